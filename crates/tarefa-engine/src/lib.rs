@@ -1,0 +1,1 @@
+//! The engine of tarefa: language-neutral, everything moves as bytes and offsets.

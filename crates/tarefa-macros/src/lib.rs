@@ -1,0 +1,1 @@
+//! The attributes `#[tarefa::main]` and `#[tarefa::test]`.

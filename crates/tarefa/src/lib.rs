@@ -1,0 +1,2 @@
+//! One interface for threads and processes.
+#![warn(clippy::missing_errors_doc)]
