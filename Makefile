@@ -1,0 +1,177 @@
+# Everything the project does, by name. `make` alone prints this list with what each target is for.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# --- what can be set from outside -----------------------------------------------------------------------
+PY_VERSIONS ?= 3.11 3.12 3.13 3.14
+PYTEST_ARGS ?= -q
+SECONDS ?= 30
+# Taken once, so that a storm's two halves and its first line name one seed.
+SEED := $(or $(SEED),$(shell date +%s))
+
+# --- the interpreters: looked for once, and only by a target that needs them ----------------------------
+FOUND = $(eval FOUND := $(shell scripts/find_pythons.sh $(PY_VERSIONS)))$(FOUND)
+# The first interpreter found builds the wheel and makes .venv; PYTHON=/path/to/python overrides.
+PYTHON ?= $(word 2,$(FOUND))
+
+VENV := .venv
+PY := $(VENV)/bin/python
+WHEEL := dist/.wheel
+INSTALLED := $(VENV)/.installed
+SOURCES := $(shell find crates/tarefa-engine crates/tarefa-python python \
+    -name __pycache__ -prune -o -type f ! -name '*.so' -print 2>/dev/null) \
+    Cargo.toml Cargo.lock pyproject.toml
+
+# The extension is built by maturin and tested from Python, so cargo alone leaves it out.
+RUST := --workspace --exclude tarefa-python
+# The same for every use of the interpreter by PyO3, so that nothing is built twice.
+export PYO3_PYTHON = $(abspath $(PY))
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help
+help: ## Print this list
+	@echo 'tarefa: one interface for threads and processes'
+	@echo
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Settings, as in `make test-python PY_VERSIONS=3.12 PYTEST_ARGS="-q -k lock"`:'
+	@echo '  PYTHON        the interpreter that builds the wheel and makes .venv; the first found'
+	@echo '  PY_VERSIONS   which versions to look for and test; $(PY_VERSIONS)'
+	@echo '  PYTEST_ARGS   what pytest is given; $(PYTEST_ARGS)'
+	@echo '  SEED SECONDS  of the storm; the time of day, and $(SECONDS)'
+
+# --- setting up -----------------------------------------------------------------------------------------
+.PHONY: venv wheel
+venv: $(INSTALLED) ## Make .venv inside the tree, with tarefa and all its tools in it
+wheel: $(WHEEL) ## Build the one abi3 wheel, into dist/
+
+$(VENV)/.made:
+	@if [ -z "$(PYTHON)" ]; then \
+	    echo 'No CPython 3.11 or later with the venv module was found. Install one (Debian, Ubuntu:' >&2; \
+	    echo 'python3.11 and python3.11-venv), or name it: make PYTHON=/path/to/python3.11' >&2; \
+	    exit 1; \
+	fi
+	@command -v cargo >/dev/null || { echo 'cargo is not on PATH. Install Rust 1.85 or later first.' >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV) || "$(PYTHON)" -m virtualenv $(VENV)
+	@touch $@
+
+$(WHEEL): $(SOURCES) | $(VENV)/.made
+	@mkdir -p dist
+	@rm -f dist/*.whl
+	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@touch $@
+
+$(INSTALLED): $(WHEEL)
+	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[test,dev,examples]"
+	$(PY) -m pip install --quiet --no-deps --force-reinstall dist/*.whl
+	@touch $@
+
+# --- showing --------------------------------------------------------------------------------------------
+.PHONY: run
+run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
+	@for kind in thread process; do for data in plain shared; do \
+	    echo "== Python: minha_lista $$kind $$data"; \
+	    $(PY) examples/minha_lista.py $$kind $$data; \
+	done; done
+	@echo '== Python: stdlib_report'
+	@$(PY) examples/stdlib_report.py
+	@cargo build --quiet --release -p tarefa --examples
+	@for kind in thread process; do for data in plain shared; do \
+	    echo "== Rust: minha_lista $$kind $$data"; \
+	    cargo run --quiet --release -p tarefa --example minha_lista -- $$kind $$data; \
+	done; done
+	@echo '== Rust: stdlib_report'
+	@cargo run --quiet --release -p tarefa --example stdlib_report
+
+# --- testing --------------------------------------------------------------------------------------------
+.PHONY: test test-rust test-crash test-python test-scripts
+test: test-rust test-crash test-python ## Test everything: Rust, the crash table, Python on every version found
+
+test-rust: ## Only the Rust tests, with the examples of the documentation
+	cargo test $(RUST)
+
+test-crash: ## Only the crash table: a member is killed at every named crash point
+	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
+	    --features tarefa-engine/crash-points,tarefa/crash-points
+
+test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
+	@main=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	failed=; tested=' '; \
+	set -- "$$main" - $(FOUND); \
+	while [ $$# -gt 0 ]; do \
+	    version=$$1 python=$$2; shift 2; \
+	    case "$$tested" in *" $$version "*) continue;; esac; \
+	    tested="$$tested$$version "; \
+	    venv=$(VENV)-$$version; \
+	    if [ "$$version" = "$$main" ]; then venv=$(VENV); \
+	    elif [ ! "$$venv/.installed" -nt $(WHEEL) ]; then \
+	        if [ ! -e "$$venv/.made" ]; then \
+	            "$$python" -m venv "$$venv" || "$$python" -m virtualenv "$$venv"; \
+	            touch "$$venv/.made"; \
+	        fi; \
+	        "$$venv/bin/python" -m pip install --quiet "$$(echo dist/*.whl)[test]"; \
+	        "$$venv/bin/python" -m pip install --quiet --no-deps --force-reinstall dist/*.whl; \
+	        touch "$$venv/.installed"; \
+	    fi; \
+	    echo "== Python $$version"; \
+	    "$$venv/bin/python" -m pytest $(PYTEST_ARGS) || failed="$$failed $$version"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "Python tests failed on:$$failed" >&2; exit 1; fi
+
+test-scripts: $(INSTALLED) ## Only the tests of the checking scripts
+	$(PY) -m pytest -q tests/scripts
+
+# --- keeping the tree clean -----------------------------------------------------------------------------
+.PHONY: check check-rust check-python check-tree fmt
+check: check-tree check-rust check-python test-scripts ## Formats, lints, types, layers, crash points, lengths
+
+check-rust: | $(VENV)/.made
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
+	else echo 'cargo-deny is not installed: dependencies not checked'; fi
+
+check-python: $(INSTALLED)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy --strict python/tarefa
+	$(PY) -m mypy.stubtest tarefa --mypy-config-file pyproject.toml \
+	    $(addprefix --allowlist ,$(wildcard scripts/stubtest_allowlist.txt))
+
+check-tree: | $(VENV)/.made
+	$(PY) scripts/check_layers.py
+	$(PY) scripts/check_crash_points.py
+	$(PY) scripts/check_lengths.py
+	@if command -v typos >/dev/null; then typos; else echo 'typos is not installed: spelling not checked'; fi
+
+fmt: $(INSTALLED) ## Format Rust and Python in place
+	cargo fmt --all
+	$(PY) -m ruff check --fix --exit-zero --quiet .
+	$(PY) -m ruff format .
+
+# --- measuring ------------------------------------------------------------------------------------------
+.PHONY: bench storm
+bench: $(INSTALLED) ## Each figure beside its peer, to the terminal and benches/RESULTS.md; then criterion
+	$(PY) benches/run.py
+	cargo bench $(RUST) --benches
+
+storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
+	@echo 'storm: SEED=$(SEED) SECONDS=$(SECONDS)'
+	TAREFA_STORM_SEED=$(SEED) TAREFA_STORM_SECONDS=$(SECONDS) \
+	    cargo test --release -p tarefa-engine -p tarefa --test 'storm*' -- --include-ignored --nocapture
+	$(PY) tests/storm/storm.py --seed $(SEED) --seconds $(SECONDS)
+
+# --- the rest -------------------------------------------------------------------------------------------
+.PHONY: docs clean
+docs: ## The Rust documentation, into target/doc
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps $(RUST)
+
+clean: ## Remove everything that was built or installed
+	cargo clean
+	rm -rf $(VENV) $(VENV)-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
