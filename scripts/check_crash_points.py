@@ -33,8 +33,8 @@ _CHANGE = re.compile(
     re.VERBOSE,
 )
 _FUNCTION = re.compile(r"\bfn\s+\$?\w+")
-_POINT = re.compile(r"\bcrash_point!\s*\(\s*")
-_NAME = re.compile(r'"([^"\\]+)"')
+_POINT = re.compile(r"\bcrash_point!\s*\(")
+_NAME = re.compile(r'\s*"([^"\\]+)"')
 _EXCUSE = re.compile(r"//[/!]?\s*(?:not shared|crash):\s*\S")
 _LEAD = re.compile(r"\s*(?://|#\[|#!\[|\*|/\*)")
 
@@ -70,9 +70,8 @@ class Source:
         """Yield the offset and the name of each crash point; None for a name that is no literal."""
         for match in _POINT.finditer(self.code):
             if not self.in_tests(match.start()):
-                # The blanked text has spaces where the name stands, so the match may run past it.
-                name = _NAME.match(self.text, self.text.index("(", match.start()) + 1)
-                name = name or _NAME.match(self.text, _skip_space(self.text, match.start()))
+                # Looked up in the original: the blanked text has spaces where the name stands.
+                name = _NAME.match(self.text, match.end())
                 yield match.start(), name[1] if name else None
 
     def excused(self, offset: int, function: tuple[int, int] | None) -> bool:
@@ -99,13 +98,6 @@ class Source:
                 break
             start = before
         return self.text[start:end]
-
-
-def _skip_space(text: str, at: int) -> int:
-    at = text.index("(", at) + 1
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at
 
 
 def read(root: Path) -> list[Source]:
