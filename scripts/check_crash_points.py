@@ -1,14 +1,14 @@
 """Check that every function of the engine that changes shared memory names a crash point.
 
-A function that stores to an atomic, writes through a pointer or sets through a transaction must hold a
-`crash_point!("name")`, so that the harness can kill a member there. Where that is wrong, a comment says
-so, on the line, above the statement or above the function:
+A function that stores to an atomic, writes through a pointer or sets through a transaction must
+hold a `crash_point!("name")`, so that the harness can kill a member there. Where that is wrong, a
+comment says so, on the line, above the statement or above the function:
 
     // not shared: <why no other process sees this memory>
     // crash: <which crash point covers it, or why none is needed>
 
-What is compiled for tests only is left out. A name stands in one place only. `--list` prints all names,
-one a line, for the harness.
+What is compiled for tests only is left out. A name stands in one place only. `--list` prints all
+names, one a line, for the harness.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _CHANGE = re.compile(
 _FUNCTION = re.compile(r"\bfn\s+\$?\w+")
 _POINT = re.compile(r"\bcrash_point!\s*\(")
 _NAME = re.compile(r'\s*"([^"\\]+)"')
-_EXCUSE = re.compile(r"//[/!]?\s*(?:not shared|crash):\s*\S")
+_EXCUSE = re.compile(r"//[/!]?\s*(?:not shared|crash):[ \t]*\S")
 _LEAD = re.compile(r"\s*(?://|#\[|#!\[|\*|/\*)")
 
 

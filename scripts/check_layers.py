@@ -2,10 +2,10 @@
 
     trace, pool > task > channel > collections > sync > shm > os
 
-A file of a layer may name its own layer and those to the right of it; `trace` and `pool` do not name
-each other. A module beside the layers (an `error.rs`, say) is ground that all may name, and may name
-no layer. An item is named by the layer that has it, not through a re-export at the crate's root.
-`lib.rs` is exempt.
+A file of a layer may name its own layer and those to the right of it; `trace` and `pool` do not
+name each other. A module beside the layers (an `error.rs`, say) is ground that all may name, and
+may name no layer. An item is named by the layer that has it, not through a re-export at the
+crate's root. `lib.rs` is exempt.
 
 `unsafe` is free in `os/` and `shm/`. Any other file that needs it stands in
 `scripts/unsafe_allowlist.txt` with a reason.
@@ -34,11 +34,14 @@ UNSAFE_LAYERS = {"os", "shm"}
 
 _PATH = re.compile(r"(?<![\w:])(?P<head>crate|super(?:\s*::\s*super)*)\s*::\s*(?=(?P<next>[\w{*]))")
 _MODULE = re.compile(r"\bmod\s+\w+\s*\{")
+_NAME = re.compile(r"\w+!?|\*")
+# `in crate::x` of a visibility is about who may look, not about what is used.
+_VISIBILITY = re.compile(r"\(\s*in\s+$")
 _UNSAFE = re.compile(r"\bunsafe\b")
 
 
 def layer_of(relative: Path) -> str:
-    """Return the first part of a path inside `src`: the layer, or the name of a module beside them."""
+    """Return the first part of a path inside `src`: the layer, or a module beside them."""
     return relative.parts[0].removesuffix(".rs")
 
 
@@ -56,10 +59,9 @@ def names_at_root(code: str, relative: Path) -> Iterator[tuple[int, str]]:
                 continue
         if match["next"] == "{":
             yield from _group_heads(code, match.end())
-        elif name := re.compile(r"\w+!?|\*").match(code, match.end()):
-            # `in crate::x` of a visibility is about who may look, not about what is used.
-            if not re.search(r"\(\s*in\s+$", code[: match.start()]):
-                yield match.start(), name[0]
+        elif not _VISIBILITY.search(code[: match.start()]):
+            name = _NAME.match(code, match.end())
+            yield match.start(), name[0] if name else "*"
 
 
 def _group_heads(code: str, opening: int) -> Iterator[tuple[int, str]]:
@@ -92,7 +94,10 @@ def check_file(src: Path, path: Path, ground: set[str]) -> Iterator[tuple[int, s
         if name not in RANK:
             if name == "self":
                 continue
-            yield offset, f"names crate::{name} through the crate's root: name the layer that has it"
+            yield (
+                offset,
+                f"names crate::{name} through the crate's root: name the layer that has it",
+            )
         elif own not in RANK:
             yield offset, f"{own} stands beside the layers and may name none, but names {name}"
         elif RANK[name] >= RANK[own]:
@@ -134,8 +139,8 @@ def problems(root: Path) -> Iterator[str]:
         used.add(relative.as_posix())
         if relative.as_posix() not in allowed:
             yield (
-                f"{place}:{line_of(text, found.start())}: unsafe outside os/ and shm/: move it there, or"
-                " list the file with a reason in scripts/unsafe_allowlist.txt"
+                f"{place}:{line_of(text, found.start())}: unsafe outside os/ and shm/:"
+                " move it there, or list the file with a reason in scripts/unsafe_allowlist.txt"
             )
     for name, reason in allowed.items():
         if not reason:

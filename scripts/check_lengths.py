@@ -20,9 +20,8 @@ def too_long(root: Path) -> list[str]:
             if path.suffix in SUFFIXES:
                 lines = path.read_bytes().count(b"\n")
                 if lines > MOST:
-                    found.append(
-                        f"{path.relative_to(root)}: {lines} lines, more than {MOST}: split it by concept"
-                    )
+                    place = path.relative_to(root)
+                    found.append(f"{place}: {lines} lines, more than {MOST}: split it by concept")
     return found
 
 

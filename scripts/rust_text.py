@@ -1,7 +1,7 @@
 """Reading Rust source as text, just well enough for the checks of this folder.
 
-Everything works on offsets: `blank` returns a text of the same length in which comments and literals
-are spaces, so that what is found in it can be looked up in the original.
+Everything works on offsets: `blank` returns a text of the same length in which comments and
+literals are spaces, so that what is found in it can be looked up in the original.
 """
 
 import re
@@ -71,7 +71,7 @@ def closing_brace(code: str, opening: int) -> int:
 
 
 def body_start(code: str, at: int) -> int | None:
-    """Return the offset of the brace that opens the body of the item at `at`; None if it has none."""
+    """Return the offset of the brace that opens the body of the item at `at`, if it has one."""
     depth = 0
     for match in re.compile(r"[()\[\]{};]").finditer(code, at):
         if match[0] in "([":

@@ -1,0 +1,106 @@
+"""The check of layers accepts what runs down and names what runs up."""
+
+import pytest
+
+SCRIPT = "check_layers.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("task/process.rs", "use crate::os::fork; use crate::sync::Event;"),
+        ("task/mod.rs", "use crate::task::record; fn f() { crate::crash_point!(); }"),
+        ("collections/list.rs", "use crate::{shm::{Arena, Off}, sync::Latch, os};"),
+        ("sync/event.rs", "fn f() { super::wait::spin(); super::super::os::pid(); }"),
+        ("sync/event.rs", "mod inner { use super::super::mutex; }"),
+        (
+            "os/mod.rs",
+            "// use crate::task::Task;\n/* crate::pool::x /* nested */ crate::shm */ fn f() {}",
+        ),
+        (
+            "os/mod.rs",
+            'const TEXT: &str = "crate::task::x"; const RAW: &str = r#"" crate::shm::x"#;',
+        ),
+        ("os/mod.rs", "fn f<'a>(x: &'a str) -> char { '\"' }"),
+        ("shm/heap.rs", "fn f() { unsafe { g() } }"),
+        ("sync/event.rs", "pub(in crate::sync) fn f() {}"),
+        ("sync/mod.rs", "// unsafe would be wrong here\nfn unsafe_looking() {}"),
+        ("lib.rs", "pub use crate::task::Task; unsafe fn f() {}"),
+    ],
+)
+def test_accepts(check, name, code):
+    done = check(SCRIPT, {"lib.rs": "", name: code})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "run one way" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "line", "words"),
+    [
+        ("os/futex.rs", "\nuse crate::shm::Off;", 2, "os may not name shm"),
+        ("shm/heap.rs", "use crate::{os, task::Task};", 1, "shm may not name task"),
+        (
+            "sync/event.rs",
+            "fn f() {\n    crate::collections::list::new()\n}",
+            2,
+            "sync may not name collections",
+        ),
+        (
+            "collections/list.rs",
+            "use super::super::channel;",
+            1,
+            "collections may not name channel",
+        ),
+        ("shm/mod.rs", "use super::sync::Latch;", 1, "shm may not name sync"),
+        (
+            "sync/event.rs",
+            "mod inner { use super::super::super::task; }",
+            1,
+            "sync may not name task",
+        ),
+        ("trace/mod.rs", "use crate::pool::Pool;", 1, "trace may not name pool"),
+        ("pool/mod.rs", "use crate::trace::Span;", 1, "pool may not name trace"),
+        (
+            "task/mod.rs",
+            "macro_rules! m { () => { $crate::pool::go() } }",
+            1,
+            "task may not name pool",
+        ),
+        ("task/mod.rs", "use crate::Arena;", 1, "through the crate's root"),
+        ("task/mod.rs", "use crate::*;", 1, "through the crate's root"),
+        ("error.rs", "use crate::os::Errno;", 1, "error stands beside the layers"),
+        ("task/mod.rs", "fn f() {}\nfn g() { unsafe { h() } }", 2, "unsafe outside os/ and shm/"),
+    ],
+)
+def test_refuses(check, name, code, line, words):
+    done = check(SCRIPT, {"lib.rs": "", name: code})
+    assert done.returncode == 1
+    assert f"src/{name}:{line}: " in done.stderr
+    assert words in done.stderr
+
+
+def test_a_module_beside_the_layers_may_be_named_by_all(check):
+    done = check(SCRIPT, {"error.rs": "pub struct Error;", "os/mod.rs": "use crate::error::Error;"})
+    assert done.returncode == 0, done.stderr
+
+
+ALLOWLIST = "scripts/unsafe_allowlist.txt"
+UNSAFE = {"task/fork.rs": "unsafe fn f() {}"}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({**UNSAFE, ALLOWLIST: "# why\ntask/fork.rs the child runs here\n"}, None),
+        ({**UNSAFE, ALLOWLIST: "task/fork.rs\n"}, "gives no reason"),
+        ({"task/fork.rs": "fn f() {}", ALLOWLIST: "task/fork.rs once\n"}, "holds no unsafe"),
+    ],
+)
+def test_the_allowlist_gives_reasons_and_is_not_stale(check, files, words):
+    done = check(SCRIPT, files)
+    assert done.returncode == (words is not None)
+    assert (words or "") in done.stderr
+
+
+def test_an_engine_that_is_not_there_fails(check):
+    assert "nothing was checked" in check(SCRIPT, {}).stderr
