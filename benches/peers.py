@@ -1,0 +1,104 @@
+"""The peers, each in an interpreter that never imports tarefa: `peers.py NAME`, driven by
+`measure.Peer`.
+
+For each line read, a count, it does its thing that often and writes one number: nanoseconds for
+each time, or for the `memory` peers the private bytes of one idle child.
+"""
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from time import perf_counter_ns
+
+
+def nothing():
+    pass
+
+
+def idle():
+    time.sleep(1000)
+
+
+def thread():
+    task = threading.Thread(target=nothing)
+    task.start()
+    task.join()
+
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        nothing()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
+def process(method):
+    context = multiprocessing.get_context(method)
+
+    def once():
+        task = context.Process(target=nothing)
+        task.start()
+        task.join()
+
+    return once
+
+
+def per_call(call):
+    def measure(times):
+        start = perf_counter_ns()
+        for _ in range(times):
+            call()
+        return (perf_counter_ns() - start) / times
+
+    return measure
+
+
+def manager_append():
+    manager = multiprocessing.Manager()
+    append = manager.list().append
+
+    def measure(times):
+        start = perf_counter_ns()
+        for number in range(times):
+            append(number)
+        return (perf_counter_ns() - start) / times
+
+    measure.keep = manager
+    return measure
+
+
+def idle_memory(method):
+    context = multiprocessing.get_context(method)
+
+    def measure(times):
+        task = context.Process(target=idle, daemon=True)
+        task.start()
+        time.sleep(0.3)
+        lines = Path(f"/proc/{task.pid}/smaps_rollup").read_text().splitlines()
+        private = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+        task.kill()
+        task.join()
+        return private
+
+    return measure
+
+
+PEERS = {
+    "thread": lambda: per_call(thread),
+    "fork": lambda: per_call(fork),
+    "mp-forkserver": lambda: per_call(process("forkserver")),
+    "mp-spawn": lambda: per_call(process("spawn")),
+    "manager-append": manager_append,
+    "memory-fork": lambda: idle_memory("fork"),
+    "memory-forkserver": lambda: idle_memory("forkserver"),
+}
+
+
+if __name__ == "__main__":
+    measure = PEERS[sys.argv[1]]()
+    for line in sys.stdin:
+        print(measure(int(line)), flush=True)

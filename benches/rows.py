@@ -1,0 +1,262 @@
+"""The rows of the table, one function each. `quick` takes fewer samples, of the same things."""
+
+import statistics
+import subprocess
+import sys
+import threading
+from time import perf_counter_ns
+
+from measure import Peer, paired, private_bytes, row, spares_ready, timed, wait_until
+
+import tarefa
+
+ROWS = {}
+
+
+def figure(function):
+    ROWS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def nothing():
+    pass
+
+
+def start_join():
+    task = tarefa.Process(target=nothing)
+    task.start()
+    task.join()
+
+
+def with_a_spare(peer, label, at_most, count, before=wait_until):
+    tarefa.configure(spares=2)
+    with Peer(peer) as theirs:
+        for _ in range(5):
+            start_join()
+        values = paired(
+            lambda: timed(start_join), theirs, count, before=lambda: before(spares_ready(2))
+        )
+    return [row("Process start + join, a spare ready", label, "µs", 1e-3, values, at_most)]
+
+
+def without_spares(peer, label, at_most, count, back_to_back):
+    tarefa.configure(spares=0)
+
+    def ours():
+        start = perf_counter_ns()
+        for _ in range(back_to_back):
+            start_join()
+        return (perf_counter_ns() - start) / back_to_back
+
+    with Peer(peer) as theirs:
+        ours()
+        values = paired(ours, lambda: theirs(back_to_back), count)
+    what = "Process start + join, no spares, back to back"
+    return [row(what, label, "µs", 1e-3, values, at_most)]
+
+
+@figure
+def process_thread(quick):
+    return with_a_spare("thread", "threading.Thread start + join", 2.5, 40 if quick else 400)
+
+
+@figure
+def process_fork(quick):
+    return with_a_spare("fork", "os.fork + os.waitpid", 0.6, 40 if quick else 400)
+
+
+@figure
+def process_without_spares(quick):
+    return without_spares("fork", "os.fork + os.waitpid", 1.3, 5 if quick else 30, 20)
+
+
+@figure
+def process_forkserver(quick):
+    return without_spares(
+        "mp-forkserver", "multiprocessing forkserver", 1 / 40, 5 if quick else 20, 5
+    )
+
+
+@figure
+def process_spawn(quick):
+    return without_spares("mp-spawn", "multiprocessing spawn", 1 / 100, 5 if quick else 20, 2)
+
+
+@figure
+def process_spare_forkserver(quick):
+    label = "multiprocessing forkserver"
+    return with_a_spare("mp-forkserver", label, 1 / 40, 10 if quick else 60)
+
+
+@figure
+def process_spare_spawn(quick):
+    return with_a_spare("mp-spawn", "multiprocessing spawn", 1 / 100, 10 if quick else 40)
+
+
+@figure
+def thread_thread(quick):
+    def run(kind):
+        def once():
+            task = kind(target=nothing)
+            task.start()
+            task.join()
+
+        def many():
+            for _ in range(20):
+                once()
+
+        return lambda: timed(many) / 20
+
+    tarefa.configure(spares=0)
+    values = paired(run(tarefa.Thread), run(threading.Thread), 40 if quick else 300)
+    return [row("Thread start + join", "threading.Thread", "µs", 1e-3, values, 1.1)]
+
+
+@figure
+def memory(quick):
+    """Private memory of a process that waits: ours in an event, the peers in a sleep."""
+
+    def ours():
+        ready, go = tarefa.Event(), tarefa.Event()
+
+        def idle(ready, go):
+            ready.set()
+            go.wait()
+
+        task = tarefa.Process(target=idle, args=(ready, go))
+        task.start()
+        ready.wait()
+        tarefa.Event().wait(0.3)
+        private = private_bytes(task.pid)
+        go.set()
+        task.join()
+        return private
+
+    rows = []
+    for method in ("fork", "forkserver"):
+        with Peer(f"memory-{method}") as theirs:
+            values = paired(ours, theirs, 3 if quick else 10)
+        peer = f"multiprocessing {method} child"
+        what = "private memory of an idle Process"
+        rows.append(row(what, peer, "MiB", 1 / (1 << 20), values, 1.0, limit_of="ours"))
+    return rows
+
+
+def appends(make, count):
+    """Nanoseconds for each append of an int to a new list, in a plain loop."""
+    append = make().append
+    start = perf_counter_ns()
+    for number in range(count):
+        append(number)
+    return (perf_counter_ns() - start) / count
+
+
+def reads(numbers, count):
+    start = perf_counter_ns()
+    for index in range(count):
+        numbers[index]
+    return (perf_counter_ns() - start) / count
+
+
+@figure
+def append_list(quick):
+    count = 100_000
+    values = paired(
+        lambda: appends(tarefa.List, count), lambda: appends(list, count), 5 if quick else 40
+    )
+    return [row("List.append(int)", "list.append", "ns", 1, values, 4)]
+
+
+@figure
+def read_list(quick):
+    count = 100_000
+    shared, plain = tarefa.List(range(count)), list(range(count))
+    values = paired(lambda: reads(shared, count), lambda: reads(plain, count), 5 if quick else 40)
+    return [row("List[i]", "list[i]", "ns", 1, values, 5)]
+
+
+@figure
+def append_manager(quick):
+    with Peer("manager-append") as theirs:
+        values = paired(
+            lambda: appends(tarefa.List, 20_000), lambda: theirs(300), 5 if quick else 30
+        )
+    return [row("List.append(int)", "Manager().list().append", "ns", 1, values, 1 / 500)]
+
+
+@figure
+def append_two(quick):
+    """What an append costs a process with another appending to the same list, and alone."""
+    count = 50_000 if quick else 200_000
+
+    def fill(numbers, ready, go, count):
+        from time import perf_counter_ns
+
+        append = numbers.append
+        ready.append(1)
+        go.wait()
+        start = perf_counter_ns()
+        for number in range(count):
+            append(number)
+        return (perf_counter_ns() - start) / count
+
+    lost = 0
+
+    def run(processes):
+        nonlocal lost
+        numbers, ready, go = tarefa.List(), tarefa.List(), tarefa.Event()
+        tasks = [
+            tarefa.Process(target=fill, args=(numbers, ready, go, count)).start()
+            for _ in range(processes)
+        ]
+        wait_until(lambda: len(ready) == processes)
+        go.set()
+        costs = [task.result() for task in tasks]
+        lost += processes * count - len(numbers)
+        return statistics.mean(costs)
+
+    values = paired(lambda: run(2), lambda: run(1), 4 if quick else 12)
+    what, peer = "two processes append to one list, per append", "one process alone"
+    return [row(what, peer, "ns", 1, values, 4, note=f"{lost} appends lost")]
+
+
+@figure
+def import_time(quick):
+    """Whole interpreters, from start to end."""
+
+    def run(source):
+        command = [sys.executable, "-c", source]
+        return lambda: timed(lambda: subprocess.run(command, check=True))
+
+    count = 8 if quick else 40
+    values = paired(run("import tarefa"), run("import multiprocessing, threading"), count)
+    bare = statistics.median(run("pass")() for _ in range(count))
+    note = f"of which the bare interpreter takes {bare / 1e6:.1f} ms"
+    peer = "import multiprocessing, threading"
+    return [row("python -c 'import tarefa'", peer, "ms", 1e-6, values, 2, note=note)]
+
+
+@figure
+def append_many(quick):
+    """Ten million appends (quick: one million): the time of each, and the memory they take."""
+    many = 1_000_000 if quick else 10_000_000
+    used = 0
+
+    def measure_many():
+        nonlocal used
+        numbers = tarefa.List()
+        before = tarefa._engine.diagnostics()["arena_used"]
+        cost = appends(lambda: numbers, many)
+        used = tarefa._engine.diagnostics()["arena_used"] - before
+        return cost
+
+    def measure_few():
+        return statistics.median(appends(tarefa.List, 1000) for _ in range(200))
+
+    values = paired(measure_many, measure_few, 2 if quick else 4)
+    stored = 8 * many
+    sizes = [[used], [stored]]
+    return [
+        row(f"append, each of {many:,}", "append, each of 1,000", "ns", 1, values, 1.2),
+        row(f"arena memory of {many:,} ints", "8 bytes for each", "MiB", 1 / (1 << 20), sizes, 1.5),
+    ]

@@ -1,0 +1,71 @@
+"""What this process owns at one moment, and what it owns more at a later one."""
+
+import gc
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import tarefa
+
+
+@dataclass(frozen=True)
+class Belongings:
+    children: frozenset
+    descriptors: Counter
+    runtime_processes: int
+    task_processes: int
+    objects: int
+
+    @classmethod
+    def now(cls):
+        gc.collect()
+        known = tarefa._engine.diagnostics()
+        return cls(
+            children=frozenset(children_of(os.getpid())) - frozenset(known["pids"]),
+            descriptors=Counter(descriptors()),
+            runtime_processes=len(known["pids"]),
+            task_processes=known["task_processes"],
+            objects=known["objects"],
+        )
+
+
+def describe_surplus(before, after):
+    """Say what `after` has more than `before`; empty when it has nothing more."""
+    found = []
+    if new := after.children - before.children:
+        found.append(f"child processes {sorted(new)}")
+    if after.task_processes > before.task_processes:
+        found.append(f"{after.task_processes - before.task_processes} task processes")
+    if after.objects > before.objects:
+        found.append(f"{after.objects - before.objects} shared objects")
+    # The runtime watches each of its processes by one pidfd, and its spares come and go.
+    allowed = Counter({PIDFD: max(0, after.runtime_processes - before.runtime_processes)})
+    if surplus := after.descriptors - before.descriptors - allowed:
+        found.append(f"descriptors {dict(surplus)}")
+    return "; ".join(found)
+
+
+PIDFD = "anon_inode:[pidfd]"
+
+
+def descriptors():
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            continue  # the descriptor that listed the directory
+        yield re.sub(r":\[\d+\]$", "", target)
+
+
+def children_of(parent):
+    """Pids of the direct children of `parent`, zombies too."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == parent:
+                yield int(entry.name)

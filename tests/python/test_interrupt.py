@@ -1,0 +1,270 @@
+"""`interrupt()` and Ctrl-C.
+
+Whatever a task does, Interrupted reaches it; handled, it goes on; unhandled, it is a state.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+
+import pytest
+import targets
+
+import tarefa
+from tarefa import Interrupted, State
+
+
+def started(Task, target, *args):
+    """Start a task that says when it is about to do what it is to be interrupted in."""
+    ready = tarefa.Event()
+    task = Task(target=target, args=(ready, *args)).start()
+    ready.wait()
+    return task
+
+
+def in_event(ready):
+    never = tarefa.Event()
+    ready.set()
+    never.wait()
+
+
+def in_event_with_timeout(ready):
+    never = tarefa.Event()
+    ready.set()
+    never.wait(1000)
+
+
+def in_lock(ready):
+    lock = tarefa.Lock()
+    lock.acquire()
+    ready.set()
+    lock.acquire()
+
+
+def in_busy_loop(ready):
+    ready.set()
+    while True:
+        pass
+
+
+def in_sleep(ready):
+    ready.set()
+    time.sleep(1)
+    time.sleep(1000)
+
+
+def in_join(ready):
+    other = tarefa.Thread(target=time.sleep, args=(1,), daemon=True)
+    other.start()
+    ready.set()
+    other.join()
+    while True:
+        time.sleep(0.01)
+
+
+SITUATIONS = [in_event, in_event_with_timeout, in_lock, in_busy_loop, in_sleep, in_join]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_unhandled_it_is_a_state(Task, situation):
+    task = started(Task, situation)
+    task.interrupt()
+    task.join()
+    assert task.state is State.INTERRUPTED
+    assert not task.is_alive()
+    with pytest.raises(Interrupted):
+        task.result()
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_handled_the_task_goes_on(Task, situation):
+    def handle(ready, situation):
+        try:
+            situation(ready)
+        except Interrupted:
+            return "went on"
+
+    task = started(Task, handle, situation)
+    task.interrupt()
+    assert task.result() == "went on"
+    assert task.state is State.FINISHED
+
+
+def test_a_process_is_woken_from_its_sleep():
+    def sleep(ready):
+        ready.set()
+        time.sleep(10_000)
+
+    task = started(tarefa.Process, sleep)
+    task.interrupt()
+    task.join()
+    assert task.state is State.INTERRUPTED
+
+
+def test_it_is_a_keyboard_interrupt(Task):
+    def handle(ready):
+        try:
+            in_event(ready)
+        except KeyboardInterrupt as error:
+            return type(error).__name__
+
+    task = started(Task, handle)
+    task.interrupt()
+    assert task.result() == "Interrupted"
+    assert issubclass(Interrupted, KeyboardInterrupt)
+
+
+def test_a_loop_that_swallows_every_exception_is_interrupted_all_the_same(Task):
+    def stubborn(ready):
+        ready.set()
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(0.01)
+
+    task = started(Task, stubborn)
+    task.interrupt()
+    task.join()
+    assert task.state is State.INTERRUPTED
+
+
+def test_it_can_come_again_and_again(Task):
+    def patient(ready, seen):
+        ready.set()
+        for _ in range(3):
+            try:
+                tarefa.Event().wait()
+            except Interrupted:
+                seen.append("interrupted")
+        return "enough"
+
+    seen = tarefa.List()
+    task = started(Task, patient, seen)
+    for count in range(1, 4):
+        while len(seen) < count:
+            task.interrupt()
+            time.sleep(0.02)
+    assert task.result() == "enough"
+    assert seen == ["interrupted"] * 3
+
+
+def test_a_lock_taken_with_with_is_given_back(Task):
+    def keep(ready, lock):
+        with lock:
+            in_event(ready)
+
+    lock = tarefa.Lock()
+    task = started(Task, keep, lock)
+    assert lock.locked()
+    task.interrupt()
+    task.join()
+    assert not lock.locked()
+    assert lock.acquire(timeout=10)
+    lock.release()
+
+
+def test_a_waiter_interrupted_in_acquire_does_not_hold_the_lock(Task):
+    def want(ready, lock):
+        ready.set()
+        lock.acquire()
+
+    lock = tarefa.Lock()
+    with lock:
+        task = started(Task, want, lock)
+        time.sleep(0.05)
+        task.interrupt()
+        task.join()
+        assert task.state is State.INTERRUPTED
+    assert not lock.locked()
+
+
+def test_before_the_start_it_is_an_error(Task):
+    with pytest.raises(tarefa.StateError):
+        Task(target=print).interrupt()
+
+
+def test_of_an_ended_task_it_does_nothing(Task):
+    task = Task(target=targets.add, args=(1,)).start()
+    task.join()
+    task.interrupt()
+    assert task.result() == 1
+
+
+def test_right_after_the_start(Task):
+    """Whether it comes before the target runs or in it, the task ends interrupted."""
+    tasks = [Task(target=time.sleep, args=(1,)).start() for _ in range(10)]
+    for task in tasks:
+        task.interrupt()
+    for task in tasks:
+        task.join()
+    assert [task.state for task in tasks] == [State.INTERRUPTED] * 10
+
+
+def test_a_task_interrupts_itself(Task):
+    def me():
+        tarefa.current_task().interrupt()
+        while True:
+            time.sleep(0.01)
+
+    task = Task(target=me).start()
+    task.join()
+    assert task.state is State.INTERRUPTED
+
+
+def test_its_own_interrupted_raised_by_hand_is_the_same(Task):
+    def raises():
+        raise Interrupted
+
+    task = Task(target=raises).start()
+    task.join()
+    assert task.state is State.INTERRUPTED
+
+
+def test_only_the_one_meant_is_interrupted(Task):
+    tasks = [started(Task, in_event) for _ in range(3)]
+    tasks[1].interrupt()
+    tasks[1].join()
+    assert [task.is_alive() for task in tasks] == [True, False, True]
+    for task in tasks:
+        task.interrupt()
+        task.join()
+
+
+@pytest.mark.parametrize("wait", ["join", "result", "event", "lock", "wait"])
+def test_ctrl_c_wakes_the_main_thread_from_every_wait(held, wait):
+    task, _ = held
+    lock = tarefa.Lock()
+    lock.acquire()
+    waits = {
+        "join": task.join,
+        "result": task.result,
+        "event": tarefa.Event().wait,
+        "lock": lock.acquire,
+        "wait": lambda: tarefa.wait([task]),
+    }
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        waits[wait]()
+    timer.join()
+    assert task.is_alive()
+
+
+def test_other_signals_run_their_handler_and_the_wait_goes_on(held):
+    task, go = held
+    seen = []
+
+    def handler(number, frame):
+        seen.append(number)
+        go.set()
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        assert task.result() == "done"
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
