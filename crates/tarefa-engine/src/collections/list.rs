@@ -1,0 +1,524 @@
+//! The shared list: a sequence of words and blobs.
+//!
+//! - Who changes it holds its latch. An append of a small value is two stores, of which the
+//!   second (`len`) publishes; everything else is one [`Tx`], or builds a new table aside and
+//!   swaps it in by one.
+//! - Who reads a small value takes no latch: `version` is odd while the structure changes, and
+//!   even and larger afterwards (Lameter, "Effective synchronization on Linux/NUMA systems",
+//!   2005: sequence locks). What it reads in between is thrown away. A writer that dies leaves
+//!   it odd, and readers take the latch until the next change.
+//! - Positions start at `start`, so taking from the front is one change as well.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use super::kinds;
+use super::table;
+use super::trash;
+use super::value::{self, Fetched, Item};
+use crate::shm::Me;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::journal::Tx;
+use crate::shm::latch::Latch;
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::references;
+
+/// What lies in the arena.
+#[repr(C)]
+#[derive(Debug)]
+pub struct ListObject {
+    object: ObjectHeader,
+    latch: Latch,
+    version: AtomicU64,
+    /// Position of the first element.
+    start: AtomicU64,
+    /// Elements.
+    len: AtomicU64,
+    /// The table of segments, 0 while the list never held anything.
+    table: AtomicU64,
+    /// Positions that are backed by memory.
+    backed: AtomicU64,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for ListObject {}
+
+/// Where an element of a rebuilt list comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// The old list's element at that index. One with a blob may be kept only once.
+    Keep(u64),
+    /// A new one.
+    New(Item<'a>),
+}
+
+/// What a list looked like at one instant.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// For [`List::rebuild`].
+    pub version: u64,
+    /// The elements.
+    pub items: Vec<Fetched>,
+}
+
+/// Why a list stayed as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// No such element.
+    #[error("index {index} is out of range: the list has {len} elements")]
+    OutOfRange {
+        /// The index asked for.
+        index: u64,
+        /// The list's length.
+        len: u64,
+    },
+    /// The list changed since the snapshot.
+    #[error("the list was changed meanwhile")]
+    Changed,
+    /// See [`OutOfMemory`].
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+}
+
+/// A list, for a thread that holds a reference to it.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'a> {
+    me: &'a Me,
+    off: Off,
+    it: &'static ListObject,
+}
+
+/// Makes an empty list; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::LIST, size_of::<ListObject>() as u64)
+        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+    if made.is_err() {
+        heap::drain(me, mark);
+    }
+    made
+}
+
+impl<'a> List<'a> {
+    /// The list at `off`.
+    #[must_use]
+    #[inline]
+    pub fn at(me: &'a Me, off: Off) -> Self {
+        Self { me, off, it: me.arena().at(off) }
+    }
+
+    /// Elements.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> u64 {
+        self.it.len.load(Ordering::Acquire)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn word(&self, index: u64) -> &'static AtomicU64 {
+        let table = table::at(self.me, Off(self.it.table.load(Ordering::Relaxed)));
+        table::word(self.me, table, self.it.start.load(Ordering::Relaxed) + index)
+    }
+
+    fn check(&self, index: u64) -> Result<u64, ListError> {
+        let len = self.len();
+        if index < len { Ok(len) } else { Err(ListError::OutOfRange { index, len }) }
+    }
+
+    /// The element's word, if it can be had without the latch: `None` for blobs and for a list
+    /// that changes at this moment; `Some(Err)` past the end.
+    #[must_use]
+    #[inline]
+    pub fn peek(&self, index: u64) -> Option<Result<u64, ListError>> {
+        let it = self.it;
+        // SYNC POINT: pairs with the release stores of `changing`.
+        let version = it.version.load(Ordering::Acquire);
+        if version & 1 != 0 {
+            return None;
+        }
+        let len = it.len.load(Ordering::Acquire);
+        if index >= len {
+            return Some(Err(ListError::OutOfRange { index, len }));
+        }
+        let position = it.start.load(Ordering::Relaxed) + index;
+        let word = table::word_unsure(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
+        fence(Ordering::Acquire);
+        let same = it.version.load(Ordering::Relaxed) == version;
+        (same && word != 0 && value::blob_of(word).is_none()).then_some(Ok(word))
+    }
+
+    /// The element at `index`.
+    ///
+    /// # Errors
+    /// [`ListError::OutOfRange`], [`ListError::Memory`].
+    pub fn get(&self, index: u64) -> Result<Fetched, ListError> {
+        if let Some(word) = self.peek(index) {
+            return word.map(Fetched::Word);
+        }
+        let _latch = self.it.latch.lock(self.me);
+        self.mend_version();
+        self.check(index)?;
+        Ok(value::fetch(self.me, self.word(index).load(Ordering::Relaxed))?)
+    }
+
+    /// Runs `change` with the version odd. The latch is held.
+    fn changing<T>(&self, change: impl FnOnce() -> T) -> T {
+        let odd = self.it.version.load(Ordering::Relaxed) | 1;
+        self.it.version.store(odd, Ordering::Relaxed);
+        crash_point!("list.odd");
+        fence(Ordering::Release);
+        let result = change();
+        self.it.version.store(odd + 1, Ordering::Release);
+        crash_point!("list.even");
+        result
+    }
+
+    /// A writer died in `changing`: its change is undone, so the version can be even again.
+    fn mend_version(&self) {
+        let version = self.it.version.load(Ordering::Relaxed);
+        if version & 1 != 0 {
+            self.it.version.store(version + 1, Ordering::Release);
+            crash_point!("list.mended");
+        }
+    }
+
+    /// Makes room for `more` elements at the end. The latch is held.
+    fn reserve(&self, more: u64) -> Result<(), OutOfMemory> {
+        let it = self.it;
+        let end = it.start.load(Ordering::Relaxed) + it.len.load(Ordering::Relaxed);
+        let backed = it.backed.load(Ordering::Relaxed);
+        if end + more <= backed {
+            return Ok(());
+        }
+        if it.table.load(Ordering::Relaxed) == 0 {
+            let mark = heap::mark(self.me);
+            let table = table::create(self.me)?;
+            let mut tx = Tx::begin(self.me);
+            tx.set(&it.table, table.0);
+            heap::release_to(self.me, &mut tx, mark);
+            crash_point!("list.table");
+            tx.commit();
+            crash_point!("list.table_done");
+        }
+        let table = Off(it.table.load(Ordering::Relaxed));
+        let now = table::grow(self.me, table, backed, end + more, Some(&it.backed))?;
+        it.backed.store(now, Ordering::Release);
+        crash_point!("list.backed");
+        Ok(())
+    }
+
+    /// Adds an element at the end.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; the list is as it was.
+    #[inline]
+    pub fn append(&self, item: Item<'_>) -> Result<(), OutOfMemory> {
+        if let Item::Word(word) = item {
+            let _latch = self.it.latch.lock(self.me);
+            let len = self.it.len.load(Ordering::Relaxed);
+            self.reserve(1)?;
+            self.word(len).store(word, Ordering::Relaxed);
+            crash_point!("list.append_word");
+            // SYNC POINT: publishes the word; pairs with the acquire load in `len`.
+            self.it.len.store(len + 1, Ordering::Release);
+            crash_point!("list.append_done");
+            return Ok(());
+        }
+        self.extend(&[item])
+    }
+
+    /// Adds elements at the end, all at one instant.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; the list is as it was.
+    pub fn extend(&self, items: &[Item<'_>]) -> Result<(), OutOfMemory> {
+        let mark = heap::mark(self.me);
+        let result = self.store_all(items).and_then(|words| {
+            let _latch = self.it.latch.lock(self.me);
+            self.reserve(words.len() as u64)?;
+            let len = self.it.len.load(Ordering::Relaxed);
+            for (i, word) in words.iter().enumerate() {
+                self.word(len + i as u64).store(*word, Ordering::Relaxed);
+                crash_point!("list.extend_word");
+            }
+            let mut tx = Tx::begin(self.me);
+            tx.set(&self.it.len, len + words.len() as u64);
+            heap::release_to(self.me, &mut tx, mark);
+            crash_point!("list.extend");
+            tx.commit();
+            crash_point!("list.extend_done");
+            Ok(())
+        });
+        if result.is_err() {
+            heap::drain(self.me, mark);
+        }
+        result
+    }
+
+    fn store_all(&self, items: &[Item<'_>]) -> Result<Vec<u64>, OutOfMemory> {
+        items.iter().map(|item| value::store(self.me, *item)).collect()
+    }
+
+    /// Replaces the element at `index`.
+    ///
+    /// # Errors
+    /// [`ListError::OutOfRange`], [`ListError::Memory`]; the list is as it was.
+    pub fn set(&self, index: u64, item: Item<'_>) -> Result<(), ListError> {
+        let mark = heap::mark(self.me);
+        let result = value::store(self.me, item).map_err(ListError::from).and_then(|new| {
+            let _latch = self.it.latch.lock(self.me);
+            self.check(index)?;
+            let word = self.word(index);
+            let old = value::blob_of(word.load(Ordering::Relaxed));
+            self.changing(|| {
+                let mut tx = Tx::begin(self.me);
+                tx.set(word, new);
+                heap::release_to(self.me, &mut tx, mark);
+                if let Some(blob) = old {
+                    heap::hook(self.me, &mut tx, blob);
+                }
+                crash_point!("list.set");
+                tx.commit();
+                crash_point!("list.set_done");
+            });
+            Ok(())
+        });
+        heap::drain(self.me, mark);
+        result
+    }
+
+    /// Takes the element at `index` out and returns it. At either end it costs the same
+    /// however long the list; in between it costs a copy of the list's words.
+    ///
+    /// # Errors
+    /// [`ListError::OutOfRange`], [`ListError::Memory`]; the list is as it was.
+    pub fn remove(&self, index: u64) -> Result<Fetched, ListError> {
+        let mark = heap::mark(self.me);
+        let taken = {
+            let _latch = self.it.latch.lock(self.me);
+            let len = self.check(index)?;
+            self.remove_latched(index, len)
+        };
+        heap::drain(self.me, mark);
+        taken
+    }
+
+    /// Takes the last element out.
+    ///
+    /// # Errors
+    /// As [`List::remove`].
+    pub fn pop(&self) -> Result<Fetched, ListError> {
+        let mark = heap::mark(self.me);
+        let taken = {
+            let _latch = self.it.latch.lock(self.me);
+            let len = self.len();
+            let last = len.checked_sub(1).ok_or(ListError::OutOfRange { index: 0, len })?;
+            self.remove_latched(last, len)
+        };
+        heap::drain(self.me, mark);
+        taken
+    }
+
+    fn remove_latched(&self, index: u64, len: u64) -> Result<Fetched, ListError> {
+        let word = self.word(index).load(Ordering::Relaxed);
+        let taken = value::fetch(self.me, word)?;
+        if index != 0 && index + 1 != len {
+            let keep = (0..len).filter(|i| *i != index).map(Source::Keep);
+            self.rebuild_latched(&keep.collect::<Vec<_>>(), heap::mark(self.me))?;
+            return Ok(taken);
+        }
+        self.changing(|| {
+            let mut tx = Tx::begin(self.me);
+            if index + 1 != len {
+                tx.set(&self.it.start, self.it.start.load(Ordering::Relaxed) + 1);
+            }
+            tx.set(&self.it.len, len - 1);
+            if let Some(blob) = value::blob_of(word) {
+                heap::hook(self.me, &mut tx, blob);
+            }
+            crash_point!("list.remove");
+            tx.commit();
+            crash_point!("list.remove_done");
+        });
+        Ok(taken)
+    }
+
+    /// Puts an element before the one at `index`; past the end it is an append.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; the list is as it was.
+    pub fn insert(&self, index: u64, item: Item<'_>) -> Result<(), OutOfMemory> {
+        if index >= self.len() {
+            return self.append(item);
+        }
+        let mark = heap::mark(self.me);
+        let result = value::store(self.me, item).and_then(|word| {
+            let _latch = self.it.latch.lock(self.me);
+            let len = self.len();
+            let index = index.min(len);
+            let mut sources: Vec<_> = (0..len).map(Source::Keep).collect();
+            sources.insert(index as usize, Source::New(Item::Word(word)));
+            self.rebuild_latched(&sources, mark)
+        });
+        heap::drain(self.me, mark);
+        result
+    }
+
+    /// What the list is at this instant, from `from` to `to` (cut at the end).
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] when the objects it mentions cannot be held.
+    pub fn snapshot(&self, from: u64, to: u64) -> Result<Snapshot, OutOfMemory> {
+        let _latch = self.it.latch.lock(self.me);
+        self.mend_version();
+        let to = to.min(self.len());
+        let mut items = Vec::with_capacity(to.saturating_sub(from) as usize);
+        for i in from..to {
+            items.push(value::fetch(self.me, self.word(i).load(Ordering::Relaxed))?);
+        }
+        Ok(Snapshot { version: self.it.version.load(Ordering::Relaxed), items })
+    }
+
+    /// Makes the list what `sources` say, at one instant, if it is still as it was when a
+    /// snapshot had `version` and `len` elements.
+    ///
+    /// # Errors
+    /// [`ListError::Changed`], [`ListError::Memory`]; the list is as it was.
+    pub fn rebuild(
+        &self,
+        version: u64,
+        len: u64,
+        sources: &[Source<'_>],
+    ) -> Result<(), ListError> {
+        let mark = heap::mark(self.me);
+        let mut stored = Vec::with_capacity(sources.len());
+        let mut failed = None;
+        for source in sources {
+            stored.push(match source {
+                Source::Keep(i) => Source::Keep(*i),
+                Source::New(item) => match value::store(self.me, *item) {
+                    Ok(word) => Source::New(Item::Word(word)),
+                    Err(e) => {
+                        failed = Some(ListError::from(e));
+                        break;
+                    }
+                },
+            });
+        }
+        let result = if let Some(e) = failed {
+            Err(e)
+        } else {
+            let _latch = self.it.latch.lock(self.me);
+            let same = self.it.version.load(Ordering::Relaxed) == version && self.len() == len;
+            if same {
+                self.rebuild_latched(&stored, mark).map_err(ListError::from)
+            } else {
+                Err(ListError::Changed)
+            }
+        };
+        heap::drain(self.me, mark);
+        result
+    }
+
+    /// Takes everything out.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; the list is as it was.
+    pub fn clear(&self) -> Result<(), OutOfMemory> {
+        let mark = heap::mark(self.me);
+        let result = {
+            let _latch = self.it.latch.lock(self.me);
+            self.rebuild_latched(&[], mark)
+        };
+        heap::drain(self.me, mark);
+        result
+    }
+
+    /// Builds a new table of `sources` (whose new words' blobs hang on the chain above
+    /// `mark`), swaps it in, and leaves the old table and dropped blobs on the chain.
+    fn rebuild_latched(&self, sources: &[Source<'_>], mark: Off) -> Result<(), OutOfMemory> {
+        let (me, it) = (self.me, self.it);
+        let len = self.len();
+        let mut kept = vec![false; len as usize];
+        let new_table = table::create(me)?;
+        let backed = table::grow(me, new_table, 0, sources.len() as u64, None)?;
+        for (position, source) in sources.iter().enumerate() {
+            let word = match source {
+                Source::Keep(i) => {
+                    kept[*i as usize] = true;
+                    self.word(*i).load(Ordering::Relaxed)
+                }
+                Source::New(Item::Word(word)) => *word,
+                Source::New(Item::Blob(..)) => unreachable!("stored before"),
+            };
+            let target = table::word(me, table::at(me, new_table), position as u64);
+            target.store(word, Ordering::Relaxed);
+            crash_point!("list.rebuild_word");
+        }
+        let dropped: Vec<u64> = (0..len)
+            .filter(|i| !kept[*i as usize])
+            .map(|i| self.word(i).load(Ordering::Relaxed))
+            .filter(|word| value::blob_of(*word).is_some())
+            .collect();
+        let trash = trash::create(me, &dropped)?;
+        let old_table = Off(it.table.load(Ordering::Relaxed));
+        self.changing(|| {
+            let mut tx = Tx::begin(me);
+            tx.set(&it.table, new_table.0);
+            tx.set(&it.start, 0);
+            tx.set(&it.len, sources.len() as u64);
+            tx.set(&it.backed, backed);
+            tx.set(&trash::at(me, trash).len, dropped.len() as u64);
+            heap::release_to(me, &mut tx, mark);
+            heap::hook(me, &mut tx, trash);
+            if !old_table.is_none() {
+                heap::hook(me, &mut tx, old_table);
+            }
+            crash_point!("list.rebuild");
+            tx.commit();
+            crash_point!("list.rebuild_done");
+        });
+        Ok(())
+    }
+
+    /// The list's offset.
+    #[must_use]
+    pub fn offset(&self) -> Off {
+        self.off
+    }
+}
+
+/// One step of taking a list apart: its last blob, then its table.
+pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+    let list = List::at(me, off);
+    let it = list.it;
+    let len = it.len.load(Ordering::Relaxed);
+    let last = (0..len).rev().find_map(|i| {
+        value::blob_of(list.word(i).load(Ordering::Relaxed)).map(|blob| (i, blob))
+    });
+    let table = Off(it.table.load(Ordering::Relaxed));
+    if table.is_none() {
+        return true;
+    }
+    let mut tx = Tx::begin(me);
+    if let Some((i, blob)) = last {
+        tx.set(&it.len, i);
+        heap::hook(me, &mut tx, blob);
+    } else {
+        tx.set(&it.len, 0);
+        tx.set(&it.table, 0);
+        heap::hook(me, &mut tx, table);
+    }
+    crash_point!("list.dismantled");
+    tx.commit();
+    crash_point!("list.dismantled_done");
+    false
+}

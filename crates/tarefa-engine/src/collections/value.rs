@@ -1,0 +1,200 @@
+//! Elements of containers as 64-bit words, the same for every language.
+//!
+//! A word holds a float, a small integer, `None`, a boolean, or the offset of a blob, so one
+//! store changes an element. After the NaN-boxing of JavaScript engines (A. Gudeman,
+//! "Representing Type Information in Dynamically Typed Languages", 1993), with all bits of a
+//! float inverted so that 0, what fresh memory holds, is "nothing here":
+//!
+//! | word | means |
+//! |---|---|
+//! | 0 | nothing |
+//! | below 2^49, a multiple of 16 | offset of a blob |
+//! | 2^49 + n | `None` (n = 0), `False` (1), `True` (2) |
+//! | 2^50 + n | the integer n - 2^49, of 50 bits |
+//! | from 2^51 on | the float whose bits are the word's, inverted |
+
+use crate::shm::Me;
+use crate::shm::blob;
+use crate::shm::heap::OutOfMemory;
+use crate::shm::offset::Off;
+
+const SPECIAL: u64 = 1 << 49;
+const INT: u64 = 1 << 50;
+const FLOAT: u64 = 1 << 51;
+const INT_HALF: i64 = 1 << 49;
+
+/// How a blob's bytes are read.
+pub mod tag {
+    /// An integer that the word has no room for: little-endian two's complement.
+    pub const INT: u8 = 1;
+    /// The eight bytes of a float that a word cannot hold (a NaN with a payload).
+    pub const FLOAT: u8 = 2;
+    /// UTF-8.
+    pub const STR: u8 = 3;
+    /// Bytes.
+    pub const BYTES: u8 = 4;
+    /// One object, by reference: its kind and id, eight bytes each.
+    pub const OBJECT: u8 = 5;
+    /// The first tag for encodings of the fronts' own (pickle, postcard).
+    pub const FRONT: u8 = 16;
+}
+
+/// A word that needs no blob.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Small {
+    /// Nothing of note.
+    None,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+}
+
+/// `None` as a word.
+pub const NONE: u64 = SPECIAL;
+
+/// A boolean as a word.
+#[must_use]
+pub fn bool_word(b: bool) -> u64 {
+    SPECIAL + 1 + u64::from(b)
+}
+
+/// An integer as a word, if it has 50 bits at most.
+#[must_use]
+#[inline]
+pub fn int_word(n: i64) -> Option<u64> {
+    (-INT_HALF..INT_HALF).contains(&n).then(|| INT + (n + INT_HALF) as u64)
+}
+
+/// A float as a word; not for NaNs other than the usual one.
+#[must_use]
+#[inline]
+pub fn float_word(x: f64) -> Option<u64> {
+    let word = !x.to_bits();
+    (word >= FLOAT).then_some(word)
+}
+
+/// Where a word's blob is; `None` for words without one.
+#[must_use]
+#[inline]
+pub fn blob_of(word: u64) -> Option<Off> {
+    (word != 0 && word < SPECIAL).then_some(Off(word))
+}
+
+/// What a word without a blob means.
+#[must_use]
+#[inline]
+pub fn small(word: u64) -> Small {
+    if word >= FLOAT {
+        return Small::Float(f64::from_bits(!word));
+    }
+    if word >= INT {
+        return Small::Int((word - INT) as i64 - INT_HALF);
+    }
+    match word.wrapping_sub(SPECIAL) {
+        1 => Small::Bool(false),
+        2 => Small::Bool(true),
+        _ => Small::None,
+    }
+}
+
+/// Something to be stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Item<'a> {
+    /// A word without a blob.
+    Word(u64),
+    /// Bytes, how to read them, and the objects they mention.
+    Blob(u8, &'a [u8], &'a [Off]),
+}
+
+/// The word for `item`; its blob, if it needs one, hangs on the thread's chain.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn store(me: &Me, item: Item<'_>) -> Result<u64, OutOfMemory> {
+    Ok(match item {
+        Item::Word(word) => word,
+        Item::Blob(tag, bytes, references) => blob::create(me, tag, &[bytes], references)?.0,
+    })
+}
+
+/// What was read from a container.
+#[derive(Debug)]
+pub enum Fetched {
+    /// A word without a blob.
+    Word(u64),
+    /// A copy of a blob.
+    Blob(Copied),
+}
+
+/// A copy of a blob; the objects it mentions are held until it is dropped.
+#[derive(Debug)]
+pub struct Copied {
+    /// How to read the bytes.
+    pub tag: u8,
+    /// The content.
+    pub bytes: Vec<u8>,
+    held: blob::Held,
+}
+
+impl Copied {
+    /// The first object mentioned.
+    #[must_use]
+    pub fn object(&self) -> Option<Off> {
+        self.held.first()
+    }
+}
+
+/// Copies what `word` stands for. Its blob, if any, must not be freed meanwhile.
+///
+/// # Errors
+/// [`OutOfMemory`] when the objects mentioned cannot be held.
+pub fn fetch(me: &Me, word: u64) -> Result<Fetched, OutOfMemory> {
+    let Some(at) = blob_of(word) else { return Ok(Fetched::Word(word)) };
+    let held = blob::hold(me, at)?;
+    Ok(Fetched::Blob(Copied { tag: blob::tag(me, at), bytes: blob::read(me, at), held }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn integers_keep_their_value(n: i64) {
+            if let Some(word) = int_word(n) {
+                prop_assert_eq!(small(word), Small::Int(n));
+                prop_assert!(blob_of(word).is_none() && word != 0);
+            } else {
+                prop_assert!(!(-(1i64 << 49)..1 << 49).contains(&n));
+            }
+        }
+
+        #[test]
+        fn floats_keep_their_bits(bits: u64) {
+            let x = f64::from_bits(bits);
+            if let Some(word) = float_word(x) {
+                let Small::Float(back) = small(word) else { panic!("not a float") };
+                prop_assert_eq!(back.to_bits(), bits);
+                prop_assert!(blob_of(word).is_none() && word != 0);
+            } else {
+                prop_assert!(x.is_nan());
+            }
+        }
+    }
+
+    #[test]
+    fn the_edges() {
+        for x in [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MIN, f64::MIN_POSITIVE] {
+            let Small::Float(back) = small(float_word(x).unwrap()) else { panic!() };
+            assert_eq!(back.to_bits(), x.to_bits());
+        }
+        assert_eq!(small(NONE), Small::None);
+        assert_eq!(small(bool_word(true)), Small::Bool(true));
+        assert_eq!(small(bool_word(false)), Small::Bool(false));
+        assert!(float_word(f64::NAN).is_some());
+    }
+}

@@ -1,0 +1,48 @@
+//! Monotonic time and deadlines.
+
+use std::time::Duration;
+
+/// Nanoseconds of `CLOCK_MONOTONIC`: one clock for every process of a machine.
+#[must_use]
+pub fn now_ns() -> u64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is a valid, writable timespec for the length of the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut ts) };
+    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+}
+
+/// A point of `CLOCK_MONOTONIC` at which a wait gives up; `None` waits for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(Option<u64>);
+
+impl Deadline {
+    /// Never.
+    pub const NEVER: Self = Self(None);
+
+    /// `timeout` from now; `None` is never. A sum past the clock's end is never.
+    #[must_use]
+    pub fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.and_then(|t| now_ns().checked_add(u64::try_from(t.as_nanos()).ok()?)))
+    }
+
+    /// Whether the point has passed.
+    #[must_use]
+    pub fn passed(self) -> bool {
+        self.0.is_some_and(|at| now_ns() >= at)
+    }
+
+    /// The absolute time as the system calls take it.
+    #[must_use]
+    pub fn timespec(self) -> Option<libc::timespec> {
+        self.0.map(|at| libc::timespec {
+            tv_sec: (at / 1_000_000_000) as libc::time_t,
+            tv_nsec: (at % 1_000_000_000) as libc::c_long,
+        })
+    }
+
+    /// What is left, `None` for never.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        self.0.map(|at| Duration::from_nanos(at.saturating_sub(now_ns())))
+    }
+}

@@ -1,0 +1,38 @@
+//! Mapping a memory file into this process.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+
+/// Maps `len` bytes of `fd`, shared and writable, kept out of core dumps.
+///
+/// The mapping is never undone: references into it live as long as the process.
+///
+/// # Errors
+/// `ENOMEM` when the address space (`RLIMIT_AS`) has no such room.
+pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
+    let ptr = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            len as usize,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_NORESERVE,
+            fd.as_raw_fd(),
+            0,
+        )
+    };
+    if ptr == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the range was mapped just above. Failure only means a larger core dump.
+    unsafe { libc::madvise(ptr, len as usize, libc::MADV_DONTDUMP) };
+    NonNull::new(ptr.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
+}
+
+/// The size of a page of memory.
+#[must_use]
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf has no preconditions.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
+}

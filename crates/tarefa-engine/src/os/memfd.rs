@@ -1,0 +1,82 @@
+//! Anonymous shared memory as a file descriptor.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use super::{check, check_long};
+
+/// Makes a sparse memory file of `len` bytes, sealed against shrinking and growing.
+///
+/// # Errors
+/// What `memfd_create`, `ftruncate` or `fcntl` answered.
+pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
+    // SAFETY: `name` is a C string that outlives the call.
+    let fd = check_long(unsafe {
+        libc::syscall(
+            libc::SYS_memfd_create,
+            name.as_ptr(),
+            libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+        )
+    })?;
+    // SAFETY: the kernel has just given this descriptor to us alone.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    // SAFETY: plain calls on a descriptor we own.
+    unsafe {
+        check(libc::ftruncate(fd.as_raw_fd(), len as libc::off_t))?;
+        let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+        check(libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals))?;
+    }
+    Ok(fd)
+}
+
+/// Backs `len` bytes at `offset` with real memory, so that no later access can fail.
+///
+/// # Errors
+/// `ENOSPC` or `ENOMEM` when there is none.
+pub fn claim(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
+    loop {
+        // SAFETY: a plain call on a descriptor we own.
+        let ret = unsafe {
+            libc::fallocate(
+                fd.as_raw_fd(),
+                libc::FALLOC_FL_KEEP_SIZE,
+                offset as libc::off_t,
+                len as libc::off_t,
+            )
+        };
+        match check(ret) {
+            Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// Gives the memory behind `len` bytes at `offset` back to the system.
+///
+/// # Errors
+/// What `fallocate` answered.
+pub fn punch(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
+    // SAFETY: a plain call on a descriptor we own.
+    check(unsafe {
+        libc::fallocate(
+            fd.as_raw_fd(),
+            libc::FALLOC_FL_KEEP_SIZE | libc::FALLOC_FL_PUNCH_HOLE,
+            offset as libc::off_t,
+            len as libc::off_t,
+        )
+    })
+    .map(drop)
+}
+
+/// The length of the file behind `fd`.
+///
+/// # Errors
+/// What `fstat` answered.
+pub fn len(fd: &OwnedFd) -> io::Result<u64> {
+    // SAFETY: stat is plain data, for which zeroes are a value.
+    let mut st: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `st` is writable for the length of the call.
+    check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut st) })?;
+    Ok(st.st_size as u64)
+}

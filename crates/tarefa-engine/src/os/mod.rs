@@ -1,0 +1,29 @@
+//! The only place that calls the operating system.
+//!
+//! Every other module of the engine reaches Linux through the functions here,
+//! so that another platform has one folder to implement.
+
+pub mod clock;
+pub mod futex;
+pub mod limits;
+pub mod map;
+pub mod memfd;
+pub mod pidfd;
+pub mod pipe;
+pub mod poll;
+pub mod proc;
+pub mod process;
+pub mod signal;
+pub mod usage;
+
+use std::io;
+
+/// Turns the `-1` convention of C into a `Result`.
+pub(crate) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}
+
+/// Turns the `-1` convention of a raw system call into a `Result`.
+pub(crate) fn check_long(ret: libc::c_long) -> io::Result<libc::c_long> {
+    if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}

@@ -1,0 +1,123 @@
+//! Processes as descriptors: watched, signalled and reaped without a race on the number.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::usage::Usage;
+use super::{check, check_long};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// Somebody else collected its status first.
+    Unknown,
+}
+
+/// Opens a descriptor for process `pid`; readable once the process has ended.
+///
+/// # Errors
+/// `ESRCH` when there is no such process, `EMFILE` when there are no descriptors.
+pub fn open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: a plain system call; on success the descriptor is ours alone.
+    unsafe {
+        let fd = check_long(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(fd as i32))
+    }
+}
+
+/// Sends `signal` to the process behind `fd`.
+///
+/// # Errors
+/// `ESRCH` when it has ended.
+pub fn send_signal(fd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: a plain system call with no pointers but null.
+    check_long(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            fd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    })
+    .map(drop)
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+
+/// `struct pidfd_info` of Linux 6.15, as far as its exit code.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroupid: u64,
+    ids: [u32; 12],
+    exit_code: i32,
+    rest: [u32; 3],
+}
+
+/// The exit status from the kernel's own record, for a process that somebody else reaped.
+fn info(fd: BorrowedFd<'_>) -> Exit {
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // _IOWR(0xFF, 11, struct pidfd_info)
+    let request = (3u64 << 30) | ((size_of::<PidfdInfo>() as u64) << 16) | (0xFF << 8) | 11;
+    // SAFETY: `info` is writable and as long as the request says.
+    let ret = unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, &raw mut info) };
+    if ret < 0 || info.mask & PIDFD_INFO_EXIT == 0 {
+        return Exit::Unknown;
+    }
+    if libc::WIFSIGNALED(info.exit_code) {
+        Exit::Signal(libc::WTERMSIG(info.exit_code))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(info.exit_code))
+    }
+}
+
+/// Collects an ended child; `None` while it runs.
+///
+/// # Errors
+/// What `waitid` answered, but for `ECHILD`, which is [`Exit::Unknown`].
+pub fn reap(fd: BorrowedFd<'_>) -> io::Result<Option<(Exit, Usage)>> {
+    // SAFETY: siginfo_t and rusage are plain data, for which zeroes are a value.
+    let (mut si, mut ru): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
+    // SAFETY: both buffers are writable for the length of the call.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            fd.as_raw_fd(),
+            &raw mut si,
+            libc::WEXITED | libc::WNOHANG | libc::__WALL,
+            &raw mut ru,
+        )
+    };
+    if let Err(e) = check_long(ret) {
+        return match e.raw_os_error() {
+            Some(libc::ECHILD) => Ok(Some((info(fd), Usage::default()))),
+            Some(libc::EINTR) => Ok(None),
+            _ => Err(e),
+        };
+    }
+    // SAFETY: waitid filled the SIGCHLD part of the union, or left it zero.
+    let (pid, status) = unsafe { (si.si_pid(), si.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let exit = match si.si_code {
+        libc::CLD_EXITED => Exit::Code(status),
+        _ => Exit::Signal(status),
+    };
+    Ok(Some((exit, Usage::from_rusage(&ru))))
+}
+
+/// Whether the process behind `fd` has ended, without waiting.
+#[must_use]
+pub fn ended(fd: BorrowedFd<'_>) -> bool {
+    let mut p = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: `p` is one writable pollfd.
+    check(unsafe { libc::poll(&raw mut p, 1, 0) }).is_ok_and(|n| n == 1)
+}

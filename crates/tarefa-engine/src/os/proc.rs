@@ -1,0 +1,91 @@
+//! What `/proc` says of a process or thread.
+
+use std::fs;
+
+/// The parts of `/proc/<pid>/task/<tid>/stat` in use here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// The kernel's letter: R running or ready, S and D waiting, T stopped, Z ended.
+    pub state: char,
+    /// User time, nanoseconds.
+    pub user_ns: u64,
+    /// System time, nanoseconds.
+    pub system_ns: u64,
+    /// Threads of the process.
+    pub threads: u64,
+    /// Clock ticks since boot at which it started: with the pid, an identity.
+    pub start_time: u64,
+    /// The processor it last ran on.
+    pub cpu: u64,
+}
+
+/// Of thread `tid` of process `pid`; `None` when there is none.
+#[must_use]
+pub fn thread_stat(pid: i32, tid: i32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
+}
+
+/// Of process `pid`; `None` when there is none.
+#[must_use]
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name, in parentheses, may hold anything: the fields start after the last one.
+    let fields: Vec<&str> = text.get(text.rfind(')')? + 2..)?.split_whitespace().collect();
+    let number = |i: usize| fields.get(i)?.parse::<u64>().ok();
+    // SAFETY: sysconf has no preconditions.
+    let tick = 1_000_000_000 / unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+    Some(Stat {
+        state: fields.first()?.chars().next()?,
+        user_ns: number(11)? * tick,
+        system_ns: number(12)? * tick,
+        threads: number(17)?,
+        start_time: number(19)?,
+        cpu: number(36).unwrap_or(0),
+    })
+}
+
+/// Ticks since boot at which `pid` started; 0 when there is no such process.
+#[must_use]
+pub fn start_time(pid: i32) -> u64 {
+    stat(pid).map_or(0, |s| s.start_time)
+}
+
+/// Whether `pid` is still the process that started at `start_time`, and has not ended.
+#[must_use]
+pub fn alive(pid: i32, start_time: u64) -> bool {
+    stat(pid).is_some_and(|s| s.start_time == start_time && s.state != 'Z' && s.state != 'X')
+}
+
+/// A line `key: number kB` or `key: number` of `/proc/<pid>/[task/<tid>/]status`.
+#[must_use]
+pub fn status_number(pid: i32, tid: i32, key: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':'))?;
+    let number = line.split_whitespace().next()?.parse::<u64>().ok()?;
+    Some(if line.trim_end().ends_with("kB") { number * 1024 } else { number })
+}
+
+/// Threads of the calling process right now.
+#[must_use]
+pub fn own_threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
+}
+
+/// Open descriptors of `pid`.
+#[must_use]
+pub fn open_files(pid: i32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
+/// The system call that thread is in: (number, stack pointer, instruction pointer).
+#[must_use]
+pub fn blocked_syscall(pid: i32, tid: i32) -> Option<(i64, u64, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let hex = |s: &&str| u64::from_str_radix(s.trim_start_matches("0x"), 16).ok();
+    let number = words.first()?.parse().ok()?;
+    Some((number, hex(words.get(words.len().checked_sub(2)?)?)?, hex(words.last()?)?))
+}

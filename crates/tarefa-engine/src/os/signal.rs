@@ -1,0 +1,108 @@
+//! Signal handlers and masks.
+
+use std::io;
+
+use super::check;
+
+/// The signal that makes a blocked system call of a task return, so that it looks around.
+#[must_use]
+pub fn interrupt_signal() -> i32 {
+    libc::SIGRTMIN() + 4
+}
+
+/// The signal on which a task process writes its stacks.
+#[must_use]
+pub fn stack_signal() -> i32 {
+    libc::SIGRTMIN() + 5
+}
+
+/// Installs a C handler for `signal`.
+///
+/// # Safety
+/// The handler must be async-signal-safe.
+///
+/// # Errors
+/// What `sigaction` answered.
+pub unsafe fn handle(signal: i32, handler: extern "C" fn(i32), restart: bool) -> io::Result<()> {
+    // SAFETY: sigaction is plain data, for which zeroes are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_ONSTACK | if restart { libc::SA_RESTART } else { 0 };
+    // SAFETY: `action` is complete; the caller answers for the handler.
+    check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }).map(drop)
+}
+
+extern "C" fn nothing(_: i32) {}
+
+/// Makes `signal` do nothing, and yet default again in programs that are executed.
+pub fn ignore_until_exec(signal: i32, restart: bool) {
+    // SAFETY: the handler does nothing at all.
+    let _ = unsafe { handle(signal, nothing, restart) };
+}
+
+/// Blocks every signal in the calling thread, so that the program's own threads get them.
+pub fn block_all() {
+    // SAFETY: sigset_t is plain data; sigfillset fills it.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Unblocks every signal in the calling thread.
+pub fn unblock_all() {
+    // SAFETY: sigset_t is plain data; sigemptyset fills it.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Sends `signal` to one thread.
+///
+/// # Errors
+/// `ESRCH` when it has ended.
+pub fn send_thread(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: a plain system call.
+    super::check_long(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(drop)
+}
+
+/// Sends `signal` to a process by number; only where the number cannot have been reused.
+///
+/// # Errors
+/// `ESRCH` when it has ended.
+pub fn send_process(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: a plain system call.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// The name of a signal, as in `SIGKILL`.
+#[must_use]
+pub fn name(signal: i32) -> String {
+    let known = [
+        (libc::SIGHUP, "SIGHUP"),
+        (libc::SIGINT, "SIGINT"),
+        (libc::SIGQUIT, "SIGQUIT"),
+        (libc::SIGILL, "SIGILL"),
+        (libc::SIGTRAP, "SIGTRAP"),
+        (libc::SIGABRT, "SIGABRT"),
+        (libc::SIGBUS, "SIGBUS"),
+        (libc::SIGFPE, "SIGFPE"),
+        (libc::SIGKILL, "SIGKILL"),
+        (libc::SIGUSR1, "SIGUSR1"),
+        (libc::SIGSEGV, "SIGSEGV"),
+        (libc::SIGUSR2, "SIGUSR2"),
+        (libc::SIGPIPE, "SIGPIPE"),
+        (libc::SIGALRM, "SIGALRM"),
+        (libc::SIGTERM, "SIGTERM"),
+        (libc::SIGXCPU, "SIGXCPU"),
+        (libc::SIGXFSZ, "SIGXFSZ"),
+        (libc::SIGSYS, "SIGSYS"),
+    ];
+    known
+        .iter()
+        .find(|(number, _)| *number == signal)
+        .map_or_else(|| format!("signal {signal}"), |(_, name)| (*name).to_owned())
+}

@@ -1,0 +1,171 @@
+//! Blobs: bytes in the arena, with the objects that the bytes mention.
+//!
+//! Bytes written by a front may hold handles (offsets) of objects. The blob keeps a reference
+//! to each, so an object lives as long as bytes that lead to it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::heap::{self, OutOfMemory};
+use super::journal::Tx;
+use super::layout::BlockHeader;
+use super::me::Me;
+use super::object;
+use super::references;
+use super::offset::{Off, Shared};
+
+/// What a blob starts with; its references follow, then its bytes.
+#[repr(C)]
+#[derive(Debug)]
+pub struct BlobHeader {
+    block: BlockHeader,
+    /// Bytes of content.
+    len: AtomicU64,
+    /// How to read the content (low byte: the layer above's), and references counted so far.
+    tag: AtomicU64,
+    /// References counted so far.
+    counted: AtomicU64,
+    /// Room for references.
+    room: AtomicU64,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for BlobHeader {}
+
+const HEADER: u64 = size_of::<BlobHeader>() as u64;
+
+fn header(me: &Me, blob: Off) -> &'static BlobHeader {
+    me.arena().at(blob)
+}
+
+fn reference(me: &Me, blob: Off, i: u64) -> &'static AtomicU64 {
+    me.arena().at(blob.plus(HEADER + i * 8))
+}
+
+/// Makes a blob of the concatenated `parts`, hooked on the thread's chain.
+///
+/// The objects in `references` must be held by this process.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me, tag: u8, parts: &[&[u8]], references: &[Off]) -> Result<Off, OutOfMemory> {
+    let len: u64 = parts.iter().map(|p| p.len() as u64).sum();
+    let room = references.len() as u64;
+    let blob = heap::alloc_blob(me, HEADER + room * 8 + len)?;
+    let h = header(me, blob);
+    h.tag.store(u64::from(tag), Ordering::Relaxed);
+    h.room.store(room, Ordering::Relaxed);
+    h.len.store(len, Ordering::Relaxed);
+    crash_point!("blob.filled");
+    let mut at = content(me, blob);
+    for part in parts {
+        me.arena().write(at, part);
+        at = at.plus(part.len() as u64);
+    }
+    crash_point!("blob.written");
+    for (i, &object) in references.iter().enumerate() {
+        let _latch = object::latch(me, object).lock(me);
+        let mut tx = Tx::begin(me);
+        tx.set(reference(me, blob, i as u64), object.0);
+        tx.set(&h.counted, i as u64 + 1);
+        object::add(me, &mut tx, object);
+        crash_point!("blob.reference");
+        tx.commit();
+        crash_point!("blob.referenced");
+    }
+    Ok(blob)
+}
+
+fn content(me: &Me, blob: Off) -> Off {
+    blob.plus(HEADER + header(me, blob).room.load(Ordering::Relaxed) * 8)
+}
+
+/// How to read the content.
+#[must_use]
+pub fn tag(me: &Me, blob: Off) -> u8 {
+    header(me, blob).tag.load(Ordering::Relaxed) as u8
+}
+
+/// Bytes of content.
+#[must_use]
+pub fn len(me: &Me, blob: Off) -> usize {
+    header(me, blob).len.load(Ordering::Relaxed) as usize
+}
+
+/// Handles, taken for this process, of the objects a blob mentions; given back on drop.
+#[derive(Debug)]
+pub struct Held {
+    me: Me,
+    objects: Vec<Off>,
+}
+
+impl Held {
+    /// The first object mentioned.
+    #[must_use]
+    pub fn first(&self) -> Option<Off> {
+        self.objects.first().copied()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The thread that drops it may be another one than the one that made it.
+        let me = self.me.runtime().me();
+        for object in self.objects.drain(..) {
+            references::release(&me, object);
+        }
+    }
+}
+
+/// Holds all objects the blob mentions for this process. The blob must not be freed meanwhile.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn hold(me: &Me, blob: Off) -> Result<Held, OutOfMemory> {
+    let mut held = Held { me: *me, objects: Vec::new() };
+    for i in 0..header(me, blob).counted.load(Ordering::Relaxed) {
+        let object = Off(reference(me, blob, i).load(Ordering::Relaxed));
+        let id = object::header(me, object).id.load(Ordering::Relaxed);
+        if references::acquire(me, object, id)? {
+            held.objects.push(object);
+        }
+    }
+    Ok(held)
+}
+
+/// Lends the content.
+///
+/// # Safety
+/// The blob must not be freed while the slice lives: the caller owns it, or holds the latch
+/// of the structure that does.
+#[must_use]
+pub unsafe fn bytes(me: &Me, blob: Off) -> &'static [u8] {
+    // SAFETY: a blob's content never changes after it is made; the caller keeps it alive.
+    unsafe { me.arena().slice(content(me, blob), len(me, blob)) }
+}
+
+/// Copies the content.
+#[must_use]
+pub fn read(me: &Me, blob: Off) -> Vec<u8> {
+    let mut out = vec![0; len(me, blob)];
+    me.arena().read(content(me, blob), &mut out);
+    out
+}
+
+/// One step of taking a blob apart: true once it refers to nothing.
+pub(super) fn take_apart(me: &Me, blob: Off) -> bool {
+    let h = header(me, blob);
+    let counted = h.counted.load(Ordering::Relaxed);
+    if counted == 0 {
+        return true;
+    }
+    let word = reference(me, blob, counted - 1);
+    let object = Off(word.load(Ordering::Relaxed));
+    let _latch = object::latch(me, object).lock(me);
+    let mut tx = Tx::begin(me);
+    tx.set(&h.counted, counted - 1);
+    object::remove(me, &mut tx, object);
+    crash_point!("blob.dereference");
+    tx.commit();
+    crash_point!("blob.dereferenced");
+    false
+}

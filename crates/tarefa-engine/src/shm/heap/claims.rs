@@ -1,0 +1,110 @@
+//! Which pages of the heap are backed by memory, and the limit on them.
+//!
+//! A bit a page. Memory is claimed before it is used, so a full machine is an error at a call
+//! and never a signal later. Free runs keep a few MiB claimed for the next user; beyond that
+//! their pages go back to the system. All of it under `units_latch`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::OutOfMemory;
+use crate::os::{limits, memfd};
+use crate::shm::journal::Tx;
+use crate::shm::layout::{PAGE, claimed_at};
+use crate::shm::me::Me;
+use crate::shm::offset::Off;
+
+/// Bytes of free runs that stay claimed.
+const RETAIN: u64 = 8 << 20;
+/// A claim at least this large looks at what the cgroup has left.
+const LOOK_AT_CGROUP: u64 = 1 << 20;
+
+/// The words of the bitmap for `len` bytes at `off`: (word, mask).
+fn words(me: &Me, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU64, u64)> {
+    let (first, last) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
+    let (arena, start) = (me.arena(), claimed_at(me.arena().len()));
+    (first / 64..last.div_ceil(64)).map(move |w| {
+        let low = first.saturating_sub(w * 64).min(63);
+        let high = (last - w * 64).min(64);
+        let mask = (u64::MAX >> (64 - high)) & (u64::MAX << low);
+        (arena.at::<AtomicU64>(Off(start + w * 8)), mask)
+    })
+}
+
+/// Backs the pages that hold `len` bytes at `off` with memory.
+pub(super) fn claim(me: &Me, off: Off, len: u64) -> Result<(), OutOfMemory> {
+    if len == 0 {
+        return Ok(());
+    }
+    let missing: u64 = words(me, off, len)
+        .map(|(word, mask)| u64::from((mask & !word.load(Ordering::Relaxed)).count_ones()))
+        .sum();
+    let h = me.header();
+    let wanted = missing * PAGE;
+    if missing > 0 {
+        let fits = h
+            .claimed
+            .load(Ordering::Relaxed)
+            .checked_add(wanted)
+            .is_some_and(|sum| sum <= h.limit.load(Ordering::Relaxed));
+        let fits_cgroup = wanted < LOOK_AT_CGROUP
+            || limits::cgroup_memory_left().is_none_or(|left| wanted + (4 << 20) < left);
+        let from = off.0 / PAGE * PAGE;
+        let to = (off.0 + len).next_multiple_of(PAGE);
+        if !fits || !fits_cgroup || memfd::claim(me.arena().fd(), from, to - from).is_err() {
+            return Err(OutOfMemory::new(me, len));
+        }
+        crash_point!("claims.backed");
+    }
+    for (word, mask) in words(me, off, len) {
+        let before = word.load(Ordering::Relaxed);
+        let new = u64::from((mask & !before).count_ones()) * PAGE;
+        let had = u64::from((mask & before).count_ones()) * PAGE;
+        let mut tx = Tx::begin(me);
+        tx.set(word, before | mask);
+        tx.set(&h.claimed, h.claimed.load(Ordering::Relaxed) + new);
+        // A page of a fresh run that is claimed already was retained from its last user. A page
+        // that two blocks of `back` share is counted once only, hence the floor at zero.
+        let retained = h.retained.load(Ordering::Relaxed).saturating_sub(had);
+        tx.set(&h.retained, retained);
+        crash_point!("claims.marked");
+        tx.commit();
+        crash_point!("claims.marked_done");
+    }
+    Ok(())
+}
+
+/// The run at `off` is free: its pages are retained for the next user, or given back.
+pub(super) fn release(me: &Me, off: Off, len: u64) {
+    let h = me.header();
+    let have: u64 = words(me, off, len)
+        .map(|(word, mask)| u64::from((mask & word.load(Ordering::Relaxed)).count_ones()) * PAGE)
+        .sum();
+    if have == 0 {
+        return;
+    }
+    if h.retained.load(Ordering::Relaxed) + have <= RETAIN {
+        let mut tx = Tx::begin(me);
+        tx.set(&h.retained, h.retained.load(Ordering::Relaxed) + have);
+        crash_point!("claims.retained");
+        tx.commit();
+        crash_point!("claims.retained_done");
+        return;
+    }
+    // Bits first: a page marked unclaimed that is still backed is claimed anew without harm.
+    for (word, mask) in words(me, off, len) {
+        let before = word.load(Ordering::Relaxed);
+        let gone = u64::from((mask & before).count_ones()) * PAGE;
+        if gone == 0 {
+            continue;
+        }
+        let mut tx = Tx::begin(me);
+        tx.set(word, before & !mask);
+        tx.set(&h.claimed, h.claimed.load(Ordering::Relaxed) - gone);
+        crash_point!("claims.unmarked");
+        tx.commit();
+        crash_point!("claims.unmarked_done");
+    }
+    // A failure leaves the pages backed: they are used again by the next claim.
+    let _ = memfd::punch(me.arena().fd(), off.0, len);
+    crash_point!("claims.punched");
+}

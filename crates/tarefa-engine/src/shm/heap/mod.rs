@@ -1,0 +1,276 @@
+//! The heap: blocks of any size, given out and taken back by any process.
+//!
+//! A fresh block hangs on its thread's chain ([`super::layout::ThreadSlot::chain`]): the
+//! thread alone owns it, and if the thread's process dies the block is freed. A structure
+//! takes the block over in the same [`Tx`] in which it unhooks it from the chain
+//! ([`mark`], [`release_to`]); a block taken out of a structure is hooked on the same way
+//! ([`hook`]) and then freed by [`drain`].
+
+pub mod claims;
+pub mod slab;
+pub mod units;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::journal::Tx;
+use super::layout::{BlockHeader, UNIT, heap_at, unit_state};
+use super::me::Me;
+use super::offset::Off;
+
+/// What a block holds, which says how it is freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// Bytes that refer to nothing.
+    Raw = 1,
+    /// A [`super::blob`]: bytes and the objects they refer to.
+    Blob = 2,
+    /// A block of a process's references.
+    References = 3,
+    /// An object, whose own kind says how it is taken apart.
+    Object = 4,
+    /// A table of segments of a list.
+    Table = 5,
+    /// Words that a container has let go of.
+    Trash = 6,
+}
+
+impl Kind {
+    pub(super) fn from_bits(info: u64) -> Option<Self> {
+        Some(match info & 0xff {
+            1 => Self::Raw,
+            2 => Self::Blob,
+            3 => Self::References,
+            4 => Self::Object,
+            5 => Self::Table,
+            6 => Self::Trash,
+            _ => return None,
+        })
+    }
+}
+
+/// The number under which [`super::object::register`] takes the destructor of tables.
+pub const TABLE: u64 = super::object::KINDS as u64 - 1;
+/// The same for trash.
+pub const TRASH: u64 = super::object::KINDS as u64 - 2;
+
+/// Bytes in front of what a block is asked for.
+pub const HEADER: u64 = size_of::<BlockHeader>() as u64;
+
+/// The arena has no room: neither panic nor signal, and nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the shared memory is full: {wanted} bytes were asked for, {used} of {limit} are in use; \
+     free something, or raise TAREFA_ARENA_MAX"
+)]
+pub struct OutOfMemory {
+    /// Bytes asked for.
+    pub wanted: u64,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes that may be in use.
+    pub limit: u64,
+}
+
+impl OutOfMemory {
+    pub(super) fn new(me: &Me, wanted: u64) -> Self {
+        let h = me.header();
+        let used = h.claimed.load(Ordering::Relaxed) - h.retained.load(Ordering::Relaxed);
+        Self { wanted, used, limit: h.limit.load(Ordering::Relaxed) }
+    }
+}
+
+/// A block of `size` bytes (its header included), all of it backed by memory.
+///
+/// The bytes behind the header are not cleared.
+///
+/// # Errors
+/// [`OutOfMemory`]; nothing has changed then.
+pub fn alloc(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
+    if let Some(class) = slab::class_of(size) {
+        return slab::alloc(me, kind, class, size);
+    }
+    large(me, kind, size, size)
+}
+
+/// A block for a blob: as [`alloc`], but its count of references is zero from the first
+/// moment on, since freeing a half-made blob looks at it.
+///
+/// # Errors
+/// [`OutOfMemory`]; nothing has changed then.
+pub(super) fn alloc_blob(me: &Me, size: u64) -> Result<Off, OutOfMemory> {
+    alloc_fresh(me, Kind::Blob, size)
+}
+
+/// A block whose words 2 to 7 are zero from the moment it is owned.
+pub(super) fn alloc_fresh(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
+    // Raw first, for a raw block refers to nothing; its kind is the store that publishes.
+    let off = alloc(me, Kind::Raw, size)?;
+    for at in (HEADER..size.min(64)).step_by(8) {
+        if at + 8 <= size {
+            let word: &AtomicU64 = me.arena().at(off.plus(at));
+            word.store(0, Ordering::Release);
+            crash_point!("heap.cleared");
+        }
+    }
+    header(me, off).info.store(size << 8 | kind as u64, Ordering::Release);
+    crash_point!("heap.kind_set");
+    Ok(off)
+}
+
+/// A block of `size` bytes of which only the first `backed` are backed by memory; the rest
+/// is claimed later by [`back`].
+///
+/// # Errors
+/// [`OutOfMemory`]; nothing has changed then.
+pub fn alloc_sparse(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
+    if let Some(class) = slab::class_of(size) {
+        return slab::alloc(me, kind, class, size);
+    }
+    large(me, kind, size, backed)
+}
+
+fn large(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
+    let latch = me.header().units_latch.lock(me);
+    let unit = units::take(me, size.div_ceil(UNIT))?;
+    let off = Off(heap_at(me.arena().len()) + unit * UNIT);
+    if let Err(e) = claims::claim(me, off, backed) {
+        units::give_back(me);
+        return Err(e);
+    }
+    let (entry, block) = (units::entry(me, unit), header(me, off));
+    let mut tx = Tx::begin(me);
+    let order = entry.state.load(Ordering::Relaxed) & 0xff00;
+    tx.set(&entry.state, order | unit_state::LARGE);
+    tx.set(&entry.head, size);
+    tx.set(&block.info, size << 8 | kind as u64);
+    hook(me, &mut tx, off);
+    tx.set(&me.slot().run, 0);
+    crash_point!("heap.large_hooked");
+    tx.commit();
+    crash_point!("heap.large_done");
+    drop(latch);
+    Ok(off)
+}
+
+/// Backs the bytes `from..to` of a block of [`alloc_sparse`] with memory.
+///
+/// # Errors
+/// [`OutOfMemory`]; nothing has changed then.
+pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> {
+    if slab::class_of(size(me, block)).is_some() {
+        return Ok(());
+    }
+    let _latch = me.header().units_latch.lock(me);
+    // Pages are claimed once: the page that holds `from` may be claimed already.
+    claims::claim(me, block.plus(from), to - from)
+}
+
+/// A block's header.
+#[must_use]
+pub fn header(me: &Me, block: Off) -> &'static BlockHeader {
+    me.arena().at(block)
+}
+
+/// A block's size in bytes, its header included.
+#[must_use]
+pub fn size(me: &Me, block: Off) -> u64 {
+    header(me, block).info.load(Ordering::Relaxed) >> 8
+}
+
+/// Whether a block of that size is backed as a whole from the start.
+#[must_use]
+pub fn is_small(size: u64) -> bool {
+    slab::class_of(size).is_some()
+}
+
+/// A block's kind; `None` when it is free.
+#[must_use]
+pub fn kind(me: &Me, block: Off) -> Option<Kind> {
+    Kind::from_bits(header(me, block).info.load(Ordering::Relaxed))
+}
+
+/// Hooks `block` on the thread's chain: from the commit on the thread owns it.
+pub fn hook(me: &Me, tx: &mut Tx<'_>, block: Off) {
+    tx.set(&header(me, block).next, me.slot().chain.load(Ordering::Relaxed));
+    tx.set(&me.slot().chain, block.0);
+    crash_point!("heap.hooked");
+}
+
+/// The chain as it is now; later [`release_to`] it, or [`drain`] down to it.
+#[must_use]
+pub fn mark(me: &Me) -> Off {
+    Off(me.slot().chain.load(Ordering::Relaxed))
+}
+
+/// Unhooks all blocks hooked since `mark`: from the commit on a structure owns them.
+pub fn release_to(me: &Me, tx: &mut Tx<'_>, mark: Off) {
+    tx.set(&me.slot().chain, mark.0);
+    crash_point!("heap.released");
+}
+
+/// Frees all blocks hooked since `mark`, and whatever falls with them.
+pub fn drain(me: &Me, mark: Off) {
+    loop {
+        let head = Off(me.slot().chain.load(Ordering::Relaxed));
+        if head == mark || head.is_none() {
+            return;
+        }
+        let taken_apart = match kind(me, head) {
+            Some(Kind::Blob) => super::blob::take_apart(me, head),
+            Some(Kind::References) => super::references::take_apart(me, head),
+            Some(Kind::Object) => super::object::take_apart(me, head),
+            Some(Kind::Table) => super::object::destructor(TABLE)(me, head),
+            Some(Kind::Trash) => super::object::destructor(TRASH)(me, head),
+            Some(Kind::Raw) | None => true,
+        };
+        if taken_apart {
+            free_head(me, head);
+        }
+    }
+}
+
+/// Gives the chain's first block back to the heap.
+fn free_head(me: &Me, block: Off) {
+    if let Some(class) = slab::class_of(size(me, block)) {
+        return slab::free_head(me, block, class);
+    }
+    let _latch = me.header().units_latch.lock(me);
+    let unit = units::of(me, block);
+    let entry = units::entry(me, unit);
+    let mut tx = Tx::begin(me);
+    let order = entry.state.load(Ordering::Relaxed) & 0xff00;
+    tx.set(&entry.state, order | unit_state::FLIGHT);
+    tx.set(&me.slot().run, unit + 1);
+    tx.set(&me.slot().chain, header(me, block).next.load(Ordering::Relaxed));
+    tx.set(&header(me, block).info, 0);
+    crash_point!("heap.large_unhooked");
+    tx.commit();
+    crash_point!("heap.large_in_flight");
+    units::give_back(me);
+}
+
+/// Whether a block of that kind starts at `block`: for offsets that come from outside.
+#[must_use]
+pub fn is_block(me: &Me, block: Off, wanted: Kind) -> bool {
+    let start = heap_at(me.arena().len());
+    if block.0 < start || block.0 % 16 != 0 || block.0 + UNIT > me.arena().len() {
+        return false;
+    }
+    let unit = (block.0 - start) / UNIT;
+    if unit >= me.header().frontier.load(Ordering::Acquire) {
+        return false;
+    }
+    let entry = units::entry(me, unit);
+    let state = entry.state.load(Ordering::Acquire);
+    let in_place = match state & 0xff {
+        unit_state::SLAB => {
+            let (at, class) = (block.0 - start - unit * UNIT, state >> 16 & 0xff);
+            at % slab::size_of_class(class as usize) == 0
+                && at / slab::size_of_class(class as usize) < entry.carved.load(Ordering::Acquire)
+        }
+        unit_state::LARGE => block.0 == start + unit * UNIT,
+        _ => false,
+    };
+    in_place && kind(me, block) == Some(wanted)
+}

@@ -1,0 +1,261 @@
+//! What lies where in the arena, before its heap.
+
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::latch::Latch;
+use super::offset::Shared;
+
+/// Marks an arena ("tarefa" and a zero, little-endian).
+pub const MAGIC: u64 = 0x0001_6166_6572_6174;
+/// Changes with every change of what the arena's bytes mean.
+pub const VERSION: u64 = 1;
+
+/// Processes that can be members at once.
+pub const PROCESSES: u64 = 8192;
+/// Threads that can be members at once, over all processes.
+pub const THREADS: u64 = 65_536;
+/// Bytes of the smallest run of pages: a slab, or the unit of large blocks.
+pub const UNIT: u64 = 64 * 1024;
+/// The granule in which memory is claimed from the system.
+pub const PAGE: u64 = 4096;
+/// Runs have 2^0 to 2^(ORDERS-1) units: up to 512 GiB.
+pub const ORDERS: usize = 24;
+/// Sizes of small blocks.
+pub const CLASSES: usize = 40;
+/// Entries of a thread's undo journal.
+pub const JOURNAL: usize = 40;
+/// Latches a thread can hold at once.
+pub const HELD: usize = 6;
+/// Latches that guard reference counts, by the object's offset.
+pub const REFERENCE_LATCHES: usize = 16;
+
+/// Where the process slots start.
+pub const PROCESSES_AT: u64 = 64 * 1024;
+/// Where the thread slots start.
+pub const THREADS_AT: u64 = PROCESSES_AT + PROCESSES * size_of::<ProcessSlot>() as u64;
+/// Where the table of units starts.
+pub const UNITS_AT: u64 = THREADS_AT + THREADS * size_of::<ThreadSlot>() as u64;
+
+/// Where the bitmap of claimed pages starts, in an arena of `len` bytes.
+#[must_use]
+pub const fn claimed_at(len: u64) -> u64 {
+    UNITS_AT + (len / UNIT) * size_of::<Unit>() as u64
+}
+
+/// Where the heap starts, in an arena of `len` bytes.
+#[must_use]
+pub const fn heap_at(len: u64) -> u64 {
+    (claimed_at(len) + len / PAGE / 8).next_multiple_of(UNIT)
+}
+
+/// The first bytes of the arena.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Header {
+    /// [`MAGIC`]; stored last when the arena is made.
+    pub magic: AtomicU64,
+    /// [`VERSION`].
+    pub version: AtomicU64,
+    /// [`fingerprint`]: sizes of the structures, so that other builds are refused.
+    pub fingerprint: AtomicU64,
+    /// Bytes of the arena.
+    pub len: AtomicU64,
+    /// A random number that tells runtimes apart.
+    pub runtime_id: AtomicU64,
+    /// The process that made the runtime, and its start time.
+    pub root_pid: AtomicU64,
+    /// See `root_pid`.
+    pub root_start: AtomicU64,
+    /// The user who owns it.
+    pub user: AtomicU64,
+    /// The root's descriptor of the memory file.
+    pub memory_fd: AtomicU64,
+    /// The root's descriptor of the bell that wakes its supervisor.
+    pub bell_fd: AtomicU64,
+    /// Bytes that may be claimed.
+    pub limit: AtomicU64,
+    /// Bytes claimed from the system.
+    pub claimed: AtomicU64,
+    /// Bytes claimed, but in free runs.
+    pub retained: AtomicU64,
+    /// The last object id given out.
+    pub object_ids: AtomicU64,
+    /// Objects alive.
+    pub objects: AtomicU64,
+    /// The first process slot to look at for a free one.
+    pub process_hint: AtomicU64,
+    /// The first thread slot to look at for a free one.
+    pub thread_hint: AtomicU64,
+    /// Thread slots ever used: no scan goes further.
+    pub thread_top: AtomicU64,
+    /// Process slots ever used: no scan goes further.
+    pub process_top: AtomicU64,
+    /// Where the layers above keep the offsets of their own shared structures.
+    pub roots: [AtomicU64; 8],
+    /// Guards the units and what is claimed.
+    pub units_latch: Latch,
+    /// Guards nothing but the making of `roots`.
+    pub roots_latch: Latch,
+    /// Guards `object_ids` and `objects`.
+    pub objects_latch: Latch,
+    /// Guards reference counts.
+    pub reference_latches: [Latch; REFERENCE_LATCHES],
+    /// Units ever handed out.
+    pub frontier: AtomicU64,
+    /// First free run of each order: unit number plus 1, 0 for none.
+    pub free_runs: [AtomicU64; ORDERS],
+    /// The size classes.
+    pub classes: [Class; CLASSES],
+}
+
+/// One size of small blocks.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Class {
+    /// Guards the class's slabs.
+    pub latch: Latch,
+    /// The first slab with room: unit number plus 1, 0 for none.
+    pub partial: AtomicU64,
+}
+
+/// What a unit of the heap is in use for.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Unit {
+    /// [`unit_state`] in the low byte, the run's order in the next, the class in the third.
+    pub state: AtomicU64,
+    /// Next in its list: unit number plus 1.
+    pub next: AtomicU64,
+    /// Previous in its list: unit number plus 1.
+    pub prev: AtomicU64,
+    /// Slab: the first free block. Large run: bytes of its block.
+    pub head: AtomicU64,
+    /// Slab: blocks in use.
+    pub used: AtomicU64,
+    /// Slab: blocks ever carved.
+    pub carved: AtomicU64,
+    /// Room to grow without a new layout size.
+    pub spare: [AtomicU64; 2],
+}
+
+/// Values of the low byte of [`Unit::state`].
+pub mod unit_state {
+    /// Inside a run that another unit heads, or never used.
+    pub const BODY: u64 = 0;
+    /// Heads a free run.
+    pub const FREE: u64 = 1;
+    /// Heads a run that a thread is about to use or to give back.
+    pub const FLIGHT: u64 = 2;
+    /// A slab of small blocks.
+    pub const SLAB: u64 = 3;
+    /// Heads a run that holds one large block.
+    pub const LARGE: u64 = 4;
+}
+
+/// A member process.
+#[repr(C, align(256))]
+#[derive(Debug)]
+pub struct ProcessSlot {
+    /// 0 free; else the pid, shifted left by 8, and a [`process_state`].
+    pub owner: AtomicU64,
+    /// Grows when the slot's process has died: locks remember it.
+    pub generation: AtomicU64,
+    /// The process's start time, for identity.
+    pub start_time: AtomicU64,
+    /// 1 once the supervisor watches the process.
+    pub watched: AtomicU64,
+    /// What the process is: see the task layer.
+    pub role: AtomicU64,
+    /// First block of the references the process holds.
+    pub references: AtomicU64,
+    /// The task record it runs, and other offsets of the task layer.
+    pub task: AtomicU64,
+    /// The process slot (plus 1) that started it.
+    pub starter: AtomicU64,
+    /// A word that an idle child sleeps on.
+    pub mailbox: AtomicU32,
+    /// The descriptor its stacks are written to, plus 1.
+    pub stack_fd: AtomicU32,
+    /// Counts stack dumps that are complete.
+    pub stack_dumps: AtomicU32,
+    /// Padding.
+    pub spare: AtomicU32,
+}
+
+/// Values of the low byte of [`ProcessSlot::owner`].
+pub mod process_state {
+    /// A process lives here.
+    pub const LIVE: u64 = 1;
+    /// Taken by the zygote for a child it is about to fork; the pid is the zygote's.
+    pub const EMBRYO: u64 = 3;
+    /// Its process has died and is being cleaned up after.
+    pub const DEAD: u64 = 2;
+}
+
+/// A thread of a member process.
+#[repr(C, align(256))]
+#[derive(Debug)]
+pub struct ThreadSlot {
+    /// 0 free; else the process slot plus 1.
+    pub owner: AtomicU64,
+    /// The thread's id, 0 while no thread uses the slot.
+    pub tid: AtomicU64,
+    /// Bumped to make the thread look around: second word of all its sleeps.
+    pub interrupt: AtomicU32,
+    /// What kind of word `waiting_on` is: see `sync`.
+    pub waiting_kind: AtomicU32,
+    /// Offset of the word it sleeps on or is about to wake others on; 0 for none.
+    pub waiting_on: AtomicU64,
+    /// The task record it runs, 0 for none.
+    pub task: AtomicU64,
+    /// Offsets of the latches it holds or is about to take.
+    pub held: [AtomicU64; HELD],
+    /// First block it alone owns; more hang on it.
+    pub chain: AtomicU64,
+    /// A run it alone owns: unit number plus 1.
+    pub run: AtomicU64,
+    /// Entries of the journal that are in force.
+    pub journal_len: AtomicU64,
+    /// Undo records: (offset, old value).
+    pub journal: [[AtomicU64; 2]; JOURNAL],
+}
+
+/// What every allocated block starts with.
+#[repr(C)]
+#[derive(Debug)]
+pub struct BlockHeader {
+    /// Next in the owning thread's chain, or in a free list.
+    pub next: AtomicU64,
+    /// The [`super::heap::Kind`] in the low byte, the block's size above it; 0 when free.
+    pub info: AtomicU64,
+}
+
+// SAFETY: all of these are repr(C) and made of atomics only.
+unsafe impl Shared for Header {}
+// SAFETY: as above.
+unsafe impl Shared for Unit {}
+// SAFETY: as above.
+unsafe impl Shared for ProcessSlot {}
+// SAFETY: as above.
+unsafe impl Shared for ThreadSlot {}
+// SAFETY: as above.
+unsafe impl Shared for BlockHeader {}
+
+const _: () = assert!(size_of::<Header>() <= PROCESSES_AT as usize);
+
+/// Tells builds with another layout apart.
+#[must_use]
+pub fn fingerprint() -> u64 {
+    let sizes = [
+        size_of::<Header>() as u64,
+        size_of::<Unit>() as u64,
+        size_of::<ProcessSlot>() as u64,
+        size_of::<ThreadSlot>() as u64,
+        PROCESSES,
+        THREADS,
+        UNIT,
+        VERSION,
+    ];
+    // FNV-1a over the sizes.
+    sizes.iter().fold(0xcbf2_9ce4_8422_2325, |h, s| (h ^ s).wrapping_mul(0x0100_0000_01b3))
+}

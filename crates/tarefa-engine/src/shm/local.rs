@@ -1,0 +1,76 @@
+//! A lock within one process that a forked child can leave behind.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A mutual exclusion for short sections of one process; unlike the standard library's it can
+/// be unlocked by whoever knows that its holder is gone (the child of a fork).
+#[derive(Debug, Default)]
+pub(super) struct Local<T> {
+    locked: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+impl<T> Local<Vec<T>> {
+    pub(super) const EMPTY: Self =
+        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(Vec::new()) };
+}
+
+// SAFETY: the flag lets one thread in at a time.
+unsafe impl<T: Send> Sync for Local<T> {}
+
+/// Unlocks when dropped.
+#[derive(Debug)]
+pub struct LocalGuard<'a, T>(&'a Local<T>);
+
+impl<T> Local<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    pub(super) fn lock(&self) -> LocalGuard<'_, T> {
+        // not shared: a flag of this process alone.
+        while self.locked.swap(true, Ordering::Acquire) {
+            crate::os::process::yield_now();
+        }
+        LocalGuard(self)
+    }
+
+    /// The value, for whoever holds the lock without a guard.
+    ///
+    /// # Safety
+    /// The lock is held, by this thread.
+    pub(super) unsafe fn peek(&self) -> &T {
+        // SAFETY: the caller's promise.
+        unsafe { &*self.value.get() }
+    }
+
+    /// Unlocks whoever holds it.
+    pub(super) fn unlock(&self) {
+        // not shared: a flag of this process alone.
+        self.locked.store(false, Ordering::Release);
+    }
+}
+
+impl<T> Deref for LocalGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard means that this thread has the lock.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for LocalGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed mutably.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for LocalGuard<'_, T> {
+    fn drop(&mut self) {
+        self.0.unlock();
+    }
+}

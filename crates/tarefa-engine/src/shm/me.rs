@@ -1,0 +1,49 @@
+//! The calling thread as a member of a runtime.
+
+use super::arena::Arena;
+use super::layout::{Header, ThreadSlot};
+use super::runtime::Runtime;
+
+/// A thread's slot in one runtime: what nearly every function of the engine needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Me {
+    runtime: &'static Runtime,
+    slot: &'static ThreadSlot,
+    index: u32,
+}
+
+impl Me {
+    pub(super) fn new(runtime: &'static Runtime, slot: &'static ThreadSlot, index: u32) -> Self {
+        Self { runtime, slot, index }
+    }
+
+    /// The runtime.
+    #[must_use]
+    pub fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    /// Its arena.
+    #[must_use]
+    pub fn arena(&self) -> &'static Arena {
+        self.runtime.arena()
+    }
+
+    /// Its arena's header.
+    #[must_use]
+    pub fn header(&self) -> &'static Header {
+        self.runtime.header()
+    }
+
+    /// The thread's slot.
+    #[must_use]
+    pub fn slot(&self) -> &'static ThreadSlot {
+        self.slot
+    }
+
+    /// The slot's number.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+}

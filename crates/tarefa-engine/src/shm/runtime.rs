@@ -1,0 +1,535 @@
+//! A runtime, seen from one process: the arena, this process's slot, what it holds.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use super::arena::Arena;
+use super::layout::{self, Header, MAGIC, ProcessSlot, VERSION};
+use super::local::{Local, LocalGuard};
+use super::me::Me;
+use super::offset::Off;
+use super::references::{self, Held};
+use super::slots;
+use crate::os::{limits, pidfd, pipe, proc, process};
+
+/// Counts forks of this process's line: a changed number means "another process now".
+static FORKS: AtomicU32 = AtomicU32::new(0);
+/// Every runtime this process is a member of; the first is the default one.
+static RUNTIMES: Local<Vec<&'static Runtime>> = Local::EMPTY;
+
+/// See the module. Lives as long as the process.
+pub struct Runtime {
+    arena: Arena,
+    bell: OwnedFd,
+    /// The bell's other end, in the root only.
+    bell_heard: Option<OwnedFd>,
+    spins: AtomicU32,
+    here: AtomicPtr<Here>,
+}
+
+/// What changes when the process forks.
+struct Here {
+    forks: u32,
+    index: u32,
+    root: bool,
+    root_pidfd: Option<OwnedFd>,
+    held: Local<Held>,
+    idle_threads: Local<Vec<u32>>,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Runtime({:x})", self.id())
+    }
+}
+
+/// Why a runtime cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// Its root process has ended.
+    #[error("the runtime of process {0} is gone: its root process has ended")]
+    Gone(i32),
+    /// It belongs to another user.
+    #[error("the runtime of process {pid} belongs to user {owner}, not to user {user}")]
+    OtherUser {
+        /// The root process.
+        pid: i32,
+        /// Whose it is.
+        owner: u32,
+        /// Who asked.
+        user: u32,
+    },
+    /// It was made by another version of tarefa.
+    #[error("the runtime of process {0} was made by another version of tarefa: use one version")]
+    OtherVersion(i32),
+    /// The system refused.
+    #[error("cannot join the runtime of process {0}: {1}")]
+    System(i32, #[source] io::Error),
+}
+
+/// Where a runtime is found: what a handle carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The root process.
+    pub root: i32,
+    /// The root's descriptor of the memory.
+    pub memory_fd: i32,
+    /// A number of the runtime's own.
+    pub id: u64,
+}
+
+impl Runtime {
+    /// The runtime this process makes its objects in; made now if there is none.
+    ///
+    /// # Errors
+    /// What the system answered: no descriptors, no address space.
+    pub fn default() -> io::Result<&'static Self> {
+        if let Some(first) = Self::existing() {
+            return Ok(first);
+        }
+        let mut all = RUNTIMES.lock();
+        if let Some(first) = all.first() {
+            return Ok(first);
+        }
+        let made = Self::create()?;
+        all.push(made);
+        Ok(made)
+    }
+
+    /// The runtime this process is a member of already.
+    #[must_use]
+    pub fn existing() -> Option<&'static Self> {
+        RUNTIMES.lock().first().copied()
+    }
+
+    fn create() -> io::Result<&'static Self> {
+        watch_forks();
+        let arena = Arena::create()?;
+        let (heard, bell) = pipe::doorbell()?;
+        let len = arena.len();
+        let runtime = Self::leak(arena, bell, Some(heard));
+        let h = runtime.header();
+        let mut id = [0u8; 8];
+        // SAFETY: eight writable bytes. Without randomness the address of a stack variable
+        // and the time still tell runtimes of one machine apart.
+        unsafe { libc::getrandom(id.as_mut_ptr().cast(), 8, 0) };
+        // crash: the process alone knows of the arena; it dies with it.
+        h.version.store(VERSION, Ordering::Relaxed);
+        h.fingerprint.store(layout::fingerprint(), Ordering::Relaxed);
+        h.len.store(len, Ordering::Relaxed);
+        h.runtime_id.store(u64::from_ne_bytes(id) | 1, Ordering::Relaxed);
+        h.root_pid.store(process::pid() as u64, Ordering::Relaxed);
+        h.root_start.store(proc::start_time(process::pid()), Ordering::Relaxed);
+        h.user.store(u64::from(process::user()), Ordering::Relaxed);
+        h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
+        h.bell_fd.store(runtime.bell.as_raw_fd() as u64, Ordering::Relaxed);
+        h.limit.store(limit(len), Ordering::Relaxed);
+        h.magic.store(MAGIC, Ordering::Release);
+        runtime.settle(true, None)?;
+        Ok(runtime)
+    }
+
+    /// The runtime at `address`, joined now if this process is not a member yet.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach(address: Address) -> Result<&'static Self, AttachError> {
+        Self::attach_in(address, None)
+    }
+
+    /// The same, in a process slot that the root has taken for this process.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach_in(address: Address, slot: Option<u32>) -> Result<&'static Self, AttachError> {
+        let mut all = RUNTIMES.lock();
+        if let Some(known) = all.iter().find(|r| r.id() == address.id) {
+            return Ok(known);
+        }
+        watch_forks();
+        let pid = address.root;
+        let system = |e: io::Error| match e.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone(pid),
+            _ => AttachError::System(pid, e),
+        };
+        let open = |fd: i32| {
+            let path = format!("/proc/{pid}/fd/{fd}");
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).write(true).open(path).map(OwnedFd::from)
+        };
+        let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
+            (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
+                AttachError::OtherUser { pid, owner, user: process::user() }
+            }
+            _ => system(e),
+        };
+        // The descriptor first, then the identity: so the pid is the one looked at.
+        let root = pidfd::open(pid).map_err(system)?;
+        let arena = Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?;
+        if arena.len() < layout::PROCESSES_AT {
+            return Err(AttachError::Gone(pid));
+        }
+        let arena_bell_fd;
+        {
+            // SAFETY: the header is inside the mapping, which is never undone.
+            let h: &Header = unsafe { &*arena_header(&arena) };
+            if h.magic.load(Ordering::Acquire) != MAGIC
+                || h.runtime_id.load(Ordering::Relaxed) != address.id
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
+                return Err(AttachError::OtherVersion(pid));
+            }
+            let owner = h.user.load(Ordering::Relaxed) as u32;
+            if owner != process::user() {
+                return Err(AttachError::OtherUser { pid, owner, user: process::user() });
+            }
+            if pidfd::ended(root.as_fd())
+                || h.root_start.load(Ordering::Relaxed) != proc::start_time(pid)
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            arena_bell_fd = h.bell_fd.load(Ordering::Relaxed) as i32;
+        }
+        let path = format!("/proc/{pid}/fd/{arena_bell_fd}");
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let bell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
+        let runtime = Self::leak(arena, bell, None);
+        match slot {
+            Some(index) => {
+                let slot = slots::process_slot(runtime, index);
+                if !slots::hatch(slot, pid, process::pid()) {
+                    return Err(AttachError::Gone(pid));
+                }
+                runtime.settle_in(index, false, Some(root));
+            }
+            None => {
+                let settled = runtime.settle(false, Some(root));
+                settled.map_err(|e| AttachError::System(pid, e))?;
+            }
+        }
+        all.push(runtime);
+        Ok(runtime)
+    }
+
+    fn leak(arena: Arena, bell: OwnedFd, bell_heard: Option<OwnedFd>) -> &'static Self {
+        let spins = AtomicU32::new(u32::from(limits::cpu_count() > 1));
+        let here = AtomicPtr::new(std::ptr::null_mut());
+        Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }))
+    }
+
+    /// Takes a process slot for this process.
+    fn settle(&'static self, root: bool, root_pidfd: Option<OwnedFd>) -> io::Result<()> {
+        self.settle_in(slots::take_process(self)?, root, root_pidfd);
+        Ok(())
+    }
+
+    fn settle_in(&'static self, index: u32, root: bool, root_pidfd: Option<OwnedFd>) {
+        let slot = slots::process_slot(self, index);
+        if !root && process::parent() != self.root_pid() {
+            slot.start_time.store(proc::start_time(process::pid()), Ordering::Release);
+            crash_point!("runtime.start_time");
+        }
+        let here = Here {
+            forks: FORKS.load(Ordering::Acquire),
+            index,
+            root,
+            root_pidfd,
+            held: Local::new(Held::default()),
+            idle_threads: Local::new(Vec::new()),
+        };
+        // not shared: a pointer of this process alone.
+        self.here.store(Box::into_raw(Box::new(here)), Ordering::Release);
+        self.ring();
+    }
+
+    /// After a fork made by the engine: this process lives in the slot `index`, which its
+    /// parent has taken for it.
+    pub fn hatch(&'static self, index: u32) {
+        let old = self.here.load(Ordering::Acquire);
+        child_of_fork();
+        // SAFETY: never freed.
+        let old_held = unsafe { &*old }.held.lock().all();
+        self.settle_in(index, false, None);
+        let me = self.me();
+        for (off, id, handles) in old_held {
+            let _ = references::acquire_many(&me, off, id, handles);
+        }
+    }
+
+    fn here(&'static self) -> &'static Here {
+        // SAFETY: set by `settle` before the runtime is handed out; the old one is leaked, so
+        // references to it stay good.
+        let here = unsafe { &*self.here.load(Ordering::Acquire) };
+        if here.forks == FORKS.load(Ordering::Acquire) { here } else { self.resettle(here) }
+    }
+
+    /// This process is a fork of a member: it becomes a member of its own.
+    #[cold]
+    fn resettle(&'static self, old: &'static Here) -> &'static Here {
+        let old_held = old.held.lock().all();
+        let root = pidfd::open(self.root_pid()).ok();
+        if self.settle(false, root).is_err() {
+            // No slot: nothing here could work, and there is nobody to tell.
+            eprintln!("tarefa: process {} finds no slot in its runtime", process::pid());
+            process::exit_now(70);
+        }
+        // SAFETY: as in `here`.
+        let here = unsafe { &*self.here.load(Ordering::Acquire) };
+        let me = self.me();
+        for (off, id, handles) in old_held {
+            let _ = references::acquire_many(&me, off, id, handles);
+        }
+        here
+    }
+
+    /// The calling thread's slot.
+    #[must_use]
+    #[inline]
+    pub fn me(&'static self) -> Me {
+        if let Some((me, forks)) = ME.get() {
+            if std::ptr::eq(me.runtime(), self) && forks == FORKS.load(Ordering::Relaxed) {
+                return me;
+            }
+        }
+        self.me_slow()
+    }
+
+    #[cold]
+    fn me_slow(&'static self) -> Me {
+        let here = self.here();
+        let known = THREADS_HERE
+            .try_with(|t| {
+                let t = t.borrow();
+                t.0.iter().find(|m| std::ptr::eq(m.0.runtime(), self) && m.1 == here.forks).copied()
+            })
+            .ok()
+            .flatten();
+        if let Some(entry) = known {
+            ME.set(Some(entry));
+            return entry.0;
+        }
+        let idle = here.idle_threads.lock().pop();
+        let index = idle.unwrap_or_else(|| {
+            slots::take_thread(self, here.index).unwrap_or_else(|e| panic!("tarefa: {e}"))
+        });
+        let slot = slots::thread_slot(self, index);
+        slots::settle_thread(slot);
+        let me = Me::new(self, slot, index);
+        let entry = (me, here.forks);
+        ME.set(Some(entry));
+        let _ = THREADS_HERE.try_with(|t| t.borrow_mut().0.push(entry));
+        me
+    }
+
+    /// The arena.
+    #[must_use]
+    pub fn arena(&'static self) -> &'static Arena {
+        &self.arena
+    }
+
+    /// The arena's header.
+    #[must_use]
+    pub fn header(&'static self) -> &'static Header {
+        self.arena.at(Off(0))
+    }
+
+    /// Tells runtimes apart.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        // SAFETY: the header is inside the mapping, which is never undone.
+        unsafe { (*arena_header(&self.arena)).runtime_id.load(Ordering::Relaxed) }
+    }
+
+    /// Where others find this runtime.
+    #[must_use]
+    pub fn address(&'static self) -> Address {
+        let h = self.header();
+        Address {
+            root: self.root_pid(),
+            memory_fd: h.memory_fd.load(Ordering::Relaxed) as i32,
+            id: self.id(),
+        }
+    }
+
+    /// The process that made the runtime.
+    #[must_use]
+    pub fn root_pid(&'static self) -> i32 {
+        self.header().root_pid.load(Ordering::Relaxed) as i32
+    }
+
+    /// Whether this process is the root.
+    #[must_use]
+    pub fn is_root(&'static self) -> bool {
+        self.here().root
+    }
+
+    /// Whether the root process lives.
+    #[must_use]
+    pub fn root_alive(&'static self) -> bool {
+        let here = self.here();
+        match &here.root_pidfd {
+            _ if here.root => true,
+            Some(fd) => !pidfd::ended(fd.as_fd()),
+            None => proc::alive(
+                self.root_pid(),
+                self.header().root_start.load(Ordering::Relaxed),
+            ),
+        }
+    }
+
+    /// This process's slot number.
+    #[must_use]
+    pub fn process_index(&'static self) -> u32 {
+        self.here().index
+    }
+
+    /// This process's slot.
+    #[must_use]
+    pub fn process_slot(&'static self) -> &'static ProcessSlot {
+        slots::process_slot(self, self.here().index)
+    }
+
+    pub(super) fn held(&'static self) -> LocalGuard<'static, Held> {
+        self.here().held.lock()
+    }
+
+    /// Wakes the supervisor.
+    pub fn ring(&self) {
+        pipe::ring(self.bell.as_fd());
+    }
+
+    /// The descriptor on which the supervisor hears [`Runtime::ring`]; in the root only.
+    #[must_use]
+    pub fn bell_heard(&self) -> Option<&OwnedFd> {
+        self.bell_heard.as_ref()
+    }
+
+    /// `count`, or 0 where spinning cannot help because there is one processor only.
+    #[must_use]
+    pub fn spins(&self, count: u32) -> u32 {
+        count * self.spins.load(Ordering::Relaxed)
+    }
+}
+
+fn arena_header(arena: &Arena) -> *const Header {
+    arena.start().cast()
+}
+
+/// Who owns process `pid`.
+fn owner_of(pid: i32) -> Option<u32> {
+    let metadata = std::fs::metadata(format!("/proc/{pid}")).ok()?;
+    Some(std::os::unix::fs::MetadataExt::uid(&metadata))
+}
+
+/// Bytes that may be claimed: `TAREFA_ARENA_MAX`, the cgroup's limit, or 9/10 of the memory.
+fn limit(len: u64) -> u64 {
+    let asked = std::env::var("TAREFA_ARENA_MAX").ok().and_then(|text| parse_size(&text));
+    let machine = limits::physical_memory().min(limits::cgroup_memory().unwrap_or(u64::MAX));
+    asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
+}
+
+/// `"64M"`, `"1g"`, `"65536"`: bytes, with the units K, M, G, T of 1024.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix("ib").or(text.strip_suffix('b')).unwrap_or(&text);
+    let shift = match text.chars().last()? {
+        'k' => 10,
+        'm' => 20,
+        'g' => 30,
+        't' => 40,
+        _ => 0,
+    };
+    let digits = if shift == 0 { text } else { &text[..text.len() - 1] };
+    digits.trim().parse::<u64>().ok()?.checked_shl(shift)
+}
+
+thread_local! {
+    /// The slot used last, for the fast path.
+    static ME: Cell<Option<(Me, u32)>> = const { Cell::new(None) };
+    static THREADS_HERE: RefCell<ThreadsHere> = const { RefCell::new(ThreadsHere(Vec::new())) };
+}
+
+/// Gives the thread's slots back when the thread ends.
+struct ThreadsHere(Vec<(Me, u32)>);
+
+impl Drop for ThreadsHere {
+    fn drop(&mut self) {
+        ME.set(None);
+        for (me, forks) in self.0.drain(..) {
+            let here = me.runtime().here.load(Ordering::Acquire);
+            // SAFETY: never freed.
+            let here = unsafe { &*here };
+            if forks == FORKS.load(Ordering::Acquire) && here.forks == forks {
+                slots::leave_thread(me.slot());
+                here.idle_threads.lock().push(me.index());
+            }
+        }
+    }
+}
+
+fn watch_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handlers take process-local locks in a fixed order and release them.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(parent_of_fork), Some(child_of_fork_c)) };
+    });
+}
+
+/// Nobody may be inside the process-local tables when they are copied.
+extern "C" fn before_fork() {
+    let all = RUNTIMES.lock();
+    for runtime in all.iter() {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        std::mem::forget(here.held.lock());
+        std::mem::forget(here.idle_threads.lock());
+    }
+    std::mem::forget(all);
+}
+
+extern "C" fn parent_of_fork() {
+    unlock_tables();
+}
+
+extern "C" fn child_of_fork_c() {
+    unlock_tables();
+    child_of_fork();
+}
+
+fn unlock_tables() {
+    // SAFETY: `before_fork` locked it in this very thread; only this thread runs here.
+    for runtime in unsafe { RUNTIMES.peek() } {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        here.held.unlock();
+        here.idle_threads.unlock();
+    }
+    RUNTIMES.unlock();
+}
+
+fn child_of_fork() {
+    // not shared: a counter of this process alone.
+    FORKS.fetch_add(1, Ordering::AcqRel);
+    ME.set(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("65536"), Some(65536));
+        assert_eq!(parse_size("64M"), Some(64 << 20));
+        assert_eq!(parse_size(" 2 GiB "), Some(2 << 30));
+        assert_eq!(parse_size("much"), None);
+    }
+}

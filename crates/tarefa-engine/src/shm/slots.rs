@@ -1,0 +1,169 @@
+//! Who is a member: taking and giving back the slots of processes and threads.
+//!
+//! A slot is taken by one compare-and-swap of its `owner`, which at once says who has it, so
+//! no death leaves a slot that nobody can attribute.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::layout::{
+    PROCESSES, PROCESSES_AT, ProcessSlot, THREADS, THREADS_AT, ThreadSlot, process_state,
+};
+use super::offset::Off;
+use super::runtime::Runtime;
+use crate::os::process;
+
+/// The process slot with that number.
+#[must_use]
+pub fn process_slot(runtime: &'static Runtime, index: u32) -> &'static ProcessSlot {
+    let at = PROCESSES_AT + u64::from(index) * size_of::<ProcessSlot>() as u64;
+    runtime.arena().at(Off(at))
+}
+
+/// The thread slot with that number.
+#[must_use]
+pub fn thread_slot(runtime: &'static Runtime, index: u32) -> &'static ThreadSlot {
+    let at = THREADS_AT + u64::from(index) * size_of::<ThreadSlot>() as u64;
+    runtime.arena().at(Off(at))
+}
+
+/// Numbers of the process slots ever used.
+pub fn processes(runtime: &'static Runtime) -> impl Iterator<Item = u32> {
+    0..runtime.header().process_top.load(Ordering::Acquire) as u32
+}
+
+/// Numbers of the thread slots ever used.
+pub fn threads(runtime: &'static Runtime) -> impl Iterator<Item = u32> {
+    0..runtime.header().thread_top.load(Ordering::Acquire) as u32
+}
+
+/// The process behind a slot's `owner`: (pid, state).
+#[must_use]
+pub fn owner(slot: &ProcessSlot) -> (i32, u64) {
+    let owner = slot.owner.load(Ordering::Acquire);
+    ((owner >> 8) as i32, owner & 0xff)
+}
+
+/// What a lock remembers of the process that holds it: never 0, and never again the same
+/// once the process has died.
+#[must_use]
+pub fn lock_owner(runtime: &'static Runtime, index: u32) -> u32 {
+    let generation = process_slot(runtime, index).generation.load(Ordering::Acquire) as u32;
+    (generation & 0x1_ffff) << 14 | (index + 1)
+}
+
+/// The process slot that `lock_owner` gave this for, if that process still lives.
+#[must_use]
+pub fn living_owner(runtime: &'static Runtime, owner: u32) -> Option<u32> {
+    let index = (owner & 0x3fff).checked_sub(1)?;
+    (u64::from(index) < PROCESSES && lock_owner(runtime, index) == owner).then_some(index)
+}
+
+fn too_many(what: &str, most: u64) -> io::Error {
+    io::Error::other(format!("the runtime has its {most} {what} already; end some"))
+}
+
+/// Looks for a free slot from `hint` on, around `count` slots.
+fn take(
+    count: u64,
+    hint: &AtomicU64,
+    top: &AtomicU64,
+    owner: impl Fn(u32) -> &'static AtomicU64,
+    value: u64,
+) -> Option<u32> {
+    let start = hint.load(Ordering::Relaxed);
+    for i in 0..count {
+        let index = ((start + i) % count) as u32;
+        let word = owner(index);
+        if word.load(Ordering::Relaxed) != 0 {
+            continue;
+        }
+        // Before the slot is taken, so that no scan misses it.
+        top.fetch_max(u64::from(index) + 1, Ordering::AcqRel);
+        crash_point!("slots.top");
+        if word.compare_exchange(0, value, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            crash_point!("slots.taken");
+            return Some(index);
+        }
+    }
+    None
+}
+
+/// Takes a process slot for this process, not yet watched.
+pub(super) fn take_process(runtime: &'static Runtime) -> io::Result<u32> {
+    take_slot(runtime, process_state::LIVE)
+}
+
+/// Takes a process slot for a child that this process is about to fork.
+pub fn take_embryo(runtime: &'static Runtime) -> io::Result<u32> {
+    take_slot(runtime, process_state::EMBRYO)
+}
+
+/// The embryo in slot `index` is process `pid` now. Said by the parent and by the child,
+/// whichever is first; false when the slot was taken away because the parent died.
+pub fn hatch(slot: &ProcessSlot, parent: i32, pid: i32) -> bool {
+    let (embryo, live) =
+        ((parent as u64) << 8 | process_state::EMBRYO, (pid as u64) << 8 | process_state::LIVE);
+    let swap = slot.owner.compare_exchange(embryo, live, Ordering::AcqRel, Ordering::Acquire);
+    crash_point!("slots.hatched");
+    swap.is_ok() || swap == Err(live)
+}
+
+fn take_slot(runtime: &'static Runtime, state: u64) -> io::Result<u32> {
+    let h = runtime.header();
+    let value = (process::pid() as u64) << 8 | state;
+    let owner = |i| &process_slot(runtime, i).owner;
+    let index = take(PROCESSES, &h.process_hint, &h.process_top, owner, value)
+        .ok_or_else(|| too_many("processes", PROCESSES))?;
+    // Round and round, so that a slot's generation takes longest to come by again.
+    h.process_hint.store((u64::from(index) + 1) % PROCESSES.min(1024), Ordering::Relaxed);
+    crash_point!("slots.process_hint");
+    let slot = process_slot(runtime, index);
+    slot.watched.store(0, Ordering::Relaxed);
+    slot.start_time.store(0, Ordering::Relaxed);
+    slot.role.store(0, Ordering::Relaxed);
+    slot.task.store(0, Ordering::Relaxed);
+    slot.starter.store(0, Ordering::Relaxed);
+    slot.stack_fd.store(0, Ordering::Relaxed);
+    slot.mailbox.store(0, Ordering::Release);
+    crash_point!("slots.process_ready");
+    Ok(index)
+}
+
+/// Gives a dead process's slot back: it can be taken again.
+pub fn free_process(runtime: &'static Runtime, index: u32) {
+    process_slot(runtime, index).owner.store(0, Ordering::Release);
+    crash_point!("slots.process_freed");
+}
+
+/// Takes a thread slot for a thread of the process in slot `process`.
+pub(super) fn take_thread(runtime: &'static Runtime, process: u32) -> io::Result<u32> {
+    let h = runtime.header();
+    let owner = |i| &thread_slot(runtime, i).owner;
+    // From the start: few slots, used again and again, stay in the caches.
+    take(THREADS, &h.thread_hint, &h.thread_top, owner, u64::from(process) + 1)
+        .ok_or_else(|| too_many("threads", THREADS))
+}
+
+/// Makes a slot the calling thread's.
+pub(super) fn settle_thread(slot: &ThreadSlot) {
+    slot.task.store(0, Ordering::Relaxed);
+    slot.waiting_on.store(0, Ordering::Relaxed);
+    slot.tid.store(process::tid() as u64, Ordering::Release);
+    crash_point!("slots.thread_settled");
+}
+
+/// The thread is gone, and its slot waits for another thread of the process.
+pub(super) fn leave_thread(slot: &ThreadSlot) {
+    slot.task.store(0, Ordering::Relaxed);
+    slot.tid.store(0, Ordering::Release);
+    crash_point!("slots.thread_left");
+}
+
+/// Gives a dead process's thread slot back.
+pub(super) fn free_thread(slot: &ThreadSlot) {
+    leave_thread(slot);
+    slot.waiting_on.store(0, Ordering::Relaxed);
+    slot.owner.store(0, Ordering::Release);
+    crash_point!("slots.thread_freed");
+}

@@ -1,0 +1,101 @@
+//! The event: a flag that threads and processes wait for.
+//!
+//! One word: bit 0 is the flag, bit 31 says somebody sleeps. Nobody owns it, so a death can
+//! cost nothing but a wake-up, which [`wait::waking`] makes good.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::kinds;
+use super::wait::{self, Condition, Outcome, Parker};
+use crate::os::clock::Deadline;
+use crate::os::futex;
+use crate::shm::Me;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::references;
+
+const SET: u32 = 1;
+const SLEEPERS: u32 = 1 << 31;
+
+#[repr(C)]
+#[derive(Debug)]
+struct EventObject {
+    object: ObjectHeader,
+    word: AtomicU32,
+    reserved: AtomicU32,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for EventObject {}
+
+/// Makes an event, not set; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::EVENT, size_of::<EventObject>() as u64)
+        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+    if made.is_err() {
+        heap::drain(me, mark);
+    }
+    made
+}
+
+fn word_of(me: &Me, off: Off) -> &'static AtomicU32 {
+    &me.arena().at::<EventObject>(off).word
+}
+
+/// Whether the flag is up.
+#[must_use]
+pub fn is_set(me: &Me, off: Off) -> bool {
+    word_of(me, off).load(Ordering::Acquire) & SET != 0
+}
+
+/// Raises the flag and wakes all who wait.
+pub fn set(me: &Me, off: Off) {
+    let word = word_of(me, off);
+    wait::waking(me, word, || {
+        // SYNC POINT: pairs with the acquire loads of `is_set` and `Waiting`.
+        let before = word.swap(SET, Ordering::AcqRel);
+        crash_point!("event.set");
+        if before & SLEEPERS != 0 {
+            futex::wake_all(word);
+        }
+    });
+}
+
+/// Lowers the flag.
+pub fn clear(me: &Me, off: Off) {
+    word_of(me, off).fetch_and(!SET, Ordering::AcqRel);
+    crash_point!("event.cleared");
+}
+
+struct Waiting {
+    word: &'static AtomicU32,
+}
+
+impl Condition for Waiting {
+    fn word(&self) -> &'static AtomicU32 {
+        self.word
+    }
+
+    fn ready(&mut self) -> bool {
+        self.word.load(Ordering::Acquire) & SET != 0
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
+        crash_point!("event.announced");
+        if seen & SET == 0 {
+            return Some(seen | SLEEPERS);
+        }
+        None
+    }
+}
+
+/// Waits until the flag is up.
+pub fn wait(me: &Me, off: Off, parker: &mut dyn Parker, deadline: Deadline) -> Outcome {
+    wait::wait(me, parker, &mut Waiting { word: word_of(me, off) }, deadline)
+}

@@ -1,0 +1,17 @@
+//! Waiting and locking across threads and processes.
+//!
+//! Everything that blocks goes through [`wait`]: it spins for a short, adaptive time, then
+//! sleeps on a futex; it can time out, be interrupted, and survives the death of whoever it
+//! waits for.
+
+pub mod event;
+pub mod lock;
+pub mod wait;
+
+/// Numbers of the object kinds of this layer.
+pub mod kinds {
+    /// A [`super::lock`].
+    pub const LOCK: u64 = 1;
+    /// An [`super::event`].
+    pub const EVENT: u64 = 2;
+}

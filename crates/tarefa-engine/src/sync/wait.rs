@@ -1,0 +1,186 @@
+//! The one way to block: spin for a little, then sleep on a shared futex.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::os::clock::{Deadline, now_ns};
+use crate::os::futex::{self, Woken};
+use crate::shm::Me;
+use crate::shm::offset::Off;
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was waited for has come.
+    Ready,
+    /// The deadline passed first.
+    TimedOut,
+    /// [`Parker::interrupted`] said so.
+    Interrupted,
+}
+
+/// What a language does around a wait.
+pub trait Parker {
+    /// Runs `sleep` with everything released that others need to get on (the interpreter's
+    /// lock, say).
+    fn release(&mut self, sleep: &mut dyn FnMut());
+
+    /// Whether the wait must end: an interrupt or a signal's exception is due. Called before
+    /// each sleep and whenever the thread was made to look around.
+    fn interrupted(&mut self) -> bool;
+}
+
+/// A parker for the engine's own threads: nothing to release, nothing interrupts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl Parker for Plain {
+    fn release(&mut self, sleep: &mut dyn FnMut()) {
+        sleep();
+    }
+
+    fn interrupted(&mut self) -> bool {
+        false
+    }
+}
+
+/// What is waited for.
+pub trait Condition {
+    /// The word to sleep on.
+    fn word(&self) -> &'static AtomicU32;
+
+    /// Tries once; true when the wait is over. Does not announce a sleeper.
+    fn ready(&mut self) -> bool;
+
+    /// Tries once more and else announces a sleeper: `None` when the wait is over, or the
+    /// word's value to sleep on.
+    fn announce(&mut self) -> Option<u32>;
+}
+
+/// The longest time to spin. A wake-up through the kernel costs about as much.
+const SPIN_MOST: u64 = 50_000;
+const SPIN_LEAST: u64 = 1_500;
+
+thread_local! {
+    /// How long this thread spins: long where waits are short, and the other way round.
+    static SPIN: Cell<u64> = const { Cell::new(20_000) };
+}
+
+/// Waits for `condition`.
+pub fn wait(
+    me: &Me,
+    parker: &mut dyn Parker,
+    condition: &mut dyn Condition,
+    deadline: Deadline,
+) -> Outcome {
+    wait_spinning(me, parker, condition, deadline, SPIN_MOST)
+}
+
+/// Waits for `condition`, spinning at most `most` nanoseconds at first.
+pub fn wait_spinning(
+    me: &Me,
+    parker: &mut dyn Parker,
+    condition: &mut dyn Condition,
+    deadline: Deadline,
+    most: u64,
+) -> Outcome {
+    if condition.ready() {
+        return Outcome::Ready;
+    }
+    let mut spin = if me.runtime().spins(1) == 0 { 0 } else { SPIN.get().min(most) };
+    loop {
+        let seen = me.slot().interrupt.load(Ordering::Acquire);
+        if parker.interrupted() {
+            return Outcome::Interrupted;
+        }
+        let mut outcome = None;
+        parker.release(&mut || {
+            outcome = once(me, condition, deadline, seen, spin);
+        });
+        // Made to look around: the interpreter decides, then the wait goes on without spinning.
+        spin = 0;
+        if let Some(outcome) = outcome {
+            return outcome;
+        }
+    }
+}
+
+/// One spin and sleep; `None` when the thread was made to look around.
+fn once(
+    me: &Me,
+    condition: &mut dyn Condition,
+    deadline: Deadline,
+    seen: u32,
+    spin: u64,
+) -> Option<Outcome> {
+    let start = now_ns();
+    let slot = me.slot();
+    if spin > 0 {
+        loop {
+            for _ in 0..16 {
+                if condition.ready() {
+                    return Some(Outcome::Ready);
+                }
+                std::hint::spin_loop();
+            }
+            if slot.interrupt.load(Ordering::Relaxed) != seen || deadline.passed() {
+                break;
+            }
+            if now_ns() - start > spin {
+                break;
+            }
+        }
+    }
+    // A survivor wakes this word's sleepers if this thread dies: a wake-up may have been its.
+    let word = condition.word();
+    slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
+    crash_point!("wait.noted");
+    let outcome = loop {
+        let Some(value) = condition.announce() else { break Some(Outcome::Ready) };
+        let woken = futex::wait_two((word, value), (&slot.interrupt, seen), deadline);
+        if woken == Woken::TimedOut {
+            break Some(if condition.ready() { Outcome::Ready } else { Outcome::TimedOut });
+        }
+        if woken == Woken::Signal || slot.interrupt.load(Ordering::Acquire) != seen {
+            break if condition.ready() { Some(Outcome::Ready) } else { None };
+        }
+    };
+    slot.waiting_on.store(0, Ordering::Release);
+    crash_point!("wait.over");
+    if spin > 0 && outcome == Some(Outcome::Ready) {
+        let short = now_ns() - start < SPIN_MOST + SPIN_MOST / 2;
+        SPIN.set(if short { SPIN_MOST } else { (SPIN.get() / 2).max(SPIN_LEAST) });
+    }
+    outcome
+}
+
+/// Runs `change`, which may wake sleepers of `word`, so that they are woken even if this
+/// process dies between the change and the wake-up.
+pub fn waking<T>(me: &Me, word: &'static AtomicU32, change: impl FnOnce() -> T) -> T {
+    let slot = me.slot();
+    slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
+    crash_point!("wait.waking");
+    let result = change();
+    slot.waiting_on.store(0, Ordering::Release);
+    crash_point!("wait.woken");
+    result
+}
+
+/// Makes the thread in slot `index` look around: it asks its parker whether to go on waiting.
+pub fn poke(me: &Me, index: u32) {
+    let slot = crate::shm::slots::thread_slot(me.runtime(), index);
+    poke_word(&slot.interrupt);
+}
+
+/// The same for a thread's word itself; async-signal-safe.
+pub fn poke_word(interrupt: &AtomicU32) {
+    interrupt.fetch_add(1, Ordering::AcqRel);
+    crash_point!("wait.poked");
+    futex::wake_all(interrupt);
+}
+
+/// The 32-bit word at `off`.
+#[must_use]
+pub fn word(me: &Me, off: Off) -> &'static AtomicU32 {
+    me.arena().at(off)
+}

@@ -1,0 +1,259 @@
+//! What the root, the zygote and all who start processes share.
+//!
+//! A block made once, whose offset is in the header's `roots`. The queue of requests and its
+//! references are changed under the block's latch; a spare is claimed by one
+//! compare-and-swap of its mailbox.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::record::Task;
+use crate::os::futex;
+use crate::shm::heap::{self, Kind, OutOfMemory};
+use crate::shm::journal::Tx;
+use crate::shm::latch::Latch;
+use crate::shm::layout::{BlockHeader, ProcessSlot};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::{Me, object, slots};
+
+/// Most spares there can be.
+pub const SPARES: usize = 64;
+const ROOT: usize = 0;
+
+/// States of the zygote.
+pub mod zygote_state {
+    /// There is none.
+    pub const NONE: u64 = 0;
+    /// The supervisor is asked for one.
+    pub const WANTED: u64 = 1;
+    /// It is being started.
+    pub const STARTING: u64 = 2;
+    /// It serves.
+    pub const READY: u64 = 3;
+}
+
+/// Values of a spare's mailbox; a claimed one has the claimer's process slot in the bits above.
+pub mod mailbox {
+    /// Not ready yet.
+    pub const COLD: u32 = 0;
+    /// Waits for a task.
+    pub const IDLE: u32 = 1;
+    /// Somebody is about to give it one.
+    pub const CLAIMED: u32 = 2;
+    /// Has one, in its slot's `task`.
+    pub const TASK: u32 = 3;
+    /// Is to end.
+    pub const LEAVE: u32 = 4;
+}
+
+/// See the module.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Control {
+    block: BlockHeader,
+    latch: Latch,
+    /// See [`zygote_state`].
+    pub zygote: AtomicU64,
+    /// The zygote's process slot plus 1.
+    pub zygote_slot: AtomicU64,
+    /// Zygotes made so far.
+    pub zygotes: AtomicU64,
+    /// The zygote sleeps on it: bumped with every wish.
+    pub bell: AtomicU32,
+    /// Set while the zygote sleeps.
+    pub asleep: AtomicU32,
+    first: AtomicU64,
+    last: AtomicU64,
+    /// Spares wanted.
+    pub spares_wanted: AtomicU64,
+    /// Starts that found no spare.
+    pub misses: AtomicU64,
+    /// A blob for the front of the zygote (what to import), 0 for none.
+    pub message: AtomicU64,
+    /// Process slot plus 1 of each spare.
+    pub spares: [AtomicU64; SPARES],
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Control {}
+
+/// The control block, made now if there is none.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn get(me: &Me) -> Result<&'static Control, OutOfMemory> {
+    let root = &me.header().roots[ROOT];
+    let off = root.load(Ordering::Acquire);
+    if off != 0 {
+        return Ok(me.arena().at(Off(off)));
+    }
+    let _latch = me.header().roots_latch.lock(me);
+    if root.load(Ordering::Acquire) == 0 {
+        let mark = heap::mark(me);
+        let size = size_of::<Control>() as u64;
+        let block = heap::alloc(me, Kind::Raw, size)?;
+        for at in (heap::HEADER..size).step_by(8) {
+            me.arena().at::<AtomicU64>(block.plus(at)).store(0, Ordering::Relaxed);
+            crash_point!("control.cleared");
+        }
+        let mut tx = Tx::begin(me);
+        tx.set(root, block.0);
+        heap::release_to(me, &mut tx, mark);
+        crash_point!("control.made");
+        tx.commit();
+        crash_point!("control.ready");
+    }
+    Ok(me.arena().at(Off(root.load(Ordering::Acquire))))
+}
+
+impl Control {
+    /// Wakes the zygote.
+    pub fn ring(&self) {
+        self.bell.fetch_add(1, Ordering::AcqRel);
+        crash_point!("control.rung");
+        if self.asleep.load(Ordering::Acquire) != 0 {
+            futex::wake_all(&self.bell);
+        }
+    }
+
+    /// Queues a request to fork a process for the task; the queue holds a reference to it.
+    pub(super) fn push(&'static self, me: &Me, task: &Task<'_>) {
+        {
+            let _latch = self.latch.lock(me);
+            let _count = object::latch(me, task.offset()).lock(me);
+            let off = task.offset().0;
+            let mut tx = Tx::begin(me);
+            tx.set(&task.it().next_request, 0);
+            let last = Off(self.last.load(Ordering::Relaxed));
+            if last.is_none() {
+                tx.set(&self.first, off);
+            } else {
+                tx.set(&Task::at(me, last).it().next_request, off);
+            }
+            tx.set(&self.last, off);
+            object::add(me, &mut tx, task.offset());
+            crash_point!("control.pushed");
+            tx.commit();
+            crash_point!("control.pushed_done");
+        }
+        self.ring();
+    }
+
+    /// Moves the first request into `slot`, whose `task` takes over the queue's reference.
+    pub(super) fn pop_into(&'static self, me: &Me, slot: &ProcessSlot) -> Option<Off> {
+        let _latch = self.latch.lock(me);
+        let first = Off(self.first.load(Ordering::Relaxed));
+        if first.is_none() {
+            return None;
+        }
+        let next = Task::at(me, first).it().next_request.load(Ordering::Relaxed);
+        let mut tx = Tx::begin(me);
+        tx.set(&self.first, next);
+        if next == 0 {
+            tx.set(&self.last, 0);
+        }
+        tx.set(&slot.task, first.0);
+        crash_point!("control.popped");
+        tx.commit();
+        crash_point!("control.popped_done");
+        Some(first)
+    }
+
+    /// Puts a request back to the front: the zygote died before it had forked.
+    pub(super) fn unpop(&'static self, me: &Me, slot: &ProcessSlot) {
+        let _latch = self.latch.lock(me);
+        let off = slot.task.load(Ordering::Relaxed);
+        let first = self.first.load(Ordering::Relaxed);
+        let mut tx = Tx::begin(me);
+        tx.set(&Task::at(me, Off(off)).it().next_request, first);
+        tx.set(&self.first, off);
+        if first == 0 {
+            tx.set(&self.last, off);
+        }
+        tx.set(&slot.task, 0);
+        crash_point!("control.unpopped");
+        tx.commit();
+        crash_point!("control.unpopped_done");
+    }
+
+    /// Whether somebody waits for a fork.
+    #[must_use]
+    pub fn has_requests(&self) -> bool {
+        self.first.load(Ordering::Acquire) != 0
+    }
+
+    /// Spares that are there: (ready, all).
+    #[must_use]
+    pub fn count_spares(&self, me: &Me) -> (u64, u64) {
+        let mut counts = (0, 0);
+        for entry in &self.spares {
+            if let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) {
+                let slot = slots::process_slot(me.runtime(), index as u32);
+                counts.1 += 1;
+                counts.0 += u64::from(slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE);
+            }
+        }
+        counts
+    }
+
+    /// Gives the task to a spare, if one is idle.
+    pub(super) fn hand_to_spare(&self, me: &Me, task: &Task<'_>) -> bool {
+        let claimed = mailbox::CLAIMED | me.runtime().process_index() << 8;
+        for entry in &self.spares {
+            let seen = entry.load(Ordering::Acquire);
+            let Some(index) = seen.checked_sub(1) else { continue };
+            let slot = slots::process_slot(me.runtime(), index as u32);
+            let swap = slot.mailbox.compare_exchange(
+                mailbox::IDLE,
+                claimed,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            crash_point!("control.claimed");
+            if swap.is_err() {
+                continue;
+            }
+            if entry.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            crash_point!("control.unlisted");
+            let (pid, _) = slots::owner(slot);
+            task.assign(index as u32, pid);
+            {
+                let _count = object::latch(me, task.offset()).lock(me);
+                let mut tx = Tx::begin(me);
+                tx.set(&slot.task, task.offset().0);
+                object::add(me, &mut tx, task.offset());
+                crash_point!("control.given");
+                tx.commit();
+                crash_point!("control.given_done");
+            }
+            slot.role.store(super::role::TASK, Ordering::Relaxed);
+            slot.starter.store(u64::from(me.runtime().process_index()) + 1, Ordering::Relaxed);
+            // SYNC POINT: pairs with the spare's acquire load of its mailbox.
+            slot.mailbox.store(mailbox::TASK, Ordering::Release);
+            crash_point!("control.mailed");
+            futex::wake_all(&slot.mailbox);
+            return true;
+        }
+        false
+    }
+}
+
+/// Drops the reference that a slot's `task` holds.
+pub(super) fn drop_slot_task(me: &Me, slot: &ProcessSlot) {
+    let off = Off(slot.task.load(Ordering::Acquire));
+    if off.is_none() {
+        return;
+    }
+    let mark = heap::mark(me);
+    {
+        let _count = object::latch(me, off).lock(me);
+        let mut tx = Tx::begin(me);
+        tx.set(&slot.task, 0);
+        object::remove(me, &mut tx, off);
+        crash_point!("control.task_dropped");
+        tx.commit();
+        crash_point!("control.task_dropped_done");
+    }
+    heap::drain(me, mark);
+}

@@ -1,0 +1,58 @@
+//! Tasks: one run of a target, as a thread or as a process.
+//!
+//! - [`record`]: what everybody can see of a task, and its state machine;
+//! - [`control`]: what the root, the zygote and the starters share;
+//! - [`process`]: starting one: a spare if there is one, else a fork by the zygote;
+//! - [`zygote`]: the single-threaded process that forks children;
+//! - [`supervisor`]: the root's thread that notices deaths and cleans up after them.
+
+pub mod control;
+pub mod process;
+pub mod record;
+pub mod state;
+pub mod supervisor;
+pub mod zygote;
+
+pub use state::State;
+
+use crate::collections;
+use crate::shm::Runtime;
+use crate::shm::object;
+
+/// Numbers of the object kinds of this layer.
+pub mod kinds {
+    /// A [`super::record`].
+    pub const TASK: u64 = 16;
+}
+
+/// Values of `ProcessSlot::role`.
+pub mod role {
+    /// Joined by itself: the root, a fork of the user's, a foreign process.
+    pub const MEMBER: u64 = 0;
+    /// Forks children.
+    pub const ZYGOTE: u64 = 1;
+    /// Forked ahead, waits for a task.
+    pub const SPARE: u64 = 2;
+    /// Runs a task.
+    pub const TASK: u64 = 3;
+}
+
+/// Tells the heap how the engine's things are taken apart.
+pub fn register() {
+    collections::register();
+    object::register(kinds::TASK, record::take_apart);
+}
+
+/// The runtime of this process, with its supervisor if this is the root.
+///
+/// # Errors
+/// What the system answered: no descriptors, no address space, no thread.
+pub fn runtime() -> std::io::Result<&'static Runtime> {
+    if let Some(runtime) = Runtime::existing() {
+        return Ok(runtime);
+    }
+    register();
+    let runtime = Runtime::default()?;
+    supervisor::ensure(runtime)?;
+    Ok(runtime)
+}

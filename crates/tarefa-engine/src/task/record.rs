@@ -1,0 +1,557 @@
+//! The record of a task: what everybody who has a handle can see of it.
+//!
+//! The state is one word that joiners sleep on: the state in the low byte, [`FORKED`], and a
+//! bit that says somebody sleeps. All that a state promises (the outcome, the exit code, the
+//! usage) is stored before the state is. A task whose process is dead, by its slot's
+//! generation, counts as killed even before the supervisor has said so.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::kinds;
+use super::state::State;
+use crate::os::clock::{Deadline, now_ns};
+use crate::os::futex;
+use crate::os::pidfd::Exit;
+use crate::os::usage::Usage;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::journal::Tx;
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::{Me, blob, references, slots};
+use crate::sync::wait::{self, Condition, Outcome, Parker};
+
+const SLEEPERS: u32 = 1 << 31;
+/// The process exists, its id is known, the target does not run yet.
+const FORKED: u32 = 1 << 8;
+
+/// Bits of `flags`.
+pub mod flag {
+    /// A thread; else a process.
+    pub const THREAD: u32 = 1;
+    /// Does not keep the program alive.
+    pub const DAEMON: u32 = 2;
+    /// There was no memory for the outcome.
+    pub const OUTCOME_LOST: u32 = 4;
+    /// Somebody called `kill()` or `terminate()`.
+    pub const KILLED_BY_US: u32 = 8;
+}
+
+/// What lies in the arena.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Record {
+    object: ObjectHeader,
+    state: AtomicU32,
+    flags: AtomicU32,
+    pid: AtomicU64,
+    tid: AtomicU64,
+    /// [`slots::lock_owner`] of the process it runs in.
+    owner: AtomicU64,
+    /// Thread slot plus 1, while it runs.
+    thread: AtomicU64,
+    /// 0, or a kind (1 code, 2 signal, 3 unknown) shifted by 32, and the number.
+    exit: AtomicU64,
+    payload: AtomicU64,
+    outcome: AtomicU64,
+    name: AtomicU64,
+    started_ns: AtomicU64,
+    ended_ns: AtomicU64,
+    usage: [AtomicU64; 5],
+    /// Interrupts asked for, and delivered.
+    interrupts: AtomicU32,
+    delivered: AtomicU32,
+    /// The next in the queue of requests.
+    pub(super) next_request: AtomicU64,
+    /// Why it could not be started.
+    pub(super) error: AtomicU64,
+    /// The process slot (plus 1) that started it.
+    pub(super) starter: AtomicU64,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Record {}
+
+/// A task's record, for a thread that holds a reference to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    me: &'a Me,
+    off: Off,
+    it: &'static Record,
+}
+
+/// How a wait for a task's start ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// Its process exists.
+    Yes,
+    /// It could not be made: an error number of the system.
+    Error(i32),
+}
+
+/// Makes a record; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::TASK, size_of::<Record>() as u64).and_then(|off| {
+        Task::at(me, off).it.flags.store(flags, Ordering::Relaxed);
+        crash_point!("task.flags");
+        references::adopt(me, off, mark).map(|()| off)
+    });
+    match made {
+        Err(_) => heap::drain(me, mark),
+        Ok(off) => {
+            if let Err(e) = Task::at(me, off).set_name(name) {
+                references::release(me, off);
+                return Err(e);
+            }
+        }
+    }
+    made
+}
+
+/// One step of taking a record apart: its blobs.
+pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+    let it = Task::at(me, off).it;
+    for word in [&it.payload, &it.outcome, &it.name] {
+        let blob = Off(word.load(Ordering::Relaxed));
+        if !blob.is_none() {
+            let mut tx = Tx::begin(me);
+            tx.set(word, 0);
+            heap::hook(me, &mut tx, blob);
+            crash_point!("task.dismantled");
+            tx.commit();
+            crash_point!("task.dismantled_done");
+            return false;
+        }
+    }
+    true
+}
+
+impl<'a> Task<'a> {
+    /// The record at `off`.
+    #[must_use]
+    pub fn at(me: &'a Me, off: Off) -> Self {
+        Self { me, off, it: me.arena().at(off) }
+    }
+
+    /// Its offset.
+    #[must_use]
+    pub fn offset(&self) -> Off {
+        self.off
+    }
+
+    pub(super) fn it(&self) -> &'static Record {
+        self.it
+    }
+
+    /// Its state now.
+    #[must_use]
+    pub fn state(&self) -> State {
+        let word = self.it.state.load(Ordering::Acquire);
+        let state = State::from_number(word & 0xff);
+        if matches!(state, State::Starting | State::Running) && self.process_died() {
+            self.publish(State::Killed);
+            return State::from_number(self.it.state.load(Ordering::Acquire) & 0xff);
+        }
+        state
+    }
+
+    fn process_died(&self) -> bool {
+        let owner = self.it.owner.load(Ordering::Acquire) as u32;
+        owner != 0 && slots::living_owner(self.me.runtime(), owner).is_none()
+    }
+
+    /// Moves on if the state is one of `from`. Wakes joiners.
+    fn advance(&self, from: &[State], to: u32) -> bool {
+        wait::waking(self.me, &self.it.state, || {
+            loop {
+                let seen = self.it.state.load(Ordering::Acquire);
+                if !from.contains(&State::from_number(seen & 0xff)) {
+                    return false;
+                }
+                // SYNC POINT: publishes the outcome; pairs with the acquire load in `state`.
+                let swap =
+                    self.it.state.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Acquire);
+                crash_point!("task.advanced");
+                if swap.is_ok() {
+                    if seen & SLEEPERS != 0 {
+                        futex::wake_all(&self.it.state);
+                    }
+                    return true;
+                }
+            }
+        })
+    }
+
+    fn publish(&self, end: State) -> bool {
+        self.advance(&[State::Starting, State::Running], end as u32)
+    }
+
+    /// `New → Starting`; false if it was started before.
+    #[must_use]
+    pub fn begin(&self) -> bool {
+        self.advance(&[State::New], State::Starting as u32)
+    }
+
+    /// Back to `New`, after a start that failed.
+    pub fn unbegin(&self) {
+        self.advance(&[State::Starting], State::New as u32);
+    }
+
+    /// The process has been forked for it.
+    pub(super) fn forked(&self, pid: i32) {
+        self.it.pid.store(pid as u64, Ordering::Release);
+        crash_point!("task.pid");
+        wait::waking(self.me, &self.it.state, || {
+            let starting = State::Starting as u32;
+            for sleepers in [0, SLEEPERS] {
+                let swap = self.it.state.compare_exchange(
+                    starting | sleepers,
+                    starting | FORKED,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                crash_point!("task.forked");
+                if swap.is_ok() && sleepers != 0 {
+                    futex::wake_all(&self.it.state);
+                }
+            }
+        });
+    }
+
+    /// The process could not be forked.
+    pub(super) fn not_forked(&self, error: i32) {
+        self.it.error.store(error as u64, Ordering::Release);
+        crash_point!("task.error");
+        self.advance(&[State::Starting], State::New as u32);
+    }
+
+    /// Says in which process it is to run, before it does.
+    pub(super) fn assign(&self, process: u32, pid: i32) {
+        let owner = slots::lock_owner(self.me.runtime(), process);
+        self.it.owner.store(u64::from(owner), Ordering::Release);
+        crash_point!("task.owner");
+        self.it.pid.store(pid as u64, Ordering::Release);
+        crash_point!("task.assigned");
+    }
+
+    /// The calling thread runs it from now on. False if it is not to be run.
+    #[must_use]
+    pub fn run_here(&self) -> bool {
+        let runtime = self.me.runtime();
+        self.assign(runtime.process_index(), crate::os::process::pid());
+        self.it.tid.store(self.me.slot().tid.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.it.thread.store(u64::from(self.me.index()) + 1, Ordering::Release);
+        self.it.started_ns.store(now_ns(), Ordering::Relaxed);
+        self.me.slot().task.store(self.off.0, Ordering::Release);
+        crash_point!("task.here");
+        self.advance(&[State::Starting], State::Running as u32)
+    }
+
+    /// Ends it: stores the outcome (its tag and bytes, and the objects these mention), the exit
+    /// code and the usage, then the state. With no memory for the outcome, the flag
+    /// `OUTCOME_LOST` says so.
+    pub fn finish(&self, end: State, code: i32, outcome: Option<(u8, &[u8], &[Off])>) {
+        let mark = heap::mark(self.me);
+        if let Some((tag, bytes, mentioned)) = outcome {
+            match blob::create(self.me, tag, &[bytes], mentioned) {
+                Ok(blob) => {
+                    let mut tx = Tx::begin(self.me);
+                    tx.set(&self.it.outcome, blob.0);
+                    heap::release_to(self.me, &mut tx, mark);
+                    crash_point!("task.outcome");
+                    tx.commit();
+                    crash_point!("task.outcome_done");
+                }
+                Err(_) => {
+                    self.it.flags.fetch_or(flag::OUTCOME_LOST, Ordering::AcqRel);
+                    crash_point!("task.outcome_lost");
+                }
+            }
+        }
+        heap::drain(self.me, mark);
+        let usage = if self.is_thread() { Usage::of_thread() } else { Usage::of_process() };
+        self.set_usage(&usage);
+        self.it.exit.store(1 << 32 | u64::from(code as u32), Ordering::Relaxed);
+        self.it.ended_ns.store(now_ns(), Ordering::Relaxed);
+        self.me.slot().task.store(0, Ordering::Release);
+        crash_point!("task.ended");
+        self.publish(end);
+    }
+
+    /// Its process has ended, as `exit` says. Keeps an outcome it has published itself.
+    pub(super) fn process_ended(&self, exit: Exit, usage: &Usage) {
+        if self.state().is_final() {
+            return;
+        }
+        let word = match exit {
+            Exit::Code(code) => 1 << 32 | u64::from(code as u32),
+            Exit::Signal(signal) => 2 << 32 | u64::from(signal as u32),
+            Exit::Unknown => 3 << 32,
+        };
+        self.it.exit.store(word, Ordering::Relaxed);
+        self.it.ended_ns.store(now_ns(), Ordering::Relaxed);
+        crash_point!("task.process_ended");
+        self.set_usage(usage);
+    }
+
+    /// Publishes the end of a task whose process has died.
+    pub(super) fn killed(&self) {
+        self.publish(State::Killed);
+    }
+
+    fn set_usage(&self, usage: &Usage) {
+        let numbers = [
+            usage.user_ns,
+            usage.system_ns,
+            usage.peak_bytes,
+            usage.voluntary,
+            usage.involuntary,
+        ];
+        for (word, n) in self.it.usage.iter().zip(numbers) {
+            word.store(n, Ordering::Relaxed);
+            crash_point!("task.usage");
+        }
+    }
+
+    /// What it used, once it has ended.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let [user_ns, system_ns, peak_bytes, voluntary, involuntary] =
+            std::array::from_fn(|i| self.it.usage[i].load(Ordering::Relaxed));
+        Usage { user_ns, system_ns, peak_bytes, voluntary, involuntary }
+    }
+
+    /// Nanoseconds it ran, or has run so far.
+    #[must_use]
+    pub fn wall_ns(&self) -> u64 {
+        let start = self.it.started_ns.load(Ordering::Relaxed);
+        let end = self.it.ended_ns.load(Ordering::Relaxed);
+        if start == 0 {
+            return 0;
+        }
+        if end == 0 { now_ns() } else { end }.saturating_sub(start)
+    }
+
+    fn set_blob(&self, word: &AtomicU64, tag: u8, bytes: &[&[u8]], refs: &[Off]) -> Result<(), OutOfMemory> {
+        let mark = heap::mark(self.me);
+        let result = blob::create(self.me, tag, bytes, refs).map(|blob| {
+            let old = Off(word.load(Ordering::Relaxed));
+            let mut tx = Tx::begin(self.me);
+            tx.set(word, blob.0);
+            heap::release_to(self.me, &mut tx, mark);
+            if !old.is_none() {
+                heap::hook(self.me, &mut tx, old);
+            }
+            crash_point!("task.blob");
+            tx.commit();
+            crash_point!("task.blob_done");
+        });
+        heap::drain(self.me, mark);
+        result
+    }
+
+    /// Stores what is to run: only before it is started.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn set_payload(&self, tag: u8, bytes: &[&[u8]], refs: &[Off]) -> Result<(), OutOfMemory> {
+        self.set_blob(&self.it.payload, tag, bytes, refs)
+    }
+
+    /// Frees what was to run.
+    pub fn drop_payload(&self) {
+        let mark = heap::mark(self.me);
+        let old = Off(self.it.payload.load(Ordering::Relaxed));
+        if !old.is_none() {
+            let mut tx = Tx::begin(self.me);
+            tx.set(&self.it.payload, 0);
+            heap::hook(self.me, &mut tx, old);
+            crash_point!("task.payload_dropped");
+            tx.commit();
+            crash_point!("task.payload_gone");
+        }
+        heap::drain(self.me, mark);
+    }
+
+    /// What is to run. Never changes between start and end.
+    #[must_use]
+    pub fn payload(&self) -> Option<Off> {
+        Some(Off(self.it.payload.load(Ordering::Acquire))).filter(|o| !o.is_none())
+    }
+
+    /// The outcome, once there is one. Never changes.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Off> {
+        Some(Off(self.it.outcome.load(Ordering::Acquire))).filter(|o| !o.is_none())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let blob = Off(self.it.name.load(Ordering::Acquire));
+        if blob.is_none() {
+            return String::new();
+        }
+        String::from_utf8_lossy(&blob::read(self.me, blob)).into_owned()
+    }
+
+    /// Names it; before it is started.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn set_name(&self, name: &str) -> Result<(), OutOfMemory> {
+        self.set_blob(&self.it.name, crate::collections::value::tag::STR, &[name.as_bytes()], &[])
+    }
+
+    /// Whether it is a thread.
+    #[must_use]
+    pub fn is_thread(&self) -> bool {
+        self.flags() & flag::THREAD != 0
+    }
+
+    /// See [`flag`].
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.it.flags.load(Ordering::Acquire)
+    }
+
+    /// Sets or clears flags.
+    pub fn change_flags(&self, set: u32, clear: u32) {
+        self.it.flags.fetch_or(set, Ordering::AcqRel);
+        self.it.flags.fetch_and(!clear, Ordering::AcqRel);
+        crash_point!("task.flags_changed");
+    }
+
+    /// The process it runs in; 0 before it is known.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.it.pid.load(Ordering::Acquire) as i32
+    }
+
+    /// The thread it runs in; 0 before it is known.
+    #[must_use]
+    pub fn tid(&self) -> i32 {
+        self.it.tid.load(Ordering::Acquire) as i32
+    }
+
+    /// The slot of the process it runs in, while that lives.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        slots::living_owner(self.me.runtime(), self.it.owner.load(Ordering::Acquire) as u32)
+    }
+
+    /// How it exited: a code, or a signal.
+    #[must_use]
+    pub fn exit(&self) -> Option<Exit> {
+        let word = self.it.exit.load(Ordering::Acquire);
+        Some(match word >> 32 {
+            1 => Exit::Code(word as u32 as i32),
+            2 => Exit::Signal(word as u32 as i32),
+            3 => Exit::Unknown,
+            _ => return None,
+        })
+    }
+
+    /// Waits for its end. `Ready` means that [`Task::state`] is final.
+    pub fn join(&self, parker: &mut dyn Parker, deadline: Deadline, spin_ns: u64) -> Outcome {
+        let mut ending = Ending { task: *self };
+        wait::wait_spinning(self.me, parker, &mut ending, deadline, spin_ns)
+    }
+
+    /// Waits until its process exists, or could not be made.
+    pub(super) fn wait_forked(&self) -> Started {
+        let mut forking = Forking { task: *self };
+        wait::wait(self.me, &mut wait::Plain, &mut forking, Deadline::NEVER);
+        match self.it.error.swap(0, Ordering::AcqRel) {
+            0 => {
+                crash_point!("task.no_error");
+                Started::Yes
+            }
+            error => Started::Error(error as i32),
+        }
+    }
+
+    /// Asks for an interrupt. Who delivers it to the target is the front's affair; a wait of
+    /// the engine's looks around at once.
+    pub fn request_interrupt(&self) {
+        self.it.interrupts.fetch_add(1, Ordering::AcqRel);
+        crash_point!("task.interrupt");
+        self.poke();
+    }
+
+    /// Makes the thread that runs it look around.
+    pub fn poke(&self) {
+        if let Some(index) = self.it.thread.load(Ordering::Acquire).checked_sub(1) {
+            wait::poke(self.me, index as u32);
+        }
+    }
+
+    /// Takes one interrupt that was asked for and not yet delivered.
+    #[must_use]
+    pub fn take_interrupt(&self) -> bool {
+        let asked = self.it.interrupts.load(Ordering::Acquire);
+        let before = self.it.delivered.swap(asked, Ordering::AcqRel);
+        crash_point!("task.interrupt_taken");
+        before != asked
+    }
+
+    /// Whether an interrupt was asked for and not yet delivered.
+    #[must_use]
+    pub fn interrupt_due(&self) -> bool {
+        self.it.interrupts.load(Ordering::Acquire) != self.it.delivered.load(Ordering::Acquire)
+    }
+
+    /// Whether its thread sleeps in a wait of the engine's.
+    #[must_use]
+    pub fn waits_here(&self) -> bool {
+        self.it.thread.load(Ordering::Acquire).checked_sub(1).is_some_and(|index| {
+            let slot = slots::thread_slot(self.me.runtime(), index as u32);
+            slot.waiting_on.load(Ordering::Acquire) != 0
+        })
+    }
+}
+
+struct Ending<'a> {
+    task: Task<'a>,
+}
+
+impl Condition for Ending<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        &self.task.it.state
+    }
+
+    fn ready(&mut self) -> bool {
+        self.task.state().is_final()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
+        crash_point!("task.joining");
+        // After the announcement: a death before it is seen here, one after it wakes us.
+        (!self.task.state().is_final()).then_some(seen)
+    }
+}
+
+struct Forking<'a> {
+    task: Task<'a>,
+}
+
+impl Condition for Forking<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        &self.task.it.state
+    }
+
+    fn ready(&mut self) -> bool {
+        let word = self.task.it.state.load(Ordering::Acquire);
+        word & 0xff != State::Starting as u32 || word & FORKED != 0 || self.task.process_died()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
+        crash_point!("task.awaiting_fork");
+        (!self.ready()).then_some(seen)
+    }
+}

@@ -1,0 +1,57 @@
+//! The states of a task.
+
+/// `New → Starting → Running → Finished | Failed | Interrupted | Killed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Made, not started.
+    New = 0,
+    /// `start()` was called.
+    Starting = 1,
+    /// The target runs.
+    Running = 2,
+    /// The target returned.
+    Finished = 3,
+    /// The target raised, or panicked.
+    Failed = 4,
+    /// The target was interrupted and did not handle it.
+    Interrupted = 5,
+    /// The process died without an outcome: a signal, `_exit`, no memory.
+    Killed = 6,
+}
+
+impl State {
+    /// The state with that number.
+    #[must_use]
+    pub fn from_number(n: u32) -> Self {
+        match n {
+            0 => Self::New,
+            1 => Self::Starting,
+            2 => Self::Running,
+            3 => Self::Finished,
+            4 => Self::Failed,
+            5 => Self::Interrupted,
+            _ => Self::Killed,
+        }
+    }
+
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        self as u8 >= Self::Finished as u8
+    }
+
+    /// Its name, in capitals.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "NEW",
+            Self::Starting => "STARTING",
+            Self::Running => "RUNNING",
+            Self::Finished => "FINISHED",
+            Self::Failed => "FAILED",
+            Self::Interrupted => "INTERRUPTED",
+            Self::Killed => "KILLED",
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The supervisor: a thread of the root that notices every death, once, and cleans up.
+//!
+//! It sleeps on the descriptors of all member processes and on a bell that new members ring.
+//! It never needs a language's locks, and a failure of the system makes it slower (it looks
+//! around by the clock where it has no descriptor), never silent.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::control::{self, Control, mailbox, zygote_state};
+use super::process::NO_ZYGOTE;
+use super::record::Task;
+use super::role;
+use crate::os::clock::Deadline;
+use crate::os::pidfd::{self, Exit};
+use crate::os::poll::Poll;
+use crate::os::usage::Usage;
+use crate::os::{pipe, proc, process, signal};
+use crate::shm::layout::process_state;
+use crate::shm::offset::Off;
+use crate::shm::{Me, Runtime, reclaim, slots};
+
+/// How to start a zygote.
+#[derive(Clone, Debug)]
+pub enum Zygote {
+    /// Executes a program: arguments (the first a path) and environment.
+    Execute(Vec<CString>, Vec<CString>),
+}
+
+static ZYGOTE: Mutex<Option<Zygote>> = Mutex::new(None);
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// Says how a zygote is started: before the first process is.
+pub fn set_zygote(zygote: Zygote) {
+    *ZYGOTE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(zygote);
+}
+
+/// Whether [`set_zygote`] has been called.
+#[must_use]
+pub fn has_zygote() -> bool {
+    ZYGOTE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+}
+
+/// Starts the supervisor, if this is the root and it does not run yet.
+///
+/// # Errors
+/// What the system answered: no descriptors, no thread.
+pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
+    // not shared: a flag of this process alone.
+    if !runtime.is_root() || RUNNING.swap(true, Ordering::AcqRel) {
+        return Ok(());
+    }
+    let poll = Poll::new()?;
+    let bell = runtime.bell_heard().ok_or_else(|| io::Error::other("a root has a bell"))?;
+    poll.add(bell.as_fd(), BELL)?;
+    let thread = std::thread::Builder::new().name("tarefa".into()).stack_size(256 * 1024);
+    thread.spawn(move || {
+        signal::block_all();
+        let me = runtime.me();
+        let mut it = Supervisor {
+            me: &me,
+            poll: &poll,
+            watched: HashMap::new(),
+            by_clock: Vec::new(),
+            early_deaths: 0,
+        };
+        it.serve(bell);
+    })?;
+    Ok(())
+}
+
+/// Asks for a zygote if there is none.
+pub(super) fn want_zygote(me: &Me, control: &Control) {
+    let swap = control.zygote.compare_exchange(
+        zygote_state::NONE,
+        zygote_state::WANTED,
+        Ordering::AcqRel,
+        Ordering::Relaxed,
+    );
+    crash_point!("supervisor.wanted");
+    if swap.is_ok() {
+        me.runtime().ring();
+    }
+}
+
+const BELL: u64 = u64::MAX;
+
+struct Supervisor<'a> {
+    me: &'a Me,
+    poll: &'a Poll,
+    /// By process slot.
+    watched: HashMap<u32, OwnedFd>,
+    /// Process slots (with pids) for which there was no descriptor.
+    by_clock: Vec<(u32, i32)>,
+    /// Zygotes in a row that ended before they were ready.
+    early_deaths: u32,
+}
+
+impl Supervisor<'_> {
+    fn serve(&mut self, bell: &OwnedFd) -> ! {
+        let mut keys = Vec::new();
+        // The root itself is not watched: with it ends this thread.
+        self.me.runtime().process_slot().watched.store(1, Ordering::Release);
+        crash_point!("supervisor.started");
+        loop {
+            let nap = (!self.by_clock.is_empty()).then(|| Duration::from_millis(20));
+            keys.clear();
+            self.poll.wait(&mut keys, Deadline::after(nap));
+            for key in &keys {
+                if *key == BELL {
+                    pipe::silence(bell.as_fd());
+                } else {
+                    self.ended(*key as u32);
+                }
+            }
+            self.look_by_clock();
+            self.watch_new();
+            self.start_zygote();
+        }
+    }
+
+    /// Finds members that nobody watches yet.
+    fn watch_new(&mut self) {
+        let runtime = self.me.runtime();
+        for index in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, index);
+            let (pid, state) = slots::owner(slot);
+            if state != process_state::LIVE || slot.watched.load(Ordering::Acquire) != 0 {
+                continue;
+            }
+            slot.watched.store(1, Ordering::Release);
+            crash_point!("supervisor.watched");
+            match pidfd::open(pid) {
+                Ok(fd) => {
+                    // The number of a foreign process may have been reused already.
+                    let start = slot.start_time.load(Ordering::Acquire);
+                    let reused = start != 0 && start != proc::start_time(pid);
+                    if !reused && self.poll.add(fd.as_fd(), u64::from(index)).is_ok() {
+                        self.watched.insert(index, fd);
+                    } else if reused {
+                        self.bury(index, Exit::Unknown, &Usage::default());
+                    } else {
+                        self.by_clock.push((index, pid));
+                    }
+                }
+                Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {
+                    self.bury(index, Exit::Unknown, &Usage::default());
+                }
+                Err(_) => self.by_clock.push((index, pid)),
+            }
+        }
+    }
+
+    /// The process in slot `index` has ended.
+    fn ended(&mut self, index: u32) {
+        let Some(fd) = self.watched.get(&index) else { return };
+        let (exit, usage) = match pidfd::reap(fd.as_fd()) {
+            Ok(Some(status)) => status,
+            Ok(None) => return,
+            Err(_) => (Exit::Unknown, Usage::default()),
+        };
+        if let Some(fd) = self.watched.remove(&index) {
+            self.poll.remove(fd.as_fd());
+        }
+        self.bury(index, exit, &usage);
+    }
+
+    fn look_by_clock(&mut self) {
+        let mut dead = Vec::new();
+        self.by_clock.retain(|&(index, pid)| {
+            let status = process::reap_by_number(pid);
+            let runs = matches!(status, Ok(None)) || (status.is_err() && proc::stat(pid).is_some());
+            if !runs {
+                dead.push((index, status.ok().flatten()));
+            }
+            runs
+        });
+        for (index, status) in dead {
+            let (exit, usage) = status.unwrap_or((Exit::Unknown, Usage::default()));
+            self.bury(index, exit, &usage);
+        }
+    }
+
+    /// Cleans up after the process in slot `index` and publishes its end.
+    fn bury(&mut self, index: u32, exit: Exit, usage: &Usage) {
+        let (me, runtime) = (self.me, self.me.runtime());
+        let slot = slots::process_slot(runtime, index);
+        let task = Some(Off(slot.task.load(Ordering::Acquire))).filter(|o| !o.is_none());
+        if let Some(task) = task {
+            Task::at(me, task).process_ended(exit, usage);
+        }
+        reclaim::mark_dead(me, index);
+        if let Some(task) = task {
+            Task::at(me, task).killed();
+        }
+        reclaim::clean_up(me, index);
+        control::drop_slot_task(me, slot);
+        if let Ok(control) = control::get(me) {
+            self.unlist(control, index);
+            if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
+                self.zygote_ended(control, slots::owner(slot).0);
+            }
+        }
+        self.kill_started_by(index);
+        reclaim::forget(me, index);
+    }
+
+    /// A dead process is no spare any more, and what it had claimed is free again.
+    fn unlist(&self, control: &Control, index: u32) {
+        for entry in &control.spares {
+            if entry.load(Ordering::Acquire) == u64::from(index) + 1 {
+                entry.store(0, Ordering::Release);
+                crash_point!("supervisor.unlisted");
+            }
+        }
+        let runtime = self.me.runtime();
+        for other in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, other);
+            if slot.mailbox.load(Ordering::Acquire) != mailbox::CLAIMED | index << 8 {
+                continue;
+            }
+            // Its claimer died: it may have given it a task already, which nobody waits for.
+            let ends = slot.task.load(Ordering::Acquire) != 0
+                || !control.spares.iter().any(|e| e.load(Ordering::Acquire) == u64::from(other) + 1);
+            let next = if ends { mailbox::LEAVE } else { mailbox::IDLE };
+            slot.mailbox.store(next, Ordering::Release);
+            crash_point!("supervisor.unclaimed");
+            crate::os::futex::wake_all(&slot.mailbox);
+        }
+    }
+
+    /// Tasks end with the process that started them.
+    fn kill_started_by(&self, index: u32) {
+        let runtime = self.me.runtime();
+        for other in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, other);
+            let (pid, state) = slots::owner(slot);
+            let started = slot.starter.load(Ordering::Acquire) == u64::from(index) + 1
+                && slot.role.load(Ordering::Relaxed) == role::TASK;
+            if started && state == process_state::LIVE {
+                if let Some(fd) = self.watched.get(&other) {
+                    let _ = pidfd::send_signal(fd.as_fd(), libc::SIGKILL);
+                } else {
+                    let _ = signal::send_process(pid, libc::SIGKILL);
+                }
+            }
+        }
+    }
+
+    fn zygote_ended(&mut self, control: &'static Control, pid: i32) {
+        let runtime = self.me.runtime();
+        for index in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, index);
+            if slots::owner(slot) != (pid, process_state::EMBRYO) {
+                continue;
+            }
+            // Once it is dead here, a child forked for it cannot hatch any more.
+            if reclaim::mark_dead(self.me, index) {
+                if slot.task.load(Ordering::Acquire) != 0 {
+                    control.unpop(self.me, slot);
+                }
+                self.unlist(control, index);
+                reclaim::forget(self.me, index);
+            }
+        }
+        let was_ready = control.zygote.load(Ordering::Acquire) == zygote_state::READY;
+        self.early_deaths = if was_ready { 0 } else { self.early_deaths + 1 };
+        let next = if control.has_requests() { zygote_state::WANTED } else { zygote_state::NONE };
+        control.zygote_slot.store(0, Ordering::Release);
+        control.zygote.store(next, Ordering::Release);
+        crash_point!("supervisor.zygote_ended");
+        if self.early_deaths >= 3 {
+            self.early_deaths = 0;
+            self.refuse_all(control, NO_ZYGOTE);
+        }
+    }
+
+    /// Tells everybody who waits for a fork that there will be none.
+    fn refuse_all(&self, control: &'static Control, error: i32) {
+        let slot = self.me.runtime().process_slot();
+        while let Some(off) = control.pop_into(self.me, slot) {
+            Task::at(self.me, off).not_forked(error);
+            control::drop_slot_task(self.me, slot);
+        }
+        control.zygote.store(zygote_state::NONE, Ordering::Release);
+        crash_point!("supervisor.refused");
+    }
+
+    fn start_zygote(&mut self) {
+        let Ok(control) = control::get(self.me) else { return };
+        if control.zygote.load(Ordering::Acquire) != zygote_state::WANTED {
+            return;
+        }
+        let plan = ZYGOTE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let Some(Zygote::Execute(argv, envp)) = plan else {
+            return self.refuse_all(control, NO_ZYGOTE);
+        };
+        control.zygote.store(zygote_state::STARTING, Ordering::Release);
+        control.zygotes.fetch_add(1, Ordering::Relaxed);
+        crash_point!("supervisor.starting");
+        let runtime = self.me.runtime();
+        let Ok(index) = slots::take_embryo(runtime) else {
+            return self.refuse_all(control, libc::EAGAIN);
+        };
+        let slot = slots::process_slot(runtime, index);
+        slot.role.store(role::ZYGOTE, Ordering::Release);
+        crash_point!("supervisor.zygote_slot");
+        let mut argv = argv;
+        argv.push(c_string(&index.to_string()));
+        match process::spawn(&argv, &envp) {
+            Ok(pid) => {
+                slots::hatch(slot, process::pid(), pid);
+                self.watch_new();
+            }
+            Err(e) => {
+                slots::free_process(runtime, index);
+                self.refuse_all(control, e.raw_os_error().unwrap_or(NO_ZYGOTE));
+            }
+        }
+    }
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text).unwrap_or_default()
+}
