@@ -1,1 +1,60 @@
-//! The private extension module `tarefa._engine`.
+//! The Python front's native half: `tarefa._engine`, private to the package `tarefa`.
+//!
+//! Encoding, exceptions and signals of the interpreter live here and in `python/tarefa`; the
+//! engine below knows nothing of Python.
+
+mod context;
+mod encode;
+mod errors;
+mod event;
+mod handle;
+mod interrupt;
+mod list;
+mod lock;
+mod member;
+mod parker;
+mod system;
+mod task;
+mod zygote;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<list::ListCore>()?;
+    m.add_class::<lock::LockCore>()?;
+    m.add_class::<event::EventCore>()?;
+    m.add_class::<task::TaskCore>()?;
+    m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
+    m.add_function(wrap_pyfunction!(handle::collect, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::raise_in_thread, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::wake_sleeper, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::interrupt_signal, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::stack_signal, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::sleep, m)?)?;
+    m.add_function(wrap_pyfunction!(context::thread_context, m)?)?;
+    m.add_function(wrap_pyfunction!(context::request_stack, m)?)?;
+    m.add_function(wrap_pyfunction!(context::prepare_stacks, m)?)?;
+    m.add_function(wrap_pyfunction!(context::offer_stack, m)?)?;
+    m.add_function(wrap_pyfunction!(task::join_any, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::set_zygote, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::has_zygote, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::prepare_zygote, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::send_to_zygote, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::serve, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::leave, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::set_spares, m)?)?;
+    m.add_function(wrap_pyfunction!(system::cpu_count, m)?)?;
+    m.add_function(wrap_pyfunction!(system::diagnostics, m)?)?;
+    m.add_function(wrap_pyfunction!(system::address, m)?)?;
+    m.add_function(wrap_pyfunction!(system::own_threads, m)?)?;
+    m.add_function(wrap_pyfunction!(system::signal_name, m)?)?;
+    m.add_function(wrap_pyfunction!(system::set_thread_name, m)?)?;
+    m.add_function(wrap_pyfunction!(system::is_root, m)?)?;
+    m.add_function(wrap_pyfunction!(system::prepare_runtime, m)?)?;
+    m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;
+    #[cfg(feature = "crash-points")]
+    m.add_function(wrap_pyfunction!(system::arm_crash_point, m)?)?;
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! Python objects as words and blobs.
+//!
+//! int, float, bool, None, str and bytes have forms of the engine's own, which Rust reads too;
+//! everything else is pickled by `tarefa._pickling`.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyModule, PyString};
+use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
+use tarefa_engine::shm::object;
+use tarefa_engine::shm::{Me, Off};
+
+use crate::errors;
+use crate::handle::{self, Handle};
+
+/// The tag of pickled bytes.
+pub(crate) const PICKLE: u8 = tag::FRONT;
+
+static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn function<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyAny>>,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyAny>> {
+    let f = cell.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._pickling")?.getattr(name).map(Bound::unbind)
+    })?;
+    Ok(f.bind(py))
+}
+
+/// An encoded object, ready for the engine.
+pub(crate) enum Encoded<'py> {
+    /// A word.
+    Word(u64),
+    /// Bytes of a Python object, and how to read them.
+    Bytes(u8, Bound<'py, PyBytes>),
+    /// UTF-8 that a Python string owns.
+    Str(Bound<'py, PyString>),
+    /// Bytes of our own, and objects mentioned.
+    Owned(u8, Vec<u8>, Vec<Off>),
+    /// One object; its handle keeps it until the blob does.
+    Object(Vec<u8>, Vec<Off>, Handle),
+    /// Pickled, and objects mentioned.
+    Pickled(Bound<'py, PyBytes>, Vec<Off>),
+}
+
+impl Encoded<'_> {
+    pub(crate) fn item(&self) -> PyResult<Item<'_>> {
+        Ok(match self {
+            Self::Word(word) => Item::Word(*word),
+            Self::Bytes(tag, bytes) => Item::Blob(*tag, bytes.as_bytes(), &[]),
+            Self::Str(text) => Item::Blob(tag::STR, text.to_str()?.as_bytes(), &[]),
+            Self::Object(bytes, refs, _) => Item::Blob(tag::OBJECT, bytes, refs),
+            Self::Owned(tag, bytes, refs) => Item::Blob(*tag, bytes, refs),
+            Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
+        })
+    }
+}
+
+/// The word for `object`, if it needs no blob.
+#[inline]
+pub(crate) fn word(object: &Bound<'_, PyAny>) -> Option<u64> {
+    let ptr = object.as_ptr();
+    // SAFETY: `ptr` is a live object of the attached interpreter; the checks below are by exact
+    // type, and the conversions are of that type.
+    unsafe {
+        if ffi::PyLong_CheckExact(ptr) != 0 {
+            let mut overflow = 0;
+            let n = ffi::PyLong_AsLongLongAndOverflow(ptr, &raw mut overflow);
+            return if overflow == 0 { value::int_word(n) } else { None };
+        }
+        if ffi::PyFloat_CheckExact(ptr) != 0 {
+            return value::float_word(ffi::PyFloat_AsDouble(ptr));
+        }
+        if ffi::PyBool_Check(ptr) != 0 {
+            return Some(value::bool_word(ptr == ffi::Py_True()));
+        }
+        (ptr == ffi::Py_None()).then_some(value::NONE)
+    }
+}
+
+/// Encodes any object.
+pub(crate) fn encode<'py>(me: &Me, object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+    if let Some(word) = word(object) {
+        return Ok(Encoded::Word(word));
+    }
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Ok(Encoded::Bytes(tag::BYTES, bytes.clone()));
+    }
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        // A lone surrogate is not UTF-8: such a string is pickled.
+        if text.to_str().is_ok() {
+            return Ok(Encoded::Str(text.clone()));
+        }
+    }
+    if let Ok(int) = object.cast_exact::<PyInt>() {
+        return encode_int(int);
+    }
+    if let Ok(float) = object.cast_exact::<PyFloat>() {
+        let bits = float.value().to_bits();
+        return Ok(Encoded::Owned(tag::FLOAT, bits.to_le_bytes().to_vec(), Vec::new()));
+    }
+    if let Some(handle) = handle::of_object(object) {
+        if std::ptr::eq(handle.runtime(), me.runtime()) {
+            let mut bytes = handle.kind().to_le_bytes().to_vec();
+            bytes.extend(handle.id().to_le_bytes());
+            let refs = vec![handle.off()];
+            return Ok(Encoded::Object(bytes, refs, handle));
+        }
+    }
+    let dumps = function(object.py(), &DUMPS, "dumps")?;
+    let (bytes, refs) = handle::collecting(dumps, object, me.runtime().id())?;
+    Ok(Encoded::Pickled(bytes, refs))
+}
+
+fn encode_int<'py>(int: &Bound<'py, PyInt>) -> PyResult<Encoded<'py>> {
+    let bits: usize = int.call_method0("bit_length")?.extract()?;
+    let kwargs = pyo3::types::PyDict::new(int.py());
+    kwargs.set_item("signed", true)?;
+    let bytes = int.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&kwargs))?;
+    Ok(Encoded::Bytes(tag::INT, bytes.cast_into()?))
+}
+
+/// The object that a word without a blob stands for.
+#[inline]
+pub(crate) fn decode_word(py: Python<'_>, word: u64) -> PyResult<Py<PyAny>> {
+    // SAFETY: attached; each constructor gives a new reference or null with an exception set.
+    unsafe {
+        let ptr = match value::small(word) {
+            Small::Int(n) => ffi::PyLong_FromLongLong(n),
+            Small::Float(x) => ffi::PyFloat_FromDouble(x),
+            Small::Bool(b) => ffi::PyBool_FromLong(b.into()),
+            Small::None => ffi::Py_NewRef(ffi::Py_None()),
+        };
+        Ok(Bound::from_owned_ptr_or_err(py, ptr)?.unbind())
+    }
+}
+
+/// Decodes what was read from a container.
+pub(crate) fn decode(py: Python<'_>, me: &Me, fetched: Fetched) -> PyResult<Py<PyAny>> {
+    match fetched {
+        Fetched::Word(word) => decode_word(py, word),
+        Fetched::Blob(copied) => match copied.tag {
+            tag::OBJECT => {
+                let Some(off) = copied.object() else {
+                    return Err(errors::new(py, "HandleGone", "the object is gone".to_owned()));
+                };
+                let h = object::header(me, off);
+                let id = h.id.load(std::sync::atomic::Ordering::Relaxed);
+                let kind = h.kind.load(std::sync::atomic::Ordering::Relaxed);
+                handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
+            }
+            tag => decode_bytes(py, tag, &copied.bytes),
+        },
+    }
+}
+
+/// Decodes bytes that mention no object by tag alone.
+pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    match how {
+        tag::STR => {
+            // SAFETY: attached; the length fits, since a slice's does.
+            let ptr = unsafe {
+                ffi::PyUnicode_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize)
+            };
+            // SAFETY: a new reference, or null with an exception set.
+            Ok(unsafe { Bound::from_owned_ptr_or_err(py, ptr)? }.unbind())
+        }
+        tag::BYTES => Ok(PyBytes::new(py, bytes).into_any().unbind()),
+        tag::INT => {
+            let kwargs = pyo3::types::PyDict::new(py);
+            kwargs.set_item("signed", true)?;
+            let class = py.get_type::<PyInt>();
+            let args = (PyBytes::new(py, bytes), "little");
+            Ok(class.call_method("from_bytes", args, Some(&kwargs))?.unbind())
+        }
+        tag::FLOAT => {
+            let bits = bytes.try_into().map_or(0, u64::from_le_bytes);
+            Ok(PyFloat::new(py, f64::from_bits(bits)).into_any().unbind())
+        }
+        PICKLE => {
+            let loads = function(py, &LOADS, "loads")?;
+            Ok(loads.call1((PyBytes::new(py, bytes),))?.unbind())
+        }
+        _ => Err(errors::new(
+            py,
+            "NotReadable",
+            "the element was written by another language in a form that Python does not read; \
+             there, use numbers, strings, bytes or handles"
+                .to_owned(),
+        )),
+    }
+}

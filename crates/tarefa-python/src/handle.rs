@@ -1,0 +1,203 @@
+//! Handles: what a Python object of tarefa holds, and how it travels.
+//!
+//! A handle is pickled as (address of the runtime, offset, id, kind). While the front encodes
+//! something itself it collects the handles it meets ([`collect`]), so that the bytes keep
+//! their objects alive; a handle pickled by anyone else must be kept by its sender until the
+//! receiver has it.
+
+use std::cell::RefCell;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyModule, PyTuple};
+use tarefa_engine::shm::runtime::Address;
+use tarefa_engine::shm::{Me, Off, Runtime, object, references};
+use tarefa_engine::task;
+
+use crate::errors;
+
+/// One counted handle of an object in the arena.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    runtime: &'static Runtime,
+    off: Off,
+}
+
+impl Handle {
+    /// Takes over a reference that this process has just taken.
+    pub(crate) fn adopt(me: &Me, off: Off) -> Self {
+        Self { runtime: me.runtime(), off }
+    }
+
+    pub(crate) fn me(&self) -> Me {
+        self.runtime.me()
+    }
+
+    pub(crate) fn off(&self) -> Off {
+        self.off
+    }
+
+    pub(crate) fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        object::header(&self.me(), self.off).id.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn kind(&self) -> u64 {
+        object::header(&self.me(), self.off).kind.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Takes one more handle of an object whose reference this process can see.
+    pub(crate) fn acquire(py: Python<'_>, me: &Me, off: Off, id: u64) -> PyResult<Self> {
+        match references::acquire(me, off, id) {
+            Ok(true) => Ok(Self::adopt(me, off)),
+            Ok(false) => Err(errors::new(
+                py,
+                "HandleGone",
+                "the object is gone: nothing refers to it any more; \
+                 keep it in the sending program until the receiver has it"
+                    .to_owned(),
+            )),
+            Err(e) => Err(errors::out_of_memory(py, e)),
+        }
+    }
+
+    /// For `__reduce__`: (function, arguments). Notes the object for a running [`collect`].
+    pub(crate) fn reduce<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        COLLECTED.with(|c| {
+            if let Some(list) = c.borrow_mut().last_mut() {
+                list.push((self.runtime.id(), self.off));
+            }
+        });
+        let a = self.runtime.address();
+        let args = (a.root, a.memory_fd, a.id, self.off.0, self.id(), self.kind());
+        Ok((attach_function(py)?, args.into_pyobject(py)?))
+    }
+}
+
+/// The only argument, if it is a bare core: a constructor then shares its handle.
+pub(crate) fn core_in<'py, T: pyo3::PyClass>(args: &Bound<'py, PyTuple>) -> Option<Bound<'py, T>> {
+    if args.len() != 1 {
+        return None;
+    }
+    args.get_item(0).ok()?.cast_exact::<T>().ok().cloned()
+}
+
+/// The handle of one of this package's own objects; not of a subclass of a user's.
+pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
+    let ours = |object: &Bound<'_, PyAny>| {
+        let module = object.get_type().getattr("__module__").ok();
+        module.and_then(|m| m.extract::<String>().ok()).is_some_and(|m| m == "tarefa")
+    };
+    let handle = if let Ok(list) = object.cast::<crate::list::ListCore>() {
+        list.get().handle().clone()
+    } else if let Ok(lock) = object.cast::<crate::lock::LockCore>() {
+        lock.get().handle().clone()
+    } else if let Ok(event) = object.cast::<crate::event::EventCore>() {
+        event.get().handle().clone()
+    } else {
+        return None;
+    };
+    ours(object).then_some(handle)
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        // The object lives, for this handle does; so this only counts, and cannot fail.
+        let _ = references::acquire(&self.me(), self.off, self.id());
+        Self { runtime: self.runtime, off: self.off }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        references::release(&self.me(), self.off);
+    }
+}
+
+static ATTACH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn attach_function(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let f = ATTACH.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._engine")?.getattr("attach").map(Bound::unbind)
+    })?;
+    Ok(f.clone_ref(py))
+}
+
+thread_local! {
+    /// Objects met by the encodings that are going on in this thread, innermost last.
+    static COLLECTED: RefCell<Vec<Vec<(u64, Off)>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The object of another process's handle, attached to here.
+#[pyfunction]
+pub(crate) fn attach(
+    py: Python<'_>,
+    root: i32,
+    memory_fd: i32,
+    runtime: u64,
+    off: u64,
+    id: u64,
+    kind: u64,
+) -> PyResult<Py<PyAny>> {
+    task::register();
+    let runtime = Runtime::attach(Address { root, memory_fd, id: runtime })
+        .map_err(|e| errors::attach(py, &e))?;
+    if runtime.is_root() {
+        let _ = task::supervisor::ensure(runtime);
+    }
+    wrap(py, Handle::acquire(py, &runtime.me(), Off(off), id)?, kind)
+}
+
+/// The Python object for a handle.
+pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
+    static WRAP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let cores: Py<PyAny> = match kind {
+        tarefa_engine::sync::kinds::LOCK => {
+            Py::new(py, crate::lock::LockCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::EVENT => {
+            Py::new(py, crate::event::EventCore::of(handle))?.into_any()
+        }
+        tarefa_engine::collections::kinds::LIST => {
+            Py::new(py, crate::list::ListCore::of(handle))?.into_any()
+        }
+        task::kinds::TASK => Py::new(py, crate::task::TaskCore::of(handle))?.into_any(),
+        other => {
+            let text = format!("the object is of a kind ({other}) that this version does not know");
+            return Err(errors::new(py, "HandleGone", text));
+        }
+    };
+    let wrap = WRAP.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._wrap")?.getattr("wrap").map(Bound::unbind)
+    })?;
+    wrap.bind(py).call1((cores, kind)).map(Bound::unbind)
+}
+
+/// Runs `encode(value)`, which returns bytes; returns them with the objects met on the way.
+pub(crate) fn collecting<'py>(
+    encode: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<(Bound<'py, PyBytes>, Vec<Off>)> {
+    COLLECTED.with(|c| c.borrow_mut().push(Vec::new()));
+    let result = encode.call1((value,));
+    let mut met = COLLECTED.with(|c| c.borrow_mut().pop()).unwrap_or_default();
+    let bytes = result?.cast_into::<PyBytes>()?;
+    met.sort_unstable();
+    met.dedup();
+    // Objects of another runtime are kept by their own holders only.
+    Ok((bytes, met.into_iter().filter(|(id, _)| *id == runtime).map(|(_, off)| off).collect()))
+}
+
+/// Drops what has been collected so far by the innermost encoding: it starts anew.
+#[pyfunction]
+pub(crate) fn collect() {
+    COLLECTED.with(|c| {
+        if let Some(list) = c.borrow_mut().last_mut() {
+            list.clear();
+        }
+    });
+}

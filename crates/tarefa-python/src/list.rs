@@ -1,0 +1,283 @@
+//! `ListCore`: what `tarefa.List` is made of. The rest of a list's methods are in Python.
+
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use tarefa_engine::collections::list::{self, List, ListError, Source};
+use tarefa_engine::collections::value::Item;
+use tarefa_engine::shm::Me;
+
+use crate::encode::{self, Encoded};
+use crate::errors;
+use crate::handle::{self, Handle};
+use crate::member;
+
+/// A list in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct ListCore {
+    handle: Handle,
+}
+
+impl ListCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// An index from either end as a position, if it is one now.
+    fn position(list: &List<'_>, index: isize) -> Option<u64> {
+        if index >= 0 {
+            return Some(index as u64);
+        }
+        list.len().checked_sub(index.unsigned_abs() as u64)
+    }
+}
+
+fn out_of_range() -> PyErr {
+    PyIndexError::new_err("list index out of range")
+}
+
+fn failed(py: Python<'_>, e: ListError) -> PyErr {
+    match e {
+        ListError::OutOfRange { .. } => out_of_range(),
+        other => errors::list(py, other),
+    }
+}
+
+fn encode_all<'py>(me: &Me, items: &Bound<'py, PyList>) -> PyResult<Vec<Encoded<'py>>> {
+    items.iter().map(|item| encode::encode(me, &item)).collect()
+}
+
+fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
+    // SAFETY: attached; a live object; the exception, if any, is fetched just below.
+    let index = unsafe { ffi::PyNumber_AsSsize_t(key.as_ptr(), ffi::PyExc_IndexError) };
+    if index == -1 {
+        if let Some(e) = PyErr::take(key.py()) {
+            return Err(e);
+        }
+    }
+    Ok(index)
+}
+
+fn is_index(key: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; a live object.
+    unsafe { ffi::PyIndex_Check(key.as_ptr()) != 0 }
+}
+
+#[pymethods]
+impl ListCore {
+    #[new]
+    #[pyo3(signature = (*args))]
+    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self { handle: core.get().handle.clone() });
+        }
+        let me = member::me(py)?;
+        let off = list::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self { handle: Handle::adopt(&me, off) })
+    }
+
+    fn __len__(&self) -> usize {
+        List::at(&self.handle.me(), self.handle.off()).len() as usize
+    }
+
+    /// Adds an element at the end.
+    fn append(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        let result = match encode::word(item) {
+            Some(word) => list.append(Item::Word(word)),
+            None => list.append(encode::encode(&me, item)?.item()?),
+        };
+        result.map_err(|e| errors::out_of_memory(py, e))
+    }
+
+    /// Adds the elements of a plain list at the end, all at one instant.
+    fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
+        let me = self.handle.me();
+        let encoded = encode_all(&me, items)?;
+        let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        let list = List::at(&me, self.handle.off());
+        list.extend(&items).map_err(|e| errors::out_of_memory(py, e))
+    }
+
+    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if !is_index(key) {
+            return self.slice(py, key);
+        }
+        let index = index_of(key)?;
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        let position = Self::position(&list, index).ok_or_else(out_of_range)?;
+        if let Some(word) = list.peek(position) {
+            return encode::decode_word(py, word.map_err(|e| failed(py, e))?);
+        }
+        let fetched = list.get(position).map_err(|e| failed(py, e))?;
+        encode::decode(py, &me, fetched)
+    }
+
+    fn __setitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !is_index(key) {
+            return self.call_python(py, "set_slice", (key, item));
+        }
+        let index = index_of(key)?;
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        let position = Self::position(&list, index).ok_or_else(out_of_range)?;
+        let encoded = encode::encode(&me, item)?;
+        list.set(position, encoded.item()?).map_err(|e| failed(py, e))
+    }
+
+    fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !is_index(key) {
+            return self.call_python(py, "delete_slice", (key,));
+        }
+        self.remove_at(py, index_of(key)?).map(drop)
+    }
+
+    /// Takes out and returns the element at `index`, by default the last.
+    #[pyo3(signature = (index = -1, /))]
+    fn pop(&self, py: Python<'_>, index: isize) -> PyResult<Py<PyAny>> {
+        let me = self.handle.me();
+        if List::at(&me, self.handle.off()).is_empty() {
+            return Err(PyIndexError::new_err("pop from empty list"));
+        }
+        self.remove_at(py, index).map_err(|e| {
+            if e.is_instance_of::<PyIndexError>(py) {
+                PyIndexError::new_err("pop index out of range")
+            } else {
+                e
+            }
+        })
+    }
+
+    /// Puts an element before the one at `index`.
+    fn insert(&self, py: Python<'_>, index: &Bound<'_, PyAny>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let index = if is_index(index) {
+            index_of(index)?
+        } else {
+            let text = format!("an index is a whole number, not {}", index.get_type().name()?);
+            return Err(PyTypeError::new_err(text));
+        };
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        let position = Self::position(&list, index).unwrap_or(0);
+        let encoded = encode::encode(&me, item)?;
+        list.insert(position, encoded.item()?).map_err(|e| errors::out_of_memory(py, e))
+    }
+
+    /// Takes everything out.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        let me = self.handle.me();
+        List::at(&me, self.handle.off()).clear().map_err(|e| errors::out_of_memory(py, e))
+    }
+
+    /// (version, elements) at one instant.
+    #[pyo3(signature = (start = 0, stop = None))]
+    fn snapshot<'py>(
+        &self,
+        py: Python<'py>,
+        start: u64,
+        stop: Option<u64>,
+    ) -> PyResult<(u64, Bound<'py, PyList>)> {
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        let shot = list
+            .snapshot(start, stop.unwrap_or(u64::MAX))
+            .map_err(|e| errors::out_of_memory(py, e))?;
+        let items = PyList::empty(py);
+        for item in shot.items {
+            items.append(encode::decode(py, &me, item)?)?;
+        }
+        Ok((shot.version, items))
+    }
+
+    /// Makes the list of old indices and new values (`(True, index)`, `(False, value)`), if
+    /// `version` and `length` still hold; false when they do not.
+    fn rebuild(
+        &self,
+        py: Python<'_>,
+        version: u64,
+        length: u64,
+        sources: &Bound<'_, PyList>,
+    ) -> PyResult<bool> {
+        let me = self.handle.me();
+        let mut plan: Vec<Result<u64, Encoded<'_>>> = Vec::with_capacity(sources.len());
+        for source in sources.iter() {
+            let (keep, value): (bool, Bound<'_, PyAny>) = source.extract()?;
+            plan.push(if keep {
+                let index: u64 = value.extract()?;
+                if index >= length {
+                    return Err(out_of_range());
+                }
+                Ok(index)
+            } else {
+                Err(encode::encode(&me, &value)?)
+            });
+        }
+        let mut sources = Vec::with_capacity(plan.len());
+        for step in &plan {
+            sources.push(match step {
+                Ok(index) => Source::Keep(*index),
+                Err(encoded) => Source::New(encoded.item()?),
+            });
+        }
+        let list = List::at(&me, self.handle.off());
+        match list.rebuild(version, length, &sources) {
+            Ok(()) => Ok(true),
+            Err(ListError::Changed) => Ok(false),
+            Err(e) => Err(failed(py, e)),
+        }
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}
+
+impl ListCore {
+    fn remove_at(&self, py: Python<'_>, index: isize) -> PyResult<Py<PyAny>> {
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        let taken = if index == -1 {
+            list.pop()
+        } else {
+            let position = Self::position(&list, index).ok_or_else(out_of_range)?;
+            list.remove(position)
+        };
+        encode::decode(py, &me, taken.map_err(|e| failed(py, e))?)
+    }
+
+    fn slice(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (_, items) = self.snapshot(py, 0, None)?;
+        if key.cast::<pyo3::types::PySlice>().is_err() {
+            let name = key.get_type().name()?;
+            let text = format!("list indices must be integers or slices, not {name}");
+            return Err(PyTypeError::new_err(text));
+        }
+        Ok(items.as_any().get_item(key)?.unbind())
+    }
+
+    fn call_python<'py, A>(&self, py: Python<'py>, name: &str, args: A) -> PyResult<()>
+    where
+        A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+    {
+        let module = PyModule::import(py, "tarefa._list")?;
+        let core = Py::new(py, Self { handle: self.handle.clone() })?;
+        let args = args.into_pyobject(py)?;
+        let mut all = vec![core.into_any().into_bound(py)];
+        all.extend(args.iter());
+        module.getattr(name)?.call1(PyTuple::new(py, all)?).map(drop)
+    }
+}

@@ -1,0 +1,117 @@
+//! What the machine and the runtime are.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tarefa_engine::os::{limits, proc, process, signal};
+use tarefa_engine::shm::layout::process_state;
+use tarefa_engine::shm::{Runtime, slots};
+use tarefa_engine::task::{control, role};
+
+use crate::member;
+
+/// Processors this process can use.
+#[pyfunction]
+pub(crate) fn cpu_count() -> usize {
+    limits::cpu_count()
+}
+
+/// Threads of this process, by the system's count.
+#[pyfunction]
+pub(crate) fn own_threads() -> usize {
+    proc::own_threads()
+}
+
+/// `SIGKILL` for 9.
+#[pyfunction]
+pub(crate) fn signal_name(signal: i32) -> String {
+    signal::name(signal)
+}
+
+/// Names the calling thread for `ps` and `top`.
+#[pyfunction]
+pub(crate) fn set_thread_name(name: &str) {
+    process::set_thread_name(name);
+}
+
+/// Whether this process made the runtime it is in; None without a runtime.
+#[pyfunction]
+pub(crate) fn is_root() -> Option<bool> {
+    Runtime::existing().map(Runtime::is_root)
+}
+
+/// (descriptors, processes, memory of the cgroup): None is unlimited.
+#[pyfunction]
+pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
+    (limits::descriptors(), limits::processes(), limits::cgroup_memory())
+}
+
+/// (root pid, descriptor, id) of the runtime.
+#[pyfunction]
+pub(crate) fn address(py: Python<'_>) -> PyResult<(i32, i32, u64)> {
+    let a = member::me(py)?.runtime().address();
+    Ok((a.root, a.memory_fd, a.id))
+}
+
+/// What is in the runtime now; None without one.
+#[pyfunction]
+pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
+    let Some(runtime) = Runtime::existing() else { return Ok(None) };
+    let me = runtime.me();
+    let h = me.header();
+    let d = PyDict::new(py);
+    let claimed = h.claimed.load(Ordering::Relaxed);
+    d.set_item("arena_claimed", claimed)?;
+    d.set_item("arena_used", claimed.saturating_sub(h.retained.load(Ordering::Relaxed)))?;
+    d.set_item("arena_limit", h.limit.load(Ordering::Relaxed))?;
+    d.set_item("objects", h.objects.load(Ordering::Relaxed))?;
+    let (mut tasks, mut members, mut zygote, mut pids) = (0, 0, None, Vec::new());
+    for index in slots::processes(runtime) {
+        let slot = slots::process_slot(runtime, index);
+        let (pid, state) = slots::owner(slot);
+        if state != process_state::LIVE {
+            continue;
+        }
+        members += 1;
+        match slot.role.load(Ordering::Relaxed) {
+            role::ZYGOTE => zygote = Some(pid),
+            role::TASK => tasks += 1,
+            role::SPARE => {}
+            _ => continue,
+        }
+        pids.push(pid);
+    }
+    let threads = slots::threads(runtime)
+        .filter(|t| slots::thread_slot(runtime, *t).tid.load(Ordering::Relaxed) != 0)
+        .count();
+    d.set_item("task_processes", tasks)?;
+    d.set_item("process_slots", members)?;
+    d.set_item("thread_slots", threads)?;
+    d.set_item("zygote_pid", zygote)?;
+    d.set_item("pids", pids)?;
+    let (ready, all, wanted, misses, zygotes) = control::get(&me).map_or((0, 0, 0, 0, 0), |c| {
+        let (ready, all) = c.count_spares(&me);
+        let load = |w: &std::sync::atomic::AtomicU64| w.load(Ordering::Relaxed);
+        (ready, all, load(&c.spares_wanted), load(&c.misses), load(&c.zygotes))
+    });
+    d.set_item("spares", ready)?;
+    d.set_item("spares_all", all)?;
+    d.set_item("spares_wanted", wanted)?;
+    d.set_item("misses", misses)?;
+    d.set_item("zygotes", zygotes)?;
+    Ok(Some(d))
+}
+
+/// For the crash harness: kills this process at the `nth` pass of a named point.
+#[cfg(feature = "crash-points")]
+#[pyfunction]
+pub(crate) fn arm_crash_point(name: &str, nth: u64) {
+    tarefa_engine::shm::crash::arm(name, nth);
+}
+
+/// Makes the runtime of this process, if there is none.
+#[pyfunction]
+pub(crate) fn prepare_runtime(py: Python<'_>) -> PyResult<()> {
+    member::me(py).map(drop)
+}

@@ -1,0 +1,350 @@
+//! `TaskCore`: a handle of a task's record, with which the Python classes do their work.
+
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use tarefa_engine::os::pidfd::{self, Exit};
+use tarefa_engine::os::{pipe, signal};
+use tarefa_engine::shm::{Me, Off, blob, object};
+use tarefa_engine::task::record::{self, Task, flag};
+use tarefa_engine::task::{State, process};
+
+use crate::encode::{self, Encoded, PICKLE};
+use crate::errors;
+use crate::handle::{self, Handle};
+use crate::member;
+use crate::parker::{PyParker, deadline};
+
+/// The tag of a pickled exception.
+const ERROR: u8 = PICKLE + 8;
+/// How long a join spins: about what a short task in a spare process takes.
+const JOIN_SPIN_NS: u64 = 120_000;
+
+/// A task's record.
+#[pyclass(frozen, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct TaskCore {
+    handle: Handle,
+}
+
+impl TaskCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// The record at `off`, which this process can see.
+    pub(crate) fn at(py: Python<'_>, me: &Me, off: Off) -> PyResult<Self> {
+        let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
+        Ok(Self { handle: Handle::acquire(py, me, off, id)? })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Task<'_>) -> T) -> T {
+        let me = self.handle.me();
+        f(&Task::at(&me, self.handle.off()))
+    }
+}
+
+#[pymethods]
+impl TaskCore {
+    #[new]
+    fn new(py: Python<'_>, thread: bool, daemon: bool, name: &str) -> PyResult<Self> {
+        let me = member::me(py)?;
+        let flags = if thread { flag::THREAD } else { 0 } | if daemon { flag::DAEMON } else { 0 };
+        let off = record::create(&me, flags, name).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self { handle: Handle::adopt(&me, off) })
+    }
+
+    /// The number of its state.
+    #[getter]
+    fn state(&self) -> u32 {
+        self.with(|t| t.state() as u32)
+    }
+
+    #[getter]
+    fn name(&self) -> String {
+        self.with(|t| t.name())
+    }
+
+    #[setter]
+    fn set_name(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.with(|t| t.set_name(name)).map_err(|e| errors::out_of_memory(py, e))
+    }
+
+    #[getter]
+    fn daemon(&self) -> bool {
+        self.with(|t| t.flags() & flag::DAEMON != 0)
+    }
+
+    #[setter]
+    fn set_daemon(&self, daemon: bool) {
+        let (set, clear) = if daemon { (flag::DAEMON, 0) } else { (0, flag::DAEMON) };
+        self.with(|t| t.change_flags(set, clear));
+    }
+
+    #[getter]
+    fn is_thread(&self) -> bool {
+        self.with(|t| t.is_thread())
+    }
+
+    #[getter]
+    fn outcome_lost(&self) -> bool {
+        self.with(|t| t.flags() & flag::OUTCOME_LOST != 0)
+    }
+
+    #[getter]
+    fn pid(&self) -> Option<i32> {
+        Some(self.with(|t| t.pid())).filter(|p| *p != 0)
+    }
+
+    #[getter]
+    fn tid(&self) -> Option<i32> {
+        Some(self.with(|t| t.tid())).filter(|t| *t != 0)
+    }
+
+    /// The exit code, or minus the signal's number; None while there is none.
+    #[getter]
+    fn exitcode(&self) -> Option<i32> {
+        match self.with(|t| t.exit())? {
+            Exit::Code(code) => Some(code),
+            Exit::Signal(signal) => Some(-signal),
+            Exit::Unknown => Some(-255),
+        }
+    }
+
+    /// New becomes Starting; false if it was started before.
+    fn begin(&self) -> bool {
+        self.with(|t| t.begin())
+    }
+
+    /// Back to New, after a start that failed.
+    fn unbegin(&self) {
+        self.with(|t| t.unbegin());
+    }
+
+    /// Encodes and stores what is to run.
+    fn set_payload(&self, py: Python<'_>, payload: &Bound<'_, PyAny>, dumps: &Bound<'_, PyAny>) -> PyResult<()> {
+        let runtime = self.handle.runtime().id();
+        let (bytes, refs) = handle::collecting(dumps, payload, runtime)?;
+        self.with(|t| t.set_payload(PICKLE, &[bytes.as_bytes()], &refs))
+            .map_err(|e| errors::out_of_memory(py, e))
+    }
+
+    /// The bytes of what is to run.
+    fn payload<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let me = self.handle.me();
+        let off = Task::at(&me, self.handle.off()).payload()?;
+        // SAFETY: the payload of a task that runs is not changed or freed before it has ended.
+        let bytes = unsafe { blob::bytes(&me, off) };
+        Some(PyBytes::new(py, bytes))
+    }
+
+    /// Frees what was to run.
+    fn drop_payload(&self) {
+        self.with(|t| t.drop_payload());
+    }
+
+    /// Starts it as a process.
+    fn start_process(&self, py: Python<'_>) -> PyResult<()> {
+        let handle = &self.handle;
+        let result = py.detach(|| {
+            let me = handle.me();
+            process::start(&me, &Task::at(&me, handle.off()))
+        });
+        result.map_err(|e| errors::start(py, e))
+    }
+
+    /// The calling thread runs it from now on; false if it is not to be run.
+    fn run_here(&self) -> bool {
+        self.with(|t| t.run_here())
+    }
+
+    /// Ends it. `encoded` is None, or (is an error, value, function that encodes).
+    #[pyo3(signature = (state, code, is_error = false, value = None, dumps = None))]
+    fn finish(
+        &self,
+        state: u32,
+        code: i32,
+        is_error: bool,
+        value: Option<&Bound<'_, PyAny>>,
+        dumps: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let me = self.handle.me();
+        let task = Task::at(&me, self.handle.off());
+        let state = State::from_number(state);
+        let Some(value) = value else {
+            task.finish(state, code, None);
+            return Ok(());
+        };
+        let encoded = match dumps {
+            Some(dumps) => {
+                let (bytes, refs) = handle::collecting(dumps, value, self.handle.runtime().id())?;
+                Encoded::Pickled(bytes, refs)
+            }
+            None => encode::encode(&me, value)?,
+        };
+        match encoded.item()? {
+            tarefa_engine::collections::value::Item::Word(word) => {
+                task.finish(state, code, Some((0, &word.to_le_bytes(), &[])));
+            }
+            tarefa_engine::collections::value::Item::Blob(tag, bytes, refs) => {
+                let tag = if is_error { ERROR } else { tag };
+                task.finish(state, code, Some((tag, bytes, refs)));
+            }
+        }
+        Ok(())
+    }
+
+    /// (is an error, value), once there is an outcome.
+    fn outcome(&self, py: Python<'_>) -> PyResult<Option<(bool, Py<PyAny>)>> {
+        let me = self.handle.me();
+        let Some(off) = Task::at(&me, self.handle.off()).outcome() else { return Ok(None) };
+        let tag = blob::tag(&me, off);
+        let bytes = blob::read(&me, off);
+        if tag == 0 {
+            let word = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+            return Ok(Some((false, encode::decode_word(py, word)?)));
+        }
+        let how = if tag == ERROR { PICKLE } else { tag };
+        Ok(Some((tag == ERROR, encode::decode_bytes(py, how, &bytes)?)))
+    }
+
+    /// Waits for its end; false when `timeout` seconds pass first.
+    #[pyo3(signature = (timeout = None))]
+    fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let until = deadline(timeout)?;
+        let mut parker = PyParker::new(py);
+        let outcome = self.with(|t| {
+            let spin = if t.is_thread() { 0 } else { JOIN_SPIN_NS };
+            t.join(&mut parker, until, spin)
+        });
+        parker.verdict(outcome)
+    }
+
+    /// Asks for an interrupt and makes its thread look around.
+    fn request_interrupt(&self) {
+        self.with(|t| t.request_interrupt());
+    }
+
+    /// Makes its thread look around.
+    fn poke(&self) {
+        self.with(|t| t.poke());
+    }
+
+    /// Takes an interrupt that was asked for and not delivered.
+    fn take_interrupt(&self) -> bool {
+        self.with(|t| t.take_interrupt())
+    }
+
+    /// Whether an interrupt was asked for and not delivered.
+    fn interrupt_due(&self) -> bool {
+        self.with(|t| t.interrupt_due())
+    }
+
+    /// Whether its thread sleeps in a wait of tarefa's.
+    fn waits_here(&self) -> bool {
+        self.with(|t| t.waits_here())
+    }
+
+    /// Sends a signal to its process; false when that has ended.
+    fn send_signal(&self, signal: i32) -> PyResult<bool> {
+        let me = self.handle.me();
+        let task = Task::at(&me, self.handle.off());
+        let pid = task.pid();
+        if pid == 0 || task.state().is_final() {
+            return Ok(false);
+        }
+        match pidfd::open(pid) {
+            Ok(fd) => {
+                // Looked at after opening: if the slot's process lives, the number is its own.
+                if task.process().is_none() {
+                    return Ok(false);
+                }
+                Ok(pidfd::send_signal(fd.as_fd(), signal).is_ok())
+            }
+            Err(e) if e.raw_os_error() == Some(3) => Ok(false),
+            // Without descriptors: the number alone, which its slot still answers for.
+            Err(_) => Ok(task.process().is_some() && signal::send_process(pid, signal).is_ok()),
+        }
+    }
+
+    /// Notes that a death of its process is our own doing.
+    fn note_kill(&self) {
+        self.with(|t| t.change_flags(flag::KILLED_BY_US, 0));
+    }
+
+    /// Whether [`note_kill`] was called.
+    #[getter]
+    fn killed_by_us(&self) -> bool {
+        self.with(|t| t.flags() & flag::KILLED_BY_US != 0)
+    }
+
+    /// A new descriptor, the caller's to close, that is readable once its process has ended.
+    fn process_descriptor(&self, py: Python<'_>) -> PyResult<i32> {
+        let me = self.handle.me();
+        let task = Task::at(&me, self.handle.off());
+        if let Ok(fd) = pidfd::open(task.pid()) {
+            if task.process().is_some() {
+                return Ok(fd.into_raw_fd());
+            }
+        }
+        Ok(event(py, 1)?.into_raw_fd())
+    }
+
+    /// (user s, system s, wall s, peak bytes, voluntary, involuntary) of a task that has ended.
+    fn usage(&self) -> (f64, f64, f64, u64, u64, u64) {
+        let (u, wall) = self.with(|t| (t.usage(), t.wall_ns()));
+        let s = |ns: u64| ns as f64 / 1e9;
+        (s(u.user_ns), s(u.system_ns), s(wall), u.peak_bytes, u.voluntary, u.involuntary)
+    }
+
+    /// The process slot it runs in, for asking for its stacks.
+    fn process_slot(&self) -> Option<u32> {
+        self.with(|t| t.process())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+
+    /// A new event descriptor, the caller's to close; readable at once if `ready`.
+    #[staticmethod]
+    fn event_descriptor(py: Python<'_>, ready: bool) -> PyResult<i32> {
+        Ok(event(py, u32::from(ready))?.into_raw_fd())
+    }
+
+    /// Makes an event descriptor readable.
+    #[staticmethod]
+    fn signal_descriptor(fd: i32) {
+        // SAFETY: the caller, `tarefa._thread`, owns the descriptor while this call lasts.
+        let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+        debug_assert!(fd.as_raw_fd() >= 0);
+        pipe::signal_event(fd);
+    }
+}
+
+fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {
+    pipe::event(value).map_err(|e| {
+        let errno = e.raw_os_error().unwrap_or(0);
+        errors::new(py, "StartError", (errno, format!("no descriptor for the sentinel: {e} [RLIMIT_NOFILE]")))
+    })
+}
+
+/// Waits until one of the tasks has ended; false when `timeout` seconds pass first.
+#[pyfunction]
+#[pyo3(signature = (tasks, timeout = None))]
+pub(crate) fn join_any(py: Python<'_>, tasks: Vec<Py<TaskCore>>, timeout: Option<f64>) -> PyResult<bool> {
+    let until = deadline(timeout)?;
+    let Some(first) = tasks.first() else { return Ok(true) };
+    let me = first.get().handle.me();
+    let tasks: Vec<_> = tasks.iter().map(|t| Task::at(&me, t.get().handle.off())).collect();
+    let mut parker = PyParker::new(py);
+    let outcome = record::join_any(&me, &tasks, &mut parker, until);
+    parker.verdict(outcome)
+}

@@ -1,0 +1,154 @@
+"""What a process that runs a task does, from its fork to its end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from tarefa import _current, _engine, _environment, _outcome
+from tarefa._errors import Interrupted
+from tarefa._pickling import loads
+from tarefa._process import Process
+
+_core: Any = None
+_in_target = False
+stack_fd: int | None = None
+
+
+def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """The handler of the interrupt signal, in the main thread."""
+    if _in_target and _core is not None and _core.take_interrupt():
+        raise Interrupted(f"process {_core.name!r} was interrupted")
+
+
+def prepare_zygote() -> None:
+    """In the zygote, once: what all children inherit."""
+    signal.signal(_engine.interrupt_signal(), on_interrupt)
+
+
+def after_fork(spare: bool) -> None:
+    """In the child, right after its fork; a spare has time to warm up."""
+    _current.forget_all()
+    if stack_fd is not None:
+        _engine.offer_stack(stack_fd)
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    if spare:
+        _warm()
+
+
+def _warm() -> None:
+    """Go the way of a task once, so that its pages are this process's own already."""
+    body = b"\0\0\0\0" + _WARM
+    _call(body)
+    _flush()
+
+
+def _nothing() -> None:
+    """The target that warms a spare up."""
+
+
+_WARM = __import__("pickle").dumps((_nothing, (), {}), 5)
+
+
+def _call(payload: bytes) -> Any:
+    """Prepare the process as the payload says, and call its target."""
+    head = int.from_bytes(payload[:4], "little")
+    view = memoryview(payload)
+    if head:
+        extra = loads(view[4 : 4 + head])
+        _environment.apply(extra)
+        _environment.apply_context(extra)
+    target, args, kwargs = loads(view[4 + head :])
+    if target is None:
+        return None
+    return target(*args, **kwargs)
+
+
+def run(core: Any) -> None:
+    """Run the task and end the process."""
+    global _core, _in_target
+    _core = core
+    process = _current.process_task = Process._of(core)
+    name = process._tarefa_name
+    _name_process(name)
+    if not core.run_here():
+        _engine.leave(1)
+    state, code = 3, 0
+    value: Any = None
+    error: BaseException | None = None
+    try:
+        try:
+            _in_target = True
+            if core.interrupt_due() and core.take_interrupt():
+                raise Interrupted(f"process {name!r} was interrupted before it ran")
+            value = _call(core.payload())
+        finally:
+            _in_target = False
+    except Interrupted as e:
+        state, code, error = 5, 1, e
+    except SystemExit as e:
+        code = _exit_code(e)
+        if code:
+            state, error = 4, e
+    except BaseException as e:
+        state, code, error = 4, 1, e
+    _finish_threads()
+    _flush()
+    if error is not None:
+        error.__traceback__ = _targets_part(error.__traceback__)
+        _outcome.finish_failed(core, state, code, error)
+    elif not _outcome.finish_returned(core, value, f"process {name!r}"):
+        code = 1
+    _engine.leave(code)
+
+
+def _targets_part(tb: Any) -> Any:
+    """The traceback without the frames of this module."""
+    while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+        tb = tb.tb_next
+    return tb
+
+
+def _exit_code(e: SystemExit) -> int:
+    if e.code is None:
+        return 0
+    if isinstance(e.code, int):
+        return e.code & 0xFF
+    print(e.code, file=sys.stderr)
+    return 1
+
+
+def _name_process(name: str) -> None:
+    _engine.set_thread_name(name[:15])
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None:
+        multiprocessing.current_process()._name = name  # type: ignore[attr-defined]
+
+
+def _finish_threads() -> None:
+    """Wait for what the target started and did not mean to leave: as at a program's end."""
+    if threading.active_count() > 1 or _current.started:
+        try:
+            threading._shutdown()  # type: ignore[attr-defined]
+        except BaseException:
+            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: S110 - a closed stream has nothing to lose
+            pass
+
+
+def message(data: bytes) -> None:
+    """In the zygote: modules to import, one JSON list a line."""
+    from tarefa._preload import import_in_zygote
+
+    import_in_zygote(data)

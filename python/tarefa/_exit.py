@@ -1,0 +1,63 @@
+"""The end of a program: tasks that count are waited for, the others end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+from tarefa import _current
+
+_watching = 0
+
+
+def watch() -> None:
+    """Have :func:`at_exit` called when this process's main thread ends."""
+    global _watching
+    if _watching != os.getpid():
+        _watching = os.getpid()
+        # Before threading waits for its threads: an interrupted program interrupts them first.
+        threading._register_atexit(at_exit)  # type: ignore[attr-defined]
+
+
+def at_exit() -> None:
+    """Join the tasks that are not daemons; after Ctrl-C, interrupt them first."""
+    if _was_interrupted():
+        _stop_all(None)
+    try:
+        while True:
+            waiting = [t for t in _current.active_tasks() if not t.daemon]  # type: ignore[attr-defined]
+            if not waiting:
+                break
+            for task in waiting:
+                if task is not threading.current_thread():
+                    task.join()
+    except KeyboardInterrupt as e:
+        _stop_all(e)
+    for task in _current.active_tasks():
+        if not task._tarefa_core.is_thread:
+            task.kill()
+
+
+def _was_interrupted() -> bool:
+    last = getattr(sys, "last_exc", None)
+    kind: Any = type(last) if last is not None else getattr(sys, "last_type", None)
+    return isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
+
+
+def _stop_all(_why: BaseException | None) -> None:
+    """Interrupt all tasks; kill the processes that do not end within a second."""
+    import time
+
+    for task in _current.active_tasks():
+        try:
+            task.interrupt()
+        except Exception:  # noqa: S112 - it may have ended this moment
+            continue
+    until = time.monotonic() + 1.0
+    for task in _current.active_tasks():
+        if not task._tarefa_core.is_thread:
+            task.join(max(0.0, until - time.monotonic()))
+            if task.is_alive():
+                task.kill()

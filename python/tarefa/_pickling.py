@@ -1,0 +1,143 @@
+"""How objects travel: by reference where they can be imported, else by value.
+
+Plain pickle first, for it is fast. What it refuses (lambdas, closures), and what it would send
+as "look it up in ``__main__``", which no other process has, goes through cloudpickle.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from contextvars import ContextVar
+from typing import Any
+
+from tarefa import _engine
+from tarefa._errors import NotPicklable
+
+loads = pickle.loads
+
+_by_value: type[Any] | None = None
+_context_vars: dict[tuple[int, int], ContextVar[Any]] = {}
+_context_keys: dict[int, tuple[int, int]] = {}
+
+
+def restore_context_var(key: tuple[int, int], name: str) -> ContextVar[Any]:
+    """The context variable that stands for another process's."""
+    var = _context_vars.get(key)
+    if var is None:
+        var = _context_vars[key] = ContextVar(name)
+        _context_keys[id(var)] = key
+    return var
+
+
+def _reduce_context_var(var: ContextVar[Any]) -> tuple[Any, ...]:
+    import os
+
+    key = _context_keys.get(id(var))
+    if key is None:
+        key = _context_keys[id(var)] = (os.getpid(), id(var))
+        _context_vars[key] = var  # kept, so that its id stays its own
+    return restore_context_var, (key, var.name)
+
+
+def by_value_pickler() -> type[Any]:
+    """The pickler for what cannot be imported; made at first need."""
+    global _by_value
+    if _by_value is None:
+        import cloudpickle
+
+        class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+            def reducer_override(self, obj: Any) -> Any:
+                if type(obj) is ContextVar:
+                    return _reduce_context_var(obj)
+                return super().reducer_override(obj)
+
+        _by_value = ByValue
+    return _by_value
+
+
+def _dumps_by_value(obj: Any) -> bytes:
+    buffer = io.BytesIO()
+    by_value_pickler()(buffer, protocol=5).dump(obj)
+    return buffer.getvalue()
+
+
+def dumps(obj: Any) -> bytes:
+    """Pickle ``obj``; raises :class:`NotPicklable` that names the part which does not pickle."""
+    try:
+        data = pickle.dumps(obj, 5)
+        if b"__main__" not in data:
+            return data
+    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError):
+        pass
+    _engine.collect()
+    try:
+        return _dumps_by_value(obj)
+    except NotPicklable:
+        raise
+    except Exception as e:
+        where = culprit(obj)
+        what = f"{where[0]} ({_describe(where[1])})" if where else _describe(obj)
+        raise NotPicklable(f"{what} cannot be pickled, so it cannot be shared: {_line(e)}") from e
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _describe(obj: Any) -> str:
+    import reprlib
+
+    return f"{type(obj).__qualname__} {reprlib.repr(obj)}"
+
+
+def _pickles(obj: Any) -> bool:
+    try:
+        _dumps_by_value(obj)
+    except Exception:
+        return False
+    return True
+
+
+def culprit(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
+    """The innermost part of ``obj`` that does not pickle: (where, part)."""
+    parts: list[tuple[str, Any]]
+    if isinstance(obj, dict):
+        parts = [(f"{path}[{k!r}]", v) for k, v in obj.items()]
+        parts += [(f"{path} key {k!r}", k) for k in obj]
+    elif isinstance(obj, (list, tuple, set, frozenset)):
+        parts = [(f"{path}[{i}]", v) for i, v in enumerate(obj)]
+    elif hasattr(obj, "__dict__") and not isinstance(obj, type) and not callable(obj):
+        parts = [(f"{path}.{k}", v) for k, v in vars(obj).items()]
+    elif getattr(obj, "__closure__", None):
+        names = obj.__code__.co_freevars
+        cells = zip(names, obj.__closure__, strict=False)
+        parts = [(f"{path} (its variable {n!r})", c.cell_contents) for n, c in cells]
+    else:
+        parts = []
+    if depth < 20:
+        for where, part in parts:
+            if not _pickles(part):
+                return culprit(part, where, depth + 1) or (where, part)
+    return (path, obj) if path else None
+
+
+def dumps_call(call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> bytes:
+    """Pickle (target, args, kwargs); the error names the argument."""
+    try:
+        return dumps(call)
+    except NotPicklable as e:
+        target, args, kwargs = call
+        named = [("target", target)]
+        named += [(f"args[{i}]", a) for i, a in enumerate(args)]
+        named += [(f"kwargs[{k!r}]", a) for k, a in kwargs.items()]
+        for name, value in named:
+            if not _pickles(value):
+                where, part = culprit(value, name) or (name, value)
+                why = _line(e.__cause__) if e.__cause__ else str(e)
+                raise NotPicklable(
+                    f"{where} ({_describe(part)}) cannot be pickled, so it cannot be sent "
+                    f"to another process: {why}"
+                ) from e.__cause__
+        raise

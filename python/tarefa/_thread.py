@@ -1,0 +1,206 @@
+"""``Thread``."""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from tarefa import _engine, _exit
+from tarefa._current import note_started, started
+from tarefa._engine import TaskCore
+from tarefa._errors import Interrupted, StateError
+from tarefa._task import TaskBase, check_arguments
+
+_prepared = False
+
+
+class Thread(TaskBase, threading.Thread):
+    """A task that runs as a thread of this process: fast and light, sharing its memory.
+
+    A real ``threading.Thread``, with what a :class:`tarefa.Process` has besides.
+
+    Args:
+        group: None, as in ``threading``.
+        target: what to run.
+        name: shown by ``repr``, ``logging`` and the system.
+        args: the target's positional arguments.
+        kwargs: the target's keyword arguments.
+        daemon: whether the program may end without it; None takes the starter's.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., Any] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+    ) -> None:
+        positional, keywords = check_arguments(group, target, args, kwargs)
+        threading.Thread.__init__(self, None, target, name, positional, keywords, daemon=daemon)
+        self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
+        self._tarefa_done = False
+
+    def start(self) -> Self:  # type: ignore[override]
+        """Start the task; returns it.
+
+        Raises:
+            StateError: it was started before.
+            StartError: the system has no room for another thread.
+        """
+        core = self._tarefa_core
+        if not core.begin():
+            raise StateError(f"{self._label()} was started before: a task runs once; make another")
+        self._tarefa_run = self.run
+        self._tarefa_context = contextvars.copy_context()
+        self.run = self._tarefa_main  # type: ignore[method-assign]
+        note_started(self)
+        _exit.watch()
+        try:
+            threading.Thread.start(self)
+        except BaseException as e:
+            core.unbegin()
+            started.discard(self)
+            del self.run
+            if isinstance(e, (RuntimeError, OSError)):
+                from tarefa._errors import StartError
+
+                limit = _engine.system_limits()[1]
+                raise StartError(
+                    11,
+                    f"cannot start thread {self._name!r}: {e}; "  # type: ignore[attr-defined]
+                    f"join some tasks, or raise the limit on processes (RLIMIT_NPROC, {limit})",
+                ) from e
+            raise
+        return self
+
+    def run(self) -> Any:
+        """Call the target; subclasses may override it. Its value is the task's result."""
+        try:
+            if self._target is not None:  # type: ignore[attr-defined]
+                return self._target(*self._args, **self._kwargs)  # type: ignore[attr-defined]
+        finally:
+            del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
+
+    def _tarefa_main(self) -> None:
+        """What the new thread runs."""
+        del self.run
+        core, run, context = self._tarefa_core, self._tarefa_run, self._tarefa_context
+        del self._tarefa_run, self._tarefa_context
+        core.run_here()
+        state, code = 3, 0
+        outcome: tuple[bool, Any] = (False, None)
+        try:
+            try:
+                if core.interrupt_due():
+                    core.take_interrupt()
+                    raise Interrupted("interrupted before it ran")
+                outcome = (False, context.run(run))
+            finally:
+                self._tarefa_done = True
+                # One that was set while the target returned has nobody left to reach.
+                _engine.raise_in_thread(threading.get_ident(), None)
+        except Interrupted as e:
+            state, code, outcome = 5, 1, (True, e)
+        except SystemExit as e:
+            code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
+            state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
+        except BaseException as e:
+            state, code, outcome = 4, 1, (True, e)
+        error = outcome[1] if outcome[0] else None
+        if error is not None and error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        self._tarefa_outcome = outcome
+        del run, context, outcome, error
+        core.finish(state, code)
+        fd = self._tarefa_sentinel
+        if fd is not None:
+            core.signal_descriptor(fd)
+
+    def _make_sentinel(self) -> int:
+        fd: int = TaskCore.event_descriptor(self._tarefa_core.state >= 3)
+        self._tarefa_sentinel = fd
+        if self._tarefa_core.state >= 3:
+            TaskCore.signal_descriptor(fd)
+        return fd
+
+    def _wait(self, timeout: float | None) -> bool:
+        ended = TaskBase._wait(self, timeout)
+        if ended and threading.Thread.is_alive(self):
+            # The target has returned; what is left are the interpreter's own last steps.
+            threading.Thread.join(self)
+        return ended
+
+    join = TaskBase.join
+
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return threading.Thread.is_alive(self)
+
+    @property
+    def native_id(self) -> int | None:
+        """The system's number of the thread; None before it runs."""
+        return threading.Thread.native_id.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return threading.Thread.name.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    @name.setter
+    def name(self, name: str) -> None:
+        threading.Thread.name.fset(self, name)  # type: ignore[attr-defined]
+        self._tarefa_core.name = str(name)
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the program may end without it."""
+        return threading.Thread.daemon.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    @daemon.setter
+    def daemon(self, daemon: bool) -> None:
+        threading.Thread.daemon.fset(self, daemon)  # type: ignore[attr-defined]
+        self._tarefa_core.daemon = bool(daemon)
+
+    def _label(self) -> str:
+        return f"thread {self.name!r}"
+
+    def interrupt(self) -> None:  # noqa: D102 - inherited
+        global _prepared
+        if not self._need_started() or self._tarefa_done:
+            return
+        core = self._tarefa_core
+        if core.state == 1:
+            # It has not come to its target yet: it will look before it does.
+            core.request_interrupt()
+            return
+        if not _prepared:
+            _prepared = True
+            _engine.prepare_thread_interrupts()
+        ident = self.ident
+        if ident is None or ident == threading.get_ident():
+            raise Interrupted(f"{self._label()} interrupts itself")
+        _engine.raise_in_thread(ident, Interrupted)
+        core.poke()
+        tid = core.tid
+        if tid is not None:
+            _engine.wake_sleeper(tid)
+
+    terminate = kill = interrupt
+
+    def _stack(self) -> tuple[str, ...]:
+        frame = sys._current_frames().get(self.ident or 0)
+        stack = []
+        while frame is not None:
+            code = frame.f_code
+            if code.co_filename not in (__file__, threading.__file__):
+                stack.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
+            frame = frame.f_back
+        return tuple(reversed(stack))
