@@ -1,1 +1,80 @@
 //! The attributes `#[tarefa::main]` and `#[tarefa::test]`.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::quote;
+use syn::{Error, ItemFn, LitInt, parse_macro_input};
+
+/// Marks the program's main function.
+///
+/// The zygote is made at the start, so that the first process starts as fast as the others;
+/// at the end the program waits for all tasks that are no daemons, also when `main` returns
+/// an error or panics.
+///
+/// ```ignore
+/// #[tarefa::main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     tarefa::Process::spawn(|| println!("from a process"), ())?;
+///     Ok(())
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn main(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    let function = parse_macro_input!(item as ItemFn);
+    if !attributes.is_empty() {
+        let error = Error::new_spanned(Tokens::from(attributes), "#[tarefa::main] takes nothing");
+        return error.to_compile_error().into();
+    }
+    wrap(&function, &quote!(), &quote!(let _tasks = ::tarefa::__private::JoinAtExit::of_program();))
+}
+
+/// Marks a test that starts tasks. At its end those that are no daemons are waited for.
+///
+/// With `#[tarefa::test(timeout = 60)]` a test that still runs after so many seconds ends the
+/// test program with a message instead of hanging.
+#[proc_macro_attribute]
+pub fn test(attributes: TokenStream, item: TokenStream) -> TokenStream {
+    let mut seconds: Option<LitInt> = None;
+    let parser = syn::meta::parser(|meta| {
+        if meta.path.is_ident("timeout") {
+            seconds = Some(meta.value()?.parse()?);
+            return Ok(());
+        }
+        Err(meta.error("#[tarefa::test] knows only `timeout = seconds`"))
+    });
+    parse_macro_input!(attributes with parser);
+    let function = parse_macro_input!(item as ItemFn);
+    let name = &function.sig.ident;
+    let watchdog = seconds.map(|seconds| {
+        quote! {
+            let _watchdog = ::tarefa::__private::Watchdog::new(
+                ::core::stringify!(#name),
+                ::core::time::Duration::from_secs(#seconds),
+            );
+        }
+    });
+    let before = quote! {
+        #watchdog
+        let _tasks = ::tarefa::__private::JoinAtExit::of_thread();
+    };
+    wrap(&function, &quote!(#[::core::prelude::v1::test]), &before)
+}
+
+/// The function with tarefa around its body.
+fn wrap(function: &ItemFn, attribute: &Tokens, before: &Tokens) -> TokenStream {
+    let ItemFn { attrs, vis, sig, block } = function;
+    if let Some(keyword) = &sig.asyncness {
+        return Error::new_spanned(keyword, "a function that starts tasks is not async")
+            .to_compile_error()
+            .into();
+    }
+    quote! {
+        #attribute
+        #(#attrs)*
+        #vis #sig {
+            #before
+            #block
+        }
+    }
+    .into()
+}

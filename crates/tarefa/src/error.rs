@@ -1,0 +1,336 @@
+//! Errors, one type for each operation.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tarefa_engine::collections::list as engine_list;
+use tarefa_engine::shm::heap::OutOfMemory;
+use tarefa_engine::task::process as engine_process;
+
+use crate::failure::Interrupted;
+
+/// A shared object could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The system refused what the runtime needs: descriptors, address space, a thread.
+    #[error("cannot set up the shared memory: {0}")]
+    Runtime(#[source] io::Error),
+    /// The shared memory is full.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+}
+
+/// A value does not serialise.
+#[derive(Debug, thiserror::Error)]
+#[error("a value of type {what} does not serialise: {source}")]
+pub struct EncodeError {
+    /// The value's type.
+    pub what: &'static str,
+    /// What serde said.
+    #[source]
+    pub source: postcard::Error,
+}
+
+/// Bytes do not make a value.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// A handle among them leads nowhere.
+    #[error("{0}")]
+    Handle(String),
+    /// They are of another type.
+    #[error("these are not the bytes of a {what}: {source}")]
+    Bytes {
+        /// The type asked for.
+        what: &'static str,
+        /// What serde said.
+        #[source]
+        source: postcard::Error,
+    },
+    /// A value of another type lies there, perhaps put in by another language.
+    #[error("this is not a {what}: {found}")]
+    Type {
+        /// The type asked for.
+        what: &'static str,
+        /// What is there, in words.
+        found: String,
+    },
+}
+
+/// A task could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It was started before: a task runs once.
+    #[error("task {name:?} was started before: make a new one for each run")]
+    AlreadyStarted {
+        /// The task's name.
+        name: String,
+    },
+    /// This handle came from elsewhere: only the one that made a task can start it.
+    #[error("task {name:?} cannot be started through a handle that was sent: start it where it was made")]
+    NotOurs {
+        /// The task's name.
+        name: String,
+    },
+    /// The arguments do not serialise.
+    #[error("cannot start task {name:?}: {source}")]
+    Arguments {
+        /// The task's name.
+        name: String,
+        /// Which type, and why.
+        #[source]
+        source: EncodeError,
+    },
+    /// The shared memory cannot take the task.
+    #[error("cannot start a task: {0}")]
+    Create(#[from] CreateError),
+    /// The process could not be made.
+    #[error(transparent)]
+    Process(#[from] engine_process::StartError),
+    /// The thread could not be made.
+    #[error("cannot start thread {name:?}: {source}; join or end some tasks, or raise the limit (ulimit -u)")]
+    Thread {
+        /// The task's name.
+        name: String,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A task could not be joined, or not yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// It was never started.
+    #[error("task {name:?} was not started: call start() before join() or result()")]
+    NotStarted {
+        /// The task's name.
+        name: String,
+    },
+    /// A task waits for itself.
+    #[error("task {name:?} waits for its own end, which would never come")]
+    Itself {
+        /// The task's name.
+        name: String,
+    },
+    /// It still runs.
+    #[error("task {name:?} (pid {pid}) still runs after {timeout:?}")]
+    TimedOut {
+        /// The task's name.
+        name: String,
+        /// The process it runs in.
+        pid: i32,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// The task that waits was interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// A task has no result to give.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultError {
+    /// It has not ended.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// Its target panicked.
+    #[error("task {name:?} (pid {pid}) panicked: {message}")]
+    Panicked {
+        /// The task's name.
+        name: String,
+        /// The process it ran in.
+        pid: i32,
+        /// What the panic said.
+        message: String,
+    },
+    /// Its process ended before the target did.
+    #[error(transparent)]
+    Died(#[from] WorkerDied),
+    /// There was no room for the result.
+    #[error("the result of task {name:?} (pid {pid}) is lost: the shared memory was full; free something, or raise TAREFA_ARENA_MAX")]
+    Lost {
+        /// The task's name.
+        name: String,
+        /// The process it ran in.
+        pid: i32,
+    },
+    /// The result cannot be read here.
+    #[error("the result of task {name:?} cannot be read: {source}")]
+    Decode {
+        /// The task's name.
+        name: String,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+}
+
+/// Why a process most likely died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LikelyCause {
+    /// `kill()` or `terminate()` was called on its task.
+    Ended,
+    /// It called `exit`.
+    Exit,
+    /// SIGKILL from outside, or from the kernel for want of memory.
+    Killed,
+    /// Unsafe or foreign code touched memory that is not there, or the stack overflowed.
+    BadMemory,
+    /// It aborted: a panic that could not unwind, or an allocation that failed.
+    Abort,
+    /// A signal from outside.
+    Signal,
+    /// Somebody else collected its exit status.
+    Unknown,
+}
+
+impl fmt::Display for LikelyCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "kill() or terminate() was called on it",
+            Self::Exit => "its target called exit()",
+            Self::Killed => {
+                "somebody sent it SIGKILL; if nobody did, the kernel did for want of memory"
+            }
+            Self::BadMemory => {
+                "unsafe or foreign code used memory that is not there, or the stack overflowed"
+            }
+            Self::Abort => "a panic that could not unwind, or an allocation that failed",
+            Self::Signal => "somebody sent it this signal",
+            Self::Unknown => "unknown: somebody else collected its exit status",
+        })
+    }
+}
+
+/// The process of a task died before its target returned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("task {name:?} (pid {pid}) died: {}, peak memory {:.1} MiB; likely cause: {cause}",
+    how(*.exit_code, .signal.as_deref()), *.peak_memory as f64 / 1_048_576.0)]
+pub struct WorkerDied {
+    /// The task's name.
+    pub name: String,
+    /// Its process.
+    pub pid: i32,
+    /// The code it exited with; `None` when a signal ended it.
+    pub exit_code: Option<i32>,
+    /// The name of the signal that ended it.
+    pub signal: Option<String>,
+    /// The most memory it had, bytes.
+    pub peak_memory: u64,
+    /// What it most likely died of.
+    pub cause: LikelyCause,
+}
+
+fn how(exit_code: Option<i32>, signal: Option<&str>) -> String {
+    match (signal, exit_code) {
+        (Some(signal), _) => signal.to_owned(),
+        (None, Some(code)) => format!("exit code {code}"),
+        (None, None) => "exit status unknown".to_owned(),
+    }
+}
+
+/// A task could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum SignalError {
+    /// It was never started.
+    #[error("task {name:?} was not started: there is nothing to stop")]
+    NotStarted {
+        /// The task's name.
+        name: String,
+    },
+    /// The system refused the signal.
+    #[error("task {name:?} (pid {pid}) cannot be signalled: {source}")]
+    System {
+        /// The task's name.
+        name: String,
+        /// Its process.
+        pid: i32,
+        /// What the system answered.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The process that held a lock died with it. The lock is free again, and what it guards may
+/// be half-changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error(
+    "the process that held the lock died with it; what the lock guards may be half-changed: \
+     check it, then take the lock again"
+)]
+pub struct OwnerDied;
+
+/// A lock was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum LockError {
+    /// See [`OwnerDied`].
+    #[error(transparent)]
+    OwnerDied(#[from] OwnerDied),
+    /// The time was up first.
+    #[error("the lock was still held when the time was up")]
+    TimedOut,
+    /// The task that waits was interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Waiting for several tasks failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError {
+    /// One of them was never started.
+    #[error("task {name:?} was not started: call start() before wait()")]
+    NotStarted {
+        /// The task's name.
+        name: String,
+    },
+    /// The task that waits was interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// An operation on a list failed; the list is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The system refused what the runtime needs.
+    #[error("cannot set up the shared memory: {0}")]
+    Runtime(#[source] io::Error),
+    /// No such element.
+    #[error("index {index} is out of range: the list has {len} elements")]
+    OutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// The list's length.
+        len: usize,
+    },
+    /// The shared memory is full.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// The element does not serialise.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The element cannot be read here.
+    #[error("element {index} cannot be read: {source}")]
+    Decode {
+        /// Which one.
+        index: usize,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+}
+
+impl From<engine_list::ListError> for ListError {
+    fn from(error: engine_list::ListError) -> Self {
+        match error {
+            engine_list::ListError::OutOfRange { index, len } => {
+                Self::OutOfRange { index: index as usize, len: len as usize }
+            }
+            engine_list::ListError::Memory(e) => Self::Memory(e),
+            // Answered where it can arise, by trying again.
+            engine_list::ListError::Changed => Self::OutOfRange { index: 0, len: 0 },
+        }
+    }
+}

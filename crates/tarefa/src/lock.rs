@@ -1,0 +1,110 @@
+//! A lock that threads and processes share.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::lock::{self, Acquired};
+use tarefa_engine::sync::kinds;
+
+use crate::current::RustParker;
+use crate::error::{CreateError, LockError, OwnerDied};
+use crate::failure::Interrupted;
+use crate::handle::Handle;
+use crate::runtime;
+
+/// A mutual exclusion between threads and processes. Clones are handles of one lock.
+///
+/// A process that dies while it holds the lock does not leave it locked: the next one to ask
+/// gets [`OwnerDied`], once, and can then take it.
+///
+/// ```
+/// use tarefa::{Lock, LockError};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let lock = Lock::new()?;
+/// let guard = lock.lock(None)?;
+/// assert!(lock.try_lock()?.is_none());
+/// drop(guard);
+/// match lock.lock(None) {
+///     Ok(_guard) => { /* the lock is held here */ }
+///     Err(LockError::OwnerDied(_)) => { /* check what it guards, then lock again */ }
+///     Err(e) => return Err(e.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock(Handle);
+
+/// Holds a [`Lock`] until it is dropped.
+#[must_use = "the lock is let go when this is dropped"]
+#[derive(Debug)]
+pub struct LockGuard<'a>(&'a Lock);
+
+impl Lock {
+    /// A lock that is free.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn new() -> Result<Self, CreateError> {
+        let me = runtime::get()?.me();
+        Ok(Self(Handle::adopt(&me, lock::create(&me)?)))
+    }
+
+    /// Takes the lock, waiting for it at most `timeout`. A thread that has it already waits
+    /// for itself.
+    ///
+    /// # Errors
+    /// [`LockError`]; the lock is not the caller's then.
+    pub fn lock(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
+        let (me, off) = (self.0.me(), self.0.off());
+        let got = match lock::try_acquire(&me, off) {
+            Some(got) => got,
+            None => lock::acquire(&me, off, &mut RustParker, Deadline::after(timeout)),
+        };
+        match got {
+            Acquired::Yes => Ok(LockGuard(self)),
+            Acquired::TimedOut => Err(LockError::TimedOut),
+            Acquired::Interrupted => Err(Interrupted.into()),
+            Acquired::OwnerDied => Err(OwnerDied.into()),
+        }
+    }
+
+    /// Takes the lock if it is free; `None` if it is not.
+    ///
+    /// # Errors
+    /// [`OwnerDied`]; the lock is free then.
+    pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, OwnerDied> {
+        match lock::try_acquire(&self.0.me(), self.0.off()) {
+            Some(Acquired::Yes) => Ok(Some(LockGuard(self))),
+            Some(Acquired::OwnerDied) => Err(OwnerDied),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether somebody alive holds it.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        lock::locked(&self.0.me(), self.0.off())
+    }
+}
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        // Only a second release could fail, and this is the only one.
+        let _ = lock::release(&self.0.0.me(), self.0.0.off());
+    }
+}
+
+impl Serialize for Lock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lock {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Handle::deserialize(deserializer, kinds::LOCK).map(Self)
+    }
+}

@@ -1,0 +1,26 @@
+//! The runtime of this process.
+
+use std::sync::Once;
+
+use tarefa_engine::shm::Runtime;
+use tarefa_engine::{os, task};
+
+use crate::error::CreateError;
+use crate::zygote;
+
+/// The runtime this process makes its objects in.
+pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
+    static PLAN: Once = Once::new();
+    let runtime = task::runtime().map_err(CreateError::Runtime)?;
+    PLAN.call_once(|| {
+        if runtime.is_root() {
+            zygote::plan(runtime);
+        }
+    });
+    Ok(runtime)
+}
+
+/// Processes kept ready for the next start, unless `set_spares` says otherwise.
+pub(crate) fn usual_spares() -> u64 {
+    (os::limits::cpu_count() as u64 + 1).min(4)
+}
