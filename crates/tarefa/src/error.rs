@@ -125,7 +125,7 @@ pub enum JoinError {
         timeout: Duration,
     },
     /// The task that waits was interrupted.
-    #[error(transparent)]
+    #[error("{0}")]
     Interrupted(#[from] Interrupted),
 }
 
@@ -273,7 +273,7 @@ pub enum LockError {
     #[error("the lock was still held when the time was up")]
     TimedOut,
     /// The task that waits was interrupted.
-    #[error(transparent)]
+    #[error("{0}")]
     Interrupted(#[from] Interrupted),
 }
 
@@ -287,7 +287,7 @@ pub enum WaitError {
         name: String,
     },
     /// The task that waits was interrupted.
-    #[error(transparent)]
+    #[error("{0}")]
     Interrupted(#[from] Interrupted),
 }
 

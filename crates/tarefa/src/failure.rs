@@ -87,3 +87,20 @@ impl fmt::Debug for Failure {
         fmt::Display::fmt(self, f)
     }
 }
+
+/// A failure as an error: it is none itself, so that every error can become one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(Failure);
+
+impl From<Failure> for Box<dyn Error> {
+    fn from(failure: Failure) -> Self {
+        Box::new(Told(failure))
+    }
+}
+
+impl From<Failure> for Box<dyn Error + Send + Sync> {
+    fn from(failure: Failure) -> Self {
+        Box::new(Told(failure))
+    }
+}

@@ -98,9 +98,9 @@ pub(crate) fn run<F, A, M>(args: A) -> Ended
 where
     F: Target<A, M>,
 {
-    const { check_captures_nothing::<F>() };
-    // SAFETY: F has no size, so an aligned address is all a reference to it needs; `new` was given a value of it,
-    // so it has one. It is only lent, so nothing of it is dropped.
+    // SAFETY: who makes a task refuses an F with a size, so an aligned address is all that a
+    // reference to it needs; and was given a value of it, so it has one. It is only lent, so
+    // nothing of it is dropped.
     let target: &F = unsafe { NonNull::dangling().as_ref() };
     match panic::catch_unwind(AssertUnwindSafe(|| ended(target.call(args)))) {
         Ok(ended) => ended,

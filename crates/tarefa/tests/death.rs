@@ -1,0 +1,218 @@
+//! What happens when something dies: nothing hangs, nothing is lost that was said to be done.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tarefa::{
+    Event, Failure, LikelyCause, List, Lock, LockError, Process, ResultError, ReturnWhen, State,
+    WorkerDied, sleep, wait,
+};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+const LONG: Option<Duration> = Some(Duration::from_secs(50));
+
+fn send(pid: i32, signal: i32) {
+    // SAFETY: a plain call.
+    unsafe { libc::kill(pid, signal) };
+}
+
+fn died<R: std::fmt::Debug>(result: Result<R, ResultError>) -> WorkerDied {
+    match result {
+        Err(ResultError::Died(died)) => died,
+        other => panic!("it should have died: {other:?}"),
+    }
+}
+
+fn append_for_ever(list: List<u64>) -> Result<(), Failure> {
+    for n in 0.. {
+        list.append(n)?;
+    }
+    Ok(())
+}
+
+fn hold(lock: Lock, held: Event) -> Result<(), Failure> {
+    let _guard = lock.lock(None)?;
+    held.set();
+    sleep(Duration::from_secs(3600))?;
+    Ok(())
+}
+
+/// Ways to die, with what is said of each.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+enum Way {
+    Kill,
+    Terminate,
+    Outside,
+    Abort,
+    Exit,
+    Memory,
+}
+
+fn die(way: Way, ready: Event) -> Result<(), Failure> {
+    ready.set();
+    match way {
+        Way::Abort => std::process::abort(),
+        // SAFETY: ends the process.
+        Way::Exit => unsafe { libc::_exit(7) },
+        // SAFETY: that there is nothing at this address is the point.
+        Way::Memory => unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() },
+        _ => 0,
+    };
+    sleep(Duration::from_secs(3600))?;
+    Ok(())
+}
+
+#[tarefa::test(timeout = 120)]
+fn every_death_is_told() -> Outcome {
+    let table = [
+        (Way::Kill, None, Some("SIGKILL"), LikelyCause::Ended),
+        (Way::Terminate, None, Some("SIGTERM"), LikelyCause::Ended),
+        (Way::Outside, None, Some("SIGKILL"), LikelyCause::Killed),
+        (Way::Abort, None, Some("SIGABRT"), LikelyCause::Abort),
+        (Way::Exit, Some(7), None, LikelyCause::Exit),
+        (Way::Memory, None, Some("SIGSEGV"), LikelyCause::BadMemory),
+    ];
+    for (way, exit_code, signal, cause) in table {
+        let ready = Event::new()?;
+        let task = Process::new(die, (way, ready.clone())).named(format!("{way:?}"));
+        task.start()?;
+        assert!(ready.wait(LONG)?);
+        let pid = task.pid().ok_or("a running process has a pid")?;
+        match way {
+            Way::Kill => task.kill()?,
+            Way::Terminate => task.terminate()?,
+            Way::Outside => send(pid, libc::SIGKILL),
+            _ => {}
+        }
+        let died = died(task.result(LONG));
+        assert_eq!(task.state(), State::Killed);
+        assert_eq!((died.pid, died.exit_code), (pid, exit_code), "{way:?}");
+        assert_eq!(died.signal.as_deref(), signal, "{way:?}");
+        assert_eq!(died.cause, cause, "{way:?}");
+        assert!(died.peak_memory > 0);
+        let text = died.to_string();
+        assert!(text.contains(&format!("{way:?}")) && text.contains(&pid.to_string()), "{text}");
+        // Nothing happens to one that is dead.
+        task.kill()?;
+        task.interrupt()?;
+    }
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn a_death_ends_every_wait() -> Outcome {
+    let ready = Event::new()?;
+    let victim = Process::spawn(die, (Way::Outside, ready.clone()))?;
+    assert!(ready.wait(LONG)?);
+    let pid = victim.pid().ok_or("a running process has a pid")?;
+    std::thread::scope(|scope| {
+        let joins = scope.spawn(|| victim.join(LONG));
+        let waits = scope.spawn(|| wait(&[&victim], LONG, ReturnWhen::FirstCompleted));
+        send(pid, libc::SIGKILL);
+        assert!(joins.join().is_ok_and(|r| r.is_ok()));
+        assert!(waits.join().is_ok_and(|r| r.is_ok_and(|(ended, _)| ended == [0])));
+    });
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn the_owner_of_a_lock_dies() -> Outcome {
+    let (lock, held) = (Lock::new()?, Event::new()?);
+    let task = Process::spawn(hold, (lock.clone(), held.clone()))?;
+    assert!(held.wait(LONG)?);
+    assert!(lock.is_locked());
+    assert!(lock.try_lock()?.is_none());
+    assert!(matches!(lock.lock(Some(Duration::ZERO)), Err(LockError::TimedOut)));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| lock.lock(LONG).map(drop));
+        task.kill().expect("a running task can be killed");
+        let told = waiter.join().expect("the waiter does not panic");
+        assert!(matches!(told, Err(LockError::OwnerDied(_))), "{told:?}");
+    });
+    // Told once: now it is an ordinary lock again.
+    drop(lock.lock(LONG)?);
+    assert!(lock.try_lock()?.is_some());
+    task.join(LONG)?;
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn what_was_appended_stays() -> Outcome {
+    for round in 0..5 {
+        let list = List::new()?;
+        let task = Process::spawn(append_for_ever, (list.clone(),))?;
+        while list.len() < 1000 * round {
+            std::thread::yield_now();
+        }
+        task.kill()?;
+        task.join(LONG)?;
+        let all = list.to_vec()?;
+        assert!(all.iter().copied().eq(0..all.len() as u64));
+        list.append(7)?;
+        assert_eq!(list.len(), all.len() + 1);
+    }
+    Ok(())
+}
+
+/// The zygote's pid: the child of this process that is named so.
+fn zygote() -> Option<i32> {
+    let own = std::process::id().to_string();
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (name, rest) = stat.rsplit_once(')')?;
+        let parent = rest.split_whitespace().nth(1)?;
+        (name.ends_with("(tarefa-zygote") && parent == own).then_some(pid)
+    })
+}
+
+#[tarefa::test(timeout = 60)]
+fn the_zygote_dies() -> Outcome {
+    assert_eq!(Process::spawn(|| 1, ())?.result(LONG)?, 1);
+    let ready = Event::new()?;
+    let running = Process::spawn(die, (Way::Outside, ready.clone()))?;
+    assert!(ready.wait(LONG)?);
+    for round in 0..3 {
+        // Another test's starts may be waiting for the next one at this moment.
+        if let Some(pid) = zygote() {
+            send(pid, libc::SIGKILL);
+        }
+        assert_eq!(Process::spawn(|n: i32| n, (round,))?.result(LONG)?, round);
+        assert_eq!(running.state(), State::Running, "tasks go on without a zygote");
+    }
+    running.kill()?;
+    running.join(LONG)?;
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn tasks_end_with_their_starter() -> Outcome {
+    fn outer(pids: List<i32>, ready: Event) -> Result<(), Failure> {
+        let inner = Process::spawn(die, (Way::Outside, ready.clone()))?;
+        assert!(ready.wait(LONG)?);
+        pids.append(inner.pid().unwrap_or(0))?;
+        inner.join(None)?;
+        Ok(())
+    }
+    let (pids, ready) = (List::new()?, Event::new()?);
+    let task = Process::spawn(outer, (pids.clone(), ready))?;
+    while pids.is_empty() {
+        std::thread::yield_now();
+    }
+    task.kill()?;
+    task.join(LONG)?;
+    let inner = pids.get(0)?;
+    // SAFETY: signal 0 only asks whether the process is there.
+    while unsafe { libc::kill(inner, 0) } == 0 {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn a_panic_on_a_thread_of_the_task_is_its_own_affair() -> Outcome {
+    let task = Process::spawn(|| std::thread::spawn(|| panic!("dentro")).join().is_err(), ())?;
+    assert!(task.result(LONG)?);
+    Ok(())
+}

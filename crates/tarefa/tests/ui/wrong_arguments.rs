@@ -1,0 +1,7 @@
+fn double(n: u64) -> u64 {
+    n * 2
+}
+
+fn main() {
+    let _ = tarefa::Thread::new(double, 1u64);
+}
