@@ -120,6 +120,7 @@ class Thread(TaskBase, threading.Thread):
         self._tarefa_outcome = outcome
         del run, context, outcome, error
         core.finish(state, code)
+        started.discard(self)
         fd = self._tarefa_sentinel
         if fd is not None:
             core.signal_descriptor(fd)

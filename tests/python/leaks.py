@@ -20,6 +20,7 @@ class Belongings:
 
     @classmethod
     def now(cls):
+        tarefa.active_tasks()  # lets go of those that have ended and were never joined
         gc.collect()
         known = tarefa._engine.diagnostics()
         return cls(

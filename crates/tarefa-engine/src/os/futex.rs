@@ -66,15 +66,46 @@ pub fn wait_two(first: (&AtomicU32, u32), second: (&AtomicU32, u32), deadline: D
     if NO_WAITV.load(Ordering::Relaxed) {
         return wait_two_by_turns(first, second, deadline);
     }
-    let waiters = [first, second].map(|(word, value)| Waiter {
+    match waitv(&[first, second].map(waiter), deadline) {
+        Some(woken) => woken,
+        None => wait_two_by_turns(first, second, deadline),
+    }
+}
+
+/// Words that [`wait_many`] can sleep on at once.
+pub const MANY: usize = 128;
+
+/// Sleeps while all words hold their expected values: at most [`MANY`] of them.
+///
+/// On a kernel without `futex_waitv` it sleeps for 20 ms at most, on the first word.
+pub fn wait_many(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Woken {
+    let waiters: Vec<Waiter> = words.iter().copied().map(waiter).collect();
+    let without = || match words {
+        [first, rest @ ..] => {
+            wait_two_by_turns(*first, rest.last().copied().unwrap_or(*first), deadline)
+        }
+        [] => Woken::Woken,
+    };
+    if NO_WAITV.load(Ordering::Relaxed) {
+        return without();
+    }
+    waitv(&waiters, deadline).unwrap_or_else(without)
+}
+
+fn waiter((word, value): (&AtomicU32, u32)) -> Waiter {
+    Waiter {
         value: u64::from(value),
         address: word.as_ptr() as u64,
         flags: FUTEX2_SIZE_U32,
         reserved: 0,
-    });
+    }
+}
+
+/// `None` when the kernel has no such call.
+fn waitv(waiters: &[Waiter], deadline: Deadline) -> Option<Woken> {
     let ts = deadline.timespec();
     let ts_ptr = ts.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the two waiters, their words and `ts` outlive the call.
+    // SAFETY: the waiters, their words and `ts` outlive the call.
     let ret = unsafe {
         libc::syscall(
             libc::SYS_futex_waitv,
@@ -87,9 +118,9 @@ pub fn wait_two(first: (&AtomicU32, u32), second: (&AtomicU32, u32), deadline: D
     };
     if ret < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
         NO_WAITV.store(true, Ordering::Relaxed);
-        return wait_two_by_turns(first, second, deadline);
+        return None;
     }
-    outcome(ret)
+    Some(outcome(ret))
 }
 
 fn wait_two_by_turns(

@@ -60,8 +60,10 @@ struct PidfdInfo {
     rest: [u32; 3],
 }
 
-/// The exit status from the kernel's own record, for a process that somebody else reaped.
-fn info(fd: BorrowedFd<'_>) -> Exit {
+/// The exit status from the kernel's own record, for a process that somebody else has
+/// collected; Linux 6.15 and later have one.
+#[must_use]
+pub fn exit_of_collected(fd: BorrowedFd<'_>) -> Exit {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // _IOWR(0xFF, 11, struct pidfd_info)
     let request = (3u64 << 30) | ((size_of::<PidfdInfo>() as u64) << 16) | (0xFF << 8) | 11;
@@ -97,7 +99,7 @@ pub fn reap(fd: BorrowedFd<'_>) -> io::Result<Option<(Exit, Usage)>> {
     };
     if let Err(e) = check_long(ret) {
         return match e.raw_os_error() {
-            Some(libc::ECHILD) => Ok(Some((info(fd), Usage::default()))),
+            Some(libc::ECHILD) => Ok(Some((exit_of_collected(fd), Usage::default()))),
             Some(libc::EINTR) => Ok(None),
             _ => Err(e),
         };

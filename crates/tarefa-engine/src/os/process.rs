@@ -5,7 +5,7 @@ use std::io;
 
 use super::pidfd::Exit;
 use super::usage::Usage;
-use super::{check, check_long};
+use super::check;
 
 /// The calling process's id.
 #[must_use]
@@ -41,6 +41,31 @@ pub fn die_with_parent() {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0) };
 }
 
+/// Asks the kernel to send this process `signal` when the thread that is its parent ends.
+pub fn signal_with_parent(signal: i32) {
+    // SAFETY: a plain call.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) };
+}
+
+/// Waits until this process has no children any more. Async-signal-safe.
+pub fn reap_all() {
+    loop {
+        // SAFETY: no status is asked for.
+        let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) };
+        let error = io::Error::last_os_error().raw_os_error();
+        if pid < 0 && error != Some(libc::EINTR) {
+            return;
+        }
+    }
+}
+
+/// Collects any child that has ended: its number, how, and what it used.
+#[must_use]
+pub fn reap_any() -> Option<(i32, Exit, Usage)> {
+    let (pid, exit, usage) = wait4(-1).ok()?;
+    (pid != 0).then_some((pid, exit, usage))
+}
+
 /// Names the calling thread, as `ps` and `top` show it (15 bytes).
 pub fn set_thread_name(name: &str) {
     if let Ok(name) = CString::new(name) {
@@ -59,67 +84,6 @@ pub fn exit_now(code: i32) -> ! {
 pub fn yield_now() {
     // SAFETY: cannot fail.
     unsafe { libc::sched_yield() };
-}
-
-/// Where the C library keeps the calling thread's id, which a raw `clone` must renew.
-fn tid_address() -> Option<*mut i32> {
-    const PR_GET_TID_ADDRESS: i32 = 40;
-    let mut address: *mut i32 = std::ptr::null_mut();
-    // SAFETY: `address` is writable for the length of the call.
-    let ret = unsafe { libc::prctl(PR_GET_TID_ADDRESS, &raw mut address) };
-    if ret == 0 && !address.is_null() {
-        // SAFETY: glibc and musl register the address of the thread's own `tid` field.
-        if unsafe { *address } == tid() {
-            return Some(address);
-        }
-    }
-    tid_address_by_search()
-}
-
-/// The same for kernels without checkpoint support: the field of the thread's descriptor
-/// that holds the thread's id.
-fn tid_address_by_search() -> Option<*mut i32> {
-    // SAFETY: pthread_self points at the thread's descriptor, over 1 KiB long in glibc;
-    // the words read are inside it.
-    unsafe {
-        let base = libc::pthread_self() as *mut i32;
-        (0..256).map(|i| base.add(i)).find(|p| p.read_volatile() == tid())
-    }
-}
-
-/// Forks a sibling: the new process is a child of this process's parent, which reaps it.
-///
-/// Returns 0 in the child and the child's id in the caller. The caller must be
-/// single-threaded, for locks that other threads hold stay held in the child, and the
-/// handlers of `pthread_atfork` do not run.
-///
-/// # Safety
-/// No other thread may exist in this process.
-///
-/// # Errors
-/// `EAGAIN` at a limit on processes, `ENOMEM` without memory.
-pub unsafe fn fork_sibling() -> io::Result<i32> {
-    let (mut head, mut head_len): (*mut libc::c_void, usize) = (std::ptr::null_mut(), 0);
-    let address = tid_address().unwrap_or(std::ptr::null_mut());
-    let mut flags = libc::CLONE_PARENT as libc::c_ulong;
-    if !address.is_null() {
-        flags |= (libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID) as libc::c_ulong;
-    }
-    let null = std::ptr::null_mut::<libc::c_void>();
-    // SAFETY: without CLONE_VM the child has a copy of this memory; the caller promises
-    // that there is no other thread. The robust list is this thread's own.
-    unsafe {
-        libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut head_len);
-        #[cfg(target_arch = "x86_64")]
-        let ret = libc::syscall(libc::SYS_clone, flags, null, null, address, null);
-        #[cfg(target_arch = "aarch64")]
-        let ret = libc::syscall(libc::SYS_clone, flags, null, null, null, address);
-        let pid = check_long(ret)?;
-        if pid == 0 && !head.is_null() {
-            libc::syscall(libc::SYS_set_robust_list, head, head_len);
-        }
-        Ok(pid as i32)
-    }
 }
 
 /// Forks an ordinary child through the C library.
@@ -198,6 +162,11 @@ pub fn spawn(argv: &[CString], envp: &[CString]) -> io::Result<i32> {
 /// # Errors
 /// `ECHILD` when it is no child of this process.
 pub fn reap_by_number(pid: i32) -> io::Result<Option<(Exit, Usage)>> {
+    let (got, exit, usage) = wait4(pid)?;
+    Ok((got != 0).then_some((exit, usage)))
+}
+
+fn wait4(pid: i32) -> io::Result<(i32, Exit, Usage)> {
     let mut status = 0;
     // SAFETY: rusage is plain data, for which zeroes are a value.
     let mut ru: libc::rusage = unsafe { std::mem::zeroed() };
@@ -205,13 +174,10 @@ pub fn reap_by_number(pid: i32) -> io::Result<Option<(Exit, Usage)>> {
     let got = check(unsafe {
         libc::wait4(pid, &raw mut status, libc::WNOHANG | libc::__WALL, &raw mut ru)
     })?;
-    if got == 0 {
-        return Ok(None);
-    }
     let exit = if libc::WIFSIGNALED(status) {
         Exit::Signal(libc::WTERMSIG(status))
     } else {
         Exit::Code(libc::WEXITSTATUS(status))
     };
-    Ok(Some((exit, Usage::from_rusage(&ru))))
+    Ok((got, exit, Usage::from_rusage(&ru)))
 }

@@ -16,6 +16,18 @@ pub fn stack_signal() -> i32 {
     libc::SIGRTMIN() + 5
 }
 
+/// The signal that tells the zygote and its children that their parent has ended.
+#[must_use]
+pub fn orphan_signal() -> i32 {
+    libc::SIGRTMIN() + 7
+}
+
+/// Gives `signal` its default action again.
+pub fn default(signal: i32) {
+    // SAFETY: SIG_DFL is always a valid action.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
 /// Installs a C handler for `signal`.
 ///
 /// # Safety

@@ -134,8 +134,10 @@ pub struct Unit {
     pub used: AtomicU64,
     /// Slab: blocks ever carved.
     pub carved: AtomicU64,
+    /// Free run: bytes of it that are claimed; they count in [`Header::retained`].
+    pub retained: AtomicU64,
     /// Room to grow without a new layout size.
-    pub spare: [AtomicU64; 2],
+    pub spare: AtomicU64,
 }
 
 /// Values of the low byte of [`Unit::state`].
@@ -170,7 +172,7 @@ pub struct ProcessSlot {
     pub references: AtomicU64,
     /// The task record it runs, and other offsets of the task layer.
     pub task: AtomicU64,
-    /// The process slot (plus 1) that started it.
+    /// [`super::slots::lock_owner`] of the process that started its task.
     pub starter: AtomicU64,
     /// A word that an idle child sleeps on.
     pub mailbox: AtomicU32,
@@ -178,8 +180,10 @@ pub struct ProcessSlot {
     pub stack_fd: AtomicU32,
     /// Counts stack dumps that are complete.
     pub stack_dumps: AtomicU32,
-    /// Padding.
-    pub spare: AtomicU32,
+    /// Which zygote forked it: the number it had in their sequence, 0 for none.
+    pub zygote: AtomicU32,
+    /// How it ended, once its zygote has collected it: see `task::record`.
+    pub exit: AtomicU64,
 }
 
 /// Values of the low byte of [`ProcessSlot::owner`].

@@ -22,7 +22,7 @@ unsafe impl<T: Send> Sync for Local<T> {}
 
 /// Unlocks when dropped.
 #[derive(Debug)]
-pub struct LocalGuard<'a, T>(&'a Local<T>);
+pub(super) struct LocalGuard<'a, T>(&'a Local<T>);
 
 impl<T> Local<T> {
     pub(super) fn new(value: T) -> Self {

@@ -21,6 +21,9 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 /// Every runtime this process is a member of; the first is the default one.
 static RUNTIMES: Local<Vec<&'static Runtime>> = Local::EMPTY;
 
+/// The first of them.
+static FIRST: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
+
 /// See the module. Lives as long as the process.
 pub struct Runtime {
     arena: Arena,
@@ -106,6 +109,14 @@ impl Runtime {
         RUNTIMES.lock().first().copied()
     }
 
+    /// The same for signal handlers: takes no lock.
+    #[must_use]
+    pub fn existing_unlocked() -> Option<&'static Self> {
+        // SAFETY: FIRST points at a runtime, which is never freed, or at nothing.
+        unsafe { FIRST.load(Ordering::Acquire).as_ref() }
+    }
+
+    // crash: the process alone knows of the arena; it dies with it.
     fn create() -> io::Result<&'static Self> {
         watch_forks();
         let arena = Arena::create()?;
@@ -117,7 +128,6 @@ impl Runtime {
         // SAFETY: eight writable bytes. Without randomness the address of a stack variable
         // and the time still tell runtimes of one machine apart.
         unsafe { libc::getrandom(id.as_mut_ptr().cast(), 8, 0) };
-        // crash: the process alone knows of the arena; it dies with it.
         h.version.store(VERSION, Ordering::Relaxed);
         h.fingerprint.store(layout::fingerprint(), Ordering::Relaxed);
         h.len.store(len, Ordering::Relaxed);
@@ -221,7 +231,12 @@ impl Runtime {
     fn leak(arena: Arena, bell: OwnedFd, bell_heard: Option<OwnedFd>) -> &'static Self {
         let spins = AtomicU32::new(u32::from(limits::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
-        Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }))
+        let runtime: &'static Self =
+            Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }));
+        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(runtime).cast_mut());
+        // not shared: a pointer of this process alone.
+        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
+        runtime
     }
 
     /// Takes a process slot for this process.
@@ -253,7 +268,6 @@ impl Runtime {
     /// parent has taken for it.
     pub fn hatch(&'static self, index: u32) {
         let old = self.here.load(Ordering::Acquire);
-        child_of_fork();
         // SAFETY: never freed.
         let old_held = unsafe { &*old }.held.lock().all();
         self.settle_in(index, false, None);

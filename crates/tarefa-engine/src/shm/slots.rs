@@ -118,21 +118,26 @@ fn take_slot(runtime: &'static Runtime, state: u64) -> io::Result<u32> {
     // Round and round, so that a slot's generation takes longest to come by again.
     h.process_hint.store((u64::from(index) + 1) % PROCESSES.min(1024), Ordering::Relaxed);
     crash_point!("slots.process_hint");
+    Ok(index)
+}
+
+/// Gives a dead process's slot back: it can be taken again.
+pub fn free_process(runtime: &'static Runtime, index: u32) {
     let slot = process_slot(runtime, index);
+    // Here and not when it is taken: who takes a slot may die right after, and must then be
+    // found, unwatched, by what the slot says.
     slot.watched.store(0, Ordering::Relaxed);
     slot.start_time.store(0, Ordering::Relaxed);
     slot.role.store(0, Ordering::Relaxed);
     slot.task.store(0, Ordering::Relaxed);
     slot.starter.store(0, Ordering::Relaxed);
     slot.stack_fd.store(0, Ordering::Relaxed);
-    slot.mailbox.store(0, Ordering::Release);
-    crash_point!("slots.process_ready");
-    Ok(index)
-}
-
-/// Gives a dead process's slot back: it can be taken again.
-pub fn free_process(runtime: &'static Runtime, index: u32) {
-    process_slot(runtime, index).owner.store(0, Ordering::Release);
+    slot.zygote.store(0, Ordering::Relaxed);
+    slot.exit.store(0, Ordering::Relaxed);
+    slot.mailbox.store(0, Ordering::Relaxed);
+    crash_point!("slots.process_cleared");
+    // SYNC POINT: publishes the cleared slot to whoever takes it.
+    slot.owner.store(0, Ordering::Release);
     crash_point!("slots.process_freed");
 }
 

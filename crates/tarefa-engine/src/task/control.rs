@@ -4,14 +4,14 @@
 //! references are changed under the block's latch; a spare is claimed by one
 //! compare-and-swap of its mailbox.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use super::record::Task;
 use crate::os::futex;
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::journal::Tx;
 use crate::shm::latch::Latch;
-use crate::shm::layout::{BlockHeader, ProcessSlot};
+use crate::shm::layout::{BlockHeader, ProcessSlot, process_state};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::{Me, object, slots};
 
@@ -110,6 +110,8 @@ impl Control {
     pub fn ring(&self) {
         self.bell.fetch_add(1, Ordering::AcqRel);
         crash_point!("control.rung");
+        // Either the zygote is seen asleep, or it sees the bell changed.
+        fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Acquire) != 0 {
             futex::wake_all(&self.bell);
         }
@@ -196,7 +198,7 @@ impl Control {
     }
 
     /// Gives the task to a spare, if one is idle.
-    pub(super) fn hand_to_spare(&self, me: &Me, task: &Task<'_>) -> bool {
+    pub(super) fn hand_to_spare(&'static self, me: &Me, task: &Task<'_>) -> bool {
         let claimed = mailbox::CLAIMED | me.runtime().process_index() << 8;
         for entry in &self.spares {
             let seen = entry.load(Ordering::Acquire);
@@ -212,23 +214,20 @@ impl Control {
             if swap.is_err() {
                 continue;
             }
-            if entry.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            if !self.give(me, task, entry, seen) {
+                // It has died meanwhile, and its slot may be another spare's by now.
+                let swap = slot.mailbox.compare_exchange(
+                    claimed,
+                    mailbox::IDLE,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                crash_point!("control.unclaimed");
+                if swap.is_ok() {
+                    futex::wake_all(&slot.mailbox);
+                }
                 continue;
             }
-            crash_point!("control.unlisted");
-            let (pid, _) = slots::owner(slot);
-            task.assign(index as u32, pid);
-            {
-                let _count = object::latch(me, task.offset()).lock(me);
-                let mut tx = Tx::begin(me);
-                tx.set(&slot.task, task.offset().0);
-                object::add(me, &mut tx, task.offset());
-                crash_point!("control.given");
-                tx.commit();
-                crash_point!("control.given_done");
-            }
-            slot.role.store(super::role::TASK, Ordering::Relaxed);
-            slot.starter.store(u64::from(me.runtime().process_index()) + 1, Ordering::Relaxed);
             // SYNC POINT: pairs with the spare's acquire load of its mailbox.
             slot.mailbox.store(mailbox::TASK, Ordering::Release);
             crash_point!("control.mailed");
@@ -236,6 +235,76 @@ impl Control {
             return true;
         }
         false
+    }
+}
+
+impl Control {
+    /// Puts the task in the slot of the spare that `entry` lists, which is claimed; false if
+    /// the spare is no more. Under the latch that a cleaner takes once after it has marked the
+    /// slot dead: it finds the task, or nothing is put there.
+    fn give(&'static self, me: &Me, task: &Task<'_>, entry: &AtomicU64, seen: u64) -> bool {
+        let index = (seen - 1) as u32;
+        let slot = slots::process_slot(me.runtime(), index);
+        let _latch = self.latch.lock(me);
+        let (pid, state) = slots::owner(slot);
+        if state != process_state::LIVE || entry.load(Ordering::Acquire) != seen {
+            return false;
+        }
+        task.assign(index, pid);
+        let starter = slots::lock_owner(me.runtime(), me.runtime().process_index());
+        let _count = object::latch(me, task.offset()).lock(me);
+        let mut tx = Tx::begin(me);
+        tx.set(entry, 0);
+        tx.set(&slot.task, task.offset().0);
+        tx.set(&slot.role, super::role::TASK);
+        tx.set(&slot.starter, u64::from(starter));
+        object::add(me, &mut tx, task.offset());
+        crash_point!("control.given");
+        tx.commit();
+        crash_point!("control.given_done");
+        true
+    }
+
+    /// Waits for whoever is giving a task to a process that is now marked dead.
+    pub(super) fn settle(&'static self, me: &Me) {
+        drop(self.latch.lock(me));
+    }
+
+    /// Takes a request away that the dead process `starter` (as [`slots::lock_owner`] named
+    /// it) has left, and says that its task ended; false if there is none.
+    pub(super) fn forget_request_of(&'static self, me: &Me, starter: u32) -> bool {
+        let mark = heap::mark(me);
+        let found = {
+            let _latch = self.latch.lock(me);
+            let (mut before, mut off) = (Off::NONE, Off(self.first.load(Ordering::Relaxed)));
+            let wanted = u64::from(starter);
+            while !off.is_none() && Task::at(me, off).it().starter.load(Ordering::Relaxed) != wanted
+            {
+                before = off;
+                off = Off(Task::at(me, off).it().next_request.load(Ordering::Relaxed));
+            }
+            if !off.is_none() {
+                Task::at(me, off).killed();
+                let next = Task::at(me, off).it().next_request.load(Ordering::Relaxed);
+                let _count = object::latch(me, off).lock(me);
+                let mut tx = Tx::begin(me);
+                if before.is_none() {
+                    tx.set(&self.first, next);
+                } else {
+                    tx.set(&Task::at(me, before).it().next_request, next);
+                }
+                if next == 0 {
+                    tx.set(&self.last, before.0);
+                }
+                object::remove(me, &mut tx, off);
+                crash_point!("control.forgotten");
+                tx.commit();
+                crash_point!("control.forgotten_done");
+            }
+            !off.is_none()
+        };
+        heap::drain(me, mark);
+        found
     }
 }
 

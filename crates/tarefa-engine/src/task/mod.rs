@@ -7,6 +7,7 @@
 //! - [`supervisor`]: the root's thread that notices deaths and cleans up after them.
 
 pub mod control;
+mod orphan;
 pub mod process;
 pub mod record;
 pub mod state;

@@ -7,7 +7,7 @@ use super::control::{self, zygote_state};
 use super::record::{Started, Task};
 use super::supervisor;
 use crate::os::limits;
-use crate::shm::Me;
+use crate::shm::{Me, slots};
 use crate::shm::heap::OutOfMemory;
 
 /// Why a process could not be started. The task is as it was before.
@@ -86,7 +86,8 @@ pub fn start(me: &Me, task: &Task<'_>) -> Result<(), StartError> {
             return Err(e.into());
         }
     };
-    task.it().starter.store(u64::from(runtime.process_index()) + 1, Ordering::Relaxed);
+    let starter = slots::lock_owner(runtime, runtime.process_index());
+    task.it().starter.store(u64::from(starter), Ordering::Relaxed);
     crash_point!("process.starter");
     if control.hand_to_spare(me, task) {
         // The last ones are replaced at once, the others when a task ends: see `zygote`.

@@ -64,7 +64,7 @@ pub struct Record {
     pub(super) next_request: AtomicU64,
     /// Why it could not be started.
     pub(super) error: AtomicU64,
-    /// The process slot (plus 1) that started it.
+    /// [`slots::lock_owner`] of the process that started it.
     pub(super) starter: AtomicU64,
 }
 
@@ -283,15 +283,11 @@ impl<'a> Task<'a> {
 
     /// Its process has ended, as `exit` says. Keeps an outcome it has published itself.
     pub(super) fn process_ended(&self, exit: Exit, usage: &Usage) {
-        if self.state().is_final() {
+        // Not `state`, which would publish the end of a dead process's task before its exit.
+        if State::from_number(self.it.state.load(Ordering::Acquire) & 0xff).is_final() {
             return;
         }
-        let word = match exit {
-            Exit::Code(code) => 1 << 32 | u64::from(code as u32),
-            Exit::Signal(signal) => 2 << 32 | u64::from(signal as u32),
-            Exit::Unknown => 3 << 32,
-        };
-        self.it.exit.store(word, Ordering::Relaxed);
+        self.it.exit.store(exit_word(exit), Ordering::Relaxed);
         self.it.ended_ns.store(now_ns(), Ordering::Relaxed);
         crash_point!("task.process_ended");
         self.set_usage(usage);
@@ -446,13 +442,7 @@ impl<'a> Task<'a> {
     /// How it exited: a code, or a signal.
     #[must_use]
     pub fn exit(&self) -> Option<Exit> {
-        let word = self.it.exit.load(Ordering::Acquire);
-        Some(match word >> 32 {
-            1 => Exit::Code(word as u32 as i32),
-            2 => Exit::Signal(word as u32 as i32),
-            3 => Exit::Unknown,
-            _ => return None,
-        })
+        exit_of(self.it.exit.load(Ordering::Acquire))
     }
 
     /// Waits for its end. `Ready` means that [`Task::state`] is final.
@@ -511,6 +501,66 @@ impl<'a> Task<'a> {
             let slot = slots::thread_slot(self.me.runtime(), index as u32);
             slot.waiting_on.load(Ordering::Acquire) != 0
         })
+    }
+}
+
+/// How a process ended as a word: a kind (1 code, 2 signal, 3 unknown) shifted by 32, and the
+/// number. Never 0.
+pub(super) fn exit_word(exit: Exit) -> u64 {
+    match exit {
+        Exit::Code(code) => 1 << 32 | u64::from(code as u32),
+        Exit::Signal(signal) => 2 << 32 | u64::from(signal as u32),
+        Exit::Unknown => 3 << 32,
+    }
+}
+
+/// What [`exit_word`] said; `None` for 0.
+pub(super) fn exit_of(word: u64) -> Option<Exit> {
+    Some(match word >> 32 {
+        1 => Exit::Code(word as u32 as i32),
+        2 => Exit::Signal(word as u32 as i32),
+        3 => Exit::Unknown,
+        _ => return None,
+    })
+}
+
+/// Waits until one of `tasks` has ended.
+pub fn join_any(
+    me: &Me,
+    tasks: &[Task<'_>],
+    parker: &mut dyn Parker,
+    deadline: Deadline,
+) -> Outcome {
+    let interrupt = &me.slot().interrupt;
+    loop {
+        let seen = interrupt.load(Ordering::Acquire);
+        if parker.interrupted() {
+            return Outcome::Interrupted;
+        }
+        let mut words = Vec::new();
+        for task in tasks.iter().take(futex::MANY - 1) {
+            let mut ending = Ending { task: *task };
+            match ending.announce() {
+                Some(value) => words.push((&task.it.state, value)),
+                None => return Outcome::Ready,
+            }
+        }
+        if tasks.iter().skip(words.len()).any(|t| t.state().is_final()) {
+            return Outcome::Ready;
+        }
+        words.push((interrupt, seen));
+        // More than one call can sleep on: look at the others from time to time.
+        let nap = (tasks.len() >= futex::MANY).then(|| std::time::Duration::from_millis(20));
+        let until = match (nap, deadline.left()) {
+            (Some(nap), left) if left.is_none_or(|l| l > nap) => Deadline::after(Some(nap)),
+            _ => deadline,
+        };
+        let mut woken = futex::Woken::Woken;
+        parker.release(&mut || woken = futex::wait_many(&words, until));
+        if woken == futex::Woken::TimedOut && deadline.passed() {
+            let over = tasks.iter().any(|t| t.state().is_final());
+            return if over { Outcome::Ready } else { Outcome::TimedOut };
+        }
     }
 }
 

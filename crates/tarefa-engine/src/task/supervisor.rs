@@ -9,19 +9,20 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use super::control::{self, Control, mailbox, zygote_state};
+use super::orphan;
 use super::process::NO_ZYGOTE;
-use super::record::Task;
+use super::record::{self, Task};
 use super::role;
 use crate::os::clock::Deadline;
 use crate::os::pidfd::{self, Exit};
 use crate::os::poll::Poll;
 use crate::os::usage::Usage;
 use crate::os::{pipe, proc, process, signal};
-use crate::shm::layout::process_state;
+use crate::shm::layout::{ProcessSlot, process_state};
 use crate::shm::offset::Off;
 use crate::shm::{Me, Runtime, reclaim, slots};
 
@@ -61,12 +62,14 @@ pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
     let thread = std::thread::Builder::new().name("tarefa".into()).stack_size(256 * 1024);
     thread.spawn(move || {
         signal::block_all();
+        reclaim::become_cleaner();
         let me = runtime.me();
         let mut it = Supervisor {
             me: &me,
             poll: &poll,
             watched: HashMap::new(),
             by_clock: Vec::new(),
+            ending: Vec::new(),
             early_deaths: 0,
         };
         it.serve(bell);
@@ -76,6 +79,8 @@ pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
 
 /// Asks for a zygote if there is none.
 pub(super) fn want_zygote(me: &Me, control: &Control) {
+    // The request before the look at the state: see `zygote_ended`.
+    fence(Ordering::SeqCst);
     let swap = control.zygote.compare_exchange(
         zygote_state::NONE,
         zygote_state::WANTED,
@@ -97,6 +102,8 @@ struct Supervisor<'a> {
     watched: HashMap<u32, OwnedFd>,
     /// Process slots (with pids) for which there was no descriptor.
     by_clock: Vec<(u32, i32)>,
+    /// Process slots of children that have ended and that their zygote has yet to collect.
+    ending: Vec<u32>,
     /// Zygotes in a row that ended before they were ready.
     early_deaths: u32,
 }
@@ -120,6 +127,7 @@ impl Supervisor<'_> {
             }
             self.look_by_clock();
             self.watch_new();
+            self.look_at_ending();
             self.start_zygote();
         }
     }
@@ -159,10 +167,22 @@ impl Supervisor<'_> {
     /// The process in slot `index` has ended.
     fn ended(&mut self, index: u32) {
         let Some(fd) = self.watched.get(&index) else { return };
-        let (exit, usage) = match pidfd::reap(fd.as_fd()) {
-            Ok(Some(status)) => status,
-            Ok(None) => return,
-            Err(_) => (Exit::Unknown, Usage::default()),
+        let slot = slots::process_slot(self.me.runtime(), index);
+        if slot.zygote.load(Ordering::Acquire) != 0 && !self.collected(slot) {
+            // Its zygote collects it and rings.
+            self.poll.remove(fd.as_fd());
+            self.ending.push(index);
+            return;
+        }
+        // Only the zygote is this thread's to collect: another child is the program's own.
+        let (exit, usage) = if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
+            match pidfd::reap(fd.as_fd()) {
+                Ok(Some(status)) => status,
+                Ok(None) => return,
+                Err(_) => (Exit::Unknown, Usage::default()),
+            }
+        } else {
+            (pidfd::exit_of_collected(fd.as_fd()), Usage::default())
         };
         if let Some(fd) = self.watched.remove(&index) {
             self.poll.remove(fd.as_fd());
@@ -170,11 +190,36 @@ impl Supervisor<'_> {
         self.bury(index, exit, &usage);
     }
 
+    /// Whether a child of a zygote has been collected, or its zygote is gone.
+    fn collected(&self, slot: &ProcessSlot) -> bool {
+        slot.exit.load(Ordering::Acquire) != 0
+            || control::get(self.me).map_or(true, |c| {
+                c.zygote.load(Ordering::Acquire) != zygote_state::READY
+                    || c.zygotes.load(Ordering::Acquire) != u64::from(slot.zygote.load(Ordering::Acquire))
+            })
+    }
+
+    /// Buries children that their zygote has collected by now.
+    fn look_at_ending(&mut self) {
+        let runtime = self.me.runtime();
+        let (over, rest) = std::mem::take(&mut self.ending)
+            .into_iter()
+            .partition::<Vec<u32>, _>(|i| self.collected(slots::process_slot(runtime, *i)));
+        self.ending = rest;
+        for index in over {
+            self.ended(index);
+        }
+    }
+
     fn look_by_clock(&mut self) {
         let mut dead = Vec::new();
         self.by_clock.retain(|&(index, pid)| {
-            let status = process::reap_by_number(pid);
-            let runs = matches!(status, Ok(None)) || (status.is_err() && proc::stat(pid).is_some());
+            let zygote = slots::process_slot(self.me.runtime(), index);
+            let zygote = zygote.role.load(Ordering::Relaxed) == role::ZYGOTE;
+            let status =
+                if zygote { process::reap_by_number(pid) } else { Err(io::ErrorKind::Other.into()) };
+            let lives = || proc::stat(pid).is_some_and(|s| s.state != 'Z');
+            let runs = matches!(status, Ok(None)) || (status.is_err() && lives());
             if !runs {
                 dead.push((index, status.ok().flatten()));
             }
@@ -190,23 +235,41 @@ impl Supervisor<'_> {
     fn bury(&mut self, index: u32, exit: Exit, usage: &Usage) {
         let (me, runtime) = (self.me, self.me.runtime());
         let slot = slots::process_slot(runtime, index);
+        // What the zygote saw is exact; it has told the task already.
+        let told = record::exit_of(slot.exit.load(Ordering::Acquire));
+        let exit = told.unwrap_or(exit);
         let task = Some(Off(slot.task.load(Ordering::Acquire))).filter(|o| !o.is_none());
         if let Some(task) = task {
-            Task::at(me, task).process_ended(exit, usage);
+            if told.is_none() {
+                Task::at(me, task).process_ended(exit, usage);
+            }
         }
+        let generation = slots::lock_owner(runtime, index);
         reclaim::mark_dead(me, index);
         if let Some(task) = task {
             Task::at(me, task).killed();
         }
+        // Before any latch is taken: the dead process may have held it.
         reclaim::clean_up(me, index);
+        let control = control::get(me).ok();
+        if let (None, Some(control)) = (task, control) {
+            // A starter may just have given it a task.
+            control.settle(me);
+            let late = Off(slot.task.load(Ordering::Acquire));
+            if !late.is_none() {
+                Task::at(me, late).process_ended(exit, usage);
+                Task::at(me, late).killed();
+            }
+        }
         control::drop_slot_task(me, slot);
-        if let Ok(control) = control::get(me) {
+        if let Some(control) = control {
+            while control.forget_request_of(me, generation) {}
             self.unlist(control, index);
             if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
                 self.zygote_ended(control, slots::owner(slot).0);
             }
         }
-        self.kill_started_by(index);
+        self.kill_started_by(generation);
         reclaim::forget(me, index);
     }
 
@@ -235,12 +298,12 @@ impl Supervisor<'_> {
     }
 
     /// Tasks end with the process that started them.
-    fn kill_started_by(&self, index: u32) {
+    fn kill_started_by(&self, generation: u32) {
         let runtime = self.me.runtime();
         for other in slots::processes(runtime) {
             let slot = slots::process_slot(runtime, other);
             let (pid, state) = slots::owner(slot);
-            let started = slot.starter.load(Ordering::Acquire) == u64::from(index) + 1
+            let started = slot.starter.load(Ordering::Acquire) == u64::from(generation)
                 && slot.role.load(Ordering::Relaxed) == role::TASK;
             if started && state == process_state::LIVE {
                 if let Some(fd) = self.watched.get(&other) {
@@ -270,10 +333,15 @@ impl Supervisor<'_> {
         }
         let was_ready = control.zygote.load(Ordering::Acquire) == zygote_state::READY;
         self.early_deaths = if was_ready { 0 } else { self.early_deaths + 1 };
-        let next = if control.has_requests() { zygote_state::WANTED } else { zygote_state::NONE };
         control.zygote_slot.store(0, Ordering::Release);
-        control.zygote.store(next, Ordering::Release);
+        control.zygote.store(zygote_state::NONE, Ordering::Release);
         crash_point!("supervisor.zygote_ended");
+        // A starter that queued its request before this sees it, or is seen here.
+        fence(Ordering::SeqCst);
+        // Its children need one that watches the root for them.
+        if control.has_requests() || orphan::any_children(runtime) {
+            want_zygote(self.me, control);
+        }
         if self.early_deaths >= 3 {
             self.early_deaths = 0;
             self.refuse_all(control, NO_ZYGOTE);
@@ -283,12 +351,14 @@ impl Supervisor<'_> {
     /// Tells everybody who waits for a fork that there will be none.
     fn refuse_all(&self, control: &'static Control, error: i32) {
         let slot = self.me.runtime().process_slot();
+        // First, so that who queues a request from now on asks for a zygote.
+        control.zygote.store(zygote_state::NONE, Ordering::Release);
+        crash_point!("supervisor.refused");
+        fence(Ordering::SeqCst);
         while let Some(off) = control.pop_into(self.me, slot) {
             Task::at(self.me, off).not_forked(error);
             control::drop_slot_task(self.me, slot);
         }
-        control.zygote.store(zygote_state::NONE, Ordering::Release);
-        crash_point!("supervisor.refused");
     }
 
     fn start_zygote(&mut self) {

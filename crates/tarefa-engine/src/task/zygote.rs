@@ -11,14 +11,16 @@
 //!  sees FORKED          <----  state |= FORKED                 state = Finished, ring, _exit
 //! ```
 //!
-//! Children are forked with `CLONE_PARENT`: they are the root's own, which reaps them, whose
-//! death the kernel answers with their death, and which they outlive the zygote with.
+//! The zygote collects its children and leaves their status in their slots, where the root's
+//! supervisor finds it: a program that waits for any child of its own never meets a task. What
+//! happens when the root or the zygote ends is in [`super::orphan`].
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::control::{self, Control, mailbox, zygote_state};
-use super::record::Task;
+use super::orphan;
+use super::record::{self, Task};
 use super::role;
 use crate::os::clock::Deadline;
 use crate::os::{futex, process};
@@ -43,9 +45,10 @@ pub trait Front {
 
 /// Serves until the root ends.
 pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
-    process::die_with_parent();
     let me = runtime.me();
     let Ok(control) = control::get(&me) else { process::exit_now(70) };
+    let number = control.zygotes.load(Ordering::Acquire) as u32;
+    orphan::watch_in_zygote(runtime, control, number);
     if !runtime.root_alive() || process::parent() != runtime.root_pid() {
         process::exit_now(0);
     }
@@ -56,6 +59,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let mut failures = 0;
     loop {
         let seen = control.bell.load(Ordering::Acquire);
+        collect_children(&me, number);
         take_message(&me, control, front);
         while control.has_requests() {
             serve_request(&me, control, front);
@@ -84,14 +88,37 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     }
 }
 
+/// Leaves the status of children that have ended where the supervisor finds it.
+fn collect_children(me: &Me, number: u32) {
+    let runtime = me.runtime();
+    while let Some((pid, exit, usage)) = process::reap_any() {
+        let found = slots::processes(runtime).map(|i| slots::process_slot(runtime, i)).find(|s| {
+            slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number
+        });
+        let Some(slot) = found else { continue };
+        let task = Off(slot.task.load(Ordering::Acquire));
+        if !task.is_none() {
+            Task::at(me, task).process_ended(exit, &usage);
+        }
+        slot.exit.store(record::exit_word(exit), Ordering::Release);
+        crash_point!("zygote.collected");
+        runtime.ring();
+    }
+}
+
 fn take_message(me: &Me, control: &Control, front: &mut dyn Front) {
-    let message = Off(control.message.load(Ordering::Acquire));
-    if message.is_none() {
+    if control.message.load(Ordering::Acquire) == 0 {
         return;
     }
     let mark = heap::mark(me);
+    let message;
     {
         let _latch = me.header().roots_latch.lock(me);
+        // Only now: what stood there before may be replaced, or undone.
+        message = Off(control.message.load(Ordering::Acquire));
+        if message.is_none() {
+            return;
+        }
         let mut tx = Tx::begin(me);
         tx.set(&control.message, 0);
         heap::hook(me, &mut tx, message);
@@ -133,7 +160,15 @@ pub fn send_message(me: &Me, control: &Control, bytes: &[u8]) -> Result<(), heap
 
 fn serve_request(me: &Me, control: &'static Control, front: &mut dyn Front) {
     let runtime = me.runtime();
-    let Ok(index) = slots::take_embryo(runtime) else { return };
+    let Ok(index) = slots::take_embryo(runtime) else {
+        // No slot: this process's own holds the request while it is refused.
+        let slot = runtime.process_slot();
+        if let Some(off) = control.pop_into(me, slot) {
+            Task::at(me, off).not_forked(libc::EAGAIN);
+            control::drop_slot_task(me, slot);
+        }
+        return;
+    };
     let slot = slots::process_slot(runtime, index);
     slot.role.store(role::TASK, Ordering::Relaxed);
     crash_point!("zygote.embryo");
@@ -146,6 +181,13 @@ fn serve_request(me: &Me, control: &'static Control, front: &mut dyn Front) {
     crash_point!("zygote.starter");
     match fork(me, index, front) {
         Ok(0) => {
+            // Whoever cleans up after the starter kills what it finds alive; what it finds not
+            // yet alive finds the starter dead.
+            fence(Ordering::SeqCst);
+            let starter = runtime.process_slot().starter.load(Ordering::Acquire) as u32;
+            if slots::living_owner(runtime, starter).is_none() {
+                process::exit_now(0);
+            }
             front.after_fork_in_child(runtime, false);
             front.run(runtime, off)
         }
@@ -190,15 +232,18 @@ fn fork_spare(me: &Me, control: &'static Control, front: &mut dyn Front) -> bool
 /// Forks; in the child the engine is ready when it returns 0.
 fn fork(me: &Me, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     let runtime = me.runtime();
-    let (parent, root) = (process::pid(), runtime.root_pid());
+    let parent = process::pid();
+    let number = control::get(me).map_or(0, |c| c.zygotes.load(Ordering::Relaxed)) as u32;
+    slots::process_slot(runtime, index).zygote.store(number, Ordering::Release);
+    crash_point!("zygote.numbered");
     front.before_fork();
     // SAFETY: the fronts keep the zygote single-threaded (they refuse what starts threads).
-    match unsafe { process::fork_sibling() } {
+    match unsafe { process::fork_child() } {
         Ok(0) => {
-            process::die_with_parent();
+            orphan::watch_in_child(parent);
             let slot = slots::process_slot(runtime, index);
-            // The root may have died before the line above; the zygote before it said LIVE.
-            if process::parent() != root || !slots::hatch(slot, parent, process::pid()) {
+            // The zygote may have died before the child said LIVE.
+            if !slots::hatch(slot, parent, process::pid()) {
                 process::exit_now(0);
             }
             runtime.hatch(index);
