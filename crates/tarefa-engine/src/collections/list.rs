@@ -23,6 +23,9 @@ use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
 
+/// Positions that are left unused at the start of a table before its elements move.
+const MOVE_FROM: u64 = 1024;
+
 /// What lies in the arena.
 #[repr(C)]
 #[derive(Debug)]
@@ -198,6 +201,17 @@ impl<'a> List<'a> {
         if end + more <= backed {
             return Ok(());
         }
+        // Taken from at the front, as a queue is: move to the start of a new table before the
+        // old one grows. At least as many elements were taken as are moved.
+        let start = it.start.load(Ordering::Relaxed);
+        if start >= MOVE_FROM && start >= it.len.load(Ordering::Relaxed) {
+            let mark = heap::mark(self.me);
+            let keep: Vec<_> = (0..self.len()).map(Source::Keep).collect();
+            let moved = self.rebuild_latched(&keep, mark);
+            heap::drain(self.me, mark);
+            moved?;
+            return self.reserve(more);
+        }
         if it.table.load(Ordering::Relaxed) == 0 {
             let mark = heap::mark(self.me);
             let table = table::create(self.me)?;
@@ -337,7 +351,9 @@ impl<'a> List<'a> {
         }
         self.changing(|| {
             let mut tx = Tx::begin(self.me);
-            if index + 1 != len {
+            if len == 1 {
+                tx.set(&self.it.start, 0);
+            } else if index + 1 != len {
                 tx.set(&self.it.start, self.it.start.load(Ordering::Relaxed) + 1);
             }
             tx.set(&self.it.len, len - 1);

@@ -114,6 +114,7 @@ impl Arena {
     }
 
     /// Copies `from` into the arena. The caller alone owns those bytes.
+    // crash: the block hangs on the caller's chain, and is freed from there.
     pub fn write(&self, off: Off, from: &[u8]) {
         let to = self.bytes(off, from.len());
         // SAFETY: the range is in the mapping; `from` is not (it is a Rust slice), and the
@@ -122,6 +123,7 @@ impl Arena {
     }
 
     /// Copies bytes out of the arena.
+    // not shared: the copy is this process's.
     pub fn read(&self, off: Off, to: &mut [u8]) {
         let from = self.bytes(off, to.len());
         // SAFETY: the range is in the mapping; callers read what is published and, while they

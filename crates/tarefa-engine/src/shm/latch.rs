@@ -7,8 +7,7 @@
 //! been about to wake. The undo journal is rolled back before the latch is released, so the
 //! next holder sees the structure as it was before the change that was cut short.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use super::me::Me;
 use super::offset::{Off, Shared};
@@ -53,6 +52,8 @@ impl Latch {
             .expect("a free place in the held latches");
         slot.held[depth].store(me.arena().offset_of(self).0, Ordering::Release);
         crash_point!("latch.intent");
+        // The intent before the latch, also for the compiler.
+        compiler_fence(Ordering::SeqCst);
         let mine = me.index() + 1;
         if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_err() {
             self.lock_slow(me, mine);
@@ -100,11 +101,11 @@ impl Latch {
                     continue;
                 }
             }
-            // The supervisor releases what the dead held. The time limit is for a runtime whose
-            // root is gone: then the waiters themselves clean up.
-            let limit = Deadline::after(Some(Duration::from_secs(1)));
+            // The supervisor releases what the dead held. The time limit is for the supervisor
+            // itself, and for a runtime whose root is gone.
+            let limit = Deadline::after(Some(reclaim::patience()));
             if futex::wait(&self.word, seen | SLEEPERS, limit) == futex::Woken::TimedOut {
-                reclaim::without_root(me, (seen & !SLEEPERS) - 1);
+                reclaim::help(me, (seen & !SLEEPERS) - 1);
             }
         }
     }

@@ -3,16 +3,20 @@
 //! The order matters:
 //! 1. mark the slot dead and make its generation old, so that locks the process held are
 //!    seen to be without an owner;
-//! 2. for each of its threads: undo the change in its journal, then release its latches,
-//!    return its run and free the blocks on its chain;
-//! 3. wake whoever waits on a lock, to look at the owner anew;
+//! 2. for each of its threads: undo the change in its journal, then release its latches; and
+//!    only then, for each again, return its run and free the blocks on its chain, which takes
+//!    latches;
+//! 3. make whoever waits in `sync` look at the owner anew;
 //! 4. return the references the process held;
 //! 5. give the slots back.
 //!
 //! Each step finishes what a cleaner that died itself began, because every part of the dead
 //! process's state is taken off it by the same kind of committed change.
 
-use std::sync::atomic::Ordering;
+use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use super::heap;
 use super::journal;
@@ -21,8 +25,9 @@ use super::layout::process_state;
 use super::me::Me;
 use super::offset::Off;
 use super::references;
+use super::runtime::Runtime;
 use super::slots;
-use crate::os::{futex, proc};
+use crate::os::{futex, pidfd, proc, process};
 
 /// Marks the process in slot `index` dead. False if somebody else has.
 pub fn mark_dead(me: &Me, index: u32) -> bool {
@@ -45,17 +50,17 @@ pub fn mark_dead(me: &Me, index: u32) -> bool {
 /// itself stays taken until [`forget`].
 pub fn clean_up(me: &Me, index: u32) {
     let runtime = me.runtime();
+    clean_up_threads(me, index);
+    // Pairs with the fence between a waiter's note and its look at the owner.
+    fence(Ordering::SeqCst);
     for t in slots::threads(runtime) {
         let slot = slots::thread_slot(runtime, t);
-        if slot.owner.load(Ordering::Acquire) == u64::from(index) + 1 {
-            clean_up_thread(&Me::new(runtime, slot, t));
-        }
-    }
-    for t in slots::threads(runtime) {
-        let slot = slots::thread_slot(runtime, t);
-        let word = slot.waiting_on.load(Ordering::Acquire);
-        if word != 0 && slot.owner.load(Ordering::Acquire) != 0 {
-            futex::wake_all(me.arena().at(Off(word)));
+        if slot.waiting_on.load(Ordering::Acquire) != 0 && slot.owner.load(Ordering::Acquire) != 0 {
+            // Not a wake-up of the word it sleeps on: that word has not changed, so who is
+            // just about to sleep on it would miss it.
+            slot.interrupt.fetch_add(1, Ordering::AcqRel);
+            crash_point!("reclaim.poked");
+            futex::wake_all(&slot.interrupt);
         }
     }
     let slot = slots::process_slot(runtime, index);
@@ -70,8 +75,29 @@ pub fn forget(me: &Me, index: u32) {
     slots::free_process(me.runtime(), index);
 }
 
-/// `dead` is the dead thread's own slot: its journal and its chain are worked off in place.
-fn clean_up_thread(dead: &Me) {
+/// The thread slots of the process in slot `index`.
+fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32> {
+    slots::threads(runtime).filter(move |t| {
+        let owner = slots::thread_slot(runtime, *t).owner.load(Ordering::Acquire);
+        owner == u64::from(index) + 1
+    })
+}
+
+/// Cleans up after the threads of the dead process in slot `index`.
+fn clean_up_threads(me: &Me, index: u32) {
+    let runtime = me.runtime();
+    let dead = |t| Me::new(runtime, slots::thread_slot(runtime, t), t);
+    // First the latches of all: what follows takes latches that any of them may have held.
+    for t in threads_of(runtime, index) {
+        release_latches(&dead(t));
+    }
+    for t in threads_of(runtime, index) {
+        return_blocks(&dead(t));
+    }
+}
+
+/// `dead` is the dead thread's own slot: what is in it is worked off in place.
+fn release_latches(dead: &Me) {
     journal::rollback(dead);
     for held in dead.slot().held.iter().rev() {
         let off = Off(held.load(Ordering::Acquire));
@@ -81,9 +107,13 @@ fn clean_up_thread(dead: &Me) {
             crash_point!("reclaim.latch");
         }
     }
+}
+
+fn return_blocks(dead: &Me) {
     if dead.slot().run.load(Ordering::Acquire) != 0 {
         let _latch = dead.header().units_latch.lock(dead);
-        heap::units::give_back(dead);
+        // What it was about to claim may be backed without being marked so.
+        heap::units::give_back(dead, false);
     }
     heap::drain(dead, Off::NONE);
     let word = dead.slot().waiting_on.load(Ordering::Acquire);
@@ -93,25 +123,81 @@ fn clean_up_thread(dead: &Me) {
     slots::free_thread(dead.slot());
 }
 
-/// For a runtime whose root is gone: if the holder of a latch has died, clean up after it.
-pub(super) fn without_root(me: &Me, holder: u32) {
-    let runtime = me.runtime();
-    if runtime.root_alive() {
-        return;
+thread_local! {
+    static CLEANER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The calling thread is the one that cleans up: it may not wait for the dead to be cleaned up.
+pub fn become_cleaner() {
+    CLEANER.set(true);
+}
+
+/// How long to wait for a latch before [`help`].
+pub(super) fn patience() -> Duration {
+    if CLEANER.get() { Duration::from_millis(2) } else { Duration::from_secs(1) }
+}
+
+/// The thread in slot `holder` has held a latch for longer than [`patience`].
+pub(super) fn help(me: &Me, holder: u32) {
+    if CLEANER.get() {
+        release_early(me, holder);
+    } else if !me.runtime().root_alive() {
+        without_root(me, holder);
     }
+}
+
+/// The cleaner is busy with one death and needs a latch that another dead process holds.
+fn release_early(me: &Me, holder: u32) {
+    let runtime = me.runtime();
     let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
     let Some(index) = owner.checked_sub(1) else { return };
     let slot = slots::process_slot(runtime, index as u32);
-    let (pid, _) = slots::owner(slot);
-    if !proc::alive(pid, slot.start_time.load(Ordering::Acquire))
-        && mark_dead(me, index as u32)
-    {
-        // Not the chain of this thread, which is in the middle of something.
-        for t in slots::threads(runtime) {
-            let slot = slots::thread_slot(runtime, t);
-            if slot.owner.load(Ordering::Acquire) == index + 1 {
-                clean_up_thread(&Me::new(runtime, slot, t));
-            }
+    let (pid, state) = slots::owner(slot);
+    if state == process_state::DEAD || gone(pid, slot.start_time.load(Ordering::Acquire)) {
+        for t in threads_of(runtime, index as u32) {
+            release_latches(&Me::new(runtime, slots::thread_slot(runtime, t), t));
         }
     }
+}
+
+/// Whether all threads of the process have ended.
+fn gone(pid: i32, start_time: u64) -> bool {
+    match pidfd::open(pid) {
+        Ok(fd) => {
+            pidfd::ended(fd.as_fd()) || (start_time != 0 && start_time != proc::start_time(pid))
+        }
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => true,
+        Err(_) => proc::stat(pid).is_none(),
+    }
+}
+
+/// For a runtime whose root is gone: if the holder of a latch has died, clean up after it.
+fn without_root(me: &Me, holder: u32) {
+    let runtime = me.runtime();
+    let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
+    let Some(index) = owner.checked_sub(1) else { return };
+    let slot = slots::process_slot(runtime, index as u32);
+    let (pid, state) = slots::owner(slot);
+    if state != process_state::DEAD && !gone(pid, slot.start_time.load(Ordering::Acquire)) {
+        return;
+    }
+    // One cleaner at a time, and another one if that dies as well.
+    let seen = slot.watched.load(Ordering::Acquire);
+    let cleaner = (seen >> 32) as i32;
+    if cleaner != 0 && !gone(cleaner, 0) {
+        return;
+    }
+    let mine = (process::pid() as u64) << 32 | 1;
+    let swap = slot.watched.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed);
+    crash_point!("reclaim.cleaner");
+    if swap.is_err() {
+        return;
+    }
+    if !mark_dead(me, index as u32) {
+        // Marked by a cleaner that died, perhaps before it had made the generation old.
+        slot.generation.fetch_add(1, Ordering::AcqRel);
+        crash_point!("reclaim.aged_again");
+    }
+    // Not the references, for this thread is in the middle of something.
+    clean_up_threads(me, index as u32);
 }

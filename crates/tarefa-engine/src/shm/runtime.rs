@@ -231,12 +231,7 @@ impl Runtime {
     fn leak(arena: Arena, bell: OwnedFd, bell_heard: Option<OwnedFd>) -> &'static Self {
         let spins = AtomicU32::new(u32::from(limits::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
-        let runtime: &'static Self =
-            Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }));
-        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(runtime).cast_mut());
-        // not shared: a pointer of this process alone.
-        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
-        runtime
+        Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }))
     }
 
     /// Takes a process slot for this process.
@@ -261,6 +256,9 @@ impl Runtime {
         };
         // not shared: a pointer of this process alone.
         self.here.store(Box::into_raw(Box::new(here)), Ordering::Release);
+        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(self).cast_mut());
+        // not shared: a pointer of this process alone; set once it is a member.
+        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
         self.ring();
     }
 

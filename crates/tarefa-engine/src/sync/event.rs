@@ -1,6 +1,7 @@
 //! The event: a flag that threads and processes wait for.
 //!
-//! One word: bit 0 is the flag, bit 31 says somebody sleeps. Nobody owns it, so a death can
+//! One word: bit 0 is the flag, bit 31 says somebody sleeps, and the bits between count how
+//! often the flag was raised: who waits is let go by that even if it is lowered at once. Nobody owns it, so a death can
 //! cost nothing but a wake-up, which [`wait::waking`] makes good.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
 
 const SET: u32 = 1;
+const ONE_RAISE: u32 = 2;
 const SLEEPERS: u32 = 1 << 31;
 
 #[repr(C)]
@@ -58,7 +60,12 @@ pub fn set(me: &Me, off: Off) {
     let word = word_of(me, off);
     wait::waking(me, word, || {
         // SYNC POINT: pairs with the acquire loads of `is_set` and `Waiting`.
-        let before = word.swap(SET, Ordering::AcqRel);
+        let raise = |w: u32| {
+            let raises = if w & SET == 0 { w.wrapping_add(ONE_RAISE) } else { w };
+            Some((raises | SET) & !SLEEPERS)
+        };
+        let (Ok(before) | Err(before)) =
+            word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, raise);
         crash_point!("event.set");
         if before & SLEEPERS != 0 {
             futex::wake_all(word);
@@ -74,6 +81,18 @@ pub fn clear(me: &Me, off: Off) {
 
 struct Waiting {
     word: &'static AtomicU32,
+    /// How often the flag had been raised when the wait began.
+    raises: u32,
+}
+
+fn raises(word: u32) -> u32 {
+    word & !(SET | SLEEPERS)
+}
+
+impl Waiting {
+    fn is_over(&self, word: u32) -> bool {
+        word & SET != 0 || raises(word) != self.raises
+    }
 }
 
 impl Condition for Waiting {
@@ -82,20 +101,19 @@ impl Condition for Waiting {
     }
 
     fn ready(&mut self) -> bool {
-        self.word.load(Ordering::Acquire) & SET != 0
+        self.is_over(self.word.load(Ordering::Acquire))
     }
 
     fn announce(&mut self) -> Option<u32> {
         let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
         crash_point!("event.announced");
-        if seen & SET == 0 {
-            return Some(seen | SLEEPERS);
-        }
-        None
+        (!self.is_over(seen)).then_some(seen | SLEEPERS)
     }
 }
 
 /// Waits until the flag is up.
 pub fn wait(me: &Me, off: Off, parker: &mut dyn Parker, deadline: Deadline) -> Outcome {
-    wait::wait(me, parker, &mut Waiting { word: word_of(me, off) }, deadline)
+    let word = word_of(me, off);
+    let raises = raises(word.load(Ordering::Acquire));
+    wait::wait(me, parker, &mut Waiting { word, raises }, deadline)
 }

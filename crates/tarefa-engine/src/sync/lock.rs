@@ -72,12 +72,18 @@ impl Taking<'_> {
     fn attempt(&mut self) -> Result<(), u32> {
         loop {
             let seen = self.word.load(Ordering::Relaxed);
+            if seen & !SLEEPERS != 0
+                && slots::living_owner(self.me.runtime(), seen & !SLEEPERS).is_none()
+            {
+                if self.free_for_dead(seen) {
+                    self.owner_died = true;
+                    return Ok(());
+                }
+                continue;
+            }
             let new = if seen & !SLEEPERS == 0 {
                 // One who slept cannot know whether others still sleep: keep the bit.
                 self.mine | (seen & SLEEPERS) | if self.slept { SLEEPERS } else { 0 }
-            } else if slots::living_owner(self.me.runtime(), seen & !SLEEPERS).is_none() {
-                self.owner_died = true;
-                0
             } else {
                 return Err(seen);
             };
@@ -85,13 +91,23 @@ impl Taking<'_> {
                 self.word.compare_exchange(seen, new, Ordering::Acquire, Ordering::Relaxed);
             crash_point!("lock.swapped");
             if swap.is_ok() {
-                if self.owner_died {
-                    futex::wake_all(self.word);
-                }
                 return Ok(());
             }
-            self.owner_died = false;
         }
+    }
+
+    /// Frees the lock, whose owner is dead; false if somebody else has.
+    #[cold]
+    fn free_for_dead(&self, seen: u32) -> bool {
+        wait::waking(self.me, self.word, || {
+            let swap =
+                self.word.compare_exchange(seen, 0, Ordering::Acquire, Ordering::Relaxed);
+            crash_point!("lock.freed_for_dead");
+            if swap.is_ok() {
+                futex::wake_all(self.word);
+            }
+            swap.is_ok()
+        })
     }
 }
 

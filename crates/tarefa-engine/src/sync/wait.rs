@@ -1,7 +1,7 @@
 //! The one way to block: spin for a little, then sleep on a shared futex.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex::{self, Woken};
@@ -135,6 +135,8 @@ fn once(
     let word = condition.word();
     slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
     crash_point!("wait.noted");
+    // Either a cleaner sees the note and pokes this thread, or this thread sees its owner dead.
+    fence(Ordering::SeqCst);
     let outcome = loop {
         let Some(value) = condition.announce() else { break Some(Outcome::Ready) };
         let woken = futex::wait_two((word, value), (&slot.interrupt, seen), deadline);
@@ -142,7 +144,9 @@ fn once(
             break Some(if condition.ready() { Outcome::Ready } else { Outcome::TimedOut });
         }
         if woken == Woken::Signal || slot.interrupt.load(Ordering::Acquire) != seen {
-            break if condition.ready() { Some(Outcome::Ready) } else { None };
+            // The sleep may have taken a wake-up meant for one of several: announce, so that
+            // the next release wakes the others.
+            break condition.announce().is_none().then_some(Outcome::Ready);
         }
     };
     slot.waiting_on.store(0, Ordering::Release);
@@ -158,10 +162,12 @@ fn once(
 /// process dies between the change and the wake-up.
 pub fn waking<T>(me: &Me, word: &'static AtomicU32, change: impl FnOnce() -> T) -> T {
     let slot = me.slot();
+    // The thread may be in a wait already.
+    let before = slot.waiting_on.load(Ordering::Relaxed);
     slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
     crash_point!("wait.waking");
     let result = change();
-    slot.waiting_on.store(0, Ordering::Release);
+    slot.waiting_on.store(before, Ordering::Release);
     crash_point!("wait.woken");
     result
 }

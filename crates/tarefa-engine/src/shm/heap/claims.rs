@@ -1,8 +1,9 @@
 //! Which pages of the heap are backed by memory, and the limit on them.
 //!
 //! A bit a page. Memory is claimed before it is used, so a full machine is an error at a call
-//! and never a signal later. Free runs keep a few MiB claimed for the next user; beyond that
-//! their pages go back to the system. All of it under `units_latch`.
+//! and never a signal later. Free runs keep a few MiB claimed for the next user (`retained`,
+//! counted in [`super::units`] as runs become free or cease to be); beyond that their pages go
+//! back to the system. All of it under `units_latch`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,14 +59,12 @@ pub(super) fn claim(me: &Me, off: Off, len: u64) -> Result<(), OutOfMemory> {
     for (word, mask) in words(me, off, len) {
         let before = word.load(Ordering::Relaxed);
         let new = u64::from((mask & !before).count_ones()) * PAGE;
-        let had = u64::from((mask & before).count_ones()) * PAGE;
+        if new == 0 {
+            continue;
+        }
         let mut tx = Tx::begin(me);
         tx.set(word, before | mask);
         tx.set(&h.claimed, h.claimed.load(Ordering::Relaxed) + new);
-        // A page of a fresh run that is claimed already was retained from its last user. A page
-        // that two blocks of `back` share is counted once only, hence the floor at zero.
-        let retained = h.retained.load(Ordering::Relaxed).saturating_sub(had);
-        tx.set(&h.retained, retained);
         crash_point!("claims.marked");
         tx.commit();
         crash_point!("claims.marked_done");
@@ -73,24 +72,30 @@ pub(super) fn claim(me: &Me, off: Off, len: u64) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// The run at `off` is free: its pages are retained for the next user, or given back.
-pub(super) fn release(me: &Me, off: Off, len: u64) {
-    let h = me.header();
-    let have: u64 = words(me, off, len)
+/// Bytes that are claimed of `len` bytes at `off`.
+pub(super) fn count(me: &Me, off: Off, len: u64) -> u64 {
+    words(me, off, len)
         .map(|(word, mask)| u64::from((mask & word.load(Ordering::Relaxed)).count_ones()) * PAGE)
-        .sum();
-    if have == 0 {
-        return;
+        .sum()
+}
+
+/// The run at `off` is about to be free: its pages stay claimed for the next user, if `keep`
+/// and there are few of them, or are given back. Returns how many bytes stay claimed.
+///
+/// The run is the thread's, so this can be done again from the start after a death.
+pub(super) fn release(me: &Me, off: Off, len: u64, keep: bool) -> u64 {
+    let h = me.header();
+    let have = count(me, off, len);
+    let most = RETAIN.min(h.limit.load(Ordering::Relaxed) / 8);
+    if keep && (have == 0 || h.retained.load(Ordering::Relaxed) + have <= most) {
+        return have;
     }
-    if h.retained.load(Ordering::Relaxed) + have <= RETAIN {
-        let mut tx = Tx::begin(me);
-        tx.set(&h.retained, h.retained.load(Ordering::Relaxed) + have);
-        crash_point!("claims.retained");
-        tx.commit();
-        crash_point!("claims.retained_done");
-        return;
+    // The memory first: as long as the bits are there, whoever cleans up comes here again.
+    // A failure leaves the pages backed: they are used again by the next claim.
+    if memfd::punch(me.arena().fd(), off.0, len).is_err() {
+        return have;
     }
-    // Bits first: a page marked unclaimed that is still backed is claimed anew without harm.
+    crash_point!("claims.punched");
     for (word, mask) in words(me, off, len) {
         let before = word.load(Ordering::Relaxed);
         let gone = u64::from((mask & before).count_ones()) * PAGE;
@@ -104,7 +109,5 @@ pub(super) fn release(me: &Me, off: Off, len: u64) {
         tx.commit();
         crash_point!("claims.unmarked_done");
     }
-    // A failure leaves the pages backed: they are used again by the next claim.
-    let _ = memfd::punch(me.arena().fd(), off.0, len);
-    crash_point!("claims.punched");
+    0
 }

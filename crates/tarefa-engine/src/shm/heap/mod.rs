@@ -6,6 +6,8 @@
 //! ([`mark`], [`release_to`]); a block taken out of a structure is hooked on the same way
 //! ([`hook`]) and then freed by [`drain`].
 
+#[doc(hidden)]
+pub mod check;
 pub mod claims;
 pub mod slab;
 pub mod units;
@@ -75,7 +77,7 @@ pub struct OutOfMemory {
 impl OutOfMemory {
     pub(super) fn new(me: &Me, wanted: u64) -> Self {
         let h = me.header();
-        let used = h.claimed.load(Ordering::Relaxed) - h.retained.load(Ordering::Relaxed);
+        let used = h.claimed.load(Ordering::Relaxed).saturating_sub(h.retained.load(Ordering::Relaxed));
         Self { wanted, used, limit: h.limit.load(Ordering::Relaxed) }
     }
 }
@@ -135,7 +137,7 @@ fn large(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory
     let unit = units::take(me, size.div_ceil(UNIT))?;
     let off = Off(heap_at(me.arena().len()) + unit * UNIT);
     if let Err(e) = claims::claim(me, off, backed) {
-        units::give_back(me);
+        units::give_back(me, true);
         return Err(e);
     }
     let (entry, block) = (units::entry(me, unit), header(me, off));
@@ -247,7 +249,7 @@ fn free_head(me: &Me, block: Off) {
     crash_point!("heap.large_unhooked");
     tx.commit();
     crash_point!("heap.large_in_flight");
-    units::give_back(me);
+    units::give_back(me, true);
 }
 
 /// Whether a block of that kind starts at `block`: for offsets that come from outside.

@@ -89,7 +89,7 @@ fn grow(me: &Me, class: usize) -> Result<(), OutOfMemory> {
     let unit = units::take(me, 1)?;
     let off = Off(heap_at(me.arena().len()) + unit * UNIT);
     if let Err(e) = claims::claim(me, off, UNIT) {
-        units::give_back(me);
+        units::give_back(me, true);
         return Err(e);
     }
     drop(units_latch);
@@ -140,7 +140,7 @@ pub(super) fn free_head(me: &Me, block: Off, class: usize) {
     crash_point!("slab.freed");
     if empty {
         let _units = me.header().units_latch.lock(me);
-        units::give_back(me);
+        units::give_back(me, true);
     }
 }
 

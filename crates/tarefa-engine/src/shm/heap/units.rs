@@ -28,7 +28,12 @@ pub fn of(me: &Me, block: Off) -> u64 {
     (block.0 - heap_at(me.arena().len())) / UNIT
 }
 
-fn total(me: &Me) -> u64 {
+/// Where `unit` starts.
+pub(super) fn at(me: &Me, unit: u64) -> Off {
+    Off(heap_at(me.arena().len()) + unit * UNIT)
+}
+
+pub(super) fn total(me: &Me) -> u64 {
     (me.arena().len() - heap_at(me.arena().len())) / UNIT
 }
 
@@ -42,6 +47,7 @@ pub(super) fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     let found = (order..ORDERS).find(|&o| lists[o].load(Ordering::Relaxed) != 0);
     let Some(mut have) = found else { return take_new(me, order) };
     let unit = lists[have].load(Ordering::Relaxed) - 1;
+    let mut retained = entry(me, unit).retained.load(Ordering::Relaxed);
     let mut tx = Tx::begin(me);
     unlink(me, &mut tx, unit, have);
     tx.set(&entry(me, unit).state, state(have, unit_state::FLIGHT));
@@ -51,8 +57,12 @@ pub(super) fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     crash_point!("units.taken");
     while have > order {
         have -= 1;
+        let upper = unit + (1 << have);
+        // Most large runs were never used: nothing to count.
+        let of_upper = if retained == 0 { 0 } else { claims::count(me, at(me, upper), UNIT << have) };
+        retained -= of_upper;
         let mut tx = Tx::begin(me);
-        link(me, &mut tx, unit + (1 << have), have);
+        link(me, &mut tx, upper, have, of_upper);
         tx.set(&entry(me, unit).state, state(have, unit_state::FLIGHT));
         crash_point!("units.split");
         tx.commit();
@@ -73,7 +83,7 @@ fn take_new(me: &Me, order: usize) -> Result<u64, OutOfMemory> {
         let mut tx = Tx::begin(me);
         if at != 0 && aligned < order {
             // What alignment skips becomes free runs.
-            link(me, &mut tx, at, aligned);
+            link(me, &mut tx, at, aligned, 0);
             tx.set(frontier, at + (1 << aligned));
             crash_point!("units.skipped");
             tx.commit();
@@ -90,11 +100,14 @@ fn take_new(me: &Me, order: usize) -> Result<u64, OutOfMemory> {
     }
 }
 
-/// Gives the run in the thread's slot back, joined with its free neighbours.
-pub(in crate::shm) fn give_back(me: &Me) {
+/// Gives the run in the thread's slot back, joined with its free neighbours. Its pages may
+/// stay claimed if `keep`.
+///
+/// Each step leaves a run in the slot that this can begin with.
+pub(in crate::shm) fn give_back(me: &Me, keep: bool) {
     let mut unit = me.slot().run.load(Ordering::Relaxed) - 1;
     let mut order = order_of(entry(me, unit).state.load(Ordering::Relaxed));
-    claims::release(me, Off(heap_at(me.arena().len()) + unit * UNIT), UNIT << order);
+    let mut retained = claims::release(me, at(me, unit), UNIT << order, keep);
     loop {
         let buddy = unit ^ (1 << order);
         let in_use = me.header().frontier.load(Ordering::Relaxed);
@@ -103,13 +116,14 @@ pub(in crate::shm) fn give_back(me: &Me) {
             && entry(me, buddy).state.load(Ordering::Relaxed) == state(order, unit_state::FREE);
         let mut tx = Tx::begin(me);
         if !joins {
-            link(me, &mut tx, unit, order);
+            link(me, &mut tx, unit, order, retained);
             tx.set(&me.slot().run, 0);
             crash_point!("units.linked");
             tx.commit();
             crash_point!("units.given_back");
             return;
         }
+        retained += entry(me, buddy).retained.load(Ordering::Relaxed);
         unlink(me, &mut tx, buddy, order);
         let (low, high) = (unit.min(buddy), unit.max(buddy));
         order += 1;
@@ -131,13 +145,17 @@ fn order_of(state: u64) -> usize {
     (state >> 8 & 0xff) as usize
 }
 
-fn link(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize) {
+/// Makes `unit` the head of a free run, `retained` bytes of which are claimed.
+fn link(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize, retained: u64) {
     let list = &me.header().free_runs[order];
     let first = list.load(Ordering::Relaxed);
     let e = entry(me, unit);
     tx.set(&e.next, first);
     tx.set(&e.prev, 0);
     tx.set(&e.state, state(order, unit_state::FREE));
+    tx.set(&e.retained, retained);
+    let all = &me.header().retained;
+    tx.set(all, all.load(Ordering::Relaxed) + retained);
     if first != 0 {
         tx.set(&entry(me, first - 1).prev, unit + 1);
     }
@@ -156,5 +174,7 @@ fn unlink(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize) {
     if next != 0 {
         tx.set(&entry(me, next - 1).prev, prev);
     }
+    let all = &me.header().retained;
+    tx.set(all, all.load(Ordering::Relaxed) - e.retained.load(Ordering::Relaxed));
     crash_point!("units.unlink");
 }

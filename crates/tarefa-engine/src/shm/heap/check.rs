@@ -1,0 +1,254 @@
+//! Whether the heap is whole: for tests, while nobody uses it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Kind, claims, header, slab, units};
+use crate::shm::latch::Latch;
+use crate::shm::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at, unit_state};
+use crate::shm::me::Me;
+use crate::shm::offset::Off;
+use crate::shm::slots;
+
+/// What the runtime holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Blocks in use, by kind.
+    pub blocks: BTreeMap<u8, u64>,
+    /// Objects alive.
+    pub objects: u64,
+    /// Process slots taken.
+    pub processes: u64,
+    /// Thread slots taken.
+    pub threads: u64,
+    /// Everything that is wrong, in words.
+    pub faults: Vec<String>,
+}
+
+struct Checker<'a> {
+    me: &'a Me,
+    report: Report,
+}
+
+fn get(word: &AtomicU64) -> u64 {
+    word.load(Ordering::Acquire)
+}
+
+/// Walks everything. Nobody may change anything meanwhile.
+#[must_use]
+pub fn check(me: &Me) -> Report {
+    let mut it = Checker { me, report: Report::default() };
+    it.latches();
+    it.slots();
+    let free = it.units();
+    it.free_runs(&free);
+    it.classes();
+    it.report.objects = get(&me.header().objects);
+    let objects = it.report.blocks.get(&(Kind::Object as u8)).copied().unwrap_or(0);
+    if objects != it.report.objects {
+        it.fault(format!("{objects} blocks of objects, {} objects", it.report.objects));
+    }
+    it.report
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, text: String) {
+        self.report.faults.push(text);
+    }
+
+    fn latches(&mut self) {
+        let h = self.me.header();
+        let single = [&h.units_latch, &h.roots_latch, &h.objects_latch];
+        let all = single.into_iter().chain(&h.reference_latches);
+        let all: Vec<&Latch> = all.chain(h.classes.iter().map(|c| &c.latch)).collect();
+        for (i, latch) in all.iter().enumerate() {
+            if let Some(holder) = latch.holder() {
+                self.fault(format!("latch {i} is held by thread slot {holder}"));
+            }
+        }
+    }
+
+    fn slots(&mut self) {
+        let runtime = self.me.runtime();
+        for index in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, index);
+            if get(&slot.owner) != 0 {
+                self.report.processes += 1;
+            } else if get(&slot.task) | get(&slot.references) | get(&slot.watched) != 0 {
+                self.fault(format!("free process slot {index} is not clear"));
+            }
+        }
+        for index in slots::threads(runtime) {
+            let slot = slots::thread_slot(runtime, index);
+            self.report.threads += u64::from(get(&slot.owner) != 0);
+            let held = slot.held.iter().filter(|h| get(h) != 0).count();
+            let words = [get(&slot.chain), get(&slot.run), get(&slot.journal_len)];
+            if held != 0 || words != [0; 3] {
+                self.fault(format!(
+                    "thread slot {index}: {held} latches held; chain, run, journal {words:?}"
+                ));
+            }
+        }
+    }
+
+    /// The units in order; returns the heads of free runs.
+    fn units(&mut self) -> Vec<(u64, usize)> {
+        let (me, mut free, mut unit) = (self.me, Vec::new(), 0);
+        let (mut retained, frontier) = (0, get(&me.header().frontier));
+        while unit < frontier {
+            let entry = units::entry(me, unit);
+            let state = get(&entry.state);
+            let order = (state >> 8 & 0xff) as usize;
+            let count = 1 << order;
+            if unit % count != 0 || unit + count > frontier {
+                self.fault(format!("unit {unit}: order {order} does not fit"));
+                return free;
+            }
+            match state & 0xff {
+                unit_state::FREE => {
+                    free.push((unit, order));
+                    let claimed = claims::count(me, units::at(me, unit), UNIT << order);
+                    if claimed != get(&entry.retained) {
+                        self.fault(format!(
+                            "free run {unit}: {claimed} bytes claimed, {} noted",
+                            get(&entry.retained)
+                        ));
+                    }
+                    retained += claimed;
+                }
+                unit_state::SLAB => self.slab(unit, (state >> 16 & 0xff) as usize),
+                unit_state::LARGE => self.large(unit, order),
+                other => self.fault(format!("unit {unit}: state {other} of order {order}")),
+            }
+            let body = (unit + 1..unit + count).find(|u| get(&units::entry(me, *u).state) != 0);
+            if let Some(body) = body {
+                self.fault(format!("unit {body}, inside the run {unit}, has a state"));
+            }
+            unit += count;
+        }
+        if retained != get(&me.header().retained) {
+            self.fault(format!("{retained} retained, {} noted", get(&me.header().retained)));
+        }
+        let all = claims::count(me, Off(heap_at(me.arena().len())), frontier * UNIT);
+        if all != get(&me.header().claimed) {
+            self.fault(format!("{all} claimed, {} noted", get(&me.header().claimed)));
+        }
+        let (first, end) = (units::at(me, frontier).0 / PAGE, units::total(me) * UNIT / PAGE);
+        let beyond = (first.div_ceil(64)..(first + 4096).min(end) / 64)
+            .any(|w| get(me.arena().at(Off(claimed_at(me.arena().len()) + w * 8))) != 0);
+        if beyond {
+            self.fault("pages behind the frontier are claimed".to_owned());
+        }
+        free
+    }
+
+    fn block(&mut self, at: Off, most: u64) {
+        let info = get(&header(self.me, at).info);
+        match Kind::from_bits(info) {
+            Some(kind) if info >> 8 <= most => {
+                *self.report.blocks.entry(kind as u8).or_default() += 1;
+            }
+            _ => self.fault(format!("block {at:?} of {most} bytes: info {info:x}")),
+        }
+    }
+
+    fn large(&mut self, unit: u64, order: usize) {
+        let at = units::at(self.me, unit);
+        let size = get(&units::entry(self.me, unit).head);
+        if size > UNIT << order || size != get(&header(self.me, at).info) >> 8 {
+            self.fault(format!("large block {at:?}: size {size}"));
+        }
+        self.block(at, size);
+    }
+
+    fn slab(&mut self, unit: u64, class: usize) {
+        let (me, entry) = (self.me, units::entry(self.me, unit));
+        if class >= CLASSES {
+            return self.fault(format!("slab {unit}: class {class}"));
+        }
+        let (start, size) = (units::at(me, unit), slab::size_of_class(class));
+        let (used, carved) = (get(&entry.used), get(&entry.carved));
+        let mut free = HashSet::new();
+        let mut at = get(&entry.head);
+        while at != 0 {
+            let inside = at >= start.0 && (at - start.0) % size == 0;
+            if !inside || (at - start.0) / size >= carved || !free.insert(at) {
+                self.fault(format!("slab {unit}: free list is broken at {at:x}"));
+                break;
+            }
+            at = get(&header(me, Off(at)).next);
+        }
+        if carved > UNIT / size || used + free.len() as u64 != carved {
+            self.fault(format!("slab {unit}: {used} used, {} free of {carved}", free.len()));
+        }
+        if claims::count(me, start, UNIT) != UNIT {
+            self.fault(format!("slab {unit} is not claimed"));
+        }
+        for i in 0..carved {
+            let at = start.plus(i * size);
+            if !free.contains(&at.0) {
+                self.block(at, size);
+            } else if get(&header(me, at).info) != 0 {
+                self.fault(format!("free block {at:?} has an info"));
+            }
+        }
+    }
+
+    /// A list of units from `first`: (unit number, in order); faults for wrong back links.
+    fn list(&mut self, what: &str, first: u64) -> Vec<u64> {
+        let (mut found, mut before, mut next) = (Vec::new(), 0, first);
+        let mut seen = HashSet::new();
+        while next != 0 {
+            if next > get(&self.me.header().frontier) || !seen.insert(next) {
+                self.fault(format!("{what}: broken at {next}"));
+                break;
+            }
+            let entry = units::entry(self.me, next - 1);
+            if get(&entry.prev) != before {
+                self.fault(format!("{what}: unit {} has a wrong back link", next - 1));
+            }
+            found.push(next - 1);
+            (before, next) = (next, get(&entry.next));
+        }
+        found
+    }
+
+    fn free_runs(&mut self, free: &[(u64, usize)]) {
+        for order in 0..ORDERS {
+            let first = get(&self.me.header().free_runs[order]);
+            let mut listed = self.list(&format!("free runs of order {order}"), first);
+            listed.sort_unstable();
+            let wanted: Vec<u64> = free.iter().filter(|f| f.1 == order).map(|f| f.0).collect();
+            if listed != wanted {
+                self.fault(format!("free runs of order {order}: {listed:?}, not {wanted:?}"));
+            }
+        }
+    }
+
+    fn classes(&mut self) {
+        let me = self.me;
+        let mut partial = Vec::new();
+        for class in 0..CLASSES {
+            let first = get(&me.header().classes[class].partial);
+            for unit in self.list(&format!("slabs of class {class}"), first) {
+                partial.push((unit, class));
+            }
+        }
+        let mut wanted = Vec::new();
+        for unit in 0..get(&me.header().frontier) {
+            let entry = units::entry(me, unit);
+            let state = get(&entry.state);
+            let class = (state >> 16 & 0xff) as usize;
+            if state & 0xff == unit_state::SLAB
+                && class < CLASSES
+                && get(&entry.used) < UNIT / slab::size_of_class(class)
+            {
+                wanted.push((unit, class));
+            }
+        }
+        partial.sort_unstable();
+        if partial != wanted {
+            self.fault(format!("slabs with room: {partial:?}, not {wanted:?}"));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Random operations against simple models: the heap against its checker, the list against `Vec`.
+
+#[allow(dead_code, unreachable_pub)]
+mod support;
+
+use std::sync::{Mutex, MutexGuard};
+
+use proptest::prelude::*;
+use support::{Value, contents, int, whole};
+use tarefa_engine::collections::list::{self, List, Source};
+use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::shm::heap::{self, Kind};
+use tarefa_engine::shm::{Me, references};
+use tarefa_engine::task;
+
+/// The heap is looked at as a whole, so one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[derive(Clone, Debug)]
+enum HeapStep {
+    Alloc(u64),
+    Sparse(u64, u64),
+    /// Frees so many of the newest blocks.
+    Free(usize),
+}
+
+fn heap_step() -> impl Strategy<Value = HeapStep> {
+    prop_oneof![
+        4 => (16..3000u64).prop_map(HeapStep::Alloc),
+        2 => (3000..70_000u64).prop_map(HeapStep::Alloc),
+        1 => (70_000..12_000_000u64).prop_map(HeapStep::Alloc),
+        1 => (70_000..90_000_000u64, 0..100u64).prop_map(|(n, p)| HeapStep::Sparse(n, n / 100 * p)),
+        3 => (1..12usize).prop_map(HeapStep::Free),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum ListStep {
+    Append(i64),
+    AppendBlob(Vec<u8>),
+    Extend(Vec<i64>),
+    Insert(prop::sample::Index, i64),
+    InsertBlob(prop::sample::Index, Vec<u8>),
+    Set(prop::sample::Index, i64),
+    SetBlob(prop::sample::Index, Vec<u8>),
+    Remove(prop::sample::Index),
+    Pop,
+    PopFront,
+    /// Keeps every nth, backwards, and adds one.
+    Rebuild(usize, i64),
+    Clear,
+}
+
+fn list_step() -> impl Strategy<Value = ListStep> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    let index = any::<prop::sample::Index>;
+    let number = || -1000..1000i64;
+    prop_oneof![
+        4 => number().prop_map(ListStep::Append),
+        2 => bytes().prop_map(ListStep::AppendBlob),
+        2 => prop::collection::vec(number(), 0..60).prop_map(ListStep::Extend),
+        2 => (index(), number()).prop_map(|(i, n)| ListStep::Insert(i, n)),
+        2 => (index(), bytes()).prop_map(|(i, b)| ListStep::InsertBlob(i, b)),
+        2 => (index(), number()).prop_map(|(i, n)| ListStep::Set(i, n)),
+        2 => (index(), bytes()).prop_map(|(i, b)| ListStep::SetBlob(i, b)),
+        3 => index().prop_map(ListStep::Remove),
+        2 => Just(ListStep::Pop),
+        3 => Just(ListStep::PopFront),
+        1 => (1..4usize, number()).prop_map(|(n, x)| ListStep::Rebuild(n, x)),
+        1 => Just(ListStep::Clear),
+    ]
+}
+
+fn bytes(b: &[u8]) -> Item<'_> {
+    Item::Blob(tag::BYTES, b, &[])
+}
+
+fn apply(list: List<'_>, model: &mut Vec<Value>, step: &ListStep) {
+    let len = model.len();
+    match step {
+        ListStep::Append(n) => {
+            list.append(int(*n)).unwrap();
+            model.push(Value::Int(*n));
+        }
+        ListStep::AppendBlob(b) => {
+            list.append(bytes(b)).unwrap();
+            model.push(Value::Bytes(b.clone()));
+        }
+        ListStep::Extend(all) => {
+            list.extend(&all.iter().map(|n| int(*n)).collect::<Vec<_>>()).unwrap();
+            model.extend(all.iter().map(|n| Value::Int(*n)));
+        }
+        ListStep::Insert(i, n) => {
+            let i = i.index(len + 1);
+            list.insert(i as u64, int(*n)).unwrap();
+            model.insert(i, Value::Int(*n));
+        }
+        ListStep::InsertBlob(i, b) => {
+            let i = i.index(len + 1);
+            list.insert(i as u64, bytes(b)).unwrap();
+            model.insert(i, Value::Bytes(b.clone()));
+        }
+        ListStep::Set(i, n) if len > 0 => {
+            let i = i.index(len);
+            list.set(i as u64, int(*n)).unwrap();
+            model[i] = Value::Int(*n);
+        }
+        ListStep::SetBlob(i, b) if len > 0 => {
+            let i = i.index(len);
+            list.set(i as u64, bytes(b)).unwrap();
+            model[i] = Value::Bytes(b.clone());
+        }
+        ListStep::Remove(i) if len > 0 => {
+            let i = i.index(len);
+            list.remove(i as u64).unwrap();
+            model.remove(i);
+        }
+        ListStep::PopFront if len > 0 => {
+            list.remove(0).unwrap();
+            model.remove(0);
+        }
+        ListStep::Pop => assert_eq!(list.pop().is_ok(), model.pop().is_some()),
+        ListStep::Rebuild(n, x) => {
+            let snapshot = list.snapshot(0, u64::MAX).unwrap();
+            let kept: Vec<usize> = (0..len).step_by(*n).rev().collect();
+            let mut sources: Vec<_> = kept.iter().map(|i| Source::Keep(*i as u64)).collect();
+            sources.push(Source::New(int(*x)));
+            list.rebuild(snapshot.version, len as u64, &sources).unwrap();
+            *model = kept.iter().map(|i| model[*i].clone()).collect();
+            model.push(Value::Int(*x));
+        }
+        ListStep::Clear => {
+            list.clear().unwrap();
+            model.clear();
+        }
+        _ => assert!(list.remove(0).is_err()),
+    }
+}
+
+fn free(me: &Me, marks: &mut Vec<tarefa_engine::shm::Off>, count: usize) {
+    for _ in 0..count {
+        if let Some(mark) = marks.pop() {
+            heap::drain(me, mark);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_heap_stays_whole(steps in prop::collection::vec(heap_step(), 1..60)) {
+        let _alone = alone();
+        let me = task::runtime().unwrap().me();
+        let before = whole(&me).unwrap();
+        let mut marks = Vec::new();
+        for step in &steps {
+            match step {
+                HeapStep::Alloc(size) => {
+                    marks.push(heap::mark(&me));
+                    let block = heap::alloc(&me, Kind::Raw, *size).unwrap();
+                    let room = size - heap::HEADER.min(*size);
+                    me.arena().write(block.plus(heap::HEADER), &vec![0xa5; room as usize]);
+                }
+                HeapStep::Sparse(size, backed) => {
+                    marks.push(heap::mark(&me));
+                    let block = heap::alloc_sparse(&me, Kind::Raw, *size, *backed).unwrap();
+                    heap::back(&me, block, *backed, (*backed + 20_000).min(*size)).unwrap();
+                }
+                HeapStep::Free(count) => free(&me, &mut marks, *count),
+            }
+            // The chain is this thread's own, and not empty: all else must be in order.
+            let faults = tarefa_engine::shm::heap::check::check(&me).faults;
+            let own = |f: &&String| !f.starts_with("thread slot");
+            prop_assert_eq!(faults.iter().find(own), None);
+        }
+        free(&me, &mut marks, usize::MAX.min(1000));
+        prop_assert_eq!(whole(&me).unwrap(), before);
+    }
+
+    #[test]
+    fn the_list_is_a_vec(steps in prop::collection::vec(list_step(), 1..120)) {
+        let _alone = alone();
+        let me = task::runtime().unwrap().me();
+        let off = list::create(&me).unwrap();
+        let before = whole(&me).unwrap();
+        let mut model = Vec::new();
+        for step in &steps {
+            apply(List::at(&me, off), &mut model, step);
+            prop_assert_eq!(contents(&me, off), model.clone());
+        }
+        List::at(&me, off).clear().unwrap();
+        whole(&me).unwrap();
+        references::release(&me, off);
+        prop_assert_eq!(whole(&me).unwrap().objects, before.objects - 1);
+    }
+}
+
+#[test]
+fn a_queue_does_not_grow() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    let off = list::create(&me).unwrap();
+    let list = List::at(&me, off);
+    for n in 0..200_000 {
+        list.append(int(n)).unwrap();
+        if n >= 10 {
+            assert_eq!(support::value_of(&me, &list.remove(0).unwrap()), Value::Int(n - 10));
+        }
+    }
+    let claimed = me.header().claimed.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(claimed < 64 << 20, "{claimed} bytes");
+    references::release(&me, off);
+    whole(&me).unwrap();
+}

@@ -1,0 +1,235 @@
+//! What the tests that kill members share: starting members by executing the test again, and
+//! the invariants that must hold once the supervisor has cleaned up.
+#![allow(dead_code, unreachable_pub)]
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tarefa_engine::collections::list::{self, List};
+use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::heap::check::{Report, check};
+use tarefa_engine::shm::offset::Off;
+use tarefa_engine::shm::runtime::Address;
+use tarefa_engine::shm::{Me, Runtime, references, slots};
+use tarefa_engine::sync::lock::Acquired;
+use tarefa_engine::sync::wait::{Outcome, Plain};
+use tarefa_engine::sync::{event, lock};
+use tarefa_engine::task;
+
+/// An element as the tests see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    Int(i64),
+    Bytes(Vec<u8>),
+    /// A nested list, by its length.
+    List(u64),
+}
+
+/// An object for another process: its offset and id.
+pub type Handle = (Off, u64);
+
+/// What a case works on, held by this process until dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    pub list: Handle,
+    pub child: Handle,
+    pub lock: Handle,
+    pub event: Handle,
+}
+
+fn id(me: &Me, off: Off) -> u64 {
+    tarefa_engine::shm::object::header(me, off).id.load(Ordering::Relaxed)
+}
+
+impl Shared {
+    pub fn create(me: &Me) -> Self {
+        let list = list::create(me).expect("a list");
+        let child = list::create(me).expect("a list");
+        let lock = lock::create(me).expect("a lock");
+        let event = event::create(me).expect("an event");
+        let handle = |off| (off, id(me, off));
+        Self {
+            list: handle(list),
+            child: handle(child),
+            lock: handle(lock),
+            event: handle(event),
+        }
+    }
+
+    pub fn handles(&self) -> [Handle; 4] {
+        [self.list, self.child, self.lock, self.event]
+    }
+
+    pub fn release(&self, me: &Me) {
+        for (off, _) in self.handles() {
+            references::release(me, off);
+        }
+    }
+
+    /// For [`Shared::join`].
+    pub fn text(&self, address: Address) -> String {
+        let mut words = vec![address.root as u64, address.memory_fd as u64, address.id];
+        words.extend(self.handles().iter().flat_map(|h| [h.0.0, h.1]));
+        words.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Joins the runtime and takes references, as a process that was handed the text.
+    pub fn join(text: &str) -> (&'static Runtime, Self) {
+        let words: Vec<u64> = text.split(' ').map(|w| w.parse().expect("a number")).collect();
+        task::register();
+        let address =
+            Address { root: words[0] as i32, memory_fd: words[1] as i32, id: words[2] };
+        let runtime = Runtime::attach(address).expect("the runtime");
+        let me = runtime.me();
+        let handle = |i: usize| {
+            let (off, id) = (Off(words[3 + 2 * i]), words[4 + 2 * i]);
+            assert!(references::acquire(&me, off, id).expect("memory"), "the object is there");
+            (off, id)
+        };
+        let shared =
+            Self { list: handle(0), child: handle(1), lock: handle(2), event: handle(3) };
+        (runtime, shared)
+    }
+}
+
+pub fn int(n: i64) -> Item<'static> {
+    Item::Word(value::int_word(n).expect("a small number"))
+}
+
+pub fn value_of(me: &Me, fetched: &Fetched) -> Value {
+    match fetched {
+        Fetched::Word(word) => match value::small(*word) {
+            Small::Int(n) => Value::Int(n),
+            other => panic!("an element that nobody stored: {other:?}"),
+        },
+        Fetched::Blob(copy) if copy.tag == tag::OBJECT => {
+            Value::List(List::at(me, copy.object().expect("an object")).len())
+        }
+        Fetched::Blob(copy) => Value::Bytes(copy.bytes.clone()),
+    }
+}
+
+pub fn contents(me: &Me, off: Off) -> Vec<Value> {
+    let snapshot = List::at(me, off).snapshot(0, u64::MAX).expect("memory");
+    snapshot.items.iter().map(|f| value_of(me, f)).collect()
+}
+
+/// Executes this test again as a member, with `name=value` in its environment.
+pub fn execute(name: &str, value: &str) -> Child {
+    Command::new(std::env::current_exe().expect("this program"))
+        .env(name, value)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a member")
+}
+
+/// All it wrote until it ended.
+pub fn written(child: &mut Child) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    child.stdout.take().expect("piped").read_to_end(&mut bytes).expect("a pipe");
+    bytes
+}
+
+/// Acknowledges: one byte to whoever started this process.
+pub fn acknowledge(byte: u8) {
+    // SAFETY: one readable byte; standard output is the pipe.
+    unsafe { libc::write(1, [byte].as_ptr().cast(), 1) };
+}
+
+/// Waits until no process is a member but `besides` this one.
+pub fn wait_for_members(runtime: &'static Runtime, besides: usize) -> Result<(), String> {
+    let start = Instant::now();
+    let mut rung = false;
+    loop {
+        let members = slots::processes(runtime)
+            .filter(|i| slots::process_slot(runtime, *i).owner.load(Ordering::Acquire) != 0)
+            .count();
+        if members <= besides + 1 {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_millis(300) && !rung {
+            // A member that died before it rang is found at the next ring of anybody.
+            runtime.ring();
+            rung = true;
+        }
+        if start.elapsed() > Duration::from_secs(10) {
+            return Err(format!("{members} members are left: {}", describe(runtime)));
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// The process slots in use, in words.
+pub fn describe(runtime: &'static Runtime) -> String {
+    let mut text = String::new();
+    for index in slots::processes(runtime) {
+        let slot = slots::process_slot(runtime, index);
+        let (pid, state) = slots::owner(slot);
+        if pid != 0 {
+            let [role, watched, task] = [&slot.role, &slot.watched, &slot.task]
+                .map(|word| word.load(Ordering::Acquire));
+            let mailbox = slot.mailbox.load(Ordering::Acquire);
+            let alive = tarefa_engine::os::proc::stat(pid).map(|s| s.state);
+            text += &format!(
+                "[{index}: pid {pid} {alive:?}, state {state}, role {role}, watched {watched}, \
+                 task {task:x}, mailbox {mailbox}] "
+            );
+        }
+    }
+    text
+}
+
+/// Takes the lock and lets it go; how often it said that its owner had died.
+pub fn try_lock(me: &Me, off: Off) -> Result<u32, String> {
+    let mut died = 0;
+    loop {
+        let limit = Deadline::after(Some(Duration::from_secs(10)));
+        match lock::acquire(me, off, &mut Plain, limit) {
+            Acquired::Yes => break,
+            Acquired::OwnerDied => died += 1,
+            other => return Err(format!("the lock: {other:?}")),
+        }
+    }
+    lock::release(me, off).map_err(|e| e.to_string())?;
+    if died > 1 {
+        return Err(format!("the lock said {died} times that its owner had died"));
+    }
+    Ok(died)
+}
+
+/// Uses everything once.
+pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
+    try_lock(me, shared.lock.0)?;
+    event::clear(me, shared.event.0);
+    event::set(me, shared.event.0);
+    let limit = Deadline::after(Some(Duration::from_secs(10)));
+    if event::wait(me, shared.event.0, &mut Plain, limit) != Outcome::Ready {
+        return Err("the event does not come".to_owned());
+    }
+    for off in [shared.list.0, shared.child.0] {
+        let list = List::at(me, off);
+        let before = contents(me, off);
+        list.append(int(4711)).map_err(|e| e.to_string())?;
+        list.insert(0, Item::Blob(tag::BYTES, b"probe", &[])).map_err(|e| e.to_string())?;
+        let first = list.remove(0).map_err(|e| e.to_string())?;
+        let last = list.pop().map_err(|e| e.to_string())?;
+        let seen = (value_of(me, &first), value_of(me, &last));
+        if seen != (Value::Bytes(b"probe".to_vec()), Value::Int(4711)) {
+            return Err(format!("a probe came back as {seen:?}"));
+        }
+        if contents(me, off) != before {
+            return Err("a probe changed the list".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// The heap, which must be whole.
+pub fn whole(me: &Me) -> Result<Report, String> {
+    let report = check(me);
+    if report.faults.is_empty() { Ok(report) } else { Err(report.faults.join("; ")) }
+}
