@@ -24,11 +24,11 @@ static ROOT: AtomicI32 = AtomicI32::new(-1);
 static INHERITED: AtomicPtr<Vec<OwnedFd>> = AtomicPtr::new(std::ptr::null_mut());
 
 /// In the zygote, before it serves: from now on it answers the root's end.
+// not shared: pointers and numbers of this process alone.
 pub(super) fn watch_in_zygote(runtime: &'static Runtime, control: &'static Control, number: u32) {
     let orphans: Vec<OwnedFd> = children(runtime)
         .filter_map(|index| pidfd::open(slots::owner(slots::process_slot(runtime, index)).0).ok())
         .collect();
-    // not shared: pointers and numbers of this process alone.
     INHERITED.store(Box::into_raw(Box::new(orphans)), Ordering::Release);
     if let Ok(root) = pidfd::open(runtime.root_pid()) {
         ROOT.store(root.as_raw_fd(), Ordering::Release);
