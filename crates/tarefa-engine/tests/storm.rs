@@ -7,7 +7,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{Shared, Value, acknowledge, contents, int, use_all, value_of, wait_for_members, whole};
+use support::{
+    Shared, Value, acknowledge, contents, int, use_all, value_of, wait_for_members, whole,
+};
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;

@@ -51,12 +51,7 @@ impl Shared {
         let lock = lock::create(me).expect("a lock");
         let event = event::create(me).expect("an event");
         let handle = |off| (off, id(me, off));
-        Self {
-            list: handle(list),
-            child: handle(child),
-            lock: handle(lock),
-            event: handle(event),
-        }
+        Self { list: handle(list), child: handle(child), lock: handle(lock), event: handle(event) }
     }
 
     pub fn handles(&self) -> [Handle; 4] {
@@ -80,8 +75,7 @@ impl Shared {
     pub fn join(text: &str) -> (&'static Runtime, Self) {
         let words: Vec<u64> = text.split(' ').map(|w| w.parse().expect("a number")).collect();
         task::register();
-        let address =
-            Address { root: words[0] as i32, memory_fd: words[1] as i32, id: words[2] };
+        let address = Address { root: words[0] as i32, memory_fd: words[1] as i32, id: words[2] };
         let runtime = Runtime::attach(address).expect("the runtime");
         let me = runtime.me();
         let handle = |i: usize| {
@@ -89,8 +83,7 @@ impl Shared {
             assert!(references::acquire(&me, off, id).expect("memory"), "the object is there");
             (off, id)
         };
-        let shared =
-            Self { list: handle(0), child: handle(1), lock: handle(2), event: handle(3) };
+        let shared = Self { list: handle(0), child: handle(1), lock: handle(2), event: handle(3) };
         (runtime, shared)
     }
 }
@@ -170,8 +163,8 @@ pub fn describe(runtime: &'static Runtime) -> String {
         let slot = slots::process_slot(runtime, index);
         let (pid, state) = slots::owner(slot);
         if pid != 0 {
-            let [role, watched, task] = [&slot.role, &slot.watched, &slot.task]
-                .map(|word| word.load(Ordering::Acquire));
+            let [role, watched, task] =
+                [&slot.role, &slot.watched, &slot.task].map(|word| word.load(Ordering::Acquire));
             let mailbox = slot.mailbox.load(Ordering::Acquire);
             let alive = tarefa_engine::os::proc::stat(pid).map(|s| s.state);
             text += &format!(

@@ -1,0 +1,427 @@
+//! What the members do that die, and what must then be found.
+
+use std::time::Duration;
+
+use crate::support::{Shared, Value, contents, int};
+use tarefa_engine::collections::list::{self, List, Source};
+use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::heap::{self, Kind};
+use tarefa_engine::shm::offset::Off;
+use tarefa_engine::shm::{Me, Runtime, references};
+use tarefa_engine::sync::wait::Plain;
+use tarefa_engine::sync::{event, lock};
+use tarefa_engine::task::record::Task;
+use tarefa_engine::task::{self, State, control, record, zygote};
+
+use crate::support;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Append(i64),
+    AppendBlob(usize),
+    Extend(u64),
+    Set(u64, i64),
+    SetBlob(u64, usize),
+    Pop,
+    Remove(u64),
+    Insert(u64, i64),
+    InsertBlob(u64, usize),
+    /// Reversed, without the first, with a new word and a new blob.
+    Rebuild,
+    Clear,
+    /// A blob that refers to the child list; and one to a list that nothing else holds.
+    AppendChild,
+    AppendNested,
+    /// As a queue: `n` appended and taken from the front.
+    Queue(u64),
+    /// Not seen in the list:
+    CreateAndDrop,
+    AcquireAndRelease,
+    Locks(u64),
+    SetEvent,
+    ClearEvent,
+    WaitForEvent,
+    Waits(u64),
+    ChildOps(u64),
+    Runs(u64),
+    Threads,
+    Large(u64),
+    Small(u64, u64),
+    Sparse,
+    Record,
+    Message,
+    Start,
+    Spares(u64),
+    Interrupts,
+    Reads,
+}
+
+use Step::*;
+
+/// What a scenario needs around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Around {
+    Nothing,
+    /// The member is armed before it joins.
+    Attach,
+    /// Another thread of this process uses the lock and the event all the time.
+    Rival,
+    /// The member is no child of this process, and is armed before it joins.
+    Foreign,
+    /// Others have died before: one that changed the list, one that held the lock.
+    Deaths,
+    /// No large run is free.
+    NoRuns,
+    /// There is a zygote, with so many spares.
+    Zygote(u64),
+}
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) around: Around,
+    /// The list at first: words and blobs by turns.
+    pub(crate) first: u64,
+    pub(crate) steps: &'static [Step],
+}
+
+const fn scenario(name: &'static str, first: u64, steps: &'static [Step]) -> Scenario {
+    Scenario { name, around: Around::Nothing, first, steps }
+}
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "attach", around: Around::Attach, first: 2, steps: &[Append(1)] },
+    Scenario { name: "attach from afar", around: Around::Foreign, first: 0, steps: &[Append(1)] },
+    Scenario {
+        name: "after deaths",
+        around: Around::Deaths,
+        first: 6,
+        steps: &[Reads, Locks(2), Reads, Pop],
+    },
+    Scenario {
+        name: "new runs",
+        around: Around::NoRuns,
+        first: 0,
+        steps: &[Runs(5), Runs(20), Append(1)],
+    },
+    scenario("append words", 0, &[Append(1), Append(2), Append(3), Append(4)]),
+    scenario("append to a new segment", 15, &[Append(1), Append(2), Append(3)]),
+    scenario("append to a large segment", 4080, &[Append(1), Append(2)]),
+    scenario("extend by pages", 6000, &[Extend(3000), Extend(9000)]),
+    scenario("append blobs", 1, &[AppendBlob(10), AppendBlob(5000), AppendBlob(100_000)]),
+    scenario("extend", 3, &[Extend(3), Extend(20)]),
+    scenario("set", 6, &[Set(0, 1), Set(1, 2), SetBlob(2, 30), SetBlob(3, 40), Set(2, 5)]),
+    scenario("pop", 6, &[Pop, Pop, Remove(0), Remove(0), Pop, Pop, Append(1)]),
+    scenario("remove inside", 40, &[Remove(20), Remove(3), Remove(37)]),
+    scenario("insert", 20, &[Insert(0, 1), Insert(10, 2), InsertBlob(7, 9), Insert(99, 3)]),
+    scenario("rebuild", 9, &[Rebuild, Append(1), Rebuild]),
+    scenario("clear", 40, &[Clear, Append(1), Clear]),
+    scenario("a queue", 2, &[Queue(1100), Extend(4000)]),
+    scenario("nested", 2, &[AppendChild, AppendNested, Set(3, 1), Pop, Pop, AppendNested, Clear]),
+    scenario("objects", 2, &[CreateAndDrop, AcquireAndRelease, CreateAndDrop]),
+    scenario("locks", 0, &[Locks(3), Append(1), Locks(1)]),
+    scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
+    scenario("threads", 1, &[Threads, Append(1)]),
+    scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
+    scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
+    scenario("sparse blocks", 0, &[Sparse, Sparse]),
+    scenario("task records", 0, &[Record, Interrupts, Record]),
+    Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
+    scenario("reads", 12, &[Reads]),
+    Scenario {
+        name: "a rival",
+        around: Around::Rival,
+        first: 2,
+        steps: &[Locks(12), Waits(6), ChildOps(3000), Locks(12), SetEvent, Waits(6)],
+    },
+    Scenario {
+        name: "start",
+        around: Around::Zygote(0),
+        first: 0,
+        steps: &[Append(1), Start, Append(2), Start],
+    },
+    Scenario {
+        name: "start with spares",
+        around: Around::Zygote(2),
+        first: 0,
+        steps: &[Start, Append(2), Start, Spares(1), Start],
+    },
+];
+
+pub(crate) fn blob(n: usize) -> Vec<u8> {
+    (0..n).map(|i| (i * 7 + n) as u8).collect()
+}
+
+/// What the list holds at first.
+pub(crate) fn first(n: u64) -> Vec<Value> {
+    let one =
+        |i: u64| if i % 2 == 0 { Value::Int(i as i64) } else { Value::Bytes(blob(i as usize)) };
+    (0..n).map(one).collect()
+}
+
+pub(crate) fn fill(me: &Me, off: Off, values: &[Value]) {
+    let items: Vec<Item<'_>> = values
+        .iter()
+        .map(|v| match v {
+            Value::Int(n) => int(*n),
+            Value::Bytes(b) => Item::Blob(tag::BYTES, b, &[]),
+            Value::List(_) => unreachable!("made by a step"),
+        })
+        .collect();
+    List::at(me, off).extend(&items).expect("memory");
+}
+
+impl Step {
+    /// What the list is after the step.
+    pub(crate) fn model(self, list: &mut Vec<Value>) {
+        match self {
+            Append(n) => list.push(Value::Int(n)),
+            AppendBlob(n) => list.push(Value::Bytes(blob(n))),
+            Extend(n) => list.extend(first(n)),
+            Set(i, n) => list[i as usize] = Value::Int(n),
+            SetBlob(i, n) => list[i as usize] = Value::Bytes(blob(n)),
+            Pop => drop(list.pop()),
+            Remove(i) => drop(list.remove(i as usize)),
+            Insert(i, n) => list.insert((i as usize).min(list.len()), Value::Int(n)),
+            InsertBlob(i, n) => list.insert(i as usize, Value::Bytes(blob(n))),
+            Rebuild => {
+                list.remove(0);
+                list.reverse();
+                list.push(Value::Int(-1));
+                list.push(Value::Bytes(blob(33)));
+            }
+            Clear => list.clear(),
+            AppendChild => list.push(Value::List(1)),
+            AppendNested => list.push(Value::List(2)),
+            _ => {}
+        }
+    }
+
+    /// The steps between which a kill may leave the list.
+    pub(crate) fn models(self, list: &[Value]) -> Vec<Vec<Value>> {
+        let mut all = vec![list.to_vec()];
+        if let Queue(n) = self {
+            // One of the queue's own is in it at most, behind what was there.
+            let queued = first(n);
+            for (i, value) in queued.iter().enumerate() {
+                let mut with = rotated(list, i);
+                all.push(with.clone());
+                with.push(value.clone());
+                all.push(with);
+                let mut back = rotated(list, i + 1);
+                back.extend(rotated(list, i).first().cloned());
+                all.push(back);
+            }
+            all.push(rotated(list, n as usize));
+            return all;
+        }
+        let mut after = list.to_vec();
+        self.model(&mut after);
+        all.push(after);
+        all
+    }
+
+    pub(crate) fn run(self, me: &Me, shared: &Shared) {
+        let off = shared.list.0;
+        let list = List::at(me, off);
+        match self {
+            Append(n) => list.append(int(n)).unwrap(),
+            AppendBlob(n) => list.append(Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
+            Extend(n) => fill(me, off, &first(n)),
+            Set(i, n) => list.set(i, int(n)).unwrap(),
+            SetBlob(i, n) => list.set(i, Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
+            Pop => drop(list.pop().unwrap()),
+            Remove(i) => drop(list.remove(i).unwrap()),
+            Insert(i, n) => list.insert(i, int(n)).unwrap(),
+            InsertBlob(i, n) => list.insert(i, Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
+            Rebuild => rebuild(list),
+            Clear => list.clear().unwrap(),
+            AppendChild => refer(list, shared.child.0),
+            AppendNested => {
+                let nested = list::create(me).unwrap();
+                List::at(me, nested).extend(&[int(1), Item::Blob(tag::BYTES, b"x", &[])]).unwrap();
+                refer(list, nested);
+                references::release(me, nested);
+            }
+            Queue(n) => {
+                for value in first(n) {
+                    fill(me, off, &[value]);
+                    let taken = list.remove(0).unwrap();
+                    fill(me, off, &[support::value_of(me, &taken)]);
+                    list.pop().unwrap();
+                }
+            }
+            CreateAndDrop => {
+                let made = [list::create(me), lock::create(me), event::create(me)];
+                List::at(me, made[0].unwrap()).append(int(1)).unwrap();
+                made.into_iter().for_each(|off| references::release(me, off.unwrap()));
+            }
+            AcquireAndRelease => {
+                references::release(me, shared.child.0);
+                assert!(references::acquire(me, shared.child.0, shared.child.1).unwrap());
+                references::acquire(me, shared.child.0, shared.child.1).unwrap();
+                references::release(me, shared.child.0);
+            }
+            Locks(n) => {
+                for i in 0..n {
+                    while lock::acquire(me, shared.lock.0, &mut Plain, Deadline::NEVER)
+                        != lock::Acquired::Yes
+                    {}
+                    if n > 10 && i % 4 == 0 {
+                        std::thread::sleep(Duration::from_micros(100));
+                    }
+                    lock::release(me, shared.lock.0).unwrap();
+                }
+            }
+            SetEvent => event::set(me, shared.event.0),
+            ClearEvent => event::clear(me, shared.event.0),
+            WaitForEvent => {
+                event::wait(me, shared.event.0, &mut Plain, Deadline::NEVER);
+            }
+            Waits(n) => {
+                for _ in 0..n {
+                    event::clear(me, shared.event.0);
+                    event::wait(me, shared.event.0, &mut Plain, Deadline::NEVER);
+                }
+            }
+            ChildOps(n) => {
+                let child = List::at(me, shared.child.0);
+                for _ in 0..n {
+                    child.append(int(5)).unwrap();
+                    child.pop().unwrap();
+                }
+            }
+            Runs(mib) => {
+                let mark = heap::mark(me);
+                for _ in 0..2 {
+                    heap::alloc_sparse(me, Kind::Raw, mib << 20, 5000).unwrap();
+                }
+                heap::drain(me, mark);
+            }
+            Threads => threads(me.runtime(), shared.child),
+            Large(size) => {
+                let mark = heap::mark(me);
+                heap::alloc(me, Kind::Raw, size).unwrap();
+                heap::alloc(me, Kind::Raw, size / 3).unwrap();
+                heap::drain(me, mark);
+            }
+            Small(count, size) => {
+                let mark = heap::mark(me);
+                for _ in 0..count {
+                    heap::alloc(me, Kind::Raw, size).unwrap();
+                }
+                heap::drain(me, mark);
+            }
+            Sparse => {
+                let mark = heap::mark(me);
+                let block = heap::alloc_sparse(me, Kind::Raw, 20 << 20, 5000).unwrap();
+                heap::back(me, block, 5000, 900_000).unwrap();
+                heap::back(me, block, 900_000, 19 << 20).unwrap();
+                heap::drain(me, mark);
+            }
+            Record => run_record(me, shared),
+            Interrupts => {
+                let off = record::create(me, 0, "interrupted").unwrap();
+                let task = Task::at(me, off);
+                task.request_interrupt();
+                assert!(task.interrupt_due() && task.take_interrupt());
+                assert!(task.begin() && task.run_here());
+                task.poke();
+                task.finish(State::Interrupted, 1, None);
+                references::release(me, off);
+            }
+            Message => {
+                let control = control::get(me).unwrap();
+                zygote::send_message(me, control, b"something to import").unwrap();
+            }
+            Start => start_and_join(me).unwrap(),
+            Spares(n) => task::process::set_spares(me, n).unwrap(),
+            Reads => {
+                for i in 0..list.len() {
+                    list.get(i).unwrap();
+                }
+                contents(me, off);
+            }
+        }
+    }
+}
+
+/// The list after `taken` of [`Step::Queue`]: it takes from the front and puts back at the end.
+pub(crate) fn rotated(list: &[Value], taken: usize) -> Vec<Value> {
+    // Each round appends one, moves the front to the end, and takes it away again.
+    let mut list = list.to_vec();
+    for value in first(taken as u64) {
+        list.push(value);
+        list.remove(0);
+    }
+    list
+}
+
+pub(crate) fn rebuild(list: List<'_>) {
+    let snapshot = list.snapshot(0, u64::MAX).unwrap();
+    let len = snapshot.items.len() as u64;
+    let bytes = blob(33);
+    let mut sources: Vec<Source<'_>> = (1..len).rev().map(Source::Keep).collect();
+    sources.push(Source::New(int(-1)));
+    sources.push(Source::New(Item::Blob(tag::BYTES, &bytes, &[])));
+    list.rebuild(snapshot.version, len, &sources).unwrap();
+}
+
+pub(crate) fn refer(list: List<'_>, to: Off) {
+    list.append(Item::Blob(tag::OBJECT, &[0; 16], &[to])).unwrap();
+}
+
+pub(crate) fn threads(runtime: &'static Runtime, child: support::Handle) {
+    for round in 0..2 {
+        let all: Vec<_> = (0..3)
+            .map(|t| {
+                std::thread::spawn(move || {
+                    let me = runtime.me();
+                    for i in 0..60 {
+                        let list = List::at(&me, child.0);
+                        list.append(int(round * 1000 + t * 100 + i)).unwrap();
+                        list.append(Item::Blob(tag::BYTES, &blob(40), &[])).unwrap();
+                        list.pop().unwrap();
+                        list.pop().unwrap();
+                    }
+                })
+            })
+            .collect();
+        all.into_iter().for_each(|t| t.join().unwrap());
+    }
+}
+
+pub(crate) fn run_record(me: &Me, shared: &Shared) {
+    let off = record::create(me, 0, "a record").unwrap();
+    let task = Task::at(me, off);
+    task.set_payload(20, &[b"payload", b" of two"], &[shared.child.0]).unwrap();
+    task.set_payload(20, &[b"another"], &[]).unwrap();
+    task.change_flags(record::flag::DAEMON, 0);
+    assert!(task.begin());
+    assert!(task.run_here());
+    task.drop_payload();
+    task.finish(State::Finished, 0, Some((21, b"outcome", &[shared.child.0])));
+    task.join(&mut Plain, Deadline::NEVER, 0);
+    references::release(me, off);
+}
+
+/// Starts a process and waits for its end.
+pub(crate) fn start_and_join(me: &Me) -> Result<(), String> {
+    let off = record::create(me, 0, "a task").map_err(|e| e.to_string())?;
+    let task = Task::at(me, off);
+    task.set_payload(20, &[b"payload"], &[]).map_err(|e| e.to_string())?;
+    let result = (|| {
+        if !task.begin() {
+            return Err("begun before".to_owned());
+        }
+        task::process::start(me, &task).map_err(|e| e.to_string())?;
+        let limit = Deadline::after(Some(Duration::from_secs(10)));
+        task.join(&mut Plain, limit, 10_000);
+        match task.state() {
+            State::Finished => Ok(()),
+            other => Err(format!("the task is {other:?}")),
+        }
+    })();
+    references::release(me, off);
+    result
+}

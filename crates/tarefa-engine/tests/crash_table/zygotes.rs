@@ -1,0 +1,152 @@
+//! A zygote that is this test, executed again.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::support::wait_for_members;
+use tarefa_engine::os::{process, signal};
+use tarefa_engine::shm::offset::Off;
+use tarefa_engine::shm::runtime::Address;
+use tarefa_engine::shm::{Me, Runtime, crash, slots};
+use tarefa_engine::task::record::Task;
+use tarefa_engine::task::zygote::Front;
+use tarefa_engine::task::{self, State, supervisor, zygote};
+
+use crate::save;
+
+pub(crate) const ZYGOTE: &str = "TAREFA_CRASH_ZYGOTE";
+
+pub(crate) struct TestFront {
+    /// Where the points passed are noted: by the zygote, and by a child.
+    notes: Option<PathBuf>,
+    seen: BTreeMap<&'static str, u64>,
+    /// Armed in the children, with the pass.
+    child: Option<(String, u64)>,
+}
+
+impl TestFront {
+    fn note(&mut self, what: &str) {
+        if let Some(path) = &self.notes {
+            for (name, n) in crash::recorded() {
+                *self.seen.entry(name).or_default() += n;
+            }
+            save(&path.with_extension(what), &self.seen);
+            crash::record();
+        }
+    }
+}
+
+impl Front for TestFront {
+    fn before_fork(&mut self) {
+        self.note("zygote");
+    }
+
+    fn after_fork_in_parent(&mut self) {
+        self.note("zygote");
+    }
+
+    fn after_fork_in_child(&mut self, _: &'static Runtime, _: bool) {
+        crash::disarm();
+        self.seen.clear();
+        if let Some((name, nth)) = &self.child {
+            crash::arm(name, *nth);
+        }
+    }
+
+    fn run(&mut self, runtime: &'static Runtime, off: Off) -> ! {
+        let me = runtime.me();
+        let task = Task::at(&me, off);
+        if task.run_here() {
+            task.drop_payload();
+            task.finish(State::Finished, 0, Some((21, b"outcome", &[])));
+        }
+        self.note("child");
+        zygote::leave(runtime, 0)
+    }
+
+    fn message(&mut self, _: &[u8]) {
+        self.note("zygote");
+    }
+}
+
+/// `root fd id|zygote or child|point or record|nth|flag or notes`
+pub(crate) fn serve(text: &str) -> ! {
+    let words: Vec<&str> = text.split('|').collect();
+    let numbers: Vec<u64> = words[0].split(' ').map(|w| w.parse().unwrap()).collect();
+    let slot = std::env::args().next_back().unwrap().parse().unwrap();
+    task::register();
+    let address = Address { root: numbers[0] as i32, memory_fd: numbers[1] as i32, id: numbers[2] };
+    let mut front = TestFront { notes: None, seen: BTreeMap::new(), child: None };
+    // The first zygote of a case is armed, its successors are not.
+    if words[2] == "record" {
+        front.notes = Some(PathBuf::from(words[4]));
+        crash::record();
+    } else if !words[2].is_empty() && std::fs::remove_file(words[4]).is_ok() {
+        let nth = words[3].parse().unwrap();
+        if words[1] == "child" {
+            front.child = Some((words[2].to_owned(), nth));
+        } else {
+            crash::arm(words[2], nth);
+        }
+    }
+    let runtime = match Runtime::attach_in(address, Some(slot)) {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("zygote: {e}");
+            process::exit_now(1)
+        }
+    };
+    zygote::serve(runtime, &mut front)
+}
+
+pub(crate) fn plan_zygote(
+    runtime: &'static Runtime,
+    who: &str,
+    point: &str,
+    nth: u64,
+    path: &Path,
+) {
+    let address = runtime.address();
+    let text = format!(
+        "{ZYGOTE}={} {} {}|{who}|{point}|{nth}|{}",
+        address.root,
+        address.memory_fd,
+        address.id,
+        path.display()
+    );
+    let exe = std::env::current_exe().unwrap();
+    let argv = vec![CString::new(exe.as_os_str().as_bytes()).unwrap()];
+    let envp = vec![CString::new(text).unwrap()];
+    supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp));
+}
+
+/// Ends the zygote and its spares, and waits until they are gone.
+pub(crate) fn end_zygote(me: &Me) -> Result<(), String> {
+    let runtime = me.runtime();
+    task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
+    let start = Instant::now();
+    // Again and again, for one may be made anew while its children live.
+    loop {
+        let mut members = 0;
+        for index in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, index);
+            let (pid, _) = slots::owner(slot);
+            members += usize::from(pid != 0);
+            let role = slot.role.load(Ordering::Acquire);
+            if pid > 0 && pid != process::pid() && role != task::role::MEMBER {
+                let _ = signal::send_process(pid, libc::SIGKILL);
+            }
+        }
+        if members <= 1 {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_secs(10) {
+            return wait_for_members(runtime, 0);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
