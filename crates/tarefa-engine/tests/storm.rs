@@ -3,6 +3,9 @@
 //!
 //! `TAREFA_STORM_SEED` and `TAREFA_STORM_SECONDS` (5) choose the course and its length.
 
+#![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
+#![allow(clippy::needless_for_each, clippy::format_collect, clippy::format_push_string)]
+
 mod support;
 
 use std::time::{Duration, Instant};
