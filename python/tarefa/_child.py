@@ -48,6 +48,48 @@ def _warm() -> None:
     _flush()
 
 
+class _Rehearsal:
+    """Stands for a task's record while the zygote rehearses."""
+
+    name = "Process-0"
+    daemon = False
+    state = 2
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+
+    def payload(self) -> bytes:
+        return self._payload
+
+    def run_here(self) -> bool:
+        return True
+
+    def interrupt_due(self) -> bool:
+        return False
+
+    def finish(self, *_outcome: Any) -> None:
+        pass
+
+
+def rehearse() -> None:
+    """In the zygote: what a child will do, with targets by reference and by value."""
+    global _core
+    if not _rehearsals:
+        from tarefa._pickling import by_value_pickler, dumps_call
+
+        by_value_pickler()
+        _rehearsals.append(_Rehearsal(b"\0\0\0\0" + _WARM))
+        by_value = dumps_call((lambda: None, (), {}))
+        _rehearsals.append(_Rehearsal(b"\0\0\0\0" + by_value))
+    for rehearsal in _rehearsals:
+        _run(rehearsal)
+    _core = _current.process_task = None
+    _name_process("tarefa-zygote")
+
+
+_rehearsals: list[_Rehearsal] = []
+
+
 def _nothing() -> None:
     """The target that warms a spare up."""
 
@@ -71,13 +113,18 @@ def _call(payload: bytes) -> Any:
 
 def run(core: Any) -> None:
     """Run the task and end the process."""
+    _engine.leave(_run(core))
+
+
+def _run(core: Any) -> int:
+    """Run the task; the process's exit code."""
     global _core, _in_target
     _core = core
     process = _current.process_task = Process._of(core)
     name = process._tarefa_name
     _name_process(name)
     if not core.run_here():
-        _engine.leave(1)
+        return 1
     state, code = 3, 0
     value: Any = None
     error: BaseException | None = None
@@ -104,7 +151,7 @@ def run(core: Any) -> None:
         _outcome.finish_failed(core, state, code, error)
     elif not _outcome.finish_returned(core, value, f"process {name!r}"):
         code = 1
-    _engine.leave(code)
+    return code
 
 
 def _targets_part(tb: Any) -> Any:

@@ -9,14 +9,23 @@ from typing import Any
 
 from tarefa import _current
 
-_watching = 0
+_watching = False
+
+
+def _forked() -> None:
+    """In a forked child: it has an end of its own."""
+    global _watching
+    _watching = False
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def watch() -> None:
     """Have :func:`at_exit` called when this process's main thread ends."""
     global _watching
-    if _watching != os.getpid():
-        _watching = os.getpid()
+    if not _watching:
+        _watching = True
         # Before threading waits for its threads: an interrupted program interrupts them first.
         threading._register_atexit(at_exit)  # type: ignore[attr-defined]
 

@@ -38,8 +38,7 @@ class Program:
         check: raise :class:`ProgramFailed` when it ends with another code than 0.
 
     Raises:
-        ValueError: no program is named.
-        TypeError: an argument is neither text nor a path.
+        TypeError: no program is named, or an argument is neither text nor a path.
     """
 
     __module__ = "tarefa"
@@ -56,7 +55,7 @@ class Program:
         check: bool = False,
     ) -> None:
         if not argv:
-            raise ValueError("a Program needs the name or path of an executable")
+            raise TypeError("a Program needs the name or path of an executable")
         for i, argument in enumerate(argv):
             if not isinstance(argument, (str, os.PathLike)):
                 kind = type(argument).__name__

@@ -18,6 +18,8 @@ def check_arguments(
     group: None, target: object, args: object, kwargs: object
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a constructor, checked; ``args`` and ``kwargs`` as tuple and dict."""
+    if group is None and kwargs is None and type(args) is tuple and callable(target):
+        return args, {}
     if group is not None:
         raise ValueError(f"group must be None, as in threading; it is {group!r}")
     if target is not None and not callable(target):

@@ -9,12 +9,38 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from tarefa import _engine, _exit
-from tarefa._current import note_started, started
+from tarefa._current import current_task, note_started, started
 from tarefa._engine import TaskCore
 from tarefa._errors import Interrupted, StateError
-from tarefa._task import TaskBase, check_arguments
+from tarefa._task import TaskBase, check_arguments, check_timeout
 
 _prepared = False
+
+
+_join, _is_alive = threading.Thread.join, threading.Thread.is_alive
+
+
+class _Started:
+    """What ``threading`` keeps as ``_started``, for a task: waits on the task's own state."""
+
+    __slots__ = ("_core", "_set")
+
+    def __init__(self, core: TaskCore) -> None:
+        self._core = core
+        self._set = False
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+
+    def wait(self, _timeout: float | None = None) -> bool:
+        self._core.wait_running()
+        return True
+
+    def _at_fork_reinit(self) -> None:
+        """In a forked child no thread holds a lock of this: there is none."""
 
 
 class Thread(TaskBase, threading.Thread):
@@ -47,6 +73,7 @@ class Thread(TaskBase, threading.Thread):
         threading.Thread.__init__(self, None, target, name, positional, keywords, daemon=daemon)
         self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
         self._tarefa_done = False
+        self._started = _Started(self._tarefa_core)
 
     def start(self) -> Self:  # type: ignore[override]
         """Start the task; returns it.
@@ -133,10 +160,19 @@ class Thread(TaskBase, threading.Thread):
         return fd
 
     def _wait(self, timeout: float | None) -> bool:
+        if self._tarefa_core.state != 0 and current_task() is None:
+            # Nobody can interrupt the caller but by a signal, which ends this join as well.
+            if timeout is not None:
+                check_timeout(timeout)
+            _join(self, timeout)
+            if timeout is not None and _is_alive(self):
+                return False
+            started.discard(self)
+            return True
         ended = TaskBase._wait(self, timeout)
-        if ended and threading.Thread.is_alive(self):
+        if ended and _is_alive(self):
             # The target has returned; what is left are the interpreter's own last steps.
-            threading.Thread.join(self)
+            _join(self)
         return ended
 
     join = TaskBase.join

@@ -53,6 +53,17 @@ fn encode_all<'py>(me: &Me, items: &Bound<'py, PyList>) -> PyResult<Vec<Encoded<
     items.iter().map(|item| encode::encode(me, &item)).collect()
 }
 
+/// An index as an argument: one that no list is long enough for is out of range.
+struct Index(isize);
+
+impl<'py> FromPyObject<'_, 'py> for Index {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        index_of(&object).map(Self)
+    }
+}
+
 fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
     // SAFETY: attached; a live object; the exception, if any, is fetched just below.
     let index = unsafe { ffi::PyNumber_AsSsize_t(key.as_ptr(), ffi::PyExc_IndexError) };
@@ -141,8 +152,9 @@ impl ListCore {
     }
 
     /// Takes out and returns the element at `index`, by default the last.
-    #[pyo3(signature = (index = -1, /))]
-    fn pop(&self, py: Python<'_>, index: isize) -> PyResult<Py<PyAny>> {
+    #[pyo3(signature = (index = Index(-1), /), text_signature = "($self, index=-1, /)")]
+    fn pop(&self, py: Python<'_>, index: Index) -> PyResult<Py<PyAny>> {
+        let Index(index) = index;
         let me = self.handle.me();
         if List::at(&me, self.handle.off()).is_empty() {
             return Err(PyIndexError::new_err("pop from empty list"));

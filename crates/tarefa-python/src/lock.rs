@@ -30,13 +30,17 @@ impl LockCore {
             Acquired::Yes => Ok(true),
             Acquired::TimedOut => Ok(false),
             Acquired::Interrupted => Err(parker.into_error()),
-            Acquired::OwnerDied => Err(errors::new(
-                py,
-                "OwnerDied",
-                "the process that held the lock has died; the lock is free now: \
-                 check the data it guards, then acquire it again"
-                    .to_owned(),
-            )),
+            Acquired::OwnerDied(pid) => {
+                let who = pid.map_or_else(
+                    || "the process that held the lock".to_owned(),
+                    |pid| format!("process {pid}, which held the lock,"),
+                );
+                let text = format!(
+                    "{who} has died; the lock is free now: \
+                     check the data it guards, then acquire it again"
+                );
+                Err(errors::new(py, "OwnerDied", text))
+            }
         }
     }
 }

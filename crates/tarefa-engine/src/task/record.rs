@@ -451,6 +451,12 @@ impl<'a> Task<'a> {
         wait::wait_spinning(self.me, parker, &mut ending, deadline, spin_ns)
     }
 
+    /// Waits until it is not `Starting` any more: its thread has come to run it.
+    pub fn wait_running(&self, parker: &mut dyn Parker) {
+        let mut running = Running { task: *self };
+        wait::wait_spinning(self.me, parker, &mut running, Deadline::NEVER, START_SPIN_NS);
+    }
+
     /// Waits until its process exists, or could not be made.
     pub(super) fn wait_forked(&self) -> Started {
         let mut forking = Forking { task: *self };
@@ -582,6 +588,29 @@ impl Condition for Ending<'_> {
         crash_point!("task.joining");
         // After the announcement: a death before it is seen here, one after it wakes us.
         (!self.task.state().is_final()).then_some(seen)
+    }
+}
+
+/// A new thread that finds a free processor runs within this time.
+const START_SPIN_NS: u64 = 20_000;
+
+struct Running<'a> {
+    task: Task<'a>,
+}
+
+impl Condition for Running<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        &self.task.it.state
+    }
+
+    fn ready(&mut self) -> bool {
+        self.task.it.state.load(Ordering::Acquire) & 0xff != State::Starting as u32
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
+        crash_point!("task.awaiting_run");
+        (seen & 0xff == State::Starting as u32).then_some(seen)
     }
 }
 
