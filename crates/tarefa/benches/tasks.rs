@@ -14,7 +14,7 @@ use tarefa::{List, Process, Thread};
 
 /// A small C program that forks and waits when it is told to, and answers with the time that
 /// took: a bare `fork` of a process with little memory.
-const FORKER: &str = r#"
+const FORKER: &str = r"
 #include <stdint.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,7 +39,7 @@ int main(void) {
     }
     return 0;
 }
-"#;
+";
 
 struct Forker {
     child: Child,
@@ -112,7 +112,12 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// Rounds in which the two take turns; prints the medians and their ratio.
-fn pair(name: &str, n: usize, mut ours: impl FnMut() -> Duration, mut peer: impl FnMut() -> Duration) {
+fn pair(
+    name: &str,
+    n: usize,
+    mut ours: impl FnMut() -> Duration,
+    mut peer: impl FnMut() -> Duration,
+) {
     let (mut a, mut b) = (Vec::new(), Vec::new());
     for _ in 0..n {
         a.push(ours());
@@ -140,7 +145,11 @@ fn shared_reads(list: &List<u32>) -> Duration {
 }
 
 fn vector_reads(list: &Mutex<Vec<u32>>) -> Duration {
-    timed(|| (0..APPENDS).for_each(|i| drop(black_box(list.lock().expect("whole")[i as usize]))))
+    timed(|| {
+        for i in 0..APPENDS as usize {
+            black_box(list.lock().expect("whole")[i]);
+        }
+    })
 }
 
 fn ratios() {

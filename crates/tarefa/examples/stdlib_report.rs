@@ -205,9 +205,9 @@ fn collect(folder: &Path, found: &mut Vec<(u64, String)>) {
 
 /// Where Rust sources lie: the first of these places that has some.
 fn places() -> Vec<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"))
-    });
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     let mut places: Vec<PathBuf> = home.map(|h| h.join("registry/src")).into_iter().collect();
     if let Ok(out) = Command::new("rustc").args(["--print", "sysroot"]).output() {
         let sysroot = String::from_utf8_lossy(&out.stdout).trim().to_owned();
@@ -248,8 +248,11 @@ fn grouped(n: u64) -> String {
     text
 }
 
+/// What a line of the table says of a run.
+type Cell<'a> = &'a dyn Fn(&Run) -> String;
+
 fn show(runs: &[Run; 3]) {
-    let lines: [(&str, &dyn Fn(&Run) -> String); 9] = [
+    let lines: [(&str, Cell<'_>); 9] = [
         ("time", &|r| format!("{:.2} s", r.time.as_secs_f64())),
         ("CPU used", &|r| format!("{:.2} s", r.cpu.as_secs_f64())),
         ("speed-up", &|r| format!("{:.2} x", runs[0].time.as_secs_f64() / r.time.as_secs_f64())),

@@ -125,12 +125,9 @@ pub(crate) fn sleep_until(me: &Me, deadline: Deadline) -> Result<(), Interrupted
 /// # Errors
 /// [`Interrupted`].
 pub fn sleep(duration: Duration) -> Result<(), Interrupted> {
-    let runtime = match CURRENT.get() {
-        Some((runtime, _)) => runtime,
-        None => {
-            std::thread::sleep(duration);
-            return Ok(());
-        }
+    let Some((runtime, _)) = CURRENT.get() else {
+        std::thread::sleep(duration);
+        return Ok(());
     };
     sleep_until(&runtime.me(), Deadline::after(Some(duration)))
 }

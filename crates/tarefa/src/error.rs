@@ -68,7 +68,9 @@ pub enum StartError {
         name: String,
     },
     /// This handle came from elsewhere: only the one that made a task can start it.
-    #[error("task {name:?} cannot be started through a handle that was sent: start it where it was made")]
+    #[error(
+        "task {name:?} cannot be started through a handle that was sent: start it where it was made"
+    )]
     NotOurs {
         /// The task's name.
         name: String,
@@ -89,7 +91,9 @@ pub enum StartError {
     #[error(transparent)]
     Process(#[from] engine_process::StartError),
     /// The thread could not be made.
-    #[error("cannot start thread {name:?}: {source}; join or end some tasks, or raise the limit (ulimit -u)")]
+    #[error(
+        "cannot start thread {name:?}: {source}; join or end some tasks, or raise the limit (ulimit -u)"
+    )]
     Thread {
         /// The task's name.
         name: String,
@@ -149,7 +153,9 @@ pub enum ResultError {
     #[error(transparent)]
     Died(#[from] WorkerDied),
     /// There was no room for the result.
-    #[error("the result of task {name:?} (pid {pid}) is lost: the shared memory was full; free something, or raise TAREFA_ARENA_MAX")]
+    #[error(
+        "the result of task {name:?} (pid {pid}) is lost: the shared memory was full; free something, or raise TAREFA_ARENA_MAX"
+    )]
     Lost {
         /// The task's name.
         name: String,
@@ -207,8 +213,8 @@ impl fmt::Display for LikelyCause {
 
 /// The process of a task died before its target returned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("task {name:?} (pid {pid}) died: {}, peak memory {:.1} MiB; likely cause: {cause}",
-    how(*.exit_code, .signal.as_deref()), *.peak_memory as f64 / 1_048_576.0)]
+#[error("task {name:?} (pid {pid}) died: {}, peak memory {}; likely cause: {cause}",
+    how(*.exit_code, .signal.as_deref()), mebibytes(*.peak_memory))]
 pub struct WorkerDied {
     /// The task's name.
     pub name: String,
@@ -222,6 +228,12 @@ pub struct WorkerDied {
     pub peak_memory: u64,
     /// What it most likely died of.
     pub cause: LikelyCause,
+}
+
+/// With one digit after the point.
+fn mebibytes(bytes: u64) -> String {
+    let tenths = (bytes.saturating_mul(10) + (1 << 19)) >> 20;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 fn how(exit_code: Option<i32>, signal: Option<&str>) -> String {

@@ -1,7 +1,7 @@
 //! The start and the end of a program.
 
-use std::sync::{Mutex, PoisonError};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 

@@ -65,8 +65,8 @@ mod zygote;
 pub use context::{Context, OsState};
 pub use current::{check_interrupt, current_task, sleep};
 pub use error::{
-    CreateError, EncodeError, JoinError, LikelyCause, ListError, LockError, OwnerDied,
-    ResultError, SignalError, StartError, WaitError, WorkerDied,
+    CreateError, EncodeError, JoinError, LikelyCause, ListError, LockError, OwnerDied, ResultError,
+    SignalError, StartError, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;

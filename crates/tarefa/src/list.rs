@@ -39,6 +39,8 @@ pub struct List<T> {
     element: PhantomData<fn(T) -> T>,
 }
 
+// The methods of the engine's list are generic over a lifetime that `with` chooses.
+#[allow(clippy::redundant_closure_for_method_calls)]
 impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// An empty list.
     ///
@@ -124,7 +126,8 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
         act: impl FnOnce(&[tarefa_engine::collections::value::Item<'_>]) -> U,
     ) -> U {
         use tarefa_engine::collections::value::Item;
-        let references: Vec<_> = stored.iter().map(|s| s.references(self.handle.runtime())).collect();
+        let references: Vec<_> =
+            stored.iter().map(|s| s.references(self.handle.runtime())).collect();
         let items: Vec<Item<'_>> = stored
             .iter()
             .zip(&references)
@@ -152,9 +155,8 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Encode`].
     pub fn set(&self, index: usize, value: T) -> Result<(), ListError> {
         let stored = value::store(&value)?;
-        stored.with(self.handle.runtime(), |item| {
-            self.with(|list| list.set(index as u64, item))
-        })?;
+        stored
+            .with(self.handle.runtime(), |item| self.with(|list| list.set(index as u64, item)))?;
         Ok(())
     }
 

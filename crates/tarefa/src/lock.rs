@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::lock::{self, Acquired};
 use tarefa_engine::sync::kinds;
+use tarefa_engine::sync::lock::{self, Acquired};
 
 use crate::current::RustParker;
 use crate::error::{CreateError, LockError, OwnerDied};
@@ -67,7 +67,7 @@ impl Lock {
             Acquired::Yes => Ok(LockGuard(self)),
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
-            Acquired::OwnerDied => Err(OwnerDied.into()),
+            Acquired::OwnerDied(_) => Err(OwnerDied.into()),
         }
     }
 
@@ -78,7 +78,7 @@ impl Lock {
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, OwnerDied> {
         match lock::try_acquire(&self.0.me(), self.0.off()) {
             Some(Acquired::Yes) => Ok(Some(LockGuard(self))),
-            Some(Acquired::OwnerDied) => Err(OwnerDied),
+            Some(Acquired::OwnerDied(_)) => Err(OwnerDied),
             _ => Ok(None),
         }
     }

@@ -31,6 +31,8 @@ use crate::{Event, Process, Thread};
 /// Interrupting or ending the task ends the program: it gets SIGTERM for an interruption, and
 /// SIGKILL when the task's process dies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+// The one unsafe call does not depend on the fields.
+#[allow(clippy::unsafe_derive_deserialize)]
 #[must_use = "a program runs when a task is made of it and started"]
 pub struct Program {
     name: String,

@@ -20,6 +20,8 @@ struct Base {
 }
 
 /// What is different from the zygote's.
+// What is unsafe in it does not depend on the fields.
+#[allow(clippy::unsafe_derive_deserialize)]
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Surroundings {
     variables: Option<Vec<(Vec<u8>, Vec<u8>)>>,

@@ -104,7 +104,7 @@ where
     let target: &F = unsafe { NonNull::dangling().as_ref() };
     match panic::catch_unwind(AssertUnwindSafe(|| ended(target.call(args)))) {
         Ok(ended) => ended,
-        Err(payload) => Ended::failed(panic_text(payload.as_ref())),
+        Err(payload) => Ended::failed(crate::zygote::panic_place(text_of(&*payload))),
     }
 }
 
@@ -116,10 +116,11 @@ fn ended<R: Serialize>(value: R) -> Ended {
     }
 }
 
-pub(crate) fn panic_text(payload: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn text_of(payload: &dyn Any) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
-    crate::zygote::panic_place(text.unwrap_or("(a value that is no text)"))
+    text.unwrap_or("(a value that is no text)")
 }
 
 /// How a task that returned this ended: an `Err` is a failure, or an interruption if it

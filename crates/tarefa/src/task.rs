@@ -30,8 +30,14 @@ use crate::runtime;
 use crate::sentinel::{self, Sentinel};
 use crate::usage::Usage;
 
-/// How long a joiner spins at most before it sleeps.
-const JOIN_SPIN_NS: u64 = 50_000;
+/// How long the joiner of a process spins at most before it sleeps.
+const PROCESS_SPIN_NS: u64 = 50_000;
+/// How long the joiner of a thread offers its processor to others before it sleeps. It does
+/// not spin: the new thread may well wait for this very processor.
+const THREAD_YIELD_NS: u64 = 20_000;
+
+/// Counts the tasks without a name of their own.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// Which kind of task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +80,6 @@ impl Core {
         if let Some(handle) = self.handle.get() {
             return Ok(handle);
         }
-        static COUNT: AtomicU64 = AtomicU64::new(0);
         let me = runtime::get()?.me();
         let number = || COUNT.fetch_add(1, Ordering::Relaxed) + 1;
         let (bits, name) = match (self.kind, &self.name) {
@@ -146,7 +151,20 @@ impl Core {
             if self.handle.get().is_some_and(|h| current::is(h.runtime(), h.off())) {
                 return Err(JoinError::Itself { name: task.name() });
             }
-            match task.join(&mut RustParker, Deadline::after(timeout), JOIN_SPIN_NS) {
+            let deadline = Deadline::after(timeout);
+            let spin = if task.is_thread() {
+                let until = Deadline::after(Some(Duration::from_nanos(THREAD_YIELD_NS)));
+                while !until.passed() && !deadline.passed() {
+                    std::thread::yield_now();
+                    if task.state().is_final() {
+                        return Ok(());
+                    }
+                }
+                0
+            } else {
+                PROCESS_SPIN_NS
+            };
+            match task.join(&mut RustParker, deadline, spin) {
                 Outcome::Ready => Ok(()),
                 Outcome::Interrupted => Err(Interrupted.into()),
                 Outcome::TimedOut => Err(JoinError::TimedOut {
@@ -173,8 +191,9 @@ impl Core {
             // SAFETY: the record keeps its outcome, which never changes, and is held here.
             let bytes = unsafe { tarefa_engine::shm::blob::bytes(me, outcome) };
             match tarefa_engine::shm::blob::tag(me, outcome) {
-                POSTCARD => codec::decode(bytes)
-                    .map_err(|source| ResultError::Decode { name, source }),
+                POSTCARD => {
+                    codec::decode(bytes).map_err(|source| ResultError::Decode { name, source })
+                }
                 tarefa_engine::collections::value::tag::STR => {
                     let message = String::from_utf8_lossy(bytes).into_owned();
                     Err(ResultError::Panicked { name, pid, message })
@@ -192,13 +211,13 @@ impl Core {
     }
 
     fn interrupt(&self) -> Result<(), SignalError> {
+        // Not the method by name: it is generic over a lifetime that `started` chooses.
+        #[allow(clippy::redundant_closure_for_method_calls)]
         self.started(|task| task.request_interrupt())
     }
 
     fn started(&self, act: impl FnOnce(&Record<'_>)) -> Result<(), SignalError> {
-        let done = self.record(|_, task| {
-            (task.state() != State::New).then(|| act(task)).is_some()
-        });
+        let done = self.record(|_, task| (task.state() != State::New).then(|| act(task)).is_some());
         if done == Some(true) { Ok(()) } else { Err(SignalError::NotStarted { name: self.name() }) }
     }
 
@@ -218,7 +237,8 @@ impl Core {
             let sent = fd.and_then(|fd| pidfd::send_signal(fd.as_fd(), number));
             if let Err(source) = sent {
                 if source.raw_os_error() != Some(libc::ESRCH) {
-                    answer = Err(SignalError::System { name: task.name(), pid: task.pid(), source });
+                    answer =
+                        Err(SignalError::System { name: task.name(), pid: task.pid(), source });
                 }
             }
         })?;

@@ -129,9 +129,8 @@ impl<R> HasCore for Thread<R> {
         }
         let (own, job, sentinel) =
             (handle.clone(), Arc::clone(&self.job), Arc::clone(&core.sentinel));
-        let made = std::thread::Builder::new()
-            .name(task.name())
-            .spawn(move || run(&own, &job, &sentinel));
+        let made =
+            std::thread::Builder::new().name(task.name()).spawn(move || run(&own, &job, &sentinel));
         match made {
             Ok(_) => {
                 exit::note_started(handle, &task);

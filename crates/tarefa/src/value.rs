@@ -72,7 +72,8 @@ pub(crate) fn load<T: DeserializeOwned>(
     runtime: &'static tarefa_engine::shm::Runtime,
     element: Fetched,
 ) -> Result<T, DecodeError> {
-    let wrong = |found: Wrong| DecodeError::Type { what: std::any::type_name::<T>(), found: found.0 };
+    let wrong =
+        |found: Wrong| DecodeError::Type { what: std::any::type_name::<T>(), found: found.0 };
     match element {
         Fetched::Word(word) => T::deserialize(Loaded::Word(engine::small(word))).map_err(wrong),
         Fetched::Blob(copied) if copied.tag == POSTCARD => codec::decode(&copied.bytes),
@@ -131,6 +132,7 @@ struct Plain {
 
 impl Plain {
     #[inline]
+    #[allow(clippy::unnecessary_wraps)]
     fn int(n: i128) -> Result<Form, NotPlain> {
         let word = i64::try_from(n).ok().and_then(int_word);
         Ok(word.map_or_else(|| Form::Blob(tag::INT, int_bytes(n)), Form::Word))

@@ -53,8 +53,7 @@ pub fn wait(
     }
     loop {
         let states: Vec<State> = tasks.iter().map(|t| t.state()).collect();
-        let (ended, left): (Vec<_>, Vec<_>) =
-            (0..tasks.len()).partition(|&i| states[i].is_final());
+        let (ended, left): (Vec<_>, Vec<_>) = (0..tasks.len()).partition(|&i| states[i].is_final());
         let enough = match return_when {
             ReturnWhen::FirstCompleted => !ended.is_empty(),
             ReturnWhen::FirstFailed => ended.iter().any(|&i| states[i] != State::Finished),

@@ -73,9 +73,7 @@ pub(crate) fn plan(runtime: &'static Runtime) {
     let at = runtime.address();
     surroundings::note_base();
     let mut envp: Vec<CString> = std::env::vars_os()
-        .filter_map(|(k, v)| {
-            CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok()
-        })
+        .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
         .collect();
     let address = format!("{VARIABLE}={},{},{:x}", at.root, at.memory_fd, at.id);
     envp.extend(CString::new(address));
@@ -155,10 +153,13 @@ fn note_panic(info: &std::panic::PanicHookInfo<'_>) {
     } else {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("<unnamed>");
-        let text = info.payload_as_str().unwrap_or("(a value that is no text)");
+        let text = target::text_of(info.payload());
         let place = place.unwrap_or_default();
         let pid = process::pid();
-        let _ = writeln!(std::io::stderr(), "thread '{name}' of process {pid} panicked at {place}: {text}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "thread '{name}' of process {pid} panicked at {place}: {text}"
+        );
     }
 }
 
@@ -231,7 +232,9 @@ fn call(payload: &[u8]) -> Ended {
         );
     }
     let (around, args) = rest.split_at(len);
-    if let (false, Ok(around)) = (around.is_empty(), codec::decode::<surroundings::Surroundings>(around)) {
+    if let (false, Ok(around)) =
+        (around.is_empty(), codec::decode::<surroundings::Surroundings>(around))
+    {
         // SAFETY: a child of the zygote has one thread until its target makes more.
         unsafe { around.apply() };
     }

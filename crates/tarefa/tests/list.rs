@@ -44,7 +44,10 @@ fn is_out_of_range<T>(result: Result<T, ListError>) -> bool {
     matches!(result, Err(ListError::OutOfRange { .. }))
 }
 
-fn check<T>(steps: Vec<Step<T>>, order: fn(&T, &T) -> std::cmp::Ordering) -> Result<(), TestCaseError>
+fn check<T>(
+    steps: Vec<Step<T>>,
+    order: fn(&T, &T) -> std::cmp::Ordering,
+) -> Result<(), TestCaseError>
 where
     T: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug + 'static,
 {
@@ -208,7 +211,10 @@ fn a_handle_that_leads_nowhere_says_so() -> Outcome {
     assert_eq!(postcard::from_bytes::<List<i64>>(&bytes)?, list);
     drop(list);
     assert!(postcard::from_bytes::<List<i64>>(&bytes).is_err());
-    let task = Process::spawn(|bytes: Vec<u8>| postcard::from_bytes::<List<i64>>(&bytes).is_ok(), (bytes,))?;
+    let task = Process::spawn(
+        |bytes: Vec<u8>| postcard::from_bytes::<List<i64>>(&bytes).is_ok(),
+        (bytes,),
+    )?;
     assert!(!task.result(None)?);
     Ok(())
 }
@@ -216,9 +222,10 @@ fn a_handle_that_leads_nowhere_says_so() -> Outcome {
 #[tarefa::test(timeout = 60)]
 fn others_append_while_one_reads_and_sorts() -> Outcome {
     fn append(list: List<u32>, n: u32) -> Result<(), tarefa::Failure> {
-        Ok(for i in 0..n {
+        for i in 0..n {
             list.append(n - i)?;
-        })
+        }
+        Ok(())
     }
     let list = List::new()?;
     let tasks = [
