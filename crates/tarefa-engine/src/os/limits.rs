@@ -119,6 +119,25 @@ pub fn processes() -> Option<u64> {
     rlimit(libc::RLIMIT_NPROC)
 }
 
+/// Takes over the soft limit on processes of process `pid`, as far as it may.
+pub fn follow_processes_of(pid: i32) {
+    let zero = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let (mut theirs, mut mine) = (zero, zero);
+    // SAFETY: both are readable and writable for the length of the calls.
+    unsafe {
+        if libc::prlimit(pid, libc::RLIMIT_NPROC, std::ptr::null(), &raw mut theirs) != 0
+            || libc::getrlimit(libc::RLIMIT_NPROC, &raw mut mine) != 0
+        {
+            return;
+        }
+        let wanted = theirs.rlim_cur.min(mine.rlim_max);
+        if wanted != mine.rlim_cur {
+            mine.rlim_cur = wanted;
+            libc::setrlimit(libc::RLIMIT_NPROC, &raw const mine);
+        }
+    }
+}
+
 fn rlimit(which: libc::__rlimit_resource_t) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is writable for the length of the call.

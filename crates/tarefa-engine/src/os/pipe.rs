@@ -31,6 +31,41 @@ pub fn silence(fd: BorrowedFd<'_>) {
     while unsafe { libc::read(fd.as_raw_fd(), buf.as_mut_ptr().cast(), buf.len()) } > 0 {}
 }
 
+const F_SETSIG: i32 = 10;
+
+/// Has `signal` sent to this process when nobody reads from the pipe of `fd`, its write end,
+/// any more; false when nobody does already, or where there is no descriptor. Through a new
+/// descriptor, which is this process's alone. Async-signal-safe.
+#[must_use]
+pub fn signal_when_deaf(fd: BorrowedFd<'_>, signal: i32) -> bool {
+    // Written by hand, for formatting allocates.
+    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
+    let (mut at, mut rest) = (path.len() - 1, fd.as_raw_fd());
+    while at > 14 {
+        at -= 1;
+        path[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    // Leading zeroes are no part of the name.
+    let digits = path[14..].iter().take_while(|c| **c == b'0').count().min(9);
+    path.copy_within(14 + digits.., 14);
+    // SAFETY: a C string; plain calls on a descriptor that is this function's own.
+    unsafe {
+        let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let own = libc::open(path.as_ptr().cast(), flags);
+        own >= 0
+            && libc::fcntl(own, F_SETSIG, signal) == 0
+            && libc::fcntl(own, libc::F_SETOWN, libc::getpid()) == 0
+            && libc::fcntl(own, libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC) == 0
+    }
+}
+
+/// Closes descriptor `fd`, whose owner is never dropped.
+pub fn close(fd: i32) {
+    // SAFETY: the caller's, and used by nobody any more.
+    unsafe { libc::close(fd) };
+}
+
 /// An event descriptor that starts at `value`: readable while it is not zero.
 ///
 /// # Errors

@@ -35,6 +35,15 @@ pub fn user() -> u32 {
     unsafe { libc::getuid() }
 }
 
+/// Whether there is a process `pid`, though it may have ended and not been collected: what can
+/// be said without a descriptor to spare.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    // SAFETY: a plain call; signal 0 is only a question.
+    let answer = check(unsafe { libc::kill(pid, 0) });
+    answer.map_or_else(|e| e.raw_os_error() != Some(libc::ESRCH), |_| true)
+}
+
 /// Asks the kernel to kill this process when the thread that is its parent ends.
 pub fn die_with_parent() {
     // SAFETY: a plain call.
@@ -100,15 +109,78 @@ pub unsafe fn fork_child() -> io::Result<i32> {
     check(unsafe { libc::fork() })
 }
 
+/// What a new process has otherwise than its parent.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Descriptors that become its standard input, output and error; -1 leaves the parent's.
+    /// No other descriptor reaches it.
+    pub streams: Option<[i32; 3]>,
+    /// Its working directory.
+    pub folder: Option<CString>,
+}
+
 /// Starts `argv[0]` (a path) as a child of the calling thread that dies with that thread.
 ///
 /// # Errors
 /// What `fork` or `execve` answered.
 pub fn spawn(argv: &[CString], envp: &[CString]) -> io::Result<i32> {
+    spawn_any(&argv[..1], argv, envp, &Setup::default()).map_err(|(e, _)| e)
+}
+
+/// In the child of [`spawn_any`]: streams, signals, folder. Async-signal-safe.
+///
+/// # Safety
+/// Only in a child that shares no descriptors with its parent.
+unsafe fn set_up(setup: &Setup) -> Result<(), i32> {
+    // SAFETY: plain calls on numbers; the caller's promise.
+    unsafe {
+        let answer = |ret: i32| if ret < 0 { Err(*libc::__errno_location()) } else { Ok(ret) };
+        if let Some(mut streams) = setup.streams {
+            // First out of the way of one another.
+            for (i, fd) in streams.iter_mut().enumerate() {
+                if (0..3).contains(fd) && *fd != i as i32 {
+                    *fd = answer(libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, 3))?;
+                }
+            }
+            for (i, fd) in streams.into_iter().enumerate() {
+                if fd == i as i32 {
+                    answer(libc::fcntl(fd, libc::F_SETFD, 0))?;
+                } else if fd >= 0 {
+                    answer(libc::dup2(fd, i as i32))?;
+                }
+            }
+            // Those that somebody made inheritable for others; older kernels do without.
+            libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            // What an interpreter ignores, programs expect as the system has it.
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+        }
+        if let Some(folder) = &setup.folder {
+            answer(libc::chdir(folder.as_ptr()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Starts the first of `paths` that can be executed as a child of the calling thread that dies
+/// with that thread.
+///
+/// # Errors
+/// What `fork` or `execve` answered, the latter for the first path that is there; true where it
+/// was the folder.
+pub fn spawn_any(
+    paths: &[CString],
+    argv: &[CString],
+    envp: &[CString],
+    setup: &Setup,
+) -> Result<i32, (io::Error, bool)> {
     fn pointers(list: &[CString]) -> Vec<*const libc::c_char> {
         list.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
     }
     struct Plan<'a> {
+        paths: &'a [*const libc::c_char],
+        setup: &'a Setup,
+        folder_failed: bool,
         argv: &'a [*const libc::c_char],
         envp: &'a [*const libc::c_char],
         parent: i32,
@@ -126,13 +198,35 @@ pub fn spawn(argv: &[CString], envp: &[CString]) -> io::Result<i32> {
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut set);
             libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
-            libc::execve(plan.argv[0], plan.argv.as_ptr(), plan.envp.as_ptr());
-            plan.error = *libc::__errno_location();
+            if let Err(error) = set_up(plan.setup) {
+                plan.error = error;
+                plan.folder_failed = plan.setup.folder.is_some();
+                libc::_exit(127)
+            }
+            for path in plan.paths.iter().take_while(|p| !p.is_null()) {
+                libc::execve(*path, plan.argv.as_ptr(), plan.envp.as_ptr());
+                let error = *libc::__errno_location();
+                let absent = matches!(error, libc::ENOENT | libc::ENOTDIR);
+                if plan.error == 0 || !absent {
+                    plan.error = error;
+                }
+                if !absent && error != libc::EACCES {
+                    break;
+                }
+            }
             libc::_exit(127)
         }
     }
-    let (argv, envp) = (pointers(argv), pointers(envp));
-    let mut plan = Plan { argv: &argv, envp: &envp, parent: pid(), error: 0 };
+    let (paths, argv, envp) = (pointers(paths), pointers(argv), pointers(envp));
+    let mut plan = Plan {
+        paths: &paths,
+        setup,
+        folder_failed: false,
+        argv: &argv,
+        envp: &envp,
+        parent: pid(),
+        error: 0,
+    };
     let mut stack = vec![0u8; 64 * 1024];
     // SAFETY: the child runs on `stack`, which is not touched until it has executed or ended,
     // because CLONE_VFORK holds this thread until then. All signals are blocked here, so that
@@ -145,13 +239,13 @@ pub fn spawn(argv: &[CString], envp: &[CString]) -> io::Result<i32> {
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         let ret = check(libc::clone(child, top.cast(), flags, (&raw mut plan).cast()));
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, std::ptr::null_mut());
-        ret?
+        ret.map_err(|e| (e, false))?
     };
     if plan.error != 0 {
         let mut status = 0;
         // SAFETY: collects the child that has just failed to execute.
         unsafe { libc::waitpid(pid, &raw mut status, 0) };
-        return Err(io::Error::from_raw_os_error(plan.error));
+        return Err((io::Error::from_raw_os_error(plan.error), plan.folder_failed));
     }
     Ok(pid)
 }

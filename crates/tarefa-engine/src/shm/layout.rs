@@ -184,6 +184,8 @@ pub struct ProcessSlot {
     pub zygote: AtomicU32,
     /// How it ended, once its zygote has collected it: see `task::record`.
     pub exit: AtomicU64,
+    /// Who died here last: what a lock remembers of it, shifted left by 32, and its pid.
+    pub former: AtomicU64,
 }
 
 /// Values of the low byte of [`ProcessSlot::owner`].

@@ -40,6 +40,9 @@ pub fn mark_dead(me: &Me, index: u32) -> bool {
     let mine = slot.owner.compare_exchange(live, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok();
     crash_point!("reclaim.marked");
     if mine {
+        let former = u64::from(slots::lock_owner(me.runtime(), index)) << 32 | live >> 8;
+        slot.former.store(former, Ordering::Release);
+        crash_point!("reclaim.noted");
         slot.generation.fetch_add(1, Ordering::AcqRel);
         crash_point!("reclaim.aged");
     }

@@ -119,6 +119,7 @@ impl Runtime {
     // crash: the process alone knows of the arena; it dies with it.
     fn create() -> io::Result<&'static Self> {
         watch_forks();
+        let asked = asked_limit()?;
         let arena = Arena::create()?;
         let (heard, bell) = pipe::doorbell()?;
         let len = arena.len();
@@ -137,7 +138,7 @@ impl Runtime {
         h.user.store(u64::from(process::user()), Ordering::Relaxed);
         h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
         h.bell_fd.store(runtime.bell.as_raw_fd() as u64, Ordering::Relaxed);
-        h.limit.store(limit(len), Ordering::Relaxed);
+        h.limit.store(limit(len, asked), Ordering::Relaxed);
         h.magic.store(MAGIC, Ordering::Release);
         runtime.settle(true, None)?;
         Ok(runtime)
@@ -417,6 +418,12 @@ impl Runtime {
         pipe::ring(self.bell.as_fd());
     }
 
+    /// The descriptor that [`Runtime::ring`] writes to.
+    #[must_use]
+    pub fn bell(&self) -> &OwnedFd {
+        &self.bell
+    }
+
     /// The descriptor on which the supervisor hears [`Runtime::ring`]; in the root only.
     #[must_use]
     pub fn bell_heard(&self) -> Option<&OwnedFd> {
@@ -441,10 +448,25 @@ fn owner_of(pid: i32) -> Option<u32> {
 }
 
 /// Bytes that may be claimed: `TAREFA_ARENA_MAX`, the cgroup's limit, or 9/10 of the memory.
-fn limit(len: u64) -> u64 {
-    let asked = std::env::var("TAREFA_ARENA_MAX").ok().and_then(|text| parse_size(&text));
+fn limit(len: u64, asked: Option<u64>) -> u64 {
     let machine = limits::physical_memory().min(limits::cgroup_memory().unwrap_or(u64::MAX));
     asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
+}
+
+/// What `TAREFA_ARENA_MAX` says, if it says anything.
+fn asked_limit() -> io::Result<Option<u64>> {
+    let text = std::env::var_os("TAREFA_ARENA_MAX").unwrap_or_default();
+    let text = text.to_string_lossy();
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    match parse_size(&text) {
+        Some(size) if size > 0 => Ok(Some(size)),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("TAREFA_ARENA_MAX must be a size, as in 64M or 2G, not {text:?}"),
+        )),
+    }
 }
 
 /// `"64M"`, `"1g"`, `"65536"`: bytes, with the units K, M, G, T of 1024.
@@ -513,6 +535,7 @@ extern "C" fn parent_of_fork() {
 
 extern "C" fn child_of_fork_c() {
     unlock_tables();
+    forget_bells();
     child_of_fork();
 }
 
@@ -525,6 +548,19 @@ fn unlock_tables() {
         here.idle_threads.unlock();
     }
     RUNTIMES.unlock();
+}
+
+/// The end of the bell's pipe that hears is the root's alone: by its closing others notice the
+/// root's end.
+fn forget_bells() {
+    // SAFETY: as in `unlock_tables`; runtimes are never dropped, so the number is closed once.
+    for runtime in unsafe { RUNTIMES.peek() } {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        if let (Some(heard), true) = (&runtime.bell_heard, here.root && here.forks == FORKS.load(Ordering::Acquire)) {
+            pipe::close(heard.as_raw_fd());
+        }
+    }
 }
 
 fn child_of_fork() {

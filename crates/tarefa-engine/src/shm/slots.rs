@@ -59,6 +59,15 @@ pub fn living_owner(runtime: &'static Runtime, owner: u32) -> Option<u32> {
     (u64::from(index) < PROCESSES && lock_owner(runtime, index) == owner).then_some(index)
 }
 
+/// The pid of the process that `lock_owner` gave this for, if it has died and nobody has died
+/// in its slot since.
+#[must_use]
+pub fn dead_owner(runtime: &'static Runtime, owner: u32) -> Option<i32> {
+    let index = (owner & 0x3fff).checked_sub(1).filter(|i| u64::from(*i) < PROCESSES)?;
+    let former = process_slot(runtime, index).former.load(Ordering::Acquire);
+    (former >> 32 == u64::from(owner)).then_some(former as u32 as i32)
+}
+
 fn too_many(what: &str, most: u64) -> io::Error {
     io::Error::other(format!("the runtime has its {most} {what} already; end some"))
 }

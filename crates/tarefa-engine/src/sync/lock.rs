@@ -38,8 +38,9 @@ pub enum Acquired {
     TimedOut,
     /// The wait was interrupted.
     Interrupted,
-    /// The process that held it died; the lock is free now, and not the caller's.
-    OwnerDied,
+    /// The process that held it (its number, where that is still known) died; the lock is free
+    /// now, and not the caller's.
+    OwnerDied(Option<i32>),
 }
 
 /// Makes a lock; this process holds a reference to it.
@@ -65,7 +66,8 @@ struct Taking<'a> {
     word: &'static AtomicU32,
     mine: u32,
     slept: bool,
-    owner_died: bool,
+    /// What the lock remembers of its dead owner; 0 for none.
+    dead: u32,
 }
 
 impl Taking<'_> {
@@ -76,7 +78,7 @@ impl Taking<'_> {
                 && slots::living_owner(self.me.runtime(), seen & !SLEEPERS).is_none()
             {
                 if self.free_for_dead(seen) {
-                    self.owner_died = true;
+                    self.dead = seen & !SLEEPERS;
                     return Ok(());
                 }
                 continue;
@@ -149,12 +151,15 @@ pub fn try_acquire(me: &Me, off: Off) -> Option<Acquired> {
 fn taking(me: &Me, off: Off) -> Taking<'_> {
     let runtime = me.runtime();
     let mine = slots::lock_owner(runtime, runtime.process_index());
-    Taking { me, word: word_of(me, off), mine, slept: false, owner_died: false }
+    Taking { me, word: word_of(me, off), mine, slept: false, dead: 0 }
 }
 
 impl Taking<'_> {
     fn verdict(&self) -> Acquired {
-        if self.owner_died { Acquired::OwnerDied } else { Acquired::Yes }
+        if self.dead == 0 {
+            return Acquired::Yes;
+        }
+        Acquired::OwnerDied(slots::dead_owner(self.me.runtime(), self.dead))
     }
 }
 

@@ -2,15 +2,16 @@
 //!
 //! The kernel sends the zygote a signal when the root ends, and its children one when the
 //! zygote ends. The zygote kills its children, collects them, so that not even their process
-//! numbers stay in use, and ends. A child whose zygote has ended goes on if the root lives:
-//! the next zygote watches it.
+//! numbers stay in use, and ends. A child whose zygote has ended goes on if the root lives: it
+//! asks for a signal when the bell's pipe has no reader any more, which is the root, and the
+//! next zygote watches it too.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 use super::control::Control;
 use super::role;
-use crate::os::{pidfd, process, signal};
+use crate::os::{pidfd, pipe, process, signal};
 use crate::shm::layout::process_state;
 use crate::shm::{Runtime, slots};
 
@@ -20,6 +21,8 @@ static ZYGOTE: AtomicU32 = AtomicU32::new(0);
 static CONTROL: AtomicPtr<Control> = AtomicPtr::new(std::ptr::null_mut());
 /// A descriptor of the root.
 static ROOT: AtomicI32 = AtomicI32::new(-1);
+/// In a child: whether it has asked for a signal at the root's end.
+static ASKED: AtomicBool = AtomicBool::new(false);
 /// In the zygote: descriptors of children of zygotes before it.
 static INHERITED: AtomicPtr<Vec<OwnedFd>> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -83,7 +86,20 @@ extern "C" fn parent_ended(_: i32) {
     if number == 0 {
         let root = ROOT.load(Ordering::Acquire);
         // SAFETY: opened by the zygote and never closed.
-        if root < 0 || pidfd::ended(unsafe { BorrowedFd::borrow_raw(root) }) {
+        let ended = || root < 0 || pidfd::ended(unsafe { BorrowedFd::borrow_raw(root) });
+        if ended() {
+            process::exit_now(0);
+        }
+        // Once: the signal comes for other reasons too.
+        // not shared: a flag of this process alone.
+        if ASKED.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(runtime) = Runtime::existing_unlocked() {
+            let _ = pipe::signal_when_deaf(runtime.bell().as_fd(), signal::orphan_signal());
+        }
+        // Between the first look and the request.
+        if ended() {
             process::exit_now(0);
         }
         return;

@@ -218,7 +218,7 @@ impl Supervisor<'_> {
             let zygote = zygote.role.load(Ordering::Relaxed) == role::ZYGOTE;
             let status =
                 if zygote { process::reap_by_number(pid) } else { Err(io::ErrorKind::Other.into()) };
-            let lives = || proc::stat(pid).is_some_and(|s| s.state != 'Z');
+            let lives = || process::exists(pid) && proc::stat(pid).is_none_or(|s| s.state != 'Z');
             let runs = matches!(status, Ok(None)) || (status.is_err() && lives());
             if !runs {
                 dead.push((index, status.ok().flatten()));

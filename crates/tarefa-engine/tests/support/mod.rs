@@ -183,7 +183,7 @@ pub fn try_lock(me: &Me, off: Off) -> Result<u32, String> {
         let limit = Deadline::after(Some(Duration::from_secs(10)));
         match lock::acquire(me, off, &mut Plain, limit) {
             Acquired::Yes => break,
-            Acquired::OwnerDied => died += 1,
+            Acquired::OwnerDied(_) => died += 1,
             other => return Err(format!("the lock: {other:?}")),
         }
     }
