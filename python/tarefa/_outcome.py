@@ -35,6 +35,9 @@ def _same(data: bytes) -> bytes:
 
 def finish_returned(core: Any, value: Any, what: str) -> bool:
     """End the task with a value; False if the value could not travel, which fails the task."""
+    if value is None:
+        core.finish(3, 0)
+        return True
     try:
         core.finish(3, 0, False, value)
     except Exception as e:
@@ -47,7 +50,18 @@ def finish_returned(core: Any, value: Any, what: str) -> bool:
 
 def read(core: Any) -> tuple[bool, Any] | None:
     """(is an error, value or exception) of a task that has ended; None without an outcome."""
-    found = core.outcome()
+    try:
+        found = core.outcome()
+    except MemoryError:
+        raise
+    except Exception as e:
+        kind = "thread" if core.is_thread else "process"
+        error = NotPicklable(
+            f"the result of {kind} {core.name!r} arrived and cannot be built here: "
+            f"{type(e).__name__}: {e}"
+        )
+        error.__cause__ = e
+        return True, error
     if found is None:
         return None
     is_error, value = found

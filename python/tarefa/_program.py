@@ -60,6 +60,14 @@ class Program:
             if not isinstance(argument, (str, os.PathLike)):
                 kind = type(argument).__name__
                 raise TypeError(f"argument {i} of a Program must be text or a path, not {kind} {argument!r}")
+        for name, value in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
+            allowed = (str, os.PathLike, bytes, bytearray) if name == "stdin" else (str, os.PathLike)
+            if value is not None and not isinstance(value, allowed):
+                kind = type(value).__name__
+                raise TypeError(
+                    f"{name} of a Program must be a path, not {kind} {value!r}: "
+                    "descriptors and open files mean nothing in another process"
+                )
         self.args = tuple(os.fspath(a) for a in argv)
         self._stdin = stdin
         self._stdout = stdout
@@ -74,6 +82,8 @@ class Program:
         import subprocess
         from contextlib import ExitStack
 
+        from tarefa._popen import Popen
+
         with ExitStack() as files:
             feed: Any = None
             source: Any = subprocess.DEVNULL
@@ -82,9 +92,8 @@ class Program:
             elif self._stdin is not None:
                 source = files.enter_context(open(self._stdin, "rb"))
             out, err = (self._target(where, files) for where in (self._stdout, self._stderr))
-            process = subprocess.Popen(
-                self.args, stdin=source, stdout=out, stderr=err, env=self._env, cwd=self._cwd,
-                preexec_fn=None,
+            process = Popen(
+                self.args, stdin=source, stdout=out, stderr=err, env=self._env, cwd=self._cwd
             )
             try:
                 output, errors = _communicate(process, feed)

@@ -68,6 +68,8 @@ def _nothing_left(request, _runtime):
     yield
     if not request.node.stash.get(_passed, False):
         return
+    # The values of fixtures torn down by now, which pytest keeps until after this.
+    request.node.funcargs.clear()
     try:
         eventually(lambda: not describe_surplus(before, Belongings.now()), seconds=5)
     except TimeoutError:

@@ -66,7 +66,7 @@ def test_an_argument_that_does_not_pickle_is_named_with_its_place():
 
 
 def test_a_keyword_argument_that_does_not_pickle_is_named():
-    task = tarefa.Process(target=print, kwargs={"saida": sys.stdout})
+    task = tarefa.Process(target=print, kwargs={"saida": sys.__stdout__})
     with pytest.raises(tarefa.NotPicklable) as caught:
         task.start()
     assert "saida" in str(caught.value)

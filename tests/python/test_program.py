@@ -76,14 +76,19 @@ def test_environment_and_folder(Task, tmp_path):
 def test_input_comes_from_a_file(Task, tmp_path):
     path = tmp_path / "entrada"
     path.write_text("linha\n")
-    with path.open() as stdin:
-        completed = outcome(
-            Task,
-            Program(
-                "cat", stdin=stdin.fileno() if Task is tarefa.Thread else str(path), capture=True
-            ),
-        )
+    completed = outcome(Task, Program("cat", stdin=path, capture=True))
     assert completed.stdout == b"linha\n"
+
+
+def test_input_comes_from_memory(Task):
+    assert outcome(Task, Program("cat", stdin=b"linha", capture=True)).stdout == b"linha"
+
+
+def test_a_descriptor_is_refused_for_it_means_nothing_elsewhere():
+    with pytest.raises(TypeError, match="stdin"):
+        Program("cat", stdin=0)
+    with pytest.raises(TypeError, match="stdout"):
+        Program("cat", stdout=sys.stdout)
 
 
 def test_output_goes_to_a_file(Task, tmp_path):

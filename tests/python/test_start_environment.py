@@ -128,7 +128,7 @@ def test_numpy_preloaded_differs_in_each_process():
     done = run_script("""
         import numpy as np, tarefa
         tarefa.preload(["numpy"])
-        ps = [tarefa.Process(target=np.random.rand).start() for _ in range(4)]
+        ps = [tarefa.Process(target=lambda: np.random.rand()).start() for _ in range(4)]
         print(len({float(p.result()) for p in ps}))
     """)
     assert done.stdout == "4\n"
@@ -142,8 +142,27 @@ def test_a_seed_set_in_the_task_holds(Task):
     assert result(Task, draw) == random.Random(5).random()
 
 
-def test_hashes_of_text_agree(Task):
-    assert result(Task, hash, "tarefa") == hash("tarefa")
+def test_hashes_of_text_agree():
+    """Among all processes of a program, whichever zygote they come from."""
+    done = run_script("""
+        import os, signal, tarefa
+        def look(): return hash("tarefa"), os.environ.get("PYTHONHASHSEED")
+        first = tarefa.Process(target=look).start().result()
+        tarefa.configure(spares=0)
+        os.kill(tarefa._engine.diagnostics()["zygote_pid"], signal.SIGKILL)
+        second = tarefa.Process(target=look).start().result()
+        assert first == second and first[1] is None, (first, second)
+        print("all well")
+    """)
+    assert done.stdout == "all well\n"
+
+
+def test_hashes_of_text_agree_with_the_programs_own_where_it_was_given_a_seed():
+    source = """
+        import tarefa
+        print(tarefa.Process(target=hash, args=("tarefa",)).start().result() == hash("tarefa"))
+    """
+    assert run_script(source, env={"PYTHONHASHSEED": "7"}).stdout == "True\n"
 
 
 def test_the_interpreters_flags(Task):

@@ -42,7 +42,7 @@ pub(crate) enum Encoded<'py> {
     /// Bytes of our own, and objects mentioned.
     Owned(u8, Vec<u8>, Vec<Off>),
     /// One object; its handle keeps it until the blob does.
-    Object(Vec<u8>, Vec<Off>, Handle),
+    Object(Vec<u8>, Vec<Off>, #[expect(dead_code, reason = "kept")] Handle),
     /// Pickled, and objects mentioned.
     Pickled(Bound<'py, PyBytes>, Vec<Off>),
 }
@@ -144,18 +144,21 @@ pub(crate) fn decode(py: Python<'_>, me: &Me, fetched: Fetched) -> PyResult<Py<P
     match fetched {
         Fetched::Word(word) => decode_word(py, word),
         Fetched::Blob(copied) => match copied.tag {
-            tag::OBJECT => {
-                let Some(off) = copied.object() else {
-                    return Err(errors::new(py, "HandleGone", "the object is gone".to_owned()));
-                };
-                let h = object::header(me, off);
-                let id = h.id.load(std::sync::atomic::Ordering::Relaxed);
-                let kind = h.kind.load(std::sync::atomic::Ordering::Relaxed);
-                handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
-            }
+            tag::OBJECT => decode_object(py, me, copied.object()),
             tag => decode_bytes(py, tag, &copied.bytes),
         },
     }
+}
+
+/// A handle of the object that a blob stands for and keeps alive.
+pub(crate) fn decode_object(py: Python<'_>, me: &Me, object: Option<Off>) -> PyResult<Py<PyAny>> {
+    let Some(off) = object else {
+        return Err(errors::new(py, "HandleGone", "the object is gone".to_owned()));
+    };
+    let h = object::header(me, off);
+    let id = h.id.load(std::sync::atomic::Ordering::Relaxed);
+    let kind = h.kind.load(std::sync::atomic::Ordering::Relaxed);
+    handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
 }
 
 /// Decodes bytes that mention no object by tag alone.

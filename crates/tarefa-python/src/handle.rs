@@ -71,6 +71,10 @@ impl Handle {
                 list.push((self.runtime.id(), self.off));
             }
         });
+        if self.runtime.is_root() && !task::supervisor::has_zygote() {
+            // Whoever gets it may start tasks.
+            PyModule::import(py, "tarefa._zygote")?.call_method0("ensure_command")?;
+        }
         let a = self.runtime.address();
         let args = (a.root, a.memory_fd, a.id, self.off.0, self.id(), self.kind());
         Ok((attach_function(py)?, args.into_pyobject(py)?))

@@ -52,6 +52,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::signal_name, m)?)?;
     m.add_function(wrap_pyfunction!(system::set_thread_name, m)?)?;
     m.add_function(wrap_pyfunction!(system::is_root, m)?)?;
+    m.add_function(wrap_pyfunction!(system::spawn_program, m)?)?;
     m.add_function(wrap_pyfunction!(system::prepare_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;
     #[cfg(feature = "crash-points")]

@@ -1,7 +1,9 @@
 //! What the machine and the runtime are.
 
+use std::ffi::CString;
 use std::sync::atomic::Ordering;
 
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tarefa_engine::os::{limits, proc, process, signal};
@@ -108,6 +110,35 @@ pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>>
 #[pyfunction]
 pub(crate) fn arm_crash_point(name: &str, nth: u64) {
     tarefa_engine::shm::crash::arm(name, nth);
+}
+
+/// Starts a program that ends with the calling thread: the first of `paths` that can be
+/// executed. `streams` become its input, output and error; -1 leaves this process's.
+#[pyfunction]
+pub(crate) fn spawn_program(
+    py: Python<'_>,
+    paths: Vec<Vec<u8>>,
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+    folder: Option<Vec<u8>>,
+    streams: [i32; 3],
+) -> PyResult<i32> {
+    let strings = |list: Vec<Vec<u8>>| {
+        list.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()
+    };
+    let named = strings(vec![argv.first().cloned().unwrap_or_default()])?;
+    let (paths, argv, envp) = (strings(paths)?, strings(argv)?, strings(envp)?);
+    let folder = folder.map(CString::new).transpose()?;
+    let setup = process::Setup { streams: Some(streams), folder: folder.clone() };
+    let spawned = py.detach(|| process::spawn_any(&paths, &argv, &envp, &setup));
+    spawned.map_err(|(e, folder_failed)| {
+        let what = if folder_failed { folder.as_ref() } else { named.first() };
+        let name = what.map(|n| n.to_string_lossy().into_owned());
+        let number = e.raw_os_error().unwrap_or(0);
+        // SAFETY: strerror answers any number with a string, used before the next call.
+        let text = unsafe { std::ffi::CStr::from_ptr(libc::strerror(number)) };
+        PyOSError::new_err((number, text.to_string_lossy().into_owned(), name))
+    })
 }
 
 /// Makes the runtime of this process, if there is none.
