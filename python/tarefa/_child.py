@@ -8,10 +8,10 @@ import threading
 from types import FrameType
 from typing import Any
 
-from tarefa import _current, _engine, _environment, _outcome
+from tarefa import _current, _engine, _environment, _outcome, _preload
 from tarefa._errors import Interrupted
 from tarefa._pickling import loads
-from tarefa._process import Process
+from tarefa._process import _LENGTHS, Process, _dumps_payload
 
 _core: Any = None
 _in_target = False
@@ -38,14 +38,19 @@ def after_fork(spare: bool) -> None:
     if numpy_random is not None:
         numpy_random.seed()
     if spare:
-        _warm()
+        _warm_up()
 
 
-def _warm() -> None:
-    """Go the way of a task once, so that its pages are this process's own already."""
-    body = b"\0\0\0\0" + _WARM
-    _call(body)
-    _flush()
+def _warm_up() -> None:
+    """In a spare: write to the pages that its task will write to before it calls its target.
+
+    They are this process's own then already, when somebody waits for it.
+    """
+    rehearsal = _rehearsals[-1]
+    _current.process_task = Process._of(rehearsal)
+    _name_process("tarefa-spare")
+    _call(rehearsal.payload())
+    _current.process_task = None
 
 
 class _Rehearsal:
@@ -75,12 +80,11 @@ def rehearse() -> None:
     """In the zygote: what a child will do, with targets by reference and by value."""
     global _core
     if not _rehearsals:
-        from tarefa._pickling import by_value_pickler, dumps_call
+        from tarefa._pickling import by_value_pickler
 
         by_value_pickler()
-        _rehearsals.append(_Rehearsal(b"\0\0\0\0" + _WARM))
-        by_value = dumps_call((lambda: None, (), {}))
-        _rehearsals.append(_Rehearsal(b"\0\0\0\0" + by_value))
+        for target in (_nothing, lambda: None):
+            _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, (), {})))))
     for rehearsal in _rehearsals:
         _run(rehearsal)
     _core = _current.process_task = None
@@ -89,23 +93,29 @@ def rehearse() -> None:
 
 _rehearsals: list[_Rehearsal] = []
 
+# Modules that had to be imported to read the task.
+_imported: list[str] = []
+
 
 def _nothing() -> None:
     """The target that warms a spare up."""
 
 
-_WARM = __import__("pickle").dumps((_nothing, (), {}), 5)
-
 
 def _call(payload: bytes) -> Any:
     """Prepare the process as the payload says, and call its target."""
-    head = int.from_bytes(payload[:4], "little")
-    view = memoryview(payload)
+    head, alone = _LENGTHS.unpack_from(payload)
+    view = memoryview(payload)[8:]
     if head:
-        extra = loads(view[4 : 4 + head])
+        extra = loads(view[:head])
         _environment.apply(extra)
         _environment.apply_context(extra)
-    target, args, kwargs = loads(view[4 + head :])
+    modules = len(sys.modules)
+    target, args, kwargs = loads(view[head + alone :])
+    if alone:
+        target = loads(view[head : head + alone])
+    if len(sys.modules) != modules:
+        _imported.extend(list(sys.modules)[modules:])
     if target is None:
         return None
     return target(*args, **kwargs)
@@ -113,7 +123,10 @@ def _call(payload: bytes) -> Any:
 
 def run(core: Any) -> None:
     """Run the task and end the process."""
-    _engine.leave(_run(core))
+    code = _run(core)
+    if _imported:
+        _preload.note_needed(_imported)
+    _engine.leave(code)
 
 
 def _run(core: Any) -> int:
@@ -194,8 +207,8 @@ def _flush() -> None:
             pass
 
 
-def message(data: bytes) -> None:
-    """In the zygote: modules to import, one JSON list a line."""
+def message(data: bytes) -> bool:
+    """In the zygote: modules to import. Whether any was."""
     from tarefa._preload import import_in_zygote
 
-    import_in_zygote(data)
+    return import_in_zygote(data)

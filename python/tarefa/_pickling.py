@@ -7,8 +7,13 @@ as "look it up in ``__main__``", which no other process has, goes through cloudp
 from __future__ import annotations
 
 import io
+import operator
+import os
 import pickle
-from contextvars import ContextVar
+import sys
+import types
+import weakref
+from contextvars import Context, ContextVar
 from typing import Any
 
 from tarefa import _engine
@@ -17,27 +22,52 @@ from tarefa._errors import NotPicklable
 loads = pickle.loads
 
 _by_value: type[Any] | None = None
-_context_vars: dict[tuple[int, int], ContextVar[Any]] = {}
-_context_keys: dict[int, tuple[int, int]] = {}
+# Module and name; or pid and number.
+_Key = tuple[int | str, int | str]
+_context_vars: dict[_Key, ContextVar[Any]] = {}
+_context_keys: dict[int, _Key] = {}
 
 
-def restore_context_var(key: tuple[int, int], name: str) -> ContextVar[Any]:
-    """The context variable that stands for another process's."""
+def restore_context_var(key: _Key, name: str, *default: Any) -> ContextVar[Any]:
+    """The context variable that a module has, or the one that stands for another process's."""
+    module, attribute = key
+    if isinstance(module, str):
+        import importlib
+
+        found: ContextVar[Any] = getattr(importlib.import_module(module), str(attribute))
+        return found
     var = _context_vars.get(key)
     if var is None:
-        var = _context_vars[key] = ContextVar(name)
+        var = ContextVar(name, default=default[0]) if default else ContextVar(name)
+        _context_vars[key] = var
         _context_keys[id(var)] = key
     return var
 
 
 def _reduce_context_var(var: ContextVar[Any]) -> tuple[Any, ...]:
-    import os
-
     key = _context_keys.get(id(var))
     if key is None:
-        key = _context_keys[id(var)] = (os.getpid(), id(var))
+        key = _context_keys[id(var)] = _find_context_var(var)
         _context_vars[key] = var  # kept, so that its id stays its own
-    return restore_context_var, (key, var.name)
+    if isinstance(key[0], str):
+        return restore_context_var, (key, var.name)
+    try:
+        # In a context without a value: its default.
+        default = (Context().run(var.get),)
+        dumps(default)
+    except Exception:
+        default = ()
+    return restore_context_var, (key, var.name, *default)
+
+
+def _find_context_var(var: ContextVar[Any]) -> _Key:
+    """Where a module that can be imported has it; else a key of this process's."""
+    for module, content in list(sys.modules.items()):
+        if module != "__main__":
+            for name, value in list(getattr(content, "__dict__", {}).items()):
+                if value is var:
+                    return module, name
+    return os.getpid(), id(var)
 
 
 def by_value_pickler() -> type[Any]:
@@ -141,3 +171,52 @@ def dumps_call(call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> bytes:
                     f"to another process: {why}"
                 ) from e.__cause__
         raise
+
+
+# Functions pickled by value before: what they were made of then, and their bytes.
+_known: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], bytes]] = weakref.WeakKeyDictionary()
+_PLAIN = (int, float, str, bytes, bool, type(None), types.ModuleType, types.BuiltinFunctionType)
+
+
+def _made_of(function: Any) -> tuple[Any, ...] | None:
+    """What a function's pickled form depends on, if all of it is code and constants."""
+    if (
+        type(function) is not types.FunctionType
+        or function.__closure__
+        or function.__defaults__
+        or function.__kwdefaults__
+        or function.__dict__
+    ):
+        return None
+    code, variables = function.__code__, function.__globals__
+    parts: list[Any] = [code, function.__name__, function.__doc__]
+    names = list(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names.extend(constant.co_names)
+            if any(isinstance(inner, types.CodeType) for inner in constant.co_consts):
+                return None
+    for name in names:
+        if name in variables:
+            value = variables[name]
+            if not isinstance(value, _PLAIN):
+                return None
+            parts.append(value)
+        else:
+            parts.append(name)
+    return tuple(parts)
+
+
+def dumps_function(function: Any) -> bytes | None:
+    """The pickled form of a function that consists of code and constants only, kept for the
+    next time; None for anything else."""
+    parts = _made_of(function)
+    if parts is None:
+        return None
+    known = _known.get(function)
+    if known is not None and len(known[0]) == len(parts):
+        if all(map(operator.is_, known[0], parts)):
+            return known[1]
+    data = dumps(function)
+    _known[function] = parts, data
+    return data

@@ -43,39 +43,70 @@ _SINGLE = {
 }
 
 
-def import_in_zygote(data: bytes) -> None:
-    """In the zygote: import what was asked for, but for what starts threads."""
+def note_needed(names: list[str]) -> None:
+    """In a child: tell the zygote which modules its task needed, so that the next finds them."""
+    try:
+        _engine.send_to_zygote(json.dumps({"needed": names}).encode() + b"\n")
+    except Exception:  # noqa: S110 - it only makes the next task slower
+        pass
+
+
+# What cannot be kept in the zygote: it is not tried again.
+_refused: set[str] = set()
+
+
+def import_in_zygote(data: bytes) -> bool:
+    """In the zygote: import what was asked for, but for what starts threads.
+
+    Returns:
+        Whether anything was imported.
+    """
     import gc
-    import importlib
-    import os
     import sys
 
+    before = len(sys.modules)
     for line in data.splitlines():
-        for name in json.loads(line):
-            if name in sys.modules:
+        asked = json.loads(line)
+        loudly = isinstance(asked, list)
+        for name in asked if loudly else asked["needed"]:
+            if name in sys.modules or (name in _refused and not loudly):
                 continue
-            before = {key: os.environ.get(key) for key in _SINGLE}
-            os.environ.update(_SINGLE)
-            try:
-                problem = _try_in_child(name)
-                if problem is None:
-                    importlib.import_module(name)
-            except BaseException as e:
-                problem = f"{type(e).__name__}: {e}"
-            finally:
-                for key, value in before.items():
-                    if value is None:
-                        os.environ.pop(key, None)
-                    else:
-                        os.environ[key] = value
+            problem = _import_alone(name)
             if problem is not None:
-                print(
-                    f"tarefa: preload of {name!r}: {problem}; processes do without it",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                _refused.add(name)
+                if loudly:
+                    print(
+                        f"tarefa: preload of {name!r}: {problem}; processes do without it",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+    if len(sys.modules) == before:
+        return False
     gc.collect()
     gc.freeze()
+    return True
+
+
+def _import_alone(name: str) -> str | None:
+    """Import the module without threads of its own; None if that went well, else why not."""
+    import importlib
+    import os
+
+    before = {key: os.environ.get(key) for key in _SINGLE}
+    os.environ.update(_SINGLE)
+    try:
+        problem = _try_in_child(name)
+        if problem is None:
+            importlib.import_module(name)
+    except BaseException as e:
+        return f"{type(e).__name__}: {e}"
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+    return problem
 
 
 def _try_in_child(name: str) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
-from tarefa import _current, _engine, _environment, _exit
+from tarefa import _current, _engine, _environment, _exit, _zygote
 from tarefa._engine import TaskCore
 from tarefa._errors import StateError
-from tarefa._pickling import dumps_call
+from tarefa._pickling import dumps, dumps_call, dumps_function
 from tarefa._task import SIGKILL, SIGTERM, TaskBase, check_arguments
 
 _count = itertools.count(1)
@@ -21,17 +22,12 @@ def prepare() -> None:
     """Have a zygote made, before it is needed."""
     global _prepared
     if not _prepared:
-        if _engine.is_root() is not False and not _engine.has_zygote():
-            from tarefa import _zygote
-
-            _zygote.set_command()
-        _prepared = True
+        _zygote.ensure_command()
         _engine.prepare_zygote()
-        if _engine.is_root():
-            _engine.set_spares(_first_spares())
+        _prepared = True
 
 
-def _first_spares() -> int:
+def first_spares() -> int:
     """How many processes are kept ready from the start."""
     asked = os.environ.get("TAREFA_SPARES", "")
     if asked:
@@ -202,13 +198,24 @@ class _SubclassRun:
         return again.run()
 
 
-def _dumps_payload(payload: tuple[Any, Any]) -> bytes:
-    """First the length of what prepares the child, then that, then the call."""
-    extra, call = payload
-    body = dumps_call(call)
-    if extra is None:
-        return b"\0\0\0\0" + body
-    from tarefa._pickling import dumps
+_NO_ARGUMENTS = dumps_call((None, (), {}))
 
-    head = dumps(extra)
-    return len(head).to_bytes(4, "little") + head + body
+
+def _dumps_payload(payload: tuple[Any, Any]) -> bytes:
+    """Two lengths, of what prepares the child and of the target; both of these; the call.
+
+    A target that is kept pickled stands by itself, else it is in the call.
+    """
+    extra, call = payload
+    head = b"" if extra is None else dumps(extra)
+    target = dumps_function(call[0])
+    if target is None:
+        target, body = b"", dumps_call(call)
+    elif call[1] or call[2]:
+        body = dumps_call((None, call[1], call[2]))
+    else:
+        body = _NO_ARGUMENTS
+    return _LENGTHS.pack(len(head), len(target)) + head + target + body
+
+
+_LENGTHS = struct.Struct("<II")

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use tarefa_engine::collections::value;
 use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::{Me, Off, blob, object};
@@ -18,8 +19,6 @@ use crate::parker::{PyParker, Unattended, deadline};
 
 /// The tag of a pickled exception.
 const ERROR: u8 = PICKLE + 8;
-/// How long a join spins: about what a short task in a spare process takes.
-const JOIN_SPIN_NS: u64 = 120_000;
 
 /// A task's record.
 #[pyclass(frozen, module = "tarefa._engine")]
@@ -189,10 +188,10 @@ impl TaskCore {
             None => encode::encode(&me, value)?,
         };
         match encoded.item()? {
-            tarefa_engine::collections::value::Item::Word(word) => {
+            value::Item::Word(word) => {
                 task.finish(state, code, Some((0, &word.to_le_bytes(), &[])));
             }
-            tarefa_engine::collections::value::Item::Blob(tag, bytes, refs) => {
+            value::Item::Blob(tag, bytes, refs) => {
                 let tag = if is_error { ERROR } else { tag };
                 task.finish(state, code, Some((tag, bytes, refs)));
             }
@@ -210,6 +209,11 @@ impl TaskCore {
             let word = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
             return Ok(Some((false, encode::decode_word(py, word)?)));
         }
+        if tag == value::tag::OBJECT {
+            // Held by the outcome, until there is a handle of its own.
+            let held = blob::hold(&me, off).map_err(|e| errors::out_of_memory(py, e))?;
+            return Ok(Some((false, encode::decode_object(py, &me, held.first())?)));
+        }
         let how = if tag == ERROR { PICKLE } else { tag };
         Ok(Some((tag == ERROR, encode::decode_bytes(py, how, &bytes)?)))
     }
@@ -219,10 +223,7 @@ impl TaskCore {
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let until = deadline(timeout)?;
         let mut parker = PyParker::new(py);
-        let outcome = self.with(|t| {
-            let spin = if t.is_thread() { 0 } else { JOIN_SPIN_NS };
-            t.join(&mut parker, until, spin)
-        });
+        let outcome = self.with(|t| t.join(&mut parker, until));
         parker.verdict(outcome)
     }
 

@@ -97,8 +97,13 @@ impl Front for PyFront<'_> {
         zygote::leave(runtime, 70)
     }
 
-    fn message(&mut self, bytes: &[u8]) {
-        self.call("message", |f| f.call1((bytes,)).map(drop));
+    fn message(&mut self, bytes: &[u8]) -> bool {
+        let mut changed = false;
+        self.call("message", |f| {
+            changed = f.call1((bytes,))?.is_truthy()?;
+            Ok(())
+        });
+        changed
     }
 }
 

@@ -56,7 +56,7 @@ fn join_those(wanted: impl Fn(ThreadId) -> bool) {
         let Some(handle) = next else { return };
         let me = handle.me();
         // The program's end is not interrupted: who wants that kills the process.
-        Record::at(&me, handle.off()).join(&mut Plain, Deadline::NEVER, 0);
+        Record::at(&me, handle.off()).join(&mut Plain, Deadline::NEVER);
     }
 }
 

@@ -30,8 +30,6 @@ use crate::runtime;
 use crate::sentinel::{self, Sentinel};
 use crate::usage::Usage;
 
-/// How long the joiner of a process spins at most before it sleeps.
-const PROCESS_SPIN_NS: u64 = 50_000;
 /// How long the joiner of a thread offers its processor to others before it sleeps. It does
 /// not spin: the new thread may well wait for this very processor.
 const THREAD_YIELD_NS: u64 = 20_000;
@@ -152,7 +150,7 @@ impl Core {
                 return Err(JoinError::Itself { name: task.name() });
             }
             let deadline = Deadline::after(timeout);
-            let spin = if task.is_thread() {
+            if task.is_thread() {
                 let until = Deadline::after(Some(Duration::from_nanos(THREAD_YIELD_NS)));
                 while !until.passed() && !deadline.passed() {
                     std::thread::yield_now();
@@ -160,11 +158,8 @@ impl Core {
                         return Ok(());
                     }
                 }
-                0
-            } else {
-                PROCESS_SPIN_NS
-            };
-            match task.join(&mut RustParker, deadline, spin) {
+            }
+            match task.join(&mut RustParker, deadline) {
                 Outcome::Ready => Ok(()),
                 Outcome::Interrupted => Err(Interrupted.into()),
                 Outcome::TimedOut => Err(JoinError::TimedOut {

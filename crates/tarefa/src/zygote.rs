@@ -214,7 +214,9 @@ impl zygote::Front for RustFront {
         zygote::leave(runtime, code)
     }
 
-    fn message(&mut self, _: &[u8]) {}
+    fn message(&mut self, _: &[u8]) -> bool {
+        false
+    }
 }
 
 /// Runs what a payload says.

@@ -155,37 +155,6 @@ fn what_was_appended_stays() -> Outcome {
     Ok(())
 }
 
-/// The zygote's pid: the child of this process that is named so.
-fn zygote() -> Option<i32> {
-    let own = std::process::id().to_string();
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let (name, rest) = stat.rsplit_once(')')?;
-        let parent = rest.split_whitespace().nth(1)?;
-        (name.ends_with("(tarefa-zygote") && parent == own).then_some(pid)
-    })
-}
-
-#[tarefa::test(timeout = 60)]
-fn the_zygote_dies() -> Outcome {
-    assert_eq!(Process::spawn(|| 1, ())?.result(LONG)?, 1);
-    let ready = Event::new()?;
-    let running = Process::spawn(die, (Way::Outside, ready.clone()))?;
-    assert!(ready.wait(LONG)?);
-    for round in 0..3 {
-        // Another test's starts may be waiting for the next one at this moment.
-        if let Some(pid) = zygote() {
-            send(pid, libc::SIGKILL);
-        }
-        assert_eq!(Process::spawn(|n: i32| n, (round,))?.result(LONG)?, round);
-        assert_eq!(running.state(), State::Running, "tasks go on without a zygote");
-    }
-    running.kill()?;
-    running.join(LONG)?;
-    Ok(())
-}
-
 #[tarefa::test(timeout = 60)]
 fn tasks_end_with_their_starter() -> Outcome {
     fn outer(pids: List<i32>, ready: Event) -> Result<(), Failure> {

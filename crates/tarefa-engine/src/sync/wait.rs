@@ -61,9 +61,34 @@ pub trait Condition {
 const SPIN_MOST: u64 = 50_000;
 const SPIN_LEAST: u64 = 1_500;
 
+/// How long a thread spins in waits of one sort: long where they turn out short, and the other
+/// way round.
+#[derive(Debug)]
+pub struct Patience {
+    spin: Cell<u64>,
+    most: u64,
+}
+
+impl Patience {
+    /// Spins `first` nanoseconds at first, and never more than `most`.
+    #[must_use]
+    pub const fn new(first: u64, most: u64) -> Self {
+        Self { spin: Cell::new(first), most }
+    }
+
+    /// A wait was over after `waited` nanoseconds.
+    fn learn(&self, waited: u64) {
+        let spin = if waited < self.most + self.most / 2 {
+            self.most
+        } else {
+            (self.spin.get() / 2).max(SPIN_LEAST)
+        };
+        self.spin.set(spin);
+    }
+}
+
 thread_local! {
-    /// How long this thread spins: long where waits are short, and the other way round.
-    static SPIN: Cell<u64> = const { Cell::new(20_000) };
+    static PATIENCE: Patience = const { Patience::new(20_000, SPIN_MOST) };
 }
 
 /// Waits for `condition`.
@@ -73,21 +98,23 @@ pub fn wait(
     condition: &mut dyn Condition,
     deadline: Deadline,
 ) -> Outcome {
-    wait_spinning(me, parker, condition, deadline, SPIN_MOST)
+    PATIENCE.with(|patience| wait_spinning(me, parker, condition, deadline, patience))
 }
 
-/// Waits for `condition`, spinning at most `most` nanoseconds at first.
+/// Waits for `condition`, with a patience of the caller's.
 pub fn wait_spinning(
     me: &Me,
     parker: &mut dyn Parker,
     condition: &mut dyn Condition,
     deadline: Deadline,
-    most: u64,
+    patience: &Patience,
 ) -> Outcome {
     if condition.ready() {
         return Outcome::Ready;
     }
-    let mut spin = if me.runtime().spins(1) == 0 { 0 } else { SPIN.get().min(most) };
+    let start = now_ns();
+    let mut spin = if me.runtime().spins(1) == 0 { 0 } else { patience.spin.get() };
+    let learns = spin > 0;
     loop {
         let seen = me.slot().interrupt.load(Ordering::Acquire);
         if parker.interrupted() {
@@ -100,6 +127,9 @@ pub fn wait_spinning(
         // Made to look around: the interpreter decides, then the wait goes on without spinning.
         spin = 0;
         if let Some(outcome) = outcome {
+            if learns && outcome == Outcome::Ready {
+                patience.learn(now_ns() - start);
+            }
             return outcome;
         }
     }
@@ -151,10 +181,6 @@ fn once(
     };
     slot.waiting_on.store(0, Ordering::Release);
     crash_point!("wait.over");
-    if spin > 0 && outcome == Some(Outcome::Ready) {
-        let short = now_ns() - start < SPIN_MOST + SPIN_MOST / 2;
-        SPIN.set(if short { SPIN_MOST } else { (SPIN.get() / 2).max(SPIN_LEAST) });
-    }
     outcome
 }
 

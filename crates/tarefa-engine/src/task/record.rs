@@ -18,7 +18,7 @@ use crate::shm::journal::Tx;
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::{Me, blob, references, slots};
-use crate::sync::wait::{self, Condition, Outcome, Parker};
+use crate::sync::wait::{self, Condition, Outcome, Parker, Patience};
 
 const SLEEPERS: u32 = 1 << 31;
 /// The process exists, its id is known, the target does not run yet.
@@ -446,15 +446,18 @@ impl<'a> Task<'a> {
     }
 
     /// Waits for its end. `Ready` means that [`Task::state`] is final.
-    pub fn join(&self, parker: &mut dyn Parker, deadline: Deadline, spin_ns: u64) -> Outcome {
+    pub fn join(&self, parker: &mut dyn Parker, deadline: Deadline) -> Outcome {
         let mut ending = Ending { task: *self };
-        wait::wait_spinning(self.me, parker, &mut ending, deadline, spin_ns)
+        if self.is_thread() {
+            return wait::wait(self.me, parker, &mut ending, deadline);
+        }
+        JOINING.with(|p| wait::wait_spinning(self.me, parker, &mut ending, deadline, p))
     }
 
     /// Waits until it is not `Starting` any more: its thread has come to run it.
     pub fn wait_running(&self, parker: &mut dyn Parker) {
         let mut running = Running { task: *self };
-        wait::wait_spinning(self.me, parker, &mut running, Deadline::NEVER, START_SPIN_NS);
+        wait::wait(self.me, parker, &mut running, Deadline::NEVER);
     }
 
     /// Waits until its process exists, or could not be made.
@@ -591,8 +594,10 @@ impl Condition for Ending<'_> {
     }
 }
 
-/// A new thread that finds a free processor runs within this time.
-const START_SPIN_NS: u64 = 20_000;
+thread_local! {
+    /// A short task in a spare ends within this time, and a wake-up costs a good part of it.
+    static JOINING: Patience = const { Patience::new(200_000, 300_000) };
+}
 
 struct Running<'a> {
     task: Task<'a>,

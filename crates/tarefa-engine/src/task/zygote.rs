@@ -23,7 +23,7 @@ use super::orphan;
 use super::record::{self, Task};
 use super::role;
 use crate::os::clock::Deadline;
-use crate::os::{futex, process};
+use crate::os::{futex, limits, process};
 use crate::shm::heap;
 use crate::shm::journal::Tx;
 use crate::shm::offset::Off;
@@ -39,8 +39,9 @@ pub trait Front {
     fn after_fork_in_child(&mut self, runtime: &'static Runtime, spare: bool);
     /// Runs the task in the child, then ends it with [`leave`].
     fn run(&mut self, runtime: &'static Runtime, task: Off) -> !;
-    /// A message for the zygote: what to import.
-    fn message(&mut self, bytes: &[u8]);
+    /// A message for the zygote: what to import. True if children forked from now on differ
+    /// from those forked before, so that spares are to be replaced.
+    fn message(&mut self, bytes: &[u8]) -> bool;
 }
 
 /// Serves until the root ends.
@@ -60,14 +61,22 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     loop {
         let seen = control.bell.load(Ordering::Acquire);
         collect_children(&me, number);
-        take_message(&me, control, front);
         while control.has_requests() {
             serve_request(&me, control, front);
+        }
+        if take_message(&me, control, front) {
+            for _ in 0..control::SPARES {
+                dismiss_one(&me, control);
+            }
+            continue;
         }
         let wanted = control.spares_wanted.load(Ordering::Acquire);
         let (_, have) = control.count_spares(&me);
         if have > wanted {
-            dismiss_one(&me, control);
+            if !dismiss_one(&me, control) {
+                // All are warming up: they are dismissed once they are idle.
+                std::thread::sleep(Duration::from_millis(1));
+            }
             continue;
         }
         if have < wanted && failures < 3 {
@@ -106,9 +115,9 @@ fn collect_children(me: &Me, number: u32) {
     }
 }
 
-fn take_message(me: &Me, control: &Control, front: &mut dyn Front) {
+fn take_message(me: &Me, control: &Control, front: &mut dyn Front) -> bool {
     if control.message.load(Ordering::Acquire) == 0 {
-        return;
+        return false;
     }
     let mark = heap::mark(me);
     let message;
@@ -117,7 +126,7 @@ fn take_message(me: &Me, control: &Control, front: &mut dyn Front) {
         // Only now: what stood there before may be replaced, or undone.
         message = Off(control.message.load(Ordering::Acquire));
         if message.is_none() {
-            return;
+            return false;
         }
         let mut tx = Tx::begin(me);
         tx.set(&control.message, 0);
@@ -128,7 +137,7 @@ fn take_message(me: &Me, control: &Control, front: &mut dyn Front) {
     }
     let bytes = blob::read(me, message);
     heap::drain(me, mark);
-    front.message(&bytes);
+    front.message(&bytes)
 }
 
 /// Sends the zygote's front a message, after what is already waiting (the parts are joined).
@@ -236,6 +245,8 @@ fn fork(me: &Me, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     let number = control::get(me).map_or(0, |c| c.zygotes.load(Ordering::Relaxed)) as u32;
     slots::process_slot(runtime, index).zygote.store(number, Ordering::Release);
     crash_point!("zygote.numbered");
+    // The limit is the program's, which may have changed it since this process was made.
+    limits::follow_processes_of(runtime.root_pid());
     front.before_fork();
     // SAFETY: the fronts keep the zygote single-threaded (they refuse what starts threads).
     match unsafe { process::fork_child() } {
@@ -283,7 +294,7 @@ fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 }
 
 /// Sends one idle spare away: fewer are wanted.
-fn dismiss_one(me: &Me, control: &Control) {
+fn dismiss_one(me: &Me, control: &Control) -> bool {
     for entry in &control.spares {
         let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
         let slot = slots::process_slot(me.runtime(), index as u32);
@@ -298,11 +309,10 @@ fn dismiss_one(me: &Me, control: &Control) {
             entry.store(0, Ordering::Release);
             crash_point!("zygote.unlisted");
             futex::wake_all(&slot.mailbox);
-            return;
+            return true;
         }
     }
-    // All are warming up: they are dismissed once they are idle.
-    std::thread::sleep(Duration::from_millis(1));
+    false
 }
 
 /// Ends a child whose task has its outcome: a spare may take its place now.

@@ -68,8 +68,9 @@ impl Front for TestFront {
         zygote::leave(runtime, 0)
     }
 
-    fn message(&mut self, _: &[u8]) {
+    fn message(&mut self, _: &[u8]) -> bool {
         self.note("zygote");
+        false
     }
 }
 
