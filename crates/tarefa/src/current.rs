@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::{Me, Off, Runtime};
-use tarefa_engine::sync::wait::{self, Condition, Outcome, Parker};
+use tarefa_engine::sync::wait::{self, Condition, Outcome, Parker, Patience};
 use tarefa_engine::task::record::Task;
 
 use crate::failure::Interrupted;
@@ -114,7 +114,7 @@ pub(crate) fn sleep_until(me: &Me, deadline: Deadline) -> Result<(), Interrupted
     let word = &me.runtime().process_slot().mailbox;
     let value = word.load(std::sync::atomic::Ordering::Relaxed);
     let mut never = Never { word, value };
-    match wait::wait_spinning(me, &mut RustParker, &mut never, deadline, 0) {
+    match wait::wait_spinning(me, &mut RustParker, &mut never, deadline, &Patience::new(0, 0)) {
         Outcome::Interrupted => Err(Interrupted),
         Outcome::TimedOut | Outcome::Ready => Ok(()),
     }
