@@ -41,7 +41,8 @@ fn make<'py>(
     name: &str,
     call: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyErr {
-    let module = MODULE.get_or_try_init(py, || PyModule::import(py, "tarefa._errors").map(Bound::unbind));
+    let module =
+        MODULE.get_or_try_init(py, || PyModule::import(py, "tarefa._errors").map(Bound::unbind));
     let made = module.and_then(|m| call(&m.bind(py).getattr(name)?));
     made.map_or_else(|e| e, PyErr::from_value)
 }
@@ -65,9 +66,7 @@ pub(crate) fn attach(py: Python<'_>, e: &AttachError) -> PyErr {
 pub(crate) fn start(py: Python<'_>, e: StartError) -> PyErr {
     match e {
         StartError::Memory(e) => out_of_memory(py, e),
-        StartError::Processes { .. } => {
-            new(py, "StartError", (11, format!("{e} [RLIMIT_NPROC]")))
-        }
+        StartError::Processes { .. } => new(py, "StartError", (11, format!("{e} [RLIMIT_NPROC]"))),
         StartError::Descriptors { .. } => {
             new(py, "StartError", (24, format!("{e} [RLIMIT_NOFILE]")))
         }
@@ -77,7 +76,9 @@ pub(crate) fn start(py: Python<'_>, e: StartError) -> PyErr {
 
 pub(crate) fn runtime_failed(py: Python<'_>, e: &io::Error) -> PyErr {
     let hint = match e.raw_os_error() {
-        Some(24 | 23) => " The limit on open files (RLIMIT_NOFILE, ulimit -n) is reached: close some or raise it.",
+        Some(24 | 23) => {
+            " The limit on open files (RLIMIT_NOFILE, ulimit -n) is reached: close some or raise it."
+        }
         Some(12) => " There is no address space for it (RLIMIT_AS, ulimit -v).",
         _ => "",
     };

@@ -65,7 +65,10 @@ impl Handle {
     }
 
     /// For `__reduce__`: (function, arguments). Notes the object for a running [`collect`].
-    pub(crate) fn reduce<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+    pub(crate) fn reduce<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
         COLLECTED.with(|c| {
             if let Some(list) = c.borrow_mut().last_mut() {
                 list.push((self.runtime.id(), self.off));

@@ -132,7 +132,12 @@ impl ListCore {
         encode::decode(py, &me, fetched)
     }
 
-    fn __setitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __setitem__(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        item: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         if !is_index(key) {
             return self.call_python(py, "set_slice", (key, item));
         }
@@ -169,7 +174,12 @@ impl ListCore {
     }
 
     /// Puts an element before the one at `index`.
-    fn insert(&self, py: Python<'_>, index: &Bound<'_, PyAny>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn insert(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        item: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let index = if is_index(index) {
             index_of(index)?
         } else {

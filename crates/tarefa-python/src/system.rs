@@ -123,9 +123,8 @@ pub(crate) fn spawn_program(
     folder: Option<Vec<u8>>,
     streams: [i32; 3],
 ) -> PyResult<i32> {
-    let strings = |list: Vec<Vec<u8>>| {
-        list.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()
-    };
+    let strings =
+        |list: Vec<Vec<u8>>| list.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let named = strings(vec![argv.first().cloned().unwrap_or_default()])?;
     let (paths, argv, envp) = (strings(paths)?, strings(argv)?, strings(envp)?);
     let folder = folder.map(CString::new).transpose()?;

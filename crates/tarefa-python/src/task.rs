@@ -122,7 +122,12 @@ impl TaskCore {
     }
 
     /// Encodes and stores what is to run.
-    fn set_payload(&self, py: Python<'_>, payload: &Bound<'_, PyAny>, dumps: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn set_payload(
+        &self,
+        py: Python<'_>,
+        payload: &Bound<'_, PyAny>,
+        dumps: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let runtime = self.handle.runtime().id();
         let (bytes, refs) = handle::collecting(dumps, payload, runtime)?;
         self.with(|t| t.set_payload(PICKLE, &[bytes.as_bytes()], &refs))
@@ -338,14 +343,22 @@ impl TaskCore {
 fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {
     pipe::event(value).map_err(|e| {
         let errno = e.raw_os_error().unwrap_or(0);
-        errors::new(py, "StartError", (errno, format!("no descriptor for the sentinel: {e} [RLIMIT_NOFILE]")))
+        errors::new(
+            py,
+            "StartError",
+            (errno, format!("no descriptor for the sentinel: {e} [RLIMIT_NOFILE]")),
+        )
     })
 }
 
 /// Waits until one of the tasks has ended; false when `timeout` seconds pass first.
 #[pyfunction]
 #[pyo3(signature = (tasks, timeout = None))]
-pub(crate) fn join_any(py: Python<'_>, tasks: Vec<Py<TaskCore>>, timeout: Option<f64>) -> PyResult<bool> {
+pub(crate) fn join_any(
+    py: Python<'_>,
+    tasks: Vec<Py<TaskCore>>,
+    timeout: Option<f64>,
+) -> PyResult<bool> {
     let until = deadline(timeout)?;
     let Some(first) = tasks.first() else { return Ok(true) };
     let me = first.get().handle.me();

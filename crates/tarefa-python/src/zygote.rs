@@ -24,9 +24,8 @@ unsafe extern "C" {
 /// Says how the zygote's interpreter is started: arguments and environment.
 #[pyfunction]
 pub(crate) fn set_zygote(argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> PyResult<()> {
-    let strings = |list: Vec<Vec<u8>>| {
-        list.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>()
-    };
+    let strings =
+        |list: Vec<Vec<u8>>| list.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     supervisor::set_zygote(Zygote::Execute(strings(argv)?, strings(envp)?));
     Ok(())
 }

@@ -408,12 +408,7 @@ impl<'a> List<'a> {
     ///
     /// # Errors
     /// [`ListError::Changed`], [`ListError::Memory`]; the list is as it was.
-    pub fn rebuild(
-        &self,
-        version: u64,
-        len: u64,
-        sources: &[Source<'_>],
-    ) -> Result<(), ListError> {
+    pub fn rebuild(&self, version: u64, len: u64, sources: &[Source<'_>]) -> Result<(), ListError> {
         let mark = heap::mark(self.me);
         let mut stored = Vec::with_capacity(sources.len());
         let mut failed = None;
@@ -517,9 +512,9 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
     let list = List::at(me, off);
     let it = list.it;
     let len = it.len.load(Ordering::Relaxed);
-    let last = (0..len).rev().find_map(|i| {
-        value::blob_of(list.word(i).load(Ordering::Relaxed)).map(|blob| (i, blob))
-    });
+    let last = (0..len)
+        .rev()
+        .find_map(|i| value::blob_of(list.word(i).load(Ordering::Relaxed)).map(|blob| (i, blob)));
     let table = Off(it.table.load(Ordering::Relaxed));
     if table.is_none() {
         return true;

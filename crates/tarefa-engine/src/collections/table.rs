@@ -104,8 +104,7 @@ pub(super) fn grow(
         let more = (wanted - backed).max(backed / 8).max(PAGE / 8);
         let whole = heap::is_small(size);
         let bytes = (heap::HEADER + (i + more) * 8).next_multiple_of(PAGE).min(size);
-        let after =
-            before(k) + if whole { FIRST << k } else { (bytes - heap::HEADER) / 8 };
+        let after = before(k) + if whole { FIRST << k } else { (bytes - heap::HEADER) / 8 };
         if i == 0 {
             let mark = heap::mark(me);
             let segment = heap::alloc_sparse(me, Kind::Raw, size, bytes)?;

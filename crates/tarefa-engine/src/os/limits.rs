@@ -17,7 +17,10 @@ pub fn cgroup_memory() -> Option<u64> {
 /// Bytes the cgroup may still take before it reaches its limit; `None` without a limit.
 #[must_use]
 pub fn cgroup_memory_left() -> Option<u64> {
-    let files = [("", "memory.max", "memory.current"), ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes")];
+    let files = [
+        ("", "memory.max", "memory.current"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ];
     files
         .iter()
         .flat_map(|&(controller, max, current)| {
@@ -72,7 +75,8 @@ fn cgroup_cpu_quota() -> Option<f64> {
         Some(words.next()?.ok()? / words.next()?.ok()?)
     });
     let v1 = cgroup_dirs("cpu").into_iter().filter_map(|d| {
-        let quota = fs::read_to_string(d.join("cpu.cfs_quota_us")).ok()?.trim().parse::<f64>().ok()?;
+        let quota =
+            fs::read_to_string(d.join("cpu.cfs_quota_us")).ok()?.trim().parse::<f64>().ok()?;
         let period = read_number(&d.join("cpu.cfs_period_us"))? as f64;
         (quota > 0.0).then_some(quota / period)
     });

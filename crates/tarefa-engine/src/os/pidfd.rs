@@ -17,6 +17,25 @@ pub enum Exit {
     Unknown,
 }
 
+impl Exit {
+    /// From the status that `wait` gives.
+    #[must_use]
+    pub fn from_status(status: i32) -> Self {
+        if libc::WIFSIGNALED(status) {
+            Self::Signal(libc::WTERMSIG(status))
+        } else {
+            Self::Code(libc::WEXITSTATUS(status))
+        }
+    }
+}
+
+/// Whether [`open`] failed because there is no such process: the number is nobody's, or is a
+/// mere thread's by now.
+#[must_use]
+pub fn says_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT))
+}
+
 /// Opens a descriptor for process `pid`; readable once the process has ended.
 ///
 /// # Errors
@@ -72,11 +91,7 @@ pub fn exit_of_collected(fd: BorrowedFd<'_>) -> Exit {
     if ret < 0 || info.mask & PIDFD_INFO_EXIT == 0 {
         return Exit::Unknown;
     }
-    if libc::WIFSIGNALED(info.exit_code) {
-        Exit::Signal(libc::WTERMSIG(info.exit_code))
-    } else {
-        Exit::Code(libc::WEXITSTATUS(info.exit_code))
-    }
+    Exit::from_status(info.exit_code)
 }
 
 /// Collects an ended child; `None` while it runs.

@@ -34,10 +34,10 @@ pub fn silence(fd: BorrowedFd<'_>) {
 const F_SETSIG: i32 = 10;
 
 /// Has `signal` sent to this process when nobody reads from the pipe of `fd`, its write end,
-/// any more; false when nobody does already, or where there is no descriptor. Through a new
-/// descriptor, which is this process's alone. Async-signal-safe.
+/// any more (and at other times). Through a new descriptor, which is this process's alone and
+/// never closed; `None` where there is none to be had. Async-signal-safe.
 #[must_use]
-pub fn signal_when_deaf(fd: BorrowedFd<'_>, signal: i32) -> bool {
+pub fn signal_when_deaf(fd: BorrowedFd<'_>, signal: i32) -> Option<BorrowedFd<'static>> {
     // Written by hand, for formatting allocates.
     let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
     let (mut at, mut rest) = (path.len() - 1, fd.as_raw_fd());
@@ -53,11 +53,23 @@ pub fn signal_when_deaf(fd: BorrowedFd<'_>, signal: i32) -> bool {
     unsafe {
         let flags = libc::O_WRONLY | libc::O_NONBLOCK | libc::O_CLOEXEC;
         let own = libc::open(path.as_ptr().cast(), flags);
-        own >= 0
-            && libc::fcntl(own, F_SETSIG, signal) == 0
-            && libc::fcntl(own, libc::F_SETOWN, libc::getpid()) == 0
-            && libc::fcntl(own, libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC) == 0
+        if own < 0 {
+            return None;
+        }
+        libc::fcntl(own, F_SETSIG, signal);
+        libc::fcntl(own, libc::F_SETOWN, libc::getpid());
+        libc::fcntl(own, libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC);
+        Some(BorrowedFd::borrow_raw(own))
     }
+}
+
+/// Whether nobody reads from the pipe of `fd`, its write end, any more. Async-signal-safe.
+#[must_use]
+pub fn is_deaf(fd: BorrowedFd<'_>) -> bool {
+    let mut p = libc::pollfd { fd: fd.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: `p` is one writable pollfd.
+    let ready = check(unsafe { libc::poll(&raw mut p, 1, 0) });
+    ready.is_ok_and(|n| n == 1) && p.revents & libc::POLLERR != 0
 }
 
 /// Closes descriptor `fd`, whose owner is never dropped.

@@ -1,6 +1,9 @@
 //! What `/proc` says of a process or thread.
 
 use std::fs;
+use std::io;
+
+use super::pidfd::Exit;
 
 /// The parts of `/proc/<pid>/task/<tid>/stat` in use here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Stat {
     pub start_time: u64,
     /// The processor it last ran on.
     pub cpu: u64,
+    /// How it ended, as `wait` says it; 0 while it runs.
+    pub exit_code: i32,
 }
 
 /// Of thread `tid` of process `pid`; `None` when there is none.
@@ -44,6 +49,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
         threads: number(17)?,
         start_time: number(19)?,
         cpu: number(36).unwrap_or(0),
+        exit_code: number(49).unwrap_or(0) as i32,
     })
 }
 
@@ -53,10 +59,34 @@ pub fn start_time(pid: i32) -> u64 {
     stat(pid).map_or(0, |s| s.start_time)
 }
 
-/// Whether `pid` is still the process that started at `start_time`, and has not ended.
+/// `None` when there is no such process.
+fn try_stat(pid: i32) -> io::Result<Option<Stat>> {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(text) => Ok(parse_stat(&text)),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether `pid` is still the process that started at `start_time`, and has not ended. Without
+/// a descriptor to look with, it is taken to be.
 #[must_use]
 pub fn alive(pid: i32, start_time: u64) -> bool {
-    stat(pid).is_some_and(|s| s.start_time == start_time && s.state != 'Z' && s.state != 'X')
+    let lives = |s: Stat| s.start_time == start_time && s.state != 'Z' && s.state != 'X';
+    try_stat(pid).map_or_else(|_| super::process::exists(pid), |s| s.is_some_and(lives))
+}
+
+/// Whether `pid` is for certain not the process that started at `start_time` (0: not known).
+#[must_use]
+pub fn is_another(pid: i32, start_time: u64) -> bool {
+    start_time != 0 && try_stat(pid).is_ok_and(|s| s.is_none_or(|s| s.start_time != start_time))
+}
+
+/// How process `pid` ended, if it has and its parent has not collected it yet.
+#[must_use]
+pub fn exit_of_zombie(pid: i32) -> Option<(Exit, Stat)> {
+    let stat = stat(pid).filter(|s| s.state == 'Z')?;
+    Some((Exit::from_status(stat.exit_code), stat))
 }
 
 /// A line `key: number kB` or `key: number` of `/proc/<pid>/[task/<tid>/]status`.

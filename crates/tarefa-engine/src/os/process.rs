@@ -3,9 +3,9 @@
 use std::ffi::CString;
 use std::io;
 
+use super::check;
 use super::pidfd::Exit;
 use super::usage::Usage;
-use super::check;
 
 /// The calling process's id.
 #[must_use]
@@ -56,16 +56,36 @@ pub fn signal_with_parent(signal: i32) {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) };
 }
 
-/// Waits until this process has no children any more. Async-signal-safe.
-pub fn reap_all() {
+/// Collects all children that have ended; false when there are no others. Async-signal-safe.
+#[must_use]
+pub fn reap_ended() -> bool {
     loop {
+        let how = libc::WNOHANG | libc::__WALL;
         // SAFETY: no status is asked for.
-        let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::__WALL) };
-        let error = io::Error::last_os_error().raw_os_error();
-        if pid < 0 && error != Some(libc::EINTR) {
-            return;
+        let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), how) };
+        if pid <= 0 {
+            return pid == 0;
         }
     }
+}
+
+/// Sleeps for a millisecond, or less. Async-signal-safe.
+pub fn nap() {
+    // SAFETY: no descriptors are given.
+    unsafe { libc::poll(std::ptr::null_mut(), 0, 1) };
+}
+
+/// The calling thread's last error number, which a signal handler puts back when it returns.
+#[must_use]
+pub fn errno() -> i32 {
+    // SAFETY: the address is this thread's.
+    unsafe { *libc::__errno_location() }
+}
+
+/// See [`errno`].
+pub fn set_errno(error: i32) {
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = error };
 }
 
 /// Collects any child that has ended: its number, how, and what it used.
@@ -268,10 +288,5 @@ fn wait4(pid: i32) -> io::Result<(i32, Exit, Usage)> {
     let got = check(unsafe {
         libc::wait4(pid, &raw mut status, libc::WNOHANG | libc::__WALL, &raw mut ru)
     })?;
-    let exit = if libc::WIFSIGNALED(status) {
-        Exit::Signal(libc::WTERMSIG(status))
-    } else {
-        Exit::Code(libc::WEXITSTATUS(status))
-    };
-    Ok((got, exit, Usage::from_rusage(&ru)))
+    Ok((got, Exit::from_status(status), Usage::from_rusage(&ru)))
 }

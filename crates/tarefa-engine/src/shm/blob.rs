@@ -10,8 +10,8 @@ use super::journal::Tx;
 use super::layout::BlockHeader;
 use super::me::Me;
 use super::object;
-use super::references;
 use super::offset::{Off, Shared};
+use super::references;
 
 /// What a blob starts with; its references follow, then its bytes.
 #[repr(C)]

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::heap::{self, Kind, OutOfMemory};
 use super::journal::Tx;
-use super::layout::{BlockHeader, REFERENCE_LATCHES};
 use super::latch::Latch;
+use super::layout::{BlockHeader, REFERENCE_LATCHES};
 use super::me::Me;
 use super::offset::{Off, Shared};
 

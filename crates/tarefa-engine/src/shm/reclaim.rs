@@ -166,11 +166,9 @@ fn release_early(me: &Me, holder: u32) {
 /// Whether all threads of the process have ended.
 fn gone(pid: i32, start_time: u64) -> bool {
     match pidfd::open(pid) {
-        Ok(fd) => {
-            pidfd::ended(fd.as_fd()) || (start_time != 0 && start_time != proc::start_time(pid))
-        }
-        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => true,
-        Err(_) => proc::stat(pid).is_none(),
+        Ok(fd) => pidfd::ended(fd.as_fd()) || proc::is_another(pid, start_time),
+        // Without a descriptor to spare only what needs none counts.
+        Err(e) => pidfd::says_gone(&e) || !process::exists(pid),
     }
 }
 

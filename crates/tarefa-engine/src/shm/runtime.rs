@@ -390,10 +390,7 @@ impl Runtime {
         match &here.root_pidfd {
             _ if here.root => true,
             Some(fd) => !pidfd::ended(fd.as_fd()),
-            None => proc::alive(
-                self.root_pid(),
-                self.header().root_start.load(Ordering::Relaxed),
-            ),
+            None => proc::alive(self.root_pid(), self.header().root_start.load(Ordering::Relaxed)),
         }
     }
 
@@ -513,7 +510,9 @@ fn watch_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the handlers take process-local locks in a fixed order and release them.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(parent_of_fork), Some(child_of_fork_c)) };
+        unsafe {
+            libc::pthread_atfork(Some(before_fork), Some(parent_of_fork), Some(child_of_fork_c))
+        };
     });
 }
 
@@ -557,7 +556,9 @@ fn forget_bells() {
     for runtime in unsafe { RUNTIMES.peek() } {
         // SAFETY: never freed.
         let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
-        if let (Some(heard), true) = (&runtime.bell_heard, here.root && here.forks == FORKS.load(Ordering::Acquire)) {
+        if let (Some(heard), true) =
+            (&runtime.bell_heard, here.root && here.forks == FORKS.load(Ordering::Acquire))
+        {
             pipe::close(heard.as_raw_fd());
         }
     }

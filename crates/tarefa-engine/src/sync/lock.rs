@@ -89,8 +89,7 @@ impl Taking<'_> {
             } else {
                 return Err(seen);
             };
-            let swap =
-                self.word.compare_exchange(seen, new, Ordering::Acquire, Ordering::Relaxed);
+            let swap = self.word.compare_exchange(seen, new, Ordering::Acquire, Ordering::Relaxed);
             crash_point!("lock.swapped");
             if swap.is_ok() {
                 return Ok(());
@@ -102,8 +101,7 @@ impl Taking<'_> {
     #[cold]
     fn free_for_dead(&self, seen: u32) -> bool {
         wait::waking(self.me, self.word, || {
-            let swap =
-                self.word.compare_exchange(seen, 0, Ordering::Acquire, Ordering::Relaxed);
+            let swap = self.word.compare_exchange(seen, 0, Ordering::Acquire, Ordering::Relaxed);
             crash_point!("lock.freed_for_dead");
             if swap.is_ok() {
                 futex::wake_all(self.word);

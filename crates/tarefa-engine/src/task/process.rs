@@ -7,8 +7,8 @@ use super::control::{self, zygote_state};
 use super::record::{Started, Task};
 use super::supervisor;
 use crate::os::limits;
-use crate::shm::{Me, slots};
 use crate::shm::heap::OutOfMemory;
+use crate::shm::{Me, slots};
 
 /// Why a process could not be started. The task is as it was before.
 #[derive(Debug, thiserror::Error)]

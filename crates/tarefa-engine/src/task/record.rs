@@ -299,13 +299,8 @@ impl<'a> Task<'a> {
     }
 
     fn set_usage(&self, usage: &Usage) {
-        let numbers = [
-            usage.user_ns,
-            usage.system_ns,
-            usage.peak_bytes,
-            usage.voluntary,
-            usage.involuntary,
-        ];
+        let numbers =
+            [usage.user_ns, usage.system_ns, usage.peak_bytes, usage.voluntary, usage.involuntary];
         for (word, n) in self.it.usage.iter().zip(numbers) {
             word.store(n, Ordering::Relaxed);
             crash_point!("task.usage");
@@ -331,7 +326,13 @@ impl<'a> Task<'a> {
         if end == 0 { now_ns() } else { end }.saturating_sub(start)
     }
 
-    fn set_blob(&self, word: &AtomicU64, tag: u8, bytes: &[&[u8]], refs: &[Off]) -> Result<(), OutOfMemory> {
+    fn set_blob(
+        &self,
+        word: &AtomicU64,
+        tag: u8,
+        bytes: &[&[u8]],
+        refs: &[Off],
+    ) -> Result<(), OutOfMemory> {
         let mark = heap::mark(self.me);
         let result = blob::create(self.me, tag, bytes, refs).map(|blob| {
             let old = Off(word.load(Ordering::Relaxed));

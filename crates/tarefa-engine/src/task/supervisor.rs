@@ -195,7 +195,8 @@ impl Supervisor<'_> {
         slot.exit.load(Ordering::Acquire) != 0
             || control::get(self.me).map_or(true, |c| {
                 c.zygote.load(Ordering::Acquire) != zygote_state::READY
-                    || c.zygotes.load(Ordering::Acquire) != u64::from(slot.zygote.load(Ordering::Acquire))
+                    || c.zygotes.load(Ordering::Acquire)
+                        != u64::from(slot.zygote.load(Ordering::Acquire))
             })
     }
 
@@ -216,8 +217,11 @@ impl Supervisor<'_> {
         self.by_clock.retain(|&(index, pid)| {
             let zygote = slots::process_slot(self.me.runtime(), index);
             let zygote = zygote.role.load(Ordering::Relaxed) == role::ZYGOTE;
-            let status =
-                if zygote { process::reap_by_number(pid) } else { Err(io::ErrorKind::Other.into()) };
+            let status = if zygote {
+                process::reap_by_number(pid)
+            } else {
+                Err(io::ErrorKind::Other.into())
+            };
             let lives = || process::exists(pid) && proc::stat(pid).is_none_or(|s| s.state != 'Z');
             let runs = matches!(status, Ok(None)) || (status.is_err() && lives());
             if !runs {
@@ -289,7 +293,10 @@ impl Supervisor<'_> {
             }
             // Its claimer died: it may have given it a task already, which nobody waits for.
             let ends = slot.task.load(Ordering::Acquire) != 0
-                || !control.spares.iter().any(|e| e.load(Ordering::Acquire) == u64::from(other) + 1);
+                || !control
+                    .spares
+                    .iter()
+                    .any(|e| e.load(Ordering::Acquire) == u64::from(other) + 1);
             let next = if ends { mailbox::LEAVE } else { mailbox::IDLE };
             slot.mailbox.store(next, Ordering::Release);
             crash_point!("supervisor.unclaimed");

@@ -101,9 +101,9 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 fn collect_children(me: &Me, number: u32) {
     let runtime = me.runtime();
     while let Some((pid, exit, usage)) = process::reap_any() {
-        let found = slots::processes(runtime).map(|i| slots::process_slot(runtime, i)).find(|s| {
-            slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number
-        });
+        let found = slots::processes(runtime)
+            .map(|i| slots::process_slot(runtime, i))
+            .find(|s| slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number);
         let Some(slot) = found else { continue };
         let task = Off(slot.task.load(Ordering::Acquire));
         if !task.is_none() {

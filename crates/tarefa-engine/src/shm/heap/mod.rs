@@ -77,7 +77,8 @@ pub struct OutOfMemory {
 impl OutOfMemory {
     pub(super) fn new(me: &Me, wanted: u64) -> Self {
         let h = me.header();
-        let used = h.claimed.load(Ordering::Relaxed).saturating_sub(h.retained.load(Ordering::Relaxed));
+        let used =
+            h.claimed.load(Ordering::Relaxed).saturating_sub(h.retained.load(Ordering::Relaxed));
         Self { wanted, used, limit: h.limit.load(Ordering::Relaxed) }
     }
 }

@@ -59,7 +59,8 @@ pub(super) fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
         have -= 1;
         let upper = unit + (1 << have);
         // Most large runs were never used: nothing to count.
-        let of_upper = if retained == 0 { 0 } else { claims::count(me, at(me, upper), UNIT << have) };
+        let of_upper =
+            if retained == 0 { 0 } else { claims::count(me, at(me, upper), UNIT << have) };
         retained -= of_upper;
         let mut tx = Tx::begin(me);
         link(me, &mut tx, upper, have, of_upper);
