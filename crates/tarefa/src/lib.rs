@@ -89,3 +89,7 @@ pub use tarefa_macros::{main, test};
 pub mod __private {
     pub use crate::exit::{JoinAtExit, Watchdog};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
