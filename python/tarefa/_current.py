@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ process_task: Any = None
 # Started here and perhaps still alive. Kept, so that a task outlives its last handle.
 started: set[Any] = set()
 _prune_at = 64
+
+# Ended with an error that nobody has asked for yet.
+unasked: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def current_task() -> TaskBase | None:
@@ -42,11 +47,49 @@ def note_started(task: Any) -> None:
 def forget_ended(task: Any) -> bool:
     """Let go of the task if it has ended."""
     if task._tarefa_core.state >= 3:
-        started.discard(task)
+        if task in started:
+            started.discard(task)
+            note_ended(task)
         return True
     return False
 
 
+def note_ended(task: Any) -> None:
+    """If it has ended with an error, somebody is to hear of that."""
+    core = task._tarefa_core
+    if core.state in (4, 6) and not core.killed_by_us and task._tarefa_outcome is None:
+        note_failed(task)
+
+
+def note_failed(task: Any) -> None:
+    """Its error is shown when the task goes away, unless somebody asks for it before."""
+    task._tarefa_unasked = True
+    unasked.add(task)
+
+
+def note_asked(task: Any) -> None:
+    """Somebody has asked for the error."""
+    task._tarefa_unasked = False
+    unasked.discard(task)
+
+
 def forget_all() -> None:
     """In a child: its parent's tasks are not its own."""
+    for task in list(unasked):
+        note_asked(task)
     started.clear()
+
+
+def report_unasked(task: Any) -> None:
+    """Show the error of a task that nobody will ask for it any more."""
+    note_asked(task)
+    try:
+        text = task._failure_text()
+        if text:
+            print(
+                f"tarefa: {task._label()} failed, and nobody asked for its result:\n{text}",
+                file=sys.stderr,
+                flush=True,
+            )
+    except Exception:  # noqa: S110 - the program, or the runtime, is ending
+        pass

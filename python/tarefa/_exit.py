@@ -16,6 +16,7 @@ def _forked() -> None:
     """In a forked child: it has an end of its own."""
     global _watching
     _watching = False
+    _current.forget_all()
 
 
 os.register_at_fork(after_in_child=_forked)
@@ -41,12 +42,15 @@ def at_exit() -> None:
                 break
             for task in waiting:
                 if task is not threading.current_thread():
-                    task.join()
+                    task._wait(None)  # type: ignore[attr-defined]
+                    _current.note_ended(task)
     except KeyboardInterrupt as e:
         _stop_all(e)
     for task in _current.active_tasks():
         if not task._tarefa_core.is_thread:
             task.kill()
+    for task in list(_current.unasked):
+        _current.report_unasked(task)
 
 
 def _was_interrupted() -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from tarefa import _engine, _outcome
-from tarefa._current import current_task, started
-from tarefa._errors import ArenaFull, Interrupted, StateError, TaskTimeout
+from tarefa._current import current_task, note_asked, report_unasked, started
+from tarefa._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
 from tarefa._state import State
 from tarefa._usage import Context, Usage
 
@@ -49,7 +49,7 @@ class TaskBase:
     _tarefa_core: Any
     _tarefa_outcome: tuple[bool, Any] | None = None
     _tarefa_sentinel: int | None = None
-    _tarefa_closed = False
+    _tarefa_unasked = False
 
     def _label(self) -> str:
         return f"task {self._tarefa_core.name!r}"
@@ -113,7 +113,8 @@ class TaskBase:
             ValueError: a timeout below 0.
             Interrupted: the calling task was interrupted.
         """
-        self._wait(timeout)
+        if self._wait(timeout) and self._tarefa_unasked:
+            note_asked(self)
 
     def _ended(self, timeout: float | None) -> tuple[bool, Any]:
         """The outcome: (is an error, value or exception)."""
@@ -125,7 +126,20 @@ class TaskBase:
         found = self._tarefa_outcome
         if found is None:
             found = self._tarefa_outcome = self._find_outcome()
+        if self._tarefa_unasked:
+            note_asked(self)
         return found
+
+    def _failure_text(self) -> str:
+        """What the task's failure looks like, for people to read."""
+        is_error, error = self._tarefa_outcome or self._find_outcome()
+        if not is_error or isinstance(error, SystemExit):
+            return ""
+        if isinstance(error.__cause__, RemoteTraceback):
+            return error.__cause__.text
+        import traceback
+
+        return "".join(traceback.format_exception(error)).rstrip()
 
     def _find_outcome(self) -> tuple[bool, Any]:
         core = self._tarefa_core
@@ -303,6 +317,8 @@ class TaskBase:
         fd = self._tarefa_sentinel
         if fd is not None:
             os.close(fd)
+        if self._tarefa_unasked:
+            report_unasked(self)
 
 
 def _runs_elsewhere(cpu: int, tid: int | None) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from tarefa import _engine, _exit
-from tarefa._current import current_task, note_started, started
+from tarefa._current import current_task, note_failed, note_started, started
 from tarefa._engine import TaskCore
 from tarefa._errors import Interrupted, StateError
 from tarefa._task import TaskBase, check_arguments, check_timeout
@@ -72,7 +73,6 @@ class Thread(TaskBase, threading.Thread):
         positional, keywords = check_arguments(group, target, args, kwargs)
         threading.Thread.__init__(self, None, target, name, positional, keywords, daemon=daemon)
         self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
-        self._tarefa_done = False
         self._started = _Started(self._tarefa_core)
 
     def start(self) -> Self:  # type: ignore[override]
@@ -131,9 +131,8 @@ class Thread(TaskBase, threading.Thread):
                     raise Interrupted("interrupted before it ran")
                 outcome = (False, context.run(run))
             finally:
-                self._tarefa_done = True
-                # One that was set while the target returned has nobody left to reach.
-                _engine.raise_in_thread(threading.get_ident(), None)
+                # An interrupt that came as the target returned has nobody left to reach.
+                core.end_target()
         except Interrupted as e:
             state, code, outcome = 5, 1, (True, e)
         except SystemExit as e:
@@ -145,6 +144,8 @@ class Thread(TaskBase, threading.Thread):
         if error is not None and error.__traceback__ is not None:
             error.__traceback__ = error.__traceback__.tb_next
         self._tarefa_outcome = outcome
+        if state == 4:
+            note_failed(self)
         del run, context, outcome, error
         core.finish(state, code)
         started.discard(self)
@@ -165,10 +166,12 @@ class Thread(TaskBase, threading.Thread):
             if timeout is not None:
                 check_timeout(timeout)
             _join(self, timeout)
-            if timeout is not None and _is_alive(self):
+            if timeout is not None and self.is_alive():
                 return False
-            started.discard(self)
-            return True
+            # A join that a signal cuts short makes threading, up to 3.12, take it for ended.
+            if self._tarefa_core.state >= 3:
+                started.discard(self)
+                return True
         ended = TaskBase._wait(self, timeout)
         if ended and _is_alive(self):
             # The target has returned; what is left are the interpreter's own last steps.
@@ -179,7 +182,13 @@ class Thread(TaskBase, threading.Thread):
 
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return threading.Thread.is_alive(self)
+        # In this order: the state says so first, and what threading says may be wrong before.
+        return self._tarefa_core.state in (1, 2) or _is_alive(self)
+
+    def _find_outcome(self) -> tuple[bool, Any]:
+        if self._tarefa_core.pid != os.getpid():
+            raise StateError(f"{self._label()} ran in another process, where its result is")
+        return TaskBase._find_outcome(self)
 
     @property
     def native_id(self) -> int | None:
@@ -211,20 +220,22 @@ class Thread(TaskBase, threading.Thread):
 
     def interrupt(self) -> None:  # noqa: D102 - inherited
         global _prepared
-        if not self._need_started() or self._tarefa_done:
+        if not self._need_started():
             return
         core = self._tarefa_core
         if core.state == 1:
-            # It has not come to its target yet: it will look before it does.
             core.request_interrupt()
-            return
+            if core.state == 1:
+                # It has not come to its target yet, and will look before it does.
+                return
         if not _prepared:
             _prepared = True
             _engine.prepare_thread_interrupts()
         ident = self.ident
         if ident is None or ident == threading.get_ident():
             raise Interrupted(f"{self._label()} interrupts itself")
-        _engine.raise_in_thread(ident, Interrupted)
+        if not core.raise_in_target(ident, Interrupted):
+            return
         core.poke()
         tid = core.tid
         if tid is not None:

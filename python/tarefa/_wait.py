@@ -57,7 +57,7 @@ def wait(
     while True:
         ended = {task for task in not_done if task._tarefa_core.state >= 3}
         for task in ended:
-            task._wait(0)
+            task.join(0)
         done |= ended
         not_done -= ended
         if not not_done or (done and return_when == FIRST_COMPLETED):

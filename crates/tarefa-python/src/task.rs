@@ -1,6 +1,7 @@
 //! `TaskCore`: a handle of a task's record, with which the Python classes do their work.
 
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -14,6 +15,7 @@ use tarefa_engine::task::{State, process};
 use crate::encode::{self, Encoded, PICKLE};
 use crate::errors;
 use crate::handle::{self, Handle};
+use crate::interrupt;
 use crate::member;
 use crate::parker::{PyParker, Unattended, deadline};
 
@@ -25,17 +27,19 @@ const ERROR: u8 = PICKLE + 8;
 #[derive(Debug)]
 pub(crate) struct TaskCore {
     handle: Handle,
+    /// Of a thread: whether its target is over, so that nothing may be raised in it any more.
+    over: Mutex<bool>,
 }
 
 impl TaskCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        Self { handle }
+        Self { handle, over: Mutex::new(false) }
     }
 
     /// The record at `off`, which this process can see.
     pub(crate) fn at(py: Python<'_>, me: &Me, off: Off) -> PyResult<Self> {
         let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
-        Ok(Self { handle: Handle::acquire(py, me, off, id)? })
+        Ok(Self::of(Handle::acquire(py, me, off, id)?))
     }
 
     fn with<T>(&self, f: impl FnOnce(&Task<'_>) -> T) -> T {
@@ -51,7 +55,7 @@ impl TaskCore {
         let me = member::me(py)?;
         let flags = if thread { flag::THREAD } else { 0 } | if daemon { flag::DAEMON } else { 0 };
         let off = record::create(&me, flags, name).map_err(|e| errors::out_of_memory(py, e))?;
-        Ok(Self { handle: Handle::adopt(&me, off) })
+        Ok(Self::of(Handle::adopt(&me, off)))
     }
 
     /// The number of its state.
@@ -240,6 +244,20 @@ impl TaskCore {
     /// Makes its thread look around.
     fn poke(&self) {
         self.with(|t| t.poke());
+    }
+
+    /// Has `exception` raised in the thread `ident`, which runs it; false if its target is over.
+    fn raise_in_target(&self, ident: u64, exception: &Bound<'_, PyAny>) -> bool {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        !*over && interrupt::raise_in_thread(ident, Some(exception))
+    }
+
+    /// In its thread: the target is over. What is still to be raised there never is.
+    fn end_target(&self) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        *over = true;
+        // SAFETY: plain; an integer that names the calling thread.
+        interrupt::raise_in_thread(unsafe { libc::pthread_self() } as u64, None);
     }
 
     /// Takes an interrupt that was asked for and not delivered.

@@ -1,0 +1,451 @@
+"""The native module, private to the package: cores of the public classes, and what they need.
+
+Times are in seconds, memory in bytes. What waits lets other threads run, ends at once with the
+exception of a signal's handler or of an interrupt, and raises ``ValueError`` for a timeout below
+0. What makes something in shared memory raises :class:`tarefa.ArenaFull` without room, and
+:class:`tarefa.StartError` where the system lets no runtime be made.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final, SupportsIndex, TypedDict, final
+
+class _Diagnostics(TypedDict):
+    arena_claimed: int
+    arena_used: int
+    arena_limit: int
+    objects: int
+    task_processes: int
+    process_slots: int
+    thread_slots: int
+    zygote_pid: int | None
+    pids: list[int]
+    spares: int
+    spares_all: int
+    spares_wanted: int
+    misses: int
+    zygotes: int
+
+class _ThreadContext(TypedDict):
+    pid: int
+    tid: int
+    letter: str
+    user: float
+    system: float
+    cpu: int
+    threads: int
+    memory: int
+    peak_memory: int
+    voluntary: int | None
+    involuntary: int | None
+    open_files: int | None
+    syscall: int | None
+
+class ListCore:
+    """A list in shared memory; :class:`tarefa.List` adds what is written in Python."""
+
+    def __new__(cls, *args: object) -> ListCore: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: SupportsIndex | slice, /) -> Any: ...
+    def __setitem__(self, key: SupportsIndex | slice, item: Any, /) -> None: ...
+    def __delitem__(self, key: SupportsIndex | slice, /) -> None: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def append(self, item: Any) -> None:
+        """Add an element at the end.
+
+        Args:
+            item: anything that pickles.
+
+        Raises:
+            NotPicklable: it does not; the list is as it was.
+            ArenaFull: there is no room for it; the list is as it was.
+        """
+
+    def extend_from(self, items: list[Any]) -> None:
+        """Add the elements of a plain list at the end, all at one instant or none."""
+
+    def insert(self, index: SupportsIndex, item: Any) -> None:
+        """Put an element before the one at ``index``, or at the end.
+
+        Args:
+            index: a place, counted from the end where it is below 0.
+            item: anything that pickles.
+
+        Raises:
+            NotPicklable: it does not; the list is as it was.
+            ArenaFull: there is no room for it; the list is as it was.
+        """
+
+    def pop(self, index: SupportsIndex = -1, /) -> Any:
+        """Take out an element.
+
+        Args:
+            index: which; the last, if not given.
+
+        Returns:
+            The element.
+
+        Raises:
+            IndexError: there is none.
+        """
+
+    def clear(self) -> None:
+        """Take all elements out."""
+
+    def snapshot(self, start: int = 0, stop: int | None = None) -> tuple[int, list[Any]]:
+        """Copy elements at one instant.
+
+        Args:
+            start: the first place.
+            stop: the place after the last; None is the list's end.
+
+        Returns:
+            The list's version, for :meth:`rebuild`, and the elements.
+        """
+
+    def rebuild(self, version: int, length: int, sources: list[tuple[bool, Any]]) -> bool:
+        """Make the list anew at one instant, if nobody has changed it meanwhile.
+
+        Args:
+            version: what :meth:`snapshot` said.
+            length: how many elements it had.
+            sources: for each new element ``(True, old place)`` or ``(False, value)``.
+
+        Returns:
+            False if the list has changed: nothing was done.
+        """
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+class LockCore:
+    """A lock in shared memory; :class:`tarefa.Lock` adds what is written in Python."""
+
+    def __new__(cls, *args: object) -> LockCore: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def take(self, blocking: bool, timeout: float | None) -> bool:
+        """Take the lock.
+
+        Args:
+            blocking: whether to wait.
+            timeout: for how long at most; None waits for ever.
+
+        Returns:
+            Whether it was taken.
+
+        Raises:
+            OwnerDied: the process that held it died; the lock is free, and not taken.
+        """
+
+    def release(self) -> None:
+        """Let the lock go, whoever took it.
+
+        Raises:
+            RuntimeError: nobody holds it.
+        """
+
+    def locked(self) -> bool:
+        """Whether somebody alive holds it."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+class EventCore:
+    """An event in shared memory; :class:`tarefa.Event` adds what is written in Python."""
+
+    def __new__(cls, *args: object) -> EventCore: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def is_set(self) -> bool:
+        """Whether the flag is up."""
+
+    def set(self) -> None:
+        """Raise the flag and wake all who wait."""
+
+    def clear(self) -> None:
+        """Lower the flag."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the flag is up.
+
+        Args:
+            timeout: seconds to wait at most; None waits for ever.
+
+        Returns:
+            Whether it is up: False when the time passed first.
+
+        Raises:
+            ValueError: a timeout below 0.
+            Interrupted: the calling task was interrupted.
+        """
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@final
+class TaskCore:
+    """A handle of a task's record. States are the numbers of :class:`tarefa.State`."""
+
+    def __new__(cls, thread: bool, daemon: bool, name: str) -> TaskCore: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    name: str
+    daemon: bool
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one task."""
+
+    @property
+    def state(self) -> int:
+        """Where it is in its life."""
+
+    @property
+    def is_thread(self) -> bool:
+        """Whether it is a thread; else a process."""
+
+    @property
+    def outcome_lost(self) -> bool:
+        """Whether there was no room for its outcome."""
+
+    @property
+    def killed_by_us(self) -> bool:
+        """Whether somebody called :meth:`note_kill`."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process it runs in."""
+
+    @property
+    def tid(self) -> int | None:
+        """The thread it runs in."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit code, minus a signal's number, or -255 where nobody knows."""
+
+    def begin(self) -> bool:
+        """``NEW`` becomes ``STARTING``; False if it was started before."""
+
+    def unbegin(self) -> None:
+        """Back to ``NEW``, after a start that failed."""
+
+    def set_payload(self, payload: object, dumps: Callable[[Any], bytes]) -> None:
+        """Store what is to run, as ``dumps`` encodes it."""
+
+    def payload(self) -> bytes | None:
+        """What is to run, encoded."""
+
+    def drop_payload(self) -> None:
+        """Free what was to run."""
+
+    def start_process(self) -> None:
+        """Start it as a process.
+
+        Raises:
+            StartError: the system refused, or the runtime's root has ended.
+        """
+
+    def run_here(self) -> bool:
+        """The calling thread runs it from now on; False if it is not to be run."""
+
+    def wait_running(self) -> None:
+        """Wait until its thread has come to run it."""
+
+    def finish(
+        self,
+        state: int,
+        code: int,
+        is_error: bool = False,
+        value: object = None,
+        dumps: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        """End it.
+
+        Args:
+            state: how it ended.
+            code: its exit code.
+            is_error: whether the value is a failure.
+            value: what its outcome is.
+            dumps: what encodes the value, if not the way of lists.
+        """
+
+    def outcome(self) -> tuple[bool, Any] | None:
+        """Whether it is a failure, and the value; None while there is no outcome."""
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for its end; False when the time passes first."""
+
+    def request_interrupt(self) -> None:
+        """Ask for an interrupt, and make its thread look around."""
+
+    def interrupt_due(self) -> bool:
+        """Whether one was asked for and has not been taken."""
+
+    def take_interrupt(self) -> bool:
+        """Take what was asked for."""
+
+    def raise_in_target(self, ident: int, exception: type[BaseException]) -> bool:
+        """Raise it in the thread ``ident``, which runs the task; False if its target is over."""
+
+    def end_target(self) -> None:
+        """In its thread: the target is over, and nothing is raised in it any more."""
+
+    def poke(self) -> None:
+        """Make its thread look around."""
+
+    def waits_here(self) -> bool:
+        """Whether its thread sleeps in a wait of tarefa's."""
+
+    def send_signal(self, signal: int) -> bool:
+        """Send its process a signal; False when that has ended."""
+
+    def note_kill(self) -> None:
+        """Note that its death is our own doing."""
+
+    def process_descriptor(self) -> int:
+        """A descriptor of the caller's that is readable once its process has ended."""
+
+    def process_slot(self) -> int | None:
+        """For :func:`request_stack`."""
+
+    def usage(self) -> tuple[float, float, float, int, int, int]:
+        """User, system and wall time, peak memory, voluntary and involuntary switches."""
+
+    @staticmethod
+    def event_descriptor(ready: bool) -> int:
+        """A new event descriptor, the caller's, readable at once if ``ready``."""
+
+    @staticmethod
+    def signal_descriptor(fd: int) -> None:
+        """Make an event descriptor readable."""
+
+def address() -> tuple[int, int, int]:
+    """Of the runtime: its root's pid, the descriptor of the memory there, and its number."""
+
+def attach(root: int, memory_fd: int, runtime: int, off: int, id: int, kind: int) -> Any:  # noqa: A002
+    """Make the object of a pickled handle.
+
+    Raises:
+        HandleGone: the object or its runtime is gone, or another user's.
+    """
+
+def collect() -> None:
+    """Forget the handles met by the encoding that goes on: it begins anew."""
+
+def cpu_count() -> int:
+    """How many processors this process can use.
+
+    Returns:
+        The number, at least 1: of those its affinity allows, as far as the cgroup's quota goes.
+    """
+
+def diagnostics() -> _Diagnostics | None:
+    """What is in the runtime now; None where there is no runtime."""
+
+def has_zygote() -> bool:
+    """Whether :func:`set_zygote` was called."""
+
+def interrupt_signal() -> int:
+    """The signal that makes a task's blocked call return."""
+
+def is_root() -> bool | None:
+    """Whether this process made its runtime; None without one."""
+
+def join_any(tasks: list[TaskCore], timeout: float | None = None) -> bool:
+    """Wait until one of the tasks has ended; False when the time passes first."""
+
+def leave(code: int) -> None:
+    """End a child whose task has its outcome. Does not return."""
+
+def offer_stack(fd: int) -> None:
+    """Say that this process writes its stacks to ``fd`` on the stack signal."""
+
+def own_threads() -> int:
+    """Threads of this process, by the system's count."""
+
+def prepare_runtime() -> None:
+    """Make the runtime, if there is none."""
+
+def prepare_stacks() -> None:
+    """Be told when ``faulthandler`` has written stacks; before it is registered."""
+
+def prepare_thread_interrupts() -> None:
+    """Install the handler that :func:`wake_sleeper` needs."""
+
+def prepare_zygote() -> None:
+    """Ask for a zygote before one is needed."""
+
+def raise_in_thread(ident: int, exception: type[BaseException] | None) -> bool:
+    """Raise it in a thread at its next bytecode; None takes back what was to be raised."""
+
+def request_stack(slot: int, timeout: float) -> str | None:
+    """Have a process write its stacks; None when it does not answer in time."""
+
+def send_to_zygote(bytes: bytes) -> None:  # noqa: A002
+    """Send the zygote a message: see ``tarefa._child.message``."""
+
+def serve(root: int, memory_fd: int, id: int, slot: int, child: ModuleType) -> None:  # noqa: A002
+    """Serve as the zygote of a runtime. Does not return."""
+
+def set_spares(count: int) -> None:
+    """Say how many processes are kept ready."""
+
+def set_thread_name(name: str) -> None:
+    """Name the calling thread for ``ps`` and ``top``."""
+
+def set_zygote(argv: list[bytes], envp: list[bytes]) -> None:
+    """Say how a zygote is started."""
+
+def signal_name(signal: int) -> str:
+    """``SIGKILL`` for 9."""
+
+def sleep(seconds: float) -> None:
+    """Sleep; an interrupt of the task, or a signal's exception, ends it at once.
+
+    Args:
+        seconds: how long, 0 or more.
+
+    Raises:
+        Interrupted: the calling task was interrupted.
+        ValueError: a time below 0.
+    """
+
+def spawn_program(
+    paths: list[bytes],
+    argv: list[bytes],
+    envp: list[bytes],
+    folder: bytes | None,
+    streams: tuple[int, int, int],
+) -> int:
+    """Start a program that ends with the calling thread.
+
+    Args:
+        paths: where it may be: the first that can be executed is.
+        argv: its arguments, the first its name.
+        envp: its environment, as ``name=value``.
+        folder: its working directory; None is the caller's.
+        streams: what becomes its input, output and error; -1 leaves the caller's.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        OSError: it is not there, cannot be executed, or the system refused.
+    """
+
+def stack_signal() -> int:
+    """The signal that makes a process write its stacks."""
+
+def system_limits() -> tuple[int | None, int | None, int | None]:
+    """Descriptors, processes, and the cgroup's memory; None is without limit."""
+
+def thread_context(pid: int, tid: int) -> _ThreadContext | None:
+    """What the system knows of a thread; None when there is none."""
+
+def wake_sleeper(tid: int) -> bool:
+    """End the call in which a thread of this process sleeps; False if it does not sleep."""
+
+__all__: Final[list[str]]
