@@ -10,6 +10,9 @@ from typing import Any
 
 from tarefa import _current, _engine, _environment, _outcome, _preload
 from tarefa._errors import Interrupted
+from tarefa._event import Event
+from tarefa._list import List
+from tarefa._lock import Lock
 from tarefa._pickling import loads
 from tarefa._process import _LENGTHS, Process, _dumps_payload
 
@@ -59,6 +62,7 @@ class _Rehearsal:
     name = "Process-0"
     daemon = False
     state = 2
+    kept: Any = None
 
     def __init__(self, payload: bytes) -> None:
         self._payload = payload
@@ -83,18 +87,36 @@ def rehearse() -> None:
         from tarefa._pickling import by_value_pickler
 
         by_value_pickler()
-        for target in (_nothing, lambda: None):
-            _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, (), {})))))
+        shared = (List(), Lock(), Event())
+        for target, args in ((_nothing, ()), (_use, shared), (lambda: None, ())):
+            _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, args, {})))))
+        _rehearsals[1].kept = shared
     for rehearsal in _rehearsals:
         _run(rehearsal)
     _core = _current.process_task = None
     _name_process("tarefa-zygote")
 
 
+def end_rehearsals() -> None:
+    """In the zygote: let go of what is not to be in every child."""
+    for rehearsal in _rehearsals:
+        rehearsal.kept = None
+    _imported.clear()
+
+
 _rehearsals: list[_Rehearsal] = []
 
 # Modules that had to be imported to read the task.
 _imported: list[str] = []
+
+
+def _use(shared: List, lock: Lock, event: Event) -> None:
+    """The target that goes through what most targets do with shared objects."""
+    shared.append(len(shared))
+    with lock:
+        shared[0]
+    event.set()
+    event.wait()
 
 
 def _nothing() -> None:

@@ -387,8 +387,11 @@ def request_stack(slot: int, timeout: float) -> str | None:
 def send_to_zygote(bytes: bytes) -> None:  # noqa: A002
     """Send the zygote a message: see ``tarefa._child.message``."""
 
-def serve(root: int, memory_fd: int, id: int, slot: int, child: ModuleType) -> None:  # noqa: A002
-    """Serve as the zygote of a runtime. Does not return."""
+def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa: A002
+    """Join a runtime in the process slot that its root has taken for this process."""
+
+def serve(child: ModuleType) -> None:
+    """Serve as the zygote of the runtime this process has joined. Does not return."""
 
 def set_spares(count: int) -> None:
     """Say how many processes are kept ready."""

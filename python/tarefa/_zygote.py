@@ -102,12 +102,13 @@ def main(config: dict[str, Any], slot: int) -> None:
     import cloudpickle  # noqa: F401 - children need it for what travels by value
 
     import tarefa  # noqa: F401
-    from tarefa import _child, _outcome  # noqa: F401
+    from tarefa import _child, _outcome, _tick, _view, _wrap  # noqa: F401
 
     _child.prepare_zygote()
     _offer_stacks(_child)
+    _engine.join_runtime(config["root"], config["fd"], config["runtime"], slot)
     _warm_up(_child)
-    _engine.serve(config["root"], config["fd"], config["runtime"], slot, _child)
+    _engine.serve(_child)
 
 
 def _warm_up(child: Any) -> None:
@@ -122,6 +123,7 @@ def _warm_up(child: Any) -> None:
     for _ in range(40):
         random.seed()
         child.rehearse()
+    child.end_rehearsals()
     gc.collect()
     gc.freeze()
 

@@ -42,6 +42,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(zygote::has_zygote, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::prepare_zygote, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::send_to_zygote, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::join_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::serve, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::leave, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_spares, m)?)?;

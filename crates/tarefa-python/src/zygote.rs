@@ -106,21 +106,28 @@ impl Front for PyFront<'_> {
     }
 }
 
-/// Serves as the zygote of the runtime at that address; never returns.
+/// Joins the runtime at that address, in the process slot that its root has taken for this
+/// process.
 #[pyfunction]
-pub(crate) fn serve(
+pub(crate) fn join_runtime(
     py: Python<'_>,
     root: i32,
     memory_fd: i32,
     id: u64,
     slot: u32,
-    child: Bound<'_, PyModule>,
 ) -> PyResult<()> {
     task::register();
-    let runtime = Runtime::attach_in(Address { root, memory_fd, id }, Some(slot))
+    Runtime::attach_in(Address { root, memory_fd, id }, Some(slot))
         .map_err(|e| errors::attach(py, &e))?;
     // Ctrl-C in a terminal reaches every process of the group; it is the root's to answer.
     signal::ignore_until_exec(SIGINT, true);
+    Ok(())
+}
+
+/// Serves as the zygote of the runtime this process has joined; never returns.
+#[pyfunction]
+pub(crate) fn serve(py: Python<'_>, child: Bound<'_, PyModule>) -> PyResult<()> {
+    let runtime = member::me(py)?.runtime();
     zygote::serve(runtime, &mut PyFront { py, child })
 }
 
