@@ -11,6 +11,8 @@
 
 #[path = "crash_table/allowed.rs"]
 mod allowed;
+#[path = "crash_table/orphans.rs"]
+mod orphans;
 #[path = "crash_table/scenarios.rs"]
 mod scenarios;
 mod support;
@@ -355,6 +357,24 @@ impl Table {
         }
     }
 
+    fn orphans(&mut self) {
+        let me = self.runtime.me();
+        let done = |table: &mut Self, result: Result<(), String>| {
+            result.and_then(|()| table.settle()).map(|()| true)
+        };
+        for spares in [0, 3] {
+            self.case(&format!("orphans, {spares} spares"), |table| {
+                done(table, orphans::outlive_zygotes(&me, spares))
+            });
+        }
+        self.case("orphans, a busy zygote", |t| done(t, orphans::busy_zygote(&me)));
+        self.case("orphans, no descriptors", |t| done(t, orphans::no_descriptors(&me)));
+        for how in ["busy", "asleep"].repeat(10) {
+            let name = format!("orphans, the root is killed, {how}");
+            self.case(&name, |_| orphans::root_killed(how).map(|()| true));
+        }
+    }
+
     fn zygote_case(&mut self, spares: u64, all: bool) -> Result<bool, String> {
         let me = self.runtime.me();
         task::process::set_spares(&me, spares).map_err(|e| e.to_string())?;
@@ -445,6 +465,9 @@ fn main() {
     if let Ok(text) = std::env::var(ZYGOTE) {
         serve(&text);
     }
+    if let Ok(text) = std::env::var(orphans::ROOT) {
+        orphans::root(&text);
+    }
     let only = std::env::var("TAREFA_CRASH_ONLY").ok();
     let wanted = |name: &str| only.as_ref().is_none_or(|o| name.contains(o.as_str()));
     let started = Instant::now();
@@ -491,6 +514,10 @@ fn main() {
         if wanted(who) {
             table.zygotes(who, spares);
         }
+    }
+
+    if wanted("orphans") {
+        table.orphans();
     }
 
     let mut all = BTreeSet::new();

@@ -69,6 +69,18 @@ pub fn reap_ended() -> bool {
     }
 }
 
+/// Whether the child `pid` has ended; it stays to be collected.
+#[must_use]
+pub fn is_child_ended(pid: i32) -> bool {
+    // SAFETY: siginfo_t is plain data, for which zeroes are a value.
+    let mut si: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: `si` is writable; waitid fills its SIGCHLD part, or leaves it zero.
+    unsafe {
+        libc::waitid(libc::P_PID, pid as libc::id_t, &raw mut si, how) == 0 && si.si_pid() != 0
+    }
+}
+
 /// Sleeps for a millisecond, or less. Async-signal-safe.
 pub fn nap() {
     // SAFETY: no descriptors are given.
@@ -223,17 +235,19 @@ pub fn spawn_any(
                 plan.folder_failed = plan.setup.folder.is_some();
                 libc::_exit(127)
             }
+            let mut why = 0;
             for path in plan.paths.iter().take_while(|p| !p.is_null()) {
                 libc::execve(*path, plan.argv.as_ptr(), plan.envp.as_ptr());
                 let error = *libc::__errno_location();
                 let absent = matches!(error, libc::ENOENT | libc::ENOTDIR);
-                if plan.error == 0 || !absent {
-                    plan.error = error;
+                if why == 0 || !absent {
+                    why = error;
                 }
                 if !absent && error != libc::EACCES {
                     break;
                 }
             }
+            plan.error = why;
             libc::_exit(127)
         }
     }

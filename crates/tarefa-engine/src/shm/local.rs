@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// A mutual exclusion for short sections of one process; unlike the standard library's it can
 /// be unlocked by whoever knows that its holder is gone (the child of a fork).
@@ -72,5 +72,28 @@ impl<T> DerefMut for LocalGuard<'_, T> {
 impl<T> Drop for LocalGuard<'_, T> {
     fn drop(&mut self) {
         self.0.unlock();
+    }
+}
+
+/// A value of this process that is replaced now and then, and read without a lock: whoever
+/// forks finds it whole. What was replaced is not freed, for somebody may still read it.
+#[derive(Debug)]
+pub struct Latest<T: 'static>(AtomicPtr<T>);
+
+impl<T> Latest<T> {
+    /// Nothing yet.
+    pub const NONE: Self = Self(AtomicPtr::new(std::ptr::null_mut()));
+
+    /// Replaces it.
+    pub fn set(&self, value: T) {
+        // not shared: a pointer of this process alone.
+        self.0.store(Box::into_raw(Box::new(value)), Ordering::Release);
+    }
+
+    /// What was set last.
+    #[must_use]
+    pub fn get(&self) -> Option<&'static T> {
+        // SAFETY: made by `set`, and never freed.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 }

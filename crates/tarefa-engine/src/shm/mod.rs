@@ -18,7 +18,7 @@ pub mod heap;
 pub mod journal;
 pub mod latch;
 pub mod layout;
-mod local;
+pub mod local;
 pub mod me;
 pub mod object;
 pub mod offset;

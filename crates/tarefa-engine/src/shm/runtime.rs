@@ -39,7 +39,8 @@ struct Here {
     forks: u32,
     index: u32,
     root: bool,
-    root_pidfd: Option<OwnedFd>,
+    /// A descriptor of the root, which the children of a fork go on using.
+    root_pidfd: Option<&'static OwnedFd>,
     held: Local<Held>,
     idle_threads: Local<Vec<u32>>,
 }
@@ -212,6 +213,7 @@ impl Runtime {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
         let bell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
         let runtime = Self::leak(arena, bell, None);
+        let root: &'static OwnedFd = Box::leak(Box::new(root));
         match slot {
             Some(index) => {
                 let slot = slots::process_slot(runtime, index);
@@ -236,12 +238,12 @@ impl Runtime {
     }
 
     /// Takes a process slot for this process.
-    fn settle(&'static self, root: bool, root_pidfd: Option<OwnedFd>) -> io::Result<()> {
+    fn settle(&'static self, root: bool, root_pidfd: Option<&'static OwnedFd>) -> io::Result<()> {
         self.settle_in(slots::take_process(self)?, root, root_pidfd);
         Ok(())
     }
 
-    fn settle_in(&'static self, index: u32, root: bool, root_pidfd: Option<OwnedFd>) {
+    fn settle_in(&'static self, index: u32, root: bool, root_pidfd: Option<&'static OwnedFd>) {
         let slot = slots::process_slot(self, index);
         if !root && process::parent() != self.root_pid() {
             slot.start_time.store(proc::start_time(process::pid()), Ordering::Release);
@@ -266,10 +268,10 @@ impl Runtime {
     /// After a fork made by the engine: this process lives in the slot `index`, which its
     /// parent has taken for it.
     pub fn hatch(&'static self, index: u32) {
-        let old = self.here.load(Ordering::Acquire);
         // SAFETY: never freed.
-        let old_held = unsafe { &*old }.held.lock().all();
-        self.settle_in(index, false, None);
+        let old = unsafe { &*self.here.load(Ordering::Acquire) };
+        let old_held = old.held.lock().all();
+        self.settle_in(index, false, old.root_pidfd);
         let me = self.me();
         for (off, id, handles) in old_held {
             let _ = references::acquire_many(&me, off, id, handles);
@@ -286,8 +288,16 @@ impl Runtime {
     /// This process is a fork of a member: it becomes a member of its own.
     #[cold]
     fn resettle(&'static self, old: &'static Here) -> &'static Here {
+        // One thread of the new process settles, the others find it done.
+        let all = RUNTIMES.lock();
+        // SAFETY: as in `here`.
+        let now = unsafe { &*self.here.load(Ordering::Acquire) };
+        if now.forks == FORKS.load(Ordering::Acquire) {
+            return now;
+        }
         let old_held = old.held.lock().all();
-        let root = pidfd::open(self.root_pid()).ok();
+        let open = || pidfd::open(self.root_pid()).ok().map(|fd| &*Box::leak(Box::new(fd)));
+        let root = old.root_pidfd.or_else(open);
         if self.settle(false, root).is_err() {
             // No slot: nothing here could work, and there is nobody to tell.
             eprintln!("tarefa: process {} finds no slot in its runtime", process::pid());
@@ -295,6 +305,7 @@ impl Runtime {
         }
         // SAFETY: as in `here`.
         let here = unsafe { &*self.here.load(Ordering::Acquire) };
+        drop(all);
         let me = self.me();
         for (off, id, handles) in old_held {
             let _ = references::acquire_many(&me, off, id, handles);
@@ -387,7 +398,7 @@ impl Runtime {
     #[must_use]
     pub fn root_alive(&'static self) -> bool {
         let here = self.here();
-        match &here.root_pidfd {
+        match here.root_pidfd {
             _ if here.root => true,
             Some(fd) => !pidfd::ended(fd.as_fd()),
             None => proc::alive(self.root_pid(), self.header().root_start.load(Ordering::Relaxed)),

@@ -265,7 +265,47 @@ impl Control {
         true
     }
 
-    /// Waits for whoever is giving a task to a process that is now marked dead.
+    /// Runs `tell` with the task, if any, of the process `pid` in `slot`, unless that process
+    /// has been buried: for the zygote, which has no reference to the task of its own. Under
+    /// the latch of [`Control::settle`], so that the task is not freed meanwhile.
+    pub(super) fn with_task(
+        &'static self,
+        me: &Me,
+        slot: &ProcessSlot,
+        pid: i32,
+        tell: impl FnOnce(Option<Task<'_>>),
+    ) {
+        let _latch = self.latch.lock(me);
+        if slots::owner(slot) == (pid, process_state::LIVE) {
+            let task = Off(slot.task.load(Ordering::Acquire));
+            tell((!task.is_none()).then(|| Task::at(me, task)));
+        }
+    }
+
+    /// Lists the spare in slot `index`; false when the list is full. Under the latch, because a
+    /// starter that dies while it takes an entry has the entry put back as it was.
+    pub(super) fn list_spare(&'static self, me: &Me, index: u32) -> bool {
+        let _latch = self.latch.lock(me);
+        let free = self.spares.iter().find(|e| e.load(Ordering::Relaxed) == 0);
+        if let Some(entry) = free {
+            entry.store(u64::from(index) + 1, Ordering::Release);
+            crash_point!("control.spare_listed");
+        }
+        free.is_some()
+    }
+
+    /// The spare in slot `index` is no more.
+    pub(super) fn unlist_spare(&'static self, me: &Me, index: u32) {
+        let _latch = self.latch.lock(me);
+        for entry in &self.spares {
+            if entry.load(Ordering::Relaxed) == u64::from(index) + 1 {
+                entry.store(0, Ordering::Release);
+                crash_point!("control.spare_unlisted");
+            }
+        }
+    }
+
+    /// Waits for whoever is giving a task to a process that is now marked dead, or tells one.
     pub(super) fn settle(&'static self, me: &Me) {
         drop(self.latch.lock(me));
     }

@@ -50,6 +50,8 @@ pub fn register() {
 /// What the system answered: no descriptors, no address space, no thread.
 pub fn runtime() -> std::io::Result<&'static Runtime> {
     if let Some(runtime) = Runtime::existing() {
+        // Where it could not be started before, it may be now.
+        supervisor::ensure(runtime)?;
         return Ok(runtime);
     }
     register();

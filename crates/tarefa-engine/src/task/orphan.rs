@@ -7,7 +7,7 @@
 //! next zygote watches it too.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 use super::control::Control;
 use super::role;
@@ -21,8 +21,8 @@ static ZYGOTE: AtomicU32 = AtomicU32::new(0);
 static CONTROL: AtomicPtr<Control> = AtomicPtr::new(std::ptr::null_mut());
 /// A descriptor of the root.
 static ROOT: AtomicI32 = AtomicI32::new(-1);
-/// In a child: whether it has asked for a signal at the root's end.
-static ASKED: AtomicBool = AtomicBool::new(false);
+/// In a child whose zygote has ended: its own descriptor of the bell.
+static BELL: AtomicI32 = AtomicI32::new(-1);
 /// In the zygote: descriptors of children of zygotes before it.
 static INHERITED: AtomicPtr<Vec<OwnedFd>> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -82,42 +82,62 @@ extern "C" fn child_ended(_: i32) {
 }
 
 extern "C" fn parent_ended(_: i32) {
-    let number = ZYGOTE.load(Ordering::Acquire);
-    if number == 0 {
-        let root = ROOT.load(Ordering::Acquire);
-        // SAFETY: opened by the zygote and never closed.
-        let ended = || root < 0 || pidfd::ended(unsafe { BorrowedFd::borrow_raw(root) });
-        if ended() {
-            process::exit_now(0);
-        }
-        // Once: the signal comes for other reasons too.
-        // not shared: a flag of this process alone.
-        if ASKED.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if let Some(runtime) = Runtime::existing_unlocked() {
-            let _ = pipe::signal_when_deaf(runtime.bell().as_fd(), signal::orphan_signal());
-        }
-        // Between the first look and the request.
-        if ended() {
-            process::exit_now(0);
-        }
-        return;
+    let before = process::errno();
+    match ZYGOTE.load(Ordering::Acquire) {
+        0 => orphaned(),
+        number => end_all(number),
     }
-    if let Some(runtime) = Runtime::existing_unlocked() {
-        for index in children(runtime) {
-            let slot = slots::process_slot(runtime, index);
-            if slot.zygote.load(Ordering::Acquire) == number {
-                let _ = signal::send_process(slots::owner(slot).0, libc::SIGKILL);
-            }
+    process::set_errno(before);
+}
+
+/// In a child: its zygote has ended, or the bell's pipe has changed.
+fn orphaned() {
+    // Nobody signals a child for the root's end now.
+    if BELL.load(Ordering::Acquire) < 0 {
+        let runtime = Runtime::existing_unlocked();
+        let own =
+            runtime.and_then(|r| pipe::signal_when_deaf(r.bell().as_fd(), signal::orphan_signal()));
+        if let Some(own) = own {
+            // not shared: a number of this process alone.
+            BELL.store(own.as_raw_fd(), Ordering::Release);
         }
     }
+    let (root, bell) = (ROOT.load(Ordering::Acquire), BELL.load(Ordering::Acquire));
+    // SAFETY: both are opened by this module and never closed. A process that ends closes its
+    // pipes, and only then counts as ended: the signal may come in between.
+    let over = unsafe {
+        root < 0
+            || pidfd::ended(BorrowedFd::borrow_raw(root))
+            || bell >= 0 && pipe::is_deaf(BorrowedFd::borrow_raw(bell))
+    };
+    if over {
+        process::exit_now(0);
+    }
+}
+
+/// In the zygote with that number: the root has ended.
+fn end_all(number: u32) {
     // SAFETY: set before the handler is installed, and never freed.
     if let Some(orphans) = unsafe { INHERITED.load(Ordering::Acquire).as_ref() } {
         for fd in orphans {
             let _ = pidfd::send_signal(fd.as_fd(), libc::SIGKILL);
         }
     }
-    process::reap_all();
+    // More than once, for a child that is just being forked is seen a moment later; and not
+    // for ever, for a module's own child is nobody's to kill.
+    for _ in 0..500 {
+        if let Some(runtime) = Runtime::existing_unlocked() {
+            for index in children(runtime) {
+                let slot = slots::process_slot(runtime, index);
+                if slot.zygote.load(Ordering::Acquire) == number {
+                    let _ = signal::send_process(slots::owner(slot).0, libc::SIGKILL);
+                }
+            }
+        }
+        if !process::reap_ended() {
+            break;
+        }
+        process::nap();
+    }
     process::exit_now(0);
 }

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use crate::os::poll::Poll;
 use crate::os::usage::Usage;
 use crate::os::{pipe, proc, process, signal};
 use crate::shm::layout::{ProcessSlot, process_state};
+use crate::shm::local::Latest;
 use crate::shm::offset::Off;
 use crate::shm::{Me, Runtime, reclaim, slots};
 
@@ -33,18 +33,18 @@ pub enum Zygote {
     Execute(Vec<CString>, Vec<CString>),
 }
 
-static ZYGOTE: Mutex<Option<Zygote>> = Mutex::new(None);
+static ZYGOTE: Latest<Zygote> = Latest::NONE;
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
 /// Says how a zygote is started: before the first process is.
 pub fn set_zygote(zygote: Zygote) {
-    *ZYGOTE.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(zygote);
+    ZYGOTE.set(zygote);
 }
 
 /// Whether [`set_zygote`] has been called.
 #[must_use]
 pub fn has_zygote() -> bool {
-    ZYGOTE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    ZYGOTE.get().is_some()
 }
 
 /// Starts the supervisor, if this is the root and it does not run yet.
@@ -53,9 +53,20 @@ pub fn has_zygote() -> bool {
 /// What the system answered: no descriptors, no thread.
 pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
     // not shared: a flag of this process alone.
-    if !runtime.is_root() || RUNNING.swap(true, Ordering::AcqRel) {
+    if RUNNING.load(Ordering::Acquire) || !runtime.is_root() || RUNNING.swap(true, Ordering::AcqRel)
+    {
         return Ok(());
     }
+    let started = start(runtime);
+    if started.is_err() {
+        // The next to come tries again.
+        // not shared: as above.
+        RUNNING.store(false, Ordering::Release);
+    }
+    started
+}
+
+fn start(runtime: &'static Runtime) -> io::Result<()> {
     let poll = Poll::new()?;
     let bell = runtime.bell_heard().ok_or_else(|| io::Error::other("a root has a bell"))?;
     poll.add(bell.as_fd(), BELL)?;
@@ -94,6 +105,30 @@ pub(super) fn want_zygote(me: &Me, control: &Control) {
 }
 
 const BELL: u64 = u64::MAX;
+/// How long a zygote may leave a child that has ended.
+const COLLECTING: Duration = Duration::from_millis(100);
+
+/// How the process `pid` ended, as exactly as this process can know.
+fn how_it_ended(pid: i32, fd: Option<&OwnedFd>, ours: bool) -> (Exit, Usage) {
+    let Some(fd) = fd else {
+        let collected = ours.then(|| process::reap_by_number(pid).ok().flatten()).flatten();
+        return collected.unwrap_or((Exit::Unknown, Usage::default()));
+    };
+    if ours {
+        if let Ok(Some(status)) = pidfd::reap(fd.as_fd()) {
+            if status.0 != Exit::Unknown {
+                return status;
+            }
+        }
+    }
+    // Somebody else collects it. Either it is seen before that, or the kernel has noted it.
+    let exit = match pidfd::exit_of_collected(fd.as_fd()) {
+        Exit::Unknown => proc::exit_of_zombie(pid)
+            .map_or_else(|| pidfd::exit_of_collected(fd.as_fd()), |(exit, _)| exit),
+        known => known,
+    };
+    (exit, Usage::default())
+}
 
 struct Supervisor<'a> {
     me: &'a Me,
@@ -102,8 +137,9 @@ struct Supervisor<'a> {
     watched: HashMap<u32, OwnedFd>,
     /// Process slots (with pids) for which there was no descriptor.
     by_clock: Vec<(u32, i32)>,
-    /// Process slots of children that have ended and that their zygote has yet to collect.
-    ending: Vec<u32>,
+    /// Process slots of children that have ended and that their zygote has yet to collect, and
+    /// how long it may take.
+    ending: Vec<(u32, Deadline)>,
     /// Zygotes in a row that ended before they were ready.
     early_deaths: u32,
 }
@@ -115,13 +151,14 @@ impl Supervisor<'_> {
         self.me.runtime().process_slot().watched.store(1, Ordering::Release);
         crash_point!("supervisor.started");
         loop {
-            let nap = (!self.by_clock.is_empty()).then(|| Duration::from_millis(20));
+            let looks = !self.by_clock.is_empty() || !self.ending.is_empty();
+            let nap = looks.then(|| Duration::from_millis(20));
             keys.clear();
             self.poll.wait(&mut keys, Deadline::after(nap));
             for key in &keys {
                 if *key == BELL {
                     pipe::silence(bell.as_fd());
-                } else {
+                } else if self.watched.contains_key(&(*key as u32)) {
                     self.ended(*key as u32);
                 }
             }
@@ -143,50 +180,64 @@ impl Supervisor<'_> {
             }
             slot.watched.store(1, Ordering::Release);
             crash_point!("supervisor.watched");
-            match pidfd::open(pid) {
-                Ok(fd) => {
-                    // The number of a foreign process may have been reused already.
-                    let start = slot.start_time.load(Ordering::Acquire);
-                    let reused = start != 0 && start != proc::start_time(pid);
-                    if !reused && self.poll.add(fd.as_fd(), u64::from(index)).is_ok() {
-                        self.watched.insert(index, fd);
-                    } else if reused {
-                        self.bury(index, Exit::Unknown, &Usage::default());
-                    } else {
-                        self.by_clock.push((index, pid));
-                    }
+            self.watch(index, pid);
+        }
+    }
+
+    /// Has the poll report the end of process `pid` in slot `index`; where there is no
+    /// descriptor to spare, it is looked at by the clock.
+    fn watch(&mut self, index: u32, pid: i32) {
+        let slot = slots::process_slot(self.me.runtime(), index);
+        let ended = match pidfd::open(pid) {
+            // The number of a foreign process may have been reused already.
+            Ok(_) if proc::is_another(pid, slot.start_time.load(Ordering::Acquire)) => true,
+            Ok(fd) => {
+                let polled = self.poll.add(fd.as_fd(), u64::from(index)).is_ok();
+                let ended = !polled && pidfd::ended(fd.as_fd());
+                if polled || ended {
+                    self.watched.insert(index, fd);
+                } else {
+                    self.by_clock.push((index, pid));
                 }
-                Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {
-                    self.bury(index, Exit::Unknown, &Usage::default());
-                }
-                Err(_) => self.by_clock.push((index, pid)),
+                ended
             }
+            Err(e) if pidfd::says_gone(&e) => true,
+            Err(_) => {
+                let uncollected = slot.role.load(Ordering::Relaxed) == role::ZYGOTE
+                    && process::is_child_ended(pid);
+                let ended = uncollected || !process::exists(pid);
+                if !ended {
+                    self.by_clock.push((index, pid));
+                }
+                ended
+            }
+        };
+        if ended {
+            self.ended(index);
         }
     }
 
     /// The process in slot `index` has ended.
     fn ended(&mut self, index: u32) {
-        let Some(fd) = self.watched.get(&index) else { return };
         let slot = slots::process_slot(self.me.runtime(), index);
         if slot.zygote.load(Ordering::Acquire) != 0 && !self.collected(slot) {
             // Its zygote collects it and rings.
-            self.poll.remove(fd.as_fd());
-            self.ending.push(index);
+            if let Some(fd) = self.watched.get(&index) {
+                self.poll.remove(fd.as_fd());
+            }
+            self.ending.push((index, Deadline::after(Some(COLLECTING))));
             return;
         }
-        // Only the zygote is this thread's to collect: another child is the program's own.
-        let (exit, usage) = if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
-            match pidfd::reap(fd.as_fd()) {
-                Ok(Some(status)) => status,
-                Ok(None) => return,
-                Err(_) => (Exit::Unknown, Usage::default()),
-            }
-        } else {
-            (pidfd::exit_of_collected(fd.as_fd()), Usage::default())
-        };
-        if let Some(fd) = self.watched.remove(&index) {
+        let (pid, _) = slots::owner(slot);
+        let fd = self.watched.remove(&index);
+        if let Some(fd) = &fd {
             self.poll.remove(fd.as_fd());
         }
+        // Only the zygote is this thread's to collect, and its children where the system hands
+        // them to this process when it ends: another child is the program's own.
+        let ours = slot.role.load(Ordering::Relaxed) == role::ZYGOTE
+            || slot.zygote.load(Ordering::Acquire) != 0;
+        let (exit, usage) = how_it_ended(pid, fd.as_ref(), ours);
         self.bury(index, exit, &usage);
     }
 
@@ -200,38 +251,32 @@ impl Supervisor<'_> {
             })
     }
 
-    /// Buries children that their zygote has collected by now.
+    /// Buries children that their zygote has collected by now, or is too busy to collect.
     fn look_at_ending(&mut self) {
         let runtime = self.me.runtime();
-        let (over, rest) = std::mem::take(&mut self.ending)
-            .into_iter()
-            .partition::<Vec<u32>, _>(|i| self.collected(slots::process_slot(runtime, *i)));
-        self.ending = rest;
-        for index in over {
-            self.ended(index);
+        for (index, limit) in std::mem::take(&mut self.ending) {
+            let slot = slots::process_slot(runtime, index);
+            if self.collected(slot) {
+                self.ended(index);
+                continue;
+            }
+            // An import in the zygote may take long, and nobody is to wait for that.
+            let zombie = || proc::exit_of_zombie(slots::owner(slot).0);
+            match limit.passed().then(zombie).flatten() {
+                None => self.ending.push((index, limit)),
+                Some((exit, stat)) => {
+                    self.watched.remove(&index);
+                    let (user_ns, system_ns) = (stat.user_ns, stat.system_ns);
+                    self.bury(index, exit, &Usage { user_ns, system_ns, ..Usage::default() });
+                }
+            }
         }
     }
 
+    /// Looks at those for which there was no descriptor; by now there may be one.
     fn look_by_clock(&mut self) {
-        let mut dead = Vec::new();
-        self.by_clock.retain(|&(index, pid)| {
-            let zygote = slots::process_slot(self.me.runtime(), index);
-            let zygote = zygote.role.load(Ordering::Relaxed) == role::ZYGOTE;
-            let status = if zygote {
-                process::reap_by_number(pid)
-            } else {
-                Err(io::ErrorKind::Other.into())
-            };
-            let lives = || process::exists(pid) && proc::stat(pid).is_none_or(|s| s.state != 'Z');
-            let runs = matches!(status, Ok(None)) || (status.is_err() && lives());
-            if !runs {
-                dead.push((index, status.ok().flatten()));
-            }
-            runs
-        });
-        for (index, status) in dead {
-            let (exit, usage) = status.unwrap_or((Exit::Unknown, Usage::default()));
-            self.bury(index, exit, &usage);
+        for (index, pid) in std::mem::take(&mut self.by_clock) {
+            self.watch(index, pid);
         }
     }
 
@@ -256,9 +301,11 @@ impl Supervisor<'_> {
         // Before any latch is taken: the dead process may have held it.
         reclaim::clean_up(me, index);
         let control = control::get(me).ok();
-        if let (None, Some(control)) = (task, control) {
-            // A starter may just have given it a task.
+        if let Some(control) = control {
             control.settle(me);
+        }
+        if task.is_none() {
+            // A starter may just have given it a task.
             let late = Off(slot.task.load(Ordering::Acquire));
             if !late.is_none() {
                 Task::at(me, late).process_ended(exit, usage);
@@ -278,13 +325,8 @@ impl Supervisor<'_> {
     }
 
     /// A dead process is no spare any more, and what it had claimed is free again.
-    fn unlist(&self, control: &Control, index: u32) {
-        for entry in &control.spares {
-            if entry.load(Ordering::Acquire) == u64::from(index) + 1 {
-                entry.store(0, Ordering::Release);
-                crash_point!("supervisor.unlisted");
-            }
-        }
+    fn unlist(&self, control: &'static Control, index: u32) {
+        control.unlist_spare(self.me, index);
         let runtime = self.me.runtime();
         for other in slots::processes(runtime) {
             let slot = slots::process_slot(runtime, other);
@@ -373,8 +415,7 @@ impl Supervisor<'_> {
         if control.zygote.load(Ordering::Acquire) != zygote_state::WANTED {
             return;
         }
-        let plan = ZYGOTE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        let Some(Zygote::Execute(argv, envp)) = plan else {
+        let Some(Zygote::Execute(argv, envp)) = ZYGOTE.get() else {
             return self.refuse_all(control, NO_ZYGOTE);
         };
         control.zygote.store(zygote_state::STARTING, Ordering::Release);
@@ -387,9 +428,9 @@ impl Supervisor<'_> {
         let slot = slots::process_slot(runtime, index);
         slot.role.store(role::ZYGOTE, Ordering::Release);
         crash_point!("supervisor.zygote_slot");
-        let mut argv = argv;
+        let mut argv = argv.clone();
         argv.push(c_string(&index.to_string()));
-        match process::spawn(&argv, &envp) {
+        match process::spawn(&argv, envp) {
             Ok(pid) => {
                 slots::hatch(slot, process::pid(), pid);
                 self.watch_new();

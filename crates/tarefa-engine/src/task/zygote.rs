@@ -60,7 +60,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let mut failures = 0;
     loop {
         let seen = control.bell.load(Ordering::Acquire);
-        collect_children(&me, number);
+        collect_children(&me, control, number);
         while control.has_requests() {
             serve_request(&me, control, front);
         }
@@ -91,6 +91,8 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         failures = 0;
         control.asleep.store(1, Ordering::Release);
         crash_point!("zygote.asleep");
+        // Pairs with the fence in `Control::ring`.
+        fence(Ordering::SeqCst);
         futex::wait(&control.bell, seen, Deadline::NEVER);
         control.asleep.store(0, Ordering::Release);
         crash_point!("zygote.awake");
@@ -98,19 +100,20 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 }
 
 /// Leaves the status of children that have ended where the supervisor finds it.
-fn collect_children(me: &Me, number: u32) {
+fn collect_children(me: &Me, control: &'static Control, number: u32) {
     let runtime = me.runtime();
     while let Some((pid, exit, usage)) = process::reap_any() {
         let found = slots::processes(runtime)
             .map(|i| slots::process_slot(runtime, i))
             .find(|s| slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number);
         let Some(slot) = found else { continue };
-        let task = Off(slot.task.load(Ordering::Acquire));
-        if !task.is_none() {
-            Task::at(me, task).process_ended(exit, &usage);
-        }
-        slot.exit.store(record::exit_word(exit), Ordering::Release);
-        crash_point!("zygote.collected");
+        control.with_task(me, slot, pid, |task| {
+            if let Some(task) = task {
+                task.process_ended(exit, &usage);
+            }
+            slot.exit.store(record::exit_word(exit), Ordering::Release);
+            crash_point!("zygote.collected");
+        });
         runtime.ring();
     }
 }
@@ -201,8 +204,12 @@ fn serve_request(me: &Me, control: &'static Control, front: &mut dyn Front) {
             front.run(runtime, off)
         }
         Ok(pid) => {
-            task.assign(index, pid);
-            task.forked(pid);
+            control.with_task(me, slot, pid, |task| {
+                if let Some(task) = task {
+                    task.assign(index, pid);
+                    task.forked(pid);
+                }
+            });
         }
         Err(error) => {
             task.not_forked(error);
@@ -215,14 +222,14 @@ fn serve_request(me: &Me, control: &'static Control, front: &mut dyn Front) {
 /// Forks a spare; false when the system refuses.
 fn fork_spare(me: &Me, control: &'static Control, front: &mut dyn Front) -> bool {
     let runtime = me.runtime();
-    let Some(entry) = control.spares.iter().find(|e| e.load(Ordering::Relaxed) == 0) else {
-        return false;
-    };
     let Ok(index) = slots::take_embryo(runtime) else { return false };
     let slot = slots::process_slot(runtime, index);
     slot.role.store(role::SPARE, Ordering::Release);
-    entry.store(u64::from(index) + 1, Ordering::Release);
-    crash_point!("zygote.spare_listed");
+    crash_point!("zygote.spare");
+    if !control.list_spare(me, index) {
+        slots::free_process(runtime, index);
+        return false;
+    }
     match fork(me, index, front) {
         Ok(0) => {
             front.after_fork_in_child(runtime, true);
@@ -230,7 +237,7 @@ fn fork_spare(me: &Me, control: &'static Control, front: &mut dyn Front) -> bool
         }
         Ok(_) => true,
         Err(_) => {
-            entry.store(0, Ordering::Release);
+            control.unlist_spare(me, index);
             slots::free_process(runtime, index);
             crash_point!("zygote.spare_refused");
             false

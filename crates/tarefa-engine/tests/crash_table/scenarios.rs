@@ -50,6 +50,7 @@ pub(crate) enum Step {
     Small(u64, u64),
     Sparse,
     Record,
+    ThreadTask,
     Message,
     Start,
     Spares(u64),
@@ -125,7 +126,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
     scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
     scenario("sparse blocks", 0, &[Sparse, Sparse]),
-    scenario("task records", 0, &[Record, Interrupts, Record]),
+    scenario("task records", 0, &[Record, Interrupts, ThreadTask, Record]),
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
     Scenario {
@@ -320,6 +321,7 @@ impl Step {
                 heap::drain(me, mark);
             }
             Record => run_record(me, shared),
+            ThreadTask => run_in_thread(me),
             Interrupts => {
                 let off = record::create(me, 0, "interrupted").unwrap();
                 let task = Task::at(me, off);
@@ -401,7 +403,26 @@ pub(crate) fn run_record(me: &Me, shared: &Shared) {
     assert!(task.run_here());
     task.drop_payload();
     task.finish(State::Finished, 0, Some((21, b"outcome", &[shared.child.0])));
-    task.join(&mut Plain, Deadline::NEVER, 0);
+    task.join(&mut Plain, Deadline::NEVER);
+    references::release(me, off);
+}
+
+/// A task that a thread of this process comes to run after a while.
+pub(crate) fn run_in_thread(me: &Me) {
+    let runtime = me.runtime();
+    let off = record::create(me, record::flag::THREAD, "a thread").unwrap();
+    let task = Task::at(me, off);
+    assert!(task.begin());
+    let thread = std::thread::spawn(move || {
+        let me = runtime.me();
+        std::thread::sleep(Duration::from_millis(2));
+        let task = Task::at(&me, off);
+        assert!(task.run_here());
+        task.finish(State::Finished, 0, None);
+    });
+    task.wait_running(&mut Plain);
+    task.join(&mut Plain, Deadline::NEVER);
+    thread.join().unwrap();
     references::release(me, off);
 }
 
@@ -416,7 +437,7 @@ pub(crate) fn start_and_join(me: &Me) -> Result<(), String> {
         }
         task::process::start(me, &task).map_err(|e| e.to_string())?;
         let limit = Deadline::after(Some(Duration::from_secs(10)));
-        task.join(&mut Plain, limit, 10_000);
+        task.join(&mut Plain, limit);
         match task.state() {
             State::Finished => Ok(()),
             other => Err(format!("the task is {other:?}")),

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::orphans::linger;
 use crate::support::wait_for_members;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::offset::Off;
 use tarefa_engine::shm::runtime::Address;
-use tarefa_engine::shm::{Me, Runtime, crash, slots};
+use tarefa_engine::shm::{Me, Runtime, blob, crash, slots};
+use tarefa_engine::task::control::{self, zygote_state};
 use tarefa_engine::task::record::Task;
 use tarefa_engine::task::zygote::Front;
 use tarefa_engine::task::{self, State, supervisor, zygote};
@@ -61,6 +63,7 @@ impl Front for TestFront {
         let me = runtime.me();
         let task = Task::at(&me, off);
         if task.run_here() {
+            linger(&task.payload().map(|p| blob::read(&me, p)).unwrap_or_default());
             task.drop_payload();
             task.finish(State::Finished, 0, Some((21, b"outcome", &[])));
         }
@@ -130,6 +133,14 @@ pub(crate) fn end_zygote(me: &Me) -> Result<(), String> {
     let runtime = me.runtime();
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     let start = Instant::now();
+    // A message may still wait for the zygote, which serves starts first.
+    let control = control::get(me).map_err(|e| e.to_string())?;
+    while control.message.load(Ordering::Acquire) != 0
+        && control.zygote.load(Ordering::Acquire) == zygote_state::READY
+        && start.elapsed() < Duration::from_secs(1)
+    {
+        std::thread::sleep(Duration::from_micros(100));
+    }
     // Again and again, for one may be made anew while its children live.
     loop {
         let mut members = 0;
