@@ -135,12 +135,8 @@ pub fn alloc_sparse(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, 
 
 fn large(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
     let latch = me.header().units_latch.lock(me);
-    let unit = units::take(me, size.div_ceil(UNIT))?;
+    let unit = units::take_backed(me, size.div_ceil(UNIT), backed)?;
     let off = Off(heap_at(me.arena().len()) + unit * UNIT);
-    if let Err(e) = claims::claim(me, off, backed) {
-        units::give_back(me, true);
-        return Err(e);
-    }
     let (entry, block) = (units::entry(me, unit), header(me, off));
     let mut tx = Tx::begin(me);
     let order = entry.state.load(Ordering::Relaxed) & 0xff00;
@@ -166,7 +162,8 @@ pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> 
     }
     let _latch = me.header().units_latch.lock(me);
     // Pages are claimed once: the page that holds `from` may be claimed already.
-    claims::claim(me, block.plus(from), to - from)
+    let claim = || claims::claim(me, block.plus(from), to - from);
+    claim().or_else(|e| if units::trim(me) { claim() } else { Err(e) })
 }
 
 /// A block's header.

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Kind, OutOfMemory, claims, header, hook, units};
+use super::{Kind, OutOfMemory, header, hook, units};
 use crate::shm::journal::Tx;
 use crate::shm::layout::{CLASSES, Class, UNIT, heap_at, unit_state};
 use crate::shm::me::Me;
@@ -86,12 +86,7 @@ pub(super) fn alloc(me: &Me, kind: Kind, class: usize, size: u64) -> Result<Off,
 /// Makes a unit a slab of `class`. Its latch is held.
 fn grow(me: &Me, class: usize) -> Result<(), OutOfMemory> {
     let units_latch = me.header().units_latch.lock(me);
-    let unit = units::take(me, 1)?;
-    let off = Off(heap_at(me.arena().len()) + unit * UNIT);
-    if let Err(e) = claims::claim(me, off, UNIT) {
-        units::give_back(me, true);
-        return Err(e);
-    }
+    let unit = units::take_backed(me, 1, UNIT)?;
     drop(units_latch);
     let (slab, shared) = (units::entry(me, unit), &me.header().classes[class]);
     let mut tx = Tx::begin(me);

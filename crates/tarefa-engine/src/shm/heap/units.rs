@@ -37,8 +37,66 @@ pub(super) fn total(me: &Me) -> u64 {
     (me.arena().len() - heap_at(me.arena().len())) / UNIT
 }
 
-/// Takes a run of at least `count` units; it is in the thread's `run` then.
-pub(super) fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
+/// Takes a run of at least `count` units, the first `backed` bytes of it backed by memory; it is
+/// in the thread's `run` then.
+pub(super) fn take_backed(me: &Me, count: u64, backed: u64) -> Result<u64, OutOfMemory> {
+    loop {
+        let unit = take(me, count)?;
+        match claims::claim(me, at(me, unit), backed) {
+            Ok(()) => return Ok(unit),
+            Err(e) => {
+                give_back(me, true);
+                if !trim(me) {
+                    return Err(e);
+                }
+            }
+        }
+    }
+}
+
+/// Gives back to the system what free runs keep claimed, for somebody needs it elsewhere. False
+/// if there was nothing.
+pub(super) fn trim(me: &Me) -> bool {
+    let all = &me.header().retained;
+    let before = all.load(Ordering::Relaxed);
+    while let Some((unit, order)) = first_retaining(me) {
+        let left = all.load(Ordering::Relaxed);
+        withdraw(me, unit, order);
+        give_back(me, false);
+        if all.load(Ordering::Relaxed) >= left {
+            break;
+        }
+    }
+    all.load(Ordering::Relaxed) < before
+}
+
+/// A free run that keeps pages claimed, and its order.
+fn first_retaining(me: &Me) -> Option<(u64, usize)> {
+    (0..ORDERS).find_map(|order| {
+        let mut next = me.header().free_runs[order].load(Ordering::Relaxed);
+        while let Some(unit) = next.checked_sub(1) {
+            let e = entry(me, unit);
+            if e.retained.load(Ordering::Relaxed) != 0 {
+                return Some((unit, order));
+            }
+            next = e.next.load(Ordering::Relaxed);
+        }
+        None
+    })
+}
+
+/// Moves a free run from its list to the thread's `run`.
+fn withdraw(me: &Me, unit: u64, order: usize) {
+    let mut tx = Tx::begin(me);
+    unlink(me, &mut tx, unit, order);
+    tx.set(&entry(me, unit).state, state(order, unit_state::FLIGHT));
+    tx.set(&me.slot().run, unit + 1);
+    crash_point!("units.unlinked");
+    tx.commit();
+    crash_point!("units.taken");
+}
+
+fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     let order = count.next_power_of_two().trailing_zeros() as usize;
     if order >= ORDERS {
         return Err(OutOfMemory::new(me, count * UNIT));
@@ -48,13 +106,7 @@ pub(super) fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     let Some(mut have) = found else { return take_new(me, order) };
     let unit = lists[have].load(Ordering::Relaxed) - 1;
     let mut retained = entry(me, unit).retained.load(Ordering::Relaxed);
-    let mut tx = Tx::begin(me);
-    unlink(me, &mut tx, unit, have);
-    tx.set(&entry(me, unit).state, state(have, unit_state::FLIGHT));
-    tx.set(&me.slot().run, unit + 1);
-    crash_point!("units.unlinked");
-    tx.commit();
-    crash_point!("units.taken");
+    withdraw(me, unit, have);
     while have > order {
         have -= 1;
         let upper = unit + (1 << have);
