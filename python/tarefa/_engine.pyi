@@ -8,7 +8,7 @@ exception of a signal's handler or of an interrupt, and raises ``ValueError`` fo
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Final, SupportsIndex, TypedDict, final
+from typing import Any, Self, SupportsIndex, TypedDict, final
 
 class _Diagnostics(TypedDict):
     arena_claimed: int
@@ -44,7 +44,7 @@ class _ThreadContext(TypedDict):
 class ListCore:
     """A list in shared memory; :class:`tarefa.List` adds what is written in Python."""
 
-    def __new__(cls, *args: object) -> ListCore: ...
+    def __new__(cls, *args: object) -> Self: ...
     def __len__(self) -> int: ...
     def __getitem__(self, key: SupportsIndex | slice, /) -> Any: ...
     def __setitem__(self, key: SupportsIndex | slice, item: Any, /) -> None: ...
@@ -122,7 +122,7 @@ class ListCore:
 class LockCore:
     """A lock in shared memory; :class:`tarefa.Lock` adds what is written in Python."""
 
-    def __new__(cls, *args: object) -> LockCore: ...
+    def __new__(cls, *args: object) -> Self: ...
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
@@ -157,7 +157,7 @@ class LockCore:
 class EventCore:
     """An event in shared memory; :class:`tarefa.Event` adds what is written in Python."""
 
-    def __new__(cls, *args: object) -> EventCore: ...
+    def __new__(cls, *args: object) -> Self: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     def is_set(self) -> bool:
         """Whether the flag is up."""
@@ -190,7 +190,7 @@ class EventCore:
 class TaskCore:
     """A handle of a task's record. States are the numbers of :class:`tarefa.State`."""
 
-    def __new__(cls, thread: bool, daemon: bool, name: str) -> TaskCore: ...
+    def __new__(cls, thread: bool, daemon: bool, name: str) -> Self: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     name: str
     daemon: bool
@@ -250,9 +250,6 @@ class TaskCore:
 
     def run_here(self) -> bool:
         """The calling thread runs it from now on; False if it is not to be run."""
-
-    def wait_running(self) -> None:
-        """Wait until its thread has come to run it."""
 
     def finish(
         self,
@@ -450,5 +447,3 @@ def thread_context(pid: int, tid: int) -> _ThreadContext | None:
 
 def wake_sleeper(tid: int) -> bool:
     """End the call in which a thread of this process sleeps; False if it does not sleep."""
-
-__all__: Final[list[str]]

@@ -9,13 +9,13 @@ from typing import Any
 
 from tarefa import _current
 
-_watching = False
+watching = False
 
 
 def _forked() -> None:
     """In a forked child: it has an end of its own."""
-    global _watching
-    _watching = False
+    global watching
+    watching = False
     _current.forget_all()
 
 
@@ -24,9 +24,9 @@ os.register_at_fork(after_in_child=_forked)
 
 def watch() -> None:
     """Have :func:`at_exit` called when this process's main thread ends."""
-    global _watching
-    if not _watching:
-        _watching = True
+    global watching
+    if not watching:
+        watching = True
         # Before threading waits for its threads: an interrupted program interrupts them first.
         threading._register_atexit(at_exit)  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from tarefa import _engine, _exit
-from tarefa._current import current_task, note_failed, note_started, started
+from tarefa._current import current_task, note_failed, started
 from tarefa._engine import TaskCore
 from tarefa._errors import Interrupted, StateError
 from tarefa._task import TaskBase, check_arguments, check_timeout
@@ -18,30 +18,8 @@ from tarefa._task import TaskBase, check_arguments, check_timeout
 _prepared = False
 
 
+_NOTHING: tuple[bool, Any] = (False, None)
 _join, _is_alive = threading.Thread.join, threading.Thread.is_alive
-
-
-class _Started:
-    """What ``threading`` keeps as ``_started``, for a task: waits on the task's own state."""
-
-    __slots__ = ("_core", "_set")
-
-    def __init__(self, core: TaskCore) -> None:
-        self._core = core
-        self._set = False
-
-    def is_set(self) -> bool:
-        return self._set
-
-    def set(self) -> None:
-        self._set = True
-
-    def wait(self, _timeout: float | None = None) -> bool:
-        self._core.wait_running()
-        return True
-
-    def _at_fork_reinit(self) -> None:
-        """In a forked child no thread holds a lock of this: there is none."""
 
 
 class Thread(TaskBase, threading.Thread):
@@ -73,7 +51,6 @@ class Thread(TaskBase, threading.Thread):
         positional, keywords = check_arguments(group, target, args, kwargs)
         threading.Thread.__init__(self, None, target, name, positional, keywords, daemon=daemon)
         self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
-        self._started = _Started(self._tarefa_core)
 
     def start(self) -> Self:  # type: ignore[override]
         """Start the task; returns it.
@@ -88,8 +65,9 @@ class Thread(TaskBase, threading.Thread):
         self._tarefa_run = self.run
         self._tarefa_context = contextvars.copy_context()
         self.run = self._tarefa_main  # type: ignore[method-assign]
-        note_started(self)
-        _exit.watch()
+        started.add(self)  # taken out by the thread itself, at its end
+        if not _exit.watching:
+            _exit.watch()
         try:
             threading.Thread.start(self)
         except BaseException as e:
@@ -122,14 +100,15 @@ class Thread(TaskBase, threading.Thread):
         core, run, context = self._tarefa_core, self._tarefa_run, self._tarefa_context
         del self._tarefa_run, self._tarefa_context
         core.run_here()
-        state, code = 3, 0
-        outcome: tuple[bool, Any] = (False, None)
+        state, code, outcome = 3, 0, _NOTHING
         try:
             try:
                 if core.interrupt_due():
                     core.take_interrupt()
                     raise Interrupted("interrupted before it ran")
-                outcome = (False, context.run(run))
+                value = context.run(run)
+                if value is not None:
+                    outcome = (False, value)
             finally:
                 # An interrupt that came as the target returned has nobody left to reach.
                 core.end_target()
@@ -140,13 +119,15 @@ class Thread(TaskBase, threading.Thread):
             state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
         except BaseException as e:
             state, code, outcome = 4, 1, (True, e)
-        error = outcome[1] if outcome[0] else None
-        if error is not None and error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next
         self._tarefa_outcome = outcome
-        if state == 4:
-            note_failed(self)
-        del run, context, outcome, error
+        if outcome[0]:
+            error = outcome[1]
+            if error.__traceback__ is not None:
+                error.__traceback__ = error.__traceback__.tb_next
+            if state == 4:
+                note_failed(self)
+            del error
+        del run, context, outcome
         core.finish(state, code)
         started.discard(self)
         fd = self._tarefa_sentinel
@@ -170,7 +151,6 @@ class Thread(TaskBase, threading.Thread):
                 return False
             # A join that a signal cuts short makes threading, up to 3.12, take it for ended.
             if self._tarefa_core.state >= 3:
-                started.discard(self)
                 return True
         ended = TaskBase._wait(self, timeout)
         if ended and _is_alive(self):

@@ -72,16 +72,3 @@ pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Deadline> {
     let duration = std::time::Duration::try_from_secs_f64(seconds).ok();
     Ok(duration.map_or(Deadline::NEVER, |d| Deadline::after(Some(d))))
 }
-
-/// A wait that is always short, and that nothing interrupts.
-pub(crate) struct Unattended<'py>(pub(crate) Python<'py>);
-
-impl Parker for Unattended<'_> {
-    fn release(&mut self, sleep: &mut dyn FnMut()) {
-        PyParker::new(self.0).release(sleep);
-    }
-
-    fn interrupted(&mut self) -> bool {
-        false
-    }
-}

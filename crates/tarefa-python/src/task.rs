@@ -17,7 +17,7 @@ use crate::errors;
 use crate::handle::{self, Handle};
 use crate::interrupt;
 use crate::member;
-use crate::parker::{PyParker, Unattended, deadline};
+use crate::parker::{PyParker, deadline};
 
 /// The tag of a pickled exception.
 const ERROR: u8 = PICKLE + 8;
@@ -160,11 +160,6 @@ impl TaskCore {
             process::start(&me, &Task::at(&me, handle.off()))
         });
         result.map_err(|e| errors::start(py, e))
-    }
-
-    /// Waits until its thread has come to run it.
-    fn wait_running(&self, py: Python<'_>) {
-        self.with(|t| t.wait_running(&mut Unattended(py)));
     }
 
     /// The calling thread runs it from now on; false if it is not to be run.

@@ -256,19 +256,16 @@ impl<'a> Task<'a> {
     pub fn finish(&self, end: State, code: i32, outcome: Option<(u8, &[u8], &[Off])>) {
         let mark = heap::mark(self.me);
         if let Some((tag, bytes, mentioned)) = outcome {
-            match blob::create(self.me, tag, &[bytes], mentioned) {
-                Ok(blob) => {
-                    let mut tx = Tx::begin(self.me);
-                    tx.set(&self.it.outcome, blob.0);
-                    heap::release_to(self.me, &mut tx, mark);
-                    crash_point!("task.outcome");
-                    tx.commit();
-                    crash_point!("task.outcome_done");
-                }
-                Err(_) => {
-                    self.it.flags.fetch_or(flag::OUTCOME_LOST, Ordering::AcqRel);
-                    crash_point!("task.outcome_lost");
-                }
+            if let Ok(blob) = blob::create(self.me, tag, &[bytes], mentioned) {
+                let mut tx = Tx::begin(self.me);
+                tx.set(&self.it.outcome, blob.0);
+                heap::release_to(self.me, &mut tx, mark);
+                crash_point!("task.outcome");
+                tx.commit();
+                crash_point!("task.outcome_done");
+            } else {
+                self.it.flags.fetch_or(flag::OUTCOME_LOST, Ordering::AcqRel);
+                crash_point!("task.outcome_lost");
             }
         }
         heap::drain(self.me, mark);
@@ -455,12 +452,6 @@ impl<'a> Task<'a> {
         JOINING.with(|p| wait::wait_spinning(self.me, parker, &mut ending, deadline, p))
     }
 
-    /// Waits until it is not `Starting` any more: its thread has come to run it.
-    pub fn wait_running(&self, parker: &mut dyn Parker) {
-        let mut running = Running { task: *self };
-        wait::wait(self.me, parker, &mut running, Deadline::NEVER);
-    }
-
     /// Waits until its process exists, or could not be made.
     pub(super) fn wait_forked(&self) -> Started {
         let mut forking = Forking { task: *self };
@@ -598,26 +589,6 @@ impl Condition for Ending<'_> {
 thread_local! {
     /// A short task in a spare ends within this time, and a wake-up costs a good part of it.
     static JOINING: Patience = const { Patience::new(200_000, 300_000) };
-}
-
-struct Running<'a> {
-    task: Task<'a>,
-}
-
-impl Condition for Running<'_> {
-    fn word(&self) -> &'static AtomicU32 {
-        &self.task.it.state
-    }
-
-    fn ready(&mut self) -> bool {
-        self.task.it.state.load(Ordering::Acquire) & 0xff != State::Starting as u32
-    }
-
-    fn announce(&mut self) -> Option<u32> {
-        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
-        crash_point!("task.awaiting_run");
-        (seen & 0xff == State::Starting as u32).then_some(seen)
-    }
 }
 
 struct Forking<'a> {
