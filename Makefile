@@ -88,8 +88,8 @@ run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
 # --- testing --------------------------------------------------------------------------------------------
-.PHONY: test test-rust test-crash test-python test-scripts
-test: test-rust test-crash test-python ## Test everything: Rust, the crash table, Python on every version found
+.PHONY: test test-rust test-crash loom test-python test-scripts
+test: test-rust test-crash loom test-python ## Test everything: Rust, the crash table, Python on every version found
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
 	cargo test $(RUST)
@@ -97,6 +97,9 @@ test-rust: ## Only the Rust tests, with the examples of the documentation
 test-crash: ## Only the crash table: a member is killed at every named crash point
 	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
 	    --features tarefa-engine/crash-points,tarefa/crash-points
+
+loom: ## Only the models of latch, list and lock, in all interleavings
+	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --release --test 'loom_*'
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
 	@main=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \

@@ -7,6 +7,7 @@ use super::clock::Deadline;
 
 /// How a sleep on a futex ended. A wake-up may be spurious: look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names)]
 pub enum Woken {
     /// Somebody woke the word, or its value was already another one.
     Woken,

@@ -77,7 +77,8 @@ fn cgroup_cpu_quota() -> Option<f64> {
     let v1 = cgroup_dirs("cpu").into_iter().filter_map(|d| {
         let quota =
             fs::read_to_string(d.join("cpu.cfs_quota_us")).ok()?.trim().parse::<f64>().ok()?;
-        let period = read_number(&d.join("cpu.cfs_period_us"))? as f64;
+        let period = fs::read_to_string(d.join("cpu.cfs_period_us")).ok()?;
+        let period = period.trim().parse::<f64>().ok()?;
         (quota > 0.0).then_some(quota / period)
     });
     v2.chain(v1).reduce(f64::min)

@@ -85,7 +85,7 @@ struct PidfdInfo {
 pub fn exit_of_collected(fd: BorrowedFd<'_>) -> Exit {
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // _IOWR(0xFF, 11, struct pidfd_info)
-    let request = (3u64 << 30) | ((size_of::<PidfdInfo>() as u64) << 16) | (0xFF << 8) | 11;
+    let request = (3u64 << 30) | ((size_of::<PidfdInfo>() as u64) << 16) | (0xFF << 8) | 0x0B;
     // SAFETY: `info` is writable and as long as the request says.
     let ret = unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, &raw mut info) };
     if ret < 0 || info.mask & PIDFD_INFO_EXIT == 0 {

@@ -70,7 +70,7 @@ impl Arena {
     /// Never: an arena has a header.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        false
+        self.len == 0
     }
 
     /// The memory file.

@@ -114,7 +114,8 @@ impl Latch {
     pub(super) fn release_for_dead(&self, index: u32) {
         let seen = self.word.load(Ordering::Acquire);
         if seen & !SLEEPERS == index + 1 {
-            self.word.store(0, Ordering::Release);
+            // Only the sleepers' bit may have come meanwhile, and all sleepers are woken.
+            self.word.swap(0, Ordering::Release);
             crash_point!("latch.released_for_dead");
         }
         futex::wake_all(&self.word);

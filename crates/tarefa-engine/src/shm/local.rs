@@ -13,8 +13,9 @@ pub(super) struct Local<T> {
 }
 
 impl<T> Local<Vec<T>> {
-    pub(super) const EMPTY: Self =
-        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(Vec::new()) };
+    pub(super) const fn empty() -> Self {
+        Self { locked: AtomicBool::new(false), value: UnsafeCell::new(Vec::new()) }
+    }
 }
 
 // SAFETY: the flag lets one thread in at a time.
@@ -82,7 +83,10 @@ pub struct Latest<T: 'static>(AtomicPtr<T>);
 
 impl<T> Latest<T> {
     /// Nothing yet.
-    pub const NONE: Self = Self(AtomicPtr::new(std::ptr::null_mut()));
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(AtomicPtr::new(std::ptr::null_mut()))
+    }
 
     /// Replaces it.
     pub fn set(&self, value: T) {

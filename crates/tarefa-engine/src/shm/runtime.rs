@@ -19,7 +19,7 @@ use crate::os::{limits, pidfd, pipe, proc, process};
 /// Counts forks of this process's line: a changed number means "another process now".
 static FORKS: AtomicU32 = AtomicU32::new(0);
 /// Every runtime this process is a member of; the first is the default one.
-static RUNTIMES: Local<Vec<&'static Runtime>> = Local::EMPTY;
+static RUNTIMES: Local<Vec<&'static Runtime>> = Local::empty();
 
 /// The first of them.
 static FIRST: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
@@ -91,6 +91,7 @@ impl Runtime {
     ///
     /// # Errors
     /// What the system answered: no descriptors, no address space.
+    #[allow(clippy::should_implement_trait)]
     pub fn default() -> io::Result<&'static Self> {
         if let Some(first) = Self::existing() {
             return Ok(first);
@@ -214,18 +215,15 @@ impl Runtime {
         let bell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
         let runtime = Self::leak(arena, bell, None);
         let root: &'static OwnedFd = Box::leak(Box::new(root));
-        match slot {
-            Some(index) => {
-                let slot = slots::process_slot(runtime, index);
-                if !slots::hatch(slot, pid, process::pid()) {
-                    return Err(AttachError::Gone(pid));
-                }
-                runtime.settle_in(index, false, Some(root));
+        if let Some(index) = slot {
+            let slot = slots::process_slot(runtime, index);
+            if !slots::hatch(slot, pid, process::pid()) {
+                return Err(AttachError::Gone(pid));
             }
-            None => {
-                let settled = runtime.settle(false, Some(root));
-                settled.map_err(|e| AttachError::System(pid, e))?;
-            }
+            runtime.settle_in(index, false, Some(root));
+        } else {
+            let settled = runtime.settle(false, Some(root));
+            settled.map_err(|e| AttachError::System(pid, e))?;
         }
         all.push(runtime);
         Ok(runtime)

@@ -33,7 +33,7 @@ pub enum Zygote {
     Execute(Vec<CString>, Vec<CString>),
 }
 
-static ZYGOTE: Latest<Zygote> = Latest::NONE;
+static ZYGOTE: Latest<Zygote> = Latest::none();
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
 /// Says how a zygote is started: before the first process is.

@@ -175,11 +175,11 @@ pub(crate) fn root(how: &str) -> ! {
 pub(crate) fn root_killed(how: &str) -> Result<(), String> {
     let mut child = support::execute(ROOT, how);
     let mut line = String::new();
-    let out = child.stdout.take().ok_or("no pipe")?;
-    BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
-    let task: i32 = line.trim().parse().map_err(|e| format!("{line:?}: {e}"))?;
-    child.kill().map_err(|e| e.to_string())?;
+    let said = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+    let killed = child.kill();
     let _ = child.wait();
+    killed.map_err(|e| e.to_string())?;
+    let task: i32 = line.trim().parse().map_err(|e| format!("{line:?}, {said:?}: {e}"))?;
     let start = Instant::now();
     while process::exists(task) && proc::stat(task).is_some_and(|s| s.state != 'Z') {
         if start.elapsed() > Duration::from_secs(1) {

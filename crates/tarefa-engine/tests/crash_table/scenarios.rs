@@ -407,7 +407,7 @@ pub(crate) fn run_record(me: &Me, shared: &Shared) {
     references::release(me, off);
 }
 
-/// A task that a thread of this process comes to run after a while.
+/// A task that a thread of this process comes to run after a while, and is joined meanwhile.
 pub(crate) fn run_in_thread(me: &Me) {
     let runtime = me.runtime();
     let off = record::create(me, record::flag::THREAD, "a thread").unwrap();
@@ -420,7 +420,6 @@ pub(crate) fn run_in_thread(me: &Me) {
         assert!(task.run_here());
         task.finish(State::Finished, 0, None);
     });
-    task.wait_running(&mut Plain);
     task.join(&mut Plain, Deadline::NEVER);
     thread.join().unwrap();
     references::release(me, off);
