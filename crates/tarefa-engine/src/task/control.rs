@@ -63,7 +63,9 @@ pub struct Control {
     pub asleep: AtomicU32,
     first: AtomicU64,
     last: AtomicU64,
-    /// Spares wanted.
+    /// Spares asked for by the program.
+    pub spares_asked: AtomicU64,
+    /// Spares wanted now: more than asked for after a burst of starts.
     pub spares_wanted: AtomicU64,
     /// Starts that found no spare.
     pub misses: AtomicU64,

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::control::{self, zygote_state};
+use super::control::{self, Control, zygote_state};
 use super::record::{Started, Task};
 use super::supervisor;
 use crate::os::limits;
@@ -99,6 +99,7 @@ pub fn start(me: &Me, task: &Task<'_>) -> Result<(), StartError> {
     }
     control.misses.fetch_add(1, Ordering::Relaxed);
     crash_point!("process.missed");
+    want_more_spares(control);
     control.push(me, task);
     supervisor::want_zygote(me, control);
     match task.wait_forked() {
@@ -106,6 +107,23 @@ pub fn start(me: &Me, task: &Task<'_>) -> Result<(), StartError> {
         Started::Error(error) => Err(explain(task.name(), error)),
     }
 }
+
+/// A start found no spare: for a while twice as many are kept, up to [`MOST_SPARES`]. The
+/// zygote goes back to the number asked for once nothing has been started for some time.
+fn want_more_spares(control: &Control) {
+    let wanted = control.spares_wanted.load(Ordering::Relaxed);
+    // None are wanted, or the zygote has yet to make the first ones.
+    if wanted == 0 || control.zygote.load(Ordering::Relaxed) != zygote_state::READY {
+        return;
+    }
+    let more = (wanted * 2).min(MOST_SPARES.max(wanted));
+    let _ =
+        control.spares_wanted.compare_exchange(wanted, more, Ordering::Relaxed, Ordering::Relaxed);
+    crash_point!("process.more_spares");
+}
+
+/// As many spares as a burst of starts makes the zygote keep.
+const MOST_SPARES: u64 = 16;
 
 fn explain(name: String, error: i32) -> StartError {
     let words = |limit: Option<u64>| limit.map_or("the system's".to_owned(), |n| n.to_string());
@@ -137,7 +155,9 @@ pub fn prepare(me: &Me) -> Result<(), OutOfMemory> {
 /// [`OutOfMemory`].
 pub fn set_spares(me: &Me, count: u64) -> Result<(), OutOfMemory> {
     let control = control::get(me)?;
-    control.spares_wanted.store(count.min(control::SPARES as u64), Ordering::Release);
+    let count = count.min(control::SPARES as u64);
+    control.spares_asked.store(count, Ordering::Release);
+    control.spares_wanted.store(count, Ordering::Release);
     crash_point!("process.spares");
     control.ring();
     Ok(())

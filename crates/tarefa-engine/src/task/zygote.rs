@@ -93,11 +93,21 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         crash_point!("zygote.asleep");
         // Pairs with the fence in `Control::ring`.
         fence(Ordering::SeqCst);
-        futex::wait(&control.bell, seen, Deadline::NEVER);
+        let asked = control.spares_asked.load(Ordering::Acquire);
+        let calm = Deadline::after((wanted > asked).then_some(CALM));
+        let woken = futex::wait(&control.bell, seen, calm);
         control.asleep.store(0, Ordering::Release);
         crash_point!("zygote.awake");
+        if woken == futex::Woken::TimedOut {
+            // The burst that made more of them wanted is over.
+            control.spares_wanted.store(asked, Ordering::Release);
+            crash_point!("zygote.calmed");
+        }
     }
 }
+
+/// Without a start for this long the zygote keeps no more spares than were asked for.
+const CALM: Duration = Duration::from_secs(10);
 
 /// Leaves the status of children that have ended where the supervisor finds it.
 fn collect_children(me: &Me, control: &'static Control, number: u32) {
