@@ -123,7 +123,6 @@ def _nothing() -> None:
     """The target that warms a spare up."""
 
 
-
 def _call(payload: bytes) -> Any:
     """Prepare the process as the payload says, and call its target."""
     head, alone = _LENGTHS.unpack_from(payload)
@@ -201,7 +200,7 @@ def _exit_code(e: SystemExit) -> int:
         return 0
     if isinstance(e.code, int):
         return e.code & 0xFF
-    print(e.code, file=sys.stderr)
+    print(e.code, file=sys.stderr)  # noqa: T201 - as an interpreter does at its end
     return 1
 
 
@@ -209,7 +208,7 @@ def _name_process(name: str) -> None:
     _engine.set_thread_name(name[:15])
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
-        multiprocessing.current_process()._name = name  # type: ignore[attr-defined]
+        multiprocessing.current_process()._name = name
 
 
 def _finish_threads() -> None:
@@ -218,7 +217,7 @@ def _finish_threads() -> None:
         try:
             threading._shutdown()  # type: ignore[attr-defined]
         except BaseException:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
 
 
 def _flush() -> None:

@@ -16,7 +16,7 @@ def configure(*, spares: int | None = None) -> None:
         ValueError: a number out of range.
     """
     if spares is not None:
-        if not isinstance(spares, int) or isinstance(spares, bool):
+        if type(spares) is not int:
             raise TypeError(f"spares must be a whole number, not {type(spares).__name__}")
         if not 0 <= spares <= 64:
             raise ValueError(f"spares must be from 0 to 64: {spares}")

@@ -8,7 +8,9 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tarefa._process import Process
     from tarefa._task import TaskBase
+    from tarefa._thread import Thread
 
 # The Process that this process runs as a task; set in children.
 process_task: Any = None
@@ -30,7 +32,7 @@ def current_task() -> TaskBase | None:
     return task
 
 
-def active_tasks() -> list[TaskBase]:
+def active_tasks() -> list[Thread | Process]:
     """The tasks that this process has started and that have not ended."""
     return [task for task in list(started) if not forget_ended(task)]
 
@@ -86,7 +88,7 @@ def report_unasked(task: Any) -> None:
     try:
         text = task._failure_text()
         if text:
-            print(
+            print(  # noqa: T201
                 f"tarefa: {task._label()} failed, and nobody asked for its result:\n{text}",
                 file=sys.stderr,
                 flush=True,

@@ -124,7 +124,7 @@ class RemoteError(TarefaError):
         return type(self), (self.args[0], self.type_name, self.remote_traceback)
 
 
-class RemoteTraceback(Exception):  # noqa: N818 - it is shown as a cause, never raised
+class RemoteTraceback(Exception):
     """The traceback of the process where an exception was raised, as its ``__cause__``."""
 
     __module__ = "tarefa"

@@ -37,12 +37,12 @@ def at_exit() -> None:
         _stop_all(None)
     try:
         while True:
-            waiting = [t for t in _current.active_tasks() if not t.daemon]  # type: ignore[attr-defined]
+            waiting = [t for t in _current.active_tasks() if not t.daemon]
             if not waiting:
                 break
             for task in waiting:
                 if task is not threading.current_thread():
-                    task._wait(None)  # type: ignore[attr-defined]
+                    task._wait(None)
                     _current.note_ended(task)
     except KeyboardInterrupt as e:
         _stop_all(e)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, Self, SupportsIndex, TypeVar
 
 from tarefa._engine import ListCore
 from tarefa._errors import ListChanged
@@ -34,7 +34,7 @@ class List(ListCore):
         """Add the elements of ``iterable`` at the end, all at one instant."""
         self.extend_from(iterable if type(iterable) is list else list(iterable))
 
-    def __iadd__(self, iterable: Iterable[Any]) -> List:
+    def __iadd__(self, iterable: Iterable[Any]) -> Self:
         self.extend(iterable)
         return self
 
@@ -64,7 +64,9 @@ class List(ListCore):
     def __contains__(self, value: object) -> bool:
         return value in self._items()
 
-    def index(self, value: Any, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /) -> int:
+    def index(
+        self, value: Any, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /
+    ) -> int:
         """The first index of ``value``; ``ValueError`` if it is not there."""
         items = self._items()
         end = len(items) if stop is None else operator.index(stop)
@@ -137,7 +139,7 @@ class List(ListCore):
 
     __rmul__ = __mul__
 
-    def __imul__(self, times: SupportsIndex) -> List:
+    def __imul__(self, times: SupportsIndex) -> Self:
         n = operator.index(times)
 
         def plan(items: list[Any]) -> list[tuple[bool, Any]]:
@@ -149,7 +151,7 @@ class List(ListCore):
         self._rearrange(plan)
         return self
 
-    def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> bool:
+    def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
         if isinstance(other, List):
             return how(self._items(), other._items())
         if isinstance(other, list):
@@ -157,19 +159,19 @@ class List(ListCore):
         return NotImplemented
 
     def __eq__(self, other: object) -> bool:
-        return self._compare(other, operator.eq)
+        return self._compare(other, operator.eq)  # type: ignore[no-any-return]
 
     def __lt__(self, other: object) -> bool:
-        return self._compare(other, operator.lt)
+        return self._compare(other, operator.lt)  # type: ignore[no-any-return]
 
     def __le__(self, other: object) -> bool:
-        return self._compare(other, operator.le)
+        return self._compare(other, operator.le)  # type: ignore[no-any-return]
 
     def __gt__(self, other: object) -> bool:
-        return self._compare(other, operator.gt)
+        return self._compare(other, operator.gt)  # type: ignore[no-any-return]
 
     def __ge__(self, other: object) -> bool:
-        return self._compare(other, operator.ge)
+        return self._compare(other, operator.ge)  # type: ignore[no-any-return]
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -227,5 +229,3 @@ def _need_slice(key: object) -> None:
     if not isinstance(key, slice):
         name = type(key).__name__
         raise TypeError(f"list indices must be integers or slices, not {name}")
-
-

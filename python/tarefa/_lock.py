@@ -26,8 +26,9 @@ class Lock(LockCore):
         """Take the lock.
 
         Args:
-            blocking: whether to wait; ``block`` is the name ``multiprocessing`` gives it.
+            blocking: whether to wait.
             timeout: seconds to wait at most; -1 or None waits for ever.
+            block: the name that ``multiprocessing`` has for ``blocking``.
 
         Returns:
             Whether the lock was taken.

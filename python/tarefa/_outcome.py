@@ -16,10 +16,10 @@ def finish_failed(core: Any, state: int, code: int, error: BaseException) -> Non
     text = "".join(traceback.format_exception(error)).rstrip()
     try:
         data = dumps((error, text))
-        back = loads(data)[0]
-        if type(back).__qualname__ != type(error).__qualname__:
-            raise TypeError("another type came back")
+        survives = type(loads(data)[0]).__qualname__ == type(error).__qualname__
     except BaseException:
+        survives = False
+    if not survives:
         name = type(error).__qualname__
         try:
             shown = f"{name}: {error}"
@@ -96,5 +96,7 @@ def died(core: Any, label: str) -> WorkerDied:
     else:
         how = f"exited with code {code}"
     pid = core.pid
-    text = f"{label} (pid {pid}) {how} before it had a result; peak memory {memory}. Likely: {cause}."
+    text = (
+        f"{label} (pid {pid}) {how} before it had a result; peak memory {memory}. Likely: {cause}."
+    )
     return WorkerDied(text, pid, code, peak)

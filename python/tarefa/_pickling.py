@@ -51,6 +51,7 @@ def _reduce_context_var(var: ContextVar[Any]) -> tuple[Any, ...]:
         _context_vars[key] = var  # kept, so that its id stays its own
     if isinstance(key[0], str):
         return restore_context_var, (key, var.name)
+    default: tuple[Any, ...] = ()
     try:
         # In a context without a value: its default.
         default = (Context().run(var.get),)
@@ -208,15 +209,20 @@ def _made_of(function: Any) -> tuple[Any, ...] | None:
 
 
 def dumps_function(function: Any) -> bytes | None:
-    """The pickled form of a function that consists of code and constants only, kept for the
-    next time; None for anything else."""
+    """The pickled form of a function of code and constants only; None for anything else.
+
+    It is kept for the next time.
+    """
     parts = _made_of(function)
     if parts is None:
         return None
     known = _known.get(function)
-    if known is not None and len(known[0]) == len(parts):
-        if all(map(operator.is_, known[0], parts)):
-            return known[1]
+    if (
+        known is not None
+        and len(known[0]) == len(parts)
+        and all(map(operator.is_, known[0], parts))
+    ):
+        return known[1]
     data = dumps(function)
     _known[function] = parts, data
     return data

@@ -75,7 +75,7 @@ def import_in_zygote(data: bytes) -> bool:
             if problem is not None:
                 _refused.add(name)
                 if loudly:
-                    print(
+                    print(  # noqa: T201
                         f"tarefa: preload of {name!r}: {problem}; processes do without it",
                         file=sys.stderr,
                         flush=True,

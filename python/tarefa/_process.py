@@ -166,7 +166,7 @@ class Process(TaskBase):
     def _label(self) -> str:
         return f"process {self._tarefa_name!r}"
 
-    def interrupt(self) -> None:  # noqa: D102 - inherited
+    def interrupt(self) -> None:
         if self._need_started():
             core = self._tarefa_core
             core.request_interrupt()

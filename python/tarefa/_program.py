@@ -56,13 +56,18 @@ class Program:
     ) -> None:
         if not argv:
             raise TypeError("a Program needs the name or path of an executable")
-        for i, argument in enumerate(argv):
+        given: tuple[object, ...] = argv
+        for i, argument in enumerate(given):
             if not isinstance(argument, (str, os.PathLike)):
                 kind = type(argument).__name__
-                raise TypeError(f"argument {i} of a Program must be text or a path, not {kind} {argument!r}")
+                raise TypeError(
+                    f"argument {i} of a Program must be text or a path, not {kind} {argument!r}"
+                )
         for name, value in (("stdin", stdin), ("stdout", stdout), ("stderr", stderr)):
-            allowed = (str, os.PathLike, bytes, bytearray) if name == "stdin" else (str, os.PathLike)
-            if value is not None and not isinstance(value, allowed):
+            taken: tuple[type, ...] = (str, os.PathLike)
+            if name == "stdin":
+                taken = (*taken, bytes, bytearray)
+            if value is not None and not isinstance(value, taken):
                 kind = type(value).__name__
                 raise TypeError(
                     f"{name} of a Program must be a path, not {kind} {value!r}: "

@@ -15,7 +15,7 @@ from tarefa._usage import Context, Usage
 
 
 def check_arguments(
-    group: None, target: object, args: object, kwargs: object
+    group: object, target: object, args: object, kwargs: object
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a constructor, checked; ``args`` and ``kwargs`` as tuple and dict."""
     if group is None and kwargs is None and type(args) is tuple and callable(target):
@@ -195,7 +195,7 @@ class TaskBase:
         while self._tarefa_core.state < 3:
             ended = loop.create_future()
             fd = os.dup(self.sentinel)
-            loop.add_reader(fd, lambda f=ended: f.done() or f.set_result(None))
+            loop.add_reader(fd, _set_result, ended)
             try:
                 await ended
             finally:
@@ -272,7 +272,9 @@ class TaskBase:
                 wall = core.usage()[2]
                 user, system = now["user"], now["system"]
                 peak = now["peak_memory"]
-                return Usage(user, system, wall, peak, now["voluntary"] or 0, now["involuntary"] or 0)
+                return Usage(
+                    user, system, wall, peak, now["voluntary"] or 0, now["involuntary"] or 0
+                )
         return Usage(*core.usage())
 
     def context(self) -> Context:
@@ -286,13 +288,18 @@ class TaskBase:
         os_state = names.get(now["letter"], "stopped")
         if os_state == "running" and _runs_elsewhere(now["cpu"], core.tid):
             os_state = "ready"
+        waits_in = "python" if now["letter"] == "R" else "system"
         if core.waits_here():
             waits_in = "tarefa"
-        else:
-            waits_in = "python" if now["letter"] == "R" else "system"
         return Context(
-            now["pid"], now["tid"], os_state, now["memory"], now["threads"], now["open_files"],
-            waits_in, self._stack(),
+            now["pid"],
+            now["tid"],
+            os_state,
+            now["memory"],
+            now["threads"],
+            now["open_files"],
+            waits_in,
+            self._stack(),
         )
 
     def _stack(self) -> tuple[str, ...]:
@@ -321,6 +328,11 @@ class TaskBase:
             report_unasked(self)
 
 
+def _set_result(future: Any) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 def _runs_elsewhere(cpu: int, tid: int | None) -> bool:
     """Whether the caller itself is on the task's processor: then the task is only ready."""
     mine = _engine.thread_context(os.getpid(), _native_id())
@@ -344,7 +356,11 @@ def parse_stack(text: str) -> tuple[str, ...]:
         if line.startswith('File "'):
             path, _, rest = line[6:].rpartition('", line ')
             number, _, name = rest.partition(" in ")
-            if "/tarefa/_child.py" not in path and "/tarefa/_zygote.py" not in path and path != "<string>":
+            if (
+                "/tarefa/_child.py" not in path
+                and "/tarefa/_zygote.py" not in path
+                and path != "<string>"
+            ):
                 frames.append(f"{path}:{number} in {name}")
     return tuple(reversed(frames))
 

@@ -198,7 +198,7 @@ class Thread(TaskBase, threading.Thread):
     def _label(self) -> str:
         return f"thread {self.name!r}"
 
-    def interrupt(self) -> None:  # noqa: D102 - inherited
+    def interrupt(self) -> None:
         global _prepared
         if not self._need_started():
             return

@@ -27,7 +27,7 @@ class TaskView(TaskBase):
         daemon: bool = self._tarefa_core.daemon
         return daemon
 
-    def interrupt(self) -> None:  # noqa: D102 - inherited
+    def interrupt(self) -> None:
         if self._need_started():
             self._tarefa_core.request_interrupt()
 

@@ -45,7 +45,10 @@ def wait(
     """
     check_timeout(timeout)
     if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
-        raise ValueError(f"return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION: {return_when!r}")
+        raise ValueError(
+            "return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION, "
+            f"not {return_when!r}"
+        )
     not_done = set(tasks)
     for task in not_done:
         if not hasattr(task, "_tarefa_core"):

@@ -56,9 +56,8 @@ def _set_command() -> None:
     env, cwd, path = _environment.take_baseline()
     env = dict(env)
     # What was there before, to be put back once the interpreter has read it.
-    seed_before = env.get(b"PYTHONHASHSEED", b"").decode()
-    if not _hash_seed(env):
-        seed_before = None
+    before = env.get(b"PYTHONHASHSEED", b"").decode()
+    seed_before = before if _hash_seed(env) else None
     _engine.prepare_runtime()
     root, fd, runtime = _engine.address()
     config = {

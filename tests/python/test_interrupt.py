@@ -11,6 +11,7 @@ import time
 
 import pytest
 import targets
+from support import eventually
 
 import tarefa
 from tarefa import Interrupted, State
@@ -142,9 +143,9 @@ def test_it_can_come_again_and_again(Task):
     seen = tarefa.List()
     task = started(Task, patient, seen)
     for count in range(1, 4):
-        while len(seen) < count:
-            task.interrupt()
-            time.sleep(0.02)
+        eventually(lambda: task.context().waits_in == "tarefa")
+        task.interrupt()
+        eventually(lambda seen_now=count: len(seen) == seen_now)
     assert task.result() == "enough"
     assert seen == ["interrupted"] * 3
 

@@ -321,19 +321,27 @@ def test_a_concurrent_futures_worker():
 
 def test_a_notebook_kernel():
     pytest.importorskip("ipykernel")
-    manager = pytest.importorskip("jupyter_client.manager")
-    kernel, client = manager.start_new_kernel(kernel_name="python3")
-    said = []
-    try:
-        reply = client.execute_interactive(
-            PROGRAM, timeout=50, output_hook=lambda message: said.append(message["content"])
-        )
-        assert reply["content"]["status"] == "ok", said
-        assert "all well" in str(said)
-    finally:
-        client.stop_channels()
-        kernel.shutdown_kernel(now=True)
-        kernel.cleanup_resources()
+    pytest.importorskip("jupyter_client")
+    # In a process of its own, for the client keeps an event loop to itself.
+    done = run_script(
+        """
+        import sys
+        from jupyter_client.manager import start_new_kernel
+        kernel, client = start_new_kernel(kernel_name="python3")
+        said = []
+        try:
+            reply = client.execute_interactive(
+                sys.argv[1], timeout=50, output_hook=lambda m: said.append(m["content"])
+            )
+            assert reply["content"]["status"] == "ok", said
+            print(said)
+        finally:
+            client.stop_channels()
+            kernel.shutdown_kernel()
+        """,
+        PROGRAM,
+    )
+    assert "all well" in done.stdout
 
 
 def test_an_event_loop():
