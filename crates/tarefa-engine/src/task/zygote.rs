@@ -100,7 +100,14 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         crash_point!("zygote.awake");
         if woken == futex::Woken::TimedOut {
             // The burst that made more of them wanted is over.
-            control.spares_wanted.store(asked, Ordering::Release);
+            // Unless another number was asked for in this very moment.
+            let asked = control.spares_asked.load(Ordering::Acquire);
+            let _ = control.spares_wanted.compare_exchange(
+                wanted,
+                asked,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
             crash_point!("zygote.calmed");
         }
     }
