@@ -10,6 +10,46 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self, SupportsIndex, TypedDict, final
 
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "EventCore",
+    "ListCore",
+    "LockCore",
+    "TaskCore",
+    "address",
+    "attach",
+    "collect",
+    "cpu_count",
+    "diagnostics",
+    "has_zygote",
+    "interrupt_signal",
+    "is_root",
+    "join_any",
+    "join_runtime",
+    "leave",
+    "offer_stack",
+    "own_threads",
+    "prepare_runtime",
+    "prepare_stacks",
+    "prepare_thread_interrupts",
+    "prepare_zygote",
+    "raise_in_thread",
+    "request_stack",
+    "send_to_zygote",
+    "serve",
+    "set_spares",
+    "set_thread_name",
+    "set_zygote",
+    "signal_name",
+    "sleep",
+    "spawn_program",
+    "stack_signal",
+    "system_limits",
+    "thread_context",
+    "wake_sleeper",
+]
+
 class _Diagnostics(TypedDict):
     arena_claimed: int
     arena_used: int
@@ -41,6 +81,7 @@ class _ThreadContext(TypedDict):
     open_files: int | None
     syscall: int | None
 
+@disjoint_base
 class ListCore:
     """A list in shared memory; :class:`tarefa.List` adds what is written in Python."""
 
@@ -119,6 +160,7 @@ class ListCore:
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one object."""
 
+@disjoint_base
 class LockCore:
     """A lock in shared memory; :class:`tarefa.Lock` adds what is written in Python."""
 
@@ -154,6 +196,7 @@ class LockCore:
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one object."""
 
+@disjoint_base
 class EventCore:
     """An event in shared memory; :class:`tarefa.Event` adds what is written in Python."""
 

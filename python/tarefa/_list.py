@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
-from typing import Any, Self, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex, TypeVar
 
 from tarefa._engine import ListCore
 from tarefa._errors import ListChanged
@@ -34,8 +34,8 @@ class List(ListCore):
         """Add the elements of ``iterable`` at the end, all at one instant."""
         self.extend_from(iterable if type(iterable) is list else list(iterable))
 
-    def __iadd__(self, iterable: Iterable[Any]) -> Self:
-        self.extend(iterable)
+    def __iadd__(self, other: Iterable[Any], /) -> List:  # noqa: PYI034 - as __add__
+        self.extend(other)
         return self
 
     def __iter__(self) -> Iterator[Any]:
@@ -124,22 +124,22 @@ class List(ListCore):
 
         return List(copy.deepcopy(self._items(), memo))
 
-    def __add__(self, other: Iterable[Any]) -> List:
+    def __add__(self, other: Iterable[Any], /) -> List:
         if not isinstance(other, (list, List)):
             return NotImplemented
         return List([*self._items(), *other])
 
-    def __radd__(self, other: Iterable[Any]) -> list[Any]:
+    def __radd__(self, other: Iterable[Any], /) -> list[Any]:
         if not isinstance(other, list):
             return NotImplemented
         return [*other, *self._items()]
 
-    def __mul__(self, times: SupportsIndex) -> List:
+    def __mul__(self, times: SupportsIndex, /) -> List:
         return List(self._items() * operator.index(times))
 
     __rmul__ = __mul__
 
-    def __imul__(self, times: SupportsIndex) -> Self:
+    def __imul__(self, times: SupportsIndex, /) -> List:  # noqa: PYI034 - as __mul__
         n = operator.index(times)
 
         def plan(items: list[Any]) -> list[tuple[bool, Any]]:

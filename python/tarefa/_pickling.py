@@ -21,7 +21,6 @@ from tarefa._errors import NotPicklable
 
 loads = pickle.loads
 
-_by_value: type[Any] | None = None
 # Module and name; or pid and number.
 _Key = tuple[int | str, int | str]
 _context_vars: dict[_Key, ContextVar[Any]] = {}
@@ -44,7 +43,8 @@ def restore_context_var(key: _Key, name: str, *default: Any) -> ContextVar[Any]:
     return var
 
 
-def _reduce_context_var(var: ContextVar[Any]) -> tuple[Any, ...]:
+def reduce_context_var(var: ContextVar[Any]) -> tuple[Any, ...]:
+    """How a context variable is pickled."""
     key = _context_keys.get(id(var))
     if key is None:
         key = _context_keys[id(var)] = _find_context_var(var)
@@ -73,18 +73,9 @@ def _find_context_var(var: ContextVar[Any]) -> _Key:
 
 def by_value_pickler() -> type[Any]:
     """The pickler for what cannot be imported; made at first need."""
-    global _by_value
-    if _by_value is None:
-        import cloudpickle
+    from tarefa._by_value import ByValue
 
-        class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
-            def reducer_override(self, obj: Any) -> Any:
-                if type(obj) is ContextVar:
-                    return _reduce_context_var(obj)
-                return super().reducer_override(obj)
-
-        _by_value = ByValue
-    return _by_value
+    return ByValue
 
 
 def _dumps_by_value(obj: Any) -> bytes:
@@ -176,7 +167,8 @@ def dumps_call(call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> bytes:
 
 # Functions pickled by value before: what they were made of then, and their bytes.
 _known: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], bytes]] = weakref.WeakKeyDictionary()
-_PLAIN = (int, float, str, bytes, bool, type(None), types.ModuleType, types.BuiltinFunctionType)
+_PLAIN: tuple[type, ...] = (int, float, str, bytes, bool, type(None))
+_PLAIN += (types.ModuleType, types.BuiltinFunctionType)
 
 
 def _made_of(function: Any) -> tuple[Any, ...] | None:

@@ -15,7 +15,7 @@ from tarefa._usage import Context, Usage
 
 
 def check_arguments(
-    group: object, target: object, args: object, kwargs: object
+    group: Any, target: Any, args: Any, kwargs: Any
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a constructor, checked; ``args`` and ``kwargs`` as tuple and dict."""
     if group is None and kwargs is None and type(args) is tuple and callable(target):
