@@ -6,18 +6,18 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::{futex, proc, signal};
+use tarefa_engine::os::{futex, memfd, proc, signal};
 use tarefa_engine::shm::slots;
 
 use crate::member;
 
 /// The thread `tid` of process `pid` as a dict; None when there is none.
 #[pyfunction]
-pub(crate) fn thread_context<'py>(
-    py: Python<'py>,
+pub(crate) fn thread_context(
+    py: Python<'_>,
     pid: i32,
     tid: i32,
-) -> PyResult<Option<Bound<'py, PyDict>>> {
+) -> PyResult<Option<Bound<'_, PyDict>>> {
     let Some(stat) = proc::thread_stat(pid, tid) else { return Ok(None) };
     let d = PyDict::new(py);
     d.set_item("pid", pid)?;
@@ -75,7 +75,7 @@ pub(crate) fn request_stack(py: Python<'_>, slot: u32, timeout: f64) -> PyResult
     };
     let until = Deadline::after(Some(Duration::from_secs_f64(timeout.clamp(0.0, 60.0))));
     let text = py.detach(|| {
-        while file.try_lock().is_err() {
+        while !memfd::try_lock(&file) {
             if until.passed() {
                 return None;
             }

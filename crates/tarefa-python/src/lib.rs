@@ -3,6 +3,11 @@
 //! Encoding, exceptions and signals of the interpreter live here and in `python/tarefa`; the
 //! engine below knows nothing of Python.
 
+// Seconds for people from nanoseconds of a machine's uptime.
+#![allow(clippy::cast_precision_loss)]
+// A method's path asks for one lifetime of the task's where a closure takes any.
+#![allow(clippy::redundant_closure_for_method_calls)]
+
 mod context;
 mod encode;
 mod errors;

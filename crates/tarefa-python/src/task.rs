@@ -271,24 +271,24 @@ impl TaskCore {
     }
 
     /// Sends a signal to its process; false when that has ended.
-    fn send_signal(&self, signal: i32) -> PyResult<bool> {
+    fn send_signal(&self, signal: i32) -> bool {
         let me = self.handle.me();
         let task = Task::at(&me, self.handle.off());
         let pid = task.pid();
         if pid == 0 || task.state().is_final() {
-            return Ok(false);
+            return false;
         }
         match pidfd::open(pid) {
             Ok(fd) => {
                 // Looked at after opening: if the slot's process lives, the number is its own.
                 if task.process().is_none() {
-                    return Ok(false);
+                    return false;
                 }
-                Ok(pidfd::send_signal(fd.as_fd(), signal).is_ok())
+                pidfd::send_signal(fd.as_fd(), signal).is_ok()
             }
-            Err(e) if e.raw_os_error() == Some(3) => Ok(false),
+            Err(e) if e.raw_os_error() == Some(3) => false,
             // Without descriptors: the number alone, which its slot still answers for.
-            Err(_) => Ok(task.process().is_some() && signal::send_process(pid, signal).is_ok()),
+            Err(_) => task.process().is_some() && signal::send_process(pid, signal).is_ok(),
         }
     }
 

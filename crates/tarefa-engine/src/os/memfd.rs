@@ -80,3 +80,9 @@ pub fn len(fd: &OwnedFd) -> io::Result<u64> {
     check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut st) })?;
     Ok(st.st_size as u64)
 }
+
+/// Takes the advisory lock of an open file, if it is free; closing the file lets it go.
+pub fn try_lock(file: &impl AsRawFd) -> bool {
+    // SAFETY: a plain call on a descriptor that the caller keeps open.
+    check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).is_ok()
+}
