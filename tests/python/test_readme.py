@@ -1,4 +1,4 @@
-"""The Python blocks of README.md and the guide run as they stand, each in an interpreter of its own.
+"""The Python blocks of README.md and the guide run as they stand, each in its own interpreter.
 
 What a page's reader has in mind is in comments that the page does not show:
 
