@@ -8,7 +8,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from tarefa import _current, _engine, _environment, _outcome, _preload
+from tarefa import _current, _engine, _environment, _exit, _outcome, _preload
 from tarefa._errors import Interrupted
 from tarefa._event import Event
 from tarefa._list import List
@@ -178,6 +178,9 @@ def _run(core: Any) -> int:
             state, error = 4, e
     except BaseException as e:
         state, code, error = 4, 1, e
+    _in_target = False  # an interrupt may have come before the same line above
+    if state == 5 and _current.started:
+        _exit.stop_all()
     _finish_threads()
     _flush()
     if error is not None:

@@ -34,7 +34,7 @@ def watch() -> None:
 def at_exit() -> None:
     """Join the tasks that are not daemons; after Ctrl-C, interrupt them first."""
     if _was_interrupted():
-        _stop_all(None)
+        stop_all()
     try:
         while True:
             waiting = [t for t in _current.active_tasks() if not t.daemon]
@@ -44,8 +44,8 @@ def at_exit() -> None:
                 if task is not threading.current_thread():
                     task._wait(None)
                     _current.note_ended(task)
-    except KeyboardInterrupt as e:
-        _stop_all(e)
+    except KeyboardInterrupt:
+        stop_all()
     for task in _current.active_tasks():
         if not task._tarefa_core.is_thread:
             task.kill()
@@ -54,12 +54,14 @@ def at_exit() -> None:
 
 
 def _was_interrupted() -> bool:
+    if hasattr(sys, "ps1"):
+        return False  # at a prompt, where it may have been any line's
     last = getattr(sys, "last_exc", None)
     kind: Any = type(last) if last is not None else getattr(sys, "last_type", None)
     return isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
 
 
-def _stop_all(_why: BaseException | None) -> None:
+def stop_all() -> None:
     """Interrupt all tasks; kill the processes that do not end within a second."""
     import time
 

@@ -124,7 +124,7 @@ pub fn wait_spinning(
         parker.release(&mut || {
             outcome = once(me, condition, deadline, seen, spin);
         });
-        // Made to look around: the interpreter decides, then the wait goes on without spinning.
+        // The parker decides again, then the wait goes on without spinning.
         spin = 0;
         if let Some(outcome) = outcome {
             if learns && outcome == Outcome::Ready {
@@ -135,7 +135,7 @@ pub fn wait_spinning(
     }
 }
 
-/// One spin and sleep; `None` when the thread was made to look around.
+/// One spin, or one sleep; `None` when the thread is to look around.
 fn once(
     me: &Me,
     condition: &mut dyn Condition,
@@ -159,6 +159,10 @@ fn once(
             if now_ns() - start > spin {
                 break;
             }
+        }
+        // A signal that came meanwhile has ended no sleep: the parker looks once more.
+        if !deadline.passed() {
+            return None;
         }
     }
     // A survivor wakes this word's sleepers if this thread dies: a wake-up may have been its.
