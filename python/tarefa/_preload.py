@@ -11,7 +11,8 @@ from tarefa import _engine
 def preload(modules: Iterable[str]) -> None:
     """Have processes started from now on find these modules imported.
 
-    They are imported once, in the process that forks all others. A module that starts threads
+    They are imported once, in the process that forks all others; called before the first start,
+    every process has them, later those that are started once the imports are done. A module that starts threads
     as it is imported cannot be kept there: a message says so, and processes import it
     themselves. Number libraries are imported with one thread of their own.
 
@@ -20,6 +21,7 @@ def preload(modules: Iterable[str]) -> None:
 
     Raises:
         TypeError: not names.
+        StartError: the runtime could not be made.
     """
     if isinstance(modules, str):
         raise TypeError(f"preload takes a list of names: preload([{modules!r}])")
@@ -28,9 +30,12 @@ def preload(modules: Iterable[str]) -> None:
         if not isinstance(name, str):
             raise TypeError(f"preload takes names of modules, not {type(name).__name__} {name!r}")
     from tarefa._process import prepare
+    from tarefa._zygote import ensure_command
 
-    prepare()
+    ensure_command()
+    # Before a zygote is asked for: it then imports before it forks its first child.
     _engine.send_to_zygote(json.dumps(names).encode() + b"\n")
+    prepare()
 
 
 # Libraries whose pools of threads must not be there when a process forks.
