@@ -11,9 +11,9 @@ from tarefa import _engine
 def preload(modules: Iterable[str]) -> None:
     """Have processes started from now on find these modules imported.
 
-    They are imported once, in the process that forks all others; called before the first start,
-    every process has them, later those that are started once the imports are done. A module that starts threads
-    as it is imported cannot be kept there: a message says so, and processes import it
+    They are imported once, in the process that forks all others: called before the first start,
+    for every process, later for those started once the imports are done. A module that starts
+    threads as it is imported cannot be kept there: a message says so, and processes import it
     themselves. Number libraries are imported with one thread of their own.
 
     Args:
