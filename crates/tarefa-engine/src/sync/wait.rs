@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex::{self, Woken};
+use crate::os::process;
 use crate::shm::Me;
 use crate::shm::offset::Off;
 
@@ -159,6 +160,8 @@ fn once(
             if now_ns() - start > spin {
                 break;
             }
+            // What is waited for may be queued for this very processor.
+            process::yield_now();
         }
         // A signal that came meanwhile has ended no sleep: the parker looks once more.
         if !deadline.passed() {
