@@ -4,7 +4,7 @@ import statistics
 import subprocess
 import sys
 import threading
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 from measure import Peer, paired, private_bytes, row, spares_ready, timed, wait_until
 
@@ -29,13 +29,16 @@ def start_join():
 
 
 def with_a_spare(peer, label, at_most, count, before=wait_until):
-    tarefa.configure(spares=2)
+    tarefa.configure(spares=4)
+
+    def ready():
+        before(spares_ready(4))
+        sleep(0.005)  # the last child and its replacement leave the processors
+
     with Peer(peer) as theirs:
         for _ in range(5):
             start_join()
-        values = paired(
-            lambda: timed(start_join), theirs, count, before=lambda: before(spares_ready(2))
-        )
+        values = paired(lambda: timed(start_join), theirs, count, before=ready)
     return [row("Process start + join, a spare ready", label, "µs", 1e-3, values, at_most)]
 
 
