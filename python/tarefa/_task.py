@@ -303,9 +303,14 @@ class TaskBase:
         )
 
     def _stack(self) -> tuple[str, ...]:
-        slot = self._tarefa_core.process_slot()
-        text = None if slot is None else _engine.request_stack(slot, 1.0)
-        return parse_stack(text or "")
+        # A thread that is between two frames at that moment shows none: it is asked again.
+        for _ in range(5):
+            slot = self._tarefa_core.process_slot()
+            text = None if slot is None else _engine.request_stack(slot, 1.0)
+            frames = parse_stack(text or "")
+            if frames or slot is None:
+                return frames
+        return ()
 
     def __repr__(self) -> str:
         core = self._tarefa_core
