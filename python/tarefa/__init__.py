@@ -27,8 +27,9 @@ from tarefa._errors import (
     WorkerDied,
 )
 from tarefa._event import Event
+from tarefa._guard import ObjectLock
 from tarefa._list import List
-from tarefa._lock import Lock
+from tarefa._lock import Lock, Owner, RLock
 from tarefa._preload import preload
 from tarefa._process import Process
 from tarefa._program import CompletedProgram, Program
@@ -54,10 +55,13 @@ __all__ = [
     "Lock",
     "NotPicklable",
     "NotReadable",
+    "ObjectLock",
+    "Owner",
     "OwnerDied",
     "Process",
     "Program",
     "ProgramFailed",
+    "RLock",
     "RemoteError",
     "RemoteTraceback",
     "StartError",

@@ -12,6 +12,8 @@ from typing import Any, Self, SupportsIndex, TypedDict, final
 
 from typing_extensions import disjoint_base
 
+from tarefa._lock import Owner
+
 __all__ = [
     "EventCore",
     "ListCore",
@@ -156,6 +158,15 @@ class ListCore:
             False if the list has changed: nothing was done.
         """
 
+    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+        """Take the lock that makes others' operations on the list wait."""
+
+    def guard_release(self) -> None:
+        """Let that lock go."""
+
+    def guard_owner(self) -> Owner | None:
+        """Who holds that lock."""
+
     @property
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one object."""
@@ -168,26 +179,46 @@ class LockCore:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def take(self, blocking: bool, timeout: float | None) -> bool:
+    def acquire(
+        self,
+        blocking: bool = True,
+        timeout: float | None = -1,
+        *,
+        block: bool | None = None,
+    ) -> bool:
         """Take the lock.
 
         Args:
             blocking: whether to wait.
-            timeout: for how long at most; None waits for ever.
+            timeout: seconds to wait at most; -1 or None waits for ever.
+            block: the name that ``multiprocessing`` has for ``blocking``.
 
         Returns:
-            Whether it was taken.
+            Whether the lock was taken.
 
         Raises:
-            OwnerDied: the process that held it died; the lock is free, and not taken.
+            OwnerDied: whoever held it died; the lock is free, and not taken.
+            ValueError: a timeout below 0 (but -1), or one without waiting.
         """
 
     def release(self) -> None:
-        """Let the lock go, whoever took it.
+        """Let the lock go.
 
         Raises:
-            RuntimeError: nobody holds it.
+            RuntimeError: it is not held, or, of an RLock, not by this thread.
         """
+
+    def owner(self) -> Owner | None:
+        """Who holds it: task, pid, thread and since when; None if nobody alive does."""
+
+    def is_owned(self) -> bool:
+        """Whether the calling thread holds it (a Lock: whether anybody does)."""
+
+    def release_save(self) -> int:
+        """Let it go whatever its depth, which is returned."""
+
+    def acquire_restore(self, depth: int) -> None:
+        """Take it and make its depth what ``release_save`` returned."""
 
     def locked(self) -> bool:
         """Whether somebody alive holds it."""

@@ -8,6 +8,7 @@ from typing import Any, SupportsIndex, TypeVar
 
 from tarefa._engine import ListCore
 from tarefa._errors import ListChanged
+from tarefa._guard import ObjectLock
 
 T = TypeVar("T")
 _RETRIES = 1000
@@ -57,6 +58,10 @@ class List(ListCore):
             except IndexError:
                 continue
             yield item
+
+    def lock(self) -> ObjectLock:
+        """What groups operations: ``with lista.lock():`` others' operations on it wait."""
+        return ObjectLock(self)
 
     def _items(self) -> list[Any]:
         return self.snapshot()[1]

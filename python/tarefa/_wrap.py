@@ -15,6 +15,10 @@ def wrap(core: Any, kind: int) -> Any:
         from tarefa._lock import Lock
 
         return Lock.__new__(Lock, core)
+    if kind == 3:
+        from tarefa._lock import RLock
+
+        return RLock.__new__(RLock, core)
     if kind == 2:
         from tarefa._event import Event
 

@@ -30,6 +30,7 @@ use tarefa_engine::collections::list::List;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::{Runtime, crash};
+use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task::{self, control, zygote};
 
@@ -139,9 +140,10 @@ impl Rival {
             self.died
                 .fetch_add(u64::from(support::try_lock(&me, shared.lock.0)?), Ordering::Relaxed);
             // Longer than anybody spins.
-            if lock::try_acquire(&me, shared.lock.0) == Some(lock::Acquired::Yes) {
+            let cell = lock::cell(&me, shared.lock.0);
+            if cell.try_acquire(&me, Sort::Plain) == Some(Acquired::Yes) {
                 std::thread::sleep(Duration::from_micros(150));
-                let _ = lock::release(&me, shared.lock.0);
+                let _ = cell.release(&me, Sort::Plain);
             }
             event::set(&me, shared.event.0);
             std::thread::sleep(Duration::from_micros(50));

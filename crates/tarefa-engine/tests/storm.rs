@@ -18,7 +18,7 @@ use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::{Me, Runtime, references};
-use tarefa_engine::sync::lock::Acquired;
+use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
@@ -84,11 +84,13 @@ fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
             }
         }
         7 => {
-            if lock::acquire(me, shared.lock.0, &mut Plain, Deadline::NEVER) == Acquired::Yes {
+            let (off, never) = (shared.lock.0, Deadline::NEVER);
+            let cell = lock::cell(me, off);
+            if cell.acquire(me, Sort::Plain, off, &mut Plain, never) == Acquired::Yes {
                 let Value::Int(n) = value_of(me, &child.get(0).unwrap()) else { panic!() };
                 child.set(0, int(n + 1)).unwrap();
                 acknowledge(100);
-                lock::release(me, shared.lock.0).unwrap();
+                cell.release(me, Sort::Plain).unwrap();
             }
         }
         8 => {

@@ -162,7 +162,7 @@ pub(crate) fn attach(
 pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
     static WRAP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let cores: Py<PyAny> = match kind {
-        tarefa_engine::sync::kinds::LOCK => {
+        tarefa_engine::sync::kinds::LOCK | tarefa_engine::sync::kinds::RLOCK => {
             Py::new(py, crate::lock::LockCore::of(handle))?.into_any()
         }
         tarefa_engine::sync::kinds::EVENT => {

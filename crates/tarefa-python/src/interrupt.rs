@@ -137,8 +137,8 @@ pub(crate) fn sleep(py: Python<'_>, seconds: f64) -> PyResult<()> {
     let until = deadline(Some(seconds))?;
     let me = member::me(py)?;
     let mut parker = PyParker::new(py);
-    // A word that nobody changes: only the clock and interrupts end the sleep.
-    let mut never = Never(&me.slot().waiting_kind);
+    // A word that nobody else changes: only the clock and interrupts end the sleep.
+    let mut never = Never(&me.slot().recursive_held);
     let outcome = wait(&me, &mut parker, &mut never, until);
     parker.verdict(outcome).map(drop)
 }

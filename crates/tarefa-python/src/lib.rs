@@ -12,6 +12,7 @@ mod context;
 mod encode;
 mod errors;
 mod event;
+mod guard;
 mod handle;
 mod interrupt;
 mod list;

@@ -10,6 +10,7 @@ use tarefa_engine::shm::Me;
 
 use crate::encode::{self, Encoded};
 use crate::errors;
+use crate::guard::{self, giving_way};
 use crate::handle::{self, Handle};
 use crate::member;
 
@@ -27,6 +28,19 @@ impl ListCore {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Runs `act` on the list, once no other thread groups its operations on it.
+    #[inline]
+    fn with<T>(
+        &self,
+        py: Python<'_>,
+        me: &Me,
+        mut act: impl FnMut(&List<'_>) -> Result<T, ListError>,
+    ) -> PyResult<T> {
+        let list = List::at(me, self.handle.off());
+        giving_way(py, me, list.guard(), self.handle.off(), || act(&list))?
+            .map_err(|e| failed(py, e))
     }
 
     /// An index from either end as a position, if it is one now.
@@ -100,12 +114,12 @@ impl ListCore {
     /// Adds an element at the end.
     fn append(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
         let me = self.handle.me();
-        let list = List::at(&me, self.handle.off());
-        let result = match encode::word(item) {
-            Some(word) => list.append(Item::Word(word)),
-            None => list.append(encode::encode(&me, item)?.item()?),
-        };
-        result.map_err(|e| errors::out_of_memory(py, e))
+        if let Some(word) = encode::word(item) {
+            return self.with(py, &me, |list| list.append(Item::Word(word)));
+        }
+        let encoded = encode::encode(&me, item)?;
+        let item = encoded.item()?;
+        self.with(py, &me, |list| list.append(item))
     }
 
     /// Adds the elements of a plain list at the end, all at one instant.
@@ -113,8 +127,7 @@ impl ListCore {
         let me = self.handle.me();
         let encoded = encode_all(&me, items)?;
         let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
-        let list = List::at(&me, self.handle.off());
-        list.extend(&items).map_err(|e| errors::out_of_memory(py, e))
+        self.with(py, &me, |list| list.extend(&items))
     }
 
     fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -128,7 +141,7 @@ impl ListCore {
         if let Some(word) = list.peek(position) {
             return encode::decode_word(py, word.map_err(|e| failed(py, e))?);
         }
-        let fetched = list.get(position).map_err(|e| failed(py, e))?;
+        let fetched = self.with(py, &me, |list| list.get(position))?;
         encode::decode(py, &me, fetched)
     }
 
@@ -146,7 +159,8 @@ impl ListCore {
         let list = List::at(&me, self.handle.off());
         let position = Self::position(&list, index).ok_or_else(out_of_range)?;
         let encoded = encode::encode(&me, item)?;
-        list.set(position, encoded.item()?).map_err(|e| failed(py, e))
+        let item = encoded.item()?;
+        self.with(py, &me, |list| list.set(position, item))
     }
 
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -190,13 +204,14 @@ impl ListCore {
         let list = List::at(&me, self.handle.off());
         let position = Self::position(&list, index).unwrap_or(0);
         let encoded = encode::encode(&me, item)?;
-        list.insert(position, encoded.item()?).map_err(|e| errors::out_of_memory(py, e))
+        let item = encoded.item()?;
+        self.with(py, &me, |list| list.insert(position, item))
     }
 
     /// Takes everything out.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
         let me = self.handle.me();
-        List::at(&me, self.handle.off()).clear().map_err(|e| errors::out_of_memory(py, e))
+        self.with(py, &me, |list| list.clear())
     }
 
     /// (version, elements) at one instant.
@@ -208,10 +223,8 @@ impl ListCore {
         stop: Option<u64>,
     ) -> PyResult<(u64, Bound<'py, PyList>)> {
         let me = self.handle.me();
-        let list = List::at(&me, self.handle.off());
-        let shot = list
-            .snapshot(start, stop.unwrap_or(u64::MAX))
-            .map_err(|e| errors::out_of_memory(py, e))?;
+        let stop = stop.unwrap_or(u64::MAX);
+        let shot = self.with(py, &me, |list| list.snapshot(start, stop))?;
         let items = PyList::empty(py);
         for item in shot.items {
             items.append(encode::decode(py, &me, item)?)?;
@@ -249,12 +262,36 @@ impl ListCore {
                 Err(encoded) => Source::New(encoded.item()?),
             });
         }
-        let list = List::at(&me, self.handle.off());
-        match list.rebuild(version, length, &sources) {
+        self.with(py, &me, |list| match list.rebuild(version, length, &sources) {
             Ok(()) => Ok(true),
             Err(ListError::Changed) => Ok(false),
-            Err(e) => Err(failed(py, e)),
-        }
+            Err(e) => Err(e),
+        })
+    }
+
+    /// Takes the lock that makes others' operations on the object wait.
+    #[pyo3(signature = (blocking = None, timeout = None))]
+    fn guard_acquire(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let me = self.handle.me();
+        let cell = List::at(&me, self.handle.off()).guard();
+        guard::acquire(py, &me, cell, self.handle.off(), blocking, timeout)
+    }
+
+    /// Lets that lock go.
+    fn guard_release(&self) -> PyResult<()> {
+        let me = self.handle.me();
+        guard::release(&me, List::at(&me, self.handle.off()).guard())
+    }
+
+    /// Who holds that lock.
+    fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let me = self.handle.me();
+        guard::owner(py, &me, List::at(&me, self.handle.off()).guard())
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
@@ -271,14 +308,15 @@ impl ListCore {
 impl ListCore {
     fn remove_at(&self, py: Python<'_>, index: isize) -> PyResult<Py<PyAny>> {
         let me = self.handle.me();
-        let list = List::at(&me, self.handle.off());
-        let taken = if index == -1 {
-            list.pop()
-        } else {
-            let position = Self::position(&list, index).ok_or_else(out_of_range)?;
-            list.remove(position)
-        };
-        encode::decode(py, &me, taken.map_err(|e| failed(py, e))?)
+        let taken = self.with(py, &me, |list| {
+            if index == -1 {
+                return list.pop();
+            }
+            let len = list.len();
+            let none = ListError::OutOfRange { index: len, len };
+            list.remove(Self::position(list, index).ok_or(none)?)
+        })?;
+        encode::decode(py, &me, taken)
     }
 
     fn slice(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

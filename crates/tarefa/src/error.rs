@@ -332,6 +332,9 @@ pub enum ListError {
         #[source]
         source: DecodeError,
     },
+    /// The calling task was interrupted while another thread grouped its operations on the list.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
 }
 
 impl From<engine_list::ListError> for ListError {
@@ -341,6 +344,8 @@ impl From<engine_list::ListError> for ListError {
                 Self::OutOfRange { index: index as usize, len: len as usize }
             }
             engine_list::ListError::Memory(e) => Self::Memory(e),
+            // Only an interrupt ends the wait for the lock of whoever groups operations.
+            engine_list::ListError::Guarded(_) => Self::Interrupted(Interrupted),
             // Answered where it can arise, by trying again.
             engine_list::ListError::Changed => Self::OutOfRange { index: 0, len: 0 },
         }

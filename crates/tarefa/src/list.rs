@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::wait::Outcome;
 
+use crate::current::RustParker;
 use crate::error::{CreateError, ListError};
 use crate::handle::Handle;
 use crate::runtime;
@@ -64,10 +67,27 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
         Ok(made)
     }
 
+    /// Runs `act`, once no other thread groups its operations on the list. An interrupt while it
+    /// waits for that is [`EngineError::Guarded`].
     #[inline]
-    fn with<U>(&self, act: impl FnOnce(&list::List<'_>) -> U) -> U {
+    fn with<U>(
+        &self,
+        mut act: impl FnMut(&list::List<'_>) -> Result<U, EngineError>,
+    ) -> Result<U, EngineError> {
         let me = self.handle.me();
-        act(&list::List::at(&me, self.handle.off()))
+        let list = list::List::at(&me, self.handle.off());
+        loop {
+            match act(&list) {
+                Err(EngineError::Guarded(guarded)) => {
+                    let (off, never) = (self.handle.off(), Deadline::NEVER);
+                    let outcome = list.guard().pass(&me, off, &mut RustParker, never);
+                    if outcome != Outcome::Ready {
+                        return Err(guarded.into());
+                    }
+                }
+                other => return other,
+            }
+        }
     }
 
     #[inline]
@@ -84,7 +104,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        self.with(|list| list.len() as usize)
+        list::List::at(&self.handle.me(), self.handle.off()).len() as usize
     }
 
     /// Whether it has none.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::kinds;
-use tarefa_engine::sync::lock::{self, Acquired};
+use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
+use tarefa_engine::sync::{kinds, lock};
 
 use crate::current::RustParker;
 use crate::error::{CreateError, LockError, OwnerDied};
@@ -49,7 +49,7 @@ impl Lock {
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
         let me = runtime::get()?.me();
-        Ok(Self(Handle::adopt(&me, lock::create(&me)?)))
+        Ok(Self(Handle::adopt(&me, lock::create(&me, Sort::Plain)?)))
     }
 
     /// Takes the lock, waiting for it at most `timeout`. A thread that has it already waits
@@ -59,10 +59,8 @@ impl Lock {
     /// [`LockError`]; the lock is not the caller's then.
     pub fn lock(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
         let (me, off) = (self.0.me(), self.0.off());
-        let got = match lock::try_acquire(&me, off) {
-            Some(got) => got,
-            None => lock::acquire(&me, off, &mut RustParker, Deadline::after(timeout)),
-        };
+        let until = Deadline::after(timeout);
+        let got = self.cell().acquire(&me, Sort::Plain, off, &mut RustParker, until);
         match got {
             Acquired::Yes => Ok(LockGuard(self)),
             Acquired::TimedOut => Err(LockError::TimedOut),
@@ -76,24 +74,28 @@ impl Lock {
     /// # Errors
     /// [`OwnerDied`]; the lock is free then.
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, OwnerDied> {
-        match lock::try_acquire(&self.0.me(), self.0.off()) {
+        match self.cell().try_acquire(&self.0.me(), Sort::Plain) {
             Some(Acquired::Yes) => Ok(Some(LockGuard(self))),
             Some(Acquired::OwnerDied(_)) => Err(OwnerDied),
             _ => Ok(None),
         }
     }
 
+    fn cell(&self) -> &'static LockCell {
+        lock::cell(&self.0.me(), self.0.off())
+    }
+
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        lock::locked(&self.0.me(), self.0.off())
+        self.cell().locked(&self.0.me(), Sort::Plain)
     }
 }
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         // Only a second release could fail, and this is the only one.
-        let _ = lock::release(&self.0.0.me(), self.0.0.off());
+        let _ = self.0.cell().release(&self.0.0.me(), Sort::Plain);
     }
 }
 

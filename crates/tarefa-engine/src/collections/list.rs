@@ -11,6 +11,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use super::guard::{self, Guarded, MaybeGuarded};
 use super::kinds;
 use super::table;
 use super::trash;
@@ -18,10 +19,11 @@ use super::value::{self, Fetched, Item};
 use crate::shm::Me;
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::journal::Tx;
-use crate::shm::latch::Latch;
+use crate::shm::latch::{Latch, Latched};
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
+use crate::sync::cell::LockCell;
 
 /// Positions that are left unused at the start of a table before its elements move.
 const MOVE_FROM: u64 = 1024;
@@ -41,6 +43,7 @@ pub struct ListObject {
     table: AtomicU64,
     /// Positions that are backed by memory.
     backed: AtomicU64,
+    guard: LockCell,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -78,9 +81,18 @@ pub enum ListError {
     /// The list changed since the snapshot.
     #[error("the list was changed meanwhile")]
     Changed,
+    /// See [`Guarded`].
+    #[error(transparent)]
+    Guarded(#[from] Guarded),
     /// See [`OutOfMemory`].
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
+}
+
+impl MaybeGuarded for ListError {
+    fn is_guarded(&self) -> bool {
+        matches!(self, Self::Guarded(_))
+    }
 }
 
 /// A list, for a thread that holds a reference to it.
@@ -131,6 +143,17 @@ impl<'a> List<'a> {
         table::word(self.me, table, self.it.start.load(Ordering::Relaxed) + index)
     }
 
+    /// Takes the latch, unless another thread groups its operations.
+    fn enter(&self) -> Result<Latched<'a>, Guarded> {
+        guard::enter(self.me, &self.it.latch, &self.it.guard)
+    }
+
+    /// The lock of whoever groups operations on the list.
+    #[must_use]
+    pub fn guard(&self) -> &'static LockCell {
+        &self.it.guard
+    }
+
     fn check(&self, index: u64) -> Result<u64, ListError> {
         let len = self.len();
         if index < len { Ok(len) } else { Err(ListError::OutOfRange { index, len }) }
@@ -144,7 +167,7 @@ impl<'a> List<'a> {
         let it = self.it;
         // SYNC POINT: pairs with the release stores of `changing`.
         let version = it.version.load(Ordering::Acquire);
-        if version & 1 != 0 {
+        if version & 1 != 0 || it.guard.held_by_another(self.me) {
             return None;
         }
         let len = it.len.load(Ordering::Acquire);
@@ -161,12 +184,12 @@ impl<'a> List<'a> {
     /// The element at `index`.
     ///
     /// # Errors
-    /// [`ListError::OutOfRange`], [`ListError::Memory`].
+    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Guarded`].
     pub fn get(&self, index: u64) -> Result<Fetched, ListError> {
         if let Some(word) = self.peek(index) {
             return word.map(Fetched::Word);
         }
-        let _latch = self.it.latch.lock(self.me);
+        let _latch = self.enter()?;
         self.mend_version();
         self.check(index)?;
         Ok(value::fetch(self.me, self.word(index).load(Ordering::Relaxed))?)
@@ -232,11 +255,11 @@ impl<'a> List<'a> {
     /// Adds an element at the end.
     ///
     /// # Errors
-    /// [`OutOfMemory`]; the list is as it was.
+    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
     #[inline]
-    pub fn append(&self, item: Item<'_>) -> Result<(), OutOfMemory> {
+    pub fn append(&self, item: Item<'_>) -> Result<(), ListError> {
         if let Item::Word(word) = item {
-            let _latch = self.it.latch.lock(self.me);
+            let _latch = self.enter()?;
             let len = self.it.len.load(Ordering::Relaxed);
             self.reserve(1)?;
             self.word(len).store(word, Ordering::Relaxed);
@@ -252,11 +275,11 @@ impl<'a> List<'a> {
     /// Adds elements at the end, all at one instant.
     ///
     /// # Errors
-    /// [`OutOfMemory`]; the list is as it was.
-    pub fn extend(&self, items: &[Item<'_>]) -> Result<(), OutOfMemory> {
+    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    pub fn extend(&self, items: &[Item<'_>]) -> Result<(), ListError> {
         let mark = heap::mark(self.me);
-        let result = self.store_all(items).and_then(|words| {
-            let _latch = self.it.latch.lock(self.me);
+        let result = self.store_all(items).map_err(ListError::from).and_then(|words| {
+            let _latch = self.enter()?;
             self.reserve(words.len() as u64)?;
             let len = self.it.len.load(Ordering::Relaxed);
             for (i, word) in words.iter().enumerate() {
@@ -284,11 +307,12 @@ impl<'a> List<'a> {
     /// Replaces the element at `index`.
     ///
     /// # Errors
-    /// [`ListError::OutOfRange`], [`ListError::Memory`]; the list is as it was.
+    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Guarded`]; the list is as it
+    /// was.
     pub fn set(&self, index: u64, item: Item<'_>) -> Result<(), ListError> {
         let mark = heap::mark(self.me);
         let result = value::store(self.me, item).map_err(ListError::from).and_then(|new| {
-            let _latch = self.it.latch.lock(self.me);
+            let _latch = self.enter()?;
             self.check(index)?;
             let word = self.word(index);
             let old = value::blob_of(word.load(Ordering::Relaxed));
@@ -313,11 +337,12 @@ impl<'a> List<'a> {
     /// however long the list; in between it costs a copy of the list's words.
     ///
     /// # Errors
-    /// [`ListError::OutOfRange`], [`ListError::Memory`]; the list is as it was.
+    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Guarded`]; the list is as it
+    /// was.
     pub fn remove(&self, index: u64) -> Result<Fetched, ListError> {
         let mark = heap::mark(self.me);
         let taken = {
-            let _latch = self.it.latch.lock(self.me);
+            let _latch = self.enter()?;
             let len = self.check(index)?;
             self.remove_latched(index, len)
         };
@@ -332,7 +357,7 @@ impl<'a> List<'a> {
     pub fn pop(&self) -> Result<Fetched, ListError> {
         let mark = heap::mark(self.me);
         let taken = {
-            let _latch = self.it.latch.lock(self.me);
+            let _latch = self.enter()?;
             let len = self.len();
             let last = len.checked_sub(1).ok_or(ListError::OutOfRange { index: 0, len })?;
             self.remove_latched(last, len)
@@ -370,19 +395,19 @@ impl<'a> List<'a> {
     /// Puts an element before the one at `index`; past the end it is an append.
     ///
     /// # Errors
-    /// [`OutOfMemory`]; the list is as it was.
-    pub fn insert(&self, index: u64, item: Item<'_>) -> Result<(), OutOfMemory> {
+    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    pub fn insert(&self, index: u64, item: Item<'_>) -> Result<(), ListError> {
         if index >= self.len() {
             return self.append(item);
         }
         let mark = heap::mark(self.me);
-        let result = value::store(self.me, item).and_then(|word| {
-            let _latch = self.it.latch.lock(self.me);
+        let result = value::store(self.me, item).map_err(ListError::from).and_then(|word| {
+            let _latch = self.enter()?;
             let len = self.len();
             let index = index.min(len);
             let mut sources: Vec<_> = (0..len).map(Source::Keep).collect();
             sources.insert(index as usize, Source::New(Item::Word(word)));
-            self.rebuild_latched(&sources, mark)
+            Ok(self.rebuild_latched(&sources, mark)?)
         });
         heap::drain(self.me, mark);
         result
@@ -391,9 +416,9 @@ impl<'a> List<'a> {
     /// What the list is at this instant, from `from` to `to` (cut at the end).
     ///
     /// # Errors
-    /// [`OutOfMemory`] when the objects it mentions cannot be held.
-    pub fn snapshot(&self, from: u64, to: u64) -> Result<Snapshot, OutOfMemory> {
-        let _latch = self.it.latch.lock(self.me);
+    /// [`ListError::Memory`] when the objects it mentions cannot be held, [`ListError::Guarded`].
+    pub fn snapshot(&self, from: u64, to: u64) -> Result<Snapshot, ListError> {
+        let _latch = self.enter()?;
         self.mend_version();
         let to = to.min(self.len());
         let mut items = Vec::with_capacity(to.saturating_sub(from) as usize);
@@ -407,7 +432,7 @@ impl<'a> List<'a> {
     /// snapshot had `version` and `len` elements.
     ///
     /// # Errors
-    /// [`ListError::Changed`], [`ListError::Memory`]; the list is as it was.
+    /// [`ListError::Changed`], [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
     pub fn rebuild(&self, version: u64, len: u64, sources: &[Source<'_>]) -> Result<(), ListError> {
         let mark = heap::mark(self.me);
         let mut stored = Vec::with_capacity(sources.len());
@@ -427,13 +452,14 @@ impl<'a> List<'a> {
         let result = if let Some(e) = failed {
             Err(e)
         } else {
-            let _latch = self.it.latch.lock(self.me);
-            let same = self.it.version.load(Ordering::Relaxed) == version && self.len() == len;
-            if same {
-                self.rebuild_latched(&stored, mark).map_err(ListError::from)
-            } else {
-                Err(ListError::Changed)
-            }
+            self.enter().map_err(ListError::from).and_then(|_latch| {
+                let same = self.it.version.load(Ordering::Relaxed) == version && self.len() == len;
+                if same {
+                    Ok(self.rebuild_latched(&stored, mark)?)
+                } else {
+                    Err(ListError::Changed)
+                }
+            })
         };
         heap::drain(self.me, mark);
         result
@@ -442,15 +468,15 @@ impl<'a> List<'a> {
     /// Takes everything out.
     ///
     /// # Errors
-    /// [`OutOfMemory`]; the list is as it was.
-    pub fn clear(&self) -> Result<(), OutOfMemory> {
+    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    pub fn clear(&self) -> Result<(), ListError> {
         let mark = heap::mark(self.me);
         let result = {
-            let _latch = self.it.latch.lock(self.me);
+            let _latch = self.enter()?;
             self.rebuild_latched(&[], mark)
         };
         heap::drain(self.me, mark);
-        result
+        Ok(result?)
     }
 
     /// Builds a new table of `sources` (whose new words' blobs hang on the chain above

@@ -1,5 +1,6 @@
 //! Containers that threads and processes share.
 
+pub mod guard;
 pub mod list;
 pub mod table;
 pub mod trash;

@@ -8,7 +8,7 @@ use super::offset::Shared;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -208,10 +208,19 @@ pub struct ThreadSlot {
     pub tid: AtomicU64,
     /// Bumped to make the thread look around: second word of all its sleeps.
     pub interrupt: AtomicU32,
-    /// What kind of word `waiting_on` is: see `sync`.
-    pub waiting_kind: AtomicU32,
+    /// Recursive locks it holds: those who wait for them are told when it ends.
+    pub recursive_held: AtomicU32,
     /// Offset of the word it sleeps on or is about to wake others on; 0 for none.
     pub waiting_on: AtomicU64,
+    /// Offset of the object that it waits for, where that is known; 0 for none.
+    pub waiting_for: AtomicU64,
+    /// Since when, in nanoseconds of the monotonic clock.
+    pub waiting_since: AtomicU64,
+    /// What a lock writes down as its owner: see [`super::slots::parse_name`]. 0 while no
+    /// thread uses the slot; never twice the same for two threads, within 2^13.
+    pub name: AtomicU64,
+    /// Threads that have used the slot.
+    pub generation: AtomicU64,
     /// The task record it runs, 0 for none.
     pub task: AtomicU64,
     /// Offsets of the latches it holds or is about to take.

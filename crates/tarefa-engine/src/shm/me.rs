@@ -1,5 +1,7 @@
 //! The calling thread as a member of a runtime.
 
+use std::sync::atomic::Ordering;
+
 use super::arena::Arena;
 use super::layout::{Header, ThreadSlot};
 use super::runtime::Runtime;
@@ -45,5 +47,12 @@ impl Me {
     #[must_use]
     pub fn index(&self) -> u32 {
         self.index
+    }
+
+    /// What a lock writes down as its owner: see [`super::slots::parse_name`].
+    #[must_use]
+    #[inline]
+    pub fn name(&self) -> u64 {
+        self.slot.name.load(Ordering::Relaxed)
     }
 }

@@ -15,7 +15,7 @@
 
 use std::cell::Cell;
 use std::os::fd::AsFd;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::heap;
@@ -54,18 +54,7 @@ pub fn mark_dead(me: &Me, index: u32) -> bool {
 pub fn clean_up(me: &Me, index: u32) {
     let runtime = me.runtime();
     clean_up_threads(me, index);
-    // Pairs with the fence between a waiter's note and its look at the owner.
-    fence(Ordering::SeqCst);
-    for t in slots::threads(runtime) {
-        let slot = slots::thread_slot(runtime, t);
-        if slot.waiting_on.load(Ordering::Acquire) != 0 && slot.owner.load(Ordering::Acquire) != 0 {
-            // Not a wake-up of the word it sleeps on: that word has not changed, so who is
-            // just about to sleep on it would miss it.
-            slot.interrupt.fetch_add(1, Ordering::AcqRel);
-            crash_point!("reclaim.poked");
-            futex::wake_all(&slot.interrupt);
-        }
-    }
+    slots::poke_waiters(runtime);
     let slot = slots::process_slot(runtime, index);
     let mark = heap::mark(me);
     while references::hook_next(me, &slot.references) {

@@ -341,8 +341,8 @@ impl Runtime {
         let index = idle.unwrap_or_else(|| {
             slots::take_thread(self, here.index).unwrap_or_else(|e| panic!("tarefa: {e}"))
         });
+        slots::settle_thread(self, here.index, index);
         let slot = slots::thread_slot(self, index);
-        slots::settle_thread(slot);
         let me = Me::new(self, slot, index);
         let entry = (me, here.forks);
         ME.set(Some(entry));
@@ -508,7 +508,11 @@ impl Drop for ThreadsHere {
             // SAFETY: never freed.
             let here = unsafe { &*here };
             if forks == FORKS.load(Ordering::Acquire) && here.forks == forks {
+                let holds = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
                 slots::leave_thread(me.slot());
+                if holds {
+                    slots::poke_waiters(me.runtime());
+                }
                 here.idle_threads.lock().push(me.index());
             }
         }

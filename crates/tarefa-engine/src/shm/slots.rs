@@ -4,14 +4,14 @@
 //! no death leaves a slot that nobody can attribute.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::layout::{
     PROCESSES, PROCESSES_AT, ProcessSlot, THREADS, THREADS_AT, ThreadSlot, process_state,
 };
 use super::offset::Off;
 use super::runtime::Runtime;
-use crate::os::process;
+use crate::os::{futex, process};
 
 /// The process slot with that number.
 #[must_use]
@@ -159,19 +159,57 @@ pub(super) fn take_thread(runtime: &'static Runtime, process: u32) -> io::Result
         .ok_or_else(|| too_many("threads", THREADS))
 }
 
-/// Makes a slot the calling thread's.
-pub(super) fn settle_thread(slot: &ThreadSlot) {
+/// Bits of a thread's generation in its name.
+const GENERATION: u64 = 0x1fff;
+
+/// Slot and generation of the thread that a lock's owner word names; `None` for 0.
+///
+/// Bits 0..17 are the slot plus 1, 17..30 the generation, 30 and 31 the lock's own, and from 32
+/// on comes [`lock_owner`] of the process.
+#[must_use]
+#[inline]
+pub fn parse_name(name: u64) -> Option<(u32, u64)> {
+    let index = (name as u32 & 0x1_ffff).checked_sub(1)?;
+    (u64::from(index) < THREADS).then_some((index, name >> 17 & GENERATION))
+}
+
+/// Makes slot `index` the calling thread's, which is one of the process in slot `process`.
+pub(super) fn settle_thread(runtime: &'static Runtime, process: u32, index: u32) {
+    let slot = thread_slot(runtime, index);
     slot.task.store(0, Ordering::Relaxed);
     slot.waiting_on.store(0, Ordering::Relaxed);
+    slot.waiting_for.store(0, Ordering::Relaxed);
+    slot.recursive_held.store(0, Ordering::Relaxed);
+    let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
+    crash_point!("slots.thread_aged");
+    let thread = (u64::from(index) + 1) | ((generation & GENERATION) << 17);
+    slot.name.store(u64::from(lock_owner(runtime, process)) << 32 | thread, Ordering::Release);
     slot.tid.store(process::tid() as u64, Ordering::Release);
     crash_point!("slots.thread_settled");
 }
 
 /// The thread is gone, and its slot waits for another thread of the process.
 pub(super) fn leave_thread(slot: &ThreadSlot) {
+    slot.name.store(0, Ordering::Release);
     slot.task.store(0, Ordering::Relaxed);
     slot.tid.store(0, Ordering::Release);
     crash_point!("slots.thread_left");
+}
+
+/// Makes all threads that wait look at who owns what they wait for.
+pub(super) fn poke_waiters(runtime: &'static Runtime) {
+    // Pairs with the fence between a waiter's note and its look at the owner.
+    fence(Ordering::SeqCst);
+    for t in threads(runtime) {
+        let slot = thread_slot(runtime, t);
+        if slot.waiting_on.load(Ordering::Acquire) != 0 && slot.owner.load(Ordering::Acquire) != 0 {
+            // Not a wake-up of the word it sleeps on: that word has not changed, so who is
+            // just about to sleep on it would miss it.
+            slot.interrupt.fetch_add(1, Ordering::AcqRel);
+            crash_point!("slots.poked");
+            futex::wake_all(&slot.interrupt);
+        }
+    }
 }
 
 /// Gives a dead process's thread slot back.

@@ -4,6 +4,7 @@
 //! sleeps on a futex; it can time out, be interrupted, and survives the death of whoever it
 //! waits for.
 
+pub mod cell;
 pub mod event;
 pub mod lock;
 pub mod wait;
@@ -14,4 +15,6 @@ pub mod kinds {
     pub const LOCK: u64 = 1;
     /// An [`super::event`].
     pub const EVENT: u64 = 2;
+    /// A recursive [`super::lock`].
+    pub const RLOCK: u64 = 3;
 }

@@ -50,6 +50,12 @@ pub trait Condition {
     /// The word to sleep on.
     fn word(&self) -> &'static AtomicU32;
 
+    /// The object that is waited for, where the wait knows it: for those who look at who waits
+    /// for what.
+    fn object(&self) -> Off {
+        Off::NONE
+    }
+
     /// Tries once; true when the wait is over. Does not announce a sleeper.
     fn ready(&mut self) -> bool;
 
@@ -123,7 +129,7 @@ pub fn wait_spinning(
         }
         let mut outcome = None;
         parker.release(&mut || {
-            outcome = once(me, condition, deadline, seen, spin);
+            outcome = once(me, condition, deadline, seen, spin, start);
         });
         // The parker decides again, then the wait goes on without spinning.
         spin = 0;
@@ -143,8 +149,8 @@ fn once(
     deadline: Deadline,
     seen: u32,
     spin: u64,
+    since: u64,
 ) -> Option<Outcome> {
-    let start = now_ns();
     let slot = me.slot();
     if spin > 0 {
         loop {
@@ -157,7 +163,7 @@ fn once(
             if slot.interrupt.load(Ordering::Relaxed) != seen || deadline.passed() {
                 break;
             }
-            if now_ns() - start > spin {
+            if now_ns() - since > spin {
                 break;
             }
             // What is waited for may be queued for this very processor.
@@ -170,6 +176,8 @@ fn once(
     }
     // A survivor wakes this word's sleepers if this thread dies: a wake-up may have been its.
     let word = condition.word();
+    slot.waiting_for.store(condition.object().0, Ordering::Relaxed);
+    slot.waiting_since.store(since, Ordering::Relaxed);
     slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
     crash_point!("wait.noted");
     // Either a cleaner sees the note and pokes this thread, or this thread sees its owner dead.
@@ -187,6 +195,7 @@ fn once(
         }
     };
     slot.waiting_on.store(0, Ordering::Release);
+    slot.waiting_for.store(0, Ordering::Relaxed);
     crash_point!("wait.over");
     outcome
 }

@@ -18,7 +18,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "reclaim.latch",
             "reclaim.marked",
             "reclaim.noted",
-            "reclaim.poked",
+            "slots.poked",
             "references.returned",
             "references.returned_done",
             "references.unhung",

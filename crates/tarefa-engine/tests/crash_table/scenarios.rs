@@ -9,6 +9,7 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::offset::Off;
 use tarefa_engine::shm::{Me, Runtime, references};
+use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task::record::Task;
@@ -253,7 +254,7 @@ impl Step {
                 }
             }
             CreateAndDrop => {
-                let made = [list::create(me), lock::create(me), event::create(me)];
+                let made = [list::create(me), lock::create(me, Sort::Plain), event::create(me)];
                 List::at(me, made[0].unwrap()).append(int(1)).unwrap();
                 made.into_iter().for_each(|off| references::release(me, off.unwrap()));
             }
@@ -264,14 +265,14 @@ impl Step {
                 references::release(me, shared.child.0);
             }
             Locks(n) => {
+                let (off, never) = (shared.lock.0, Deadline::NEVER);
+                let cell = lock::cell(me, off);
                 for i in 0..n {
-                    while lock::acquire(me, shared.lock.0, &mut Plain, Deadline::NEVER)
-                        != lock::Acquired::Yes
-                    {}
+                    while cell.acquire(me, Sort::Plain, off, &mut Plain, never) != Acquired::Yes {}
                     if n > 10 && i % 4 == 0 {
                         std::thread::sleep(Duration::from_micros(100));
                     }
-                    lock::release(me, shared.lock.0).unwrap();
+                    cell.release(me, Sort::Plain).unwrap();
                 }
             }
             SetEvent => event::set(me, shared.event.0),

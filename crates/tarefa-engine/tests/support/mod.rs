@@ -14,7 +14,7 @@ use tarefa_engine::shm::heap::check::{Report, check};
 use tarefa_engine::shm::offset::Off;
 use tarefa_engine::shm::runtime::Address;
 use tarefa_engine::shm::{Me, Runtime, references, slots};
-use tarefa_engine::sync::lock::Acquired;
+use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
@@ -48,7 +48,7 @@ impl Shared {
     pub fn create(me: &Me) -> Self {
         let list = list::create(me).expect("a list");
         let child = list::create(me).expect("a list");
-        let lock = lock::create(me).expect("a lock");
+        let lock = lock::create(me, Sort::Plain).expect("a lock");
         let event = event::create(me).expect("an event");
         let handle = |off| (off, id(me, off));
         Self { list: handle(list), child: handle(child), lock: handle(lock), event: handle(event) }
@@ -179,15 +179,16 @@ pub fn describe(runtime: &'static Runtime) -> String {
 /// Takes the lock and lets it go; how often it said that its owner had died.
 pub fn try_lock(me: &Me, off: Off) -> Result<u32, String> {
     let mut died = 0;
+    let cell = lock::cell(me, off);
     loop {
         let limit = Deadline::after(Some(Duration::from_secs(10)));
-        match lock::acquire(me, off, &mut Plain, limit) {
+        match cell.acquire(me, Sort::Plain, off, &mut Plain, limit) {
             Acquired::Yes => break,
             Acquired::OwnerDied(_) => died += 1,
             other => return Err(format!("the lock: {other:?}")),
         }
     }
-    lock::release(me, off).map_err(|e| e.to_string())?;
+    cell.release(me, Sort::Plain).map_err(|e| e.to_string())?;
     if died > 1 {
         return Err(format!("the lock said {died} times that its owner had died"));
     }

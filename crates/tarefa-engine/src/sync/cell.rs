@@ -1,0 +1,552 @@
+//! The cell that every lock of user code is made of: one word that names the owner, robust
+//! against its death, fair in the end.
+//!
+//! The word, 64 bits in one atomic:
+//!
+//! | bits | |
+//! |---|---|
+//! | 0..30 | the owner's thread: slot plus 1, and the slot's generation; 0 for a free lock |
+//! | 30 | `HANDED`: reserved by a release for that thread, which has not come for it yet |
+//! | 31 | `SLEEPERS`: somebody sleeps on the low half, which is the futex |
+//! | 32..63 | the owner's process, as [`slots::lock_owner`] |
+//!
+//! - Taking and letting go are one compare-and-swap each. Any thread may take a free lock, also
+//!   before one that was woken for it, which is what makes a busy lock fast.
+//! - So that nobody starves, a thread that has waited for [`PATIENCE_NS`] and was overtaken
+//!   writes its name into `heir`, and the next release reserves the lock for it ("eventual
+//!   fairness", as in A. Mutlu's and Go's `sync.Mutex`, 2016, and `parking_lot`).
+//! - When the owner's process dies its generation changes, so the word names nobody: the next
+//!   to come counts the death, frees the lock, and is told, once. A recursive lock treats a
+//!   thread that has ended in the same way, since nobody else could release it.
+//! - A reservation whose thread is dead, or waits no longer, is anybody's, and no death to tell.
+//!
+//! What a death leaves is in `README.md` beside this file.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use super::wait::{self, Condition, Outcome, Parker};
+use crate::os::clock::{self, Deadline};
+use crate::os::futex;
+use crate::shm::layout::ThreadSlot;
+use crate::shm::offset::{Off, Shared};
+use crate::shm::{Me, slots};
+
+const HANDED: u64 = 1 << 30;
+const SLEEPERS: u64 = 1 << 31;
+const FLAGS: u64 = HANDED | SLEEPERS;
+
+/// How long a thread waits before it asks to be the next.
+pub const PATIENCE_NS: u64 = 1_000_000;
+
+/// See the module.
+#[repr(C)]
+#[derive(Debug)]
+pub struct LockCell {
+    word: AtomicU64,
+    /// The name of the thread that is to be next; 0 for none.
+    heir: AtomicU64,
+    /// When it was taken, in nanoseconds of the coarse monotonic clock.
+    since: AtomicU64,
+    /// How often a recursive owner has taken it, besides the first time. The owner's alone.
+    depth: AtomicU32,
+    /// How often it was freed for a dead owner.
+    deaths: AtomicU32,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for LockCell {}
+
+/// Whether a thread may take a lock that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// It waits for itself; anybody may release.
+    Plain,
+    /// It may, and releases as often; nobody else may.
+    Recursive,
+}
+
+/// How an attempt to take a lock ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// The lock is the caller's.
+    Yes,
+    /// The deadline passed first.
+    TimedOut,
+    /// The wait was interrupted.
+    Interrupted,
+    /// The process that held it (its number, where that is still known) died, or the thread
+    /// that held it ended; the lock is free now, and not the caller's.
+    OwnerDied(Option<i32>),
+}
+
+/// The lock is not the caller's to release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotHeld {
+    /// Nobody holds it.
+    #[error("the lock is not held: nothing to release")]
+    Free,
+    /// Another thread holds it.
+    #[error("the lock is held by another thread, which alone may release it")]
+    Another,
+}
+
+/// Who holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process's slot.
+    pub process: u32,
+    /// The thread's slot.
+    pub thread: u32,
+    /// Since when, in nanoseconds of the monotonic clock, to within some milliseconds.
+    pub since_ns: u64,
+}
+
+/// The thread slot in a name, if the slot is still that thread's.
+fn thread_of(me: &Me, name: u64) -> Option<&'static ThreadSlot> {
+    let (index, _) = slots::parse_name(name)?;
+    let slot = slots::thread_slot(me.runtime(), index);
+    (slot.name.load(Ordering::Acquire) == name & !FLAGS).then_some(slot)
+}
+
+impl LockCell {
+    /// The half that is slept on.
+    fn futex(&'static self, me: &Me) -> &'static AtomicU32 {
+        // Little-endian, as all supported processors are: the low half comes first.
+        wait::word(me, me.arena().offset_of(self))
+    }
+
+    /// Whether the thread with that name waits for this very lock.
+    fn waits(&'static self, me: &Me, name: u64) -> bool {
+        let at = me.arena().offset_of(self).0;
+        thread_of(me, name).is_some_and(|t| t.waiting_on.load(Ordering::SeqCst) == at)
+    }
+
+    /// Whether an owner is one that may still let go.
+    fn lives(me: &Me, sort: Sort, owner: u64) -> bool {
+        slots::living_owner(me.runtime(), (owner >> 32) as u32).is_some()
+            && (sort == Sort::Plain || thread_of(me, owner).is_some())
+    }
+
+    /// Takes the lock if that needs no waiting.
+    #[inline]
+    #[must_use]
+    pub fn try_acquire(&'static self, me: &Me, sort: Sort) -> Option<Acquired> {
+        let mine = me.name();
+        let free = self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed);
+        crash_point!("cell.swapped_free");
+        if free.is_ok() {
+            self.settle(me, sort);
+            return Some(Acquired::Yes);
+        }
+        let mut taking = Taking::new(self, me, sort);
+        taking.attempt().ok().map(|()| taking.verdict())
+    }
+
+    /// Takes the lock, waiting for it; `object` is what the lock is part of, for those who look
+    /// at who waits for what.
+    pub fn acquire(
+        &'static self,
+        me: &Me,
+        sort: Sort,
+        object: Off,
+        parker: &mut dyn Parker,
+        deadline: Deadline,
+    ) -> Acquired {
+        if let Some(acquired) = self.try_acquire(me, sort) {
+            return acquired;
+        }
+        let mut taking = Taking::new(self, me, sort);
+        taking.object = object;
+        match wait::wait(me, parker, &mut taking, deadline) {
+            Outcome::Ready => taking.verdict(),
+            Outcome::TimedOut => taking.give_up(Acquired::TimedOut),
+            Outcome::Interrupted => taking.give_up(Acquired::Interrupted),
+        }
+    }
+
+    /// What the new owner notes of itself.
+    #[inline]
+    fn settle(&self, me: &Me, sort: Sort) {
+        self.since.store(clock::coarse_ns(), Ordering::Relaxed);
+        if sort == Sort::Recursive {
+            self.depth.store(0, Ordering::Relaxed);
+            let held = &me.slot().recursive_held;
+            held.store(held.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+        crash_point!("cell.settled");
+    }
+
+    /// Lets the lock go: a recursive one only once for each time that it was taken.
+    ///
+    /// # Errors
+    /// [`NotHeld`].
+    #[inline]
+    pub fn release(&'static self, me: &Me, sort: Sort) -> Result<(), NotHeld> {
+        let seen = self.word.load(Ordering::Relaxed);
+        if seen & !SLEEPERS == 0 {
+            return Err(NotHeld::Free);
+        }
+        if sort == Sort::Recursive {
+            if seen & !SLEEPERS != me.name() {
+                return Err(NotHeld::Another);
+            }
+            let depth = self.depth.load(Ordering::Relaxed);
+            if depth > 0 {
+                self.depth.store(depth - 1, Ordering::Relaxed);
+                crash_point!("cell.shallower");
+                return Ok(());
+            }
+            let held = &me.slot().recursive_held;
+            held.store(held.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+        }
+        if seen & FLAGS == 0 {
+            let swap = self.word.compare_exchange(seen, 0, Ordering::Release, Ordering::Relaxed);
+            crash_point!("cell.released");
+            if swap.is_ok() {
+                return Ok(());
+            }
+        }
+        self.release_waking(me)
+    }
+
+    /// Lets go and wakes the next, or reserves the lock for its heir.
+    #[cold]
+    fn release_waking(&'static self, me: &Me) -> Result<(), NotHeld> {
+        let futex = self.futex(me);
+        wait::waking(me, futex, || {
+            loop {
+                let seen = self.word.load(Ordering::Relaxed);
+                if seen & !SLEEPERS == 0 {
+                    return Err(NotHeld::Free);
+                }
+                let heir = self.heir.load(Ordering::Acquire);
+                let mut next = 0;
+                if heir != 0 {
+                    if self.waits(me, heir) {
+                        next = heir | FLAGS;
+                    } else {
+                        let _ = self.heir.compare_exchange(
+                            heir,
+                            0,
+                            Ordering::Relaxed,
+                            Ordering::Relaxed,
+                        );
+                        crash_point!("cell.heir_gone");
+                    }
+                }
+                let swap =
+                    self.word.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed);
+                crash_point!("cell.released_waking");
+                if swap.is_err() {
+                    continue;
+                }
+                if next == 0 {
+                    futex::wake(futex, 1);
+                    return Ok(());
+                }
+                self.wake_heir(me, heir);
+                return Ok(());
+            }
+        })
+    }
+
+    /// The lock is reserved for `heir`: wakes it, or takes the reservation back.
+    fn wake_heir(&'static self, me: &Me, heir: u64) {
+        let _ = self.heir.compare_exchange(heir, 0, Ordering::Relaxed, Ordering::Relaxed);
+        crash_point!("cell.heir_cleared");
+        // Pairs with the fence in `give_up`: either the heir sees the reservation after it has
+        // stopped waiting, or this thread sees that it has.
+        fence(Ordering::SeqCst);
+        if self.waits(me, heir) {
+            if let Some((index, _)) = slots::parse_name(heir) {
+                wait::poke(me, index);
+            }
+            return;
+        }
+        let handed = heir | FLAGS;
+        let swap = self.word.compare_exchange(handed, 0, Ordering::AcqRel, Ordering::Relaxed);
+        crash_point!("cell.reservation_back");
+        if swap.is_ok() {
+            futex::wake(self.futex(me), 1);
+        }
+    }
+
+    /// Lets a recursive lock go whatever its depth, and returns the depth for
+    /// [`LockCell::restore_depth`]. For conditions.
+    ///
+    /// # Errors
+    /// [`NotHeld`].
+    pub fn release_all(&'static self, me: &Me, sort: Sort) -> Result<u32, NotHeld> {
+        let mut depth = 0;
+        if sort == Sort::Recursive && self.is_mine(me) {
+            depth = self.depth.swap(0, Ordering::Relaxed);
+            crash_point!("cell.depth_taken");
+        }
+        self.release(me, sort).map(|()| depth)
+    }
+
+    /// Makes the depth what [`LockCell::release_all`] returned. The lock is the caller's.
+    pub fn restore_depth(&self, depth: u32) {
+        self.depth.store(depth, Ordering::Relaxed);
+        crash_point!("cell.depth_restored");
+    }
+
+    /// Whether the calling thread holds it.
+    #[inline]
+    #[must_use]
+    pub fn is_mine(&self, me: &Me) -> bool {
+        self.word.load(Ordering::Relaxed) & !SLEEPERS == me.name()
+    }
+
+    /// How often a recursive lock that the calling thread holds was taken.
+    #[must_use]
+    pub fn depth(&self, me: &Me) -> u32 {
+        if self.is_mine(me) { self.depth.load(Ordering::Relaxed) + 1 } else { 0 }
+    }
+
+    /// Who holds it, if somebody alive does.
+    #[must_use]
+    pub fn holder(&'static self, me: &Me, sort: Sort) -> Option<Holder> {
+        let owner = self.word.load(Ordering::Acquire) & !SLEEPERS;
+        let reserved = owner & HANDED != 0;
+        if owner == 0 || !Self::lives(me, sort, owner) || (reserved && !self.waits(me, owner)) {
+            return None;
+        }
+        let (thread, _) = slots::parse_name(owner)?;
+        let process = slots::living_owner(me.runtime(), (owner >> 32) as u32)?;
+        Some(Holder { process, thread, since_ns: self.since.load(Ordering::Relaxed) })
+    }
+
+    /// Whether somebody alive holds it.
+    #[must_use]
+    pub fn locked(&'static self, me: &Me, sort: Sort) -> bool {
+        self.holder(me, sort).is_some()
+    }
+
+    /// How often it was freed for a dead owner; more by one for an owner that is dead and not
+    /// yet found.
+    #[must_use]
+    pub fn deaths(&'static self, me: &Me, sort: Sort) -> u32 {
+        let owner = self.word.load(Ordering::Acquire) & !SLEEPERS;
+        let unseen = owner != 0 && owner & HANDED == 0 && !Self::lives(me, sort, owner);
+        self.deaths.load(Ordering::Acquire).wrapping_add(u32::from(unseen))
+    }
+
+    /// Whether another living thread holds it: for operations that give way to whoever has
+    /// grouped his own.
+    #[inline]
+    #[must_use]
+    pub fn held_by_another(&'static self, me: &Me) -> bool {
+        let owner = self.word.load(Ordering::Acquire) & !SLEEPERS;
+        owner != 0 && owner != me.name() && self.holder(me, Sort::Recursive).is_some()
+    }
+
+    /// Waits until no other living thread holds it, without taking it.
+    pub fn pass(
+        &'static self,
+        me: &Me,
+        object: Off,
+        parker: &mut dyn Parker,
+        deadline: Deadline,
+    ) -> Outcome {
+        let mut passing = Passing { cell: self, me, object, slept: false };
+        let outcome = wait::wait(me, parker, &mut passing, deadline);
+        if passing.slept {
+            // A release wakes one: who does not take the lock wakes the next.
+            let futex = self.futex(me);
+            wait::waking(me, futex, || futex::wake(futex, 1));
+        }
+        outcome
+    }
+
+    /// Says that somebody is about to sleep; false if the word was changed meanwhile.
+    fn mark_sleepers(&self, seen: u64) -> bool {
+        let marked =
+            self.word.compare_exchange(seen, seen | SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
+        crash_point!("cell.announced");
+        marked.is_ok()
+    }
+}
+
+struct Taking<'a> {
+    cell: &'static LockCell,
+    me: &'a Me,
+    sort: Sort,
+    object: Off,
+    mine: u64,
+    slept: bool,
+    /// When the thread first slept.
+    began: u64,
+    /// The dead owner that the lock was freed for.
+    dead: u64,
+}
+
+impl<'a> Taking<'a> {
+    fn new(cell: &'static LockCell, me: &'a Me, sort: Sort) -> Self {
+        let (object, mine) = (Off::NONE, me.name());
+        Self { cell, me, sort, object, mine, slept: false, began: 0, dead: 0 }
+    }
+
+    fn swap(&self, seen: u64, new: u64) -> bool {
+        let word = &self.cell.word;
+        let swap = word.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Relaxed);
+        crash_point!("cell.swapped");
+        swap.is_ok()
+    }
+
+    fn attempt(&mut self) -> Result<(), u64> {
+        loop {
+            let seen = self.cell.word.load(Ordering::Acquire);
+            let owner = seen & !SLEEPERS;
+            let done = if owner == 0 {
+                // One who slept cannot know whether others still sleep: keep the bit.
+                let bit = if self.slept { SLEEPERS } else { seen & SLEEPERS };
+                self.swap(seen, self.mine | bit) && self.settle()
+            } else if owner == self.mine | HANDED {
+                let heir = &self.cell.heir;
+                let _ = heir.compare_exchange(self.mine, 0, Ordering::Relaxed, Ordering::Relaxed);
+                crash_point!("cell.heir_came");
+                self.swap(seen, self.mine | SLEEPERS) && self.settle()
+            } else if owner == self.mine && self.sort == Sort::Recursive {
+                let depth = &self.cell.depth;
+                depth.store(depth.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                crash_point!("cell.deeper");
+                true
+            } else if owner & HANDED != 0 {
+                if LockCell::lives(self.me, self.sort, owner) && self.cell.waits(self.me, owner) {
+                    return Err(seen);
+                }
+                self.swap(seen, self.mine | SLEEPERS) && self.settle()
+            } else if LockCell::lives(self.me, self.sort, owner) {
+                return Err(seen);
+            } else {
+                self.free_for_dead(seen)
+            };
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn settle(&self) -> bool {
+        self.cell.settle(self.me, self.sort);
+        true
+    }
+
+    /// Frees the lock, whose owner is dead; false if somebody else has.
+    #[cold]
+    fn free_for_dead(&mut self, seen: u64) -> bool {
+        let (cell, futex) = (self.cell, self.cell.futex(self.me));
+        let freed = wait::waking(self.me, futex, || {
+            // Before the swap: who waits to be told of it must not find the lock free first.
+            cell.deaths.fetch_add(1, Ordering::AcqRel);
+            crash_point!("cell.death_counted");
+            let swap = cell.word.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+            crash_point!("cell.freed_for_dead");
+            if swap.is_ok() {
+                futex::wake_all(futex);
+            }
+            swap.is_ok()
+        });
+        if freed {
+            self.dead = seen & !SLEEPERS;
+        }
+        freed
+    }
+
+    fn verdict(&self) -> Acquired {
+        if self.dead == 0 {
+            return Acquired::Yes;
+        }
+        Acquired::OwnerDied(slots::dead_owner(self.me.runtime(), (self.dead >> 32) as u32))
+    }
+
+    /// Leaves without the lock; a reservation that came too late goes to the next.
+    fn give_up(&mut self, how: Acquired) -> Acquired {
+        // The wait's note is gone; pairs with the fence in `wake_heir`.
+        fence(Ordering::SeqCst);
+        let heir = &self.cell.heir;
+        let _ = heir.compare_exchange(self.mine, 0, Ordering::Relaxed, Ordering::Relaxed);
+        crash_point!("cell.heir_withdrawn");
+        if self.cell.word.load(Ordering::SeqCst) & !SLEEPERS == self.mine | HANDED {
+            let (cell, futex) = (self.cell, self.cell.futex(self.me));
+            wait::waking(self.me, futex, || {
+                let handed = self.mine | FLAGS;
+                let swap =
+                    cell.word.compare_exchange(handed, 0, Ordering::AcqRel, Ordering::Relaxed);
+                crash_point!("cell.reservation_left");
+                if swap.is_ok() {
+                    futex::wake(futex, 1);
+                }
+            });
+        }
+        how
+    }
+}
+
+impl Condition for Taking<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.cell.futex(self.me)
+    }
+
+    fn object(&self) -> Off {
+        self.object
+    }
+
+    fn ready(&mut self) -> bool {
+        self.attempt().is_ok()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        loop {
+            let seen = self.attempt().err()?;
+            if !self.slept {
+                self.began = clock::now_ns();
+            } else if self.cell.heir.load(Ordering::Relaxed) == 0
+                && clock::now_ns() - self.began > PATIENCE_NS
+            {
+                let heir = &self.cell.heir;
+                let _ = heir.compare_exchange(0, self.mine, Ordering::Release, Ordering::Relaxed);
+                crash_point!("cell.heir");
+            }
+            self.slept = true;
+            if self.cell.mark_sleepers(seen) {
+                return Some((seen | SLEEPERS) as u32);
+            }
+        }
+    }
+}
+
+struct Passing<'a> {
+    cell: &'static LockCell,
+    me: &'a Me,
+    object: Off,
+    slept: bool,
+}
+
+impl Condition for Passing<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.cell.futex(self.me)
+    }
+
+    fn object(&self) -> Off {
+        self.object
+    }
+
+    fn ready(&mut self) -> bool {
+        !self.cell.held_by_another(self.me)
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        loop {
+            let seen = self.cell.word.load(Ordering::Acquire);
+            if self.ready() {
+                return None;
+            }
+            self.slept = true;
+            if self.cell.mark_sleepers(seen) {
+                return Some((seen | SLEEPERS) as u32);
+            }
+        }
+    }
+}
