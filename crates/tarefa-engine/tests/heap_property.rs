@@ -19,7 +19,9 @@ use tarefa_engine::task;
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    support::ready(&task::runtime().unwrap().me());
+    alone
 }
 
 #[derive(Clone, Debug)]

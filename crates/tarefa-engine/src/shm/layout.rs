@@ -8,7 +8,7 @@ use super::offset::Shared;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -222,6 +222,8 @@ pub struct ThreadSlot {
     pub run: AtomicU64,
     /// Entries of the journal that are in force.
     pub journal_len: AtomicU64,
+    /// First of the blocks that hold the entries past [`JOURNAL`]: see `journal::reserve`.
+    pub journal_more: AtomicU64,
     /// Undo records: (offset, old value).
     pub journal: [[AtomicU64; 2]; JOURNAL],
 }

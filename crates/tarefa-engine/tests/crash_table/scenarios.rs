@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Shared, Value, contents, int};
+use crate::support::{Shared, Value, Words, contents, int};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
@@ -56,6 +56,8 @@ pub(crate) enum Step {
     Spares(u64),
     Interrupts,
     Reads,
+    /// All of the words get one value.
+    SetWords(u64),
 }
 
 use Step::*;
@@ -129,6 +131,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("task records", 0, &[Record, Interrupts, ThreadTask, Record]),
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
+    scenario("many words", 2, &[SetWords(1), SetWords(2), Append(1), SetWords(3)]),
     Scenario {
         name: "a rival",
         around: Around::Rival,
@@ -344,7 +347,23 @@ impl Step {
                 }
                 contents(me, off);
             }
+            SetWords(value) => Words::at(me, shared.words.0).set_all(value),
         }
+    }
+}
+
+/// Whether the words are as they may be after `done` of the steps.
+pub(crate) fn check_words(me: &Me, off: Off, steps: &[Step], done: usize) -> Result<(), String> {
+    let value = |steps: &[Step]| {
+        let set = |s: &Step| if let SetWords(value) = s { Some(*value) } else { None };
+        steps.iter().rev().find_map(set).unwrap_or(0)
+    };
+    let may = [value(&steps[..done]), value(&steps[..steps.len().min(done + 1)])];
+    let is = Words::at(me, off).all();
+    match is.iter().find(|w| **w != is[0]) {
+        None if may.contains(&is[0]) => Ok(()),
+        None => Err(format!("after {done} steps the words are {}, not of {may:?}", is[0])),
+        Some(other) => Err(format!("some words are {}, others {other}", is[0])),
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) fn total(me: &Me) -> u64 {
 /// Takes a run of at least `count` units, the first `backed` bytes of it backed by memory; it is
 /// in the thread's `run` then.
 pub(super) fn take_backed(me: &Me, count: u64, backed: u64) -> Result<u64, OutOfMemory> {
+    if backed > me.header().limit.load(Ordering::Relaxed) {
+        return Err(OutOfMemory::new(me, backed));
+    }
     loop {
         let unit = take(me, count)?;
         match claims::claim(me, at(me, unit), backed) {
@@ -99,7 +102,7 @@ fn withdraw(me: &Me, unit: u64, order: usize) {
 fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     let order = count.next_power_of_two().trailing_zeros() as usize;
     if order >= ORDERS {
-        return Err(OutOfMemory::new(me, count * UNIT));
+        return Err(OutOfMemory::new(me, count.saturating_mul(UNIT)));
     }
     let lists = &me.header().free_runs;
     let found = (order..ORDERS).find(|&o| lists[o].load(Ordering::Relaxed) != 0);
