@@ -113,9 +113,10 @@ fn release_latches(dead: &Me) {
 }
 
 fn return_blocks(dead: &Me) {
+    heap::claims::unclaim(dead);
     if dead.slot().run.load(Ordering::Acquire) != 0 {
         let _latch = dead.header().units_latch.lock(dead);
-        // What it was about to claim may be backed without being marked so.
+        // What it was about to give back may be marked without being backed.
         heap::units::give_back(dead, false);
     }
     while journal::hook_more(dead) {}

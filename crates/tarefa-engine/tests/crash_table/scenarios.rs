@@ -8,7 +8,7 @@ use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::{Me, Runtime, references};
+use tarefa_engine::shm::{Me, Runtime, object, references};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task::record::Task;
@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Runs(u64),
     Threads,
     Large(u64),
+    /// An object of that size, made where a block has been before.
+    LargeObject(u64),
     Small(u64, u64),
     Sparse,
     Record,
@@ -126,6 +128,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
     scenario("threads", 1, &[Threads, Append(1)]),
     scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
+    scenario("large objects", 0, &[LargeObject(3 << 20), LargeObject(41 << 20), Append(1)]),
     scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
     scenario("sparse blocks", 0, &[Sparse, Sparse]),
     scenario("task records", 0, &[Record, Interrupts, ThreadTask, Record]),
@@ -308,6 +311,15 @@ impl Step {
                 heap::alloc(me, Kind::Raw, size).unwrap();
                 heap::alloc(me, Kind::Raw, size / 3).unwrap();
                 heap::drain(me, mark);
+            }
+            LargeObject(size) => {
+                let mark = heap::mark(me);
+                let block = heap::alloc(me, Kind::Raw, size).unwrap();
+                me.arena().write(block.plus(heap::HEADER), &vec![0xa5; 1 << 20]);
+                heap::drain(me, mark);
+                let off = object::create(me, 0, size).unwrap();
+                references::adopt(me, off, mark).unwrap();
+                references::release(me, off);
             }
             Small(count, size) => {
                 let mark = heap::mark(me);

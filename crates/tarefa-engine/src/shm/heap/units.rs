@@ -38,14 +38,17 @@ pub(super) fn total(me: &Me) -> u64 {
 }
 
 /// Takes a run of at least `count` units, the first `backed` bytes of it backed by memory; it is
-/// in the thread's `run` then.
-pub(super) fn take_backed(me: &Me, count: u64, backed: u64) -> Result<u64, OutOfMemory> {
-    if backed > me.header().limit.load(Ordering::Relaxed) {
-        return Err(OutOfMemory::new(me, backed));
-    }
+/// in the thread's `run` then. See [`claims::claim`] for the rest.
+pub(super) fn take_backed(
+    me: &Me,
+    count: u64,
+    backed: u64,
+    to_come: u64,
+    kept: &mut dyn FnMut(Off, u64),
+) -> Result<u64, OutOfMemory> {
     loop {
         let unit = take(me, count)?;
-        match claims::claim(me, at(me, unit), backed) {
+        match claims::claim(me, at(me, unit), backed, to_come, kept) {
             Ok(()) => return Ok(unit),
             Err(e) => {
                 give_back(me, true);
