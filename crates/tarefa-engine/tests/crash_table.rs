@@ -263,6 +263,7 @@ impl Table {
         if child.first() != Some(&Value::Int(9)) || child.len() > most {
             return Err(format!("the child list is {}", brief(&child)));
         }
+        check_words(&me, shared.words.0, scenario.steps, done)?;
         use_all(&me, shared)?;
         whole(&me).map(drop)
     }

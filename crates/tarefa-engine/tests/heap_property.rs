@@ -12,14 +12,16 @@ use support::{Value, contents, int, whole};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::{Me, references};
+use tarefa_engine::shm::{Me, object, references};
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    support::ready(&task::runtime().unwrap().me());
+    alone
 }
 
 #[derive(Clone, Debug)]
@@ -218,4 +220,35 @@ fn a_queue_does_not_grow() {
     assert!(claimed < 64 << 20, "{claimed} bytes");
     references::release(&me, off);
     whole(&me).unwrap();
+}
+
+/// Where a block has been before and where none has, in steps and at once.
+#[test]
+fn objects_are_clear_however_large() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    let before = whole(&me).unwrap();
+    let fixed = size_of::<object::ObjectHeader>() as u64;
+    let mut sizes: Vec<u64> = (0..60).map(|i| fixed + i * 8).collect();
+    sizes.extend([4096, 32_768, 32_776, 100_000, 1 << 20, (1 << 20) + 40, 5 << 20]);
+    sizes.extend([(7 << 20) + 8, 9 << 20, 30 << 20, 64 << 20]);
+    for size in sizes {
+        for dirty in [0, size / 3, size] {
+            let mark = heap::mark(&me);
+            let block = heap::alloc_sparse(&me, Kind::Raw, size, dirty).unwrap();
+            if dirty > heap::HEADER {
+                let bytes = vec![0xa5; (dirty - heap::HEADER) as usize];
+                me.arena().write(block.plus(heap::HEADER), &bytes);
+            }
+            heap::drain(&me, mark);
+            let off = object::create(&me, 0, size).unwrap();
+            let mut bytes = vec![1; (size - fixed) as usize];
+            me.arena().read(off.plus(fixed), &mut bytes);
+            assert_eq!(bytes.iter().position(|b| *b != 0), None, "{size} bytes, {dirty} dirty");
+            references::adopt(&me, off, mark).unwrap();
+            whole(&me).unwrap();
+            references::release(&me, off);
+        }
+    }
+    assert_eq!(whole(&me).unwrap(), before);
 }

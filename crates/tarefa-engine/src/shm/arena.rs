@@ -122,6 +122,14 @@ impl Arena {
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
     }
 
+    /// Zeroes bytes. The caller alone owns them.
+    // crash: the block hangs on the caller's chain, raw, and is freed from there.
+    pub fn clear(&self, off: Off, len: usize) {
+        let to = self.bytes(off, len);
+        // SAFETY: the range is in the mapping, and the caller owns the bytes.
+        unsafe { std::ptr::write_bytes(to, 0, len) };
+    }
+
     /// Copies bytes out of the arena.
     // not shared: the copy is this process's.
     pub fn read(&self, off: Off, to: &mut [u8]) {

@@ -229,8 +229,13 @@ pub struct ThreadSlot {
     pub chain: AtomicU64,
     /// A run it alone owns: unit number plus 1.
     pub run: AtomicU64,
+    /// Pages it is about to back with memory: the first's number, shifted left by 16, and how
+    /// many; 0 for none.
+    pub claiming: AtomicU64,
     /// Entries of the journal that are in force.
     pub journal_len: AtomicU64,
+    /// First of the blocks that hold the entries past [`JOURNAL`]: see `journal::reserve`.
+    pub journal_more: AtomicU64,
     /// Undo records: (offset, old value).
     pub journal: [[AtomicU64; 2]; JOURNAL],
 }

@@ -58,21 +58,19 @@ pub fn latch(me: &Me, off: Off) -> &'static Latch {
 }
 
 /// Makes an object of `size` bytes, cleared but for its header, hooked on the thread's chain.
-/// It has no references yet.
+/// It has no references yet. However large, it costs little more than claiming its memory.
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub fn create(me: &Me, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
-    // Fresh: an id of zero says that there is nothing to take apart yet.
-    let off = heap::alloc_fresh(me, Kind::Object, size)?;
-    let fixed = size_of::<ObjectHeader>() as u64;
-    for at in (fixed..size).step_by(8) {
-        me.arena().at::<AtomicU64>(off.plus(at)).store(0, Ordering::Relaxed);
-        crash_point!("object.cleared");
-    }
+    let size = size.max(size_of::<ObjectHeader>() as u64);
+    let off = heap::alloc_cleared(me, size)?;
     let h = header(me, off);
-    h.references.store(0, Ordering::Relaxed);
     h.kind.store(kind, Ordering::Relaxed);
+    crash_point!("object.cleared");
+    // An object from here on; an id of zero says that there is nothing to take apart yet.
+    h.block.info.store(size << 8 | Kind::Object as u64, Ordering::Release);
+    crash_point!("object.empty");
     let _latch = me.header().objects_latch.lock(me);
     let ids = &me.header().object_ids;
     let id = ids.load(Ordering::Relaxed) + 1;

@@ -4,8 +4,8 @@
 //! 1. mark the slot dead and make its generation old, so that locks the process held are
 //!    seen to be without an owner;
 //! 2. for each of its threads: undo the change in its journal, then release its latches; and
-//!    only then, for each again, return its run and free the blocks on its chain, which takes
-//!    latches;
+//!    only then, for each again, return its run and free the blocks on its chain and of its
+//!    journal, which takes latches;
 //! 3. make whoever waits in `sync` look at the owner anew;
 //! 4. return the references the process held;
 //! 5. give the slots back.
@@ -102,11 +102,13 @@ fn release_latches(dead: &Me) {
 }
 
 fn return_blocks(dead: &Me) {
+    heap::claims::unclaim(dead);
     if dead.slot().run.load(Ordering::Acquire) != 0 {
         let _latch = dead.header().units_latch.lock(dead);
-        // What it was about to claim may be backed without being marked so.
+        // What it was about to give back may be marked without being backed.
         heap::units::give_back(dead, false);
     }
+    while journal::hook_more(dead) {}
     heap::drain(dead, Off::NONE);
     let word = dead.slot().waiting_on.load(Ordering::Acquire);
     if word != 0 {

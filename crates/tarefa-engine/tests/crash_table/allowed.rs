@@ -4,6 +4,7 @@
 pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
     (
         &[
+            "claims.unclaimed",
             "control.forgotten",
             "control.forgotten_done",
             "control.unpopped",
@@ -42,7 +43,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         "passed only by foreign members that outlive the root, whose objects nobody uses again",
     ),
     (
-        &["task.error", "task.outcome_lost", "zygote.spare_refused"],
+        &["claims.refused", "task.error", "task.outcome_lost", "zygote.spare_refused"],
         "passed only where the system refuses memory or a process",
     ),
     (

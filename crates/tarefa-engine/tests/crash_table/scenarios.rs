@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use crate::support::{Shared, Value, contents, int};
+use crate::support::{Shared, Value, Words, contents, int};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::{Me, Runtime, references};
+use tarefa_engine::shm::{Me, Runtime, object, references};
 use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
@@ -48,6 +48,8 @@ pub(crate) enum Step {
     Runs(u64),
     Threads,
     Large(u64),
+    /// An object of that size, made where a block has been before.
+    LargeObject(u64),
     Small(u64, u64),
     Sparse,
     Record,
@@ -57,6 +59,8 @@ pub(crate) enum Step {
     Spares(u64),
     Interrupts,
     Reads,
+    /// All of the words get one value.
+    SetWords(u64),
 }
 
 use Step::*;
@@ -125,11 +129,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
     scenario("threads", 1, &[Threads, Append(1)]),
     scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
+    scenario("large objects", 0, &[LargeObject(3 << 20), LargeObject(41 << 20), Append(1)]),
     scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
     scenario("sparse blocks", 0, &[Sparse, Sparse]),
     scenario("task records", 0, &[Record, Interrupts, ThreadTask, Record]),
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
+    scenario("many words", 2, &[SetWords(1), SetWords(2), Append(1), SetWords(3)]),
     Scenario {
         name: "a rival",
         around: Around::Rival,
@@ -307,6 +313,15 @@ impl Step {
                 heap::alloc(me, Kind::Raw, size / 3).unwrap();
                 heap::drain(me, mark);
             }
+            LargeObject(size) => {
+                let mark = heap::mark(me);
+                let block = heap::alloc(me, Kind::Raw, size).unwrap();
+                me.arena().write(block.plus(heap::HEADER), &vec![0xa5; 1 << 20]);
+                heap::drain(me, mark);
+                let off = object::create(me, 0, size).unwrap();
+                references::adopt(me, off, mark).unwrap();
+                references::release(me, off);
+            }
             Small(count, size) => {
                 let mark = heap::mark(me);
                 for _ in 0..count {
@@ -345,7 +360,23 @@ impl Step {
                 }
                 contents(me, off);
             }
+            SetWords(value) => Words::at(me, shared.words.0).set_all(value),
         }
+    }
+}
+
+/// Whether the words are as they may be after `done` of the steps.
+pub(crate) fn check_words(me: &Me, off: Off, steps: &[Step], done: usize) -> Result<(), String> {
+    let value = |steps: &[Step]| {
+        let set = |s: &Step| if let SetWords(value) = s { Some(*value) } else { None };
+        steps.iter().rev().find_map(set).unwrap_or(0)
+    };
+    let may = [value(&steps[..done]), value(&steps[..steps.len().min(done + 1)])];
+    let is = Words::at(me, off).all();
+    match is.iter().find(|w| **w != is[0]) {
+        None if may.contains(&is[0]) => Ok(()),
+        None => Err(format!("after {done} steps the words are {}, not of {may:?}", is[0])),
+        Some(other) => Err(format!("some words are {}, others {other}", is[0])),
     }
 }
 

@@ -4,20 +4,23 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::check::{Report, check};
+use tarefa_engine::shm::journal::{self, Tx};
+use tarefa_engine::shm::latch::Latch;
+use tarefa_engine::shm::object::{self, ObjectHeader};
 use tarefa_engine::shm::offset::Off;
 use tarefa_engine::shm::runtime::Address;
-use tarefa_engine::shm::{Me, Runtime, references, slots};
+use tarefa_engine::shm::{Me, Runtime, heap, references, slots};
 use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock};
-use tarefa_engine::task;
+use tarefa_engine::task::{self, control};
 
 /// An element as the tests see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,57 @@ pub enum Value {
 /// An object for another process: its offset and id.
 pub type Handle = (Off, u64);
 
+/// Words behind a latch, which change all at once or not at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    me: &'a Me,
+    off: Off,
+}
+
+impl<'a> Words<'a> {
+    pub const COUNT: usize = 200;
+    const LATCH: u64 = size_of::<ObjectHeader>() as u64;
+
+    pub fn at(me: &'a Me, off: Off) -> Self {
+        Self { me, off }
+    }
+
+    pub fn latch(&self) -> &'static Latch {
+        self.me.arena().at(self.off.plus(Self::LATCH))
+    }
+
+    pub fn word(&self, i: u64) -> &'static AtomicU64 {
+        assert!(i < Self::COUNT as u64);
+        self.me.arena().at(self.off.plus(Self::LATCH + 8 + i * 8))
+    }
+
+    pub fn all(&self) -> Vec<u64> {
+        let _latch = self.latch().lock(self.me);
+        (0..Self::COUNT as u64).map(|i| self.word(i).load(Ordering::Relaxed)).collect()
+    }
+
+    /// Gives all of them one value, at one instant.
+    pub fn set_all(&self, value: u64) {
+        let more = journal::reserve(self.me, Self::COUNT).expect("memory");
+        let _latch = self.latch().lock(self.me);
+        let mut tx = Tx::begin_with(&more);
+        for i in 0..Self::COUNT as u64 {
+            tx.set(self.word(i), value);
+        }
+        tx.commit();
+    }
+}
+
+/// Makes [`Words`], all 0; this process holds a reference to them.
+pub fn words(me: &Me) -> Off {
+    let mark = heap::mark(me);
+    let size = Words::LATCH + 8 + Words::COUNT as u64 * 8;
+    // A kind that nobody registers: it refers to nothing.
+    let off = object::create(me, 0, size).expect("memory");
+    references::adopt(me, off, mark).expect("memory");
+    off
+}
+
 /// What a case works on, held by this process until dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct Shared {
@@ -38,6 +92,7 @@ pub struct Shared {
     pub child: Handle,
     pub lock: Handle,
     pub event: Handle,
+    pub words: Handle,
 }
 
 fn id(me: &Me, off: Off) -> u64 {
@@ -51,11 +106,17 @@ impl Shared {
         let lock = lock::create(me, Sort::Plain).expect("a lock");
         let event = event::create(me).expect("an event");
         let handle = |off| (off, id(me, off));
-        Self { list: handle(list), child: handle(child), lock: handle(lock), event: handle(event) }
+        Self {
+            list: handle(list),
+            child: handle(child),
+            lock: handle(lock),
+            event: handle(event),
+            words: handle(words(me)),
+        }
     }
 
-    pub fn handles(&self) -> [Handle; 4] {
-        [self.list, self.child, self.lock, self.event]
+    pub fn handles(&self) -> [Handle; 5] {
+        [self.list, self.child, self.lock, self.event, self.words]
     }
 
     pub fn release(&self, me: &Me) {
@@ -83,7 +144,13 @@ impl Shared {
             assert!(references::acquire(&me, off, id).expect("memory"), "the object is there");
             (off, id)
         };
-        let shared = Self { list: handle(0), child: handle(1), lock: handle(2), event: handle(3) };
+        let shared = Self {
+            list: handle(0),
+            child: handle(1),
+            lock: handle(2),
+            event: handle(3),
+            words: handle(4),
+        };
         (runtime, shared)
     }
 }
@@ -220,6 +287,18 @@ pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Makes what stays for good now: before the heap is compared with what it was. The supervisor
+/// starts on a thread of its own, and this waits until it sleeps.
+pub fn ready(me: &Me) {
+    control::get(me).expect("memory");
+    references::release(me, words(me));
+    let start = Instant::now();
+    while check(me).threads < 2 || whole(me).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", check(me));
+        std::thread::sleep(Duration::from_micros(200));
+    }
 }
 
 /// The heap, which must be whole.

@@ -82,10 +82,13 @@ impl Checker<'_> {
             let slot = slots::thread_slot(runtime, index);
             self.report.threads += u64::from(get(&slot.owner) != 0);
             let held = slot.held.iter().filter(|h| get(h) != 0).count();
-            let words = [get(&slot.chain), get(&slot.run), get(&slot.journal_len)];
-            if held != 0 || words != [0; 3] {
+            let words =
+                [&slot.chain, &slot.run, &slot.claiming, &slot.journal_len, &slot.journal_more]
+                    .map(get);
+            if held != 0 || words != [0; 5] {
                 self.fault(format!(
-                    "thread slot {index}: {held} latches held; chain, run, journal {words:?}"
+                    "thread slot {index}: {held} latches held; chain, run, pages, journal \
+                     and its block {words:?}"
                 ));
             }
         }

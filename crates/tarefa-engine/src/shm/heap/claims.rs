@@ -15,7 +15,7 @@ use crate::shm::me::Me;
 use crate::shm::offset::Off;
 
 /// Bytes of free runs that stay claimed.
-const RETAIN: u64 = 8 << 20;
+pub(super) const RETAIN: u64 = 8 << 20;
 /// A claim at least this large looks at what the cgroup has left.
 const LOOK_AT_CGROUP: u64 = 1 << 20;
 
@@ -31,8 +31,29 @@ fn words(me: &Me, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU6
     })
 }
 
-/// Backs the pages that hold `len` bytes at `off` with memory.
-pub(super) fn claim(me: &Me, off: Off, len: u64) -> Result<(), OutOfMemory> {
+/// Whether `wanted` more bytes may be claimed: a first look at the limit, which counts all that
+/// free runs keep as there for the taking, before a request is met step by step.
+///
+/// # Errors
+/// [`OutOfMemory`]: it cannot be met.
+pub(super) fn fits(me: &Me, wanted: u64) -> Result<(), OutOfMemory> {
+    let h = me.header();
+    let claimed = h.claimed.load(Ordering::Relaxed);
+    let used = claimed.saturating_sub(h.retained.load(Ordering::Relaxed));
+    let sum = used.saturating_add(wanted);
+    if sum <= h.limit.load(Ordering::Relaxed) { Ok(()) } else { Err(OutOfMemory::new(me, wanted)) }
+}
+
+/// Backs the pages that hold `len` bytes at `off` with memory; `to_come` bytes more follow in the
+/// same request. Tells `kept` of each range that was backed already, so holds what a former user
+/// left there; all else is zero.
+pub(super) fn claim(
+    me: &Me,
+    off: Off,
+    len: u64,
+    to_come: u64,
+    kept: &mut dyn FnMut(Off, u64),
+) -> Result<(), OutOfMemory> {
     if len == 0 {
         return Ok(());
     }
@@ -47,17 +68,23 @@ pub(super) fn claim(me: &Me, off: Off, len: u64) -> Result<(), OutOfMemory> {
             .load(Ordering::Relaxed)
             .checked_add(wanted)
             .is_some_and(|sum| sum <= h.limit.load(Ordering::Relaxed));
-        let fits_cgroup = wanted < LOOK_AT_CGROUP
-            || limits::cgroup_memory_left().is_none_or(|left| wanted + (4 << 20) < left);
-        let from = off.0 / PAGE * PAGE;
-        let to = (off.0 + len).next_multiple_of(PAGE);
-        if !fits || !fits_cgroup || memfd::claim(me.arena().fd(), from, to - from).is_err() {
-            return Err(OutOfMemory::new(me, len));
+        let all = wanted + to_come;
+        let fits_cgroup = all < LOOK_AT_CGROUP
+            || limits::cgroup_memory_left().is_none_or(|left| all + (4 << 20) < left);
+        if !fits || !fits_cgroup || !back(me, off, len) {
+            return Err(OutOfMemory::new(me, len + to_come));
         }
-        crash_point!("claims.backed");
     }
-    for (word, mask) in words(me, off, len) {
+    let first = off.0 / PAGE / 64 * 64;
+    for (i, (word, mask)) in words(me, off, len).enumerate() {
         let before = word.load(Ordering::Relaxed);
+        let page = Off((first + i as u64 * 64) * PAGE);
+        let mut old = mask & before;
+        while old != 0 {
+            let (at, count) = (old.trailing_zeros(), (old >> old.trailing_zeros()).trailing_ones());
+            kept(page.plus(u64::from(at) * PAGE), u64::from(count) * PAGE);
+            old &= u64::MAX.checked_shl(at + count).unwrap_or(0);
+        }
         let new = u64::from((mask & !before).count_ones()) * PAGE;
         if new == 0 {
             continue;
@@ -69,7 +96,46 @@ pub(super) fn claim(me: &Me, off: Off, len: u64) -> Result<(), OutOfMemory> {
         tx.commit();
         crash_point!("claims.marked_done");
     }
+    me.slot().claiming.store(0, Ordering::Release);
+    crash_point!("claims.claimed");
     Ok(())
+}
+
+/// Backs the pages of `len` bytes at `off`, and notes them as about to be marked.
+fn back(me: &Me, off: Off, len: u64) -> bool {
+    let (first, end) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
+    debug_assert!(end - first < 1 << 16);
+    let claiming = &me.slot().claiming;
+    claiming.store(first << 16 | (end - first), Ordering::Release);
+    crash_point!("claims.noted");
+    // The kernel takes back what it gave of a request that it cannot meet as a whole.
+    let backed = memfd::claim(me.arena().fd(), first * PAGE, (end - first) * PAGE).is_ok();
+    crash_point!("claims.backed");
+    if !backed {
+        claiming.store(0, Ordering::Release);
+        crash_point!("claims.refused");
+    }
+    backed
+}
+
+/// A dead thread was about to claim pages: those that it has not marked go back.
+pub(in crate::shm) fn unclaim(dead: &Me) {
+    let claiming = dead.slot().claiming.load(Ordering::Acquire);
+    if claiming == 0 {
+        return;
+    }
+    let _latch = dead.header().units_latch.lock(dead);
+    let (first, count) = (claiming >> 16, claiming & 0xffff);
+    for page in first..first + count {
+        let at = Off(page * PAGE);
+        // Others may have claimed them since; they hold the latch from backing to marking.
+        if self::count(dead, at, PAGE) == 0 {
+            // A failure leaves the page backed: it is used again by the next claim.
+            let _ = memfd::punch(dead.arena().fd(), at.0, PAGE);
+        }
+    }
+    dead.slot().claiming.store(0, Ordering::Release);
+    crash_point!("claims.unclaimed");
 }
 
 /// Bytes that are claimed of `len` bytes at `off`.

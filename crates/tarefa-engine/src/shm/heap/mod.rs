@@ -83,6 +83,9 @@ impl OutOfMemory {
     }
 }
 
+/// What a request claims at a time, and so the longest that others wait for the units.
+const STEP: u64 = 4 << 20;
+
 /// A block of `size` bytes (its header included), all of it backed by memory.
 ///
 /// The bytes behind the header are not cleared.
@@ -93,7 +96,31 @@ pub fn alloc(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
     if let Some(class) = slab::class_of(size) {
         return slab::alloc(me, kind, class, size);
     }
-    large(me, kind, size, size)
+    large(me, kind, size, size, &mut |_, _| {})
+}
+
+/// A raw block of `size` bytes, all of it backed by memory and zero behind the header.
+///
+/// What comes from the system is zero, and is not written to here: so a large block costs what
+/// claiming it costs.
+///
+/// # Errors
+/// [`OutOfMemory`]; nothing has changed then.
+pub fn alloc_cleared(me: &Me, size: u64) -> Result<Off, OutOfMemory> {
+    let clear = |from: u64, to: u64| me.arena().clear(Off(from), to.saturating_sub(from) as usize);
+    if let Some(class) = slab::class_of(size) {
+        let off = slab::alloc(me, Kind::Raw, class, size)?;
+        clear(off.0 + HEADER, off.0 + size);
+        crash_point!("heap.cleared_small");
+        return Ok(off);
+    }
+    let mut used = Vec::new();
+    let off = large(me, Kind::Raw, size, size, &mut |at, len| used.push((at.0, at.0 + len)))?;
+    for (from, to) in used {
+        clear(from.max(off.0 + HEADER), to.min(off.0 + size));
+        crash_point!("heap.cleared_large");
+    }
+    Ok(off)
 }
 
 /// A block for a blob: as [`alloc`], but its count of references is zero from the first
@@ -130,40 +157,71 @@ pub fn alloc_sparse(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, 
     if let Some(class) = slab::class_of(size) {
         return slab::alloc(me, kind, class, size);
     }
-    large(me, kind, size, backed)
+    large(me, kind, size, backed.max(HEADER), &mut |_, _| {})
 }
 
-fn large(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
+fn large(
+    me: &Me,
+    kind: Kind,
+    size: u64,
+    backed: u64,
+    kept: &mut dyn FnMut(Off, u64),
+) -> Result<Off, OutOfMemory> {
+    claims::fits(me, backed)?;
+    let mark = mark(me);
+    let first = backed.min(STEP);
     let latch = me.header().units_latch.lock(me);
-    let unit = units::take_backed(me, size.div_ceil(UNIT), backed)?;
+    let unit = units::take_backed(me, size.div_ceil(UNIT), first, backed - first, kept)?;
     let off = Off(heap_at(me.arena().len()) + unit * UNIT);
     let (entry, block) = (units::entry(me, unit), header(me, off));
     let mut tx = Tx::begin(me);
     let order = entry.state.load(Ordering::Relaxed) & 0xff00;
     tx.set(&entry.state, order | unit_state::LARGE);
     tx.set(&entry.head, size);
-    tx.set(&block.info, size << 8 | kind as u64);
+    // Raw as long as not all of it is backed.
+    tx.set(&block.info, size << 8 | Kind::Raw as u64);
     hook(me, &mut tx, off);
     tx.set(&me.slot().run, 0);
     crash_point!("heap.large_hooked");
     tx.commit();
     crash_point!("heap.large_done");
     drop(latch);
+    if let Err(e) = back_in_steps(me, off, first, backed, kept) {
+        drain(me, mark);
+        return Err(e);
+    }
+    // crash: nothing is in it yet, whatever it is called.
+    block.info.store(size << 8 | kind as u64, Ordering::Release);
     Ok(off)
 }
 
 /// Backs the bytes `from..to` of a block of [`alloc_sparse`] with memory.
 ///
 /// # Errors
-/// [`OutOfMemory`]; nothing has changed then.
+/// [`OutOfMemory`]; some of it may be backed then, which is no harm.
 pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> {
     if slab::class_of(size(me, block)).is_some() {
         return Ok(());
     }
-    let _latch = me.header().units_latch.lock(me);
-    // Pages are claimed once: the page that holds `from` may be claimed already.
-    let claim = || claims::claim(me, block.plus(from), to - from);
-    claim().or_else(|e| if units::trim(me) { claim() } else { Err(e) })
+    claims::fits(me, to - from)?;
+    back_in_steps(me, block, from, to, &mut |_, _| {})
+}
+
+fn back_in_steps(
+    me: &Me,
+    block: Off,
+    from: u64,
+    to: u64,
+    kept: &mut dyn FnMut(Off, u64),
+) -> Result<(), OutOfMemory> {
+    // Whole pages, so that none is seen twice, but for the one that holds `from`.
+    for at in (from..to).step_by(STEP as usize) {
+        let len = STEP.min(to - at);
+        let _latch = me.header().units_latch.lock(me);
+        let mut claim = || claims::claim(me, block.plus(at), len, 0, kept);
+        claim().or_else(|e| if units::trim(me) { claim() } else { Err(e) })?;
+    }
+    Ok(())
 }
 
 /// A block's header.
@@ -235,6 +293,7 @@ fn free_head(me: &Me, block: Off) {
     if let Some(class) = slab::class_of(size(me, block)) {
         return slab::free_head(me, block, class);
     }
+    give_up_pages(me, block);
     let _latch = me.header().units_latch.lock(me);
     let unit = units::of(me, block);
     let entry = units::entry(me, unit);
@@ -248,6 +307,20 @@ fn free_head(me: &Me, block: Off) {
     tx.commit();
     crash_point!("heap.large_in_flight");
     units::give_back(me, true);
+}
+
+/// Gives the pages of a very large block back a step at a time, but for the first step's: the
+/// block is nothing any more but its header, which says how large it is.
+fn give_up_pages(me: &Me, block: Off) {
+    let size = size(me, block);
+    if size <= claims::RETAIN {
+        return;
+    }
+    for at in (STEP..size).step_by(STEP as usize) {
+        let _latch = me.header().units_latch.lock(me);
+        // The same is done again if this is cut short: what is marked may be gone already.
+        claims::release(me, block.plus(at), STEP.min(size - at), false);
+    }
 }
 
 /// Whether a block of that kind starts at `block`: for offsets that come from outside.

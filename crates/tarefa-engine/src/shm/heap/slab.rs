@@ -86,7 +86,7 @@ pub(super) fn alloc(me: &Me, kind: Kind, class: usize, size: u64) -> Result<Off,
 /// Makes a unit a slab of `class`. Its latch is held.
 fn grow(me: &Me, class: usize) -> Result<(), OutOfMemory> {
     let units_latch = me.header().units_latch.lock(me);
-    let unit = units::take_backed(me, 1, UNIT)?;
+    let unit = units::take_backed(me, 1, UNIT, 0, &mut |_, _| {})?;
     drop(units_latch);
     let (slab, shared) = (units::entry(me, unit), &me.header().classes[class]);
     let mut tx = Tx::begin(me);

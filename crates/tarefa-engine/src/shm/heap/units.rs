@@ -38,11 +38,17 @@ pub(super) fn total(me: &Me) -> u64 {
 }
 
 /// Takes a run of at least `count` units, the first `backed` bytes of it backed by memory; it is
-/// in the thread's `run` then.
-pub(super) fn take_backed(me: &Me, count: u64, backed: u64) -> Result<u64, OutOfMemory> {
+/// in the thread's `run` then. See [`claims::claim`] for the rest.
+pub(super) fn take_backed(
+    me: &Me,
+    count: u64,
+    backed: u64,
+    to_come: u64,
+    kept: &mut dyn FnMut(Off, u64),
+) -> Result<u64, OutOfMemory> {
     loop {
         let unit = take(me, count)?;
-        match claims::claim(me, at(me, unit), backed) {
+        match claims::claim(me, at(me, unit), backed, to_come, kept) {
             Ok(()) => return Ok(unit),
             Err(e) => {
                 give_back(me, true);
@@ -99,7 +105,7 @@ fn withdraw(me: &Me, unit: u64, order: usize) {
 fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     let order = count.next_power_of_two().trailing_zeros() as usize;
     if order >= ORDERS {
-        return Err(OutOfMemory::new(me, count * UNIT));
+        return Err(OutOfMemory::new(me, count.saturating_mul(UNIT)));
     }
     let lists = &me.header().free_runs;
     let found = (order..ORDERS).find(|&o| lists[o].load(Ordering::Relaxed) != 0);
