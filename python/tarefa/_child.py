@@ -18,7 +18,6 @@ from tarefa._process import _LENGTHS, Process, _dumps_payload
 
 _core: Any = None
 _in_target = False
-stack_fd: int | None = None
 
 
 def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
@@ -35,8 +34,7 @@ def prepare_zygote() -> None:
 def after_fork(spare: bool) -> None:
     """In the child, right after its fork; a spare has time to warm up."""
     _current.forget_all()
-    if stack_fd is not None:
-        _engine.offer_stack(stack_fd)
+    _engine.offer_stack()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()

@@ -7,7 +7,7 @@ exception of a signal's handler or of an interrupt, and raises ``ValueError`` fo
 """
 
 from collections.abc import Callable
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any, Self, SupportsIndex, TypedDict, final
 
 from typing_extensions import disjoint_base
@@ -50,6 +50,7 @@ __all__ = [
     "system_limits",
     "thread_context",
     "wake_sleeper",
+    "write_stack",
 ]
 
 class _Diagnostics(TypedDict):
@@ -431,8 +432,8 @@ def join_any(tasks: list[TaskCore], timeout: float | None = None) -> bool:
 def leave(code: int) -> None:
     """End a child whose task has its outcome. Does not return."""
 
-def offer_stack(fd: int) -> None:
-    """Say that this process writes its stacks to ``fd`` on the stack signal."""
+def offer_stack() -> None:
+    """Say that this process writes its stack on the stack signal."""
 
 def own_threads() -> int:
     """Threads of this process, by the system's count."""
@@ -440,8 +441,10 @@ def own_threads() -> int:
 def prepare_runtime() -> None:
     """Make the runtime, if there is none."""
 
-def prepare_stacks() -> None:
-    """Be told when ``faulthandler`` has written stacks; before it is registered."""
+def prepare_stacks(
+    fd: int, install_faulthandler: Callable[[], Any], install_interpreter: Callable[[], Any]
+) -> None:
+    """Take over the stack signal, with two functions that install what writes stacks to ``fd``."""
 
 def prepare_thread_interrupts() -> None:
     """Install the handler that :func:`wake_sleeper` needs."""
@@ -453,7 +456,7 @@ def raise_in_thread(ident: int, exception: type[BaseException] | None) -> bool:
     """Raise it in a thread at its next bytecode; None takes back what was to be raised."""
 
 def request_stack(slot: int, timeout: float) -> str | None:
-    """Have a process write its stacks; None when it does not answer in time."""
+    """Have a process write its main thread's stack; None when it does not answer in time."""
 
 def send_to_zygote(bytes: bytes) -> None:  # noqa: A002
     """Send the zygote a message: see ``tarefa._child.message``."""
@@ -510,8 +513,11 @@ def spawn_program(
         OSError: it is not there, cannot be executed, or the system refused.
     """
 
+def write_stack(signal: int, frame: FrameType | None, /) -> None:
+    """The interpreter's handler of the stack signal."""
+
 def stack_signal() -> int:
-    """The signal that makes a process write its stacks."""
+    """The signal that makes a process write its stack."""
 
 def system_limits() -> tuple[int | None, int | None, int | None]:
     """Descriptors, processes, and the cgroup's memory; None is without limit."""

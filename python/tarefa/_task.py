@@ -303,14 +303,9 @@ class TaskBase:
         )
 
     def _stack(self) -> tuple[str, ...]:
-        # A thread that is between two frames at that moment shows none: it is asked again.
-        for _ in range(5):
-            slot = self._tarefa_core.process_slot()
-            text = None if slot is None else _engine.request_stack(slot, 1.0)
-            frames = parse_stack(text or "")
-            if frames or slot is None:
-                return frames
-        return ()
+        slot = self._tarefa_core.process_slot()
+        text = None if slot is None else _engine.request_stack(slot, 1.0)
+        return parse_stack(text or "")
 
     def __repr__(self) -> str:
         core = self._tarefa_core
@@ -352,11 +347,8 @@ def _native_id() -> int:
 
 def parse_stack(text: str) -> tuple[str, ...]:
     """What ``faulthandler`` wrote, as ``file:line in function``, outermost first."""
-    blocks = text.split("\n\n")
-    # The main thread, which runs the task, is written last, or is the only one.
-    lines = blocks[-1].splitlines() if blocks else []
     frames = []
-    for line in lines:
+    for line in text.splitlines():
         line = line.strip()
         if line.startswith('File "'):
             path, _, rest = line[6:].rpartition('", line ')

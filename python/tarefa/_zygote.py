@@ -104,7 +104,7 @@ def main(config: dict[str, Any], slot: int) -> None:
     from tarefa import _child, _outcome, _tick, _view, _wrap  # noqa: F401
 
     _child.prepare_zygote()
-    _offer_stacks(_child)
+    _prepare_stacks()
     _engine.join_runtime(config["root"], config["fd"], config["runtime"], slot)
     _warm_up(_child)
     _engine.serve(_child)
@@ -134,16 +134,22 @@ def _redirect_input() -> None:
     os.close(null)
 
 
-def _offer_stacks(child: Any) -> None:
-    """Let ``faulthandler`` write the stacks of children, one at a time, to a file in memory."""
+def _prepare_stacks() -> None:
+    """Have children write their stacks when they are asked, each to a file in its own memory."""
     import faulthandler
+    import signal
+
+    number = _engine.stack_signal()
+
+    def install_faulthandler() -> None:
+        faulthandler.register(number, file=fd, all_threads=False, chain=False)
+
+    def install_interpreter() -> None:
+        signal.signal(number, _engine.write_stack)
 
     try:
-        memory = os.memfd_create("tarefa-stacks", os.MFD_CLOEXEC)
-        fd = os.open(f"/proc/self/fd/{memory}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        os.close(memory)
-        _engine.prepare_stacks()
-        faulthandler.register(_engine.stack_signal(), file=fd, all_threads=True, chain=True)
+        # The number is what counts: a child that is asked puts a file of its own there.
+        fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        _engine.prepare_stacks(fd, install_faulthandler, install_interpreter)
     except OSError:
         return
-    child.stack_fd = fd

@@ -1,7 +1,8 @@
 """`usage()` and `context()`: what a task used, and what the system knows about it now."""
 
+import itertools
 import os
-import sys
+import threading
 import time
 
 import pytest
@@ -92,11 +93,6 @@ def test_context_of_a_waiting_task_shows_where_it_waits(Task):
     task.join()
 
 
-@pytest.mark.xfail(
-    sys.version_info[:2] == (3, 12),
-    reason="a busy process shows no frames at times: what faulthandler writes there is open",
-    strict=False,
-)
 def test_context_of_a_busy_task_shows_what_it_does(Task):
     ready, stop = tarefa.Event(), tarefa.Event()
 
@@ -122,6 +118,67 @@ def test_context_of_a_sleeping_process_shows_the_sleep():
     assert task.is_alive()
     task.kill()
     task.join()
+
+
+def compute_in_native_code(ready):
+    ready.set()
+    sum(itertools.repeat(0))
+
+
+def read_from_a_pipe(ready):
+    reader, _writer = os.pipe()
+    ready.set()
+    os.read(reader, 1)
+
+
+def take_a_lock_twice(ready):
+    lock = threading.Lock()
+    lock.acquire()
+    ready.set()
+    lock.acquire()
+
+
+@pytest.mark.parametrize("where", [compute_in_native_code, read_from_a_pipe, take_a_lock_twice])
+def test_context_of_a_process_that_runs_no_python_code_shows_where(where):
+    ready = tarefa.Event()
+    task = tarefa.Process(target=where, args=(ready,)).start()
+    ready.wait()
+    for _ in range(3):
+        assert where.__name__ in str(task.context().stack)
+    assert task.is_alive()
+    task.kill()
+    task.join()
+
+
+def test_looking_at_a_process_that_calls_functions_all_the_time_leaves_it_alive():
+    ready, stop = tarefa.Event(), tarefa.Event()
+
+    def call_all_the_time(ready, stop):
+        def fib(n):
+            return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+        ready.set()
+        while not stop.is_set():
+            fib(6)
+            sorted(range(9), key=lambda i: -i)
+            sum(j for i in range(3) for j in range(i))
+
+    task = tarefa.Process(target=call_all_the_time, args=(ready, stop)).start()
+    ready.wait()
+    seen = []
+
+    def look():
+        for _ in range(1000):
+            seen.append("call_all_the_time" in str(task.context().stack))
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    for looker in lookers:
+        looker.join()
+    stop.set()
+    assert task.exception() is None
+    assert seen == [True] * 2000
 
 
 def test_looking_does_not_disturb(held):

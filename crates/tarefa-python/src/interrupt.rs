@@ -25,12 +25,6 @@ pub(crate) fn interrupt_signal() -> i32 {
     signal::interrupt_signal()
 }
 
-/// The signal that makes a process write its stacks.
-#[pyfunction]
-pub(crate) fn stack_signal() -> i32 {
-    signal::stack_signal()
-}
-
 /// The sleep that a thread is to be woken from: its id, and the stack and instruction pointers
 /// with which the kernel says it sleeps.
 static SLEEPER: AtomicI32 = AtomicI32::new(0);

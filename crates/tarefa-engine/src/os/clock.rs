@@ -41,6 +41,12 @@ impl Deadline {
         self.0.is_some_and(|at| now_ns() >= at)
     }
 
+    /// The nearer of the two.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self(self.0.into_iter().chain(other.0).min())
+    }
+
     /// The absolute time as the system calls take it.
     #[must_use]
     pub fn timespec(self) -> Option<libc::timespec> {

@@ -81,8 +81,45 @@ pub fn len(fd: &OwnedFd) -> io::Result<u64> {
     Ok(st.st_size as u64)
 }
 
-/// Takes the advisory lock of an open file, if it is free; closing the file lets it go.
-pub fn try_lock(file: &impl AsRawFd) -> bool {
-    // SAFETY: a plain call on a descriptor that the caller keeps open.
-    check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).is_ok()
+/// Makes an empty memory file under the descriptor number `fd`, whatever that was before.
+/// Async-signal-safe.
+///
+/// # Errors
+/// What `memfd_create` or `dup3` answered; `fd` is as it was.
+pub fn create_at(name: &CStr, fd: i32) -> io::Result<()> {
+    // SAFETY: `name` is a C string that outlives the call.
+    let made = check_long(unsafe {
+        libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC)
+    })? as i32;
+    // SAFETY: plain calls; `made` is ours alone.
+    unsafe {
+        let moved = check(libc::dup3(made, fd, libc::O_CLOEXEC));
+        libc::close(made);
+        moved.map(drop)
+    }
+}
+
+/// Empties the file behind the descriptor `fd` and goes to its start. Async-signal-safe.
+///
+/// # Errors
+/// What `ftruncate` answered.
+pub fn empty(fd: i32) -> io::Result<()> {
+    // SAFETY: plain calls; an invalid descriptor is an error.
+    unsafe {
+        check(libc::ftruncate(fd, 0))?;
+        libc::lseek(fd, 0, libc::SEEK_SET);
+    }
+    Ok(())
+}
+
+/// Writes `bytes` to the descriptor `fd`, as far as that is possible. Async-signal-safe.
+pub fn write(fd: i32, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        // SAFETY: `bytes` is readable for its length; an invalid descriptor is an error.
+        match unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } {
+            written @ 1.. => bytes = &bytes[written as usize..],
+            -1 if super::process::errno() == libc::EINTR => {}
+            _ => return,
+        }
+    }
 }

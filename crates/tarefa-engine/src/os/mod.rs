@@ -14,6 +14,7 @@ pub mod poll;
 pub mod proc;
 pub mod process;
 pub mod signal;
+pub mod snapshot;
 pub mod usage;
 
 use std::io;

@@ -10,7 +10,7 @@ pub fn interrupt_signal() -> i32 {
     libc::SIGRTMIN() + 4
 }
 
-/// The signal on which a task process writes its stacks.
+/// The signal on which a task process writes its stack.
 #[must_use]
 pub fn stack_signal() -> i32 {
     libc::SIGRTMIN() + 5
@@ -42,6 +42,67 @@ pub unsafe fn handle(signal: i32, handler: extern "C" fn(i32), restart: bool) ->
     action.sa_flags = libc::SA_ONSTACK | if restart { libc::SA_RESTART } else { 0 };
     // SAFETY: `action` is complete; the caller answers for the handler.
     check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }).map(drop)
+}
+
+/// A handler that is told about the signal and what it interrupted.
+pub type HandlerWithContext = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// Installs such a handler for `signal`; interrupted system calls go on where they can.
+///
+/// # Safety
+/// The handler must be async-signal-safe.
+///
+/// # Errors
+/// What `sigaction` answered.
+pub unsafe fn handle_with_context(signal: i32, handler: HandlerWithContext) -> io::Result<()> {
+    // SAFETY: sigaction is plain data, for which zeroes are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_SIGINFO;
+    // SAFETY: `action` is complete; the caller answers for the handler.
+    check(unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Whether the signal came while the thread was in a system call: the next instruction is one, to
+/// be done again, or the last one was.
+///
+/// # Safety
+/// `context` is what the kernel gave the handler that runs, or null.
+#[must_use]
+pub unsafe fn in_system_call(context: *const libc::c_void) -> bool {
+    if context.is_null() {
+        return false;
+    }
+    // SAFETY: the caller's word.
+    let registers = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    #[cfg(target_arch = "x86_64")]
+    let (next, call) = (registers.gregs[libc::REG_RIP as usize] as usize, [0x0f, 0x05]);
+    #[cfg(target_arch = "aarch64")]
+    let (next, call) = (registers.pc as usize, [0x01, 0x00, 0x00, 0xd4]);
+    let code = std::ptr::with_exposed_provenance::<u8>(next);
+    let page = crate::os::map::page_size() as usize - 1;
+    let is_call = |at: *const u8| {
+        (0..call.len()).all(|i| {
+            // SAFETY: both callers below stay on the page of the instruction that runs next.
+            unsafe { at.add(i).read() == call[i] }
+        })
+    };
+    let whole = (next & page) + call.len() <= page + 1;
+    (whole && is_call(code))
+        || (next & page >= call.len() && is_call(code.wrapping_sub(call.len())))
+}
+
+/// The address of the C handler that is installed for `signal`; 0 when there is none.
+///
+/// # Errors
+/// What `sigaction` answered.
+pub fn handler(signal: i32) -> io::Result<usize> {
+    // SAFETY: sigaction is plain data, for which zeroes are a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a question: `action` is writable for the length of the call.
+    check(unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) })?;
+    let none = [libc::SIG_DFL, libc::SIG_IGN].contains(&action.sa_sigaction);
+    Ok(if none || action.sa_flags & libc::SA_SIGINFO != 0 { 0 } else { action.sa_sigaction })
 }
 
 extern "C" fn nothing(_: i32) {}

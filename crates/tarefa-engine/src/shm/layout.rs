@@ -176,9 +176,9 @@ pub struct ProcessSlot {
     pub starter: AtomicU64,
     /// A word that an idle child sleeps on.
     pub mailbox: AtomicU32,
-    /// The descriptor its stacks are written to, plus 1.
+    /// The descriptor its stack is written to, plus 1.
     pub stack_fd: AtomicU32,
-    /// Counts stack dumps that are complete.
+    /// A request for its stack, and how often it was written: see the front.
     pub stack_dumps: AtomicU32,
     /// Which zygote forked it: the number it had in their sequence, 0 for none.
     pub zygote: AtomicU32,

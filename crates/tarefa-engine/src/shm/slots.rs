@@ -141,6 +141,7 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     slot.task.store(0, Ordering::Relaxed);
     slot.starter.store(0, Ordering::Relaxed);
     slot.stack_fd.store(0, Ordering::Relaxed);
+    slot.stack_dumps.store(0, Ordering::Relaxed);
     slot.zygote.store(0, Ordering::Relaxed);
     slot.exit.store(0, Ordering::Relaxed);
     slot.mailbox.store(0, Ordering::Relaxed);
@@ -148,6 +149,7 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     // SYNC POINT: publishes the cleared slot to whoever takes it.
     slot.owner.store(0, Ordering::Release);
     crash_point!("slots.process_freed");
+    futex::wake_all(&slot.stack_dumps);
 }
 
 /// Takes a thread slot for a thread of the process in slot `process`.
