@@ -33,6 +33,7 @@ from tarefa._lock import Lock, Owner, RLock
 from tarefa._preload import preload
 from tarefa._process import Process
 from tarefa._program import CompletedProgram, Program
+from tarefa._semaphore import BoundedSemaphore, Semaphore
 from tarefa._state import State
 from tarefa._thread import Thread
 from tarefa._usage import Context, Usage
@@ -45,6 +46,7 @@ __all__ = [
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "ArenaFull",
+    "BoundedSemaphore",
     "CompletedProgram",
     "Context",
     "Event",
@@ -64,6 +66,7 @@ __all__ = [
     "RLock",
     "RemoteError",
     "RemoteTraceback",
+    "Semaphore",
     "StartError",
     "State",
     "StateError",

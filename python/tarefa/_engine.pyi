@@ -18,6 +18,7 @@ __all__ = [
     "EventCore",
     "ListCore",
     "LockCore",
+    "SemaphoreCore",
     "TaskCore",
     "address",
     "attach",
@@ -256,6 +257,67 @@ class EventCore:
             ValueError: a timeout below 0.
             Interrupted: the calling task was interrupted.
         """
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@disjoint_base
+class SemaphoreCore:
+    """A semaphore in shared memory; :class:`tarefa.Semaphore` adds what is written in Python."""
+
+    def __new__(cls, *args: object, **_kwargs: object) -> Self: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def set_up(self, value: int, bounded: bool) -> None:
+        """Say how many permits are free; ``bounded``: never more than that.
+
+        Raises:
+            ValueError: a value below 0.
+        """
+
+    def acquire(
+        self,
+        blocking: bool = True,
+        timeout: float | None = None,
+        *,
+        block: bool | None = None,
+    ) -> bool:
+        """Take a permit.
+
+        Args:
+            blocking: whether to wait.
+            timeout: seconds to wait at most; -1 or None waits for ever.
+            block: the name that ``multiprocessing`` has for ``blocking``.
+
+        Returns:
+            Whether a permit was taken.
+
+        Raises:
+            Interrupted: the calling task was interrupted.
+            ValueError: a timeout below 0 (but -1), or one without waiting.
+        """
+
+    def release(self, n: int = 1) -> None:
+        """Give permits back, whoever took them.
+
+        Args:
+            n: how many, 1 or more.
+
+        Raises:
+            ValueError: ``n`` is below 1, or the semaphore is bounded and has too many then.
+        """
+
+    def get_value(self) -> int:
+        """How many permits are free now."""
+
+    def locked(self) -> bool:
+        """Whether ``acquire()`` would have to wait now."""
+
+    @property
+    def bound(self) -> int | None:
+        """The most permits that may be free; None without a bound."""
 
     @property
     def object_id(self) -> tuple[int, int]:

@@ -23,6 +23,11 @@ def wrap(core: Any, kind: int) -> Any:
         from tarefa._event import Event
 
         return Event.__new__(Event, core)
+    if kind == 4:
+        from tarefa._semaphore import BoundedSemaphore, Semaphore
+
+        bounded = core.bound is not None
+        return Semaphore.__new__(BoundedSemaphore if bounded else Semaphore, core)
     if core.is_thread:
         from tarefa._view import TaskView
 

@@ -2,13 +2,14 @@
 
 use std::io;
 
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyRecursionError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 use tarefa_engine::collections::list::ListError;
 use tarefa_engine::shm::heap::OutOfMemory;
 use tarefa_engine::shm::runtime::AttachError;
+use tarefa_engine::sync::queue::WaitError;
 use tarefa_engine::task::process::StartError;
 
 static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
@@ -49,6 +50,13 @@ fn make<'py>(
 
 pub(crate) fn out_of_memory(py: Python<'_>, e: OutOfMemory) -> PyErr {
     new(py, "ArenaFull", e.to_string())
+}
+
+pub(crate) fn wait(py: Python<'_>, e: WaitError) -> PyErr {
+    match e {
+        WaitError::Memory(e) => out_of_memory(py, e),
+        WaitError::TooDeep => PyRecursionError::new_err(e.to_string()),
+    }
 }
 
 pub(crate) fn list(py: Python<'_>, e: ListError) -> PyErr {

@@ -104,6 +104,8 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
         lock.get().handle().clone()
     } else if let Ok(event) = object.cast::<crate::event::EventCore>() {
         event.get().handle().clone()
+    } else if let Ok(semaphore) = object.cast::<crate::semaphore::SemaphoreCore>() {
+        semaphore.get().handle().clone()
     } else {
         return None;
     };
@@ -167,6 +169,9 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
         }
         tarefa_engine::sync::kinds::EVENT => {
             Py::new(py, crate::event::EventCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::SEMAPHORE => {
+            Py::new(py, crate::semaphore::SemaphoreCore::of(handle))?.into_any()
         }
         tarefa_engine::collections::kinds::LIST => {
             Py::new(py, crate::list::ListCore::of(handle))?.into_any()

@@ -19,7 +19,11 @@ mod list;
 mod lock;
 mod member;
 mod parker;
+<<<<<<< HEAD
 mod stack;
+=======
+mod semaphore;
+>>>>>>> 1abb306 (Semaphore, barrier, read-write lock: engine)
 mod system;
 mod task;
 mod zygote;
@@ -31,6 +35,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<list::ListCore>()?;
     m.add_class::<lock::LockCore>()?;
     m.add_class::<event::EventCore>()?;
+    m.add_class::<semaphore::SemaphoreCore>()?;
     m.add_class::<task::TaskCore>()?;
     m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(handle::collect, m)?)?;

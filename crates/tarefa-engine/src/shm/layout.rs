@@ -26,6 +26,8 @@ pub const CLASSES: usize = 40;
 pub const JOURNAL: usize = 40;
 /// Latches a thread can hold at once.
 pub const HELD: usize = 6;
+/// Queues a thread can wait in at once: a signal's handler may wait inside a wait.
+pub const NODES: usize = 4;
 /// Latches that guard reference counts, by the object's offset.
 pub const REFERENCE_LATCHES: usize = 16;
 
@@ -238,6 +240,28 @@ pub struct ThreadSlot {
     pub journal_more: AtomicU64,
     /// Undo records: (offset, old value).
     pub journal: [[AtomicU64; 2]; JOURNAL],
+    /// Its places in the queues it waits in.
+    pub nodes: [WaitNode; NODES],
+}
+
+/// A thread's place in a queue of `sync`, guarded by the latch of the object waited for.
+#[repr(C)]
+#[derive(Debug)]
+pub struct WaitNode {
+    /// What it waits for; 0 while the node is free.
+    pub object: AtomicU64,
+    /// How the wait stands: see `sync::queue`.
+    pub state: AtomicU64,
+    /// More, of the object's kind.
+    pub info: AtomicU64,
+    /// Next in the queue: a node's number, 0 for none.
+    pub next: AtomicU64,
+    /// Previous in the queue: a node's number, 0 for none.
+    pub prev: AtomicU64,
+    /// The word slept on.
+    pub word: AtomicU32,
+    /// Room to grow without a new layout size.
+    pub spare: AtomicU32,
 }
 
 /// What every allocated block starts with.
@@ -258,6 +282,8 @@ unsafe impl Shared for Unit {}
 unsafe impl Shared for ProcessSlot {}
 // SAFETY: as above.
 unsafe impl Shared for ThreadSlot {}
+// SAFETY: as above.
+unsafe impl Shared for WaitNode {}
 // SAFETY: as above.
 unsafe impl Shared for BlockHeader {}
 

@@ -15,6 +15,7 @@ pub mod crash;
 pub mod arena;
 pub mod blob;
 pub mod heap;
+pub mod holds;
 pub mod journal;
 pub mod latch;
 pub mod layout;
@@ -26,6 +27,7 @@ pub mod reclaim;
 pub mod references;
 pub mod runtime;
 pub mod slots;
+pub mod waiters;
 
 pub use me::Me;
 pub use offset::Off;

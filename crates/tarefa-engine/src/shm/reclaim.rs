@@ -3,9 +3,10 @@
 //! The order matters:
 //! 1. mark the slot dead and make its generation old, so that locks the process held are
 //!    seen to be without an owner;
-//! 2. for each of its threads: undo the change in its journal, then release its latches; and
-//!    only then, for each again, return its run and free the blocks on its chain and of its
-//!    journal, which takes latches;
+//! 2. for each of its threads: undo the change in its journal, then release its latches; only
+//!    then, for each again, give up its places in queues, then what it holds of objects, and at
+//!    last return its run and free the blocks on its chain and of its journal: all of that takes
+//!    latches;
 //! 3. make whoever waits in `sync` look at the owner anew;
 //! 4. return the references the process held;
 //! 5. give the slots back.
@@ -19,6 +20,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::heap;
+use super::holds;
 use super::journal;
 use super::latch;
 use super::layout::process_state;
@@ -27,6 +29,7 @@ use super::offset::Off;
 use super::references;
 use super::runtime::Runtime;
 use super::slots;
+use super::waiters;
 use crate::os::{futex, pidfd, proc, process};
 
 /// Marks the process in slot `index` dead. False if somebody else has.
@@ -82,6 +85,13 @@ fn clean_up_threads(me: &Me, index: u32) {
     // First the latches of all: what follows takes latches that any of them may have held.
     for t in threads_of(runtime, index) {
         release_latches(&dead(t));
+    }
+    for t in threads_of(runtime, index) {
+        waiters::abandon_all(&dead(t));
+    }
+    // Not before: what the dead wait for may be granted to them until then.
+    if let Some(t) = threads_of(runtime, index).next() {
+        holds::return_all(&dead(t), &slots::process_slot(runtime, index).references);
     }
     for t in threads_of(runtime, index) {
         return_blocks(&dead(t));

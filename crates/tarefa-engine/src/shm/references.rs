@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::heap::{self, Kind, OutOfMemory};
+use super::holds;
 use super::journal::Tx;
 use super::layout::BlockHeader;
 use super::me::Me;
@@ -19,10 +20,10 @@ const ENTRIES: usize = 61;
 
 #[repr(C)]
 #[derive(Debug)]
-struct References {
+pub(super) struct References {
     block: BlockHeader,
-    next: AtomicU64,
-    entries: [AtomicU64; ENTRIES],
+    pub(super) next: AtomicU64,
+    pub(super) entries: [AtomicU64; ENTRIES],
 }
 
 // SAFETY: repr(C), atomics only.
@@ -32,7 +33,8 @@ unsafe impl Shared for References {}
 #[derive(Debug, Default)]
 pub(super) struct Held {
     objects: HashMap<Off, Holding>,
-    free: Vec<Off>,
+    pub(super) free: Vec<Off>,
+    pub(super) holds: holds::Table,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +52,7 @@ impl Held {
 }
 
 /// An entry that is free; more are made when there is none.
-fn free_entry(me: &Me, held: &mut Held) -> Result<Off, OutOfMemory> {
+pub(super) fn free_entry(me: &Me, held: &mut Held) -> Result<Off, OutOfMemory> {
     if let Some(entry) = held.free.pop() {
         return Ok(entry);
     }
@@ -159,10 +161,11 @@ pub fn release(me: &Me, off: Off) {
 pub(super) fn take_apart(me: &Me, block: Off) -> bool {
     let refs: &References = me.arena().at(block);
     for entry in &refs.entries {
-        let off = Off(entry.load(Ordering::Relaxed));
-        if off.is_none() {
+        let word = entry.load(Ordering::Relaxed);
+        if word == 0 || holds::Hold::unpack(word).is_some() {
             continue;
         }
+        let off = Off(word);
         let _latch = object::latch(me, off).lock(me);
         let mut tx = Tx::begin(me);
         tx.set(entry, 0);

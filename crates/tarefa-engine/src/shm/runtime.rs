@@ -8,6 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::arena::Arena;
+use super::holds;
 use super::layout::{self, Header, MAGIC, ProcessSlot, VERSION};
 use super::local::{Local, LocalGuard};
 use super::me::Me;
@@ -508,6 +509,7 @@ impl Drop for ThreadsHere {
             // SAFETY: never freed.
             let here = unsafe { &*here };
             if forks == FORKS.load(Ordering::Acquire) && here.forks == forks {
+                holds::return_of_thread(&me);
                 let holds = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
                 slots::leave_thread(me.slot());
                 if holds {

@@ -4,10 +4,16 @@
 //! sleeps on a futex; it can time out, be interrupted, and survives the death of whoever it
 //! waits for.
 
+pub mod barrier;
 pub mod cell;
 pub mod event;
 pub mod lock;
+pub mod queue;
+pub mod rwlock;
+pub mod semaphore;
 pub mod wait;
+
+use crate::shm::{object, waiters};
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -17,4 +23,20 @@ pub mod kinds {
     pub const EVENT: u64 = 2;
     /// A recursive [`super::lock`].
     pub const RLOCK: u64 = 3;
+    /// A [`super::semaphore`].
+    pub const SEMAPHORE: u64 = 4;
+    /// A [`super::condition`].
+    pub const CONDITION: u64 = 5;
+    /// A [`super::barrier`].
+    pub const BARRIER: u64 = 6;
+    /// A [`super::rwlock`].
+    pub const RWLOCK: u64 = 7;
+}
+
+/// Tells the heap and those who clean up how this layer's things are treated.
+pub fn register() {
+    waiters::register(kinds::SEMAPHORE, semaphore::RECOVERY);
+    waiters::register(kinds::BARRIER, barrier::RECOVERY);
+    waiters::register(kinds::RWLOCK, rwlock::RECOVERY);
+    object::register(kinds::BARRIER, barrier::take_apart);
 }

@@ -19,6 +19,7 @@ pub use state::State;
 use crate::collections;
 use crate::shm::Runtime;
 use crate::shm::object;
+use crate::sync;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -40,6 +41,7 @@ pub mod role {
 
 /// Tells the heap how the engine's things are taken apart.
 pub fn register() {
+    sync::register();
     collections::register();
     object::register(kinds::TASK, record::take_apart);
 }

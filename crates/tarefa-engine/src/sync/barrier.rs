@@ -1,0 +1,632 @@
+//! The barrier: a number of parties that go on together.
+//!
+//! One 64-bit word says where the round stands; its low half is what all waiters watch:
+//!
+//! | bits | |
+//! |---|---|
+//! | 0..28 | the round's number |
+//! | 28 | `ACTING`: all have come, and one of them runs the action |
+//! | 29 | `RESETTING`: the waiters are being told that the round is off |
+//! | 30 | `BROKEN` |
+//! | 31 | `SLEEPERS` |
+//! | 32..64 | parties that have come |
+//!
+//! - The word changes under the latch only, by one store or in a [`Tx`] that leaves the low half
+//!   alone. So who watches it needs no latch, and never sees what is undone later.
+//! - A round that all came to ends by one store: the next number, nobody there.
+//! - Waiters are in a queue, which belongs to the round that it is tagged with; of a round that
+//!   is over nobody looks at it. From it a reset tells each waiter of its round that the round
+//!   failed, since the next round may be over too before a slow waiter looks.
+//! - A party that dies while it waits, or while it runs the action, breaks the barrier: its
+//!   node names the round.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::kinds;
+use super::queue::{Queue, WaitError, Waiter, state};
+use super::wait::{self, Condition, Outcome, Parker};
+use crate::os::clock::Deadline;
+use crate::os::futex;
+use crate::shm::blob;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::journal::Tx;
+use crate::shm::latch::Latch;
+use crate::shm::layout::WaitNode;
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::waiters::Recovery;
+use crate::shm::{Me, references, slots};
+
+const ROUND: u64 = (1 << 28) - 1;
+const ACTING: u64 = 1 << 28;
+const RESETTING: u64 = 1 << 29;
+const BROKEN: u64 = 1 << 30;
+const SLEEPERS: u64 = 1 << 31;
+const COME: u32 = 32;
+
+/// What a waiter's state adds: its round failed.
+const FAILED: u64 = 1;
+
+#[repr(C)]
+#[derive(Debug)]
+struct Barrier {
+    object: ObjectHeader,
+    latch: Latch,
+    word: AtomicU64,
+    parties: AtomicU64,
+    /// Why the barrier is broken: see [`Why`].
+    why: AtomicU64,
+    /// The round that `queue` belongs to.
+    tag: AtomicU64,
+    queue: Queue,
+    /// Seconds that a wait takes at most, as the bits of a double; [`NO_LIMIT`].
+    limit: AtomicU64,
+    /// 1 where the last to come has an action to run.
+    acts: AtomicU64,
+    /// A blob with the action as the front encodes it.
+    action: AtomicU64,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Barrier {}
+
+const NO_LIMIT: u64 = u64::MAX;
+
+/// Why a barrier is broken, or a round failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody called [`abort`].
+    Aborted,
+    /// Somebody called [`reset`] while others waited.
+    Reset,
+    /// A party's time passed before all had come.
+    TimedOut,
+    /// The action failed.
+    ActionFailed,
+    /// A party, of the process with this number, died.
+    Died(i32),
+}
+
+impl Why {
+    fn pack(self) -> u64 {
+        match self {
+            Self::Aborted => 1,
+            Self::Reset => 2,
+            Self::TimedOut => 3,
+            Self::ActionFailed => 4,
+            Self::Died(pid) => 5 | u64::from(pid as u32) << 8,
+        }
+    }
+
+    fn unpack(word: u64) -> Self {
+        match word & 0xff {
+            2 => Self::Reset,
+            3 => Self::TimedOut,
+            4 => Self::ActionFailed,
+            5 => Self::Died((word >> 8) as u32 as i32),
+            _ => Self::Aborted,
+        }
+    }
+}
+
+/// How a wait at a barrier ended.
+#[derive(Debug)]
+pub enum Passed {
+    /// All have come. The number is different for each party of the round, from 0 on.
+    Yes(u64),
+    /// All have come, and the caller is to run the action now.
+    Act(Acting),
+    /// The barrier is broken, or was before the caller came.
+    Broken(Why),
+    /// The caller's time passed: that broke the barrier.
+    TimedOut,
+    /// The wait was interrupted; the caller does not count as come any more.
+    Interrupted,
+}
+
+/// The right and the duty to run the action: [`Acting::done`] lets all go on. Dropped without,
+/// it breaks the barrier.
+#[derive(Debug)]
+pub struct Acting {
+    barrier: &'static Barrier,
+    me: Me,
+    waiter: Waiter,
+    round: u64,
+    index: u64,
+    over: bool,
+}
+
+/// What is done for the dead.
+pub(super) const RECOVERY: Recovery =
+    Recovery { abandon, return_hold: |_, _, _| (), with_thread: false };
+
+/// Makes a barrier for one party; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::BARRIER, size_of::<Barrier>() as u64).and_then(|off| {
+        at(me, off).parties.store(1, Ordering::Relaxed);
+        at(me, off).limit.store(NO_LIMIT, Ordering::Relaxed);
+        crash_point!("barrier.made");
+        references::adopt(me, off, mark).map(|()| off)
+    });
+    if made.is_err() {
+        heap::drain(me, mark);
+    }
+    made
+}
+
+/// Says for how many parties it is, at least one; how many seconds a wait takes at most; and
+/// whether the last to come has an action to run. Before it is used.
+pub fn set_up(me: &Me, off: Off, parties: u32, limit: Option<f64>, acts: bool) {
+    let barrier = at(me, off);
+    let _latch = barrier.latch.lock(me);
+    let mut tx = Tx::begin(me);
+    tx.set(&barrier.parties, u64::from(parties.max(1)));
+    tx.set(&barrier.limit, limit.map_or(NO_LIMIT, f64::to_bits));
+    tx.set(&barrier.acts, u64::from(acts));
+    tx.commit();
+    crash_point!("barrier.set_up");
+}
+
+fn at(me: &Me, off: Off) -> &'static Barrier {
+    me.arena().at(off)
+}
+
+/// Parties of a round.
+#[must_use]
+pub fn parties(me: &Me, off: Off) -> u32 {
+    at(me, off).parties.load(Ordering::Relaxed) as u32
+}
+
+/// Seconds that a wait takes at most, where none are given.
+#[must_use]
+pub fn limit(me: &Me, off: Off) -> Option<f64> {
+    let bits = at(me, off).limit.load(Ordering::Relaxed);
+    (bits != NO_LIMIT).then(|| f64::from_bits(bits))
+}
+
+/// Whether the last to come has an action to run.
+#[must_use]
+pub fn acts(me: &Me, off: Off) -> bool {
+    at(me, off).acts.load(Ordering::Relaxed) != 0
+}
+
+/// Parties that wait now.
+#[must_use]
+pub fn waiting(me: &Me, off: Off) -> u32 {
+    let word = at(me, off).word.load(Ordering::Acquire);
+    if word & (BROKEN | RESETTING) == 0 { (word >> COME) as u32 } else { 0 }
+}
+
+/// Why it is broken, if it is.
+#[must_use]
+pub fn broken(me: &Me, off: Off) -> Option<Why> {
+    let barrier = at(me, off);
+    let word = barrier.word.load(Ordering::Acquire);
+    let why = Why::unpack(barrier.why.load(Ordering::Acquire));
+    (word & (BROKEN | RESETTING) == BROKEN).then_some(why)
+}
+
+/// Hangs the action's encoded form on the barrier, for other processes, if there is none yet.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn set_action(
+    me: &Me,
+    off: Off,
+    tag: u8,
+    bytes: &[u8],
+    references: &[Off],
+) -> Result<(), OutOfMemory> {
+    let barrier = at(me, off);
+    let mark = heap::mark(me);
+    let made = blob::create(me, tag, &[bytes], references);
+    if let Ok(blob) = made {
+        let _latch = barrier.latch.lock(me);
+        if barrier.action.load(Ordering::Relaxed) == 0 {
+            let mut tx = Tx::begin(me);
+            tx.set(&barrier.action, blob.0);
+            heap::release_to(me, &mut tx, mark);
+            crash_point!("barrier.action");
+            tx.commit();
+            crash_point!("barrier.action_done");
+        }
+    }
+    heap::drain(me, mark);
+    made.map(drop)
+}
+
+/// The action's encoded form: its tag, its bytes, and handles of what they mention, taken for
+/// this process.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn action(me: &Me, off: Off) -> Result<Option<(u8, Vec<u8>, blob::Held)>, OutOfMemory> {
+    // Set once, and freed with the barrier only, which the caller holds.
+    let blob = Off(at(me, off).action.load(Ordering::Acquire));
+    if blob.is_none() {
+        return Ok(None);
+    }
+    let held = blob::hold(me, blob)?;
+    Ok(Some((blob::tag(me, blob), blob::read(me, blob), held)))
+}
+
+/// One step of taking a barrier apart.
+pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+    let action = &at(me, off).action;
+    let blob = Off(action.load(Ordering::Relaxed));
+    if blob.is_none() {
+        return true;
+    }
+    let mut tx = Tx::begin(me);
+    tx.set(action, 0);
+    heap::hook(me, &mut tx, blob);
+    crash_point!("barrier.action_dropping");
+    tx.commit();
+    crash_point!("barrier.action_dropped");
+    false
+}
+
+impl Barrier {
+    /// The half that is watched.
+    fn futex(&'static self, me: &Me) -> &'static AtomicU32 {
+        // Little-endian, as all supported processors are: the low half comes first.
+        wait::word(me, me.arena().offset_of(&self.word))
+    }
+
+    /// Runs `change` under the latch, and wakes if it says so.
+    fn locked<T>(&'static self, me: &Me, change: impl FnOnce(&mut bool) -> T) -> T {
+        let mut wakes = false;
+        let latched = self.latch.lock(me);
+        if self.word.load(Ordering::Relaxed) & RESETTING != 0 {
+            self.finish_reset(me, &mut wakes);
+        }
+        let result = change(&mut wakes);
+        drop(latched);
+        if wakes {
+            futex::wake_all(self.futex(me));
+        }
+        result
+    }
+
+    /// Stores what all waiters look at.
+    fn publish(&self, word: u64, wakes: &mut bool) {
+        // SYNC POINT: pairs with the acquire load in `Waiting::is_over`.
+        let before = self.word.swap(word, Ordering::AcqRel);
+        crash_point!("barrier.published");
+        *wakes |= before & SLEEPERS != 0;
+    }
+
+    /// All have come, and whatever was to be done is done: the next round.
+    fn open(&self, round: u64, wakes: &mut bool) {
+        self.publish(round.wrapping_add(1) & ROUND, wakes);
+    }
+
+    fn shatter(&self, why: Why, wakes: &mut bool) {
+        let word = self.word.load(Ordering::Relaxed);
+        if word & BROKEN == 0 {
+            // First, so that who sees the barrier broken sees why.
+            self.why.store(why.pack(), Ordering::Release);
+            crash_point!("barrier.why");
+            self.publish((word | BROKEN) & !SLEEPERS, wakes);
+        }
+    }
+
+    /// Tells the waiters of this round, of whom each is in the queue, that it is off; then the
+    /// next begins. Whoever comes after a death goes on from the start.
+    fn finish_reset(&self, me: &Me, wakes: &mut bool) {
+        let round = self.word.load(Ordering::Relaxed) & ROUND;
+        let mut next = self.first(me, round);
+        while let Some(waiter) = next {
+            let mut tx = Tx::begin(me);
+            waiter.decide(&mut tx, state::TOLD, FAILED | round << 8);
+            waiter.note(&mut tx, self.why.load(Ordering::Relaxed));
+            crash_point!("barrier.failing");
+            tx.commit();
+            crash_point!("barrier.failed");
+            next = Queue::after(me, waiter);
+        }
+        self.open(round, wakes);
+    }
+
+    /// The first in the queue, if it is this round's.
+    fn first(&self, me: &Me, round: u64) -> Option<Waiter> {
+        (self.tag.load(Ordering::Relaxed) == round + 1).then(|| self.queue.first(me)).flatten()
+    }
+
+    /// Puts the waiter into this round's queue, as part of a change.
+    // crash: part of the caller's change.
+    fn enqueue(&self, me: &Me, tx: &mut Tx<'_>, off: Off, waiter: Waiter, round: u64) {
+        if self.tag.load(Ordering::Relaxed) != round + 1 {
+            self.queue.forget(tx);
+            tx.set(&self.tag, round + 1);
+        }
+        waiter.enter(tx, off, round << 8, 0);
+        self.queue.push(me, tx, waiter);
+    }
+}
+
+/// The round that a waiter came to.
+fn round_of(waiter: Waiter) -> u64 {
+    waiter.detail() >> 8
+}
+
+/// What one who comes finds.
+enum Came {
+    Last(u64),
+    Acts(Waiter, u64, u64),
+    Waits(Waiter, u64, u64),
+    /// The round is full: the next begins when it is over.
+    Full(u64),
+    Broken(Why),
+}
+
+/// Waits until all have come.
+///
+/// # Errors
+/// [`WaitError`]; the barrier is as it was.
+pub fn wait(
+    me: &Me,
+    off: Off,
+    parker: &mut dyn Parker,
+    deadline: Deadline,
+) -> Result<Passed, WaitError> {
+    let barrier = at(me, off);
+    loop {
+        match barrier.locked(me, |wakes| barrier.come(me, off, wakes))? {
+            Came::Last(index) => return Ok(Passed::Yes(index)),
+            Came::Broken(why) => return Ok(Passed::Broken(why)),
+            Came::Acts(waiter, round, index) => {
+                let acting = Acting { barrier, me: *me, waiter, round, index, over: false };
+                return Ok(Passed::Act(acting));
+            }
+            Came::Waits(waiter, round, index) => {
+                let mut waiting = Waiting { barrier, me, off, round };
+                let outcome = wait::wait(me, parker, &mut waiting, deadline);
+                return Ok(barrier.leave(me, waiter, round, index, outcome));
+            }
+            Came::Full(round) => {
+                let mut waiting = Waiting { barrier, me, off, round };
+                match wait::wait(me, parker, &mut waiting, deadline) {
+                    Outcome::Ready => {}
+                    Outcome::Interrupted => return Ok(Passed::Interrupted),
+                    // Of a round that is over by now nothing has to be broken: it comes to
+                    // the next, too late.
+                    Outcome::TimedOut if barrier.too_late(me, round) => {
+                        return Ok(Passed::TimedOut);
+                    }
+                    Outcome::TimedOut => {}
+                }
+            }
+        }
+    }
+}
+
+impl Barrier {
+    fn come(&self, me: &Me, off: Off, wakes: &mut bool) -> Result<Came, WaitError> {
+        let word = self.word.load(Ordering::Relaxed);
+        let (round, index) = (word & ROUND, word >> COME);
+        if word & BROKEN != 0 {
+            return Ok(Came::Broken(Why::unpack(self.why.load(Ordering::Relaxed))));
+        }
+        let parties = self.parties.load(Ordering::Relaxed);
+        if index >= parties {
+            return Ok(Came::Full(round));
+        }
+        let last = index + 1 == parties;
+        let acts = self.acts.load(Ordering::Relaxed) != 0;
+        if last && !acts {
+            self.open(round, wakes);
+            return Ok(Came::Last(index));
+        }
+        let waiter = Waiter::free(me)?;
+        let mut tx = Tx::begin(me);
+        self.enqueue(me, &mut tx, off, waiter, round);
+        // What waiters look at stays as it is but for a flag that they do not look at.
+        tx.set(&self.word, word + (1 << COME) | if last { ACTING } else { 0 });
+        crash_point!("barrier.coming");
+        tx.commit();
+        crash_point!("barrier.came");
+        let came = if last { Came::Acts } else { Came::Waits };
+        Ok(came(waiter, round, index))
+    }
+
+    /// Breaks the barrier for one who waits for a round to be over; false if it is.
+    fn too_late(&'static self, me: &Me, round: u64) -> bool {
+        self.locked(me, |wakes| {
+            let word = self.word.load(Ordering::Relaxed);
+            let same = word & ROUND == round && word & BROKEN == 0;
+            if same {
+                self.shatter(Why::TimedOut, wakes);
+            }
+            same
+        })
+    }
+
+    /// The waiter's wait has ended.
+    fn leave(
+        &'static self,
+        me: &Me,
+        waiter: Waiter,
+        round: u64,
+        index: u64,
+        outcome: Outcome,
+    ) -> Passed {
+        let word = self.word.load(Ordering::Acquire);
+        if outcome == Outcome::Ready && word & ROUND != round && waiter.state() == state::WAITING {
+            // The usual end: nobody looks at the node of a round that is over.
+            waiter.leave();
+            return Passed::Yes(index);
+        }
+        self.locked(me, |wakes| {
+            let word = self.word.load(Ordering::Relaxed);
+            let told = waiter.state() == state::TOLD;
+            if word & ROUND != round || told {
+                let why = Why::unpack(waiter.info());
+                waiter.leave();
+                return match outcome {
+                    Outcome::Interrupted => Passed::Interrupted,
+                    _ if told => Passed::Broken(why),
+                    _ => Passed::Yes(index),
+                };
+            }
+            let mut passed = match outcome {
+                Outcome::Interrupted => Passed::Interrupted,
+                Outcome::TimedOut => Passed::TimedOut,
+                Outcome::Ready => Passed::Broken(Why::unpack(self.why.load(Ordering::Relaxed))),
+            };
+            if outcome == Outcome::TimedOut {
+                if word & BROKEN != 0 {
+                    passed = Passed::Broken(Why::unpack(self.why.load(Ordering::Relaxed)));
+                }
+                self.shatter(Why::TimedOut, wakes);
+            }
+            let mut tx = Tx::begin(me);
+            self.queue.remove(me, &mut tx, waiter);
+            let word = self.word.load(Ordering::Relaxed);
+            if word & (BROKEN | ACTING) == 0 {
+                tx.set(&self.word, word - (1 << COME));
+            }
+            waiter.free_in(&mut tx);
+            crash_point!("barrier.leaving");
+            tx.commit();
+            crash_point!("barrier.left");
+            passed
+        })
+    }
+}
+
+impl Acting {
+    /// The action is done: all go on. What the caller has waited for.
+    #[must_use]
+    pub fn done(mut self) -> Passed {
+        self.end(None)
+    }
+
+    /// The action failed: breaks the barrier.
+    pub fn failed(mut self) {
+        self.end(Some(Why::ActionFailed));
+    }
+
+    fn end(&mut self, why: Option<Why>) -> Passed {
+        if std::mem::replace(&mut self.over, true) {
+            return Passed::Yes(self.index);
+        }
+        let (barrier, waiter, round) = (self.barrier, self.waiter, self.round);
+        // The thread that ends it may be another one only where this one is gone.
+        barrier.locked(&self.me, |wakes| {
+            let word = barrier.word.load(Ordering::Relaxed);
+            if waiter.state() == state::TOLD {
+                let why = Why::unpack(waiter.info());
+                waiter.leave();
+                return Passed::Broken(why);
+            }
+            if word & BROKEN == 0 && why.is_none() {
+                barrier.open(round, wakes);
+                waiter.leave();
+                return Passed::Yes(self.index);
+            }
+            barrier.shatter(why.unwrap_or(Why::Aborted), wakes);
+            let mut tx = Tx::begin(&self.me);
+            barrier.queue.remove(&self.me, &mut tx, waiter);
+            waiter.free_in(&mut tx);
+            crash_point!("barrier.acted");
+            tx.commit();
+            crash_point!("barrier.acted_done");
+            Passed::Broken(Why::unpack(barrier.why.load(Ordering::Relaxed)))
+        })
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        self.end(Some(Why::ActionFailed));
+    }
+}
+
+/// Breaks the barrier: all who wait, and all who come, are told.
+pub fn abort(me: &Me, off: Off) {
+    let barrier = at(me, off);
+    barrier.locked(me, |wakes| barrier.shatter(Why::Aborted, wakes));
+}
+
+/// Makes the barrier whole and empty: all who wait are told that it was broken.
+pub fn reset(me: &Me, off: Off) {
+    let barrier = at(me, off);
+    barrier.locked(me, |wakes| {
+        let word = barrier.word.load(Ordering::Relaxed);
+        let round = word & ROUND;
+        if barrier.first(me, round).is_none() {
+            barrier.publish(round, wakes);
+            return;
+        }
+        if word & BROKEN == 0 {
+            barrier.why.store(Why::Reset.pack(), Ordering::Release);
+            crash_point!("barrier.reset_why");
+        }
+        barrier.publish((word | BROKEN | RESETTING) & !SLEEPERS, wakes);
+        barrier.finish_reset(me, wakes);
+    });
+}
+
+struct Waiting<'a> {
+    barrier: &'static Barrier,
+    me: &'a Me,
+    off: Off,
+    round: u64,
+}
+
+impl Waiting<'_> {
+    fn is_over(&self, word: u64) -> bool {
+        word & ROUND != self.round || word & BROKEN != 0
+    }
+}
+
+impl Condition for Waiting<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.barrier.futex(self.me)
+    }
+
+    fn object(&self) -> Off {
+        self.off
+    }
+
+    fn ready(&mut self) -> bool {
+        self.is_over(self.barrier.word.load(Ordering::Acquire))
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        self.barrier.locked(self.me, |_| {
+            let word = self.barrier.word.load(Ordering::Relaxed);
+            if self.is_over(word) {
+                return None;
+            }
+            self.barrier.word.store(word | SLEEPERS, Ordering::Release);
+            crash_point!("barrier.announced");
+            Some((word | SLEEPERS) as u32)
+        })
+    }
+}
+
+fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+    let (barrier, waiter) = (at(dead, off), Waiter::of_node(dead, node));
+    barrier.locked(dead, |wakes| {
+        let word = barrier.word.load(Ordering::Relaxed);
+        if word & ROUND != round_of(waiter) || waiter.state() == state::TOLD {
+            waiter.leave();
+            return;
+        }
+        let owner = dead.slot().owner.load(Ordering::Acquire);
+        let process = slots::process_slot(dead.runtime(), owner.saturating_sub(1) as u32);
+        barrier.shatter(Why::Died(slots::owner(process).0), wakes);
+        let mut tx = Tx::begin(dead);
+        barrier.queue.remove(dead, &mut tx, waiter);
+        waiter.free_in(&mut tx);
+        crash_point!("barrier.abandoning");
+        tx.commit();
+        crash_point!("barrier.abandoned");
+    });
+}

@@ -1,0 +1,487 @@
+//! The read-write lock: any number of readers, or one writer, by turns.
+//!
+//! - Phase-fair, after Brandenburg and Anderson, "Spin-based reader-writer synchronization for
+//!   multiprocessor real-time systems" (2010): after a writer all readers that wait have their
+//!   turn, after the readers the next writer has. So a reader waits for one writer at most, and
+//!   a writer for the writers before it and one turn of readers before each. Among themselves
+//!   writers go in the order in which they came.
+//! - A thread that reads may read again, also while a writer waits: it would wait for itself.
+//!   A thread that writes may write and read again; if it ends writing first, it goes on
+//!   reading, with no writer in between. A reader that asks to write is refused.
+//! - What a thread has is one of its process's [`holds`]. A dead reader's comes back silently. A
+//!   dead writer's is told, once, to the next who comes in either way; the lock is free then.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cell::Holder;
+use super::kinds;
+use super::queue::{self, Queue, Queued, WaitError, Waiter, Wakes, locked, state};
+use super::wait::{Outcome, Parker};
+use crate::os::clock::{self, Deadline};
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::holds::{self, Hold};
+use crate::shm::journal::Tx;
+use crate::shm::latch::Latch;
+use crate::shm::layout::WaitNode;
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::waiters::Recovery;
+use crate::shm::{Me, references, slots};
+
+/// How a lock is taken, and what a [`Hold`] of it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Together with other readers.
+    Read = 1,
+    /// Alone.
+    Write = 2,
+}
+
+impl Mode {
+    fn of(number: u64) -> Self {
+        if number == Self::Write as u64 { Self::Write } else { Self::Read }
+    }
+
+    fn hold(self, object: Off, thread: u32) -> Hold {
+        Hold { object, what: self as u64, thread }
+    }
+}
+
+#[repr(C)]
+#[derive(Debug)]
+struct RwLock {
+    object: ObjectHeader,
+    latch: Latch,
+    /// Times that it is held for reading.
+    readers: AtomicU64,
+    /// The thread that writes, as [`Me::name`]; 0 for none.
+    writer: AtomicU64,
+    /// How often the writer has taken it, besides the first time.
+    depth: AtomicU64,
+    /// When the writer took it, in nanoseconds of the coarse monotonic clock.
+    since: AtomicU64,
+    /// 0, or that a writer died and nobody was told so far: 1, and its process above bit 8.
+    died: AtomicU64,
+    /// 1 while those in `reading` have their turn, after a writer.
+    turn: AtomicU64,
+    /// Readers that wait.
+    reading: Queue,
+    /// Writers that wait.
+    writing: Queue,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for RwLock {}
+
+/// How an attempt to take a read-write lock ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquired {
+    /// The lock is the caller's.
+    Yes,
+    /// It would have to wait, or the deadline passed first.
+    TimedOut,
+    /// The wait was interrupted.
+    Interrupted,
+    /// The process that held it for writing (its number), or the thread, died; the lock is free
+    /// of it now, and not the caller's.
+    OwnerDied(Option<i32>),
+    /// The caller reads, and asked to write: it would wait for itself.
+    Upgrade,
+}
+
+/// The lock is not held in that way by the calling thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the lock is not held in that way by this thread: nothing to release")]
+pub struct NotHeld;
+
+/// What is done for the dead.
+pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: true };
+
+/// Makes a read-write lock; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::RWLOCK, size_of::<RwLock>() as u64)
+        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+    if made.is_err() {
+        heap::drain(me, mark);
+    }
+    made
+}
+
+fn at(me: &Me, off: Off) -> &'static RwLock {
+    me.arena().at(off)
+}
+
+impl Queued for RwLock {
+    fn latch(&'static self) -> &'static Latch {
+        &self.latch
+    }
+
+    fn settle(&'static self, me: &Me, wakes: &mut Wakes) {
+        if self.died.load(Ordering::Relaxed) != 0 {
+            self.tell_of_death(me, wakes);
+        }
+        while self.writer.load(Ordering::Relaxed) == 0 {
+            let (reader, writer) = (self.reading.first(me), self.writing.first(me));
+            let turn = self.turn.load(Ordering::Relaxed) != 0;
+            match (reader, writer) {
+                (Some(reader), None) => self.grant(me, Mode::Read, reader, wakes),
+                (Some(reader), Some(_)) if turn => self.grant(me, Mode::Read, reader, wakes),
+                (_, Some(writer)) if self.readers.load(Ordering::Relaxed) == 0 => {
+                    self.grant(me, Mode::Write, writer, wakes);
+                }
+                _ => {
+                    if turn && reader.is_none() {
+                        self.turn.store(0, Ordering::Relaxed);
+                        crash_point!("rwlock.turn_over");
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl RwLock {
+    fn queue(&self, mode: Mode) -> &Queue {
+        match mode {
+            Mode::Read => &self.reading,
+            Mode::Write => &self.writing,
+        }
+    }
+
+    /// Notes in a change that the lock is held once more.
+    // crash: part of the caller's change.
+    fn add(&self, me: &Me, tx: &mut Tx<'_>, mode: Mode, thread: u32, entry: Off) {
+        match mode {
+            Mode::Read => tx.set(&self.readers, self.readers.load(Ordering::Relaxed) + 1),
+            Mode::Write => {
+                let slot = slots::thread_slot(me.runtime(), thread);
+                tx.set(&self.writer, slot.name.load(Ordering::Relaxed));
+                tx.set(&self.depth, 0);
+                tx.set(&self.since, clock::coarse_ns());
+                tx.set(&self.turn, 0);
+            }
+        }
+        let hold = mode.hold(me.arena().offset_of(self), thread);
+        tx.set(holds::word(me, entry), hold.pack());
+    }
+
+    /// Notes in a change that the lock is held once less.
+    // crash: part of the caller's change.
+    fn take_off(&self, tx: &mut Tx<'_>, mode: Mode, entry: &AtomicU64) {
+        match mode {
+            Mode::Read => tx.set(&self.readers, self.readers.load(Ordering::Relaxed) - 1),
+            Mode::Write => {
+                tx.set(&self.writer, 0);
+                tx.set(&self.depth, 0);
+                tx.set(&self.turn, u64::from(!self.reading.is_empty()));
+            }
+        }
+        tx.set(entry, 0);
+    }
+
+    fn grant(&self, me: &Me, mode: Mode, waiter: Waiter, wakes: &mut Wakes) {
+        let mut tx = Tx::begin(me);
+        self.queue(mode).remove(me, &mut tx, waiter);
+        self.add(me, &mut tx, mode, waiter.thread(), Off(waiter.info()));
+        waiter.decide(&mut tx, state::GRANTED, mode as u64);
+        crash_point!("rwlock.granting");
+        tx.commit();
+        crash_point!("rwlock.granted");
+        waiter.tell(wakes);
+    }
+
+    /// A writer has died: who has waited longest of those whose turn it is hears of it.
+    #[cold]
+    fn tell_of_death(&self, me: &Me, wakes: &mut Wakes) {
+        let readers = self.reading.first(me).map(|w| (Mode::Read, w));
+        let next = readers.or_else(|| self.writing.first(me).map(|w| (Mode::Write, w)));
+        let Some((mode, waiter)) = next else { return };
+        let mut tx = Tx::begin(me);
+        self.queue(mode).remove(me, &mut tx, waiter);
+        waiter.decide(&mut tx, state::TOLD, mode as u64);
+        waiter.note(&mut tx, self.died.load(Ordering::Relaxed));
+        tx.set(&self.died, 0);
+        crash_point!("rwlock.telling");
+        tx.commit();
+        crash_point!("rwlock.told");
+        waiter.tell(wakes);
+    }
+
+    /// Whether a thread may take the lock now; `reads`: it does already.
+    fn is_free(&self, mode: Mode, reads: bool) -> bool {
+        let free = self.writer.load(Ordering::Relaxed) == 0;
+        match mode {
+            Mode::Read => free && (reads || self.writing.is_empty()),
+            Mode::Write => {
+                let queued = !self.reading.is_empty() || !self.writing.is_empty();
+                free && self.readers.load(Ordering::Relaxed) == 0 && !queued
+            }
+        }
+    }
+}
+
+fn pid_of(died: u64) -> Option<i32> {
+    Some((died >> 8) as i32).filter(|pid| *pid != 0)
+}
+
+/// What one who comes finds.
+enum Came {
+    Yes,
+    Deeper,
+    Waits(Waiter),
+    Busy,
+    OwnerDied(Option<i32>),
+    Upgrade,
+}
+
+/// Takes the lock if that needs no waiting.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn try_acquire(me: &Me, off: Off, mode: Mode) -> Result<Acquired, OutOfMemory> {
+    let entry = holds::reserve(me)?;
+    let lock = at(me, off);
+    let reads = holds::has(me, Mode::Read.hold(off, me.index()));
+    let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, false));
+    note(me, off, mode, entry, matches!(came, Ok(Came::Yes)));
+    // Only waiting can be too deep.
+    Ok(came.map_or(Acquired::TimedOut, |came| came.settled()))
+}
+
+impl Came {
+    fn settled(&self) -> Acquired {
+        match self {
+            Self::Yes | Self::Deeper => Acquired::Yes,
+            Self::Waits(_) | Self::Busy => Acquired::TimedOut,
+            Self::OwnerDied(pid) => Acquired::OwnerDied(*pid),
+            Self::Upgrade => Acquired::Upgrade,
+        }
+    }
+}
+
+/// The entry says what the thread has, or is not needed.
+fn note(me: &Me, off: Off, mode: Mode, entry: Off, taken: bool) {
+    if taken {
+        holds::note(me, mode.hold(off, me.index()), entry);
+    } else {
+        holds::unreserve(me, entry);
+    }
+}
+
+/// Takes the lock, waiting for it.
+///
+/// # Errors
+/// [`WaitError`].
+pub fn acquire(
+    me: &Me,
+    off: Off,
+    mode: Mode,
+    parker: &mut dyn Parker,
+    deadline: Deadline,
+) -> Result<Acquired, WaitError> {
+    let entry = holds::reserve(me)?;
+    let lock = at(me, off);
+    let reads = holds::has(me, Mode::Read.hold(off, me.index()));
+    let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, true));
+    let mut taken = matches!(came, Ok(Came::Yes));
+    let result = came.map(|came| match came {
+        Came::Waits(waiter) => {
+            let outcome = queue::wait(lock, me, waiter, parker, deadline);
+            let acquired = lock.leave(me, waiter, outcome);
+            taken = acquired == Acquired::Yes;
+            acquired
+        }
+        came => came.settled(),
+    });
+    note(me, off, mode, entry, taken);
+    result
+}
+
+impl RwLock {
+    /// One comes, who `reads` already or not; `waits` where the lock is not free.
+    fn come(
+        &self,
+        me: &Me,
+        off: Off,
+        mode: Mode,
+        entry: Off,
+        reads: bool,
+        waits: bool,
+    ) -> Result<Came, WaitError> {
+        let writes = self.writer.load(Ordering::Relaxed) == me.name();
+        if writes && mode == Mode::Write {
+            self.depth.store(self.depth.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            crash_point!("rwlock.deeper");
+            return Ok(Came::Deeper);
+        }
+        if reads && mode == Mode::Write {
+            return Ok(Came::Upgrade);
+        }
+        let died = self.died.load(Ordering::Relaxed);
+        if died != 0 && !reads {
+            self.died.store(0, Ordering::Relaxed);
+            crash_point!("rwlock.death_told");
+            return Ok(Came::OwnerDied(pid_of(died)));
+        }
+        if writes || self.is_free(mode, reads) {
+            let mut tx = Tx::begin(me);
+            self.add(me, &mut tx, mode, me.index(), entry);
+            crash_point!("rwlock.taking");
+            tx.commit();
+            crash_point!("rwlock.taken");
+            return Ok(Came::Yes);
+        }
+        if !waits {
+            return Ok(Came::Busy);
+        }
+        let waiter = Waiter::free(me)?;
+        let mut tx = Tx::begin(me);
+        waiter.enter(&mut tx, off, mode as u64, entry.0);
+        self.queue(mode).push(me, &mut tx, waiter);
+        tx.commit();
+        crash_point!("rwlock.queued");
+        Ok(Came::Waits(waiter))
+    }
+
+    /// The wait has ended; how, all in all.
+    fn leave(&'static self, me: &Me, waiter: Waiter, outcome: Outcome) -> Acquired {
+        let decided = |waiter: Waiter| {
+            if waiter.state() == state::TOLD {
+                return Acquired::OwnerDied(pid_of(waiter.info()));
+            }
+            Acquired::Yes
+        };
+        if outcome == Outcome::Ready {
+            let acquired = decided(waiter);
+            waiter.leave();
+            return acquired;
+        }
+        locked(self, me, |_| {
+            let mode = Mode::of(waiter.detail());
+            let state = waiter.state();
+            if state != state::WAITING && outcome == Outcome::TimedOut {
+                let acquired = decided(waiter);
+                waiter.leave();
+                return acquired;
+            }
+            let mut tx = Tx::begin(me);
+            self.give_up(me, &mut tx, waiter, state, mode);
+            waiter.free_in(&mut tx);
+            crash_point!("rwlock.leaving");
+            tx.commit();
+            crash_point!("rwlock.gave_up");
+            if outcome == Outcome::TimedOut { Acquired::TimedOut } else { Acquired::Interrupted }
+        })
+    }
+
+    /// Undoes, as part of a change, what has come of a wait whose thread does not take it.
+    // crash: part of the caller's change.
+    fn give_up(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter, state: u64, mode: Mode) {
+        match state {
+            state::GRANTED => self.take_off(tx, mode, holds::word(me, Off(waiter.info()))),
+            // The next who comes is told instead.
+            state::TOLD => tx.set(&self.died, waiter.info()),
+            _ => self.queue(mode).remove(me, tx, waiter),
+        }
+    }
+}
+
+/// Lets the lock go once, in the way in which the calling thread has taken it.
+///
+/// # Errors
+/// [`NotHeld`].
+pub fn release(me: &Me, off: Off, mode: Mode) -> Result<(), NotHeld> {
+    let lock = at(me, off);
+    if mode == Mode::Write && lock.writer.load(Ordering::Relaxed) == me.name() {
+        // The writer's alone, so it changes under nobody's hands.
+        let depth = lock.depth.load(Ordering::Relaxed);
+        if depth > 0 {
+            lock.depth.store(depth - 1, Ordering::Relaxed);
+            crash_point!("rwlock.shallower");
+            return Ok(());
+        }
+    }
+    let entry = holds::forget(me, mode.hold(off, me.index())).ok_or(NotHeld)?;
+    locked(lock, me, |_| {
+        let mut tx = Tx::begin(me);
+        lock.take_off(&mut tx, mode, holds::word(me, entry));
+        crash_point!("rwlock.releasing");
+        tx.commit();
+        crash_point!("rwlock.released");
+    });
+    holds::unreserve(me, entry);
+    Ok(())
+}
+
+/// Times that the lock is held for reading now.
+#[must_use]
+pub fn readers(me: &Me, off: Off) -> u64 {
+    at(me, off).readers.load(Ordering::Acquire)
+}
+
+/// The thread that holds it for writing.
+#[must_use]
+pub fn writer(me: &Me, off: Off) -> Option<Holder> {
+    let lock = at(me, off);
+    let name = lock.writer.load(Ordering::Acquire);
+    let (thread, _) = slots::parse_name(name)?;
+    let process = slots::living_owner(me.runtime(), (name >> 32) as u32)?;
+    Some(Holder { process, thread, since_ns: lock.since.load(Ordering::Relaxed) })
+}
+
+/// Whether somebody holds it, in either way.
+#[must_use]
+pub fn locked_by_any(me: &Me, off: Off) -> bool {
+    readers(me, off) > 0 || writer(me, off).is_some()
+}
+
+/// Who holds it, in either way: slots of process and thread, once for each time.
+#[must_use]
+pub fn holders(me: &Me, off: Off) -> Vec<(u32, u32)> {
+    holds::holders(me, off)
+}
+
+fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+    let (lock, waiter) = (at(dead, off), Waiter::of_node(dead, node));
+    locked(lock, dead, |_| {
+        let mut tx = Tx::begin(dead);
+        let state = waiter.state();
+        // What was granted comes back with the dead process's other holds.
+        if state != state::GRANTED {
+            lock.give_up(dead, &mut tx, waiter, state, Mode::of(waiter.detail()));
+        }
+        waiter.free_in(&mut tx);
+        crash_point!("rwlock.abandoning");
+        tx.commit();
+        crash_point!("rwlock.abandoned");
+    });
+}
+
+fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
+    let (lock, mode) = (at(dead, hold.object), Mode::of(hold.what));
+    locked(lock, dead, |_| {
+        let mut tx = Tx::begin(dead);
+        lock.take_off(&mut tx, mode, entry);
+        if mode == Mode::Write {
+            tx.set(&lock.died, 1 | dead_pid(dead) << 8);
+        }
+        crash_point!("rwlock.returning");
+        tx.commit();
+        crash_point!("rwlock.returned");
+    });
+}
+
+/// The number of the dead process; 0 where only the thread has ended.
+fn dead_pid(dead: &Me) -> u64 {
+    let owner = dead.slot().owner.load(Ordering::Acquire);
+    let process = slots::process_slot(dead.runtime(), owner.saturating_sub(1) as u32);
+    match slots::owner(process) {
+        (pid, crate::shm::layout::process_state::DEAD) => pid as u64,
+        _ => 0,
+    }
+}

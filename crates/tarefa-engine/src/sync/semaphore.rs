@@ -1,0 +1,339 @@
+//! The semaphore: a number of permits, given out in the order in which they were asked for.
+//!
+//! - A permit taken plainly belongs to nobody: any thread of any process may give it back, and
+//!   nobody does if that is forgotten.
+//! - A permit *held* (inside a `with`) is noted in the process's [`holds`] in the same change
+//!   that takes it, and comes back when the process dies.
+//! - Waiters are a [`Queue`]: `release` gives the permit to the first of them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::kinds;
+use super::queue::{self, Queue, Queued, WaitError, Waiter, Wakes, locked, state};
+use super::wait::{Outcome, Parker};
+use crate::os::clock::Deadline;
+use crate::shm::Me;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::holds::{self, Hold};
+use crate::shm::journal::Tx;
+use crate::shm::latch::Latch;
+use crate::shm::layout::WaitNode;
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::references;
+use crate::shm::waiters::Recovery;
+
+/// What a [`Hold`] of a semaphore is: a permit.
+const PERMIT: u64 = 1;
+
+/// The most permits that there can be.
+pub const MOST: u64 = i64::MAX as u64;
+
+#[repr(C)]
+#[derive(Debug)]
+struct Semaphore {
+    object: ObjectHeader,
+    latch: Latch,
+    /// Permits that are free. While somebody waits, 0 whenever the latch is free.
+    value: AtomicU64,
+    /// The most that may be free.
+    bound: AtomicU64,
+    queue: Queue,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Semaphore {}
+
+/// More permits were given back than there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the semaphore was released too many times: {free} of {bound} permits are free already")]
+pub struct TooMany {
+    /// Permits that are free.
+    pub free: u64,
+    /// The most that may be.
+    pub bound: u64,
+}
+
+/// What is done for the dead.
+pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: false };
+
+/// Makes a semaphore with one permit; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::SEMAPHORE, size_of::<Semaphore>() as u64).and_then(|off| {
+        at(me, off).value.store(1, Ordering::Relaxed);
+        at(me, off).bound.store(MOST, Ordering::Relaxed);
+        crash_point!("semaphore.made");
+        references::adopt(me, off, mark).map(|()| off)
+    });
+    if made.is_err() {
+        heap::drain(me, mark);
+    }
+    made
+}
+
+/// Says how many permits are free, at most [`MOST`]; `bounded`: never more than that. Before it
+/// is used.
+pub fn set_up(me: &Me, off: Off, value: u64, bounded: bool) {
+    let semaphore = at(me, off);
+    locked(semaphore, me, |_| {
+        let mut tx = Tx::begin(me);
+        tx.set(&semaphore.value, value.min(MOST));
+        tx.set(&semaphore.bound, if bounded { value.min(MOST) } else { MOST });
+        tx.commit();
+        crash_point!("semaphore.set_up");
+    });
+}
+
+fn at(me: &Me, off: Off) -> &'static Semaphore {
+    me.arena().at(off)
+}
+
+fn permit(off: Off, thread: u32) -> Hold {
+    Hold { object: off, what: PERMIT, thread }
+}
+
+/// Permits that are free now.
+#[must_use]
+pub fn value(me: &Me, off: Off) -> u64 {
+    at(me, off).value.load(Ordering::Acquire)
+}
+
+/// The most permits that may be free, where the semaphore is bounded.
+#[must_use]
+pub fn bound(me: &Me, off: Off) -> Option<u64> {
+    Some(at(me, off).bound.load(Ordering::Relaxed)).filter(|bound| *bound != MOST)
+}
+
+impl Queued for Semaphore {
+    fn latch(&'static self) -> &'static Latch {
+        &self.latch
+    }
+
+    fn settle(&'static self, me: &Me, wakes: &mut Wakes) {
+        while let Some(waiter) = self.queue.first(me) {
+            let value = self.value.load(Ordering::Relaxed);
+            if value == 0 {
+                return;
+            }
+            let mut tx = Tx::begin(me);
+            tx.set(&self.value, value - 1);
+            self.queue.remove(me, &mut tx, waiter);
+            waiter.decide(&mut tx, state::GRANTED, 0);
+            let entry = Off(waiter.info());
+            if !entry.is_none() {
+                let hold = permit(me.arena().offset_of(self), waiter.thread());
+                tx.set(holds::word(me, entry), hold.pack());
+            }
+            crash_point!("semaphore.granting");
+            tx.commit();
+            crash_point!("semaphore.granted");
+            waiter.tell(wakes);
+        }
+    }
+}
+
+impl Semaphore {
+    /// Takes a permit if one is free, noting it in `entry` if there is one.
+    fn take(&self, me: &Me, hold: Hold, entry: Option<Off>) -> bool {
+        let value = self.value.load(Ordering::Relaxed);
+        if value == 0 || !self.queue.is_empty() {
+            return false;
+        }
+        if let Some(entry) = entry {
+            let mut tx = Tx::begin(me);
+            tx.set(&self.value, value - 1);
+            tx.set(holds::word(me, entry), hold.pack());
+            crash_point!("semaphore.taking");
+            tx.commit();
+        } else {
+            self.value.store(value - 1, Ordering::Release);
+        }
+        crash_point!("semaphore.taken");
+        true
+    }
+}
+
+/// Takes a permit if one is free and nobody waits; `held`: it comes back if this process dies.
+///
+/// # Errors
+/// [`OutOfMemory`], for a held one.
+pub fn try_acquire(me: &Me, off: Off, held: bool) -> Result<bool, OutOfMemory> {
+    let (semaphore, hold) = (at(me, off), permit(off, me.index()));
+    let entry = if held { Some(holds::reserve(me)?) } else { None };
+    let taken = locked(semaphore, me, |_| semaphore.take(me, hold, entry));
+    note(me, hold, entry, taken);
+    Ok(taken)
+}
+
+/// The entry says that the thread has the permit, or is not needed.
+fn note(me: &Me, hold: Hold, entry: Option<Off>, taken: bool) {
+    match entry {
+        Some(entry) if taken => holds::note(me, hold, entry),
+        Some(entry) => holds::unreserve(me, entry),
+        None => {}
+    }
+}
+
+/// Takes a permit, waiting for it; `held`: it comes back if this process dies.
+///
+/// # Errors
+/// [`WaitError`].
+pub fn acquire(
+    me: &Me,
+    off: Off,
+    held: bool,
+    parker: &mut dyn Parker,
+    deadline: Deadline,
+) -> Result<Outcome, WaitError> {
+    let (semaphore, hold) = (at(me, off), permit(off, me.index()));
+    let entry = if held { Some(holds::reserve(me)?) } else { None };
+    let queued = locked(semaphore, me, |_| {
+        if semaphore.take(me, hold, entry) {
+            return Ok(None);
+        }
+        let waiter = Waiter::free(me)?;
+        let mut tx = Tx::begin(me);
+        waiter.enter(&mut tx, off, 0, entry.unwrap_or_default().0);
+        semaphore.queue.push(me, &mut tx, waiter);
+        tx.commit();
+        Ok(Some(waiter))
+    });
+    let result = queued.map(|waiter| match waiter {
+        None => Outcome::Ready,
+        Some(waiter) => {
+            let outcome = queue::wait(semaphore, me, waiter, parker, deadline);
+            semaphore.leave(me, waiter, outcome)
+        }
+    });
+    note(me, hold, entry, result == Ok(Outcome::Ready));
+    result
+}
+
+impl Semaphore {
+    /// The wait has ended; how, all in all.
+    fn leave(&'static self, me: &Me, waiter: Waiter, outcome: Outcome) -> Outcome {
+        if outcome == Outcome::Ready {
+            waiter.leave();
+            return outcome;
+        }
+        locked(self, me, |_| {
+            let granted = waiter.state() == state::GRANTED;
+            if granted && outcome == Outcome::TimedOut {
+                waiter.leave();
+                return Outcome::Ready;
+            }
+            let mut tx = Tx::begin(me);
+            if granted {
+                // Interrupted: the permit goes to the next.
+                self.give_back(me, &mut tx, 1, Off(waiter.info()));
+            } else {
+                self.queue.remove(me, &mut tx, waiter);
+            }
+            waiter.free_in(&mut tx);
+            crash_point!("semaphore.leaving");
+            tx.commit();
+            crash_point!("semaphore.gave_up");
+            outcome
+        })
+    }
+
+    /// Makes `n` permits free; `entry` is one of them that was held, or none.
+    // crash: part of the caller's change.
+    fn give_back(&self, me: &Me, tx: &mut Tx<'_>, n: u64, entry: Off) {
+        tx.set(&self.value, self.value.load(Ordering::Relaxed) + n);
+        if !entry.is_none() {
+            tx.set(holds::word(me, entry), 0);
+        }
+    }
+
+    fn release(&'static self, me: &Me, n: u64, entry: Option<Off>) -> Result<(), TooMany> {
+        let result = locked(self, me, |_| {
+            let free = self.value.load(Ordering::Relaxed);
+            let bound = self.bound.load(Ordering::Relaxed);
+            if free.checked_add(n).is_none_or(|sum| sum > bound) {
+                return Err(TooMany { free, bound });
+            }
+            match entry {
+                None => self.value.store(free + n, Ordering::Release),
+                Some(entry) => {
+                    let mut tx = Tx::begin(me);
+                    self.give_back(me, &mut tx, n, entry);
+                    crash_point!("semaphore.releasing");
+                    tx.commit();
+                }
+            }
+            crash_point!("semaphore.released");
+            Ok(())
+        });
+        if let Some(entry) = entry {
+            if result.is_err() {
+                // All permits are free: the one that was held has been given back before.
+                holds::word(me, entry).store(0, Ordering::Release);
+                crash_point!("semaphore.disowned");
+            }
+            holds::unreserve(me, entry);
+        }
+        result
+    }
+}
+
+/// Gives `n` permits back, whoever took them. One that the calling thread holds is not held any
+/// more.
+///
+/// # Errors
+/// [`TooMany`]: nothing was given back.
+pub fn release(me: &Me, off: Off, n: u64) -> Result<(), TooMany> {
+    let entry = if n == 0 { None } else { holds::forget(me, permit(off, me.index())) };
+    at(me, off).release(me, n, entry)
+}
+
+/// Gives a held permit back: the calling thread's, or that of another thread of this process;
+/// where none is held any more, any.
+///
+/// # Errors
+/// [`TooMany`]: nothing was given back.
+pub fn release_held(me: &Me, off: Off) -> Result<(), TooMany> {
+    let entry = holds::forget(me, permit(off, me.index()))
+        .or_else(|| holds::forget_any(me, off, PERMIT));
+    at(me, off).release(me, 1, entry)
+}
+
+fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+    let (semaphore, waiter) = (at(dead, off), Waiter::of_node(dead, node));
+    locked(semaphore, dead, |_| {
+        let mut tx = Tx::begin(dead);
+        if waiter.state() == state::WAITING {
+            semaphore.queue.remove(dead, &mut tx, waiter);
+        } else if waiter.info() == 0 {
+            // A permit that was to be held comes back with the dead process's other holds.
+            semaphore.give_back(dead, &mut tx, 1, Off::NONE);
+        }
+        waiter.free_in(&mut tx);
+        crash_point!("semaphore.abandoning");
+        tx.commit();
+        crash_point!("semaphore.abandoned");
+    });
+}
+
+fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
+    let semaphore = at(dead, hold.object);
+    locked(semaphore, dead, |_| {
+        let mut tx = Tx::begin(dead);
+        let (value, bound) = (&semaphore.value, semaphore.bound.load(Ordering::Relaxed));
+        tx.set(value, (value.load(Ordering::Relaxed) + 1).min(bound));
+        tx.set(entry, 0);
+        crash_point!("semaphore.returning");
+        tx.commit();
+        crash_point!("semaphore.returned");
+    });
+}
+
+/// Who holds permits: slots of process and thread, once for each.
+#[must_use]
+pub fn holders(me: &Me, off: Off) -> Vec<(u32, u32)> {
+    holds::holders(me, off)
+}
