@@ -6,11 +6,14 @@
 42
 """
 
+from tarefa._barrier import Barrier
+from tarefa._condition import Condition
 from tarefa._configure import configure
 from tarefa._current import active_tasks, current_task
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
+    BrokenBarrierError,
     HandleGone,
     Interrupted,
     ListChanged,
@@ -33,6 +36,7 @@ from tarefa._lock import Lock, Owner, RLock
 from tarefa._preload import preload
 from tarefa._process import Process
 from tarefa._program import CompletedProgram, Program
+from tarefa._rwlock import RWLock
 from tarefa._semaphore import BoundedSemaphore, Semaphore
 from tarefa._state import State
 from tarefa._thread import Thread
@@ -46,8 +50,11 @@ __all__ = [
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "ArenaFull",
+    "Barrier",
     "BoundedSemaphore",
+    "BrokenBarrierError",
     "CompletedProgram",
+    "Condition",
     "Context",
     "Event",
     "HandleGone",
@@ -64,6 +71,7 @@ __all__ = [
     "Program",
     "ProgramFailed",
     "RLock",
+    "RWLock",
     "RemoteError",
     "RemoteTraceback",
     "Semaphore",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 
 class TarefaError(Exception):
@@ -50,6 +51,12 @@ class WorkerDied(TarefaError):
 
 class OwnerDied(TarefaError):
     """The process that held the lock died. The lock is free now; it is not yours."""
+
+    __module__ = "tarefa"
+
+
+class BrokenBarrierError(TarefaError, threading.BrokenBarrierError):
+    """The barrier is broken, or was reset, so not all have come."""
 
     __module__ = "tarefa"
 

@@ -28,6 +28,18 @@ def wrap(core: Any, kind: int) -> Any:
 
         bounded = core.bound is not None
         return Semaphore.__new__(BoundedSemaphore if bounded else Semaphore, core)
+    if kind == 5:
+        from tarefa._condition import Condition
+
+        return Condition.__new__(Condition, core)
+    if kind == 6:
+        from tarefa._barrier import Barrier
+
+        return Barrier.__new__(Barrier, core)
+    if kind == 7:
+        from tarefa._rwlock import RWLock
+
+        return RWLock.__new__(RWLock, core)
     if core.is_thread:
         from tarefa._view import TaskView
 

@@ -106,6 +106,14 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
         event.get().handle().clone()
     } else if let Ok(semaphore) = object.cast::<crate::semaphore::SemaphoreCore>() {
         semaphore.get().handle().clone()
+    } else if let Ok(condition) = object.cast::<crate::condition::ConditionCore>() {
+        condition.get().handle().clone()
+    } else if let Ok(lock) = object.cast::<crate::rwlock::RWLockCore>() {
+        lock.get().handle().clone()
+    } else if let Ok(barrier) = object.cast::<crate::barrier::BarrierCore>() {
+        // Its action goes with it; where that fails, pickling says why.
+        object.call_method0("_publish").ok()?;
+        barrier.get().handle().clone()
     } else {
         return None;
     };
@@ -172,6 +180,15 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
         }
         tarefa_engine::sync::kinds::SEMAPHORE => {
             Py::new(py, crate::semaphore::SemaphoreCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::CONDITION => {
+            Py::new(py, crate::condition::ConditionCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::BARRIER => {
+            Py::new(py, crate::barrier::BarrierCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::RWLOCK => {
+            Py::new(py, crate::rwlock::RWLockCore::of(handle))?.into_any()
         }
         tarefa_engine::collections::kinds::LIST => {
             Py::new(py, crate::list::ListCore::of(handle))?.into_any()

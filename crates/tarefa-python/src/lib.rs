@@ -8,6 +8,8 @@
 // A method's path asks for one lifetime of the task's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+mod barrier;
+mod condition;
 mod context;
 mod encode;
 mod errors;
@@ -19,11 +21,9 @@ mod list;
 mod lock;
 mod member;
 mod parker;
-<<<<<<< HEAD
-mod stack;
-=======
+mod rwlock;
 mod semaphore;
->>>>>>> 1abb306 (Semaphore, barrier, read-write lock: engine)
+mod stack;
 mod system;
 mod task;
 mod zygote;
@@ -36,6 +36,10 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<lock::LockCore>()?;
     m.add_class::<event::EventCore>()?;
     m.add_class::<semaphore::SemaphoreCore>()?;
+    m.add_class::<condition::ConditionCore>()?;
+    m.add_class::<barrier::BarrierCore>()?;
+    m.add_class::<rwlock::RWLockCore>()?;
+    m.add_class::<rwlock::RWLockSide>()?;
     m.add_class::<task::TaskCore>()?;
     m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(handle::collect, m)?)?;

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::{Me, Off, object, slots};
-use tarefa_engine::sync::cell::{Acquired, LockCell, NotHeld, Sort};
+use tarefa_engine::sync::cell::{Acquired, Holder, LockCell, NotHeld, Sort};
 use tarefa_engine::sync::{kinds, lock};
 
 use crate::errors;
@@ -118,7 +118,16 @@ pub(crate) fn owner(
     cell: &'static LockCell,
     sort: Sort,
 ) -> PyResult<Option<Py<PyAny>>> {
-    let Some(holder) = cell.holder(me, sort) else { return Ok(None) };
+    owner_of(py, me, cell.holder(me, sort))
+}
+
+/// An `Owner`, or None.
+pub(crate) fn owner_of(
+    py: Python<'_>,
+    me: &Me,
+    holder: Option<Holder>,
+) -> PyResult<Option<Py<PyAny>>> {
+    let Some(holder) = holder else { return Ok(None) };
     let thread = slots::thread_slot(me.runtime(), holder.thread);
     let (pid, _) = slots::owner(slots::process_slot(me.runtime(), holder.process));
     let order = std::sync::atomic::Ordering::Acquire;

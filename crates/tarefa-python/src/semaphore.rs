@@ -115,6 +115,12 @@ impl SemaphoreCore {
         self.get_value() == 0
     }
 
+    /// How many wait for a permit now.
+    #[getter]
+    fn n_waiting(&self) -> usize {
+        semaphore::waiting(&self.handle.me(), self.handle.off())
+    }
+
     /// The most permits that may be free; None without a bound.
     #[getter]
     fn bound(&self) -> Option<u64> {

@@ -123,9 +123,8 @@ pub fn forget(me: &Me, hold: Hold) -> Option<Off> {
 #[must_use]
 pub fn forget_any(me: &Me, object: Off, what: u64) -> Option<Off> {
     let mut held = me.runtime().held();
-    let alike = |packed: &u64| {
-        Hold::unpack(*packed).is_some_and(|h| h.object == object && h.what == what)
-    };
+    let alike =
+        |packed: &u64| Hold::unpack(*packed).is_some_and(|h| h.object == object && h.what == what);
     let packed = held.holds.keys().copied().find(alike)?;
     forget_packed(&mut held.holds, packed)
 }

@@ -239,14 +239,25 @@ pub fn set_action(
     made.map(drop)
 }
 
+/// Whether the action's encoded form is there.
+#[must_use]
+pub fn has_action(me: &Me, off: Off) -> bool {
+    let barrier = at(me, off);
+    let _latch = barrier.latch.lock(me);
+    barrier.action.load(Ordering::Relaxed) != 0
+}
+
 /// The action's encoded form: its tag, its bytes, and handles of what they mention, taken for
 /// this process.
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub fn action(me: &Me, off: Off) -> Result<Option<(u8, Vec<u8>, blob::Held)>, OutOfMemory> {
+    let barrier = at(me, off);
     // Set once, and freed with the barrier only, which the caller holds.
-    let blob = Off(at(me, off).action.load(Ordering::Acquire));
+    let latch = barrier.latch.lock(me);
+    let blob = Off(barrier.action.load(Ordering::Relaxed));
+    drop(latch);
     if blob.is_none() {
         return Ok(None);
     }
@@ -391,14 +402,13 @@ pub fn wait(
             Came::Full(round) => {
                 let mut waiting = Waiting { barrier, me, off, round };
                 match wait::wait(me, parker, &mut waiting, deadline) {
-                    Outcome::Ready => {}
                     Outcome::Interrupted => return Ok(Passed::Interrupted),
                     // Of a round that is over by now nothing has to be broken: it comes to
                     // the next, too late.
                     Outcome::TimedOut if barrier.too_late(me, round) => {
                         return Ok(Passed::TimedOut);
                     }
-                    Outcome::TimedOut => {}
+                    Outcome::Ready | Outcome::TimedOut => {}
                 }
             }
         }
@@ -426,7 +436,7 @@ impl Barrier {
         let mut tx = Tx::begin(me);
         self.enqueue(me, &mut tx, off, waiter, round);
         // What waiters look at stays as it is but for a flag that they do not look at.
-        tx.set(&self.word, word + (1 << COME) | if last { ACTING } else { 0 });
+        tx.set(&self.word, (word + (1 << COME)) | if last { ACTING } else { 0 });
         crash_point!("barrier.coming");
         tx.commit();
         crash_point!("barrier.came");

@@ -49,8 +49,9 @@ pub struct LockCell {
     since: AtomicU64,
     /// How often a recursive owner has taken it, besides the first time. The owner's alone.
     depth: AtomicU32,
-    /// How often it was freed for a dead owner.
-    deaths: AtomicU32,
+    reserved: AtomicU32,
+    /// The last owner for whose death it was freed, or is about to be; 0 for none.
+    last_dead: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -323,13 +324,21 @@ impl LockCell {
         self.holder(me, sort).is_some()
     }
 
-    /// How often it was freed for a dead owner; more by one for an owner that is dead and not
-    /// yet found.
+    /// Changes with every death of an owner: from the moment on at which the owner is known to
+    /// be dead, and once only. For those who have let go of it and want to be told.
     #[must_use]
-    pub fn deaths(&'static self, me: &Me, sort: Sort) -> u32 {
+    pub fn last_death(&'static self, me: &Me, sort: Sort) -> u64 {
         let owner = self.word.load(Ordering::Acquire) & !SLEEPERS;
-        let unseen = owner != 0 && owner & HANDED == 0 && !Self::lives(me, sort, owner);
-        self.deaths.load(Ordering::Acquire).wrapping_add(u32::from(unseen))
+        if owner != 0 && owner & HANDED == 0 && !Self::lives(me, sort, owner) {
+            return owner;
+        }
+        self.last_dead.load(Ordering::Acquire)
+    }
+
+    /// The process whose death [`LockCell::last_death`] told last, where that is still known.
+    #[must_use]
+    pub fn last_dead_pid(&self, me: &Me) -> Option<i32> {
+        slots::dead_owner(me.runtime(), (self.last_dead.load(Ordering::Acquire) >> 32) as u32)
     }
 
     /// Whether another living thread holds it: for operations that give way to whoever has
@@ -438,9 +447,20 @@ impl<'a> Taking<'a> {
     fn free_for_dead(&mut self, seen: u64) -> bool {
         let (cell, futex) = (self.cell, self.cell.futex(self.me));
         let freed = wait::waking(self.me, futex, || {
-            // Before the swap: who waits to be told of it must not find the lock free first.
-            cell.deaths.fetch_add(1, Ordering::AcqRel);
-            crash_point!("cell.death_counted");
+            // Before the swap: who waits to be told of it must not find the lock free first. By
+            // a swap from what was there while the dead owner was still named: one who is late
+            // must not undo the note of a later death.
+            let before = cell.last_dead.load(Ordering::Acquire);
+            if cell.word.load(Ordering::Acquire) != seen {
+                return false;
+            }
+            let _ = cell.last_dead.compare_exchange(
+                before,
+                seen & !SLEEPERS,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            crash_point!("cell.death_noted");
             let swap = cell.word.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
             crash_point!("cell.freed_for_dead");
             if swap.is_ok() {

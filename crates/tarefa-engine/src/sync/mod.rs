@@ -6,6 +6,7 @@
 
 pub mod barrier;
 pub mod cell;
+pub mod condition;
 pub mod event;
 pub mod lock;
 pub mod queue;
@@ -36,7 +37,9 @@ pub mod kinds {
 /// Tells the heap and those who clean up how this layer's things are treated.
 pub fn register() {
     waiters::register(kinds::SEMAPHORE, semaphore::RECOVERY);
+    waiters::register(kinds::CONDITION, condition::RECOVERY);
     waiters::register(kinds::BARRIER, barrier::RECOVERY);
     waiters::register(kinds::RWLOCK, rwlock::RECOVERY);
+    object::register(kinds::CONDITION, condition::take_apart);
     object::register(kinds::BARRIER, barrier::take_apart);
 }

@@ -164,6 +164,11 @@ impl Queue {
         Waiter::of(me.runtime(), self.first.load(Ordering::Relaxed))
     }
 
+    /// How many wait.
+    pub(super) fn len(&self, me: &Me) -> usize {
+        std::iter::successors(self.first(me), |waiter| Self::after(me, *waiter)).count()
+    }
+
     /// Who came after `waiter`.
     pub(super) fn after(me: &Me, waiter: Waiter) -> Option<Waiter> {
         Waiter::of(me.runtime(), waiter.node.next.load(Ordering::Relaxed))
@@ -228,7 +233,11 @@ pub(super) trait Queued: Sync + 'static {
 }
 
 /// Runs `change` under the object's latch, settles, and wakes.
-pub(super) fn locked<Q: Queued, T>(q: &'static Q, me: &Me, change: impl FnOnce(&mut Wakes) -> T) -> T {
+pub(super) fn locked<Q: Queued, T>(
+    q: &'static Q,
+    me: &Me,
+    change: impl FnOnce(&mut Wakes) -> T,
+) -> T {
     let mut wakes = Wakes::default();
     let latched = q.latch().lock(me);
     let result = change(&mut wakes);
@@ -238,11 +247,17 @@ pub(super) fn locked<Q: Queued, T>(q: &'static Q, me: &Me, change: impl FnOnce(&
     result
 }
 
-/// The calling thread in the queue of an object at `off`.
-struct Waiting<'a, Q: Queued> {
+/// The calling thread in a queue.
+pub(super) struct Waiting<'a, Q: Queued> {
     q: &'static Q,
     me: &'a Me,
     waiter: Waiter,
+}
+
+impl<'a, Q: Queued> Waiting<'a, Q> {
+    pub(super) fn new(q: &'static Q, me: &'a Me, waiter: Waiter) -> Self {
+        Self { q, me, waiter }
+    }
 }
 
 impl<Q: Queued> Condition for Waiting<'_, Q> {
@@ -281,5 +296,12 @@ pub(super) fn wait<Q: Queued>(
     parker: &mut dyn Parker,
     deadline: Deadline,
 ) -> Outcome {
-    wait::wait(me, parker, &mut Waiting { q, me, waiter }, deadline)
+    let outcome = wait::wait(me, parker, &mut Waiting::new(q, me, waiter), deadline);
+    looked_around(parker, outcome)
+}
+
+/// An interrupt that came while the waiter was told comes first: what it was given it would
+/// otherwise take along.
+pub(super) fn looked_around(parker: &mut dyn Parker, outcome: Outcome) -> Outcome {
+    if outcome == Outcome::Ready && parker.interrupted() { Outcome::Interrupted } else { outcome }
 }

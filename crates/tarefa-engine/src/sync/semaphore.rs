@@ -63,12 +63,13 @@ pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thre
 /// [`OutOfMemory`].
 pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
-    let made = object::create(me, kinds::SEMAPHORE, size_of::<Semaphore>() as u64).and_then(|off| {
-        at(me, off).value.store(1, Ordering::Relaxed);
-        at(me, off).bound.store(MOST, Ordering::Relaxed);
-        crash_point!("semaphore.made");
-        references::adopt(me, off, mark).map(|()| off)
-    });
+    let made =
+        object::create(me, kinds::SEMAPHORE, size_of::<Semaphore>() as u64).and_then(|off| {
+            at(me, off).value.store(1, Ordering::Relaxed);
+            at(me, off).bound.store(MOST, Ordering::Relaxed);
+            crash_point!("semaphore.made");
+            references::adopt(me, off, mark).map(|()| off)
+        });
     if made.is_err() {
         heap::drain(me, mark);
     }
@@ -106,6 +107,13 @@ pub fn value(me: &Me, off: Off) -> u64 {
 #[must_use]
 pub fn bound(me: &Me, off: Off) -> Option<u64> {
     Some(at(me, off).bound.load(Ordering::Relaxed)).filter(|bound| *bound != MOST)
+}
+
+/// How many wait for a permit.
+#[must_use]
+pub fn waiting(me: &Me, off: Off) -> usize {
+    let semaphore = at(me, off);
+    locked(semaphore, me, |_| semaphore.queue.len(me))
 }
 
 impl Queued for Semaphore {
@@ -297,8 +305,8 @@ pub fn release(me: &Me, off: Off, n: u64) -> Result<(), TooMany> {
 /// # Errors
 /// [`TooMany`]: nothing was given back.
 pub fn release_held(me: &Me, off: Off) -> Result<(), TooMany> {
-    let entry = holds::forget(me, permit(off, me.index()))
-        .or_else(|| holds::forget_any(me, off, PERMIT));
+    let entry =
+        holds::forget(me, permit(off, me.index())).or_else(|| holds::forget_any(me, off, PERMIT));
     at(me, off).release(me, 1, entry)
 }
 

@@ -1,0 +1,357 @@
+//! The condition: threads that let a lock go and wait until another thread notifies them.
+//!
+//! - Waiters are a [`Queue`]; a notification goes to those who have waited longest.
+//! - A waiter keeps its node until it has the lock again. If it dies before, it was notified in
+//!   vain, and the notification goes to the next who waited already when it was given: each
+//!   waiter has a ticket, and a notification knows the first ticket that came too late for it.
+//! - A waiter that gives up, for the time or for an interrupt, leaves nothing behind and takes
+//!   nothing along: it is notified or not, under the latch.
+//! - If the owner of the lock dies, all who wait are told: [`LockCell::last_death`] differs from
+//!   what it was when their waits began.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::cell::{Acquired, LockCell, Sort};
+use super::queue::{
+    Queue, Queued, WaitError, Waiter, Waiting, Wakes, locked, looked_around, state,
+};
+use super::wait::{self, Condition as Awaited, Outcome, Parker};
+use super::{kinds, lock};
+use crate::os::clock::Deadline;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::journal::Tx;
+use crate::shm::latch::Latch;
+use crate::shm::layout::WaitNode;
+use crate::shm::object::{self, ObjectHeader};
+use crate::shm::offset::{Off, Shared};
+use crate::shm::waiters::Recovery;
+use crate::shm::{Me, references};
+
+#[repr(C)]
+#[derive(Debug)]
+struct Condition {
+    object: ObjectHeader,
+    latch: Latch,
+    /// The lock that goes with it, an object that it refers to; 0 for none so far.
+    lock: AtomicU64,
+    /// Tickets given out: one for each wait.
+    tickets: AtomicU64,
+    queue: Queue,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Condition {}
+
+/// How a wait for a condition ended. The caller has the lock again, but where it gave that up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It was notified.
+    Notified,
+    /// The deadline passed first.
+    TimedOut,
+    /// The wait was interrupted.
+    Interrupted,
+    /// An owner of the lock died meanwhile: the process with this number, where it is known.
+    OwnerDied(Option<i32>),
+    /// It was interrupted again while it waited for the lock, which it does not have.
+    GaveUp,
+}
+
+/// Why a thread does not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It does not hold the condition's lock.
+    #[error("the lock of the condition is not held by this thread")]
+    NotHeld,
+    /// It waits in too many places.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+}
+
+/// What is done for the dead.
+pub(super) const RECOVERY: Recovery =
+    Recovery { abandon, return_hold: |_, _, _| (), with_thread: false };
+
+/// Makes a condition, without a lock so far; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
+    let mark = heap::mark(me);
+    let made = object::create(me, kinds::CONDITION, size_of::<Condition>() as u64)
+        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+    if made.is_err() {
+        heap::drain(me, mark);
+    }
+    made
+}
+
+fn at(me: &Me, off: Off) -> &'static Condition {
+    me.arena().at(off)
+}
+
+/// Says which lock goes with the condition, once; this process holds it. False if there is one.
+pub fn set_lock(me: &Me, off: Off, lock: Off) -> bool {
+    let condition = at(me, off);
+    let _latch = condition.latch.lock(me);
+    if condition.lock.load(Ordering::Relaxed) != 0 {
+        return false;
+    }
+    let _reference = object::latch(me, lock).lock(me);
+    let mut tx = Tx::begin(me);
+    tx.set(&condition.lock, lock.0);
+    object::add(me, &mut tx, lock);
+    crash_point!("condition.lock");
+    tx.commit();
+    crash_point!("condition.lock_set");
+    true
+}
+
+/// The lock that goes with the condition.
+#[must_use]
+pub fn lock(me: &Me, off: Off) -> Option<Off> {
+    let condition = at(me, off);
+    let _latch = condition.latch.lock(me);
+    Some(Off(condition.lock.load(Ordering::Relaxed))).filter(|lock| !lock.is_none())
+}
+
+/// One step of taking a condition apart.
+pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+    let word = &at(me, off).lock;
+    let lock = Off(word.load(Ordering::Relaxed));
+    if lock.is_none() {
+        return true;
+    }
+    let _reference = object::latch(me, lock).lock(me);
+    let mut tx = Tx::begin(me);
+    tx.set(word, 0);
+    object::remove(me, &mut tx, lock);
+    crash_point!("condition.lock_dropping");
+    tx.commit();
+    crash_point!("condition.lock_dropped");
+    false
+}
+
+impl Queued for Condition {
+    fn latch(&'static self) -> &'static Latch {
+        &self.latch
+    }
+
+    /// Nothing is there to be given: a notification of a thread that died goes no further than
+    /// it came, and the death of the lock's owner is told to all.
+    fn settle(&'static self, _: &Me, _: &mut Wakes) {}
+}
+
+impl Condition {
+    /// Takes the waiter out of the queue as part of a change, notified.
+    // crash: part of the caller's change.
+    fn grant(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter, horizon: u64) {
+        self.queue.remove(me, tx, waiter);
+        waiter.decide(tx, state::GRANTED, horizon);
+    }
+
+    /// Frees a node that was notified, and notifies the next instead, if one waited then.
+    fn pass_on(&self, me: &Me, waiter: Waiter, wakes: &mut Wakes) {
+        let horizon = waiter.detail();
+        let next = self.queue.first(me).filter(|next| next.detail() < horizon);
+        let mut tx = Tx::begin(me);
+        if let Some(next) = next {
+            self.grant(me, &mut tx, next, horizon);
+        }
+        waiter.free_in(&mut tx);
+        crash_point!("condition.passing_on");
+        tx.commit();
+        crash_point!("condition.passed_on");
+        if let Some(next) = next {
+            next.tell(wakes);
+        }
+    }
+
+    fn drop_out(&self, me: &Me, waiter: Waiter) {
+        let mut tx = Tx::begin(me);
+        self.queue.remove(me, &mut tx, waiter);
+        waiter.free_in(&mut tx);
+        crash_point!("condition.leaving");
+        tx.commit();
+        crash_point!("condition.left");
+    }
+}
+
+/// A waiter, and the lock by whose owner's death it is told.
+struct Told<'a> {
+    waiting: Waiting<'a, Condition>,
+    me: &'a Me,
+    cell: &'static LockCell,
+    sort: Sort,
+    death: u64,
+}
+
+impl Awaited for Told<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.waiting.word()
+    }
+
+    fn object(&self) -> Off {
+        self.waiting.object()
+    }
+
+    fn ready(&mut self) -> bool {
+        self.waiting.ready()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let value = self.waiting.announce()?;
+        (self.cell.last_death(self.me, self.sort) == self.death).then_some(value)
+    }
+}
+
+/// The lock of a condition.
+#[derive(Clone, Copy, Debug)]
+pub struct Lock {
+    /// The object.
+    pub off: Off,
+    /// Its cell.
+    pub cell: &'static LockCell,
+    /// Its sort.
+    pub sort: Sort,
+}
+
+impl Lock {
+    /// Of a [`lock`] object.
+    #[must_use]
+    pub fn at(me: &Me, off: Off) -> Self {
+        let kind = object::header(me, off).kind.load(Ordering::Relaxed);
+        let sort = if kind == kinds::RLOCK { Sort::Recursive } else { Sort::Plain };
+        Self { off, cell: lock::cell(me, off), sort }
+    }
+}
+
+/// Lets the condition's lock go, whatever its depth, waits to be notified, and takes the lock
+/// again at that depth.
+///
+/// An interrupt ends the wait, but not the taking of the lock; a second one ends that too
+/// ([`Waited::GaveUp`]).
+///
+/// # Errors
+/// [`Refused`]; nothing has happened then.
+pub fn wait(
+    me: &Me,
+    off: Off,
+    lock: Lock,
+    parker: &mut dyn Parker,
+    deadline: Deadline,
+) -> Result<Waited, Refused> {
+    let (condition, cell) = (at(me, off), lock.cell);
+    if !cell.is_mine(me) {
+        return Err(Refused::NotHeld);
+    }
+    let waiter = Waiter::free(me)?;
+    // Nobody dies as its owner while this thread is that.
+    let death = cell.last_death(me, lock.sort);
+    locked(condition, me, |_| {
+        let ticket = condition.tickets.load(Ordering::Relaxed);
+        let mut tx = Tx::begin(me);
+        waiter.enter(&mut tx, off, ticket, 0);
+        condition.queue.push(me, &mut tx, waiter);
+        tx.set(&condition.tickets, ticket + 1);
+        crash_point!("condition.coming");
+        tx.commit();
+        crash_point!("condition.came");
+    });
+    // It is this thread's, so it can be let go.
+    let depth = cell.release_all(me, lock.sort).unwrap_or(0);
+    crash_point!("condition.let_go");
+    let waiting = Waiting::new(condition, me, waiter);
+    let mut told = Told { waiting, me, cell, sort: lock.sort, death };
+    let outcome = wait::wait(me, parker, &mut told, deadline);
+    let outcome = looked_around(parker, outcome);
+    // Notified or not: nothing comes after this.
+    let mut notified = locked(condition, me, |wakes| match (waiter.state(), outcome) {
+        (state::GRANTED, Outcome::Interrupted) => {
+            condition.pass_on(me, waiter, wakes);
+            false
+        }
+        (state::GRANTED, _) => true,
+        _ => {
+            condition.drop_out(me, waiter);
+            false
+        }
+    });
+    let mut interrupted = outcome == Outcome::Interrupted;
+    let mut died = None;
+    let got = loop {
+        match cell.acquire(me, lock.sort, lock.off, parker, Deadline::NEVER) {
+            Acquired::Yes => break true,
+            Acquired::OwnerDied(pid) => died = Some(pid),
+            Acquired::Interrupted | Acquired::TimedOut => {
+                if notified {
+                    locked(condition, me, |wakes| condition.pass_on(me, waiter, wakes));
+                    notified = false;
+                }
+                if std::mem::replace(&mut interrupted, true) {
+                    break false;
+                }
+            }
+        }
+    };
+    if !got {
+        return Ok(Waited::GaveUp);
+    }
+    if lock.sort == Sort::Recursive {
+        cell.restore_depth(depth);
+    }
+    if notified {
+        waiter.leave();
+    }
+    Ok(if interrupted {
+        Waited::Interrupted
+    } else if cell.last_death(me, lock.sort) != death {
+        Waited::OwnerDied(died.flatten().or_else(|| cell.last_dead_pid(me)))
+    } else if notified {
+        Waited::Notified
+    } else {
+        Waited::TimedOut
+    })
+}
+
+/// Notifies the `n` who have waited longest; the caller holds the lock.
+///
+/// # Errors
+/// [`Refused::NotHeld`].
+pub fn notify(me: &Me, off: Off, lock: Lock, n: u64) -> Result<(), Refused> {
+    let condition = at(me, off);
+    if !lock.cell.is_mine(me) {
+        return Err(Refused::NotHeld);
+    }
+    locked(condition, me, |wakes| {
+        let horizon = condition.tickets.load(Ordering::Relaxed);
+        for _ in 0..n {
+            let Some(waiter) = condition.queue.first(me) else { break };
+            let mut tx = Tx::begin(me);
+            condition.grant(me, &mut tx, waiter, horizon);
+            crash_point!("condition.notifying");
+            tx.commit();
+            crash_point!("condition.notified");
+            waiter.tell(wakes);
+        }
+    });
+    Ok(())
+}
+
+/// How many wait to be notified.
+#[must_use]
+pub fn waiting(me: &Me, off: Off) -> usize {
+    let condition = at(me, off);
+    locked(condition, me, |_| condition.queue.len(me))
+}
+
+fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+    let (condition, waiter) = (at(dead, off), Waiter::of_node(dead, node));
+    locked(condition, dead, |wakes| {
+        if waiter.state() == state::GRANTED {
+            condition.pass_on(dead, waiter, wakes);
+        } else {
+            condition.drop_out(dead, waiter);
+        }
+    });
+}
