@@ -11,7 +11,7 @@ use super::{Dict, DictError};
 use crate::collections::trash;
 use crate::collections::value::{self, Item, Small};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::Tx;
+use crate::shm::journal::{self, Tx};
 use crate::shm::layout::JOURNAL;
 use crate::shm::offset::Off;
 
@@ -57,6 +57,9 @@ enum Step {
 
 /// Undo records that a change has beside those of its steps.
 const BESIDE: usize = 10;
+/// A change of more than one key of so many copies the others to a new store instead of keeping
+/// undo records.
+const COPY_FROM: u64 = 8;
 
 impl Dict<'_> {
     /// Makes all `changes`, of which the last of a key counts, at one instant or none.
@@ -120,7 +123,8 @@ impl Dict<'_> {
                 Step::Delete(_) => 3,
             })
             .sum();
-        if records + BESIDE > JOURNAL {
+        let many = records + BESIDE > JOURNAL;
+        if many && records as u64 > self.it.len.load(Ordering::Relaxed) / COPY_FROM {
             return Ok(self.apply_aside(todo, &steps, new, mark).map(|()| Applied::Yes)?);
         }
         if new > 0 {
@@ -131,7 +135,8 @@ impl Dict<'_> {
                 steps = self.plan(todo, only).unwrap_or_default();
             }
         }
-        self.apply_in_place(todo, &steps, mark)?;
+        let room = journal::reserve(self.me, records + BESIDE)?;
+        self.apply_in_place(todo, &steps, mark, &room)?;
         Ok(Applied::Yes)
     }
 
@@ -209,6 +214,7 @@ impl Dict<'_> {
         todo: &[Todo<'_>],
         steps: &[Step],
         mark: Off,
+        room: &journal::More<'_>,
     ) -> Result<(), OutOfMemory> {
         let Some(store) = self.store() else { return Ok(()) };
         let dropped = self.dropped(steps);
@@ -224,7 +230,7 @@ impl Dict<'_> {
         let mut position = store.end();
         self.changing(|| {
             let (mut used, mut len) = (store.used(), self.it.len.load(Ordering::Relaxed));
-            let mut tx = Tx::begin(self.me);
+            let mut tx = Tx::begin_with(room);
             for step in steps {
                 match step {
                     Step::Insert(i, _) => {

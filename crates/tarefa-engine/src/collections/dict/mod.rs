@@ -78,6 +78,17 @@ impl MaybeGuarded for DictError {
     }
 }
 
+/// What [`Dict::peek`] sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peek {
+    /// The value, which has no blob.
+    Word(u64),
+    /// The key is not there.
+    Absent,
+    /// It takes the latch: the value has a blob, or the dict changes at this moment.
+    Unsure,
+}
+
 /// A dict, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Dict<'a> {
@@ -205,14 +216,14 @@ impl<'a> Dict<'a> {
         .map(|word| word.unwrap_or(0))
     }
 
-    /// The key's value, if it can be had without the latch: `None` for one with a blob, and for
-    /// a dict that changes at this moment; `Some(None)` if the key is not there.
+    /// The key's value, if it can be had without the latch.
     #[must_use]
     #[inline]
-    pub fn peek(&self, key: &Canonical<'_>) -> Option<Option<u64>> {
-        match self.peek_word(key, key.hash(self.me))? {
-            0 => Some(None),
-            word => value::blob_of(word).is_none().then_some(Some(word)),
+    pub fn peek(&self, key: &Canonical<'_>) -> Peek {
+        match self.peek_word(key, key.hash(self.me)) {
+            Some(0) => Peek::Absent,
+            Some(word) if value::blob_of(word).is_none() => Peek::Word(word),
+            _ => Peek::Unsure,
         }
     }
 
