@@ -7,13 +7,16 @@
 """
 
 from tarefa._configure import configure
+from tarefa._counter import Counter
 from tarefa._current import active_tasks, current_task
+from tarefa._dict import Dict
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
     HandleGone,
     Interrupted,
     ListChanged,
+    NotAKey,
     NotPicklable,
     NotReadable,
     OwnerDied,
@@ -30,9 +33,11 @@ from tarefa._event import Event
 from tarefa._guard import ObjectLock
 from tarefa._list import List
 from tarefa._lock import Lock, Owner, RLock
+from tarefa._namespace import Namespace
 from tarefa._preload import preload
 from tarefa._process import Process
 from tarefa._program import CompletedProgram, Program
+from tarefa._set import Set
 from tarefa._state import State
 from tarefa._thread import Thread
 from tarefa._usage import Context, Usage
@@ -47,12 +52,16 @@ __all__ = [
     "ArenaFull",
     "CompletedProgram",
     "Context",
+    "Counter",
+    "Dict",
     "Event",
     "HandleGone",
     "Interrupted",
     "List",
     "ListChanged",
     "Lock",
+    "Namespace",
+    "NotAKey",
     "NotPicklable",
     "NotReadable",
     "ObjectLock",
@@ -64,6 +73,7 @@ __all__ = [
     "RLock",
     "RemoteError",
     "RemoteTraceback",
+    "Set",
     "StartError",
     "State",
     "StateError",

@@ -102,6 +102,17 @@ pub fn small(word: u64) -> Small {
     }
 }
 
+/// The word of that meaning, if there is one.
+#[must_use]
+pub fn word_of(meaning: Small) -> Option<u64> {
+    match meaning {
+        Small::None => Some(NONE),
+        Small::Bool(b) => Some(bool_word(b)),
+        Small::Int(n) => int_word(n),
+        Small::Float(x) => float_word(x),
+    }
+}
+
 /// Something to be stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'a> {

@@ -55,9 +55,8 @@ pub enum Canonical<'a> {
 #[derive(Clone, Debug)]
 pub struct Key<'a> {
     canonical: Canonical<'a>,
-    given: Item<'a>,
-    /// The canonical form is not that of `given`.
-    both: bool,
+    /// What was given, where that is not the canonical form.
+    given: Option<Item<'a>>,
 }
 
 const WORD: u8 = 0;
@@ -212,23 +211,22 @@ impl<'a> Key<'a> {
     /// [`KeyError`].
     #[inline]
     pub fn plain(item: Item<'a>) -> Result<Self, KeyError> {
-        Ok(match (Canonical::of(item)?, item) {
-            (Canonical::Word(word), Item::Blob(tag::INT, ..)) => {
-                Self { canonical: Canonical::Word(word), given: Item::Word(word), both: false }
-            }
-            (Canonical::Bytes(tag::INT, Cow::Borrowed(bytes)), Item::Blob(..)) => Self {
-                canonical: Canonical::Bytes(tag::INT, Cow::Borrowed(bytes)),
-                given: Item::Blob(tag::INT, bytes, &[]),
-                both: false,
-            },
-            (canonical, given) => Self { canonical, given, both: false },
-        })
+        let canonical = Canonical::of(item)?;
+        // A word stays as it was given: 1.0, true.
+        let given = matches!(item, Item::Word(_)).then_some(item);
+        Ok(Self { canonical, given })
+    }
+
+    /// A key that is its canonical form.
+    #[must_use]
+    pub fn of_form(canonical: Canonical<'a>) -> Self {
+        Self { canonical, given: None }
     }
 
     /// A key of a front's: what it is compared by, and what it is.
     #[must_use]
     pub fn with_form(canonical: Canonical<'a>, given: Item<'a>) -> Self {
-        Self { canonical, given, both: true }
+        Self { canonical, given: Some(given) }
     }
 
     /// What it is compared by.
@@ -239,9 +237,6 @@ impl<'a> Key<'a> {
 
     /// Its word; its blob, if it needs one, hangs on the thread's chain.
     pub(super) fn store(&self, me: &Me) -> Result<u64, OutOfMemory> {
-        let (Item::Blob(given, bytes, references), true) = (self.given, self.both) else {
-            return value::store(me, self.given);
-        };
         let word;
         let (how, form): (u8, &[u8]) = match &self.canonical {
             Canonical::Word(w) => {
@@ -249,6 +244,12 @@ impl<'a> Key<'a> {
                 (WORD, &word)
             }
             Canonical::Bytes(how, form) => (*how, form),
+        };
+        let (given, bytes, references) = match (self.given, &self.canonical) {
+            (Some(Item::Word(word)), _) => return Ok(word),
+            (None, Canonical::Word(word)) => return Ok(*word),
+            (None, _) => return Ok(blob::create(me, how, &[form], &[])?.0),
+            (Some(Item::Blob(given, bytes, references)), _) => (given, bytes, references),
         };
         let head = (form.len() as u64) << 8 | u64::from(how);
         let parts = [&head.to_le_bytes(), form, &[given], bytes];
