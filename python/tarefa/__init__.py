@@ -9,7 +9,9 @@
 from tarefa._barrier import Barrier
 from tarefa._condition import Condition
 from tarefa._configure import configure
+from tarefa._counter import Counter
 from tarefa._current import active_tasks, current_task
+from tarefa._dict import Dict
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
@@ -17,6 +19,7 @@ from tarefa._errors import (
     HandleGone,
     Interrupted,
     ListChanged,
+    NotAKey,
     NotPicklable,
     NotReadable,
     OwnerDied,
@@ -33,11 +36,13 @@ from tarefa._event import Event
 from tarefa._guard import ObjectLock
 from tarefa._list import List
 from tarefa._lock import Lock, Owner, RLock
+from tarefa._namespace import Namespace
 from tarefa._preload import preload
 from tarefa._process import Process
 from tarefa._program import CompletedProgram, Program
 from tarefa._rwlock import RWLock
 from tarefa._semaphore import BoundedSemaphore, Semaphore
+from tarefa._set import Set
 from tarefa._state import State
 from tarefa._thread import Thread
 from tarefa._usage import Context, Usage
@@ -56,12 +61,16 @@ __all__ = [
     "CompletedProgram",
     "Condition",
     "Context",
+    "Counter",
+    "Dict",
     "Event",
     "HandleGone",
     "Interrupted",
     "List",
     "ListChanged",
     "Lock",
+    "Namespace",
+    "NotAKey",
     "NotPicklable",
     "NotReadable",
     "ObjectLock",
@@ -75,6 +84,7 @@ __all__ = [
     "RemoteError",
     "RemoteTraceback",
     "Semaphore",
+    "Set",
     "StartError",
     "State",
     "StateError",

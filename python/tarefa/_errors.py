@@ -94,6 +94,12 @@ class NotPicklable(TarefaError, TypeError, pickle.PicklingError):
     __module__ = "tarefa"
 
 
+class NotAKey(TarefaError, TypeError):
+    """Something that cannot be a key: unhashable, or equal to nothing in another process."""
+
+    __module__ = "tarefa"
+
+
 class NotReadable(TarefaError, TypeError):
     """Another language wrote it in a form that Python does not read."""
 

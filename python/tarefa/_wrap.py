@@ -7,6 +7,22 @@ from typing import Any
 
 def wrap(core: Any, kind: int) -> Any:
     """The public object for a core of the engine's object kind."""
+    if kind == 9:
+        from tarefa._dict import Dict
+
+        return Dict.__new__(Dict, core)
+    if kind == 10:
+        from tarefa._set import Set
+
+        return Set.__new__(Set, core)
+    if kind == 11:
+        from tarefa._counter import Counter
+
+        return Counter.__new__(Counter, core)
+    if kind == 12:
+        from tarefa._namespace import Namespace
+
+        return Namespace.__new__(Namespace, core)
     if kind == 8:
         from tarefa._list import List
 

@@ -7,6 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyModule, PyString};
+use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
 use tarefa_engine::shm::{Me, Off};
@@ -58,6 +59,39 @@ impl Encoded<'_> {
             Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
         })
     }
+}
+
+impl Encoded<'_> {
+    /// The objects it mentions.
+    pub(crate) fn objects(&self) -> &[Off] {
+        match self {
+            Self::Object(_, refs, _) | Self::Owned(_, _, refs) | Self::Pickled(_, refs) => refs,
+            Self::Word(_) | Self::Bytes(..) | Self::Str(_) => &[],
+        }
+    }
+}
+
+/// Encodes an object that goes into the container at `into`, which it may not mention.
+#[inline]
+pub(crate) fn encode_into<'py>(
+    me: &Me,
+    object: &Bound<'py, PyAny>,
+    into: Off,
+) -> PyResult<Encoded<'py>> {
+    let encoded = encode(me, object)?;
+    outside(&encoded, into)?;
+    Ok(encoded)
+}
+
+/// Refuses what mentions the container at `into`: it would never be freed.
+pub(crate) fn outside(encoded: &Encoded<'_>, into: Off) -> PyResult<()> {
+    if encoded.objects().contains(&into) {
+        return Err(pyo3::exceptions::PyValueError::new_err(
+            "a container cannot be put into itself, nor anything that mentions it: shared \
+             objects are counted, so it would never be freed; store a name or an index instead",
+        ));
+    }
+    Ok(())
 }
 
 /// The word for `object`, if it needs no blob.
@@ -117,11 +151,16 @@ pub(crate) fn encode<'py>(me: &Me, object: &Bound<'py, PyAny>) -> PyResult<Encod
 }
 
 fn encode_int<'py>(int: &Bound<'py, PyInt>) -> PyResult<Encoded<'py>> {
+    Ok(Encoded::Bytes(tag::INT, int_bytes(int)?))
+}
+
+/// An integer as little-endian two's complement.
+pub(crate) fn int_bytes<'py>(int: &Bound<'py, PyInt>) -> PyResult<Bound<'py, PyBytes>> {
     let bits: usize = int.call_method0("bit_length")?.extract()?;
     let kwargs = pyo3::types::PyDict::new(int.py());
     kwargs.set_item("signed", true)?;
     let bytes = int.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&kwargs))?;
-    Ok(Encoded::Bytes(tag::INT, bytes.cast_into()?))
+    Ok(bytes.cast_into()?)
 }
 
 /// The object that a word without a blob stands for.
@@ -141,9 +180,18 @@ pub(crate) fn decode_word(py: Python<'_>, word: u64) -> PyResult<Py<PyAny>> {
 
 /// Decodes what was read from a container.
 pub(crate) fn decode(py: Python<'_>, me: &Me, fetched: Fetched) -> PyResult<Py<PyAny>> {
+    decode_ref(py, me, &fetched)
+}
+
+/// The same, lent.
+pub(crate) fn decode_ref(py: Python<'_>, me: &Me, fetched: &Fetched) -> PyResult<Py<PyAny>> {
     match fetched {
-        Fetched::Word(word) => decode_word(py, word),
+        Fetched::Word(word) => decode_word(py, *word),
         Fetched::Blob(copied) => match copied.tag {
+            tag::KEY => match key::given(copied) {
+                (tag::OBJECT, _) => decode_object(py, me, copied.object()),
+                (tag, bytes) => decode_bytes(py, tag, bytes),
+            },
             tag::OBJECT => decode_object(py, me, copied.object()),
             tag => decode_bytes(py, tag, &copied.bytes),
         },

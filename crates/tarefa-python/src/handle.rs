@@ -10,10 +10,12 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyModule, PyTuple};
+use tarefa_engine::collections::kinds;
 use tarefa_engine::shm::runtime::Address;
 use tarefa_engine::shm::{Me, Off, Runtime, object, references};
 use tarefa_engine::task;
 
+use crate::dict;
 use crate::errors;
 
 /// One counted handle of an object in the arena.
@@ -98,7 +100,9 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
         let module = object.get_type().getattr("__module__").ok();
         module.and_then(|m| m.extract::<String>().ok()).is_some_and(|m| m == "tarefa")
     };
-    let handle = if let Ok(list) = object.cast::<crate::list::ListCore>() {
+    let handle = if let Ok(map) = object.cast::<crate::map::MapCore>() {
+        map.get().handle().clone()
+    } else if let Ok(list) = object.cast::<crate::list::ListCore>() {
         list.get().handle().clone()
     } else if let Ok(lock) = object.cast::<crate::lock::LockCore>() {
         lock.get().handle().clone()
@@ -190,9 +194,12 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
         tarefa_engine::sync::kinds::RWLOCK => {
             Py::new(py, crate::rwlock::RWLockCore::of(handle))?.into_any()
         }
-        tarefa_engine::collections::kinds::LIST => {
-            Py::new(py, crate::list::ListCore::of(handle))?.into_any()
-        }
+        kinds::LIST => Py::new(py, crate::list::ListCore::of(handle))?.into_any(),
+        kind @ (kinds::DICT | kinds::COUNTER | kinds::SET | kinds::NAMESPACE) => match kind {
+            kinds::SET => dict::bare(py, handle, dict::SetCore)?,
+            kinds::NAMESPACE => dict::bare(py, handle, dict::NamespaceCore)?,
+            _ => dict::bare(py, handle, dict::DictCore)?,
+        },
         task::kinds::TASK => Py::new(py, crate::task::TaskCore::of(handle))?.into_any(),
         other => {
             let text = format!("the object is of a kind ({other}) that this version does not know");

@@ -11,14 +11,17 @@
 mod barrier;
 mod condition;
 mod context;
+mod dict;
 mod encode;
 mod errors;
 mod event;
 mod guard;
 mod handle;
 mod interrupt;
+mod key;
 mod list;
 mod lock;
+mod map;
 mod member;
 mod parker;
 mod rwlock;
@@ -33,6 +36,11 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<list::ListCore>()?;
+    m.add_class::<map::MapCore>()?;
+    m.add_class::<map::MapIterator>()?;
+    m.add_class::<dict::DictCore>()?;
+    m.add_class::<dict::SetCore>()?;
+    m.add_class::<dict::NamespaceCore>()?;
     m.add_class::<lock::LockCore>()?;
     m.add_class::<event::EventCore>()?;
     m.add_class::<semaphore::SemaphoreCore>()?;

@@ -1,5 +1,6 @@
 //! Containers that threads and processes share.
 
+pub mod dict;
 pub mod guard;
 pub mod list;
 pub mod table;
@@ -13,11 +14,23 @@ use crate::shm::object;
 pub mod kinds {
     /// A [`super::list`].
     pub const LIST: u64 = 8;
+    /// A [`super::dict`].
+    pub const DICT: u64 = 9;
+    /// A [`super::dict`] of keys alone.
+    pub const SET: u64 = 10;
+    /// A [`super::dict`] that counts.
+    pub const COUNTER: u64 = 11;
+    /// A [`super::dict`] of names.
+    pub const NAMESPACE: u64 = 12;
 }
 
 /// Tells the heap how this layer's things are taken apart.
 pub fn register() {
     object::register(kinds::LIST, list::take_apart);
+    for kind in [kinds::DICT, kinds::SET, kinds::COUNTER, kinds::NAMESPACE] {
+        object::register(kind, dict::take_apart);
+    }
+    object::register(heap::STORE, dict::store::take_apart);
     object::register(heap::TABLE, table::take_apart);
     object::register(heap::TRASH, trash::take_apart);
 }

@@ -35,6 +35,8 @@ pub mod tag {
     pub const BYTES: u8 = 4;
     /// One object, by reference: its kind and id, eight bytes each.
     pub const OBJECT: u8 = 5;
+    /// A key that has a canonical form beside its own: see `collections::dict::key`.
+    pub const KEY: u8 = 6;
     /// The first tag for encodings of the fronts' own (pickle, postcard).
     pub const FRONT: u8 = 16;
 }
@@ -100,6 +102,17 @@ pub fn small(word: u64) -> Small {
     }
 }
 
+/// The word of that meaning, if there is one.
+#[must_use]
+pub fn word_of(meaning: Small) -> Option<u64> {
+    match meaning {
+        Small::None => Some(NONE),
+        Small::Bool(b) => Some(bool_word(b)),
+        Small::Int(n) => int_word(n),
+        Small::Float(x) => float_word(x),
+    }
+}
+
 /// Something to be stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Item<'a> {
@@ -155,6 +168,14 @@ pub fn fetch(me: &Me, word: u64) -> Result<Fetched, OutOfMemory> {
     let Some(at) = blob_of(word) else { return Ok(Fetched::Word(word)) };
     let held = blob::hold(me, at)?;
     Ok(Fetched::Blob(Copied { tag: blob::tag(me, at), bytes: blob::read(me, at), held }))
+}
+
+/// Whether the blob at `at`, which must not be freed meanwhile, has that tag and those bytes.
+#[must_use]
+pub fn is(me: &Me, at: Off, tag: u8, bytes: &[u8]) -> bool {
+    blob::glimpse(me, at).is_some_and(|seen| {
+        seen.tag == tag && seen.len() == bytes.len() as u64 && seen.matches(0, bytes)
+    })
 }
 
 #[cfg(test)]

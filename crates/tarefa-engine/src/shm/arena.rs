@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 use super::offset::{Off, Shared};
 use crate::os::{map, memfd};
@@ -90,6 +91,23 @@ impl Arena {
         // SAFETY: inside the mapping, which is never undone, and aligned; `Shared` promises
         // that any bytes are a value and that all access is atomic.
         unsafe { self.base.add(off.0 as usize).cast::<T>().as_ref() }
+    }
+
+    /// `count` words at `off`; `None` where that is no place for words. For readers that look
+    /// at what may have been freed meanwhile: whatever the words hold, reading them is no fault.
+    #[must_use]
+    #[inline]
+    pub fn words(&'static self, off: Off, count: usize) -> Option<&'static [AtomicU64]> {
+        let end = off.0.checked_add((count as u64).checked_mul(8)?)?;
+        if off.0 % 8 != 0 || end > self.len {
+            return None;
+        }
+        // SAFETY: inside the mapping, which is never undone, and aligned; atomics are valid for
+        // every bit pattern.
+        let words = unsafe {
+            std::slice::from_raw_parts(self.base.as_ptr().add(off.0 as usize).cast(), count)
+        };
+        Some(words)
     }
 
     /// The offset of something in this arena.

@@ -91,6 +91,69 @@ pub fn len(me: &Me, blob: Off) -> usize {
     header(me, blob).len.load(Ordering::Relaxed) as usize
 }
 
+/// A blob as a reader without the latch sees it, who may look at one that was just freed:
+/// what it says may be nonsense, but asking is never a fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Glimpse {
+    me: Me,
+    /// How to read the content.
+    pub tag: u8,
+    at: Off,
+    len: u64,
+}
+
+/// A look at the blob at `off`, or at what is there now; `None` where no blob can be.
+#[must_use]
+#[inline]
+pub fn glimpse(me: &Me, off: Off) -> Option<Glimpse> {
+    let words = me.arena().words(off, size_of::<BlobHeader>() / 8)?;
+    let [len, tag, room] = [2, 3, 5].map(|i| words[i].load(Ordering::Relaxed));
+    let at = off.0.checked_add(HEADER)?.checked_add(room.checked_mul(8)?)?;
+    Some(Glimpse { me: *me, tag: tag as u8, at: Off(at), len })
+}
+
+impl Glimpse {
+    /// Bytes of content.
+    #[must_use]
+    #[inline]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The eight bytes of content from `at` on, which is a multiple of 8.
+    #[must_use]
+    pub fn word(&self, at: u64) -> Option<u64> {
+        let words = self.me.arena().words(Off(self.at.0.checked_add(at)?), 1)?;
+        Some(words[0].load(Ordering::Relaxed))
+    }
+
+    /// Whether the content from `at` on, a multiple of 8, begins with `bytes`.
+    #[must_use]
+    #[inline]
+    pub fn matches(&self, at: u64, bytes: &[u8]) -> bool {
+        let fits = at.checked_add(bytes.len() as u64).is_some_and(|end| end <= self.len);
+        let Some(off) = self.at.0.checked_add(at).filter(|_| fits) else { return false };
+        // A block has room for a multiple of 16 bytes, so the last word is the blob's own.
+        let Some(words) = self.me.arena().words(Off(off), bytes.len().div_ceil(8)) else {
+            return false;
+        };
+        let mut chunks = bytes.chunks_exact(8);
+        let same = words.iter().zip(chunks.by_ref()).all(|(word, chunk)| {
+            chunk.try_into().is_ok_and(|c| word.load(Ordering::Relaxed) == u64::from_ne_bytes(c))
+        });
+        same && words[bytes.len() / 8..].iter().all(|word| {
+            let last = word.load(Ordering::Relaxed).to_ne_bytes();
+            last.starts_with(&bytes[bytes.len() / 8 * 8..])
+        })
+    }
+}
+
 /// Handles, taken for this process, of the objects a blob mentions; given back on drop.
 #[derive(Debug)]
 pub struct Held {

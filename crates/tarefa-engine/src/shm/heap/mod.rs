@@ -35,6 +35,8 @@ pub enum Kind {
     Table = 5,
     /// Words that a container has let go of.
     Trash = 6,
+    /// Index and entries of a dict.
+    Store = 7,
 }
 
 impl Kind {
@@ -46,6 +48,7 @@ impl Kind {
             4 => Self::Object,
             5 => Self::Table,
             6 => Self::Trash,
+            7 => Self::Store,
             _ => return None,
         })
     }
@@ -55,6 +58,8 @@ impl Kind {
 pub const TABLE: u64 = super::object::KINDS as u64 - 1;
 /// The same for trash.
 pub const TRASH: u64 = super::object::KINDS as u64 - 2;
+/// The same for the stores of dicts.
+pub const STORE: u64 = super::object::KINDS as u64 - 3;
 
 /// Bytes in front of what a block is asked for.
 pub const HEADER: u64 = size_of::<BlockHeader>() as u64;
@@ -280,6 +285,7 @@ pub fn drain(me: &Me, mark: Off) {
             Some(Kind::Object) => super::object::take_apart(me, head),
             Some(Kind::Table) => super::object::destructor(TABLE)(me, head),
             Some(Kind::Trash) => super::object::destructor(TRASH)(me, head),
+            Some(Kind::Store) => super::object::destructor(STORE)(me, head),
             Some(Kind::Raw) | None => true,
         };
         if taken_apart {
