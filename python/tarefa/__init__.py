@@ -8,6 +8,7 @@
 
 from tarefa._configure import configure
 from tarefa._current import active_tasks, current_task
+from tarefa._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
@@ -47,8 +48,10 @@ __all__ = [
     "ArenaFull",
     "CompletedProgram",
     "Context",
+    "DeadlockReport",
     "Event",
     "HandleGone",
+    "Holding",
     "Interrupted",
     "List",
     "ListChanged",
@@ -72,11 +75,13 @@ __all__ = [
     "Thread",
     "Usage",
     "Waited",
+    "Waiting",
     "WorkerDied",
     "active_tasks",
     "configure",
     "cpu_count",
     "current_task",
+    "deadlocks",
     "preload",
     "sleep",
     "wait",

@@ -19,6 +19,8 @@ mod list;
 mod lock;
 mod member;
 mod parker;
+mod place;
+mod report;
 mod stack;
 mod system;
 mod task;
@@ -28,6 +30,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    tarefa_engine::trace::register();
     m.add_class::<list::ListCore>()?;
     m.add_class::<lock::LockCore>()?;
     m.add_class::<event::EventCore>()?;
@@ -45,6 +48,9 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(stack::prepare_stacks, m)?)?;
     m.add_function(wrap_pyfunction!(stack::offer_stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::write_stack, m)?)?;
+    m.add_function(wrap_pyfunction!(report::deadlocks, m)?)?;
+    m.add_function(wrap_pyfunction!(report::report_after, m)?)?;
+    m.add_function(wrap_pyfunction!(report::set_report_after, m)?)?;
     m.add_function(wrap_pyfunction!(task::join_any, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_zygote, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::has_zygote, m)?)?;

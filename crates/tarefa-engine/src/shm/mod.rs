@@ -13,6 +13,7 @@
 pub mod crash;
 
 pub mod arena;
+pub mod asking;
 pub mod blob;
 pub mod heap;
 pub mod journal;
@@ -26,6 +27,7 @@ pub mod reclaim;
 pub mod references;
 pub mod runtime;
 pub mod slots;
+pub mod text;
 
 pub use me::Me;
 pub use offset::Off;

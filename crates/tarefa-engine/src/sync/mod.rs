@@ -6,8 +6,18 @@
 
 pub mod cell;
 pub mod event;
+pub mod holding;
 pub mod lock;
+pub mod note;
 pub mod wait;
+
+/// Tells who looks at waits what this layer's objects are.
+pub fn register() {
+    let held = |name, holders| holding::Sort { name, holders, frees: holding::Frees::All };
+    holding::register(kinds::LOCK, held("Lock", lock::holders));
+    holding::register(kinds::RLOCK, held("RLock", lock::holders));
+    holding::register(kinds::EVENT, holding::Sort::unheld("Event"));
+}
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
