@@ -12,6 +12,7 @@ from tarefa._configure import configure
 from tarefa._counter import Counter
 from tarefa._current import active_tasks, current_task
 from tarefa._dict import Dict
+from tarefa._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
@@ -63,8 +64,10 @@ __all__ = [
     "Context",
     "Counter",
     "Dict",
+    "DeadlockReport",
     "Event",
     "HandleGone",
+    "Holding",
     "Interrupted",
     "List",
     "ListChanged",
@@ -93,11 +96,13 @@ __all__ = [
     "Thread",
     "Usage",
     "Waited",
+    "Waiting",
     "WorkerDied",
     "active_tasks",
     "configure",
     "cpu_count",
     "current_task",
+    "deadlocks",
     "preload",
     "sleep",
     "wait",

@@ -28,6 +28,7 @@ __all__ = [
     "attach",
     "collect",
     "cpu_count",
+    "deadlocks",
     "diagnostics",
     "has_zygote",
     "interrupt_signal",
@@ -42,9 +43,11 @@ __all__ = [
     "prepare_thread_interrupts",
     "prepare_zygote",
     "raise_in_thread",
+    "report_after",
     "request_stack",
     "send_to_zygote",
     "serve",
+    "set_report_after",
     "set_spares",
     "set_thread_name",
     "set_zygote",
@@ -664,6 +667,11 @@ class TaskCore:
     def join(self, timeout: float | None = None) -> bool:
         """Wait for its end; False when the time passes first."""
 
+    def join_thread(
+        self, join: Callable[..., Any], thread: Any, timeout: float | None = None
+    ) -> None:
+        """Have ``threading`` join the thread that runs it, and note the wait meanwhile."""
+
     def request_interrupt(self) -> None:
         """Ask for an interrupt, and make its thread look around."""
 
@@ -728,6 +736,14 @@ def cpu_count() -> int:
         The number, at least 1: of those its affinity allows, as far as the cgroup's quota goes.
     """
 
+def deadlocks() -> tuple[str, float, list[dict[str, Any]], list[list[int]], list[list[int]]]:
+    """Who waits for whom.
+
+    Returns:
+        A text, its age in seconds, threads, deadlocks, and cycles that will end: the latter two
+        as indices into the threads.
+    """
+
 def diagnostics() -> _Diagnostics | None:
     """What is in the runtime now; None where there is no runtime."""
 
@@ -740,8 +756,15 @@ def interrupt_signal() -> int:
 def is_root() -> bool | None:
     """Whether this process made its runtime; None without one."""
 
-def join_any(tasks: list[TaskCore], timeout: float | None = None) -> bool:
-    """Wait until one of the tasks has ended; False when the time passes first."""
+def join_any(
+    tasks: list[TaskCore],
+    timeout: float | None = None,
+    all: bool = False,  # noqa: A002
+) -> bool:
+    """Wait until one of the tasks has ended; False when the time passes first.
+
+    ``all`` says that the caller will wait for the others too.
+    """
 
 def leave(code: int) -> None:
     """End a child whose task has its outcome. Does not return."""
@@ -769,6 +792,9 @@ def prepare_zygote() -> None:
 def raise_in_thread(ident: int, exception: type[BaseException] | None) -> bool:
     """Raise it in a thread at its next bytecode; None takes back what was to be raised."""
 
+def report_after() -> float | None:
+    """After how many seconds a wait is reported; None for never."""
+
 def request_stack(slot: int, timeout: float) -> str | None:
     """Have a process write its main thread's stack; None when it does not answer in time."""
 
@@ -780,6 +806,9 @@ def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa
 
 def serve(child: ModuleType) -> None:
     """Serve as the zygote of the runtime this process has joined. Does not return."""
+
+def set_report_after(seconds: float | None) -> None:
+    """Say after how many seconds a wait is reported; None for never."""
 
 def set_spares(count: int) -> None:
     """Say how many processes are kept ready."""

@@ -146,7 +146,7 @@ class Thread(TaskBase, threading.Thread):
             # Nobody can interrupt the caller but by a signal, which ends this join as well.
             if timeout is not None:
                 check_timeout(timeout)
-            _join(self, timeout)
+            self._tarefa_core.join_thread(_join, self, timeout)
             if timeout is not None and self.is_alive():
                 return False
             # A join that a signal cuts short makes threading, up to 3.12, take it for ended.

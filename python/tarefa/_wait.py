@@ -68,6 +68,7 @@ def wait(
         if return_when == FIRST_EXCEPTION and any(t._tarefa_core.state > 3 for t in done):
             break
         left = None if until is None else max(0.0, until - time.monotonic())
-        if not _engine.join_any([task._tarefa_core for task in not_done], left):
+        cores = [task._tarefa_core for task in not_done]
+        if not _engine.join_any(cores, left, return_when == ALL_COMPLETED):
             break
     return Waited(done, not_done)

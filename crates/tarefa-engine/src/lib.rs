@@ -1,7 +1,8 @@
 //! The engine of tarefa: threads and processes with one interface, over shared memory.
 //!
 //! Language-neutral: everything moves as bytes and offsets. The layers, each of which may use
-//! the ones before it: [`os`], [`shm`], [`sync`], [`collections`], [`task`].
+//! the ones before it: [`os`], [`shm`], [`sync`], [`collections`], [`task`],
+//! [`trace`].
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("tarefa runs on Linux only so far: its `os` module needs an implementation here");
@@ -17,3 +18,5 @@ pub mod sync;
 pub mod collections;
 
 pub mod task;
+
+pub mod trace;

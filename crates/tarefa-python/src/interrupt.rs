@@ -116,6 +116,10 @@ impl Condition for Never {
         self.0
     }
 
+    fn is_pause(&self) -> bool {
+        true
+    }
+
     fn ready(&mut self) -> bool {
         false
     }

@@ -24,6 +24,8 @@ mod lock;
 mod map;
 mod member;
 mod parker;
+mod place;
+mod report;
 mod rwlock;
 mod semaphore;
 mod stack;
@@ -35,6 +37,7 @@ use pyo3::prelude::*;
 
 #[pymodule]
 fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    tarefa_engine::trace::register();
     m.add_class::<list::ListCore>()?;
     m.add_class::<map::MapCore>()?;
     m.add_class::<map::MapIterator>()?;
@@ -62,6 +65,9 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(stack::prepare_stacks, m)?)?;
     m.add_function(wrap_pyfunction!(stack::offer_stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::write_stack, m)?)?;
+    m.add_function(wrap_pyfunction!(report::deadlocks, m)?)?;
+    m.add_function(wrap_pyfunction!(report::report_after, m)?)?;
+    m.add_function(wrap_pyfunction!(report::set_report_after, m)?)?;
     m.add_function(wrap_pyfunction!(task::join_any, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_zygote, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::has_zygote, m)?)?;

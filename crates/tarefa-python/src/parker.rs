@@ -5,7 +5,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::Me;
 use tarefa_engine::sync::wait::{Outcome, Parker};
+
+use crate::place;
 
 static TICK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
@@ -53,6 +56,10 @@ impl Parker for PyParker<'_> {
         sleep();
         // SAFETY: `state` was saved by this thread just above.
         unsafe { ffi::PyEval_RestoreThread(state) };
+    }
+
+    fn place(&mut self, me: &Me) {
+        place::note_place(self.py, me);
     }
 
     fn interrupted(&mut self) -> bool {

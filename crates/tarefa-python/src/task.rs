@@ -6,9 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use tarefa_engine::collections::value;
+use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::{Me, Off, blob, object};
+use tarefa_engine::sync::wait::Overdue;
 use tarefa_engine::task::record::{self, Task, flag};
 use tarefa_engine::task::{State, process};
 
@@ -18,6 +20,7 @@ use crate::handle::{self, Handle};
 use crate::interrupt;
 use crate::member;
 use crate::parker::{PyParker, deadline};
+use crate::place;
 
 /// The tag of a pickled exception.
 const ERROR: u8 = PICKLE + 8;
@@ -231,6 +234,36 @@ impl TaskCore {
         parker.verdict(outcome)
     }
 
+    /// Has `join`, of `threading`, join the thread `thread`, which runs it, and says meanwhile
+    /// that the calling thread waits for it.
+    #[pyo3(signature = (join, thread, timeout = None))]
+    fn join_thread(
+        &self,
+        py: Python<'_>,
+        join: &Bound<'_, PyAny>,
+        thread: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let until = deadline(timeout)?;
+        let me = self.handle.me();
+        let task = Task::at(&me, self.handle.off());
+        if task.state().is_final() {
+            return join.call1((thread, timeout)).map(drop);
+        }
+        place::note_place(py, &me);
+        let start = clock::now_ns();
+        let _noted = task.note_join(start, until);
+        let overdue = Overdue::new();
+        let due = overdue.due(&me, start);
+        let first = until.min(due).left().map(|d| d.as_secs_f64());
+        join.call1((thread, first.or(timeout)))?;
+        if until.min(due) == until || !due.passed() || task.state().is_final() {
+            return Ok(());
+        }
+        overdue.ask(&me);
+        join.call1((thread, until.left().map(|d| d.as_secs_f64()))).map(drop)
+    }
+
     /// Asks for an interrupt and makes its thread look around.
     fn request_interrupt(&self) {
         self.with(|t| t.request_interrupt());
@@ -364,19 +397,21 @@ fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {
     })
 }
 
-/// Waits until one of the tasks has ended; false when `timeout` seconds pass first.
+/// Waits until one of the tasks has ended; false when `timeout` seconds pass first. `all` says
+/// that the caller will wait for the others too.
 #[pyfunction]
-#[pyo3(signature = (tasks, timeout = None))]
+#[pyo3(signature = (tasks, timeout = None, all = false))]
 pub(crate) fn join_any(
     py: Python<'_>,
     tasks: Vec<Py<TaskCore>>,
     timeout: Option<f64>,
+    all: bool,
 ) -> PyResult<bool> {
     let until = deadline(timeout)?;
     let Some(first) = tasks.first() else { return Ok(true) };
     let me = first.get().handle.me();
     let tasks: Vec<_> = tasks.iter().map(|t| Task::at(&me, t.get().handle.off())).collect();
     let mut parker = PyParker::new(py);
-    let outcome = record::join_any(&me, &tasks, &mut parker, until);
+    let outcome = record::join_any(&me, &tasks, all, &mut parker, until);
     parker.verdict(outcome)
 }

@@ -99,6 +99,10 @@ impl Condition for Never {
         self.word
     }
 
+    fn is_pause(&self) -> bool {
+        true
+    }
+
     fn ready(&mut self) -> bool {
         false
     }

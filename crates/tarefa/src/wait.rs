@@ -48,6 +48,7 @@ pub fn wait(
     return_when: ReturnWhen,
 ) -> Result<(Vec<usize>, Vec<usize>), WaitError> {
     let deadline = Deadline::after(timeout);
+    let all = return_when == ReturnWhen::AllCompleted;
     if let Some(new) = tasks.iter().find(|t| t.state() == State::New) {
         return Err(WaitError::NotStarted { name: new.name() });
     }
@@ -67,7 +68,7 @@ pub fn wait(
         let records: Vec<_> =
             handles.iter().zip(&mes).map(|(h, me)| Record::at(me, h.off())).collect();
         let Ok(runtime) = runtime::get() else { return Ok((ended, left)) };
-        let outcome = record::join_any(&runtime.me(), &records, &mut RustParker, deadline);
+        let outcome = record::join_any(&runtime.me(), &records, all, &mut RustParker, deadline);
         if outcome == Outcome::Interrupted {
             return Err(Interrupted.into());
         }

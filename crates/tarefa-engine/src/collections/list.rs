@@ -23,7 +23,7 @@ use crate::shm::latch::{Latch, Latched};
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
-use crate::sync::cell::LockCell;
+use crate::sync::cell::{Holder, LockCell, Sort};
 
 /// Positions that are left unused at the start of a table before its elements move.
 const MOVE_FROM: u64 = 1024;
@@ -115,6 +115,11 @@ pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
         heap::drain(me, mark);
     }
     made
+}
+
+/// Who has the list at `off` for itself; for [`crate::sync::holding`].
+pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+    List::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
 }
 
 impl<'a> List<'a> {

@@ -9,6 +9,7 @@ pub mod value;
 
 use crate::shm::heap;
 use crate::shm::object;
+use crate::sync::holding::{self, Frees, Sort};
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -32,5 +33,9 @@ pub fn register() {
     }
     object::register(heap::STORE, dict::store::take_apart);
     object::register(heap::TABLE, table::take_apart);
+    holding::register(
+        kinds::LIST,
+        Sort { name: "List", holders: list::holders, frees: Frees::All },
+    );
     object::register(heap::TRASH, trash::take_apart);
 }

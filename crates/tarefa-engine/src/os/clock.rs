@@ -35,6 +35,18 @@ impl Deadline {
         Self(timeout.and_then(|t| now_ns().checked_add(u64::try_from(t.as_nanos()).ok()?)))
     }
 
+    /// That point of the clock.
+    #[must_use]
+    pub const fn at(ns: u64) -> Self {
+        Self(Some(ns))
+    }
+
+    /// The point of the clock, `None` for never.
+    #[must_use]
+    pub const fn at_ns(self) -> Option<u64> {
+        self.0
+    }
+
     /// Whether the point has passed.
     #[must_use]
     pub fn passed(self) -> bool {

@@ -98,6 +98,22 @@ pub fn status_number(pid: i32, tid: i32, key: &str) -> Option<u64> {
     Some(if line.trim_end().ends_with("kB") { number * 1024 } else { number })
 }
 
+/// What the system calls the thread: 15 bytes that it has given itself.
+#[must_use]
+pub fn thread_name(pid: i32, tid: i32) -> Option<String> {
+    let text = fs::read(format!("/proc/{pid}/task/{tid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&text).trim_end().to_owned())
+}
+
+/// Whether descriptor `fd` of process `pid` is the same file as this process's.
+#[must_use]
+pub fn same_file(pid: i32, fd: i32) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let of = |path: String| fs::metadata(path).map(|m| (m.dev(), m.ino(), m.rdev())).ok();
+    let theirs = of(format!("/proc/{pid}/fd/{fd}"));
+    theirs.is_some() && theirs == of(format!("/proc/self/fd/{fd}"))
+}
+
 /// Threads of the calling process right now.
 #[must_use]
 pub fn own_threads() -> usize {

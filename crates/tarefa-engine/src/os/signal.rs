@@ -105,6 +105,32 @@ pub fn handler(signal: i32) -> io::Result<usize> {
     Ok(if none || action.sa_flags & libc::SA_SIGINFO != 0 { 0 } else { action.sa_sigaction })
 }
 
+/// The signal on which a member has the root report who waits for whom.
+#[must_use]
+pub fn report_signal() -> i32 {
+    libc::SIGUSR2
+}
+
+/// Installs a C handler for `signal`, unless somebody else has one or ignores it; interrupted
+/// system calls go on where they can.
+///
+/// # Safety
+/// As for [`handle`].
+///
+/// # Errors
+/// What `sigaction` answered.
+pub unsafe fn handle_if_default(signal: i32, handler: extern "C" fn(i32)) -> io::Result<()> {
+    // SAFETY: sigaction is plain data, for which zeroes are a value.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a question: `now` is writable for the length of the call.
+    check(unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) })?;
+    if now.sa_sigaction != libc::SIG_DFL {
+        return Ok(());
+    }
+    // SAFETY: the caller's promise.
+    unsafe { handle(signal, handler, true) }
+}
+
 extern "C" fn nothing(_: i32) {}
 
 /// Makes `signal` do nothing, and yet default again in programs that are executed.

@@ -214,6 +214,23 @@ pub fn read(me: &Me, blob: Off) -> Vec<u8> {
     out
 }
 
+/// The first bytes of its content as text, for somebody who does not keep it alive: what it is
+/// if the blob is freed meanwhile is nonsense, and no more than that.
+#[must_use]
+pub fn glimpse_text(me: &Me, blob: Off, most: usize) -> String {
+    let arena = me.arena().len();
+    let h = header(me, blob);
+    let room = h.room.load(Ordering::Relaxed).saturating_mul(8);
+    let len = len(me, blob).min(most);
+    let at = blob.0.saturating_add(HEADER).saturating_add(room);
+    if at.checked_add(len as u64).is_none_or(|end| end > arena) {
+        return String::new();
+    }
+    let mut out = vec![0; len];
+    me.arena().read(Off(at), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// One step of taking a blob apart: true once it refers to nothing.
 pub(super) fn take_apart(me: &Me, blob: Off) -> bool {
     let h = header(me, blob);

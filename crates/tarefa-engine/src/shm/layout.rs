@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::latch::Latch;
 use super::offset::Shared;
+use super::text::Text;
 
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -28,6 +29,8 @@ pub const JOURNAL: usize = 40;
 pub const HELD: usize = 6;
 /// Queues a thread can wait in at once: a signal's handler may wait inside a wait.
 pub const NODES: usize = 4;
+/// Objects that the note of a wait for several names.
+pub const SEVERAL: usize = 16;
 /// Latches that guard reference counts, by the object's offset.
 pub const REFERENCE_LATCHES: usize = 16;
 
@@ -92,6 +95,10 @@ pub struct Header {
     pub thread_top: AtomicU64,
     /// Process slots ever used: no scan goes further.
     pub process_top: AtomicU64,
+    /// After how many nanoseconds a wait has a report made; 0 for never.
+    pub report_after: AtomicU64,
+    /// How often a report was asked for: see [`super::asking`].
+    pub reports_asked: AtomicU64,
     /// Where the layers above keep the offsets of their own shared structures.
     pub roots: [AtomicU64; 8],
     /// Guards the units and what is claimed.
@@ -188,6 +195,8 @@ pub struct ProcessSlot {
     pub exit: AtomicU64,
     /// Who died here last: what a lock remembers of it, shifted left by 32, and its pid.
     pub former: AtomicU64,
+    /// Reports it has asked for and not got yet.
+    pub report: AtomicU64,
 }
 
 /// Values of the low byte of [`ProcessSlot::owner`].
@@ -216,8 +225,21 @@ pub struct ThreadSlot {
     pub waiting_on: AtomicU64,
     /// Offset of the object that it waits for, where that is known; 0 for none.
     pub waiting_for: AtomicU64,
-    /// Since when, in nanoseconds of the monotonic clock.
+    /// Since when, in nanoseconds of the monotonic clock; 0 while it does not wait.
     pub waiting_since: AtomicU64,
+    /// When it gives up, on the same clock; 0 for never.
+    pub waiting_until: AtomicU64,
+    /// What sort of wait it is, in the low byte: see `sync::note`. How many objects there are
+    /// in `waiting_several` above it.
+    pub waiting_how: AtomicU32,
+    /// 1 when its wait has lasted so long that a report is due.
+    pub overdue: AtomicU32,
+    /// Offsets of the objects, where it waits for several.
+    pub waiting_several: [AtomicU64; SEVERAL],
+    /// Where in the program it stands, as its language says it, of when it last slept.
+    pub place: Text<20>,
+    /// What its language calls it.
+    pub label: Text<4>,
     /// What a lock writes down as its owner: see [`super::slots::parse_name`]. 0 while no
     /// thread uses the slot; never twice the same for two threads, within 2^13.
     pub name: AtomicU64,

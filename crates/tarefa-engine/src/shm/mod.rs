@@ -13,6 +13,7 @@
 pub mod crash;
 
 pub mod arena;
+pub mod asking;
 pub mod blob;
 pub mod heap;
 pub mod holds;
@@ -27,6 +28,7 @@ pub mod reclaim;
 pub mod references;
 pub mod runtime;
 pub mod slots;
+pub mod text;
 pub mod waiters;
 
 pub use me::Me;

@@ -8,6 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::arena::Arena;
+use super::asking;
 use super::holds;
 use super::layout::{self, Header, MAGIC, ProcessSlot, VERSION};
 use super::local::{Local, LocalGuard};
@@ -123,6 +124,7 @@ impl Runtime {
     fn create() -> io::Result<&'static Self> {
         watch_forks();
         let asked = asked_limit()?;
+        let report_after = asking::after_of_environment()?;
         let arena = Arena::create()?;
         let (heard, bell) = pipe::doorbell()?;
         let len = arena.len();
@@ -144,6 +146,8 @@ impl Runtime {
         h.limit.store(limit(len, asked), Ordering::Relaxed);
         h.magic.store(MAGIC, Ordering::Release);
         runtime.settle(true, None)?;
+        asking::set_report_after(&runtime.me(), report_after);
+        asking::listen();
         Ok(runtime)
     }
 
@@ -227,6 +231,7 @@ impl Runtime {
             settled.map_err(|e| AttachError::System(pid, e))?;
         }
         all.push(runtime);
+        asking::listen();
         Ok(runtime)
     }
 
@@ -414,6 +419,15 @@ impl Runtime {
     #[must_use]
     pub fn process_slot(&'static self) -> &'static ProcessSlot {
         slots::process_slot(self, self.here().index)
+    }
+
+    /// The slot in which this process was last a member, for signal handlers: takes no lock. In
+    /// the child of a fork that has not used the runtime yet it is the parent's.
+    #[must_use]
+    pub fn slot_unlocked(&'static self) -> &'static ProcessSlot {
+        // SAFETY: set before anybody knows of the runtime, and never freed.
+        let index = unsafe { (*self.here.load(Ordering::Acquire)).index };
+        slots::process_slot(self, index)
     }
 
     pub(super) fn held(&'static self) -> LocalGuard<'static, Held> {

@@ -142,6 +142,7 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     slot.starter.store(0, Ordering::Relaxed);
     slot.stack_fd.store(0, Ordering::Relaxed);
     slot.stack_dumps.store(0, Ordering::Relaxed);
+    slot.report.store(0, Ordering::Relaxed);
     slot.zygote.store(0, Ordering::Relaxed);
     slot.exit.store(0, Ordering::Relaxed);
     slot.mailbox.store(0, Ordering::Relaxed);
@@ -181,6 +182,10 @@ pub(super) fn settle_thread(runtime: &'static Runtime, process: u32, index: u32)
     slot.task.store(0, Ordering::Relaxed);
     slot.waiting_on.store(0, Ordering::Relaxed);
     slot.waiting_for.store(0, Ordering::Relaxed);
+    slot.waiting_since.store(0, Ordering::Relaxed);
+    slot.overdue.store(0, Ordering::Relaxed);
+    slot.place.clear();
+    slot.label.clear();
     slot.recursive_held.store(0, Ordering::Relaxed);
     let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
     crash_point!("slots.thread_aged");
@@ -218,6 +223,8 @@ pub(super) fn poke_waiters(runtime: &'static Runtime) {
 pub(super) fn free_thread(slot: &ThreadSlot) {
     leave_thread(slot);
     slot.waiting_on.store(0, Ordering::Relaxed);
+    slot.waiting_since.store(0, Ordering::Relaxed);
+    slot.overdue.store(0, Ordering::Relaxed);
     slot.owner.store(0, Ordering::Release);
     crash_point!("slots.thread_freed");
 }

@@ -318,6 +318,17 @@ impl LockCell {
         Some(Holder { process, thread, since_ns: self.since.load(Ordering::Relaxed) })
     }
 
+    /// The same, but for a thread that a release has reserved it for and that has not come yet.
+    #[must_use]
+    pub fn taken_by(&'static self, me: &Me, sort: Sort) -> Option<Holder> {
+        let reserved = || self.word.load(Ordering::Acquire) & HANDED != 0;
+        if reserved() {
+            return None;
+        }
+        let holder = self.holder(me, sort);
+        if reserved() { None } else { holder }
+    }
+
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn locked(&'static self, me: &Me, sort: Sort) -> bool {

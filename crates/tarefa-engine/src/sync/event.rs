@@ -80,6 +80,7 @@ pub fn clear(me: &Me, off: Off) {
 }
 
 struct Waiting {
+    object: Off,
     word: &'static AtomicU32,
     /// How often the flag had been raised when the wait began.
     raises: u32,
@@ -100,6 +101,10 @@ impl Condition for Waiting {
         self.word
     }
 
+    fn object(&self) -> Off {
+        self.object
+    }
+
     fn ready(&mut self) -> bool {
         self.is_over(self.word.load(Ordering::Acquire))
     }
@@ -115,5 +120,5 @@ impl Condition for Waiting {
 pub fn wait(me: &Me, off: Off, parker: &mut dyn Parker, deadline: Deadline) -> Outcome {
     let word = word_of(me, off);
     let raises = raises(word.load(Ordering::Acquire));
-    wait::wait(me, parker, &mut Waiting { word, raises }, deadline)
+    wait::wait(me, parker, &mut Waiting { object: off, word, raises }, deadline)
 }

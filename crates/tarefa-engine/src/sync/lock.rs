@@ -7,6 +7,7 @@ use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
+use std::sync::atomic::Ordering;
 
 pub use super::cell::{Acquired, Holder, NotHeld};
 
@@ -36,6 +37,14 @@ pub fn create(me: &Me, sort: Sort) -> Result<Off, OutOfMemory> {
         heap::drain(me, mark);
     }
     made
+}
+
+/// Who holds the lock at `off`; for [`super::holding`].
+pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+    let lock = me.arena().at::<LockObject>(off);
+    let recursive = lock.object.kind.load(Ordering::Relaxed) == kinds::RLOCK;
+    let sort = if recursive { Sort::Recursive } else { Sort::Plain };
+    lock.cell.taken_by(me, sort).into_iter().collect()
 }
 
 /// The cell of the lock at `off`.

@@ -8,7 +8,9 @@ pub mod barrier;
 pub mod cell;
 pub mod condition;
 pub mod event;
+pub mod holding;
 pub mod lock;
+pub mod note;
 pub mod queue;
 pub mod rwlock;
 pub mod semaphore;
@@ -34,7 +36,7 @@ pub mod kinds {
     pub const RWLOCK: u64 = 7;
 }
 
-/// Tells the heap and those who clean up how this layer's things are treated.
+/// Tells the heap, those who clean up, and those who look at waits what this layer's things are.
 pub fn register() {
     waiters::register(kinds::SEMAPHORE, semaphore::RECOVERY);
     waiters::register(kinds::CONDITION, condition::RECOVERY);
@@ -42,4 +44,8 @@ pub fn register() {
     waiters::register(kinds::RWLOCK, rwlock::RECOVERY);
     object::register(kinds::CONDITION, condition::take_apart);
     object::register(kinds::BARRIER, barrier::take_apart);
+    let held = |name, holders| holding::Sort { name, holders, frees: holding::Frees::All };
+    holding::register(kinds::LOCK, held("Lock", lock::holders));
+    holding::register(kinds::RLOCK, held("RLock", lock::holders));
+    holding::register(kinds::EVENT, holding::Sort::unheld("Event"));
 }

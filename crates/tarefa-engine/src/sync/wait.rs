@@ -1,13 +1,14 @@
 //! The one way to block: spin for a little, then sleep on a shared futex.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::note::{self, How, Wanted};
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex::{self, Woken};
 use crate::os::process;
-use crate::shm::Me;
 use crate::shm::offset::Off;
+use crate::shm::{Me, asking};
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub trait Parker {
     /// Whether the wait must end: an interrupt or a signal's exception is due. Called before
     /// each sleep and whenever the thread was made to look around.
     fn interrupted(&mut self) -> bool;
+
+    /// Notes where in the program the thread stands ([`note::place`]), for it is about to sleep.
+    /// Called with all still held that [`Parker::release`] lets go.
+    fn place(&mut self, _me: &Me) {}
 }
 
 /// A parker for the engine's own threads: nothing to release, nothing interrupts.
@@ -54,6 +59,11 @@ pub trait Condition {
     /// for what.
     fn object(&self) -> Off {
         Off::NONE
+    }
+
+    /// Whether nobody is waited for: the wait is meant to end by its deadline.
+    fn is_pause(&self) -> bool {
+        false
     }
 
     /// Tries once; true when the wait is over. Does not announce a sleeper.
@@ -122,14 +132,22 @@ pub fn wait_spinning(
     let start = now_ns();
     let mut spin = if me.runtime().spins(1) == 0 { 0 } else { patience.spin.get() };
     let learns = spin > 0;
+    let overdue = Overdue::new();
     loop {
         let seen = me.slot().interrupt.load(Ordering::Acquire);
         if parker.interrupted() {
             return Outcome::Interrupted;
         }
         let mut outcome = None;
+        if spin == 0 {
+            parker.place(me);
+        }
         parker.release(&mut || {
-            outcome = once(me, condition, deadline, seen, spin, start);
+            outcome = if spin > 0 {
+                spin_once(me, condition, deadline, seen, spin, start)
+            } else {
+                sleep_once(me, condition, deadline, seen, start, &overdue)
+            };
         });
         // The parker decides again, then the wait goes on without spinning.
         spin = 0;
@@ -142,8 +160,8 @@ pub fn wait_spinning(
     }
 }
 
-/// One spin, or one sleep; `None` when the thread is to look around.
-fn once(
+/// One spin; `None` when the thread is to look around.
+fn spin_once(
     me: &Me,
     condition: &mut dyn Condition,
     deadline: Deadline,
@@ -152,52 +170,89 @@ fn once(
     since: u64,
 ) -> Option<Outcome> {
     let slot = me.slot();
-    if spin > 0 {
-        loop {
-            for _ in 0..16 {
-                if condition.ready() {
-                    return Some(Outcome::Ready);
-                }
-                std::hint::spin_loop();
+    loop {
+        for _ in 0..16 {
+            if condition.ready() {
+                return Some(Outcome::Ready);
             }
-            if slot.interrupt.load(Ordering::Relaxed) != seen || deadline.passed() {
-                break;
-            }
-            if now_ns() - since > spin {
-                break;
-            }
-            // What is waited for may be queued for this very processor.
-            process::yield_now();
+            std::hint::spin_loop();
         }
-        // A signal that came meanwhile has ended no sleep: the parker looks once more.
-        if !deadline.passed() {
-            return None;
+        if slot.interrupt.load(Ordering::Relaxed) != seen || deadline.passed() {
+            break;
         }
+        if now_ns() - since > spin {
+            break;
+        }
+        // What is waited for may be queued for this very processor.
+        process::yield_now();
     }
-    // A survivor wakes this word's sleepers if this thread dies: a wake-up may have been its.
+    // A signal that came meanwhile has ended no sleep: the parker looks once more.
+    deadline.passed().then(|| if condition.ready() { Outcome::Ready } else { Outcome::TimedOut })
+}
+
+/// The report that is made of a wait which lasts, once.
+#[derive(Debug)]
+pub struct Overdue(Cell<bool>);
+
+impl Overdue {
+    /// Of a wait that begins.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Cell::new(false))
+    }
+
+    /// When it is due, of a wait since `since`; never, if it was made.
+    #[must_use]
+    pub fn due(&self, me: &Me, since: u64) -> Deadline {
+        let after = if self.0.get() { None } else { asking::report_after(me) };
+        let at = after.and_then(|a| since.checked_add(u64::try_from(a.as_nanos()).ok()?));
+        at.map_or(Deadline::NEVER, Deadline::at)
+    }
+
+    /// Asks for it. The wait must be noted, for the report shows it.
+    pub fn ask(&self, me: &Me) {
+        self.0.set(true);
+        asking::ask_overdue(me);
+    }
+}
+
+/// One sleep; `None` when the thread is to look around.
+fn sleep_once(
+    me: &Me,
+    condition: &mut dyn Condition,
+    deadline: Deadline,
+    seen: u32,
+    since: u64,
+    overdue: &Overdue,
+) -> Option<Outcome> {
+    let slot = me.slot();
     let word = condition.word();
-    slot.waiting_for.store(condition.object().0, Ordering::Relaxed);
-    slot.waiting_since.store(since, Ordering::Relaxed);
-    slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
-    crash_point!("wait.noted");
-    // Either a cleaner sees the note and pokes this thread, or this thread sees its owner dead.
-    fence(Ordering::SeqCst);
-    let outcome = loop {
+    let object = condition.object();
+    let pause = condition.is_pause();
+    let how = if pause { How::Pause } else { How::One };
+    let objects = if object.is_none() { &[][..] } else { &[object][..] };
+    let _noted = note::note(me, word, Wanted { how, objects }, since, deadline);
+    loop {
         let Some(value) = condition.announce() else { break Some(Outcome::Ready) };
-        let woken = futex::wait_two((word, value), (&slot.interrupt, seen), deadline);
+        let due = if pause { Deadline::NEVER } else { overdue.due(me, since) };
+        let until = deadline.min(due);
+        let woken = futex::wait_two((word, value), (&slot.interrupt, seen), until);
         if woken == Woken::TimedOut {
-            break Some(if condition.ready() { Outcome::Ready } else { Outcome::TimedOut });
+            if condition.ready() {
+                break Some(Outcome::Ready);
+            }
+            if until != deadline && !deadline.passed() {
+                overdue.ask(me);
+                continue;
+            }
+            break Some(Outcome::TimedOut);
         }
         if woken == Woken::Signal || slot.interrupt.load(Ordering::Acquire) != seen {
             // The sleep may have taken a wake-up meant for one of several: announce, so that
             // the next release wakes the others.
             break condition.announce().is_none().then_some(Outcome::Ready);
         }
-    };
-    slot.waiting_on.store(0, Ordering::Release);
-    slot.waiting_for.store(0, Ordering::Relaxed);
-    crash_point!("wait.over");
-    outcome
+    }
 }
 
 /// Runs `change`, which may wake sleepers of `word`, so that they are woken even if this

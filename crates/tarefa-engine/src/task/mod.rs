@@ -2,11 +2,13 @@
 //!
 //! - [`record`]: what everybody can see of a task, and its state machine;
 //! - [`control`]: what the root, the zygote and the starters share;
+//! - [`glimpse`]: a look at a task without a reference to it;
 //! - [`process`]: starting one: a spare if there is one, else a fork by the zygote;
 //! - [`zygote`]: the single-threaded process that forks children;
 //! - [`supervisor`]: the root's thread that notices deaths and cleans up after them.
 
 pub mod control;
+pub mod glimpse;
 mod orphan;
 pub mod process;
 pub mod record;
@@ -19,7 +21,7 @@ pub use state::State;
 use crate::collections;
 use crate::shm::Runtime;
 use crate::shm::object;
-use crate::sync;
+use crate::sync::{self, holding};
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -44,6 +46,9 @@ pub fn register() {
     sync::register();
     collections::register();
     object::register(kinds::TASK, record::take_apart);
+    let ends = holding::Frees::All;
+    let task = holding::Sort { name: "task", holders: glimpse::holders, frees: ends };
+    holding::register(kinds::TASK, task);
 }
 
 /// The runtime of this process, with its supervisor if this is the root.

@@ -15,10 +15,12 @@ use crate::os::pidfd::Exit;
 use crate::os::usage::Usage;
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::journal::Tx;
+use crate::shm::layout::THREADS;
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::{Me, blob, references, slots};
-use crate::sync::wait::{self, Condition, Outcome, Parker, Patience};
+use crate::sync::note::{self, How, Noted, Wanted};
+use crate::sync::wait::{self, Condition, Outcome, Overdue, Parker, Patience};
 
 const SLEEPERS: u32 = 1 << 31;
 /// The process exists, its id is known, the target does not run yet.
@@ -70,6 +72,24 @@ pub struct Record {
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for Record {}
+
+impl Record {
+    /// The number of its state, as it stands in the record.
+    pub(super) fn state_now(&self) -> u32 {
+        self.state.load(Ordering::Acquire) & 0xff
+    }
+
+    /// The blob of its name.
+    pub(super) fn name_now(&self) -> Off {
+        Off(self.name.load(Ordering::Acquire))
+    }
+
+    /// The slot of the thread that runs it, and since when.
+    pub(super) fn runs_in(&self) -> Option<(u32, u64)> {
+        let thread = self.thread.load(Ordering::Acquire).checked_sub(1)?;
+        (thread < THREADS).then(|| (thread as u32, self.started_ns.load(Ordering::Relaxed)))
+    }
+}
 
 /// A task's record, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
@@ -452,6 +472,14 @@ impl<'a> Task<'a> {
         JOINING.with(|p| wait::wait_spinning(self.me, parker, &mut ending, deadline, p))
     }
 
+    /// Notes, until that is dropped, that the calling thread waits for the task's end in a way
+    /// of its own.
+    pub fn note_join(&self, since_ns: u64, deadline: Deadline) -> Noted {
+        let objects = &[self.off];
+        let wanted = Wanted { how: How::One, objects };
+        note::note(self.me, &self.it.state, wanted, since_ns, deadline)
+    }
+
     /// Waits until its process exists, or could not be made.
     pub(super) fn wait_forked(&self) -> Started {
         let mut forking = Forking { task: *self };
@@ -525,14 +553,20 @@ pub(super) fn exit_of(word: u64) -> Option<Exit> {
     })
 }
 
-/// Waits until one of `tasks` has ended.
+/// Waits until one of `tasks` has ended; `all` says that the caller wants to see them all end,
+/// one after the other.
 pub fn join_any(
     me: &Me,
     tasks: &[Task<'_>],
+    all: bool,
     parker: &mut dyn Parker,
     deadline: Deadline,
 ) -> Outcome {
     let interrupt = &me.slot().interrupt;
+    let (start, overdue) = (now_ns(), Overdue::new());
+    let objects: Vec<Off> = tasks.iter().map(|t| t.off).collect();
+    let how = if all { How::All } else { How::Any };
+    let first = tasks.first().map_or(interrupt, |t| &t.it.state);
     loop {
         let seen = interrupt.load(Ordering::Acquire);
         if parker.interrupted() {
@@ -557,7 +591,16 @@ pub fn join_any(
             _ => deadline,
         };
         let mut woken = futex::Woken::Woken;
-        parker.release(&mut || woken = futex::wait_many(&words, until));
+        parker.place(me);
+        parker.release(&mut || {
+            let wanted = Wanted { how, objects: &objects };
+            let _noted = note::note(me, first, wanted, start, deadline);
+            let due = overdue.due(me, start);
+            woken = futex::wait_many(&words, until.min(due));
+            if woken == futex::Woken::TimedOut && due.passed() {
+                overdue.ask(me);
+            }
+        });
         if woken == futex::Woken::TimedOut && deadline.passed() {
             let over = tasks.iter().any(|t| t.state().is_final());
             return if over { Outcome::Ready } else { Outcome::TimedOut };
@@ -572,6 +615,10 @@ struct Ending<'a> {
 impl Condition for Ending<'_> {
     fn word(&self) -> &'static AtomicU32 {
         &self.task.it.state
+    }
+
+    fn object(&self) -> Off {
+        self.task.off
     }
 
     fn ready(&mut self) -> bool {
@@ -598,6 +645,10 @@ struct Forking<'a> {
 impl Condition for Forking<'_> {
     fn word(&self) -> &'static AtomicU32 {
         &self.task.it.state
+    }
+
+    fn object(&self) -> Off {
+        self.task.off
     }
 
     fn ready(&mut self) -> bool {

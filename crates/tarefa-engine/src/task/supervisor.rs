@@ -34,6 +34,18 @@ pub enum Zygote {
 }
 
 static ZYGOTE: Latest<Zygote> = Latest::none();
+/// Makes the reports that members have asked for; it must not block.
+pub type Reporter = fn(&'static Runtime);
+
+static REPORTER: Latest<Reporter> = Latest::none();
+
+/// Says who makes reports.
+pub fn set_reporter(reporter: Reporter) {
+    if REPORTER.get().is_none() {
+        REPORTER.set(reporter);
+    }
+}
+
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
 /// Says how a zygote is started: before the first process is.
@@ -82,6 +94,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             by_clock: Vec::new(),
             ending: Vec::new(),
             early_deaths: 0,
+            reports_seen: 0,
         };
         it.serve(bell);
     })?;
@@ -142,6 +155,8 @@ struct Supervisor<'a> {
     ending: Vec<(u32, Deadline)>,
     /// Zygotes in a row that ended before they were ready.
     early_deaths: u32,
+    /// Requests for reports that were passed on.
+    reports_seen: u64,
 }
 
 impl Supervisor<'_> {
@@ -166,6 +181,18 @@ impl Supervisor<'_> {
             self.watch_new();
             self.look_at_ending();
             self.start_zygote();
+            self.report();
+        }
+    }
+
+    /// Passes requests for reports on.
+    fn report(&mut self) {
+        let asked = self.me.header().reports_asked.load(Ordering::Acquire);
+        if asked != self.reports_seen {
+            self.reports_seen = asked;
+            if let Some(reporter) = REPORTER.get() {
+                reporter(self.me.runtime());
+            }
         }
     }
 

@@ -1,0 +1,198 @@
+//! Who waits for what, and who holds it, as it stands in the slots and objects now.
+//!
+//! Every thread's note and every object is read by itself, without a latch, and checked to be
+//! of one wait or one object. What is read of one thread may be older than what is read of the
+//! next, so a cycle is a deadlock only once [`Picture::is_stable`] has found every part of it
+//! unchanged afterwards: between the two looks all of it was there at once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::graph::{Graph, Item, Need, Node};
+use crate::os::clock::{self, Deadline};
+use crate::os::proc;
+use crate::shm::layout::process_state;
+use crate::shm::offset::Off;
+use crate::shm::{Me, references, slots};
+use crate::sync::cell::Holder;
+use crate::sync::holding::{self, Frees, Seen};
+use crate::sync::note::{self, How, Wait};
+use crate::task::kinds;
+
+/// How long the search for held objects may take.
+const SEARCH: Duration = Duration::from_secs(2);
+
+/// A thread of the runtime.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    /// Its slot.
+    pub index: u32,
+    /// What locks call it.
+    pub name: u64,
+    /// The slot of its process.
+    pub process: u32,
+    /// Its process.
+    pub pid: i32,
+    /// Its number in the system.
+    pub tid: i32,
+    /// What it waits for, if it does.
+    pub wait: Option<Wait>,
+}
+
+/// An object that somebody holds or waits for.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Which.
+    pub seen: Seen,
+    /// Who holds it.
+    pub holders: Vec<Holder>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Picture {
+    /// When it was taken, in nanoseconds of the monotonic clock.
+    pub at_ns: u64,
+    /// All threads, by slot.
+    pub threads: BTreeMap<u32, Thread>,
+    /// Objects that are held or waited for, by offset.
+    pub objects: HashMap<Off, Object>,
+    /// Whether nothing was left out for want of time.
+    pub complete: bool,
+}
+
+/// Looks at everything.
+#[must_use]
+pub fn look(me: &Me) -> Picture {
+    let at_ns = clock::now_ns();
+    let threads = threads(me);
+    let mut objects = HashMap::new();
+    for off in threads.values().filter_map(|t| t.wait.as_ref()).flat_map(|w| &w.objects) {
+        if let Some(seen) = holding::see(me, *off) {
+            objects.entry(*off).or_insert_with(|| object(me, seen));
+        }
+    }
+    let complete = held(me, &mut objects);
+    Picture { at_ns, threads, objects, complete }
+}
+
+fn object(me: &Me, seen: Seen) -> Object {
+    let mut holders = holding::holders(me, seen);
+    holders.sort_unstable_by_key(|h| (h.thread, h.since_ns));
+    holders.dedup_by_key(|h| h.thread);
+    Object { seen, holders }
+}
+
+fn threads(me: &Me) -> BTreeMap<u32, Thread> {
+    let runtime = me.runtime();
+    let found = slots::threads(runtime).filter_map(|index| {
+        let slot = slots::thread_slot(runtime, index);
+        let tid = slot.tid.load(Ordering::Acquire) as i32;
+        let name = slot.name.load(Ordering::Acquire);
+        if tid == 0 || name == 0 {
+            return None;
+        }
+        let process = slots::living_owner(runtime, (name >> 32) as u32)?;
+        let (pid, state) = slots::owner(slots::process_slot(runtime, process));
+        let wait = note::of(me, index).filter(|w| w.thread == name);
+        (state == process_state::LIVE)
+            .then_some((index, Thread { index, name, process, pid, tid, wait }))
+    });
+    found.collect()
+}
+
+/// Adds what is held by somebody, of all that the members refer to; whether that is all.
+fn held(me: &Me, objects: &mut HashMap<Off, Object>) -> bool {
+    let until = Deadline::after(Some(SEARCH));
+    let mut looked_at = HashSet::new();
+    let mut complete = true;
+    let mut count = 0u64;
+    for process in slots::processes(me.runtime()) {
+        if slots::owner(slots::process_slot(me.runtime(), process)).1 != process_state::LIVE {
+            continue;
+        }
+        complete &= references::glimpse(me, process, &mut |off| {
+            count += 1;
+            if count.is_multiple_of(4096) && until.passed() {
+                return false;
+            }
+            if !looked_at.insert(off) || objects.contains_key(&off) {
+                return true;
+            }
+            // A task is held by the thread that runs it, which is nothing to tell.
+            let seen = holding::see(me, off).filter(|s| s.kind != kinds::TASK);
+            if let Some(object) = seen.map(|s| object(me, s)).filter(|o| !o.holders.is_empty()) {
+                objects.insert(off, object);
+            }
+            true
+        });
+    }
+    complete
+}
+
+fn need(frees: Frees) -> Need {
+    match frees {
+        Frees::One => Need::One,
+        Frees::All => Need::All,
+    }
+}
+
+impl Picture {
+    /// The threads that wait, and for whom.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        let nodes = self.threads.values().filter_map(|t| {
+            let wait = t.wait.as_ref()?;
+            Some((t.index, self.node(wait)))
+        });
+        nodes.collect()
+    }
+
+    fn node(&self, wait: &Wait) -> Node {
+        let item = |off: &Off| match self.objects.get(off) {
+            Some(object) => Item {
+                need: holding::sort(object.seen.kind).map_or(Need::All, |s| need(s.frees)),
+                holders: object.holders.iter().map(|h| h.thread).collect(),
+            },
+            None => Item { need: Need::All, holders: Vec::new() },
+        };
+        let mut items: Vec<Item> = wait.objects.iter().map(item).collect();
+        if wait.more && wait.how == How::Any {
+            // One of those that are not noted may end.
+            items.push(Item { need: Need::All, holders: Vec::new() });
+        }
+        let need = if wait.how == How::Any { Need::One } else { Need::All };
+        Node { need, items }
+    }
+
+    /// Whether the thread's wait gives up by itself.
+    #[must_use]
+    pub fn will_give_up(&self, thread: u32) -> bool {
+        let wait = self.threads.get(&thread).and_then(|t| t.wait.as_ref());
+        wait.is_some_and(|w| w.until_ns.is_some())
+    }
+
+    /// Whether all threads of the cycle are asleep in the waits they were seen in, and the same
+    /// threads still hold what they wait for. Then they were all there at one instant.
+    #[must_use]
+    pub fn is_stable(&self, me: &Me, cycle: &[u32]) -> bool {
+        cycle.iter().all(|index| {
+            let Some(thread) = self.threads.get(index) else { return false };
+            let Some(wait) = &thread.wait else { return false };
+            // One that has just got what it waited for is on its way out of the wait.
+            let asleep = proc::thread_stat(thread.pid, thread.tid)
+                .is_some_and(|s| matches!(s.state, 'S' | 'D' | 'I' | 'T' | 't'));
+            asleep && self.are_still_held(me, wait) && note::goes_on(me, *index, wait)
+        })
+    }
+
+    fn are_still_held(&self, me: &Me, wait: &Wait) -> bool {
+        let threads = |o: &Object| o.holders.iter().map(|h| h.thread).collect::<Vec<_>>();
+        wait.objects.iter().all(|off| {
+            let before = self.objects.get(off);
+            let now = holding::see(me, *off).map(|seen| object(me, seen));
+            before.map(|o| (o.seen, threads(o))) == now.as_ref().map(|o| (o.seen, threads(o)))
+        })
+    }
+}
