@@ -1,11 +1,9 @@
 //! Operations that give way to whoever groups his own, and the lock that does it.
 
 use pyo3::prelude::*;
-use tarefa_engine::collections::guard::MaybeGuarded;
-use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::collections::guard::{self, MaybeGuarded};
 use tarefa_engine::shm::{Me, Off};
 use tarefa_engine::sync::cell::{LockCell, Sort};
-use tarefa_engine::sync::wait::Outcome;
 
 use crate::lock;
 use crate::parker::PyParker;
@@ -17,20 +15,10 @@ pub(crate) fn giving_way<T, E: MaybeGuarded>(
     me: &Me,
     cell: &'static LockCell,
     object: Off,
-    mut act: impl FnMut() -> Result<T, E>,
+    act: impl FnMut() -> Result<T, E>,
 ) -> PyResult<Result<T, E>> {
-    loop {
-        match act() {
-            Err(e) if e.is_guarded() => {
-                let mut parker = PyParker::new(py);
-                let outcome = cell.pass(me, object, &mut parker, Deadline::NEVER);
-                if outcome == Outcome::Interrupted {
-                    return Err(parker.into_error());
-                }
-            }
-            other => return Ok(other),
-        }
-    }
+    guard::giving_way(me, cell, object, || PyParker::new(py), act)
+        .map_err(|(parker, _)| parker.into_error())
 }
 
 /// Takes the lock of an object, as `acquire` of an `RLock`.

@@ -44,11 +44,12 @@ impl ListCore {
     }
 
     /// An index from either end as a position, if it is one now.
-    fn position(list: &List<'_>, index: isize) -> Option<u64> {
+    fn position(list: &List<'_>, index: isize) -> Result<u64, ListError> {
         if index >= 0 {
-            return Some(index as u64);
+            return Ok(index as u64);
         }
-        list.len().checked_sub(index.unsigned_abs() as u64)
+        let (index, len) = (index.unsigned_abs() as u64, list.count()?);
+        len.checked_sub(index).ok_or(ListError::OutOfRange { index, len })
     }
 }
 
@@ -107,8 +108,9 @@ impl ListCore {
         Ok(Self { handle: Handle::adopt(&me, off) })
     }
 
-    fn __len__(&self) -> usize {
-        List::at(&self.handle.me(), self.handle.off()).len() as usize
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let me = self.handle.me();
+        Ok(self.with(py, &me, |list| list.count())? as usize)
     }
 
     /// Adds an element at the end.
@@ -137,11 +139,10 @@ impl ListCore {
         let index = index_of(key)?;
         let me = self.handle.me();
         let list = List::at(&me, self.handle.off());
-        let position = Self::position(&list, index).ok_or_else(out_of_range)?;
-        if let Some(word) = list.peek(position) {
+        if let Some(word) = Self::position(&list, index).ok().and_then(|at| list.peek(at)) {
             return encode::decode_word(py, word.map_err(|e| failed(py, e))?);
         }
-        let fetched = self.with(py, &me, |list| list.get(position))?;
+        let fetched = self.with(py, &me, |list| list.get(Self::position(list, index)?))?;
         encode::decode(py, &me, fetched)
     }
 
@@ -156,34 +157,28 @@ impl ListCore {
         }
         let index = index_of(key)?;
         let me = self.handle.me();
-        let list = List::at(&me, self.handle.off());
-        let position = Self::position(&list, index).ok_or_else(out_of_range)?;
         let encoded = encode::encode(&me, item)?;
         let item = encoded.item()?;
-        self.with(py, &me, |list| list.set(position, item))
+        self.with(py, &me, |list| list.set(Self::position(list, index)?, item))
     }
 
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         if !is_index(key) {
             return self.call_python(py, "delete_slice", (key,));
         }
-        self.remove_at(py, index_of(key)?).map(drop)
+        self.remove_at(py, index_of(key)?, |_| out_of_range()).map(drop)
     }
 
     /// Takes out and returns the element at `index`, by default the last.
     #[pyo3(signature = (index = Index(-1), /), text_signature = "($self, index=-1, /)")]
     fn pop(&self, py: Python<'_>, index: Index) -> PyResult<Py<PyAny>> {
         let Index(index) = index;
-        let me = self.handle.me();
-        if List::at(&me, self.handle.off()).is_empty() {
-            return Err(PyIndexError::new_err("pop from empty list"));
-        }
-        self.remove_at(py, index).map_err(|e| {
-            if e.is_instance_of::<PyIndexError>(py) {
-                PyIndexError::new_err("pop index out of range")
+        self.remove_at(py, index, |empty| {
+            PyIndexError::new_err(if empty {
+                "pop from empty list"
             } else {
-                e
-            }
+                "pop index out of range"
+            })
         })
     }
 
@@ -201,11 +196,15 @@ impl ListCore {
             return Err(PyTypeError::new_err(text));
         };
         let me = self.handle.me();
-        let list = List::at(&me, self.handle.off());
-        let position = Self::position(&list, index).unwrap_or(0);
         let encoded = encode::encode(&me, item)?;
         let item = encoded.item()?;
-        self.with(py, &me, |list| list.insert(position, item))
+        self.with(py, &me, |list| {
+            let position = match Self::position(list, index) {
+                Err(ListError::OutOfRange { .. }) => 0,
+                other => other?,
+            };
+            list.insert(position, item)
+        })
     }
 
     /// Takes everything out.
@@ -306,17 +305,27 @@ impl ListCore {
 }
 
 impl ListCore {
-    fn remove_at(&self, py: Python<'_>, index: isize) -> PyResult<Py<PyAny>> {
+    /// Takes out the element at `index`; `none` is the error where there is none, told whether
+    /// the list was empty.
+    fn remove_at(
+        &self,
+        py: Python<'_>,
+        index: isize,
+        none: impl Fn(bool) -> PyErr,
+    ) -> PyResult<Py<PyAny>> {
         let me = self.handle.me();
         let taken = self.with(py, &me, |list| {
-            if index == -1 {
-                return list.pop();
+            let taken = if index == -1 {
+                list.pop()
+            } else {
+                Self::position(list, index).and_then(|position| list.remove(position))
+            };
+            match taken {
+                Err(ListError::OutOfRange { len, .. }) => Ok(Err(len == 0)),
+                other => other.map(Ok),
             }
-            let len = list.len();
-            let none = ListError::OutOfRange { index: len, len };
-            list.remove(Self::position(list, index).ok_or(none)?)
         })?;
-        encode::decode(py, &me, taken)
+        encode::decode(py, &me, taken.map_err(none)?)
     }
 
     fn slice(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {

@@ -6,10 +6,9 @@ use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::collections::guard::{self, Guarded};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
-use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::wait::Outcome;
 
 use crate::current::RustParker;
 use crate::error::{CreateError, ListError};
@@ -76,18 +75,8 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     ) -> Result<U, EngineError> {
         let me = self.handle.me();
         let list = list::List::at(&me, self.handle.off());
-        loop {
-            match act(&list) {
-                Err(EngineError::Guarded(guarded)) => {
-                    let (off, never) = (self.handle.off(), Deadline::NEVER);
-                    let outcome = list.guard().pass(&me, off, &mut RustParker, never);
-                    if outcome != Outcome::Ready {
-                        return Err(guarded.into());
-                    }
-                }
-                other => return other,
-            }
-        }
+        guard::giving_way(&me, list.guard(), self.handle.off(), || RustParker, || act(&list))
+            .unwrap_or_else(|_interrupted| Err(Guarded.into()))
     }
 
     #[inline]
@@ -100,7 +89,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
             .map_err(|source| ListError::Decode { index, source })
     }
 
-    /// How many elements it has.
+    /// How many elements it has at this very moment, also while somebody groups operations.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {

@@ -130,11 +130,28 @@ impl<'a> List<'a> {
         Self { me, off, it: me.arena().at(off) }
     }
 
-    /// Elements.
+    /// Elements at this very moment, whoever groups operations: see [`List::count`].
     #[must_use]
     #[inline]
     pub fn len(&self) -> u64 {
         self.it.len.load(Ordering::Acquire)
+    }
+
+    /// Elements.
+    ///
+    /// # Errors
+    /// [`ListError::Guarded`].
+    #[inline]
+    pub fn count(&self) -> Result<u64, ListError> {
+        if !self.it.guard.grouped(self.me) {
+            let len = self.len();
+            fence(Ordering::Acquire);
+            if !self.it.guard.grouped(self.me) {
+                return Ok(len);
+            }
+        }
+        let _latch = self.enter()?;
+        Ok(self.len())
     }
 
     /// Whether there are none.
@@ -172,7 +189,7 @@ impl<'a> List<'a> {
         let it = self.it;
         // SYNC POINT: pairs with the release stores of `changing`.
         let version = it.version.load(Ordering::Acquire);
-        if version & 1 != 0 || it.guard.held_by_another(self.me) {
+        if version & 1 != 0 || it.guard.grouped(self.me) {
             return None;
         }
         let len = it.len.load(Ordering::Acquire);
@@ -182,7 +199,8 @@ impl<'a> List<'a> {
         let position = it.start.load(Ordering::Relaxed) + index;
         let word = table::word_unsure(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
         fence(Ordering::Acquire);
-        let same = it.version.load(Ordering::Relaxed) == version;
+        // The guard again: an append leaves the version alone.
+        let same = it.version.load(Ordering::Relaxed) == version && !it.guard.grouped(self.me);
         (same && word != 0 && value::blob_of(word).is_none()).then_some(Ok(word))
     }
 
@@ -285,24 +303,29 @@ impl<'a> List<'a> {
         let mark = heap::mark(self.me);
         let result = self.store_all(items).map_err(ListError::from).and_then(|words| {
             let _latch = self.enter()?;
-            self.reserve(words.len() as u64)?;
-            let len = self.it.len.load(Ordering::Relaxed);
-            for (i, word) in words.iter().enumerate() {
-                self.word(len + i as u64).store(*word, Ordering::Relaxed);
-                crash_point!("list.extend_word");
-            }
-            let mut tx = Tx::begin(self.me);
-            tx.set(&self.it.len, len + words.len() as u64);
-            heap::release_to(self.me, &mut tx, mark);
-            crash_point!("list.extend");
-            tx.commit();
-            crash_point!("list.extend_done");
-            Ok(())
+            Ok(self.extend_latched(&words, mark)?)
         });
         if result.is_err() {
             heap::drain(self.me, mark);
         }
         result
+    }
+
+    /// Adds words whose blobs hang on the chain above `mark`.
+    fn extend_latched(&self, words: &[u64], mark: Off) -> Result<(), OutOfMemory> {
+        self.reserve(words.len() as u64)?;
+        let len = self.it.len.load(Ordering::Relaxed);
+        for (i, word) in words.iter().enumerate() {
+            self.word(len + i as u64).store(*word, Ordering::Relaxed);
+            crash_point!("list.extend_word");
+        }
+        let mut tx = Tx::begin(self.me);
+        tx.set(&self.it.len, len + words.len() as u64);
+        heap::release_to(self.me, &mut tx, mark);
+        crash_point!("list.extend");
+        tx.commit();
+        crash_point!("list.extend_done");
+        Ok(())
     }
 
     fn store_all(&self, items: &[Item<'_>]) -> Result<Vec<u64>, OutOfMemory> {
@@ -402,14 +425,13 @@ impl<'a> List<'a> {
     /// # Errors
     /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
     pub fn insert(&self, index: u64, item: Item<'_>) -> Result<(), ListError> {
-        if index >= self.len() {
-            return self.append(item);
-        }
         let mark = heap::mark(self.me);
         let result = value::store(self.me, item).map_err(ListError::from).and_then(|word| {
             let _latch = self.enter()?;
             let len = self.len();
-            let index = index.min(len);
+            if index >= len {
+                return Ok(self.extend_latched(&[word], mark)?);
+            }
             let mut sources: Vec<_> = (0..len).map(Source::Keep).collect();
             sources.insert(index as usize, Source::New(Item::Word(word)));
             Ok(self.rebuild_latched(&sources, mark)?)

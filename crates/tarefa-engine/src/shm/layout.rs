@@ -240,6 +240,8 @@ pub struct ThreadSlot {
     pub place: Text<20>,
     /// What its language calls it.
     pub label: Text<4>,
+    /// Offset of the lock that it would take if it were reserved for it: see `sync::cell`.
+    pub taking: AtomicU64,
     /// What a lock writes down as its owner: see [`super::slots::parse_name`]. 0 while no
     /// thread uses the slot; never twice the same for two threads, within 2^13.
     pub name: AtomicU64,

@@ -55,4 +55,10 @@ impl Me {
     pub fn name(&self) -> u64 {
         self.slot.name.load(Ordering::Relaxed)
     }
+
+    /// Whether this is still the calling thread: not in a child that was forked since.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        std::ptr::eq(self.runtime.me().slot, self.slot)
+    }
 }

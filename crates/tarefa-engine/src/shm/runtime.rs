@@ -529,7 +529,14 @@ impl Drop for ThreadsHere {
                 if holds {
                     slots::poke_waiters(me.runtime());
                 }
-                here.idle_threads.lock().push(me.index());
+                let mut idle = here.idle_threads.lock();
+                if holds {
+                    // Used again last: a recursive lock that it has left behind knows it by a
+                    // name that comes by again after 2^13 threads in the slot.
+                    idle.insert(0, me.index());
+                } else {
+                    idle.push(me.index());
+                }
             }
         }
     }

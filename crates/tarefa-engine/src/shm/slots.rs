@@ -186,6 +186,7 @@ pub(super) fn settle_thread(runtime: &'static Runtime, process: u32, index: u32)
     slot.overdue.store(0, Ordering::Relaxed);
     slot.place.clear();
     slot.label.clear();
+    slot.taking.store(0, Ordering::Relaxed);
     slot.recursive_held.store(0, Ordering::Relaxed);
     let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
     crash_point!("slots.thread_aged");

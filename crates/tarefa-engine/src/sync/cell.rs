@@ -16,11 +16,16 @@
 //!   writes its name into `heir`, and the next release reserves the lock for it ("eventual
 //!   fairness", as in A. Mutlu's and Go's `sync.Mutex`, 2016, and `parking_lot`).
 //! - When the owner's process dies its generation changes, so the word names nobody: the next
-//!   to come counts the death, frees the lock, and is told, once. A recursive lock treats a
+//!   to come notes the death, frees the lock, and is told, once. A recursive lock treats a
 //!   thread that has ended in the same way, since nobody else could release it.
 //! - A reservation whose thread is dead, or waits no longer, is anybody's, and no death to tell.
+//! - A thread waits for the lock, as far as a reservation goes, while it notes two things in its
+//!   slot: that it sleeps on this word (`waiting_on`) and that it would take it (`taking`).
+//!   Whoever stops doing so looks afterwards whether the lock was reserved for it meanwhile, and
+//!   hands it on; whoever reserves looks afterwards whether the other still waits.
 //!
-//! What a death leaves is in `README.md` beside this file.
+//! What a death leaves is in `README.md` beside this file; `tests/loom_lock.rs` runs a model of
+//! it through all interleavings.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -45,13 +50,13 @@ pub struct LockCell {
     word: AtomicU64,
     /// The name of the thread that is to be next; 0 for none.
     heir: AtomicU64,
-    /// When it was taken, in nanoseconds of the coarse monotonic clock.
+    /// When it was taken, in nanoseconds of the coarse monotonic clock; 0 just before that.
     since: AtomicU64,
+    /// The last owner that it was freed for, because it had died.
+    last_dead: AtomicU64,
     /// How often a recursive owner has taken it, besides the first time. The owner's alone.
     depth: AtomicU32,
     reserved: AtomicU32,
-    /// The last owner for whose death it was freed, or is about to be; 0 for none.
-    last_dead: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -116,10 +121,15 @@ impl LockCell {
         wait::word(me, me.arena().offset_of(self))
     }
 
-    /// Whether the thread with that name waits for this very lock.
+    /// Whether the thread with that name waits for this very lock, and will look at the word
+    /// again before it does anything else.
     fn waits(&'static self, me: &Me, name: u64) -> bool {
         let at = me.arena().offset_of(self).0;
-        thread_of(me, name).is_some_and(|t| t.waiting_on.load(Ordering::SeqCst) == at)
+        // Both: a thread also notes a word whose sleepers it is about to wake, and it goes on
+        // wanting the lock while a signal's handler runs, which may take long.
+        thread_of(me, name).is_some_and(|t| {
+            t.waiting_on.load(Ordering::SeqCst) == at && t.taking.load(Ordering::SeqCst) == at
+        })
     }
 
     /// Whether an owner is one that may still let go.
@@ -157,11 +167,14 @@ impl LockCell {
             return acquired;
         }
         let mut taking = Taking::new(self, me, sort);
-        taking.object = object;
-        match wait::wait(me, parker, &mut taking, deadline) {
+        taking.turn.object = object;
+        let outcome = wait::wait(me, parker, &mut taking, deadline);
+        // Also with the lock in hand: of a plain one anybody may have let go meanwhile.
+        taking.turn.leave();
+        match outcome {
             Outcome::Ready => taking.verdict(),
-            Outcome::TimedOut => taking.give_up(Acquired::TimedOut),
-            Outcome::Interrupted => taking.give_up(Acquired::Interrupted),
+            Outcome::TimedOut => Acquired::TimedOut,
+            Outcome::Interrupted => Acquired::Interrupted,
         }
     }
 
@@ -200,7 +213,9 @@ impl LockCell {
             let held = &me.slot().recursive_held;
             held.store(held.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
         }
+        self.since.store(0, Ordering::Relaxed);
         if seen & FLAGS == 0 {
+            // SYNC POINT: pairs with the acquiring swaps of `try_acquire` and `Taking::swap`.
             let swap = self.word.compare_exchange(seen, 0, Ordering::Release, Ordering::Relaxed);
             crash_point!("cell.released");
             if swap.is_ok() {
@@ -243,9 +258,9 @@ impl LockCell {
                 }
                 if next == 0 {
                     futex::wake(futex, 1);
-                    return Ok(());
+                } else {
+                    self.wake_heir(me, heir);
                 }
-                self.wake_heir(me, heir);
                 return Ok(());
             }
         })
@@ -253,10 +268,8 @@ impl LockCell {
 
     /// The lock is reserved for `heir`: wakes it, or takes the reservation back.
     fn wake_heir(&'static self, me: &Me, heir: u64) {
-        let _ = self.heir.compare_exchange(heir, 0, Ordering::Relaxed, Ordering::Relaxed);
-        crash_point!("cell.heir_cleared");
-        // Pairs with the fence in `give_up`: either the heir sees the reservation after it has
-        // stopped waiting, or this thread sees that it has.
+        // SYNC POINT: pairs with the fence in `Turn::leave`: either the heir sees the reservation
+        // after it has stopped waiting, or this thread sees that it has.
         fence(Ordering::SeqCst);
         if self.waits(me, heir) {
             if let Some((index, _)) = slots::parse_name(heir) {
@@ -315,7 +328,11 @@ impl LockCell {
         }
         let (thread, _) = slots::parse_name(owner)?;
         let process = slots::living_owner(me.runtime(), (owner >> 32) as u32)?;
-        Some(Holder { process, thread, since_ns: self.since.load(Ordering::Relaxed) })
+        let since_ns = match self.since.load(Ordering::Relaxed) {
+            0 => clock::coarse_ns(),
+            since => since,
+        };
+        Some(Holder { process, thread, since_ns })
     }
 
     /// The same, but for a thread that a release has reserved it for and that has not come yet.
@@ -357,26 +374,54 @@ impl LockCell {
     #[inline]
     #[must_use]
     pub fn held_by_another(&'static self, me: &Me) -> bool {
-        let owner = self.word.load(Ordering::Acquire) & !SLEEPERS;
+        let owner = self.word.load(Ordering::Acquire) & !FLAGS;
         owner != 0 && owner != me.name() && self.holder(me, Sort::Recursive).is_some()
     }
 
-    /// Waits until no other living thread holds it, without taking it.
-    pub fn pass(
+    /// Whether a living thread holds it, be it the caller. Who reads a container without its
+    /// latch asks before and after, and takes the latch if so: the caller's own group must not
+    /// see an operation that had entered before the group began, and others nothing of a group.
+    #[inline]
+    #[must_use]
+    pub fn grouped(&'static self, me: &Me) -> bool {
+        self.word.load(Ordering::Acquire) != 0 && self.holder(me, Sort::Recursive).is_some()
+    }
+
+    /// Waits until no other living thread holds it, without taking it, and then does `act`.
+    ///
+    /// `began` is when the thread began to wait for this, by [`clock::now_ns`]. If it was
+    /// overtaken for longer than [`PATIENCE_NS`], the lock is reserved for it during `act`.
+    /// Otherwise, and where somebody had seen it between two sleeps, the lock may be taken
+    /// before `act` has looked.
+    ///
+    /// # Errors
+    /// [`Outcome::TimedOut`] or [`Outcome::Interrupted`]; `act` was not done.
+    pub fn pass<T>(
         &'static self,
         me: &Me,
         object: Off,
         parker: &mut dyn Parker,
         deadline: Deadline,
-    ) -> Outcome {
-        let mut passing = Passing { cell: self, me, object, slept: false };
+        began: u64,
+        act: impl FnOnce() -> T,
+    ) -> Result<T, Outcome> {
+        let mut passing = Passing { turn: Turn { object, ..Turn::new(self, me) }, slept: false };
+        passing.turn.began = began;
         let outcome = wait::wait(me, parker, &mut passing, deadline);
+        if outcome == Outcome::Ready && passing.turn.is_handed() {
+            // The reservation holds while the thread notes that it waits; the death of one that
+            // holds nothing else is nobody's loss, and is not told.
+            let result = wait::waking(me, self.futex(me), act);
+            passing.turn.leave();
+            return Ok(result);
+        }
+        passing.turn.leave();
         if passing.slept {
             // A release wakes one: who does not take the lock wakes the next.
             let futex = self.futex(me);
             wait::waking(me, futex, || futex::wake(futex, 1));
         }
-        outcome
+        if outcome == Outcome::Ready { Ok(act()) } else { Err(outcome) }
     }
 
     /// Says that somebody is about to sleep; false if the word was changed meanwhile.
@@ -388,56 +433,126 @@ impl LockCell {
     }
 }
 
-struct Taking<'a> {
+/// A thread's place among those who wait for a lock.
+struct Turn<'a> {
     cell: &'static LockCell,
     me: &'a Me,
-    sort: Sort,
     object: Off,
     mine: u64,
-    slept: bool,
-    /// When the thread first slept.
+    /// Whether it has said in its slot that it would take the lock.
+    announced: bool,
+    /// When the thread first slept; 0 before.
     began: u64,
+}
+
+impl<'a> Turn<'a> {
+    fn new(cell: &'static LockCell, me: &'a Me) -> Self {
+        Self { cell, me, object: Off::NONE, mine: me.name(), announced: false, began: 0 }
+    }
+
+    /// The thread is in a sleep's note: from here on the lock may be reserved for it.
+    fn announce(&mut self) {
+        self.announced = true;
+        let at = self.me.arena().offset_of(self.cell).0;
+        self.me.slot().taking.store(at, Ordering::SeqCst);
+        crash_point!("cell.taking");
+    }
+
+    /// The thread was overtaken: asks to be the next if it has waited for long.
+    fn overtaken(&mut self) {
+        if self.began == 0 {
+            self.began = clock::now_ns();
+        } else if self.cell.heir.load(Ordering::Relaxed) == 0
+            && clock::now_ns() - self.began > PATIENCE_NS
+        {
+            let heir = &self.cell.heir;
+            let _ = heir.compare_exchange(0, self.mine, Ordering::Release, Ordering::Relaxed);
+            crash_point!("cell.heir");
+        }
+    }
+
+    fn is_handed(&self) -> bool {
+        self.cell.word.load(Ordering::Acquire) == self.mine | FLAGS
+    }
+
+    /// Waits no more; what was reserved for the thread goes to the next.
+    fn leave(&mut self) {
+        // After a fork in the middle of the wait the slot and the name are the parent's.
+        if !self.announced || !self.me.is_here() {
+            return;
+        }
+        self.me.slot().taking.store(0, Ordering::SeqCst);
+        crash_point!("cell.left");
+        // SYNC POINT: pairs with the fence in `wake_heir`.
+        fence(Ordering::SeqCst);
+        let heir = &self.cell.heir;
+        if heir.load(Ordering::Relaxed) == self.mine {
+            let _ = heir.compare_exchange(self.mine, 0, Ordering::Relaxed, Ordering::Relaxed);
+            crash_point!("cell.heir_withdrawn");
+        }
+        if self.is_handed() {
+            self.hand_on();
+        }
+    }
+
+    #[cold]
+    fn hand_on(&self) {
+        let (cell, futex) = (self.cell, self.cell.futex(self.me));
+        wait::waking(self.me, futex, || {
+            let handed = self.mine | FLAGS;
+            let swap = cell.word.compare_exchange(handed, 0, Ordering::AcqRel, Ordering::Relaxed);
+            crash_point!("cell.reservation_left");
+            if swap.is_ok() {
+                futex::wake(futex, 1);
+            }
+        });
+    }
+}
+
+struct Taking<'a> {
+    turn: Turn<'a>,
+    sort: Sort,
+    slept: bool,
     /// The dead owner that the lock was freed for.
     dead: u64,
 }
 
 impl<'a> Taking<'a> {
     fn new(cell: &'static LockCell, me: &'a Me, sort: Sort) -> Self {
-        let (object, mine) = (Off::NONE, me.name());
-        Self { cell, me, sort, object, mine, slept: false, began: 0, dead: 0 }
+        Self { turn: Turn::new(cell, me), sort, slept: false, dead: 0 }
     }
 
     fn swap(&self, seen: u64, new: u64) -> bool {
-        let word = &self.cell.word;
+        let word = &self.turn.cell.word;
+        // SYNC POINT: pairs with the releasing swaps of `release` and `release_waking`.
         let swap = word.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Relaxed);
         crash_point!("cell.swapped");
         swap.is_ok()
     }
 
     fn attempt(&mut self) -> Result<(), u64> {
+        let (cell, me, mine) = (self.turn.cell, self.turn.me, self.turn.mine);
         loop {
-            let seen = self.cell.word.load(Ordering::Acquire);
+            let seen = cell.word.load(Ordering::Acquire);
             let owner = seen & !SLEEPERS;
             let done = if owner == 0 {
                 // One who slept cannot know whether others still sleep: keep the bit.
                 let bit = if self.slept { SLEEPERS } else { seen & SLEEPERS };
-                self.swap(seen, self.mine | bit) && self.settle()
-            } else if owner == self.mine | HANDED {
-                let heir = &self.cell.heir;
-                let _ = heir.compare_exchange(self.mine, 0, Ordering::Relaxed, Ordering::Relaxed);
-                crash_point!("cell.heir_came");
-                self.swap(seen, self.mine | SLEEPERS) && self.settle()
-            } else if owner == self.mine && self.sort == Sort::Recursive {
-                let depth = &self.cell.depth;
+                self.swap(seen, mine | bit) && self.settle()
+            } else if owner == mine && self.sort == Sort::Recursive {
+                let depth = &cell.depth;
                 depth.store(depth.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                 crash_point!("cell.deeper");
                 true
             } else if owner & HANDED != 0 {
-                if LockCell::lives(self.me, self.sort, owner) && self.cell.waits(self.me, owner) {
+                if owner != mine | HANDED
+                    && LockCell::lives(me, self.sort, owner)
+                    && cell.waits(me, owner)
+                {
                     return Err(seen);
                 }
-                self.swap(seen, self.mine | SLEEPERS) && self.settle()
-            } else if LockCell::lives(self.me, self.sort, owner) {
+                self.swap(seen, mine | SLEEPERS) && self.settle()
+            } else if LockCell::lives(me, self.sort, owner) {
                 return Err(seen);
             } else {
                 self.free_for_dead(seen)
@@ -449,28 +564,24 @@ impl<'a> Taking<'a> {
     }
 
     fn settle(&self) -> bool {
-        self.cell.settle(self.me, self.sort);
+        self.turn.cell.settle(self.turn.me, self.sort);
         true
     }
 
     /// Frees the lock, whose owner is dead; false if somebody else has.
     #[cold]
     fn free_for_dead(&mut self, seen: u64) -> bool {
-        let (cell, futex) = (self.cell, self.cell.futex(self.me));
-        let freed = wait::waking(self.me, futex, || {
-            // Before the swap: who waits to be told of it must not find the lock free first. By
-            // a swap from what was there while the dead owner was still named: one who is late
-            // must not undo the note of a later death.
-            let before = cell.last_dead.load(Ordering::Acquire);
-            if cell.word.load(Ordering::Acquire) != seen {
-                return false;
-            }
-            let _ = cell.last_dead.compare_exchange(
-                before,
-                seen & !SLEEPERS,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
+        let (cell, me) = (self.turn.cell, self.turn.me);
+        let (futex, owner) = (cell.futex(me), seen & !SLEEPERS);
+        let before = cell.last_dead.load(Ordering::Acquire);
+        if cell.word.load(Ordering::Acquire) != seen {
+            return false;
+        }
+        let freed = wait::waking(me, futex, || {
+            // Before the lock is free: who looks whether an owner has died must find one or the
+            // other. All who come here note the same name, and one who comes late nothing.
+            let last = &cell.last_dead;
+            let _ = last.compare_exchange(before, owner, Ordering::AcqRel, Ordering::Relaxed);
             crash_point!("cell.death_noted");
             let swap = cell.word.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
             crash_point!("cell.freed_for_dead");
@@ -480,7 +591,7 @@ impl<'a> Taking<'a> {
             swap.is_ok()
         });
         if freed {
-            self.dead = seen & !SLEEPERS;
+            self.dead = owner;
         }
         freed
     }
@@ -489,39 +600,18 @@ impl<'a> Taking<'a> {
         if self.dead == 0 {
             return Acquired::Yes;
         }
-        Acquired::OwnerDied(slots::dead_owner(self.me.runtime(), (self.dead >> 32) as u32))
-    }
-
-    /// Leaves without the lock; a reservation that came too late goes to the next.
-    fn give_up(&mut self, how: Acquired) -> Acquired {
-        // The wait's note is gone; pairs with the fence in `wake_heir`.
-        fence(Ordering::SeqCst);
-        let heir = &self.cell.heir;
-        let _ = heir.compare_exchange(self.mine, 0, Ordering::Relaxed, Ordering::Relaxed);
-        crash_point!("cell.heir_withdrawn");
-        if self.cell.word.load(Ordering::SeqCst) & !SLEEPERS == self.mine | HANDED {
-            let (cell, futex) = (self.cell, self.cell.futex(self.me));
-            wait::waking(self.me, futex, || {
-                let handed = self.mine | FLAGS;
-                let swap =
-                    cell.word.compare_exchange(handed, 0, Ordering::AcqRel, Ordering::Relaxed);
-                crash_point!("cell.reservation_left");
-                if swap.is_ok() {
-                    futex::wake(futex, 1);
-                }
-            });
-        }
-        how
+        let runtime = self.turn.me.runtime();
+        Acquired::OwnerDied(slots::dead_owner(runtime, (self.dead >> 32) as u32))
     }
 }
 
 impl Condition for Taking<'_> {
     fn word(&self) -> &'static AtomicU32 {
-        self.cell.futex(self.me)
+        self.turn.cell.futex(self.turn.me)
     }
 
     fn object(&self) -> Off {
-        self.object
+        self.turn.object
     }
 
     fn ready(&mut self) -> bool {
@@ -529,19 +619,12 @@ impl Condition for Taking<'_> {
     }
 
     fn announce(&mut self) -> Option<u32> {
+        self.turn.announce();
         loop {
             let seen = self.attempt().err()?;
-            if !self.slept {
-                self.began = clock::now_ns();
-            } else if self.cell.heir.load(Ordering::Relaxed) == 0
-                && clock::now_ns() - self.began > PATIENCE_NS
-            {
-                let heir = &self.cell.heir;
-                let _ = heir.compare_exchange(0, self.mine, Ordering::Release, Ordering::Relaxed);
-                crash_point!("cell.heir");
-            }
+            self.turn.overtaken();
             self.slept = true;
-            if self.cell.mark_sleepers(seen) {
+            if self.turn.cell.mark_sleepers(seen) {
                 return Some((seen | SLEEPERS) as u32);
             }
         }
@@ -549,33 +632,33 @@ impl Condition for Taking<'_> {
 }
 
 struct Passing<'a> {
-    cell: &'static LockCell,
-    me: &'a Me,
-    object: Off,
+    turn: Turn<'a>,
     slept: bool,
 }
 
 impl Condition for Passing<'_> {
     fn word(&self) -> &'static AtomicU32 {
-        self.cell.futex(self.me)
+        self.turn.cell.futex(self.turn.me)
     }
 
     fn object(&self) -> Off {
-        self.object
+        self.turn.object
     }
 
     fn ready(&mut self) -> bool {
-        !self.cell.held_by_another(self.me)
+        !self.turn.cell.held_by_another(self.turn.me)
     }
 
     fn announce(&mut self) -> Option<u32> {
+        self.turn.announce();
         loop {
-            let seen = self.cell.word.load(Ordering::Acquire);
+            let seen = self.turn.cell.word.load(Ordering::Acquire);
             if self.ready() {
                 return None;
             }
+            self.turn.overtaken();
             self.slept = true;
-            if self.cell.mark_sleepers(seen) {
+            if self.turn.cell.mark_sleepers(seen) {
                 return Some((seen | SLEEPERS) as u32);
             }
         }

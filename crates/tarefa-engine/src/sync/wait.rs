@@ -135,7 +135,8 @@ pub fn wait_spinning(
     let overdue = Overdue::new();
     loop {
         let seen = me.slot().interrupt.load(Ordering::Acquire);
-        if parker.interrupted() {
+        // A signal's handler that forks goes on in two processes, and the wait is the parent's.
+        if parker.interrupted() || !me.is_here() {
             return Outcome::Interrupted;
         }
         let mut outcome = None;
