@@ -114,6 +114,12 @@ fn thread_of(me: &Me, name: u64) -> Option<&'static ThreadSlot> {
     (slot.name.load(Ordering::Acquire) == name & !FLAGS).then_some(slot)
 }
 
+/// Whether somebody has it. A reservation is nobody's to release: its thread goes on waiting.
+#[inline]
+fn is_held(word: u64) -> bool {
+    word & !SLEEPERS != 0 && word & HANDED == 0
+}
+
 impl LockCell {
     /// The half that is slept on.
     fn futex(&'static self, me: &Me) -> &'static AtomicU32 {
@@ -197,7 +203,7 @@ impl LockCell {
     #[inline]
     pub fn release(&'static self, me: &Me, sort: Sort) -> Result<(), NotHeld> {
         let seen = self.word.load(Ordering::Relaxed);
-        if seen & !SLEEPERS == 0 {
+        if !is_held(seen) {
             return Err(NotHeld::Free);
         }
         if sort == Sort::Recursive {
@@ -232,7 +238,7 @@ impl LockCell {
         wait::waking(me, futex, || {
             loop {
                 let seen = self.word.load(Ordering::Relaxed);
-                if seen & !SLEEPERS == 0 {
+                if !is_held(seen) {
                     return Err(NotHeld::Free);
                 }
                 let heir = self.heir.load(Ordering::Acquire);
