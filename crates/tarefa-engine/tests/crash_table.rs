@@ -11,6 +11,8 @@
 
 #[path = "crash_table/allowed.rs"]
 mod allowed;
+#[path = "crash_table/locks.rs"]
+mod locks;
 #[path = "crash_table/orphans.rs"]
 mod orphans;
 #[path = "crash_table/scenarios.rs"]
@@ -27,10 +29,12 @@ use std::time::{Duration, Instant};
 
 use support::{Shared, Value, acknowledge, contents, int, use_all, wait_for_members, whole};
 use tarefa_engine::collections::list::List;
+use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::{Runtime, crash};
 use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task::{self, control, zygote};
 
@@ -162,6 +166,33 @@ impl Rival {
     }
 }
 
+/// Holds the lock for long, or the child's guard, and takes it again at once.
+fn overtake(
+    runtime: &'static Runtime,
+    stop: &AtomicBool,
+    shared: &Shared,
+    sort: Sort,
+) -> Result<(), String> {
+    let me = runtime.me();
+    let (cell, off) = match sort {
+        Sort::Plain => (lock::cell(&me, shared.lock.0), shared.lock.0),
+        Sort::Recursive => (List::at(&me, shared.child.0).guard(), shared.child.0),
+    };
+    let mut died = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let limit = Deadline::after(Some(Duration::from_secs(20)));
+        match cell.acquire(&me, sort, off, &mut Plain, limit) {
+            Acquired::Yes => {
+                std::thread::sleep(Duration::from_micros(700));
+                cell.release(&me, sort).map_err(|e| e.to_string())?;
+            }
+            Acquired::OwnerDied(_) => died += 1,
+            other => return Err(format!("{sort:?}: {other:?}")),
+        }
+    }
+    if died > 1 { Err(format!("{sort:?}: the owner died {died} times")) } else { Ok(()) }
+}
+
 /// What a run of a scenario's member came to.
 struct Ran {
     acknowledged: usize,
@@ -185,7 +216,7 @@ impl Table {
         }
         let text = format!("{}|{index}|{point}|{nth}", shared.text(self.runtime.address()));
         if scenario.around == Around::Deaths {
-            for (name, point) in [("set", "list.odd"), ("locks", "lock.swapped")] {
+            for (name, point) in [("set", "list.odd"), ("locks", "cell.swapped_free")] {
                 let index = SCENARIOS.iter().position(|s| s.name == name).unwrap();
                 let text = format!("{}|{index}|{point}|1", shared.text(self.runtime.address()));
                 let mut child = support::execute(VICTIM, &text);
@@ -210,15 +241,25 @@ impl Table {
         let rival = Rival { stop: AtomicBool::new(false), died: AtomicU64::new(0) };
         let (runtime, rivals) = (self.runtime, scenario.around == Around::Rival);
         let (written, rivalry) = std::thread::scope(|scope| {
-            let thread = rivals.then(|| scope.spawn(|| rival.run(runtime, &shared)));
+            let mut threads = Vec::new();
+            if rivals {
+                threads.push(scope.spawn(|| rival.run(runtime, &shared)));
+            }
+            if scenario.around == Around::Overtaken {
+                for sort in [Sort::Plain, Sort::Recursive] {
+                    let (stop, shared) = (&rival.stop, &shared);
+                    threads.push(scope.spawn(move || overtake(runtime, stop, shared, sort)));
+                }
+            }
             let mut child = support::execute(VICTIM, &text);
             let written = support::written(&mut child);
             wait_for_end(&mut child);
-            if rivals {
+            if !threads.is_empty() {
                 std::thread::sleep(Duration::from_millis(5));
             }
             rival.stop.store(true, Ordering::Relaxed);
-            (written, thread.map_or(Ok(()), |t| t.join().unwrap()))
+            let ended: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+            (written, ended.into_iter().collect::<Result<(), String>>())
         });
         rivalry.map_err(|e| format!("a rival: {e}"))?;
         if rival.died.load(Ordering::Relaxed) > 1 {
@@ -259,6 +300,7 @@ impl Table {
             return Err(format!("after {done} steps the list is {is}, not as before or {may}"));
         }
         let child = contents(&me, shared.child.0);
+        // A group leaves two at most, where it is killed; an operation one.
         let most = if scenario.around == Around::Rival { 3000 } else { 0 } + 1 + 6;
         if child.first() != Some(&Value::Int(9)) || child.len() > most {
             return Err(format!("the child list is {}", brief(&child)));
@@ -360,6 +402,25 @@ impl Table {
         }
     }
 
+    /// What only a rare race of two members passes: forced.
+    fn locks(&mut self) {
+        for point in locks::POINTS {
+            for attempt in 0..20 {
+                if self.reached.contains(*point) {
+                    break;
+                }
+                self.case(&format!("locks, forced, {point}, attempt {attempt}"), |table| {
+                    let killed = locks::forced(table.runtime, point)?;
+                    table.settle()?;
+                    if killed {
+                        table.reached.insert((*point).to_owned());
+                    }
+                    Ok(killed)
+                });
+            }
+        }
+    }
+
     fn orphans(&mut self) {
         let me = self.runtime.me();
         let done = |table: &mut Self, result: Result<(), String>| {
@@ -435,7 +496,7 @@ const CONTENDED: &[&str] = &[
     "latch.marked",
     "latch.taken_late",
     "latch.taken_spinning",
-    "lock.announced",
+    "cell.announced",
     "event.announced",
 ];
 /// Passed where there is no free run, depending on where the last one ended.
@@ -467,6 +528,9 @@ fn main() {
     }
     if let Ok(text) = std::env::var(ZYGOTE) {
         serve(&text);
+    }
+    if let Ok(text) = std::env::var(locks::MEMBER) {
+        locks::member(&text);
     }
     if let Ok(text) = std::env::var(orphans::ROOT) {
         orphans::root(&text);
@@ -519,6 +583,9 @@ fn main() {
         }
     }
 
+    if wanted("locks, forced") {
+        table.locks();
+    }
     if wanted("orphans") {
         table.orphans();
     }

@@ -388,34 +388,36 @@ impl Member<'_> {
                 return Ok(true);
             }
         }
-        self.waking(|me| loop {
-            let seen = me.lock.word.load(Ordering::Relaxed);
-            if !is_held(seen) {
-                return Ok(false);
-            }
-            let heir = me.lock.heir.load(Ordering::Acquire);
-            let mut next = 0;
-            if heir != 0 {
-                if me.lock.waits(heir) {
-                    next = heir | FLAGS;
-                } else {
-                    let order = Ordering::Relaxed;
-                    let _ = me.lock.heir.compare_exchange(heir, 0, order, order);
-                    me.step()?;
+        self.waking(|me| {
+            loop {
+                let seen = me.lock.word.load(Ordering::Relaxed);
+                if !is_held(seen) {
+                    return Ok(false);
                 }
+                let heir = me.lock.heir.load(Ordering::Acquire);
+                let mut next = 0;
+                if heir != 0 {
+                    if me.lock.waits(heir) {
+                        next = heir | FLAGS;
+                    } else {
+                        let order = Ordering::Relaxed;
+                        let _ = me.lock.heir.compare_exchange(heir, 0, order, order);
+                        me.step()?;
+                    }
+                }
+                let released = me.lock.cas(seen, next, Ordering::SeqCst);
+                me.step()?;
+                if !released {
+                    thread::yield_now();
+                    continue;
+                }
+                if next == 0 {
+                    me.lock.wake(1);
+                } else {
+                    me.wake_heir(heir)?;
+                }
+                return Ok(true);
             }
-            let released = me.lock.cas(seen, next, Ordering::SeqCst);
-            me.step()?;
-            if !released {
-                thread::yield_now();
-                continue;
-            }
-            if next == 0 {
-                me.lock.wake(1);
-            } else {
-                me.wake_heir(heir)?;
-            }
-            return Ok(true);
         })
     }
 

@@ -1,4 +1,5 @@
-//! Named crash points: places where a test kills the process.
+//! Named crash points: places where a test kills the process, or has it stay for a while, so that
+//! another comes in between.
 //!
 //! A point stands after every step that changes shared memory. Without the feature
 //! `crash-points` it compiles to nothing.
@@ -18,6 +19,7 @@ macro_rules! crash_point {
 mod armed {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use crate::os::{process, signal};
 
@@ -25,9 +27,10 @@ mod armed {
     struct State {
         armed: Option<(String, u64)>,
         seen: Option<BTreeMap<&'static str, u64>>,
+        pauses: Vec<(&'static str, Duration)>,
     }
 
-    static STATE: Mutex<State> = Mutex::new(State { armed: None, seen: None });
+    static STATE: Mutex<State> = Mutex::new(State { armed: None, seen: None, pauses: Vec::new() });
 
     /// Kills this process at the `nth` pass (from 1) of the point `name` from now on.
     pub fn arm(name: &str, nth: u64) {
@@ -37,6 +40,11 @@ mod armed {
     /// Disarms this process.
     pub fn disarm() {
         STATE.lock().unwrap().armed = None;
+    }
+
+    /// From now on a thread stays at the point `name` for that long each time that it passes.
+    pub fn pause(name: &'static str, time: Duration) {
+        STATE.lock().unwrap().pauses.push((name, time));
     }
 
     /// Starts counting the points this process passes.
@@ -67,8 +75,13 @@ mod armed {
                 }
             }
         }
+        let pause = state.pauses.iter().find(|(paused, _)| *paused == name).map(|(_, time)| *time);
+        drop(state);
+        if let Some(time) = pause {
+            std::thread::sleep(time);
+        }
     }
 }
 
 #[cfg(feature = "crash-points")]
-pub use armed::{arm, disarm, hit, record, recorded};
+pub use armed::{arm, disarm, hit, pause, record, recorded};

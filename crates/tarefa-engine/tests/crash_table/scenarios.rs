@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{Shared, Value, Words, contents, int};
-use tarefa_engine::collections::list::{self, List, Source};
+use tarefa_engine::collections::guard;
+use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
@@ -40,6 +41,10 @@ pub(crate) enum Step {
     CreateAndDrop,
     AcquireAndRelease,
     Locks(u64),
+    /// The lock held for long, and taken again at once, so that others are overtaken.
+    Overtakes(u64),
+    /// Groups of operations on the child list.
+    Groups(u64),
     SetEvent,
     ClearEvent,
     WaitForEvent,
@@ -73,6 +78,8 @@ pub(crate) enum Around {
     Attach,
     /// Another thread of this process uses the lock and the event all the time.
     Rival,
+    /// Other threads of this process overtake whoever waits for the lock and the child's guard.
+    Overtaken,
     /// The member is no child of this process, and is armed before it joins.
     Foreign,
     /// Others have died before: one that changed the list, one that held the lock.
@@ -141,6 +148,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         around: Around::Rival,
         first: 2,
         steps: &[Locks(12), Waits(6), ChildOps(3000), Locks(12), SetEvent, Waits(6)],
+    },
+    scenario("groups", 0, &[Groups(2), Append(1), Groups(1)]),
+    Scenario {
+        name: "overtaken",
+        around: Around::Overtaken,
+        first: 2,
+        steps: &[Locks(6), Overtakes(6), ChildOps(8), Groups(6), Append(1), ChildOps(8)],
     },
     Scenario {
         name: "start",
@@ -281,6 +295,16 @@ impl Step {
                     cell.release(me, Sort::Plain).unwrap();
                 }
             }
+            Overtakes(n) => {
+                let (off, never) = (shared.lock.0, Deadline::NEVER);
+                let cell = lock::cell(me, off);
+                for _ in 0..n {
+                    while cell.acquire(me, Sort::Plain, off, &mut Plain, never) != Acquired::Yes {}
+                    std::thread::sleep(Duration::from_micros(700));
+                    cell.release(me, Sort::Plain).unwrap();
+                }
+            }
+            Groups(n) => (0..n).for_each(|_| group(me, shared)),
             SetEvent => event::set(me, shared.event.0),
             ClearEvent => event::clear(me, shared.event.0),
             WaitForEvent => {
@@ -295,8 +319,8 @@ impl Step {
             ChildOps(n) => {
                 let child = List::at(me, shared.child.0);
                 for _ in 0..n {
-                    child.append(int(5)).unwrap();
-                    child.pop().unwrap();
+                    giving_way(me, shared.child.0, || child.append(int(5))).unwrap();
+                    giving_way(me, shared.child.0, || child.pop()).unwrap();
                 }
             }
             Runs(mib) => {
@@ -363,6 +387,42 @@ impl Step {
             SetWords(value) => Words::at(me, shared.words.0).set_all(value),
         }
     }
+}
+
+/// One operation on a list, once no other thread groups its own.
+pub(crate) fn giving_way<T>(
+    me: &Me,
+    off: Off,
+    act: impl FnMut() -> Result<T, ListError>,
+) -> Result<T, ListError> {
+    let guard = List::at(me, off).guard();
+    guard::giving_way(me, guard, off, || Plain, act).expect("nobody interrupts")
+}
+
+/// Operations on the child list under its lock, taken more than once.
+pub(crate) fn group(me: &Me, shared: &Shared) {
+    let (off, sort) = (shared.child.0, Sort::Recursive);
+    let child = List::at(me, off);
+    let cell = child.guard();
+    let take = || {
+        let limit = Deadline::after(Some(Duration::from_secs(10)));
+        while cell.acquire(me, sort, off, &mut Plain, limit) != Acquired::Yes {
+            assert!(!limit.passed(), "the child's guard");
+        }
+    };
+    take();
+    take();
+    child.append(int(6)).unwrap();
+    assert_eq!(cell.depth(me), 2);
+    let depth = cell.release_all(me, sort).unwrap();
+    take();
+    cell.restore_depth(depth);
+    std::thread::sleep(Duration::from_micros(700));
+    child.append(int(6)).unwrap();
+    child.pop().unwrap();
+    cell.release(me, sort).unwrap();
+    child.pop().unwrap();
+    cell.release(me, sort).unwrap();
 }
 
 /// Whether the words are as they may be after `done` of the steps.

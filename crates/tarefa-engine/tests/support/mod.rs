@@ -17,7 +17,7 @@ use tarefa_engine::shm::object::{self, ObjectHeader};
 use tarefa_engine::shm::offset::Off;
 use tarefa_engine::shm::runtime::Address;
 use tarefa_engine::shm::{Me, Runtime, heap, references, slots};
-use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task::{self, control};
@@ -245,17 +245,21 @@ pub fn describe(runtime: &'static Runtime) -> String {
 
 /// Takes the lock and lets it go; how often it said that its owner had died.
 pub fn try_lock(me: &Me, off: Off) -> Result<u32, String> {
+    try_cell(me, lock::cell(me, off), Sort::Plain, off)
+}
+
+/// The same for any cell.
+pub fn try_cell(me: &Me, cell: &'static LockCell, sort: Sort, off: Off) -> Result<u32, String> {
     let mut died = 0;
-    let cell = lock::cell(me, off);
     loop {
         let limit = Deadline::after(Some(Duration::from_secs(10)));
-        match cell.acquire(me, Sort::Plain, off, &mut Plain, limit) {
+        match cell.acquire(me, sort, off, &mut Plain, limit) {
             Acquired::Yes => break,
             Acquired::OwnerDied(_) => died += 1,
             other => return Err(format!("the lock: {other:?}")),
         }
     }
-    cell.release(me, Sort::Plain).map_err(|e| e.to_string())?;
+    cell.release(me, sort).map_err(|e| e.to_string())?;
     if died > 1 {
         return Err(format!("the lock said {died} times that its owner had died"));
     }
@@ -265,6 +269,9 @@ pub fn try_lock(me: &Me, off: Off) -> Result<u32, String> {
 /// Uses everything once.
 pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
     try_lock(me, shared.lock.0)?;
+    for off in [shared.list.0, shared.child.0] {
+        try_cell(me, List::at(me, off).guard(), Sort::Recursive, off)?;
+    }
     event::clear(me, shared.event.0);
     event::set(me, shared.event.0);
     let limit = Deadline::after(Some(Duration::from_secs(10)));

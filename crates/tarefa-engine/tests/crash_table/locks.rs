@@ -1,0 +1,176 @@
+//! Reservations of a lock that meet the end of a wait or of a process. No scenario passes these
+//! points but by a race of a few instructions, so members stay at others to let it happen.
+//!
+//! One member holds the lock, another waits and is overtaken until it is to be the next, and a
+//! thread of this process waits as well, which must get the lock whoever is killed.
+
+use std::io::Read;
+use std::process::Child;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::process;
+use tarefa_engine::shm::{Me, Runtime, crash, slots};
+use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
+use tarefa_engine::sync::wait::{self, Parker, Plain};
+use tarefa_engine::sync::{event, lock};
+
+use crate::support::{self, Shared, acknowledge, use_all, wait_for_members, whole};
+
+/// For [`member`].
+pub(crate) const MEMBER: &str = "TAREFA_CRASH_LOCKS";
+
+/// The points, each passed by the holder or the heir in [`forced`].
+pub(crate) const POINTS: &[&str] =
+    &["cell.heir_gone", "cell.reservation_back", "cell.reservation_left"];
+
+/// How long the heir stays where it has announced a sleep.
+const ANNOUNCED: Duration = Duration::from_millis(30);
+
+/// Interrupts the wait once the thread was made to look around.
+struct Poked(u32);
+
+impl Poked {
+    fn new(me: &Me) -> Self {
+        Self(me.slot().interrupt.load(Ordering::Relaxed))
+    }
+}
+
+impl Parker for Poked {
+    fn release(&mut self, sleep: &mut dyn FnMut()) {
+        sleep();
+    }
+
+    fn interrupted(&mut self) -> bool {
+        let me = Runtime::existing().expect("a runtime").me();
+        me.slot().interrupt.load(Ordering::Relaxed) != self.0
+    }
+}
+
+/// `who|point|shared`
+pub(crate) fn member(text: &str) -> ! {
+    let words: Vec<&str> = text.splitn(3, '|').collect();
+    let (runtime, shared) = Shared::join(words[2]);
+    let (me, off, sort) = (runtime.me(), shared.lock.0, Sort::Plain);
+    let cell = lock::cell(&me, off);
+    let take = |parker: &mut dyn Parker| cell.acquire(&me, sort, off, parker, Deadline::NEVER);
+    let told = || {
+        event::wait(&me, shared.event.0, &mut Plain, Deadline::NEVER);
+        event::clear(&me, shared.event.0);
+    };
+    if words[0] == "holder" {
+        assert_eq!(take(&mut Plain), Acquired::Yes);
+        acknowledge(1);
+        told();
+        // The other has waited for long by now, and asks to be the next.
+        cell.release(&me, sort).unwrap();
+        assert_eq!(take(&mut Plain), Acquired::Yes);
+        std::thread::sleep(ANNOUNCED * 2);
+        acknowledge(1);
+        told();
+        if words[1] == "cell.reservation_back" {
+            // Until the heir has announced its sleep, been interrupted, and waits no more.
+            crash::pause("cell.released_waking", ANNOUNCED * 3);
+        }
+        crash::arm(words[1], 1);
+        cell.release(&me, sort).unwrap();
+    } else {
+        crash::pause("cell.announced", ANNOUNCED);
+        if words[1] == "cell.reservation_back" {
+            // Until the holder has looked whether this thread still waits.
+            crash::pause("wait.over", ANNOUNCED * 10);
+        }
+        crash::arm(words[1], 1);
+        take(&mut Poked::new(&me));
+    }
+    crash::disarm();
+    shared.release(&me);
+    process::exit_now(0)
+}
+
+/// Ended at the end, however that comes.
+struct Member(Child);
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn byte(Member(child): &mut Member) -> Result<(), String> {
+    let mut byte = [0];
+    let out = child.stdout.as_mut().expect("piped");
+    out.read_exact(&mut byte).map_err(|e| format!("a member has ended: {e}"))
+}
+
+/// The thread slots of those who sleep on the lock, once there are `count`.
+fn sleepers(me: &Me, cell: &'static LockCell, count: usize) -> Result<Vec<u32>, String> {
+    let (at, start) = (me.arena().offset_of(cell).0, Instant::now());
+    let sleeps = |t: &u32| {
+        let slot = slots::thread_slot(me.runtime(), *t);
+        slot.waiting_on.load(Ordering::Acquire) == at
+    };
+    loop {
+        let found: Vec<u32> = slots::threads(me.runtime()).filter(sleeps).collect();
+        if found.len() == count {
+            return Ok(found);
+        }
+        if start.elapsed() > Duration::from_secs(10) {
+            return Err(format!("{} sleep on the lock, not {count}", found.len()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A member is killed at `point`, and the thread that waits gets the lock. False where another
+/// process kept a member from running for so long that it came to something else.
+pub(crate) fn forced(runtime: &'static Runtime, point: &str) -> Result<bool, String> {
+    let me = runtime.me();
+    let shared = Shared::create(&me);
+    let result = killed(&me, &shared, point);
+    wait_for_members(runtime, 0)?;
+    use_all(&me, &shared)?;
+    shared.release(&me);
+    whole(&me)?;
+    result
+}
+
+fn killed(me: &Me, shared: &Shared, point: &str) -> Result<bool, String> {
+    let (runtime, off) = (me.runtime(), shared.lock.0);
+    let cell = lock::cell(me, off);
+    let text = |who| format!("{who}|{point}|{}", shared.text(runtime.address()));
+    let member = |who| Member(support::execute(MEMBER, &text(who)));
+    let mut holder = member("holder");
+    byte(&mut holder)?;
+    let mut heir = member("heir");
+    let index = sleepers(me, cell, 1)?[0];
+    std::thread::sleep(ANNOUNCED * 2);
+    event::set(me, shared.event.0);
+    byte(&mut holder)?;
+    // Behind the one that is the next, which stays where it has announced its sleep.
+    let waiting = std::thread::spawn(move || {
+        let me = runtime.me();
+        support::try_lock(&me, off)
+    });
+    sleepers(me, cell, 2)?;
+    std::thread::sleep(ANNOUNCED);
+    if point == "cell.heir_gone" {
+        heir.0.kill().map_err(|e| e.to_string())?;
+        let _ = heir.0.wait();
+        wait_for_members(runtime, 1)?;
+    } else {
+        wait::poke(me, index);
+        std::thread::sleep(ANNOUNCED / 3);
+    }
+    event::set(me, shared.event.0);
+    let told = waiting.join().expect("a thread")?;
+    let dies = if point == "cell.reservation_left" { &mut heir } else { &mut holder };
+    let dead = !dies.0.wait().is_ok_and(|status| status.success());
+    let expected = u32::from(point == "cell.heir_gone");
+    if dead && told != expected {
+        return Err(format!("told {told} times of a death"));
+    }
+    Ok(dead)
+}
