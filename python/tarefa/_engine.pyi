@@ -200,7 +200,8 @@ class LockCore:
         Args:
             blocking: whether to wait.
             timeout: seconds to wait at most; -1 or None waits for ever.
-            block: the name that ``multiprocessing`` has for ``blocking``.
+            block: the name that ``multiprocessing`` has for ``blocking``; ``timeout`` then means
+                what it means there: below 0 is 0, and without waiting it is ignored.
 
         Returns:
             Whether the lock was taken.

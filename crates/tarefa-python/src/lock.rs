@@ -42,6 +42,7 @@ pub(crate) fn patience(
     timeout: Option<&Bound<'_, PyAny>>,
     block: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Option<Deadline>> {
+    let as_multiprocessing = block.is_some();
     let blocking = block.or(blocking).map_or(Ok(true), Bound::is_truthy)?;
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else {
         return Ok(blocking.then_some(Deadline::NEVER));
@@ -50,6 +51,9 @@ pub(crate) fn patience(
         let what = timeout.get_type();
         PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
     })?;
+    if as_multiprocessing && !seconds.is_nan() {
+        return if blocking { deadline(Some(seconds.max(0.0))).map(Some) } else { Ok(None) };
+    }
     #[expect(clippy::float_cmp, reason = "-1 means for ever, as in threading")]
     if seconds == -1.0 {
         return Ok(blocking.then_some(Deadline::NEVER));
@@ -187,7 +191,8 @@ impl LockCore {
     /// Args:
     ///     blocking: whether to wait.
     ///     timeout: seconds to wait at most; -1 or None waits for ever.
-    ///     block: the name that multiprocessing has for blocking.
+    ///     block: the name that multiprocessing has for blocking; timeout then means what it
+    ///         means there: below 0 is 0, and without waiting it is ignored.
     ///
     /// Returns:
     ///     Whether the lock was taken.
@@ -253,13 +258,22 @@ impl LockCore {
         })
     }
 
-    /// Takes it and makes its depth what `release_save` returned: for conditions.
+    /// Takes it and makes its depth what `release_save` returned: for conditions. It is held
+    /// also after `OwnerDied`, so that a `with` around a condition ends as it should.
     fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
-        self.__enter__(py)?;
+        let (me, off, mut died) = (self.handle.me(), self.handle.off(), None);
+        loop {
+            let mut parker = PyParker::new(py);
+            match self.cell.acquire(&me, self.sort, off, &mut parker, Deadline::NEVER) {
+                Acquired::Yes => break,
+                Acquired::OwnerDied(pid) => died = Some(owner_died(py, self.sort, pid)),
+                Acquired::TimedOut | Acquired::Interrupted => return Err(parker.into_error()),
+            }
+        }
         if self.sort == Sort::Recursive {
             self.cell.restore_depth(depth);
         }
-        Ok(())
+        died.map_or(Ok(()), Err)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
