@@ -131,9 +131,11 @@ def test_a_loop_that_swallows_every_exception_is_interrupted_all_the_same(Task):
 
 
 def test_it_can_come_again_and_again(Task):
-    def patient(ready, seen):
+    times = 20
+
+    def patient(ready, seen, times):
         ready.set()
-        for _ in range(3):
+        for _ in range(times):
             try:
                 tarefa.Event().wait()
             except Interrupted:
@@ -141,13 +143,13 @@ def test_it_can_come_again_and_again(Task):
         return "enough"
 
     seen = tarefa.List()
-    task = started(Task, patient, seen)
-    for count in range(1, 4):
+    task = started(Task, patient, seen, times)
+    for count in range(1, times + 1):
         eventually(lambda: task.context().waits_in == "tarefa")
         task.interrupt()
         eventually(lambda seen_now=count: len(seen) == seen_now)
     assert task.result() == "enough"
-    assert seen == ["interrupted"] * 3
+    assert seen == ["interrupted"] * times
 
 
 def test_a_lock_taken_with_with_is_given_back(Task):

@@ -1,16 +1,21 @@
 //! Waiting without the interpreter's lock, and waking for its exceptions.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::shm::Me;
+use tarefa_engine::os::signal;
+use tarefa_engine::shm::{Me, Off, Runtime};
 use tarefa_engine::sync::wait::{Outcome, Parker};
+use tarefa_engine::task::record::Task;
 
 use crate::place;
 
 static TICK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static ON_INTERRUPT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Lets signals' handlers and exceptions set from other threads happen now.
 ///
@@ -21,6 +26,27 @@ pub(crate) fn tick(py: Python<'_>) -> PyResult<()> {
         PyModule::import(py, "tarefa._tick")?.getattr("tick").map(Bound::unbind)
     })?;
     tick.bind(py).call0().map(drop)
+}
+
+/// Raises the interrupt that was asked of the process's task, if the calling thread runs it.
+///
+/// The signal that comes with it is for what does not wait here: one that comes between a look
+/// around and the sleep ends no sleep, whereas the word that is slept on has changed before.
+fn raise_due(py: Python<'_>) -> PyResult<()> {
+    let Some(runtime) = Runtime::existing_unlocked() else { return Ok(()) };
+    let me = runtime.me();
+    let task = Off(me.slot().task.load(Ordering::Acquire));
+    if task.is_none() {
+        return Ok(());
+    }
+    let task = Task::at(&me, task);
+    if task.is_thread() || !task.interrupt_due() {
+        return Ok(());
+    }
+    let raise = ON_INTERRUPT.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._child")?.getattr("on_interrupt").map(Bound::unbind)
+    })?;
+    raise.bind(py).call1((signal::interrupt_signal(), py.None())).map(drop)
 }
 
 /// A wait of a Python thread.
@@ -63,7 +89,7 @@ impl Parker for PyParker<'_> {
     }
 
     fn interrupted(&mut self) -> bool {
-        self.error = tick(self.py).err();
+        self.error = tick(self.py).and_then(|()| raise_due(self.py)).err();
         self.error.is_some()
     }
 }

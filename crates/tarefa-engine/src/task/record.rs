@@ -528,7 +528,8 @@ impl<'a> Task<'a> {
     pub fn waits_here(&self) -> bool {
         self.it.thread.load(Ordering::Acquire).checked_sub(1).is_some_and(|index| {
             let slot = slots::thread_slot(self.me.runtime(), index as u32);
-            slot.waiting_on.load(Ordering::Acquire) != 0
+            // Not `waiting_on`, which is noted for waking others too.
+            slot.waiting_since.load(Ordering::Acquire) != 0
         })
     }
 }
