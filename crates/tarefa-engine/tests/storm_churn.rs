@@ -3,7 +3,7 @@
 //! began.
 //!
 //! - After each round, with the blocks of the round still alive: the heap is whole, and the memory
-//!   in use is within [`FACTOR`] of the bytes that blocks hold.
+//!   in use is within [`PERCENT`] of the bytes that blocks hold.
 //! - All the time: free runs keep no more than they may, and the system holds no more than is
 //!   claimed, but for the tables that say what is.
 //! - At the end: blocks, objects and bytes in use are exactly what they were, and after
@@ -53,8 +53,8 @@ const BATCH: u64 = 64;
 const EACH: u64 = 2000 * BATCH / 10;
 const AT_LEAST: u64 = 1_000_000;
 
-/// Memory in use, of the bytes in blocks, at most.
-const FACTOR: f64 = 1.25;
+/// Memory in use, in percent of the bytes in blocks, at most.
+const PERCENT: u64 = 125;
 /// What does not grow with the bytes in blocks: slabs of few blocks, of any class.
 const FIXED: u64 = 3 << 20;
 /// What free runs keep at most.
@@ -209,8 +209,8 @@ struct Churn {
     /// Before anything was made.
     first: Taken,
     most_retained: u64,
-    /// In use, of the bytes in blocks, at the worst.
-    worst: f64,
+    /// In use, in percent of the bytes in blocks, at the worst.
+    worst: u64,
     peak: u64,
 }
 
@@ -293,10 +293,9 @@ impl Churn {
         wait_for_members(self.runtime, 0)?;
         let report = whole(&me)?;
         let used = heap::in_use(&me);
-        if used > FIXED {
-            self.worst = self.worst.max((used - FIXED) as f64 / report.bytes as f64);
-        }
-        if used as f64 > report.bytes as f64 * FACTOR + FIXED as f64 {
+        let percent = used.saturating_sub(FIXED) * 100 / report.bytes;
+        self.worst = self.worst.max(percent);
+        if percent > PERCENT {
             return Err(format!("{used} bytes are in use for blocks of {}", report.bytes));
         }
         let now = taken(&me);
@@ -341,15 +340,14 @@ fn run(churn: &mut Churn, end: Instant, at_least: u64) -> Result<String, String>
         return Err(format!("after all: {now:?}, at first {:?}", churn.first));
     }
     churn.held(now, 0)?;
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, (bytes >> 10) % 1024 * 10 / 1024);
     let text = format!(
-        "{rounds} rounds, {} members killed; claimed at the peak {:.1} MiB; in use at most {:.2} \
-         of the bytes in blocks, and {} MiB; kept at the end {:.1} MiB in free runs (at most \
-         {:.1}), {:.1} in empty slabs",
+        "{rounds} rounds, {} members killed; claimed at the peak {}; in use at most {} % of the \
+         bytes in blocks, and {}; kept at the end {} in free runs (at most {}), {} in empty slabs",
         churn.kills,
         mib(churn.peak),
         churn.worst,
-        FIXED >> 20,
+        mib(FIXED),
         mib(at_rest.retained),
         mib(churn.most_retained),
         mib(kept),
@@ -394,7 +392,7 @@ fn main() {
             kills: 0,
             first: taken(&me),
             most_retained: 0,
-            worst: 0.0,
+            worst: 0,
             peak: 0,
         };
         let end = Instant::now() + Duration::from_secs(seconds) / SORTS.len() as u32;
