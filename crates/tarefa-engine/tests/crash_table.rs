@@ -500,14 +500,8 @@ const CONTENDED: &[&str] = &[
     "event.announced",
 ];
 /// Passed where there is no free run, depending on where the last one ended.
-const NEW_RUNS: &[&str] = &[
-    "units.grown",
-    "units.grown_done",
-    "units.skipped",
-    "units.skipped_done",
-    "units.joined",
-    "units.joined_done",
-];
+const NEW_RUNS: &[&str] =
+    &["units.grown", "units.grown_done", "units.skipped", "units.joined", "units.joined_done"];
 
 /// The names of all crash points in the sources.
 fn names(dir: &Path, found: &mut BTreeSet<String>) {

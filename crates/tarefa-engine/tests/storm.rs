@@ -11,7 +11,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{
-    Shared, Value, acknowledge, contents, int, use_all, value_of, wait_for_members, whole,
+    Random, Shared, Value, acknowledge, contents, int, use_all, value_of, wait_for_members, whole,
 };
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Item, tag};
@@ -28,24 +28,12 @@ const MEMBER: &str = "TAREFA_STORM_MEMBER";
 const EACH: i64 = 1 << 24;
 const AT_ONCE: usize = 3;
 
-/// xorshift64*, after Vigna, "An experimental exploration of Marsaglia's xorshift generators".
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
-    }
-}
-
 /// `shared|member|seed`
 fn member(text: &str) -> ! {
     let words: Vec<&str> = text.split('|').collect();
     let (runtime, shared) = Shared::join(words[0]);
     let number: i64 = words[1].parse().unwrap();
-    let mut random = Random(words[2].parse::<u64>().unwrap() | 1);
+    let mut random = Random::new(words[2].parse().unwrap());
     let me = runtime.me();
     let mut next = number * EACH;
     loop {
@@ -219,7 +207,7 @@ fn main() {
     });
     let runtime = task::runtime().unwrap();
     let me = runtime.me();
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let (mut rounds, mut kills, mut failed, mut baseline) = (0, 0, 0, None);
     while failed == 0 && (Instant::now() < end || rounds < 2) {
         let until = end.min(Instant::now() + Duration::from_secs(1));

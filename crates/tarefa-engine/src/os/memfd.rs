@@ -74,11 +74,24 @@ pub fn punch(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
 /// # Errors
 /// What `fstat` answered.
 pub fn len(fd: &OwnedFd) -> io::Result<u64> {
+    Ok(stat(fd)?.st_size as u64)
+}
+
+/// Bytes of memory that the system holds for the file behind `fd`.
+///
+/// # Errors
+/// What `fstat` answered.
+pub fn held(fd: &OwnedFd) -> io::Result<u64> {
+    // Counted in units of 512 bytes, whatever the size of a block.
+    Ok(stat(fd)?.st_blocks as u64 * 512)
+}
+
+fn stat(fd: &OwnedFd) -> io::Result<libc::stat> {
     // SAFETY: stat is plain data, for which zeroes are a value.
     let mut st: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `st` is writable for the length of the call.
     check(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut st) })?;
-    Ok(st.st_size as u64)
+    Ok(st)
 }
 
 /// Makes an empty memory file under the descriptor number `fd`, whatever that was before.

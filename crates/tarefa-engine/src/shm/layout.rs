@@ -15,12 +15,12 @@ pub const VERSION: u64 = 3;
 pub const PROCESSES: u64 = 8192;
 /// Threads that can be members at once, over all processes.
 pub const THREADS: u64 = 65_536;
-/// Bytes of the smallest run of pages: a slab, or the unit of large blocks.
-pub const UNIT: u64 = 64 * 1024;
+/// Bytes of the smallest run of pages: a slab of small blocks, or a step of large ones.
+pub const UNIT: u64 = 16 * 1024;
 /// The granule in which memory is claimed from the system.
 pub const PAGE: u64 = 4096;
 /// Runs have 2^0 to 2^(ORDERS-1) units: up to 512 GiB.
-pub const ORDERS: usize = 24;
+pub const ORDERS: usize = 26;
 /// Sizes of small blocks.
 pub const CLASSES: usize = 40;
 /// Entries of a thread's undo journal.
@@ -111,10 +111,24 @@ pub struct Header {
     pub reference_latches: [Latch; REFERENCE_LATCHES],
     /// Units ever handed out.
     pub frontier: AtomicU64,
-    /// First free run of each order: unit number plus 1, 0 for none.
-    pub free_runs: [AtomicU64; ORDERS],
+    /// Counts the free runs linked with pages: their ages.
+    pub run_stamps: AtomicU64,
+    /// Free runs without memory, by order.
+    pub cold_runs: [RunList; ORDERS],
+    /// Free runs that keep memory claimed, by order; the last of a list is its oldest.
+    pub warm_runs: [RunList; ORDERS],
     /// The size classes.
     pub classes: [Class; CLASSES],
+}
+
+/// A list of free runs: unit numbers plus 1, 0 for none.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RunList {
+    /// Its first.
+    pub first: AtomicU64,
+    /// Its last.
+    pub last: AtomicU64,
 }
 
 /// One size of small blocks.
@@ -125,13 +139,16 @@ pub struct Class {
     pub latch: Latch,
     /// The first slab with room: unit number plus 1, 0 for none.
     pub partial: AtomicU64,
+    /// The one of them that is empty: unit number plus 1, 0 for none.
+    pub empty: AtomicU64,
 }
 
 /// What a unit of the heap is in use for.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Unit {
-    /// [`unit_state`] in the low byte, the run's order in the next, the class in the third.
+    /// [`unit_state`] in the low byte; a free run's order in the next; a slab's class in the
+    /// third; the number of units of a run in use or in flight above.
     pub state: AtomicU64,
     /// Next in its list: unit number plus 1.
     pub next: AtomicU64,
@@ -145,8 +162,8 @@ pub struct Unit {
     pub carved: AtomicU64,
     /// Free run: bytes of it that are claimed; they count in [`Header::retained`].
     pub retained: AtomicU64,
-    /// Room to grow without a new layout size.
-    pub spare: AtomicU64,
+    /// Free run with pages: its age, by [`Header::run_stamps`].
+    pub stamp: AtomicU64,
 }
 
 /// Values of the low byte of [`Unit::state`].

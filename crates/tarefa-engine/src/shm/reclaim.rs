@@ -115,8 +115,7 @@ fn return_blocks(dead: &Me) {
     heap::claims::unclaim(dead);
     if dead.slot().run.load(Ordering::Acquire) != 0 {
         let _latch = dead.header().units_latch.lock(dead);
-        // What it was about to give back may be marked without being backed.
-        heap::units::give_back(dead, false);
+        heap::units::give_back_for_dead(dead);
     }
     while journal::hook_more(dead) {}
     heap::drain(dead, Off::NONE);

@@ -53,6 +53,10 @@ pub(crate) enum Step {
     Runs(u64),
     Threads,
     Large(u64),
+    /// Blocks of so many MiB, freed so that more is left than free runs may keep.
+    Shed(u64),
+    /// More memory than there is, asked for while slabs are empty.
+    Pressure,
     /// An object of that size, made where a block has been before.
     LargeObject(u64),
     Small(u64, u64),
@@ -136,6 +140,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
     scenario("threads", 1, &[Threads, Append(1)]),
     scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
+    scenario("more than is kept", 0, &[Shed(15), Append(1)]),
+    scenario("memory pressure", 0, &[Pressure, Append(1), Pressure]),
     scenario("large objects", 0, &[LargeObject(3 << 20), LargeObject(41 << 20), Append(1)]),
     scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
     scenario("sparse blocks", 0, &[Sparse, Sparse]),
@@ -336,6 +342,21 @@ impl Step {
                 heap::alloc(me, Kind::Raw, size).unwrap();
                 heap::alloc(me, Kind::Raw, size / 3).unwrap();
                 heap::drain(me, mark);
+            }
+            Shed(mib) => {
+                let mark = heap::mark(me);
+                for _ in 0..3 {
+                    heap::alloc(me, Kind::Raw, mib << 20).unwrap();
+                }
+                heap::drain(me, mark);
+            }
+            Pressure => {
+                let mark = heap::mark(me);
+                for size in [16, 900, 2000, 30_000] {
+                    heap::alloc(me, Kind::Raw, size).unwrap();
+                }
+                heap::drain(me, mark);
+                heap::alloc(me, Kind::Raw, 1 << 45).unwrap_err();
             }
             LargeObject(size) => {
                 let mark = heap::mark(me);

@@ -4,6 +4,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,24 @@ pub enum Value {
 
 /// An object for another process: its offset and id.
 pub type Handle = (Off, u64);
+
+/// xorshift64*, after Vigna, "An experimental exploration of Marsaglia's xorshift generators".
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The course of a number.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
+}
 
 /// Words behind a latch, which change all at once or not at all.
 #[derive(Clone, Copy, Debug)]
@@ -296,16 +315,19 @@ pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// Makes what stays for good now: before the heap is compared with what it was. The supervisor
+/// Makes what stays for good now, before the heap is compared with what it was. The supervisor
 /// starts on a thread of its own, and this waits until it sleeps.
 pub fn ready(me: &Me) {
-    control::get(me).expect("memory");
-    references::release(me, words(me));
-    let start = Instant::now();
-    while check(me).threads < 2 || whole(me).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", check(me));
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        control::get(me).expect("memory");
+        references::release(me, words(me));
+        let start = Instant::now();
+        while check(me).threads < 2 || whole(me).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(10), "{:?}", check(me));
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    });
 }
 
 /// The heap, which must be whole.

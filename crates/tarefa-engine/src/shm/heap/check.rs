@@ -15,6 +15,8 @@ use crate::shm::slots;
 pub struct Report {
     /// Blocks in use, by kind.
     pub blocks: BTreeMap<u8, u64>,
+    /// Bytes asked for with them.
+    pub bytes: u64,
     /// Objects alive.
     pub objects: u64,
     /// Process slots taken.
@@ -101,14 +103,24 @@ impl Checker<'_> {
         while unit < frontier {
             let entry = units::entry(me, unit);
             let state = get(&entry.state);
-            let order = (state >> 8 & 0xff) as usize;
-            let count = 1 << order;
-            if unit % count != 0 || unit + count > frontier {
-                self.fault(format!("unit {unit}: order {order} does not fit"));
+            let (order, class) = ((state >> 8 & 0xff) as usize, (state >> 16 & 0xff) as usize);
+            let count = match state & 0xff {
+                unit_state::FREE => 1 << order,
+                unit_state::SLAB => slab::units(class.min(CLASSES - 1)),
+                _ => units::units_of(state),
+            };
+            let aligned = count != 0 && unit % count.next_power_of_two() == 0;
+            if !aligned || unit + count > frontier {
+                self.fault(format!("unit {unit}: a run of {count} does not fit"));
                 return free;
             }
             match state & 0xff {
                 unit_state::FREE => {
+                    let buddy = unit ^ count;
+                    let same = buddy < frontier && get(&units::entry(me, buddy).state) == state;
+                    if same && order + 1 < ORDERS {
+                        self.fault(format!("free runs {unit} and {buddy} are not joined"));
+                    }
                     free.push((unit, order));
                     let claimed = claims::count(me, units::at(me, unit), UNIT << order);
                     if claimed != get(&entry.retained) {
@@ -119,9 +131,9 @@ impl Checker<'_> {
                     }
                     retained += claimed;
                 }
-                unit_state::SLAB => self.slab(unit, (state >> 16 & 0xff) as usize),
-                unit_state::LARGE => self.large(unit, order),
-                other => self.fault(format!("unit {unit}: state {other} of order {order}")),
+                unit_state::SLAB => self.slab(unit, class),
+                unit_state::LARGE => self.large(unit, count),
+                other => self.fault(format!("unit {unit}: state {other}, {count} units")),
             }
             let body = (unit + 1..unit + count).find(|u| get(&units::entry(me, *u).state) != 0);
             if let Some(body) = body {
@@ -150,15 +162,16 @@ impl Checker<'_> {
         match Kind::from_bits(info) {
             Some(kind) if info >> 8 <= most => {
                 *self.report.blocks.entry(kind as u8).or_default() += 1;
+                self.report.bytes += info >> 8;
             }
             _ => self.fault(format!("block {at:?} of {most} bytes: info {info:x}")),
         }
     }
 
-    fn large(&mut self, unit: u64, order: usize) {
+    fn large(&mut self, unit: u64, count: u64) {
         let at = units::at(self.me, unit);
         let size = get(&units::entry(self.me, unit).head);
-        if size > UNIT << order || size != get(&header(self.me, at).info) >> 8 {
+        if size.div_ceil(UNIT) != count || size != get(&header(self.me, at).info) >> 8 {
             self.fault(format!("large block {at:?}: size {size}"));
         }
         self.block(at, size);
@@ -181,11 +194,12 @@ impl Checker<'_> {
             }
             at = get(&header(me, Off(at)).next);
         }
-        if carved > UNIT / size || used + free.len() as u64 != carved {
+        if carved > slab::capacity(class) || used + free.len() as u64 != carved {
             self.fault(format!("slab {unit}: {used} used, {} free of {carved}", free.len()));
         }
-        if claims::count(me, start, UNIT) != UNIT {
-            self.fault(format!("slab {unit} is not claimed"));
+        let claimed = claims::count(me, start, UNIT * slab::units(class));
+        if claimed < slab::backed(class) {
+            self.fault(format!("slab {unit} of class {class}: {claimed} bytes are claimed"));
         }
         for i in 0..carved {
             let at = start.plus(i * size);
@@ -217,41 +231,56 @@ impl Checker<'_> {
     }
 
     fn free_runs(&mut self, free: &[(u64, usize)]) {
-        for order in 0..ORDERS {
-            let first = get(&self.me.header().free_runs[order]);
-            let mut listed = self.list(&format!("free runs of order {order}"), first);
-            listed.sort_unstable();
-            let wanted: Vec<u64> = free.iter().filter(|f| f.1 == order).map(|f| f.0).collect();
-            if listed != wanted {
-                self.fault(format!("free runs of order {order}: {listed:?}, not {wanted:?}"));
+        let h = self.me.header();
+        for (warm, lists) in [(false, &h.cold_runs), (true, &h.warm_runs)] {
+            for (order, list) in lists.iter().enumerate() {
+                let what = format!("free runs of order {order}, with pages: {warm}");
+                let mut listed = self.list(&what, get(&list.first));
+                if listed.last().map_or(0, |unit| unit + 1) != get(&list.last) {
+                    self.fault(format!("{what}: the last is not {}", get(&list.last)));
+                }
+                listed.sort_unstable();
+                let has = |unit: u64| get(&units::entry(self.me, unit).retained) != 0;
+                let here = |f: &&(u64, usize)| f.1 == order && has(f.0) == warm;
+                let wanted: Vec<u64> = free.iter().filter(here).map(|f| f.0).collect();
+                if listed != wanted {
+                    self.fault(format!("{what}: {listed:?}, not {wanted:?}"));
+                }
             }
         }
     }
 
     fn classes(&mut self) {
         let me = self.me;
-        let mut partial = Vec::new();
-        for class in 0..CLASSES {
-            let first = get(&me.header().classes[class].partial);
-            for unit in self.list(&format!("slabs of class {class}"), first) {
+        let (mut partial, mut empty) = (Vec::new(), Vec::new());
+        for (class, shared) in me.header().classes.iter().enumerate() {
+            for unit in self.list(&format!("slabs of class {class}"), get(&shared.partial)) {
                 partial.push((unit, class));
             }
+            empty.extend(get(&shared.empty).checked_sub(1).map(|unit| (unit, class)));
         }
-        let mut wanted = Vec::new();
+        let (mut with_room, mut unused) = (Vec::new(), Vec::new());
         for unit in 0..get(&me.header().frontier) {
             let entry = units::entry(me, unit);
             let state = get(&entry.state);
             let class = (state >> 16 & 0xff) as usize;
-            if state & 0xff == unit_state::SLAB
-                && class < CLASSES
-                && get(&entry.used) < UNIT / slab::size_of_class(class)
-            {
-                wanted.push((unit, class));
+            if state & 0xff == unit_state::SLAB && class < CLASSES {
+                let used = get(&entry.used);
+                if used < slab::capacity(class) {
+                    with_room.push((unit, class));
+                }
+                if used == 0 {
+                    unused.push((unit, class));
+                }
             }
         }
         partial.sort_unstable();
-        if partial != wanted {
-            self.fault(format!("slabs with room: {partial:?}, not {wanted:?}"));
+        empty.sort_unstable();
+        if partial != with_room {
+            self.fault(format!("slabs with room: {partial:?}, not {with_room:?}"));
+        }
+        if empty != unused {
+            self.fault(format!("empty slabs: {empty:?}, not {unused:?}"));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Which pages of the heap are backed by memory, and the limit on them.
 //!
 //! A bit a page. Memory is claimed before it is used, so a full machine is an error at a call
-//! and never a signal later. Free runs keep a few MiB claimed for the next user (`retained`,
-//! counted in [`super::units`] as runs become free or cease to be); beyond that their pages go
+//! and never a signal later. Free runs keep some MiB claimed for the next user (`retained`,
+//! counted in [`super::runs`] as runs become free or cease to be); beyond that their pages go
 //! back to the system. All of it under `units_latch`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,8 @@ use crate::shm::layout::{PAGE, claimed_at};
 use crate::shm::me::Me;
 use crate::shm::offset::Off;
 
-/// Bytes of free runs that stay claimed.
-pub(super) const RETAIN: u64 = 8 << 20;
+/// Bytes of free runs that stay claimed at most.
+const RETAIN: u64 = 32 << 20;
 /// A claim at least this large looks at what the cgroup has left.
 const LOOK_AT_CGROUP: u64 = 1 << 20;
 
@@ -29,6 +29,11 @@ fn words(me: &Me, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU6
         let mask = (u64::MAX >> (64 - high)) & (u64::MAX << low);
         (arena.at::<AtomicU64>(Off(start + w * 8)), mask)
     })
+}
+
+/// Bytes of free runs that stay claimed at most, in this arena.
+pub(super) fn most_retained(me: &Me) -> u64 {
+    RETAIN.min(me.header().limit.load(Ordering::Relaxed) / 8)
 }
 
 /// Whether `wanted` more bytes may be claimed: a first look at the limit, which counts all that
@@ -145,24 +150,33 @@ pub(super) fn count(me: &Me, off: Off, len: u64) -> u64 {
         .sum()
 }
 
-/// The run at `off` is about to be free: its pages stay claimed for the next user, if `keep`
-/// and there are few of them, or are given back. Returns how many bytes stay claimed.
+/// The run at `off` is about to be free: the first `keep` bytes of its pages stay claimed, or a
+/// little less, and the others are given back. Returns how many bytes stay claimed.
 ///
 /// The run is the thread's, so this can be done again from the start after a death.
-pub(super) fn release(me: &Me, off: Off, len: u64, keep: bool) -> u64 {
-    let h = me.header();
+pub(super) fn release(me: &Me, off: Off, len: u64, keep: u64) -> u64 {
     let have = count(me, off, len);
-    let most = RETAIN.min(h.limit.load(Ordering::Relaxed) / 8);
-    if keep && (have == 0 || h.retained.load(Ordering::Relaxed) + have <= most) {
+    if have <= keep {
         return have;
     }
+    let (mut kept, mut cut) = (0, off);
+    for (i, (word, mask)) in words(me, off, len).enumerate() {
+        let here = u64::from((mask & word.load(Ordering::Relaxed)).count_ones()) * PAGE;
+        if kept + here > keep {
+            break;
+        }
+        kept += here;
+        cut = Off((off.0 / PAGE / 64 + i as u64 + 1) * 64 * PAGE);
+    }
+    let len = off.0 + len - cut.0;
     // The memory first: as long as the bits are there, whoever cleans up comes here again.
     // A failure leaves the pages backed: they are used again by the next claim.
-    if memfd::punch(me.arena().fd(), off.0, len).is_err() {
+    if memfd::punch(me.arena().fd(), cut.0, len).is_err() {
         return have;
     }
     crash_point!("claims.punched");
-    for (word, mask) in words(me, off, len) {
+    let h = me.header();
+    for (word, mask) in words(me, cut, len) {
         let before = word.load(Ordering::Relaxed);
         let gone = u64::from((mask & before).count_ones()) * PAGE;
         if gone == 0 {
@@ -175,5 +189,5 @@ pub(super) fn release(me: &Me, off: Off, len: u64, keep: bool) -> u64 {
         tx.commit();
         crash_point!("claims.unmarked_done");
     }
-    0
+    kept
 }

@@ -5,10 +5,14 @@
 //! takes the block over in the same [`Tx`] in which it unhooks it from the chain
 //! ([`mark`], [`release_to`]); a block taken out of a structure is hooked on the same way
 //! ([`hook`]) and then freed by [`drain`].
+//!
+//! `README.md` beside this file says how memory is laid out, kept and wasted. Checked by
+//! `tests/heap_property.rs` against [`check`], and by `tests/storm_churn.rs`.
 
 #[doc(hidden)]
 pub mod check;
 pub mod claims;
+mod runs;
 pub mod slab;
 pub mod units;
 
@@ -81,10 +85,7 @@ pub struct OutOfMemory {
 
 impl OutOfMemory {
     pub(super) fn new(me: &Me, wanted: u64) -> Self {
-        let h = me.header();
-        let used =
-            h.claimed.load(Ordering::Relaxed).saturating_sub(h.retained.load(Ordering::Relaxed));
-        Self { wanted, used, limit: h.limit.load(Ordering::Relaxed) }
+        Self { wanted, used: in_use(me), limit: me.header().limit.load(Ordering::Relaxed) }
     }
 }
 
@@ -97,11 +98,14 @@ const STEP: u64 = 4 << 20;
 ///
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
+#[inline]
 pub fn alloc(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
-    if let Some(class) = slab::class_of(size) {
-        return slab::alloc(me, kind, class, size);
-    }
-    large(me, kind, size, size, &mut |_, _| {})
+    alloc_sparse(me, kind, size, size)
+}
+
+/// Does it, and once more if it fails and there were empty slabs to give back.
+fn pressing<T>(me: &Me, mut act: impl FnMut() -> Result<T, OutOfMemory>) -> Result<T, OutOfMemory> {
+    act().or_else(|e| if slab::give_back_empty(me) { act() } else { Err(e) })
 }
 
 /// A raw block of `size` bytes, all of it backed by memory and zero behind the header.
@@ -114,13 +118,16 @@ pub fn alloc(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
 pub fn alloc_cleared(me: &Me, size: u64) -> Result<Off, OutOfMemory> {
     let clear = |from: u64, to: u64| me.arena().clear(Off(from), to.saturating_sub(from) as usize);
     if let Some(class) = slab::class_of(size) {
-        let off = slab::alloc(me, Kind::Raw, class, size)?;
+        let off = pressing(me, || slab::alloc(me, Kind::Raw, class, size))?;
         clear(off.0 + HEADER, off.0 + size);
         crash_point!("heap.cleared_small");
         return Ok(off);
     }
     let mut used = Vec::new();
-    let off = large(me, Kind::Raw, size, size, &mut |at, len| used.push((at.0, at.0 + len)))?;
+    let off = pressing(me, || {
+        used.clear();
+        large(me, Kind::Raw, size, size, &mut |at, len| used.push((at.0, at.0 + len)))
+    })?;
     for (from, to) in used {
         clear(from.max(off.0 + HEADER), to.min(off.0 + size));
         crash_point!("heap.cleared_large");
@@ -160,9 +167,9 @@ pub(super) fn alloc_fresh(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMe
 /// [`OutOfMemory`]; nothing has changed then.
 pub fn alloc_sparse(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
     if let Some(class) = slab::class_of(size) {
-        return slab::alloc(me, kind, class, size);
+        return pressing(me, || slab::alloc(me, kind, class, size));
     }
-    large(me, kind, size, backed.max(HEADER), &mut |_, _| {})
+    pressing(me, || large(me, kind, size, backed.max(HEADER), &mut |_, _| {}))
 }
 
 fn large(
@@ -176,12 +183,12 @@ fn large(
     let mark = mark(me);
     let first = backed.min(STEP);
     let latch = me.header().units_latch.lock(me);
-    let unit = units::take_backed(me, size.div_ceil(UNIT), first, backed - first, kept)?;
+    let count = size.div_ceil(UNIT);
+    let unit = units::take_backed(me, count, first, backed - first, kept)?;
     let off = Off(heap_at(me.arena().len()) + unit * UNIT);
     let (entry, block) = (units::entry(me, unit), header(me, off));
     let mut tx = Tx::begin(me);
-    let order = entry.state.load(Ordering::Relaxed) & 0xff00;
-    tx.set(&entry.state, order | unit_state::LARGE);
+    tx.set(&entry.state, units::large(count));
     tx.set(&entry.head, size);
     // Raw as long as not all of it is backed.
     tx.set(&block.info, size << 8 | Kind::Raw as u64);
@@ -200,6 +207,23 @@ fn large(
     Ok(off)
 }
 
+/// Gives back to the system all memory that is free: what free runs and empty slabs keep for the
+/// next user. The thread holds no latch of the heap.
+pub fn trim(me: &Me) {
+    slab::give_back_empty(me);
+    let _latch = me.header().units_latch.lock(me);
+    units::trim(me);
+}
+
+/// Bytes claimed from the system that blocks are in: neither kept by free runs, which keep 32 MiB
+/// at most, nor by empty slabs, of which there is one of each class at most.
+#[must_use]
+pub fn in_use(me: &Me) -> u64 {
+    let [claimed, retained] =
+        [&me.header().claimed, &me.header().retained].map(|word| word.load(Ordering::Relaxed));
+    claimed.saturating_sub(retained).saturating_sub(slab::kept(me))
+}
+
 /// Backs the bytes `from..to` of a block of [`alloc_sparse`] with memory.
 ///
 /// # Errors
@@ -208,8 +232,10 @@ pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> 
     if slab::class_of(size(me, block)).is_some() {
         return Ok(());
     }
-    claims::fits(me, to - from)?;
-    back_in_steps(me, block, from, to, &mut |_, _| {})
+    pressing(me, || {
+        claims::fits(me, to - from)?;
+        back_in_steps(me, block, from, to, &mut |_, _| {})
+    })
 }
 
 fn back_in_steps(
@@ -300,32 +326,34 @@ fn free_head(me: &Me, block: Off) {
         return slab::free_head(me, block, class);
     }
     give_up_pages(me, block);
-    let _latch = me.header().units_latch.lock(me);
+    let latch = me.header().units_latch.lock(me);
     let unit = units::of(me, block);
     let entry = units::entry(me, unit);
     let mut tx = Tx::begin(me);
-    let order = entry.state.load(Ordering::Relaxed) & 0xff00;
-    tx.set(&entry.state, order | unit_state::FLIGHT);
+    let count = units::units_of(entry.state.load(Ordering::Relaxed));
+    tx.set(&entry.state, units::in_flight(count));
     tx.set(&me.slot().run, unit + 1);
     tx.set(&me.slot().chain, header(me, block).next.load(Ordering::Relaxed));
     tx.set(&header(me, block).info, 0);
     crash_point!("heap.large_unhooked");
     tx.commit();
     crash_point!("heap.large_in_flight");
-    units::give_back(me, true);
+    units::give_back(me);
+    drop(latch);
+    units::shed(me);
 }
 
 /// Gives the pages of a very large block back a step at a time, but for the first step's: the
 /// block is nothing any more but its header, which says how large it is.
 fn give_up_pages(me: &Me, block: Off) {
     let size = size(me, block);
-    if size <= claims::RETAIN {
+    if size <= claims::most_retained(me) {
         return;
     }
     for at in (STEP..size).step_by(STEP as usize) {
         let _latch = me.header().units_latch.lock(me);
         // The same is done again if this is cut short: what is marked may be gone already.
-        claims::release(me, block.plus(at), STEP.min(size - at), false);
+        claims::release(me, block.plus(at), STEP.min(size - at), 0);
     }
 }
 
@@ -340,16 +368,10 @@ pub fn is_block(me: &Me, block: Off, wanted: Kind) -> bool {
     if unit >= me.header().frontier.load(Ordering::Acquire) {
         return false;
     }
-    let entry = units::entry(me, unit);
-    let state = entry.state.load(Ordering::Acquire);
-    let in_place = match state & 0xff {
-        unit_state::SLAB => {
-            let (at, class) = (block.0 - start - unit * UNIT, state >> 16 & 0xff);
-            at % slab::size_of_class(class as usize) == 0
-                && at / slab::size_of_class(class as usize) < entry.carved.load(Ordering::Acquire)
-        }
+    let state = |unit: u64| units::entry(me, unit).state.load(Ordering::Acquire);
+    let in_place = match state(unit) & 0xff {
         unit_state::LARGE => block.0 == start + unit * UNIT,
-        _ => false,
+        _ => slab::holds(me, block, unit),
     };
     in_place && kind(me, block) == Some(wanted)
 }

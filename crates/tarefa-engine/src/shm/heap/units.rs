@@ -1,16 +1,19 @@
 //! Runs of units: a buddy allocator.
 //!
-//! After Knowlton, "A fast storage allocator" (CACM 8(10), 1965). Runs have a power of two of
-//! units and start at a multiple of their length. Address space is plentiful, so a run is
-//! rounded up freely: only what is used of it is backed by memory ([`super::claims`]).
+//! After Knowlton, "A fast storage allocator" (CACM 8(10), 1965). Free runs have a power of two
+//! of units and start at a multiple of their length; two of a kind that make up a larger one are
+//! always joined. A run in use starts like a free one, but ends where its user wants: what is
+//! left over of the power of two becomes free runs, in steps of a unit ([`take`], [`put_back`]).
+//! Only what is used is backed by memory ([`super::claims`]).
 //!
 //! All of it under `units_latch`. A run between its list and its user is in the thread's slot
 //! (`run`), so that a death gives it back.
 
 use std::sync::atomic::Ordering;
 
-use super::OutOfMemory;
 use super::claims;
+use super::runs::{self, Age};
+use super::{OutOfMemory, STEP};
 use crate::shm::journal::Tx;
 use crate::shm::layout::{ORDERS, UNIT, UNITS_AT, Unit, heap_at, unit_state};
 use crate::shm::me::Me;
@@ -37,7 +40,7 @@ pub(super) fn total(me: &Me) -> u64 {
     (me.arena().len() - heap_at(me.arena().len())) / UNIT
 }
 
-/// Takes a run of at least `count` units, the first `backed` bytes of it backed by memory; it is
+/// Takes a run of `count` units, the first `backed` bytes of it backed by memory; it is
 /// in the thread's `run` then. See [`claims::claim`] for the rest.
 pub(super) fn take_backed(
     me: &Me,
@@ -51,7 +54,7 @@ pub(super) fn take_backed(
         match claims::claim(me, at(me, unit), backed, to_come, kept) {
             Ok(()) => return Ok(unit),
             Err(e) => {
-                give_back(me, true);
+                give_back(me);
                 if !trim(me) {
                     return Err(e);
                 }
@@ -65,10 +68,10 @@ pub(super) fn take_backed(
 pub(super) fn trim(me: &Me) -> bool {
     let all = &me.header().retained;
     let before = all.load(Ordering::Relaxed);
-    while let Some((unit, order)) = first_retaining(me) {
+    while let Some((unit, order)) = runs::oldest(me) {
         let left = all.load(Ordering::Relaxed);
         withdraw(me, unit, order);
-        give_back(me, false);
+        put_back(me, 0, Age::New);
         if all.load(Ordering::Relaxed) >= left {
             break;
         }
@@ -76,164 +79,197 @@ pub(super) fn trim(me: &Me) -> bool {
     all.load(Ordering::Relaxed) < before
 }
 
-/// A free run that keeps pages claimed, and its order.
-fn first_retaining(me: &Me) -> Option<(u64, usize)> {
-    (0..ORDERS).find_map(|order| {
-        let mut next = me.header().free_runs[order].load(Ordering::Relaxed);
-        while let Some(unit) = next.checked_sub(1) {
-            let e = entry(me, unit);
-            if e.retained.load(Ordering::Relaxed) != 0 {
-                return Some((unit, order));
-            }
-            next = e.next.load(Ordering::Relaxed);
+/// Gives back to the system what free runs keep claimed beyond what they may, the oldest first, a
+/// step at a time: the latch is taken for each.
+pub(super) fn shed(me: &Me) {
+    let h = me.header();
+    let most = claims::most_retained(me);
+    while h.retained.load(Ordering::Relaxed) > most {
+        let _latch = h.units_latch.lock(me);
+        let before = h.retained.load(Ordering::Relaxed);
+        let Some((unit, order)) = runs::oldest(me) else { return };
+        let Some(over) = before.checked_sub(most).filter(|n| *n > 0) else { return };
+        let stamp = entry(me, unit).stamp.load(Ordering::Relaxed);
+        let has = entry(me, unit).retained.load(Ordering::Relaxed);
+        withdraw(me, unit, order);
+        put_back(me, has.saturating_sub(over.min(STEP)), Age::Oldest(stamp));
+        if h.retained.load(Ordering::Relaxed) >= before {
+            return;
         }
-        None
-    })
+    }
 }
 
 /// Moves a free run from its list to the thread's `run`.
 fn withdraw(me: &Me, unit: u64, order: usize) {
     let mut tx = Tx::begin(me);
-    unlink(me, &mut tx, unit, order);
-    tx.set(&entry(me, unit).state, state(order, unit_state::FLIGHT));
+    runs::unlink(me, &mut tx, unit, order);
+    tx.set(&entry(me, unit).state, in_flight(1 << order));
     tx.set(&me.slot().run, unit + 1);
     crash_point!("units.unlinked");
     tx.commit();
     crash_point!("units.taken");
 }
 
+/// Takes a run of `count` units, with pages if there is one.
 fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     let order = count.next_power_of_two().trailing_zeros() as usize;
     if order >= ORDERS {
         return Err(OutOfMemory::new(me, count.saturating_mul(UNIT)));
     }
-    let lists = &me.header().free_runs;
-    let found = (order..ORDERS).find(|&o| lists[o].load(Ordering::Relaxed) != 0);
-    let Some(mut have) = found else { return take_new(me, order) };
-    let unit = lists[have].load(Ordering::Relaxed) - 1;
+    let Some((mut unit, have)) = runs::find(me, order) else {
+        return take_new(me, count, order);
+    };
     let mut retained = entry(me, unit).retained.load(Ordering::Relaxed);
     withdraw(me, unit, have);
-    while have > order {
-        have -= 1;
-        let upper = unit + (1 << have);
-        // Most large runs were never used: nothing to count.
-        let of_upper =
-            if retained == 0 { 0 } else { claims::count(me, at(me, upper), UNIT << have) };
-        retained -= of_upper;
+    // Most large runs were never used: nothing to count.
+    let pages = |retained: u64, unit: u64, order: usize| {
+        if retained == 0 { 0 } else { claims::count(me, at(me, unit), UNIT << order) }
+    };
+    for half in (order..have).rev() {
+        let (lower, upper) = (unit, unit + (1 << half));
+        let of_upper = pages(retained, upper, half);
+        let of_lower = retained - of_upper;
+        // The half with more memory is used, the other becomes free.
+        let (used, free, of_free) =
+            if of_upper > of_lower { (upper, lower, of_lower) } else { (lower, upper, of_upper) };
+        retained -= of_free;
         let mut tx = Tx::begin(me);
-        link(me, &mut tx, upper, have, of_upper);
-        tx.set(&entry(me, unit).state, state(have, unit_state::FLIGHT));
+        runs::link(me, &mut tx, free, half, of_free, Age::New);
+        tx.set(&entry(me, used).state, in_flight(1 << half));
+        tx.set(&me.slot().run, used + 1);
         crash_point!("units.split");
         tx.commit();
         crash_point!("units.split_done");
+        unit = used;
+    }
+    // What is behind the last unit wanted becomes free, the largest pieces first.
+    let mut end = 1 << order;
+    for piece in (0..order).rev() {
+        if end - (1 << piece) < count {
+            continue;
+        }
+        end -= 1 << piece;
+        let of_piece = pages(retained, unit + end, piece);
+        retained -= of_piece;
+        let mut tx = Tx::begin(me);
+        runs::link(me, &mut tx, unit + end, piece, of_piece, Age::New);
+        tx.set(&entry(me, unit).state, in_flight(end));
+        crash_point!("units.cut");
+        tx.commit();
+        crash_point!("units.cut_done");
     }
     Ok(unit)
 }
 
 /// Takes a run that was never used.
-fn take_new(me: &Me, order: usize) -> Result<u64, OutOfMemory> {
+fn take_new(me: &Me, count: u64, order: usize) -> Result<u64, OutOfMemory> {
     let frontier = &me.header().frontier;
     loop {
         let at = frontier.load(Ordering::Relaxed);
-        if at + (1 << order) > total(me) {
-            return Err(OutOfMemory::new(me, UNIT << order));
+        if at + count > total(me) {
+            return Err(OutOfMemory::new(me, count * UNIT));
         }
+        // What alignment skips becomes a free run first.
         let aligned = at.trailing_zeros() as usize;
+        let skips = at != 0 && aligned < order;
+        let taken = if skips { 1 << aligned } else { count };
         let mut tx = Tx::begin(me);
-        if at != 0 && aligned < order {
-            // What alignment skips becomes free runs.
-            link(me, &mut tx, at, aligned, 0);
-            tx.set(frontier, at + (1 << aligned));
-            crash_point!("units.skipped");
-            tx.commit();
-            crash_point!("units.skipped_done");
-            continue;
-        }
-        tx.set(&entry(me, at).state, state(order, unit_state::FLIGHT));
-        tx.set(frontier, at + (1 << order));
+        tx.set(&entry(me, at).state, in_flight(taken));
+        tx.set(frontier, at + taken);
         tx.set(&me.slot().run, at + 1);
         crash_point!("units.grown");
         tx.commit();
         crash_point!("units.grown_done");
+        if skips {
+            put_back(me, 0, Age::New);
+            crash_point!("units.skipped");
+            continue;
+        }
         return Ok(at);
     }
 }
 
-/// Gives the run in the thread's slot back, joined with its free neighbours. Its pages may
-/// stay claimed if `keep`.
+/// Gives the run in the thread's slot back, joined with its free neighbours, with its pages. The
+/// caller calls [`shed`] once it has let go of the latch.
+pub(super) fn give_back(me: &Me) {
+    put_back(me, u64::MAX, Age::New);
+}
+
+/// The same for what a dead thread was about to use or to give back: its pages may be marked
+/// without being backed, and go.
+pub(in crate::shm) fn give_back_for_dead(me: &Me) {
+    put_back(me, 0, Age::New);
+}
+
+/// Gives the run in the thread's slot back, joined with its free neighbours; `keep` bytes of it
+/// stay claimed.
 ///
 /// Each step leaves a run in the slot that this can begin with.
-pub(in crate::shm) fn give_back(me: &Me, keep: bool) {
+fn put_back(me: &Me, keep: u64, age: Age) {
     let mut unit = me.slot().run.load(Ordering::Relaxed) - 1;
-    let mut order = order_of(entry(me, unit).state.load(Ordering::Relaxed));
-    let mut retained = claims::release(me, at(me, unit), UNIT << order, keep);
+    let mut count = units_of(entry(me, unit).state.load(Ordering::Relaxed));
+    let mut retained = claims::release(me, at(me, unit), UNIT * count, keep);
     loop {
-        let buddy = unit ^ (1 << order);
+        // The last piece of the run, and the run that makes up a larger one with it: for a
+        // piece among several that is the one behind it.
+        let order = count.trailing_zeros() as usize;
+        let whole = count.is_power_of_two();
+        let last = unit + count - (1 << order);
+        let buddy = last ^ (1 << order);
         let in_use = me.header().frontier.load(Ordering::Relaxed);
         let joins = order + 1 < ORDERS
             && buddy + (1 << order) <= in_use
-            && entry(me, buddy).state.load(Ordering::Relaxed) == state(order, unit_state::FREE);
+            && entry(me, buddy).state.load(Ordering::Relaxed) == free(order);
         let mut tx = Tx::begin(me);
-        if !joins {
-            link(me, &mut tx, unit, order, retained);
+        if joins {
+            retained += entry(me, buddy).retained.load(Ordering::Relaxed);
+            runs::unlink(me, &mut tx, buddy, order);
+            let first = unit.min(buddy);
+            count += 1 << order;
+            tx.set(&entry(me, unit.max(buddy)).state, unit_state::BODY);
+            tx.set(&entry(me, first).state, in_flight(count));
+            tx.set(&me.slot().run, first + 1);
+            crash_point!("units.joined");
+            tx.commit();
+            crash_point!("units.joined_done");
+            unit = first;
+        } else if whole {
+            runs::link(me, &mut tx, unit, order, retained, age);
             tx.set(&me.slot().run, 0);
             crash_point!("units.linked");
             tx.commit();
             crash_point!("units.given_back");
             return;
+        } else {
+            let of_last =
+                if retained == 0 { 0 } else { claims::count(me, at(me, last), UNIT << order) };
+            retained -= of_last;
+            count -= 1 << order;
+            runs::link(me, &mut tx, last, order, of_last, age);
+            tx.set(&entry(me, unit).state, in_flight(count));
+            crash_point!("units.shortened");
+            tx.commit();
+            crash_point!("units.shortened_done");
         }
-        retained += entry(me, buddy).retained.load(Ordering::Relaxed);
-        unlink(me, &mut tx, buddy, order);
-        let (low, high) = (unit.min(buddy), unit.max(buddy));
-        order += 1;
-        tx.set(&entry(me, high).state, unit_state::BODY);
-        tx.set(&entry(me, low).state, state(order, unit_state::FLIGHT));
-        tx.set(&me.slot().run, low + 1);
-        crash_point!("units.joined");
-        tx.commit();
-        crash_point!("units.joined_done");
-        unit = low;
     }
 }
 
-fn state(order: usize, what: u64) -> u64 {
-    (order as u64) << 8 | what
+/// The state of the head of a free run.
+pub(super) fn free(order: usize) -> u64 {
+    (order as u64) << 8 | unit_state::FREE
 }
 
-fn order_of(state: u64) -> usize {
-    (state >> 8 & 0xff) as usize
+/// The state of the head of a run in flight.
+pub(super) fn in_flight(count: u64) -> u64 {
+    count << 24 | unit_state::FLIGHT
 }
 
-/// Makes `unit` the head of a free run, `retained` bytes of which are claimed.
-fn link(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize, retained: u64) {
-    let list = &me.header().free_runs[order];
-    let first = list.load(Ordering::Relaxed);
-    let e = entry(me, unit);
-    tx.set(&e.next, first);
-    tx.set(&e.prev, 0);
-    tx.set(&e.state, state(order, unit_state::FREE));
-    tx.set(&e.retained, retained);
-    let all = &me.header().retained;
-    tx.set(all, all.load(Ordering::Relaxed) + retained);
-    if first != 0 {
-        tx.set(&entry(me, first - 1).prev, unit + 1);
-    }
-    tx.set(list, unit + 1);
-    crash_point!("units.link");
+/// The state of the head of a run that holds one large block.
+pub(super) fn large(count: u64) -> u64 {
+    count << 24 | unit_state::LARGE
 }
 
-fn unlink(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize) {
-    let e = entry(me, unit);
-    let (next, prev) = (e.next.load(Ordering::Relaxed), e.prev.load(Ordering::Relaxed));
-    if prev == 0 {
-        tx.set(&me.header().free_runs[order], next);
-    } else {
-        tx.set(&entry(me, prev - 1).next, next);
-    }
-    if next != 0 {
-        tx.set(&entry(me, next - 1).prev, prev);
-    }
-    let all = &me.header().retained;
-    tx.set(all, all.load(Ordering::Relaxed) - e.retained.load(Ordering::Relaxed));
-    crash_point!("units.unlink");
+/// The units of a run in flight, or of a large block.
+pub(super) fn units_of(state: u64) -> u64 {
+    state >> 24
 }
