@@ -6,11 +6,13 @@
 42
 """
 
+from tarefa._array import Array, RawArray
 from tarefa._configure import configure
 from tarefa._current import active_tasks, current_task
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
+    BadItemType,
     HandleGone,
     Interrupted,
     ListChanged,
@@ -36,6 +38,7 @@ from tarefa._program import CompletedProgram, Program
 from tarefa._state import State
 from tarefa._thread import Thread
 from tarefa._usage import Context, Usage
+from tarefa._value import RawValue, Value
 from tarefa._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
 
 __version__ = "0.1.0"
@@ -45,6 +48,8 @@ __all__ = [
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "ArenaFull",
+    "Array",
+    "BadItemType",
     "CompletedProgram",
     "Context",
     "Event",
@@ -62,6 +67,8 @@ __all__ = [
     "Program",
     "ProgramFailed",
     "RLock",
+    "RawArray",
+    "RawValue",
     "RemoteError",
     "RemoteTraceback",
     "StartError",
@@ -71,6 +78,7 @@ __all__ = [
     "TaskTimeout",
     "Thread",
     "Usage",
+    "Value",
     "Waited",
     "WorkerDied",
     "active_tasks",

@@ -12,24 +12,38 @@ from typing import Any, Self, SupportsIndex, TypedDict, final
 
 from typing_extensions import disjoint_base
 
+from tarefa._engine_array import (
+    ArrayCore,
+    ArrayMemory,
+    ValueCore,
+    has_arrays,
+    keep_after_fork,
+    make_array,
+)
 from tarefa._lock import Owner
 
 __all__ = [
+    "ArrayCore",
+    "ArrayMemory",
     "EventCore",
     "ListCore",
     "LockCore",
     "TaskCore",
+    "ValueCore",
     "address",
     "attach",
     "collect",
     "cpu_count",
     "diagnostics",
+    "has_arrays",
     "has_zygote",
     "interrupt_signal",
     "is_root",
     "join_any",
     "join_runtime",
+    "keep_after_fork",
     "leave",
+    "make_array",
     "offer_stack",
     "own_threads",
     "prepare_runtime",

@@ -23,6 +23,10 @@ def wrap(core: Any, kind: int) -> Any:
         from tarefa._event import Event
 
         return Event.__new__(Event, core)
+    if kind == 13:
+        from tarefa._cells import wrap as wrap_array
+
+        return wrap_array(core)
     if core.is_thread:
         from tarefa._view import TaskView
 

@@ -104,6 +104,10 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
         lock.get().handle().clone()
     } else if let Ok(event) = object.cast::<crate::event::EventCore>() {
         event.get().handle().clone()
+    } else if let Ok(array) = object.cast::<crate::array::ArrayCore>() {
+        array.get().cells().by_reference()?
+    } else if let Ok(value) = object.cast::<crate::array::ValueCore>() {
+        value.get().cells().by_reference()?
     } else {
         return None;
     };
@@ -170,6 +174,9 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
         }
         tarefa_engine::collections::kinds::LIST => {
             Py::new(py, crate::list::ListCore::of(handle))?.into_any()
+        }
+        tarefa_engine::collections::kinds::ARRAY => {
+            Py::new(py, crate::array::ArrayMemory::of(handle)?)?.into_any()
         }
         task::kinds::TASK => Py::new(py, crate::task::TaskCore::of(handle))?.into_any(),
         other => {
