@@ -6,6 +6,7 @@
 42
 """
 
+from tarefa._array import Array, RawArray
 from tarefa._barrier import Barrier
 from tarefa._condition import Condition
 from tarefa._configure import configure
@@ -16,6 +17,7 @@ from tarefa._dict import Dict
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
+    BadItemType,
     BrokenBarrierError,
     HandleGone,
     Interrupted,
@@ -49,6 +51,7 @@ from tarefa._set import Set
 from tarefa._state import State
 from tarefa._thread import Thread
 from tarefa._usage import Context, Usage
+from tarefa._value import RawValue, Value
 from tarefa._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
 
 __version__ = "0.1.0"
@@ -58,6 +61,8 @@ __all__ = [
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "ArenaFull",
+    "Array",
+    "BadItemType",
     "Barrier",
     "BoundedSemaphore",
     "BrokenBarrierError",
@@ -87,6 +92,8 @@ __all__ = [
     "ProgramFailed",
     "RLock",
     "RWLock",
+    "RawArray",
+    "RawValue",
     "RemoteError",
     "RemoteTraceback",
     "Semaphore",
@@ -99,6 +106,7 @@ __all__ = [
     "Thread",
     "TimeLimitExceeded",
     "Usage",
+    "Value",
     "Waited",
     "Waiting",
     "WorkerDied",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,4 +18,16 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
         """What ``pickle`` asks first."""
         if type(obj) is ContextVar:
             return reduce_context_var(obj)
+        if isinstance(obj, type) and "_ctypes" in sys.modules and _is_ctypes(obj):
+            from tarefa._structures import reduce_type
+
+            importable = cloudpickle.cloudpickle._should_pickle_by_reference(obj)
+            reduced = reduce_type(obj, importable)
+            if reduced is not NotImplemented:
+                return reduced
         return super().reducer_override(obj)
+
+
+def _is_ctypes(obj: type) -> bool:
+    ctypes: Any = sys.modules["_ctypes"]
+    return issubclass(obj, (ctypes.Structure, ctypes.Union, ctypes.Array))

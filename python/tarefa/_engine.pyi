@@ -12,9 +12,19 @@ from typing import Any, Self, SupportsIndex, TypedDict, final
 
 from typing_extensions import disjoint_base
 
+from tarefa._engine_array import (
+    ArrayCore,
+    ArrayMemory,
+    ValueCore,
+    has_arrays,
+    keep_after_fork,
+    make_array,
+)
 from tarefa._lock import Owner
 
 __all__ = [
+    "ArrayCore",
+    "ArrayMemory",
     "BarrierCore",
     "ConditionCore",
     "EventCore",
@@ -24,19 +34,23 @@ __all__ = [
     "RWLockSide",
     "SemaphoreCore",
     "TaskCore",
+    "ValueCore",
     "address",
     "attach",
     "collect",
     "cpu_count",
     "deadlocks",
     "diagnostics",
+    "has_arrays",
     "has_zygote",
     "interrupt_signal",
     "is_root",
     "join_any",
     "join_runtime",
+    "keep_after_fork",
     "leave",
     "lift_memory_limit",
+    "make_array",
     "offer_stack",
     "own_threads",
     "parse_size",

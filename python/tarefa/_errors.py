@@ -152,6 +152,12 @@ class ListChanged(TarefaError, ValueError):
     __module__ = "tarefa"
 
 
+class BadItemType(TarefaError, TypeError, ValueError):
+    """No type of items that can be shared: an unknown typecode, a pointer, a Python object."""
+
+    __module__ = "tarefa"
+
+
 class RemoteError(TarefaError):
     """An exception of a task that could not travel: its type's name, its text, its traceback.
 

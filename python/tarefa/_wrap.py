@@ -56,6 +56,10 @@ def wrap(core: Any, kind: int) -> Any:
         from tarefa._rwlock import RWLock
 
         return RWLock.__new__(RWLock, core)
+    if kind == 13:
+        from tarefa._cells import wrap as wrap_array
+
+        return wrap_array(core)
     if core.is_thread:
         from tarefa._view import TaskView
 

@@ -11,10 +11,12 @@
 
 #[path = "crash_table/allowed.rs"]
 mod allowed;
-#[path = "crash_table/locks.rs"]
-mod locks;
+#[path = "crash_table/arrays.rs"]
+mod arrays;
 #[path = "crash_table/limits.rs"]
 mod limits;
+#[path = "crash_table/locks.rs"]
+mod locks;
 #[path = "crash_table/orphans.rs"]
 mod orphans;
 #[path = "crash_table/scenarios.rs"]
@@ -301,6 +303,7 @@ impl Table {
             let (is, may) = (brief(&is), brief(may.last().unwrap()));
             return Err(format!("after {done} steps the list is {is}, not as before or {may}"));
         }
+        arrays::inspect(&me, shared, scenario.steps, done)?;
         let child = contents(&me, shared.child.0);
         // A group leaves two at most, where it is killed; an operation one.
         let most = if scenario.around == Around::Rival { 3000 } else { 0 } + 1 + 6;

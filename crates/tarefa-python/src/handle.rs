@@ -118,6 +118,10 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
         // Its action goes with it; where that fails, pickling says why.
         object.call_method0("_publish").ok()?;
         barrier.get().handle().clone()
+    } else if let Ok(array) = object.cast::<crate::array::ArrayCore>() {
+        array.get().cells().by_reference()?
+    } else if let Ok(value) = object.cast::<crate::array::ValueCore>() {
+        value.get().cells().by_reference()?
     } else {
         return None;
     };
@@ -200,6 +204,7 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
             kinds::NAMESPACE => dict::bare(py, handle, dict::NamespaceCore)?,
             _ => dict::bare(py, handle, dict::DictCore)?,
         },
+        kinds::ARRAY => Py::new(py, crate::array::ArrayMemory::of(handle)?)?.into_any(),
         task::kinds::TASK => Py::new(py, crate::task::TaskCore::of(handle))?.into_any(),
         other => {
             let text = format!("the object is of a kind ({other}) that this version does not know");

@@ -8,6 +8,7 @@
 // A method's path asks for one lifetime of the task's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+mod array;
 mod barrier;
 mod condition;
 mod context;
@@ -52,6 +53,12 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<rwlock::RWLockCore>()?;
     m.add_class::<rwlock::RWLockSide>()?;
     m.add_class::<task::TaskCore>()?;
+    m.add_class::<array::ArrayMemory>()?;
+    m.add_class::<array::ValueCore>()?;
+    m.add_class::<array::ArrayCore>()?;
+    m.add_function(wrap_pyfunction!(array::make_array, m)?)?;
+    m.add_function(wrap_pyfunction!(array::has_arrays, m)?)?;
+    m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(handle::collect, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::raise_in_thread, m)?)?;

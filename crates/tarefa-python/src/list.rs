@@ -79,7 +79,8 @@ impl<'py> FromPyObject<'_, 'py> for Index {
     }
 }
 
-fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
+/// An index as a number; `IndexError` for one that no container is long enough for.
+pub(crate) fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
     // SAFETY: attached; a live object; the exception, if any, is fetched just below.
     let index = unsafe { ffi::PyNumber_AsSsize_t(key.as_ptr(), ffi::PyExc_IndexError) };
     if index == -1 {
@@ -90,7 +91,8 @@ fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
     Ok(index)
 }
 
-fn is_index(key: &Bound<'_, PyAny>) -> bool {
+/// Whether `key` is a whole number.
+pub(crate) fn is_index(key: &Bound<'_, PyAny>) -> bool {
     // SAFETY: attached; a live object.
     unsafe { ffi::PyIndex_Check(key.as_ptr()) != 0 }
 }

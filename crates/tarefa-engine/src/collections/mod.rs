@@ -1,6 +1,8 @@
 //! Containers that threads and processes share.
 
+pub mod array;
 pub mod dict;
+pub mod format;
 pub mod guard;
 pub mod list;
 pub mod table;
@@ -23,6 +25,8 @@ pub mod kinds {
     pub const COUNTER: u64 = 11;
     /// A [`super::dict`] of names.
     pub const NAMESPACE: u64 = 12;
+    /// An [`super::array`].
+    pub const ARRAY: u64 = 13;
 }
 
 /// Tells the heap how this layer's things are taken apart.
@@ -32,6 +36,7 @@ pub fn register() {
         object::register(kind, dict::take_apart);
     }
     object::register(heap::STORE, dict::store::take_apart);
+    object::register(kinds::ARRAY, array::take_apart);
     object::register(heap::TABLE, table::take_apart);
     holding::register(
         kinds::LIST,

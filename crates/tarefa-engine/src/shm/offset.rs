@@ -41,3 +41,7 @@ pub unsafe trait Shared: Sync + 'static {}
 unsafe impl Shared for std::sync::atomic::AtomicU64 {}
 // SAFETY: atomics are valid for every bit pattern.
 unsafe impl Shared for std::sync::atomic::AtomicU32 {}
+// SAFETY: atomics are valid for every bit pattern.
+unsafe impl Shared for std::sync::atomic::AtomicU16 {}
+// SAFETY: atomics are valid for every bit pattern.
+unsafe impl Shared for std::sync::atomic::AtomicU8 {}

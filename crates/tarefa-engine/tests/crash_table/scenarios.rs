@@ -17,6 +17,7 @@ use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{self, State, control, record, zygote};
 
+use crate::arrays;
 use crate::support;
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,10 @@ pub(crate) enum Step {
     Reads,
     /// All of the words get one value.
     SetWords(u64),
+    MakeArrays,
+    /// See [`arrays`].
+    Count(i64),
+    CountLocked(i64),
 }
 
 use Step::*;
@@ -152,6 +157,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("limits", 0, &[Limited, LimitedThread, Append(1)]),
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
+    scenario("arrays are made", 0, &[MakeArrays, Append(1), MakeArrays]),
+    scenario("an array", 0, &[Count(5), CountLocked(4), Count(7), CountLocked(3)]),
     scenario("many words", 2, &[SetWords(1), SetWords(2), Append(1), SetWords(3)]),
     Scenario {
         name: "a rival",
@@ -405,6 +412,9 @@ impl Step {
             }
             Start => start_and_join(me).unwrap(),
             Spares(n) => task::process::set_spares(me, n).unwrap(),
+            MakeArrays => arrays::make(me, shared),
+            Count(n) => arrays::count(me, shared, n),
+            CountLocked(n) => arrays::count_locked(me, shared, n),
             Reads => {
                 for i in 0..list.len() {
                     list.get(i).unwrap();

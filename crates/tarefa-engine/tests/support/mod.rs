@@ -8,6 +8,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::os::clock::Deadline;
@@ -112,6 +113,8 @@ pub struct Shared {
     pub lock: Handle,
     pub event: Handle,
     pub words: Handle,
+    /// Four integers of eight bytes, with a lock.
+    pub array: Handle,
 }
 
 fn id(me: &Me, off: Off) -> u64 {
@@ -124,6 +127,7 @@ impl Shared {
         let child = list::create(me).expect("a list");
         let lock = lock::create(me, Sort::Plain).expect("a lock");
         let event = event::create(me).expect("an event");
+        let form = Form { format: b"q", item: 8, extents: &[4], guarded: true };
         let handle = |off| (off, id(me, off));
         Self {
             list: handle(list),
@@ -131,11 +135,12 @@ impl Shared {
             lock: handle(lock),
             event: handle(event),
             words: handle(words(me)),
+            array: handle(array::create(me, form).expect("an array")),
         }
     }
 
-    pub fn handles(&self) -> [Handle; 5] {
-        [self.list, self.child, self.lock, self.event, self.words]
+    pub fn handles(&self) -> [Handle; 6] {
+        [self.list, self.child, self.lock, self.event, self.words, self.array]
     }
 
     pub fn release(&self, me: &Me) {
@@ -169,6 +174,7 @@ impl Shared {
             lock: handle(2),
             event: handle(3),
             words: handle(4),
+            array: handle(5),
         };
         (runtime, shared)
     }
@@ -328,6 +334,12 @@ pub fn ready(me: &Me) {
             std::thread::sleep(Duration::from_micros(200));
         }
     });
+}
+
+/// The four integers.
+pub fn numbers(me: &Me, shared: &Shared) -> [i64; 4] {
+    let array = Array::at(me, shared.array.0);
+    [0, 1, 2, 3].map(|i| array.load(i) as i64)
 }
 
 /// The heap, which must be whole.

@@ -1,0 +1,89 @@
+//! What the members that die do with arrays.
+//!
+//! Item 0 counts up, an atomic step at a time; items 1 and 2 are equal whenever nobody holds the
+//! lock, unless its owner has died, and item 1 is never behind; item 3 is stored to by every other
+//! operation there is.
+
+use tarefa_engine::collections::array::{self, Array, Form};
+use tarefa_engine::collections::format::Scalar;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::{Me, references};
+use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::sync::wait::Plain;
+
+use crate::scenarios::Step;
+use crate::support::{self, Shared};
+
+/// Small and large ones, of several forms, with notes.
+pub(crate) fn make(me: &Me, shared: &Shared) {
+    for (format, item, extents) in
+        [(&b"i"[..], 4, &[][..]), (b"d", 8, &[30_000]), (b"T{<b:a:3x<i:b:}", 8, &[3, 5])]
+    {
+        let form = Form { format, item, extents, guarded: extents.len() == 1 };
+        let off = array::create(me, form).unwrap();
+        let it = Array::at(me, off);
+        it.fill(&vec![7; (it.len() * item) as usize]);
+        it.set_note(20, b"who made it", &[shared.child.0]).unwrap();
+        assert_eq!(it.note().unwrap().1, b"who made it");
+        references::release(me, off);
+    }
+}
+
+pub(crate) fn count(me: &Me, shared: &Shared, n: i64) {
+    let array = Array::at(me, shared.array.0);
+    for i in 0..n {
+        array.add(0, Scalar::I64, 1).unwrap();
+        let was = array.load(3);
+        array.store(3, was + 1);
+        let _ = array.swap(3, was + 2);
+        array.compare_exchange(3, was + 2, was + 3).unwrap();
+        array.write(3, &(i as u64).to_le_bytes());
+    }
+}
+
+pub(crate) fn count_locked(me: &Me, shared: &Shared, n: i64) {
+    let array = Array::at(me, shared.array.0);
+    for _ in 0..n {
+        let how =
+            array.guard().acquire(me, Sort::Recursive, shared.array.0, &mut Plain, Deadline::NEVER);
+        assert_eq!(how, Acquired::Yes);
+        array.store(1, array.load(1) + 1);
+        array.store(2, array.load(2) + 1);
+        array.guard().release(me, Sort::Recursive).unwrap();
+    }
+}
+
+/// What a death in step `done` may leave.
+pub(crate) fn inspect(me: &Me, shared: &Shared, steps: &[Step], done: usize) -> Result<(), String> {
+    let sum = |steps: &[Step], of: fn(&Step) -> i64| steps.iter().map(of).sum::<i64>();
+    let counted = |step: &Step| if let Step::Count(n) = step { *n } else { 0 };
+    let locked = |step: &Step| if let Step::CountLocked(n) = step { *n } else { 0 };
+    let now = &steps[done..(done + 1).min(steps.len())];
+    let [free, first, second, _] = support::numbers(me, shared);
+    for (what, is, of) in [
+        ("counted", free, counted as fn(&Step) -> i64),
+        ("counted under the lock, first", first, locked),
+        ("counted under the lock, second", second, locked),
+    ] {
+        let least = sum(&steps[..done], of);
+        let most = least + sum(now, of);
+        if !(least..=most).contains(&is) {
+            return Err(format!("{what}: {is}, not {least} to {most}"));
+        }
+    }
+    let guard = Array::at(me, shared.array.0).guard();
+    let (mut died, object) = (0, shared.array.0);
+    loop {
+        match guard.acquire(me, Sort::Recursive, object, &mut Plain, Deadline::NEVER) {
+            Acquired::Yes => break,
+            Acquired::OwnerDied(_) => died += 1,
+            other => return Err(format!("the array's lock: {other:?}")),
+        }
+    }
+    guard.release(me, Sort::Recursive).map_err(|e| e.to_string())?;
+    let apart = first - second;
+    if died > 1 || !(0..=died).contains(&apart) {
+        return Err(format!("{died} owners died, and the items are {apart} apart"));
+    }
+    Ok(())
+}
