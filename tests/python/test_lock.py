@@ -615,7 +615,8 @@ def test_as_a_signal_between_tasks(Task):
         first.release()
         second.acquire()
     task.result()
-    assert first.locked()
+    # The task took it last: with the end of its process nobody holds it.
+    assert first.locked() or Task is tarefa.Process
     assert second.locked()
 
 
