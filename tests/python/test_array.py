@@ -99,7 +99,7 @@ def test_too_large_says_how_large():
     ):
         with pytest.raises(MemoryError, match=r"\d bytes"):
             make()
-    assert used() == before
+    assert used() <= before
 
 
 def test_items_and_slices_are_those_of_a_list():
