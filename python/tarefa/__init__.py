@@ -11,8 +11,8 @@ from tarefa._condition import Condition
 from tarefa._configure import configure
 from tarefa._counter import Counter
 from tarefa._current import active_tasks, current_task
-from tarefa._dict import Dict
 from tarefa._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
+from tarefa._dict import Dict
 from tarefa._engine import cpu_count, sleep
 from tarefa._errors import (
     ArenaFull,
@@ -20,6 +20,7 @@ from tarefa._errors import (
     HandleGone,
     Interrupted,
     ListChanged,
+    MemoryLimitExceeded,
     NotAKey,
     NotPicklable,
     NotReadable,
@@ -31,6 +32,7 @@ from tarefa._errors import (
     StateError,
     TarefaError,
     TaskTimeout,
+    TimeLimitExceeded,
     WorkerDied,
 )
 from tarefa._event import Event
@@ -63,8 +65,8 @@ __all__ = [
     "Condition",
     "Context",
     "Counter",
-    "Dict",
     "DeadlockReport",
+    "Dict",
     "Event",
     "HandleGone",
     "Holding",
@@ -72,6 +74,7 @@ __all__ = [
     "List",
     "ListChanged",
     "Lock",
+    "MemoryLimitExceeded",
     "Namespace",
     "NotAKey",
     "NotPicklable",
@@ -94,6 +97,7 @@ __all__ = [
     "TarefaError",
     "TaskTimeout",
     "Thread",
+    "TimeLimitExceeded",
     "Usage",
     "Waited",
     "Waiting",

@@ -8,8 +8,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-from tarefa import _current, _engine, _environment, _exit, _outcome, _preload
-from tarefa._errors import Interrupted
+from tarefa import _current, _engine, _environment, _exit, _limits, _outcome, _preload
+from tarefa._errors import Interrupted, TarefaError, TimeLimitExceeded
 from tarefa._event import Event
 from tarefa._list import List
 from tarefa._lock import Lock
@@ -18,12 +18,20 @@ from tarefa._process import _LENGTHS, Process, _dumps_payload
 
 _core: Any = None
 _in_target = False
+_finishing = False
 
 
 def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """The handler of the interrupt signal, in the main thread."""
-    if _in_target and _core is not None and _core.take_interrupt():
-        raise Interrupted(f"process {_core.name!r} was interrupted")
+    if (_in_target or _finishing) and _core is not None and _core.take_interrupt():
+        raise _interruption(_core, "was interrupted")
+
+
+def _interruption(core: Any, what: str) -> Interrupted:
+    label = f"process {core.name!r}"
+    if core.over_time:
+        return TimeLimitExceeded(_limits.over_time_text(core, label))
+    return Interrupted(f"{label} {what}")
 
 
 def prepare_zygote() -> None:
@@ -60,6 +68,7 @@ class _Rehearsal:
     name = "Process-0"
     daemon = False
     state = 2
+    time_limit = memory_limit = None
     kept: Any = None
 
     def __init__(self, payload: bytes) -> None:
@@ -164,10 +173,11 @@ def _run(core: Any) -> int:
         try:
             _in_target = True
             if core.interrupt_due() and core.take_interrupt():
-                raise Interrupted(f"process {name!r} was interrupted before it ran")
+                raise _interruption(core, "was interrupted before it ran")
             value = _call(core.payload())
         finally:
             _in_target = False
+            _engine.lift_memory_limit()
     except Interrupted as e:
         state, code, error = 5, 1, e
     except SystemExit as e:
@@ -176,6 +186,8 @@ def _run(core: Any) -> int:
             state, error = 4, e
     except BaseException as e:
         state, code, error = 4, 1, e
+        if isinstance(e, MemoryError) and not isinstance(e, TarefaError):
+            error = _out_of_memory(core, e)
     _in_target = False  # an interrupt may have come before the same line above
     if state == 5 and _current.started:
         _exit.stop_all()
@@ -187,6 +199,14 @@ def _run(core: Any) -> int:
     elif not _outcome.finish_returned(core, value, f"process {name!r}"):
         code = 1
     return code
+
+
+def _out_of_memory(core: Any, error: MemoryError) -> MemoryError:
+    """The error with the limit in it, if there is one."""
+    if core.memory_limit is None:
+        return error
+    error.__traceback__ = _targets_part(error.__traceback__)
+    return _limits.over_memory(core, f"process {core.name!r}", error)
 
 
 def _targets_part(tb: Any) -> Any:
@@ -213,12 +233,23 @@ def _name_process(name: str) -> None:
 
 
 def _finish_threads() -> None:
-    """Wait for what the target started and did not mean to leave: as at a program's end."""
+    """Wait for what the target started and did not mean to leave: as at a program's end.
+
+    An interrupt ends the wait, and its own tasks.
+    """
+    global _finishing
     if threading.active_count() > 1 or _current.started:
         try:
-            threading._shutdown()  # type: ignore[attr-defined]
+            try:
+                _finishing = True
+                threading._shutdown()  # type: ignore[attr-defined]
+            finally:
+                _finishing = False
+        except Interrupted:
+            _exit.stop_all()
         except BaseException:
             sys.excepthook(*sys.exc_info())
+        _finishing = False  # an interrupt may have come before the same line above
 
 
 def _flush() -> None:

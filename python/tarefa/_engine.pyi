@@ -36,8 +36,10 @@ __all__ = [
     "join_any",
     "join_runtime",
     "leave",
+    "lift_memory_limit",
     "offer_stack",
     "own_threads",
+    "parse_size",
     "prepare_runtime",
     "prepare_stacks",
     "prepare_thread_interrupts",
@@ -55,8 +57,10 @@ __all__ = [
     "sleep",
     "spawn_program",
     "stack_signal",
+    "stop_timekeeper",
     "system_limits",
     "thread_context",
+    "time_limit_grace",
     "wake_sleeper",
     "write_stack",
 ]
@@ -618,6 +622,32 @@ class TaskCore:
     def exitcode(self) -> int | None:
         """Its exit code, minus a signal's number, or -255 where nobody knows."""
 
+    @property
+    def time_limit(self) -> float | None:
+        """How many seconds it may run."""
+
+    @property
+    def memory_limit(self) -> int | None:
+        """How many bytes of memory it may take beyond what its process starts with."""
+
+    @property
+    def over_time(self) -> bool:
+        """Whether its time was up before it ended."""
+
+    @property
+    def killed_over_time(self) -> bool:
+        """Whether it was killed because it went on after its time."""
+
+    def set_limits(self, time: int | None = None, memory: int | None = None) -> None:
+        """Set its limits: nanoseconds, and bytes. Before it is started."""
+
+    def keep_time(self, ident: int, exception: object) -> None:
+        """In its thread, number ``ident``: have ``exception`` raised there when its time is up.
+
+        Raises:
+            StartError: there is no thread to be had that keeps the time.
+        """
+
     def begin(self) -> bool:
         """``NEW`` becomes ``STARTING``; False if it was started before."""
 
@@ -769,11 +799,17 @@ def join_any(
 def leave(code: int) -> None:
     """End a child whose task has its outcome. Does not return."""
 
+def lift_memory_limit() -> None:
+    """End the memory limit of the task that runs here: its target is over."""
+
 def offer_stack() -> None:
     """Say that this process writes its stack on the stack signal."""
 
 def own_threads() -> int:
     """Threads of this process, by the system's count."""
+
+def parse_size(text: str) -> int | None:
+    """Bytes of a size as in ``64M``; None where it is none."""
 
 def prepare_runtime() -> None:
     """Make the runtime, if there is none."""
@@ -862,11 +898,17 @@ def write_stack(signal: int, frame: FrameType | None, /) -> None:
 def stack_signal() -> int:
     """The signal that makes a process write its stack."""
 
+def stop_timekeeper() -> None:
+    """Interrupt no thread of this process for its time limit any more: the program ends."""
+
 def system_limits() -> tuple[int | None, int | None, int | None]:
     """Descriptors, processes, and the cgroup's memory; None is without limit."""
 
 def thread_context(pid: int, tid: int) -> _ThreadContext | None:
     """What the system knows of a thread; None when there is none."""
+
+def time_limit_grace() -> float:
+    """Seconds that a task whose time is up has to clean up."""
 
 def wake_sleeper(tid: int) -> bool:
     """End the call in which a thread of this process sleeps; False if it does not sleep."""

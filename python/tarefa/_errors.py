@@ -22,6 +22,31 @@ class Interrupted(KeyboardInterrupt):
     __module__ = "tarefa"
 
 
+class TimeLimitExceeded(Interrupted):
+    """The task ran longer than its ``time_limit``, and was interrupted for that.
+
+    Like every :class:`Interrupted` it can be caught, to clean up. A process that goes on after a
+    grace of 2 s is killed, whose result is :class:`WorkerDied` then; a thread is interrupted
+    again.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(self, message: str | None = None) -> None:
+        if message is None:
+            # Raised by its class alone, in the thread whose time is up.
+            from tarefa._current import current_task
+            from tarefa._limits import over_time_text
+
+            task = current_task()
+            core = getattr(task, "_tarefa_core", None)
+            if task is None or core is None or core.time_limit is None:
+                message = "the task ran longer than its time limit"
+            else:
+                message = over_time_text(core, task._label())
+        super().__init__(message)
+
+
 class WorkerDied(TarefaError):
     """The task's process ended without an outcome.
 
@@ -108,6 +133,15 @@ class NotReadable(TarefaError, TypeError):
 
 class ArenaFull(TarefaError, MemoryError):
     """The shared memory has no room. Nothing was changed."""
+
+    __module__ = "tarefa"
+
+
+class MemoryLimitExceeded(TarefaError, MemoryError):
+    """The target ran out of memory, in a process with a ``memory_limit``.
+
+    Its ``__cause__`` is the ``MemoryError`` that left the target.
+    """
 
     __module__ = "tarefa"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarefa import _engine
+from tarefa import _engine, _limits
 from tarefa._errors import NotPicklable, RemoteError, RemoteTraceback, WorkerDied
 from tarefa._pickling import dumps, loads
 
@@ -74,14 +74,24 @@ def read(core: Any) -> tuple[bool, Any] | None:
 
 def died(core: Any, label: str) -> WorkerDied:
     """The error for a task whose process ended without an outcome."""
-    code, peak = core.exitcode, core.usage()[3]
+    code, peak, pid = core.exitcode, core.usage()[3], core.pid
     memory = f"{peak / 2**20:.0f} MiB" if peak else "an unknown amount"
+    label = f"{label} (pid {pid})"
+    if code == -9 and core.killed_over_time:
+        text = f"{_limits.over_time_text(core, label)}, {_limits.killed_text()}"
+        return WorkerDied(f"{text}; peak memory {memory}.", pid, code, peak)
+    limit = core.memory_limit
     if core.killed_by_us:
         cause = "it was ended by kill() or terminate()"
     elif code == -9:
         cause = (
             "somebody sent it SIGKILL, or the system did because memory ran out; "
             "look at the memory it used, and at the system's log"
+        )
+    elif limit is not None and code in (-6, -11):
+        cause = (
+            f"native code in it did not get the memory it wanted, for its memory limit is "
+            f"{_limits.size_text(limit)} beyond what it started with; or it is broken"
         )
     elif code in (-11, -7, -4, -8):
         cause = "native code that it called is broken; faulthandler shows where"
@@ -95,8 +105,7 @@ def died(core: Any, label: str) -> WorkerDied:
         how = f"was ended by {_engine.signal_name(-code)}"
     else:
         how = f"exited with code {code}"
-    pid = core.pid
-    text = (
-        f"{label} (pid {pid}) {how} before it had a result; peak memory {memory}. Likely: {cause}."
-    )
+    text = f"{label} {how} before it had a result; peak memory {memory}. Likely: {cause}."
+    if core.over_time:
+        text += f" It was interrupted before: {_limits.over_time_text(core, 'it')}."
     return WorkerDied(text, pid, code, peak)

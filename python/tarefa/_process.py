@@ -11,6 +11,7 @@ from typing import Any, Self
 from tarefa import _current, _engine, _environment, _exit, _zygote
 from tarefa._engine import TaskCore
 from tarefa._errors import StateError
+from tarefa._limits import check_memory_limit, check_time_limit
 from tarefa._pickling import dumps, dumps_call, dumps_function
 from tarefa._task import SIGKILL, SIGTERM, TaskBase, check_arguments
 
@@ -51,6 +52,12 @@ class Process(TaskBase):
         args: the target's positional arguments.
         kwargs: the target's keyword arguments.
         daemon: whether the program may end without it; None takes the starter's.
+        time_limit: the most seconds it may run; None for no limit. When they are over it is
+            interrupted, with :class:`TimeLimitExceeded`, and 2 s later killed if it goes on.
+        memory_limit: the most memory it may use beyond what its process starts with, in bytes
+            or as a size in text such as ``"512M"``; None for no limit. What goes beyond is a
+            ``MemoryError`` in the target; one that leaves it arrives as
+            :class:`MemoryLimitExceeded`.
     """
 
     __module__ = "tarefa"
@@ -64,6 +71,8 @@ class Process(TaskBase):
         kwargs: Mapping[str, Any] | None = None,
         *,
         daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
     ) -> None:
         self._args, self._kwargs = check_arguments(group, target, args, kwargs)
         self._target = target
@@ -76,7 +85,12 @@ class Process(TaskBase):
             if task is not None:
                 name = f"{task.name}:{name[8:]}"
         self._tarefa_name = str(name)
+        limited = time_limit is not None or memory_limit is not None
+        if limited:
+            time, memory = check_time_limit(time_limit), check_memory_limit(memory_limit)
         self._tarefa_core = TaskCore(False, bool(daemon), self._tarefa_name)
+        if limited:
+            self._tarefa_core.set_limits(time, memory)
         if not _prepared:
             prepare()
 

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
-from tarefa import _engine, _outcome
+from tarefa import _engine, _limits, _outcome
 from tarefa._current import current_task, note_asked, report_unasked, started
 from tarefa._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
 from tarefa._state import State
@@ -84,6 +84,37 @@ class TaskBase:
             return None
         code: int | None = self._tarefa_core.exitcode
         return code
+
+    # -- limits --------------------------------------------------------------------------
+
+    @property
+    def time_limit(self) -> float | None:
+        """The most time it may run, in seconds; None for no limit. To be set before ``start()``."""
+        limit: float | None = self._tarefa_core.time_limit
+        return limit
+
+    @time_limit.setter
+    def time_limit(self, seconds: float | None) -> None:
+        self._set_limits("time_limit", _limits.check_time_limit(seconds), self.memory_limit)
+
+    @property
+    def memory_limit(self) -> int | None:
+        """The most memory it may use beyond what its process starts with, in bytes; None: no limit.
+
+        To be set before ``start()``, also as a size in text, as in ``"512M"``.
+        """
+        limit: int | None = self._tarefa_core.memory_limit
+        return limit
+
+    @memory_limit.setter
+    def memory_limit(self, size: int | str | None) -> None:
+        time = _limits.check_time_limit(self.time_limit)
+        self._set_limits("memory_limit", time, _limits.check_memory_limit(size))
+
+    def _set_limits(self, name: str, time: int | None, memory: int | None) -> None:
+        if self._tarefa_core.state != 0:
+            raise StateError(f"{self._label()} is started: set {name} before start()")
+        self._tarefa_core.set_limits(time, memory)
 
     # -- waiting -------------------------------------------------------------------------
 
@@ -315,6 +346,10 @@ class TaskBase:
             parts.append(f"pid {core.pid}")
         if core.daemon:
             parts.append("daemon")
+        if core.time_limit is not None:
+            parts.append(f"time limit {_limits.seconds_text(core.time_limit)}")
+        if core.memory_limit is not None:
+            parts.append(f"memory limit {_limits.size_text(core.memory_limit)}")
         return f"<tarefa.{', '.join(parts)}>"
 
     def __reduce__(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import os
 import sys
@@ -12,14 +13,31 @@ from typing import Any, Self
 from tarefa import _engine, _exit
 from tarefa._current import current_task, note_failed, started
 from tarefa._engine import TaskCore
-from tarefa._errors import Interrupted, StateError
+from tarefa._errors import Interrupted, StateError, TimeLimitExceeded
 from tarefa._task import TaskBase, check_arguments, check_timeout
 
-_prepared = False
+_prepared = _stops = False
 
 
 _NOTHING: tuple[bool, Any] = (False, None)
 _join, _is_alive = threading.Thread.join, threading.Thread.is_alive
+
+
+def _prepare_interrupts() -> None:
+    global _prepared
+    if not _prepared:
+        _prepared = True
+        _engine.prepare_thread_interrupts()
+
+
+def _keep_time(core: TaskCore) -> None:
+    """In the thread of a task with a time limit."""
+    global _stops
+    _prepare_interrupts()
+    if not _stops:
+        _stops = True
+        atexit.register(_engine.stop_timekeeper)
+    core.keep_time(threading.get_ident(), TimeLimitExceeded)
 
 
 class Thread(TaskBase, threading.Thread):
@@ -34,9 +52,15 @@ class Thread(TaskBase, threading.Thread):
         args: the target's positional arguments.
         kwargs: the target's keyword arguments.
         daemon: whether the program may end without it; None takes the starter's.
+        time_limit: the most seconds it may run; None for no limit. When they are over it is
+            interrupted, with :class:`TimeLimitExceeded`, and again every 2 s while it goes on: a
+            thread cannot be killed alone.
+        memory_limit: None, for threads share their process's memory.
     """
 
     __module__ = "tarefa"
+
+    _tarefa_limited = False
 
     def __init__(
         self,
@@ -47,10 +71,16 @@ class Thread(TaskBase, threading.Thread):
         kwargs: Mapping[str, Any] | None = None,
         *,
         daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
     ) -> None:
         positional, keywords = check_arguments(group, target, args, kwargs)
         threading.Thread.__init__(self, None, target, name, positional, keywords, daemon=daemon)
         self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
+        if memory_limit is not None:
+            self.memory_limit = memory_limit
+        if time_limit is not None:
+            self.time_limit = time_limit
 
     def start(self) -> Self:  # type: ignore[override]
         """Start the task; returns it.
@@ -106,6 +136,8 @@ class Thread(TaskBase, threading.Thread):
                 if core.interrupt_due():
                     core.take_interrupt()
                     raise Interrupted("interrupted before it ran")
+                if self._tarefa_limited:
+                    _keep_time(core)
                 value = context.run(run)
                 if value is not None:
                     outcome = (False, value)
@@ -198,8 +230,16 @@ class Thread(TaskBase, threading.Thread):
     def _label(self) -> str:
         return f"thread {self.name!r}"
 
+    def _set_limits(self, name: str, time: int | None, memory: int | None) -> None:
+        if memory is not None:
+            raise ValueError(
+                f"{self._label()} cannot have a memory_limit: threads share the memory of their "
+                "process; make it a tarefa.Process"
+            )
+        TaskBase._set_limits(self, name, time, memory)
+        self._tarefa_limited = time is not None
+
     def interrupt(self) -> None:
-        global _prepared
         if not self._need_started():
             return
         core = self._tarefa_core
@@ -208,9 +248,7 @@ class Thread(TaskBase, threading.Thread):
             if core.state == 1:
                 # It has not come to its target yet, and will look before it does.
                 return
-        if not _prepared:
-            _prepared = True
-            _engine.prepare_thread_interrupts()
+        _prepare_interrupts()
         ident = self.ident
         if ident is None or ident == threading.get_ident():
             raise Interrupted(f"{self._label()} interrupts itself")

@@ -11,6 +11,8 @@
 
 #[path = "crash_table/allowed.rs"]
 mod allowed;
+#[path = "crash_table/limits.rs"]
+mod limits;
 #[path = "crash_table/orphans.rs"]
 mod orphans;
 #[path = "crash_table/scenarios.rs"]
@@ -378,6 +380,19 @@ impl Table {
         }
     }
 
+    fn over_time(&mut self) {
+        let me = self.runtime.me();
+        let done = |table: &mut Self, result: Result<(), String>| {
+            result.and_then(|()| table.settle()).map(|()| true)
+        };
+        for spares in [0, 3] {
+            let name = format!("over time, {spares} spares");
+            self.case(&name, |t| done(t, limits::over_time(&me, spares)));
+        }
+        self.case("over time, no descriptors", |t| done(t, limits::without_descriptors(&me)));
+        self.case("over time, dead before", |t| done(t, limits::dead_before(&me)));
+    }
+
     fn zygote_case(&mut self, spares: u64, all: bool) -> Result<bool, String> {
         let me = self.runtime.me();
         task::process::set_spares(&me, spares).map_err(|e| e.to_string())?;
@@ -521,6 +536,9 @@ fn main() {
 
     if wanted("orphans") {
         table.orphans();
+    }
+    if wanted("over time") {
+        table.over_time();
     }
 
     let mut all = BTreeSet::new();

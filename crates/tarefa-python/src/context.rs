@@ -25,6 +25,6 @@ pub(crate) fn thread_context(
     d.set_item("voluntary", proc::status_number(pid, tid, "voluntary_ctxt_switches"))?;
     d.set_item("involuntary", proc::status_number(pid, tid, "nonvoluntary_ctxt_switches"))?;
     d.set_item("open_files", proc::open_files(pid))?;
-    d.set_item("syscall", proc::blocked_syscall(pid, tid).map(|s| s.0))?;
+    d.set_item("syscall", proc::stands(pid, tid).system_call())?;
     Ok(Some(d))
 }

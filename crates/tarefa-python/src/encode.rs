@@ -178,6 +178,16 @@ pub(crate) fn decode_word(py: Python<'_>, word: u64) -> PyResult<Py<PyAny>> {
     }
 }
 
+/// A `bytes` object; an error where there is no memory for it.
+pub(crate) fn bytes_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: attached; a new reference, or null with an exception set.
+    unsafe {
+        let ptr =
+            ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t);
+        Ok(Bound::from_owned_ptr_or_err(py, ptr)?.cast_into_unchecked())
+    }
+}
+
 /// Decodes what was read from a container.
 pub(crate) fn decode(py: Python<'_>, me: &Me, fetched: Fetched) -> PyResult<Py<PyAny>> {
     decode_ref(py, me, &fetched)
@@ -220,12 +230,12 @@ pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py
             // SAFETY: a new reference, or null with an exception set.
             Ok(unsafe { Bound::from_owned_ptr_or_err(py, ptr)? }.unbind())
         }
-        tag::BYTES => Ok(PyBytes::new(py, bytes).into_any().unbind()),
+        tag::BYTES => Ok(bytes_of(py, bytes)?.into_any().unbind()),
         tag::INT => {
             let kwargs = pyo3::types::PyDict::new(py);
             kwargs.set_item("signed", true)?;
             let class = py.get_type::<PyInt>();
-            let args = (PyBytes::new(py, bytes), "little");
+            let args = (bytes_of(py, bytes)?, "little");
             Ok(class.call_method("from_bytes", args, Some(&kwargs))?.unbind())
         }
         tag::FLOAT => {
@@ -234,7 +244,7 @@ pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py
         }
         PICKLE => {
             let loads = function(py, &LOADS, "loads")?;
-            Ok(loads.call1((PyBytes::new(py, bytes),))?.unbind())
+            Ok(loads.call1((bytes_of(py, bytes)?,))?.unbind())
         }
         _ => Err(errors::new(
             py,

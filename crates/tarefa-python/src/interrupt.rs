@@ -1,10 +1,13 @@
 //! Making a thread that runs Python, or sleeps in a call of the system, stop.
 
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use tarefa_engine::os::{proc, process, signal};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::proc::{self, Stands};
+use tarefa_engine::os::{process, signal};
 use tarefa_engine::sync::wait::{Condition, wait};
 
 use crate::member;
@@ -95,11 +98,25 @@ fn sleeper_signal() -> i32 {
     signal::interrupt_signal() + 2
 }
 
-/// If the thread sleeps in a system call that only waits, ends that call; true if it did sleep.
+/// How long a thread that runs may take to come to its sleep.
+const ABOUT_TO_SLEEP: Duration = Duration::from_millis(10);
+
+/// If the thread sleeps in a system call that only waits, or is about to, ends that call; true if
+/// it did sleep.
+///
+/// The caller keeps the interpreter's lock: so the call is the one in which the thread was when
+/// its exception was set, and none that follows after the exception was raised.
 #[pyfunction]
 pub(crate) fn wake_sleeper(tid: i32) -> bool {
     let pid = process::pid();
-    let Some((number, stack, instruction)) = proc::blocked_syscall(pid, tid) else { return false };
+    let until = Deadline::after(Some(ABOUT_TO_SLEEP));
+    let (number, stack, instruction) = loop {
+        match proc::stands(pid, tid) {
+            Stands::Sleeps(number, stack, instruction) => break (number, stack, instruction),
+            Stands::Runs if !until.passed() => std::thread::sleep(Duration::from_micros(50)),
+            Stands::Runs | Stands::Unknown => return false,
+        }
+    };
     if !WAITS.contains(&number) {
         return false;
     }

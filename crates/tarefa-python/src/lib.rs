@@ -87,6 +87,10 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::spawn_program, m)?)?;
     m.add_function(wrap_pyfunction!(system::prepare_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;
+    m.add_function(wrap_pyfunction!(system::parse_size, m)?)?;
+    m.add_function(wrap_pyfunction!(system::time_limit_grace, m)?)?;
+    m.add_function(wrap_pyfunction!(system::lift_memory_limit, m)?)?;
+    m.add_function(wrap_pyfunction!(system::stop_timekeeper, m)?)?;
     #[cfg(feature = "crash-points")]
     m.add_function(wrap_pyfunction!(system::arm_crash_point, m)?)?;
     Ok(())

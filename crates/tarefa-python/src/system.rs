@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tarefa_engine::os::{limits, proc, process, signal};
 use tarefa_engine::shm::layout::process_state;
-use tarefa_engine::shm::{Runtime, slots};
-use tarefa_engine::task::{control, role};
+use tarefa_engine::shm::{Runtime, runtime, slots};
+use tarefa_engine::task::{self, control, role, timekeeper};
 
 use crate::member;
 
@@ -47,6 +47,30 @@ pub(crate) fn is_root() -> Option<bool> {
 #[pyfunction]
 pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
     (limits::descriptors(), limits::processes(), limits::cgroup_memory())
+}
+
+/// Bytes of a size as in `64M`; None where it is none.
+#[pyfunction]
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
+    runtime::parse_size(text)
+}
+
+/// Seconds that a task whose time is up has to clean up.
+#[pyfunction]
+pub(crate) fn time_limit_grace() -> f64 {
+    task::limits::GRACE.as_secs_f64()
+}
+
+/// The memory limit of the task that runs here, if any, holds no longer: its target is over.
+#[pyfunction]
+pub(crate) fn lift_memory_limit() {
+    limits::lift_private_memory();
+}
+
+/// No thread of this process is interrupted for its time limit any more: the program ends.
+#[pyfunction]
+pub(crate) fn stop_timekeeper(py: Python<'_>) {
+    py.detach(timekeeper::stop);
 }
 
 /// (root pid, descriptor, id) of the runtime.

@@ -1,7 +1,8 @@
 //! `TaskCore`: a handle of a task's record, with which the Python classes do their work.
 
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -11,7 +12,9 @@ use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::{Me, Off, blob, object};
 use tarefa_engine::sync::wait::Overdue;
+use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::{self, Task, flag};
+use tarefa_engine::task::timekeeper::{self, Kept};
 use tarefa_engine::task::{State, process};
 
 use crate::encode::{self, Encoded, PICKLE};
@@ -32,17 +35,31 @@ pub(crate) struct TaskCore {
     handle: Handle,
     /// Of a thread: whether its target is over, so that nothing may be raised in it any more.
     over: Mutex<bool>,
+    /// Of a thread with a time limit, while its target runs.
+    kept: Mutex<Option<Kept>>,
 }
 
 impl TaskCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        Self { handle, over: Mutex::new(false) }
+        Self { handle, over: Mutex::new(false), kept: Mutex::new(None) }
     }
 
     /// The record at `off`, which this process can see.
     pub(crate) fn at(py: Python<'_>, me: &Me, off: Off) -> PyResult<Self> {
         let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
         Ok(Self::of(Handle::acquire(py, me, off, id)?))
+    }
+
+    /// The time of the thread `ident`, which runs it, is up: `exception` is raised in it.
+    fn time_is_up(&self, py: Python<'_>, ident: u64, exception: &Py<PyAny>) {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        if *over || self.with(|t| t.time_is_up()) == TimeUp::Ended {
+            return;
+        }
+        if interrupt::raise_in_thread(ident, Some(exception.bind(py))) {
+            self.with(|t| t.poke());
+            interrupt::wake_sleeper(self.with(|t| t.tid()));
+        }
     }
 
     fn with<T>(&self, f: impl FnOnce(&Task<'_>) -> T) -> T {
@@ -56,7 +73,8 @@ impl TaskCore {
     #[new]
     fn new(py: Python<'_>, thread: bool, daemon: bool, name: &str) -> PyResult<Self> {
         let me = member::me(py)?;
-        let flags = if thread { flag::THREAD } else { 0 } | if daemon { flag::DAEMON } else { 0 };
+        let kind = if thread { flag::THREAD } else { flag::INTERRUPT_SIGNAL };
+        let flags = kind | if daemon { flag::DAEMON } else { 0 };
         let off = record::create(&me, flags, name).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
@@ -118,6 +136,53 @@ impl TaskCore {
         }
     }
 
+    /// Sets how many nanoseconds it may run, and how many bytes of memory it may take beyond what
+    /// its process starts with; before it is started.
+    #[pyo3(signature = (time = None, memory = None))]
+    fn set_limits(&self, time: Option<u64>, memory: Option<u64>) {
+        self.with(|t| t.set_limits(time.map(Duration::from_nanos), memory));
+    }
+
+    /// How many seconds it may run.
+    #[getter]
+    fn time_limit(&self) -> Option<f64> {
+        self.with(|t| t.time_limit()).map(|t| t.as_secs_f64())
+    }
+
+    /// How many bytes of memory it may take.
+    #[getter]
+    fn memory_limit(&self) -> Option<u64> {
+        self.with(|t| t.memory_limit())
+    }
+
+    /// Whether its time was up before it ended.
+    #[getter]
+    fn over_time(&self) -> bool {
+        self.with(|t| t.over_time())
+    }
+
+    /// Whether it was killed because it went on after its time.
+    #[getter]
+    fn killed_over_time(&self) -> bool {
+        self.with(|t| t.killed_over_time())
+    }
+
+    /// In its thread, whose number is `ident`: has `exception` raised there when its time is up.
+    fn keep_time(slf: Py<Self>, py: Python<'_>, ident: u64, exception: Py<PyAny>) -> PyResult<()> {
+        let core = slf.get();
+        let Some(at) = core.with(|t| t.deadline()) else { return Ok(()) };
+        let shared = slf.clone_ref(py);
+        let act = move || {
+            Python::try_attach(|py| shared.get().time_is_up(py, ident, &exception));
+        };
+        let kept = timekeeper::keep(at, Arc::new(act)).map_err(|e| {
+            let errno = e.raw_os_error().unwrap_or(0);
+            errors::new(py, "StartError", (errno, format!("no thread to keep its time: {e}")))
+        })?;
+        *core.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        Ok(())
+    }
+
     /// New becomes Starting; false if it was started before.
     fn begin(&self) -> bool {
         self.with(|t| t.begin())
@@ -142,12 +207,12 @@ impl TaskCore {
     }
 
     /// The bytes of what is to run.
-    fn payload<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+    fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let me = self.handle.me();
-        let off = Task::at(&me, self.handle.off()).payload()?;
+        let Some(off) = Task::at(&me, self.handle.off()).payload() else { return Ok(None) };
         // SAFETY: the payload of a task that runs is not changed or freed before it has ended.
         let bytes = unsafe { blob::bytes(&me, off) };
-        Some(PyBytes::new(py, bytes))
+        encode::bytes_of(py, bytes).map(Some)
     }
 
     /// Frees what was to run.
@@ -286,6 +351,8 @@ impl TaskCore {
         *over = true;
         // SAFETY: plain; an integer that names the calling thread.
         interrupt::raise_in_thread(unsafe { libc::pthread_self() } as u64, None);
+        drop(over);
+        drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Takes an interrupt that was asked for and not delivered.

@@ -56,7 +56,7 @@ impl Context {
             tid,
             os_state,
             waits_in_tarefa: task.waits_here(),
-            system_call: proc::blocked_syscall(pid, tid).map(|(number, _, _)| number),
+            system_call: proc::stands(pid, tid).system_call(),
             processor: stat.cpu,
             threads: stat.threads,
             memory: proc::status_number(pid, tid, "VmRSS").unwrap_or(0),

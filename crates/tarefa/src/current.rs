@@ -65,6 +65,14 @@ pub fn check_interrupt() -> Result<(), Interrupted> {
     if taken() { Err(Interrupted) } else { Ok(()) }
 }
 
+/// How long the task that runs here was to run, if that has passed.
+pub(crate) fn passed_limit() -> Option<Duration> {
+    let (runtime, off) = CURRENT.get()?;
+    let me = runtime.me();
+    let task = Task::at(&me, off);
+    task.time_limit().filter(|_| task.over_time())
+}
+
 fn taken() -> bool {
     CURRENT.get().is_some_and(|(runtime, off)| {
         let me = runtime.me();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tarefa_engine::collections::list as engine_list;
 use tarefa_engine::shm::heap::OutOfMemory;
+use tarefa_engine::task::limits::GRACE;
 use tarefa_engine::task::process as engine_process;
 
 use crate::failure::Interrupted;
@@ -83,6 +84,14 @@ pub enum StartError {
         /// Which type, and why.
         #[source]
         source: EncodeError,
+    },
+    /// A limit of nothing at all.
+    #[error("cannot start task {name:?}: its {what} limit is 0; a limit is above that, or not set")]
+    Limit {
+        /// The task's name.
+        name: String,
+        /// "time" or "memory".
+        what: &'static str,
     },
     /// The shared memory cannot take the task.
     #[error("cannot start a task: {0}")]
@@ -179,6 +188,10 @@ pub enum ResultError {
 pub enum LikelyCause {
     /// `kill()` or `terminate()` was called on its task.
     Ended,
+    /// It ran longer than its time limit, and went on after the interrupt that this meant.
+    TimeLimit(Duration),
+    /// It could not get the memory it wanted, for it has a limit of so many bytes.
+    MemoryLimit(u64),
     /// It called `exit`.
     Exit,
     /// SIGKILL from outside, or from the kernel for want of memory.
@@ -196,6 +209,21 @@ pub enum LikelyCause {
 impl fmt::Display for LikelyCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::TimeLimit(limit) => {
+                return write!(
+                    f,
+                    "it ran longer than its time limit of {limit:?}, and did not end within {GRACE:?} \
+                     of the interrupt"
+                );
+            }
+            Self::MemoryLimit(bytes) => {
+                return write!(
+                    f,
+                    "an allocation that failed, for its memory limit is {} beyond what it started \
+                     with; or a panic that could not unwind",
+                    mebibytes(*bytes)
+                );
+            }
             Self::Ended => "kill() or terminate() was called on it",
             Self::Exit => "its target called exit()",
             Self::Killed => {

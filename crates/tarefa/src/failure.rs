@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::current;
+
 /// Somebody called `interrupt()` on the task that runs here.
 ///
 /// A target that passes it on (with `?`) ends as [`State::Interrupted`](crate::State).
@@ -69,6 +71,9 @@ impl<E: Error + 'static> From<E> for Failure {
                 text = format!("{text}: {own}");
             }
             cause = e.source();
+        }
+        if let Some(limit) = interrupted.then(current::passed_limit).flatten() {
+            text = format!("{text}: it ran longer than its time limit of {limit:?}");
         }
         Self(if interrupted { Inner::Interrupted(Interrupted, text) } else { Inner::Text(text) })
     }

@@ -124,6 +124,47 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         self
     }
 
+    /// The same task, which may run for `limit` at most from the moment its target does.
+    ///
+    /// When the time is up it is interrupted, and can clean up; what it returns then counts. Two
+    /// seconds later its process is killed if it goes on, and its result is
+    /// [`WorkerDied`](crate::WorkerDied) with [`LikelyCause::TimeLimit`](crate::LikelyCause).
+    /// A limit of zero is an error at [`start`](Process::start).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tarefa::{Interrupted, Process, State, sleep};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// fn work() -> Result<(), Interrupted> {
+    ///     sleep(Duration::from_secs(3600))
+    /// }
+    /// let task = Process::new(work, ()).time_limit(Duration::from_millis(100));
+    /// task.start()?;
+    /// assert!(task.result(None)?.is_err());
+    /// assert_eq!((task.state(), task.ran_over_time()), (State::Interrupted, true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.task.core.set_time_limit(limit);
+        self
+    }
+
+    /// The same task, which may take so many bytes of private memory beyond what its process
+    /// starts with: its arguments count, and the stacks of its threads, but no shared objects.
+    ///
+    /// What goes beyond is refused by the system. Most Rust code aborts then, and the result is
+    /// [`WorkerDied`](crate::WorkerDied) with [`LikelyCause::MemoryLimit`](crate::LikelyCause);
+    /// `try_reserve` and its like answer with an error. A limit of zero is an error at
+    /// [`start`](Process::start).
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.task.core.set_memory_limit(bytes);
+        self
+    }
+
     /// What the target returned, once it has; waits for that at most `timeout`.
     ///
     /// # Errors
@@ -183,6 +224,7 @@ impl<R> HasCore for Process<R> {
 
     fn launch(&self) -> Result<(), StartError> {
         let core = &self.task.core;
+        core.check_limits()?;
         let handle = core.handle()?;
         let me = handle.me();
         let task = Record::at(&me, handle.off());

@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use tarefa_engine::os::{pidfd, process, signal};
+use tarefa_engine::os::{limits, pidfd, process, signal};
 
 use crate::error::StartError;
 use crate::failure::Failure;
@@ -152,10 +152,11 @@ impl Program {
         if self.capture {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        // SAFETY: one system call, which is async-signal-safe.
+        // SAFETY: system calls, which are async-signal-safe.
         unsafe {
             command.pre_exec(|| {
                 process::die_with_parent();
+                limits::limit_program();
                 Ok(())
             });
         }

@@ -52,11 +52,21 @@ pub struct Core {
     kind: Kind,
     daemon: bool,
     name: Option<String>,
+    time_limit: Option<Duration>,
+    memory_limit: Option<u64>,
 }
 
 impl Core {
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { handle: OnceLock::new(), sentinel: Arc::default(), kind, daemon: false, name: None }
+        Self {
+            handle: OnceLock::new(),
+            sentinel: Arc::default(),
+            kind,
+            daemon: false,
+            name: None,
+            time_limit: None,
+            memory_limit: None,
+        }
     }
 
     fn of(handle: Handle) -> Self {
@@ -71,6 +81,26 @@ impl Core {
 
     pub(crate) fn set_daemon(&mut self, daemon: bool) {
         self.daemon = daemon;
+    }
+
+    pub(crate) fn set_time_limit(&mut self, limit: Duration) {
+        self.time_limit = Some(limit);
+    }
+
+    pub(crate) fn set_memory_limit(&mut self, bytes: u64) {
+        self.memory_limit = Some(bytes);
+    }
+
+    /// Refuses limits that are none.
+    pub(crate) fn check_limits(&self) -> Result<(), StartError> {
+        let what = if self.time_limit == Some(Duration::ZERO) {
+            "time"
+        } else if self.memory_limit == Some(0) {
+            "memory"
+        } else {
+            return Ok(());
+        };
+        Err(StartError::Limit { name: self.name(), what })
     }
 
     /// The record, made now if there is none.
@@ -88,6 +118,9 @@ impl Core {
         };
         let bits = bits | if self.daemon { flag::DAEMON } else { 0 };
         let made = Handle::adopt(&me, record::create(&me, bits, &name)?);
+        if self.time_limit.is_some() || self.memory_limit.is_some() {
+            Record::at(&me, made.off()).set_limits(self.time_limit, self.memory_limit);
+        }
         // Of two threads that get here at once one wins; the other's record is freed.
         Ok(self.handle.get_or_init(|| made))
     }
@@ -112,6 +145,18 @@ impl Core {
                 Record::at(&me, h.off()).name()
             },
         )
+    }
+
+    fn time_limit(&self) -> Option<Duration> {
+        self.record(|_, task| task.time_limit()).unwrap_or(self.time_limit)
+    }
+
+    fn memory_limit(&self) -> Option<u64> {
+        self.record(|_, task| task.memory_limit()).unwrap_or(self.memory_limit)
+    }
+
+    fn ran_over_time(&self) -> bool {
+        self.record(|_, task| task.over_time()).unwrap_or(false)
     }
 
     fn is_daemon(&self) -> bool {
@@ -180,7 +225,8 @@ impl Core {
             if task.flags() & flag::OUTCOME_LOST != 0 {
                 return Err(ResultError::Lost { name, pid });
             }
-            let Some(outcome) = task.outcome() else {
+            // One that was killed as it was about to end may have left an outcome.
+            let Some(outcome) = task.outcome().filter(|_| task.state() != State::Killed) else {
                 return Err(died(task).into());
             };
             // SAFETY: the record keeps its outcome, which never changes, and is held here.
@@ -280,11 +326,16 @@ impl<'de> Deserialize<'de> for Core {
 fn died(task: &Record<'_>) -> WorkerDied {
     let exit = task.exit().unwrap_or(Exit::Unknown);
     let cause = match exit {
+        Exit::Signal(libc::SIGKILL) if task.killed_over_time() => {
+            LikelyCause::TimeLimit(task.time_limit().unwrap_or_default())
+        }
         _ if task.flags() & flag::KILLED_BY_US != 0 => LikelyCause::Ended,
         Exit::Code(_) => LikelyCause::Exit,
         Exit::Signal(libc::SIGKILL) => LikelyCause::Killed,
         Exit::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL) => LikelyCause::BadMemory,
-        Exit::Signal(libc::SIGABRT) => LikelyCause::Abort,
+        Exit::Signal(libc::SIGABRT) => {
+            task.memory_limit().map_or(LikelyCause::Abort, LikelyCause::MemoryLimit)
+        }
         Exit::Signal(_) => LikelyCause::Signal,
         Exit::Unknown => LikelyCause::Unknown,
     };
@@ -370,6 +421,22 @@ pub trait Task: HasCore + Send + Sync + fmt::Debug {
     /// Whether it ends with the program instead of keeping it alive.
     fn is_daemon(&self) -> bool {
         self.core().is_daemon()
+    }
+
+    /// The most time it may run; `None` for no limit.
+    fn time_limit(&self) -> Option<Duration> {
+        self.core().time_limit()
+    }
+
+    /// The most memory it may take beyond what its process starts with, in bytes; `None` for no
+    /// limit.
+    fn memory_limit(&self) -> Option<u64> {
+        self.core().memory_limit()
+    }
+
+    /// Whether its time limit passed before it ended.
+    fn ran_over_time(&self) -> bool {
+        self.core().ran_over_time()
     }
 
     /// The process it runs or ran in; `None` before that is known.
@@ -476,6 +543,10 @@ macro_rules! task_methods {
         /// See [`Task::is_daemon`].
         pub fn is_daemon(&self) -> bool {
             crate::Task::is_daemon(self)
+        }
+        /// See [`Task::ran_over_time`].
+        pub fn ran_over_time(&self) -> bool {
+            crate::Task::ran_over_time(self)
         }
         /// See [`Task::pid`].
         pub fn pid(&self) -> Option<i32> {

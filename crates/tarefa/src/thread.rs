@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::shm::Off;
-use tarefa_engine::task::State;
+use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::Task as Record;
+use tarefa_engine::task::{State, timekeeper};
 
 use crate::error::{ResultError, StartError};
 use crate::handle::Handle;
@@ -84,6 +85,17 @@ impl<R: Serialize + DeserializeOwned + 'static> Thread<R> {
         self
     }
 
+    /// The same task, which may run for `limit` at most from the moment its target does.
+    ///
+    /// When the time is up it is interrupted, and again every two seconds while it goes on: a
+    /// thread cannot be killed without its process. A limit of zero is an error at
+    /// [`start`](Thread::start).
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.task.core.set_time_limit(limit);
+        self
+    }
+
     /// What the target returned, once it has; waits for that at most `timeout`.
     ///
     /// # Errors
@@ -104,11 +116,27 @@ fn run(handle: &Handle, job: &Slot<Job>, sentinel: &Sentinel) {
         return;
     }
     current::enter(handle.runtime(), handle.off());
-    let ended = job();
+    let kept = task.deadline().map(|at| timekeeper::keep(at, interrupter(handle.clone())));
+    let ended = match &kept {
+        Some(Err(e)) => Ended::failed(format!("there is no thread that keeps its time: {e}")),
+        _ => job(),
+    };
+    drop(kept);
     current::leave();
     let references: Vec<Off> = ended.outcome.references(handle.runtime());
     task.finish(ended.state, ended.code(), Some((ended.tag, &ended.outcome.bytes, &references)));
     sentinel.signal();
+}
+
+/// What is done when the thread's time is up.
+fn interrupter(handle: Handle) -> timekeeper::Act {
+    Arc::new(move || {
+        let me = handle.me();
+        let task = Record::at(&me, handle.off());
+        if task.time_is_up() != TimeUp::Ended {
+            task.request_interrupt();
+        }
+    })
 }
 
 impl<R> HasCore for Thread<R> {
@@ -118,6 +146,7 @@ impl<R> HasCore for Thread<R> {
 
     fn launch(&self) -> Result<(), StartError> {
         let core = &self.task.core;
+        core.check_limits()?;
         let handle = core.handle()?;
         let me = handle.me();
         let task = Record::at(&me, handle.off());

@@ -47,6 +47,15 @@ impl Deadline {
         self.0
     }
 
+    /// The earlier of the two.
+    #[must_use]
+    pub fn or_earlier(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self(Some(a.min(b))),
+            (a, b) => Self(a.or(b)),
+        }
+    }
+
     /// Whether the point has passed.
     #[must_use]
     pub fn passed(self) -> bool {

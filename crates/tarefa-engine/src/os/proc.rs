@@ -126,12 +126,38 @@ pub fn open_files(pid: i32) -> Option<usize> {
     Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
 }
 
-/// The system call that thread is in: (number, stack pointer, instruction pointer).
+/// Where a thread stands, as the kernel sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It runs, or is ready to.
+    Runs,
+    /// It sleeps in a system call: number, stack pointer, instruction pointer.
+    Sleeps(i64, u64, u64),
+    /// There is no such thread, or it may not be looked at.
+    Unknown,
+}
+
+impl Stands {
+    /// The system call it sleeps in.
+    #[must_use]
+    pub fn system_call(self) -> Option<i64> {
+        if let Self::Sleeps(number, ..) = self { Some(number) } else { None }
+    }
+}
+
+/// Where thread `tid` of process `pid` stands.
 #[must_use]
-pub fn blocked_syscall(pid: i32, tid: i32) -> Option<(i64, u64, u64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let hex = |s: &&str| u64::from_str_radix(s.trim_start_matches("0x"), 16).ok();
-    let number = words.first()?.parse().ok()?;
-    Some((number, hex(words.get(words.len().checked_sub(2)?)?)?, hex(words.last()?)?))
+pub fn stands(pid: i32, tid: i32) -> Stands {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).unwrap_or_default();
+    if text.starts_with("running") {
+        return Stands::Runs;
+    }
+    let sleeps = || {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let hex = |s: &&str| u64::from_str_radix(s.trim_start_matches("0x"), 16).ok();
+        let number = words.first()?.parse().ok()?;
+        let stack = hex(words.get(words.len().checked_sub(2)?)?)?;
+        Some(Stands::Sleeps(number, stack, hex(words.last()?)?))
+    };
+    sleeps().unwrap_or(Stands::Unknown)
 }

@@ -183,6 +183,7 @@ unsafe fn set_up(setup: &Setup) -> Result<(), i32> {
             }
             // Those that somebody made inheritable for others; older kernels do without.
             libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            super::limits::limit_program();
             // What an interpreter ignores, programs expect as the system has it.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             libc::signal(libc::SIGXFSZ, libc::SIG_DFL);

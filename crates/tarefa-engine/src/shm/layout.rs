@@ -9,7 +9,7 @@ use super::text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 3;
+pub const VERSION: u64 = 4;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -193,6 +193,9 @@ pub struct ProcessSlot {
     pub zygote: AtomicU32,
     /// How it ended, once its zygote has collected it: see `task::record`.
     pub exit: AtomicU64,
+    /// When its task's time is up, on the monotonic clock in nanoseconds, until the supervisor
+    /// has taken that over; 0 without a limit.
+    pub deadline: AtomicU64,
     /// Who died here last: what a lock remembers of it, shifted left by 32, and its pid.
     pub former: AtomicU64,
     /// Reports it has asked for and not got yet.

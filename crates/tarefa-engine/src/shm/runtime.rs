@@ -503,7 +503,7 @@ pub fn parse_size(text: &str) -> Option<u64> {
         _ => 0,
     };
     let digits = if shift == 0 { text } else { &text[..text.len() - 1] };
-    digits.trim().parse::<u64>().ok()?.checked_shl(shift)
+    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
 thread_local! {
@@ -609,5 +609,6 @@ mod tests {
         assert_eq!(parse_size("64M"), Some(64 << 20));
         assert_eq!(parse_size(" 2 GiB "), Some(2 << 30));
         assert_eq!(parse_size("much"), None);
+        assert_eq!(parse_size("99999999999T"), None);
     }
 }

@@ -145,6 +145,7 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     slot.report.store(0, Ordering::Relaxed);
     slot.zygote.store(0, Ordering::Relaxed);
     slot.exit.store(0, Ordering::Relaxed);
+    slot.deadline.store(0, Ordering::Relaxed);
     slot.mailbox.store(0, Ordering::Relaxed);
     crash_point!("slots.process_cleared");
     // SYNC POINT: publishes the cleared slot to whoever takes it.

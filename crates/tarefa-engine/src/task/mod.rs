@@ -5,15 +5,20 @@
 //! - [`glimpse`]: a look at a task without a reference to it;
 //! - [`process`]: starting one: a spare if there is one, else a fork by the zygote;
 //! - [`zygote`]: the single-threaded process that forks children;
-//! - [`supervisor`]: the root's thread that notices deaths and cleans up after them.
+//! - [`supervisor`]: the root's thread that notices deaths, cleans up after them, and ends what
+//!   runs too long;
+//! - [`limits`], [`timekeeper`]: how long a task may run, and how much memory it may take.
 
 pub mod control;
+mod deadlines;
 pub mod glimpse;
+pub mod limits;
 mod orphan;
 pub mod process;
 pub mod record;
 pub mod state;
 pub mod supervisor;
+pub mod timekeeper;
 pub mod zygote;
 
 pub use state::State;

@@ -25,6 +25,9 @@ use crate::sync::wait::{self, Condition, Outcome, Overdue, Parker, Patience};
 const SLEEPERS: u32 = 1 << 31;
 /// The process exists, its id is known, the target does not run yet.
 const FORKED: u32 = 1 << 8;
+/// Its time limit passed while it ran; and it was killed for that. See [`super::limits`].
+pub(super) const OVER_TIME: u32 = 1 << 9;
+pub(super) const OVER_TIME_KILLED: u32 = 1 << 10;
 
 /// Bits of `flags`.
 pub mod flag {
@@ -36,6 +39,8 @@ pub mod flag {
     pub const OUTCOME_LOST: u32 = 4;
     /// Somebody called `kill()` or `terminate()`.
     pub const KILLED_BY_US: u32 = 8;
+    /// An interrupt of it is `os::signal::interrupt_signal` to its process as well.
+    pub const INTERRUPT_SIGNAL: u32 = 16;
 }
 
 /// What lies in the arena.
@@ -56,7 +61,7 @@ pub struct Record {
     payload: AtomicU64,
     outcome: AtomicU64,
     name: AtomicU64,
-    started_ns: AtomicU64,
+    pub(super) started_ns: AtomicU64,
     ended_ns: AtomicU64,
     usage: [AtomicU64; 5],
     /// Interrupts asked for, and delivered.
@@ -68,6 +73,9 @@ pub struct Record {
     pub(super) error: AtomicU64,
     /// [`slots::lock_owner`] of the process that started it.
     pub(super) starter: AtomicU64,
+    /// How long it may run, and how much private memory it may take; 0 without a limit.
+    pub(super) time_limit_ns: AtomicU64,
+    pub(super) memory_limit: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -166,6 +174,32 @@ impl<'a> Task<'a> {
         self.it
     }
 
+    pub(super) fn me(&self) -> &'a Me {
+        self.me
+    }
+
+    /// The state's word, with its marks.
+    pub(super) fn word(&self) -> u32 {
+        self.it.state.load(Ordering::Acquire)
+    }
+
+    /// Its state as its word says, whatever has become of its process.
+    pub(super) fn state_now(&self) -> State {
+        State::from_number(self.word() & 0xff)
+    }
+
+    /// Sets `mark` if it runs, has the mark `after` (0 for any) and not `mark` yet.
+    pub(super) fn mark_while_running(&self, mark: u32, after: u32) -> bool {
+        let marked = self.it.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |seen| {
+            let fits = State::from_number(seen & 0xff) == State::Running
+                && seen & mark == 0
+                && seen & after == after;
+            fits.then_some(seen | mark)
+        });
+        crash_point!("task.marked");
+        marked.is_ok()
+    }
+
     /// Its state now.
     #[must_use]
     pub fn state(&self) -> State {
@@ -191,6 +225,7 @@ impl<'a> Task<'a> {
                 if !from.contains(&State::from_number(seen & 0xff)) {
                     return false;
                 }
+                let to = to | seen & (OVER_TIME | OVER_TIME_KILLED);
                 // SYNC POINT: publishes the outcome; pairs with the acquire load in `state`.
                 let swap =
                     self.it.state.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Acquire);
@@ -267,7 +302,14 @@ impl<'a> Task<'a> {
         self.it.started_ns.store(now_ns(), Ordering::Relaxed);
         self.me.slot().task.store(self.off.0, Ordering::Release);
         crash_point!("task.here");
-        self.advance(&[State::Starting], State::Running as u32)
+        if !self.is_thread() {
+            self.limit_memory_here();
+        }
+        let runs = self.advance(&[State::Starting], State::Running as u32);
+        if runs && !self.is_thread() {
+            self.arm_deadline();
+        }
+        runs
     }
 
     /// Ends it: stores the outcome (its tag and bytes, and the objects these mention), the exit

@@ -1,6 +1,7 @@
 //! The supervisor: a thread of the root that notices every death, once, and cleans up.
 //!
-//! It sleeps on the descriptors of all member processes and on a bell that new members ring.
+//! It sleeps on the descriptors of all member processes and on a bell that new members ring, and
+//! until the first of the deadlines of tasks with a time limit: see [`super::limits`].
 //! It never needs a language's locks, and a failure of the system makes it slower (it looks
 //! around by the clock where it has no descriptor), never silent.
 
@@ -12,11 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use super::control::{self, Control, mailbox, zygote_state};
+use super::deadlines::Deadlines;
+use super::limits::{GRACE, TimeUp};
 use super::orphan;
 use super::process::NO_ZYGOTE;
 use super::record::{self, Task};
 use super::role;
-use crate::os::clock::Deadline;
+use crate::os::clock::{Deadline, now_ns};
 use crate::os::pidfd::{self, Exit};
 use crate::os::poll::Poll;
 use crate::os::usage::Usage;
@@ -95,6 +98,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             ending: Vec::new(),
             early_deaths: 0,
             reports_seen: 0,
+            deadlines: Deadlines::default(),
         };
         it.serve(bell);
     })?;
@@ -157,6 +161,8 @@ struct Supervisor<'a> {
     early_deaths: u32,
     /// Requests for reports that were passed on.
     reports_seen: u64,
+    /// By process slot: when its task's time is up, or the grace after it.
+    deadlines: Deadlines<u32>,
 }
 
 impl Supervisor<'_> {
@@ -169,7 +175,8 @@ impl Supervisor<'_> {
             let looks = !self.by_clock.is_empty() || !self.ending.is_empty();
             let nap = looks.then(|| Duration::from_millis(20));
             keys.clear();
-            self.poll.wait(&mut keys, Deadline::after(nap));
+            let first = self.deadlines.first().map_or(Deadline::NEVER, Deadline::at);
+            self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first));
             for key in &keys {
                 if *key == BELL {
                     pipe::silence(bell.as_fd());
@@ -180,6 +187,7 @@ impl Supervisor<'_> {
             self.look_by_clock();
             self.watch_new();
             self.look_at_ending();
+            self.end_over_time();
             self.start_zygote();
             self.report();
         }
@@ -196,13 +204,20 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Finds members that nobody watches yet.
+    /// Finds members that nobody watches yet, and deadlines that nobody keeps yet.
     fn watch_new(&mut self) {
         let runtime = self.me.runtime();
         for index in slots::processes(runtime) {
             let slot = slots::process_slot(runtime, index);
             let (pid, state) = slots::owner(slot);
-            if state != process_state::LIVE || slot.watched.load(Ordering::Acquire) != 0 {
+            if state != process_state::LIVE {
+                continue;
+            }
+            if slot.deadline.load(Ordering::Acquire) != 0 {
+                self.deadlines.set(index, slot.deadline.swap(0, Ordering::AcqRel));
+                crash_point!("supervisor.deadline");
+            }
+            if slot.watched.load(Ordering::Acquire) != 0 {
                 continue;
             }
             slot.watched.store(1, Ordering::Release);
@@ -278,6 +293,57 @@ impl Supervisor<'_> {
             })
     }
 
+    /// Interrupts the tasks whose time is up, and kills those that went on after the grace.
+    fn end_over_time(&mut self) {
+        let now = now_ns();
+        while let Some(index) = self.deadlines.take_passed(now) {
+            let slot = slots::process_slot(self.me.runtime(), index);
+            let off = Off(slot.task.load(Ordering::Acquire));
+            // Held by the slot until it is buried, which is this thread's to do.
+            if off.is_none() || !self.lives(index, slot) {
+                continue;
+            }
+            let task = Task::at(self.me, off);
+            match task.time_is_up() {
+                TimeUp::Ended => {}
+                TimeUp::Interrupt => {
+                    task.request_interrupt();
+                    if task.wants_signal() {
+                        self.signal(index, signal::interrupt_signal());
+                    }
+                    self.deadlines.set(index, now.saturating_add(GRACE.as_nanos() as u64));
+                }
+                TimeUp::GoesOn => {
+                    if task.grace_is_over() {
+                        self.signal(index, libc::SIGKILL);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the process in slot `index` has not ended.
+    fn lives(&self, index: u32, slot: &ProcessSlot) -> bool {
+        let (pid, state) = slots::owner(slot);
+        let collected = slot.exit.load(Ordering::Acquire) != 0;
+        state == process_state::LIVE
+            && !collected
+            && self.watched.get(&index).map_or_else(
+                || process::exists(pid) && proc::exit_of_zombie(pid).is_none(),
+                |fd| !pidfd::ended(fd.as_fd()),
+            )
+    }
+
+    /// Sends a signal to the process in slot `index`.
+    fn signal(&self, index: u32, number: i32) {
+        if let Some(fd) = self.watched.get(&index) {
+            let _ = pidfd::send_signal(fd.as_fd(), number);
+        } else {
+            let (pid, _) = slots::owner(slots::process_slot(self.me.runtime(), index));
+            let _ = signal::send_process(pid, number);
+        }
+    }
+
     /// Buries children that their zygote has collected by now, or is too busy to collect.
     fn look_at_ending(&mut self) {
         let runtime = self.me.runtime();
@@ -310,6 +376,7 @@ impl Supervisor<'_> {
     /// Cleans up after the process in slot `index` and publishes its end.
     fn bury(&mut self, index: u32, exit: Exit, usage: &Usage) {
         let (me, runtime) = (self.me, self.me.runtime());
+        self.deadlines.remove(index);
         let slot = slots::process_slot(runtime, index);
         // What the zygote saw is exact; it has told the task already.
         let told = record::exit_of(slot.exit.load(Ordering::Acquire));
@@ -378,15 +445,11 @@ impl Supervisor<'_> {
         let runtime = self.me.runtime();
         for other in slots::processes(runtime) {
             let slot = slots::process_slot(runtime, other);
-            let (pid, state) = slots::owner(slot);
+            let (_, state) = slots::owner(slot);
             let started = slot.starter.load(Ordering::Acquire) == u64::from(generation)
                 && slot.role.load(Ordering::Relaxed) == role::TASK;
             if started && state == process_state::LIVE {
-                if let Some(fd) = self.watched.get(&other) {
-                    let _ = pidfd::send_signal(fd.as_fd(), libc::SIGKILL);
-                } else {
-                    let _ = signal::send_process(pid, libc::SIGKILL);
-                }
+                self.signal(other, libc::SIGKILL);
             }
         }
     }

@@ -27,6 +27,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "slots.process_cleared",
             "slots.process_freed",
             "slots.thread_freed",
+            "supervisor.deadline",
             "supervisor.refused",
             "supervisor.started",
             "supervisor.starting",

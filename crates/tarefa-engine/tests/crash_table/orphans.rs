@@ -49,9 +49,15 @@ fn within(what: &str, mut done: impl FnMut() -> bool) -> Result<(), String> {
 
 /// Starts a task that runs until it is killed.
 fn start(me: &Me, how: &[u8]) -> Result<Off, String> {
+    start_limited(me, how, None)
+}
+
+/// The same, with a time limit.
+pub(crate) fn start_limited(me: &Me, how: &[u8], time: Option<Duration>) -> Result<Off, String> {
     let off = record::create(me, 0, "lingers").map_err(|e| e.to_string())?;
     let task = Task::at(me, off);
     task.set_payload(20, &[how], &[]).map_err(|e| e.to_string())?;
+    task.set_limits(time, None);
     assert!(task.begin());
     task::process::start(me, &task).map_err(|e| e.to_string())?;
     within("the task runs", || task.state() == State::Running)?;
@@ -71,7 +77,7 @@ fn kill(me: &Me, off: Off, with: i32) -> Result<(), String> {
     if end == (State::Killed, Some(Exit::Signal(with))) { Ok(()) } else { Err(format!("{end:?}")) }
 }
 
-fn kill_zygote(me: &Me) -> Result<(), String> {
+pub(crate) fn kill_zygote(me: &Me) -> Result<(), String> {
     let control = control::get(me).map_err(|e| e.to_string())?;
     let index = || control.zygote_slot.load(Ordering::Acquire).checked_sub(1);
     within("there is a zygote", || index().is_some())?;
@@ -115,11 +121,10 @@ pub(crate) fn busy_zygote(me: &Me) -> Result<(), String> {
     end_zygote(me)
 }
 
-/// Deaths are noticed, and lives respected, without a descriptor to watch with.
-pub(crate) fn no_descriptors(me: &Me) -> Result<(), String> {
-    plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
-    task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
-    let before = start(me, b"asleep")?;
+/// Runs `act` while this process has no descriptors to spare but those that it is given, to close.
+pub(crate) fn without_descriptors(
+    act: impl FnOnce(&mut Vec<OwnedFd>) -> Result<(), String>,
+) -> Result<(), String> {
     // SAFETY: rlimit is plain data, for which zeroes are a value.
     let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
     // SAFETY: `limit` is readable and writable for the length of the calls.
@@ -131,7 +136,18 @@ pub(crate) fn no_descriptors(me: &Me) -> Result<(), String> {
     while let Ok(file) = std::fs::File::open("/dev/null") {
         all.push(file.into());
     }
-    let result = (|| {
+    let result = act(&mut all);
+    // SAFETY: as above.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    result
+}
+
+/// Deaths are noticed, and lives respected, without a descriptor to watch with.
+pub(crate) fn no_descriptors(me: &Me) -> Result<(), String> {
+    plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
+    task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
+    let before = start(me, b"asleep")?;
+    without_descriptors(|all| {
         let unseen = start(me, b"asleep")?;
         std::thread::sleep(Duration::from_millis(100));
         kill(me, before, libc::SIGKILL)?;
@@ -144,10 +160,7 @@ pub(crate) fn no_descriptors(me: &Me) -> Result<(), String> {
         all.clear();
         std::thread::sleep(Duration::from_millis(60));
         kill(me, promoted, libc::SIGKILL)
-    })();
-    // SAFETY: as above.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    result?;
+    })?;
     end_zygote(me)
 }
 

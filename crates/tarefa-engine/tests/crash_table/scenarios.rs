@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::limits;
 use crate::support::{Shared, Value, Words, contents, int};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
@@ -54,6 +55,8 @@ pub(crate) enum Step {
     Sparse,
     Record,
     ThreadTask,
+    Limited,
+    LimitedThread,
     Message,
     Start,
     Spares(u64),
@@ -133,6 +136,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
     scenario("sparse blocks", 0, &[Sparse, Sparse]),
     scenario("task records", 0, &[Record, Interrupts, ThreadTask, Record]),
+    scenario("limits", 0, &[Limited, LimitedThread, Append(1)]),
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
     scenario("many words", 2, &[SetWords(1), SetWords(2), Append(1), SetWords(3)]),
@@ -338,6 +342,8 @@ impl Step {
             }
             Record => run_record(me, shared),
             ThreadTask => run_in_thread(me),
+            Limited => limits::run_limited(me),
+            LimitedThread => limits::run_in_limited_thread(me),
             Interrupts => {
                 let off = record::create(me, 0, "interrupted").unwrap();
                 let task = Task::at(me, off);
@@ -462,6 +468,7 @@ pub(crate) fn start_and_join(me: &Me) -> Result<(), String> {
     let off = record::create(me, 0, "a task").map_err(|e| e.to_string())?;
     let task = Task::at(me, off);
     task.set_payload(20, &[b"payload"], &[]).map_err(|e| e.to_string())?;
+    task.set_limits(Some(Duration::from_secs(3600)), Some(1 << 40));
     let result = (|| {
         if !task.begin() {
             return Err("begun before".to_owned());
