@@ -62,10 +62,10 @@ def test_it_is_an_interrupt(Task):
         except KeyboardInterrupt as error:
             return type(error).__name__, str(error), isinstance(error, tarefa.Interrupted)
 
-    task = Task(target=handle, name="longa", time_limit=0.2).start()
+    task = Task(target=handle, name="longa", time_limit=1).start()
     kind, text, is_interrupt = task.result()
     assert (kind, is_interrupt) == ("TimeLimitExceeded", True)
-    assert "'longa' ran longer than its time limit of 0.2 s" in text
+    assert "'longa' ran longer than its time limit of 1 s" in text
 
 
 def test_what_it_returns_in_the_grace_counts(Task):
@@ -76,7 +76,7 @@ def test_what_it_returns_in_the_grace_counts(Task):
             time.sleep(0.2)
             return "partial"
 
-    task = Task(target=clean_up, time_limit=0.2).start()
+    task = Task(target=clean_up, time_limit=1).start()
     assert task.result() == "partial"
     assert task.state is State.FINISHED
     assert task.exitcode == 0
@@ -89,7 +89,7 @@ def test_what_it_raises_in_the_grace_counts(Task):
         except TimeLimitExceeded as error:
             raise ValueError("half done") from error
 
-    task = Task(target=clean_up, time_limit=0.2).start()
+    task = Task(target=clean_up, time_limit=1).start()
     with pytest.raises(ValueError, match="half done"):
         task.result()
     assert task.state is State.FAILED
@@ -221,17 +221,17 @@ def swallow_all():
 
 
 def test_a_process_that_swallows_the_interrupt_is_killed():
-    task = tarefa.Process(target=swallow_all, name="teimosa", time_limit=0.2).start()
+    task = tarefa.Process(target=swallow_all, name="teimosa", time_limit=1).start()
     with pytest.raises(WorkerDied) as caught:
         task.result()
     text = str(caught.value)
     assert "'teimosa'" in text
     assert str(task.pid) in text
-    assert "ran longer than its time limit of 0.2 s" in text
+    assert "ran longer than its time limit of 1 s" in text
     assert "SIGKILL" in text
     assert (task.state, task.exitcode) == (State.KILLED, -9)
     assert (caught.value.pid, caught.value.exitcode) == (task.pid, -9)
-    assert task.usage().wall >= 2.2
+    assert task.usage().wall >= 3
 
 
 def test_a_process_in_native_code_is_killed():
@@ -239,7 +239,7 @@ def test_a_process_in_native_code_is_killed():
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
         time.sleep(10_000)
 
-    task = tarefa.Process(target=ignore_signals, time_limit=0.2).start()
+    task = tarefa.Process(target=ignore_signals, time_limit=1).start()
     assert "time limit" in str(task.exception())
     assert isinstance(task.exception(), WorkerDied)
 
@@ -280,11 +280,11 @@ def test_another_death_is_not_blamed_on_the_limit():
         except KeyboardInterrupt:
             os._exit(3)
 
-    task = tarefa.Process(target=exit_in_the_grace, time_limit=0.2).start()
+    task = tarefa.Process(target=exit_in_the_grace, time_limit=1).start()
     text = str(task.exception())
     assert "code 3" in text
     assert "interrupted before" in text
-    assert "limit of 0.2 s" in text
+    assert "limit of 1 s" in text
 
 
 def test_the_tasks_that_it_waits_for_count_too():
@@ -307,7 +307,7 @@ def test_a_thread_is_interrupted_again():
                 seen.append(type(error))
         return "gave in"
 
-    task = tarefa.Thread(target=stubborn, time_limit=0.2).start()
+    task = tarefa.Thread(target=stubborn, time_limit=1).start()
     assert task.result() == "gave in"
     assert seen == [TimeLimitExceeded] * 2
 
@@ -337,9 +337,9 @@ def test_the_starter_is_not_the_root(Task):
 
 def test_the_limit_of_a_grandchild_that_goes_on():
     def starter():
-        return str(tarefa.Process(target=swallow_all, time_limit=0.2).start().exception())
+        return str(tarefa.Process(target=swallow_all, time_limit=1).start().exception())
 
-    assert "time limit of 0.2 s" in tarefa.Process(target=starter).start().result()
+    assert "time limit of 1 s" in tarefa.Process(target=starter).start().result()
 
 
 def test_without_spares():
