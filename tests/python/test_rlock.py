@@ -3,7 +3,6 @@
 import os
 import pickle
 import threading
-import time
 
 import pytest
 from locking import hold, killed_owner, sleeping, take
@@ -288,25 +287,23 @@ def test_a_condition_without_its_lock():
 
 def test_a_condition_whose_lock_died_meanwhile():
     """The wait ends with `OwnerDied`, the lock in hand, so that `with` lets it go."""
-    lock = tarefa.RLock()
+    lock, waiting = tarefa.RLock(), threading.Event()
     condition = threading.Condition(lock)
-    ready = tarefa.Event()
 
     def kill_one():
-        ready.wait()
+        waiting.wait()
         killed_owner(lock)
-        with_it.set()
 
-    with_it = threading.Event()
+    def wait_again_and_again():
+        with condition, condition:
+            waiting.set()
+            while True:
+                condition.wait(0.05)
+
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with pytest.raises(tarefa.OwnerDied), condition:
-        ready.set()
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            condition.wait(0.05)
-            if with_it.is_set():
-                break
+    with pytest.raises(tarefa.OwnerDied):
+        wait_again_and_again()
     killer.join()
     assert not lock.locked()
     assert take(lock) == "got"

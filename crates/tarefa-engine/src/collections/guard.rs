@@ -5,9 +5,10 @@
 //! front does each through [`giving_way`], which waits, can be interrupted, and tries again.
 //!
 //! An operation looks at the guard after it has the container's latch. A reader without the
-//! latch asks [`LockCell::grouped`] before it reads and again afterwards, and takes the latch
-//! if anybody has the guard, itself too: so it sees nothing of another's group, and in its own
-//! nothing of an operation that had the latch when the group began.
+//! latch asks [`LockCell::grouped`] before it reads, and again afterwards unless every change
+//! moves a version that it checks. It takes the latch if anybody has the guard, itself too: so
+//! it sees nothing of another's group, and in its own nothing of an operation that had the
+//! latch when the group began.
 //!
 //! A guard whose owner has died stands in nobody's way. The next to take it is told.
 

@@ -168,7 +168,7 @@ impl<'a> Dict<'a> {
         for _ in 0..LOOKS {
             // SYNC POINT: pairs with the release stores of `changing`.
             let version = self.it.version.load(Ordering::Acquire);
-            if self.it.guard.held_by_another(self.me) {
+            if self.it.guard.grouped(self.me) {
                 return None;
             }
             if version & 1 == 0 {
