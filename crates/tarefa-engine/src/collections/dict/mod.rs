@@ -22,7 +22,7 @@ mod walk;
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-pub use change::{Added, Expected};
+pub use change::Added;
 pub use key::{Canonical, Key, KeyError};
 pub use many::{Applied, Change, Terms};
 pub use walk::{Order, Pair, Range, Snapshot, What};
@@ -126,8 +126,9 @@ impl<'a> Dict<'a> {
         self.off
     }
 
+    /// Its store.
     #[inline]
-    fn store(&self) -> Option<Store> {
+    fn current(&self) -> Option<Store> {
         Store::of_word(self.me, self.it.store.load(Ordering::Acquire))
     }
 
@@ -168,7 +169,7 @@ impl<'a> Dict<'a> {
         for _ in 0..LOOKS {
             // SYNC POINT: pairs with the release stores of `changing`.
             let version = self.it.version.load(Ordering::Acquire);
-            if self.it.guard.held_by_another(self.me) {
+            if self.it.guard.grouped(self.me) {
                 return None;
             }
             if version & 1 == 0 {
@@ -209,7 +210,7 @@ impl<'a> Dict<'a> {
     #[inline]
     fn peek_word(&self, key: &Canonical<'_>, hash: u64) -> Option<u64> {
         self.glance(|| {
-            let store = self.store()?;
+            let store = self.current()?;
             let found = probe::find(self.me, &store, hash, key)?;
             Some(store.entry(found.position).value.load(Ordering::Acquire))
         })
@@ -261,7 +262,7 @@ impl<'a> Dict<'a> {
 
     /// Where a key is. The latch is held.
     fn find(&self, key: &Canonical<'_>, hash: u64) -> Option<(Store, probe::Found)> {
-        let store = self.store()?;
+        let store = self.current()?;
         probe::find(self.me, &store, hash, key).map(|found| (store, found))
     }
 }
