@@ -159,7 +159,7 @@ impl ListCore {
         }
         let index = index_of(key)?;
         let me = self.handle.me();
-        let encoded = encode::encode(&me, item)?;
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| list.set(Self::position(list, index)?, item))
     }
@@ -198,7 +198,7 @@ impl ListCore {
             return Err(PyTypeError::new_err(text));
         };
         let me = self.handle.me();
-        let encoded = encode::encode(&me, item)?;
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| {
             let position = match Self::position(list, index) {
@@ -206,6 +206,31 @@ impl ListCore {
                 other => other?,
             };
             list.insert(position, item)
+        })
+    }
+
+    /// Makes the element at `index` what `change` returns for it, at one instant.
+    #[pyo3(signature = (index, change, /))]
+    fn update(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        change: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let index = index_of(index)?;
+        let me = self.handle.me();
+        let cell = List::at(&me, self.handle.off()).guard();
+        insisting(py, &me, cell, self.handle.off(), || {
+            let (position, read) = self.with(py, &me, |list| {
+                let position = Self::position(list, index)?;
+                Ok((position, list.get(position)?))
+            })?;
+            let new = change.call1((encode::decode_ref(py, &me, &read)?,))?;
+            let encoded = encode::encode_into(&me, &new, self.handle.off())?;
+            let item = encoded.item()?;
+            let expected = Expected::of(Some(&read));
+            let done = self.with(py, &me, |list| list.replace_if(position, expected, item))?;
+            Ok(done.then(|| new.unbind()))
         })
     }
 

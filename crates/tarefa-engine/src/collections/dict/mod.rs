@@ -37,7 +37,7 @@ use crate::shm::latch::{Latch, Latched};
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
-use crate::sync::cell::LockCell;
+use crate::sync::cell::{Holder, LockCell, Sort};
 
 /// How often a reader looks anew before it takes the latch: a change lasts no longer than this.
 const LOOKS: u32 = 3;
@@ -110,6 +110,11 @@ pub fn create(me: &Me, kind: u64) -> Result<Off, OutOfMemory> {
         heap::drain(me, mark);
     }
     made
+}
+
+/// Who has the dict at `off` for itself; for [`crate::sync::holding`].
+pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+    Dict::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
 }
 
 impl<'a> Dict<'a> {
