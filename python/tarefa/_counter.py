@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tarefa._dict import Dict, show
+from tarefa._guard import insist
 
 
 def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:
@@ -87,16 +88,12 @@ class Counter(Dict):
         self, change: Callable[[dict[Any, Any]], dict[Any, Any]], only: bool = False
     ) -> None:
         """Set counts to what ``change`` makes of all of them, at one instant."""
-        for attempt in range(9):
-            # At last, others have to wait.
-            if attempt == 8:
-                with self.lock():
-                    version, now = self.read_dict()
-                    self.apply([("put", *pair) for pair in change(now).items()], version, only)
-                return
+
+        def attempt() -> bool | None:
             version, now = self.read_dict()
-            if self.apply([("put", *pair) for pair in change(now).items()], version, only):
-                return
+            return self.apply([("put", *pair) for pair in change(now).items()], version, only)
+
+        insist(self, attempt)
 
     def copy(self) -> Self:
         """A new shared counter with the same counts."""
@@ -104,21 +101,21 @@ class Counter(Dict):
 
     __copy__ = copy
 
-    def _with(self, other: object, how: Callable[[Any, Any], Any]) -> Self:
+    def _with(self, other: object, how: Callable[[Any, Any], Any]) -> Any:
         if not isinstance(other, (collections.Counter, Counter)):
             return NotImplemented
         return type(self)(how(self.snapshot(), _plain(other)))
 
-    def __add__(self, other: object, /) -> Self:
+    def __add__(self, other: object, /) -> Any:
         return self._with(other, lambda a, b: a + b)
 
-    def __sub__(self, other: object, /) -> Self:
+    def __sub__(self, other: object, /) -> Any:
         return self._with(other, lambda a, b: a - b)
 
-    def __or__(self, other: object, /) -> Self:
+    def __or__(self, other: object, /) -> Any:
         return self._with(other, lambda a, b: a | b)
 
-    def __and__(self, other: object, /) -> Self:
+    def __and__(self, other: object, /) -> Any:
         return self._with(other, lambda a, b: a & b)
 
     def __pos__(self) -> Self:
@@ -127,7 +124,7 @@ class Counter(Dict):
     def __neg__(self) -> Self:
         return type(self)(-self.snapshot())
 
-    def _into(self, other: object, how: Callable[[Any, Any], Any]) -> Self:
+    def _into(self, other: object, how: Callable[[Any, Any], Any]) -> Any:
         if not isinstance(other, (collections.Counter, Counter)):
             return NotImplemented
         plain = _plain(other)
@@ -135,40 +132,40 @@ class Counter(Dict):
         return self
 
     def __iadd__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a + b)
+        return self._into(other, lambda a, b: a + b)  # type: ignore[no-any-return]
 
     def __isub__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a - b)
+        return self._into(other, lambda a, b: a - b)  # type: ignore[no-any-return]
 
     def __ior__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a | b)
+        return self._into(other, lambda a, b: a | b)  # type: ignore[no-any-return]
 
     def __iand__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a & b)
+        return self._into(other, lambda a, b: a & b)  # type: ignore[no-any-return]
 
-    def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> bool:
+    def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
         if not isinstance(other, (collections.Counter, Counter)):
             return NotImplemented
         return how(self.snapshot(), _plain(other))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Mapping) and not isinstance(other, (collections.Counter, Counter)):
-            return dict(self.snapshot()) == _plain(other)
-        return self._compare(other, lambda a, b: a == b)
+            return bool(dict(self.snapshot()) == _plain(other))
+        return self._compare(other, lambda a, b: a == b)  # type: ignore[no-any-return]
 
     def __lt__(self, other: object) -> bool:
-        return self._compare(other, lambda a, b: a < b)
+        return self._compare(other, lambda a, b: a < b)  # type: ignore[no-any-return]
 
     def __le__(self, other: object) -> bool:
-        return self._compare(other, lambda a, b: a <= b)
+        return self._compare(other, lambda a, b: a <= b)  # type: ignore[no-any-return]
 
     def __gt__(self, other: object) -> bool:
-        return self._compare(other, lambda a, b: a > b)
+        return self._compare(other, lambda a, b: a > b)  # type: ignore[no-any-return]
 
     def __ge__(self, other: object) -> bool:
-        return self._compare(other, lambda a, b: a >= b)
+        return self._compare(other, lambda a, b: a >= b)  # type: ignore[no-any-return]
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         name = type(self).__name__
@@ -181,4 +178,4 @@ class Counter(Dict):
                 else f"tarefa.{name}()"
             )
 
-        return show(self, text)
+        return show(self, text, f"tarefa.{name}({{...}})")

@@ -30,10 +30,10 @@ def plain(arguments: tuple[Any, ...], named: dict[str, Any], what: str) -> dict[
     return dict(*arguments, **named)
 
 
-def show(shared: MapCore, text: Callable[[], str]) -> str:
-    """The text of a container, which may hold itself by way of others."""
+def show(shared: MapCore, text: Callable[[], str], again: str = "...") -> str:
+    """The text of a container, which may hold itself by way of others: there it is ``again``."""
     if shared.object_id in _showing:
-        return "..."
+        return again
     _showing.add(shared.object_id)
     try:
         return text()
@@ -143,11 +143,12 @@ class Dict(DictCore):
 
     __hash__ = None  # type: ignore[assignment]
 
-    __class_getitem__ = classmethod(GenericAlias)
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias:
+        return GenericAlias(cls, item)
 
     def __repr__(self) -> str:
         name = type(self).__name__
-        return show(self, lambda: f"tarefa.{name}({self.snapshot()!r})")
+        return show(self, lambda: f"tarefa.{name}({self.snapshot()!r})", f"tarefa.{name}({{...}})")
 
 
 class _View:

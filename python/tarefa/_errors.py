@@ -147,7 +147,7 @@ class MemoryLimitExceeded(TarefaError, MemoryError):
 
 
 class ListChanged(TarefaError, ValueError):
-    """The list was changed by others, again and again, while it was being rearranged."""
+    """The list was changed by what was called to rearrange it, a ``key`` function, say."""
 
     __module__ = "tarefa"
 

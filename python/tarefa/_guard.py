@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,3 +53,19 @@ class ObjectLock:
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
         return f"<{state} tarefa.ObjectLock of {type(self._core).__name__}>"
+
+
+_TRIES = 8
+
+
+def insist(core: Any, attempt: Callable[[], Any]) -> bool:
+    """Run ``attempt`` until it says that it was done.
+
+    If others come in between, again and again, they have to wait: it holds the object's lock then.
+    False if it is not done even so: what ``attempt`` calls changes the object.
+    """
+    for _ in range(_TRIES):
+        if attempt():
+            return True
+    with ObjectLock(core):
+        return bool(attempt())

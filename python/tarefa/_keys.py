@@ -9,10 +9,10 @@ something else for others.
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import functools
+import datetime as dt
 import sys
 import types
+import weakref
 from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum, Flag
@@ -31,12 +31,13 @@ _Reduced = tuple[Any, ...] | str | None
 
 _IDENTITY = "it equals only itself, and in another process there is only a copy of it"
 _NAN = "a NaN equals nothing, itself included, so it could never be found again"
+_FIRST = dt.datetime(1, 1, 1)  # noqa: DTZ001 - instants are counted from it, without a zone
 _LARGEST = 10_000  # decimal digits of a whole number, and of a denominator
 
 
 def reduce_key(obj: Any) -> _Reduced:
     """What ``obj`` is as a key."""
-    cls = type(obj)
+    cls: Any = type(obj)
     known = _EXACT.get(cls)
     if known is not None:
         return known(obj)
@@ -51,6 +52,9 @@ def reduce_key(obj: Any) -> _Reduced:
         return _enum(obj)
     if dataclasses.is_dataclass(cls):
         return _dataclass(obj)
+    zoneinfo = sys.modules.get("zoneinfo")
+    if zoneinfo is not None and cls is zoneinfo.ZoneInfo:
+        return _zone(obj)
     if cls.__module__ == "numpy":
         return _numpy(obj)
     return _own(cls)
@@ -64,11 +68,11 @@ def refusal(obj: Any, place: str, reason: str | None) -> NotAKey:
     return NotAKey(f"{place} ({_describe(obj)}) cannot be shared as a key: {reason}")
 
 
-def _compares_as(cls: type, base: type) -> bool:
-    return cls.__eq__ is base.__eq__ and cls.__hash__ is base.__hash__
+def _compares_as(cls: Any, base: Any) -> bool:
+    return bool(cls.__eq__ is base.__eq__ and cls.__hash__ is base.__hash__)
 
 
-def _own(cls: type) -> str:
+def _own(cls: Any) -> str:
     if cls.__eq__ is object.__eq__:
         return _IDENTITY
     return (
@@ -114,29 +118,29 @@ def _decimal(n: Decimal) -> _Reduced:
     return _rational(Fraction(n))
 
 
-def _datetime(at: datetime.datetime) -> _Reduced:
+def _datetime(at: dt.datetime) -> _Reduced:
     offset = at.utcoffset()
     if offset is None:
-        return "datetime", tuple(at.timetuple()[:6]) + (at.microsecond,)
+        return "datetime", (*at.timetuple()[:6], at.microsecond)
     other = at.replace(fold=1 - at.fold).utcoffset()
     if other == offset:
         # Between zones by the instant; within one zone, by the clock, it comes to the same.
-        instant = at.replace(tzinfo=None, fold=0) - offset - datetime.datetime.min
+        instant = at.replace(tzinfo=None, fold=0) - _FIRST - offset
         return "instant", (instant.days, instant.seconds, instant.microseconds)
     # Where the clock is set, it equals nothing of another zone.
     zone = reduce_key(at.tzinfo)
     if not isinstance(zone, tuple):
         return "at this time the clocks of its zone are set, and its zone has no name"
-    clock = tuple(at.timetuple()[:6]) + (at.microsecond,)
+    clock = (*at.timetuple()[:6], at.microsecond)
     return "clock", (*clock, at.tzinfo)
 
 
-def _time(at: datetime.time) -> _Reduced:
+def _time(at: dt.time) -> _Reduced:
     offset = at.utcoffset()
     seconds = (at.hour * 60 + at.minute) * 60 + at.second
     if offset is None:
         return "time", (seconds, at.microsecond)
-    rest = datetime.timedelta(seconds=seconds, microseconds=at.microsecond) - offset
+    rest = dt.timedelta(seconds=seconds, microseconds=at.microsecond) - offset
     return "time with zone", (rest.days, rest.seconds, rest.microseconds)
 
 
@@ -205,8 +209,10 @@ def _enum(member: Enum) -> _Reduced:
 
 
 def _dataclass(obj: Any) -> _Reduced:
-    cls = type(obj)
-    fields = _fields(cls)
+    cls: Any = type(obj)
+    fields = _fields.get(cls)
+    if fields is None:
+        fields = _fields[cls] = _find_fields(cls)
     if isinstance(fields, str):
         return fields
     module = _module(cls)
@@ -216,9 +222,11 @@ def _dataclass(obj: Any) -> _Reduced:
     return "dataclass", parts, ("", "", *(f".{name}" for name in fields))
 
 
-@functools.cache
-def _fields(cls: type) -> tuple[str, ...] | str:
-    """The fields that a dataclass compares by; why it does not, otherwise."""
+# The fields that a dataclass compares by, or why it does not.
+_fields: weakref.WeakKeyDictionary[Any, tuple[str, ...] | str] = weakref.WeakKeyDictionary()
+
+
+def _find_fields(cls: Any) -> tuple[str, ...] | str:
     maker = next(base for base in cls.__mro__ if "__eq__" in vars(base))
     params = vars(maker).get("__dataclass_params__")
     if params is None or not params.eq or cls.__hash__ is not vars(maker).get("__hash__"):
@@ -263,11 +271,11 @@ def _numpy(obj: Any) -> _Reduced:
     return _own(type(obj))
 
 
-def _timedelta(d: datetime.timedelta) -> _Reduced:
+def _timedelta(d: dt.timedelta) -> _Reduced:
     return "timedelta", (d.days, d.seconds, d.microseconds)
 
 
-def _timezone(zone: datetime.timezone) -> _Reduced:
+def _timezone(zone: dt.timezone) -> _Reduced:
     return "timezone", (zone.utcoffset(None),)
 
 
@@ -276,7 +284,7 @@ _EXACT: dict[type, Callable[[Any], _Reduced]] = {
     type(NotImplemented): lambda _: ("constant", ("NotImplemented",)),
     range: _range,
     complex: _complex,
-    datetime.timezone: _timezone,
+    dt.timezone: _timezone,
     types.FunctionType: _function,
     types.BuiltinFunctionType: _function,
 }
@@ -292,10 +300,10 @@ _INHERITED: list[tuple[type, Callable[[Any], _Reduced]]] = [
     (complex, lambda z: _complex(complex.__complex__(z))),
     (Fraction, _fraction),
     (Decimal, _decimal),
-    (datetime.datetime, _datetime),
-    (datetime.date, lambda d: ("date", (d.toordinal(),))),
-    (datetime.time, _time),
-    (datetime.timedelta, _timedelta),
+    (dt.datetime, _datetime),
+    (dt.date, lambda d: ("date", (d.toordinal(),))),
+    (dt.time, _time),
+    (dt.timedelta, _timedelta),
     (UUID, lambda u: ("uuid", (u.int,))),
     (PurePath, _path),
 ]

@@ -8,18 +8,19 @@ from typing import Any, SupportsIndex, TypeVar
 
 from tarefa._engine import ListCore
 from tarefa._errors import ListChanged
-from tarefa._guard import ObjectLock
+from tarefa._guard import ObjectLock, insist
 
 T = TypeVar("T")
-_RETRIES = 1000
 
 
 class List(ListCore):
     """A list that threads and processes share.
 
     It has all that ``list`` has and takes any picklable object; other objects of tarefa are
-    held by reference. Each method happens at one instant for all who look. An element read
-    from it is a copy: to change one, store it anew. It can be pickled into any other process
+    held by reference. Each method happens at one instant for all who look, ``extend``, ``sort``
+    and assignments to slices too. An element read from it is a copy: to change one, store it
+    anew. ``lista[i] += n`` is two operations, between which others may come: :meth:`update` is
+    one. :meth:`snapshot` is a plain list of one instant. It can be pickled into any other process
     and is the same list there.
     """
 
@@ -63,17 +64,18 @@ class List(ListCore):
         """What groups operations: ``with lista.lock():`` others' operations on it wait."""
         return ObjectLock(self)
 
-    def _items(self) -> list[Any]:
-        return self.snapshot()[1]
+    def snapshot(self) -> list[Any]:
+        """A plain list of the elements at this instant."""
+        return self.read()[1]
 
     def __contains__(self, value: object) -> bool:
-        return value in self._items()
+        return value in self.snapshot()
 
     def index(
         self, value: Any, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /
     ) -> int:
         """The first index of ``value``; ``ValueError`` if it is not there."""
-        items = self._items()
+        items = self.snapshot()
         end = len(items) if stop is None else operator.index(stop)
         try:
             return items.index(value, operator.index(start), end)
@@ -82,15 +84,17 @@ class List(ListCore):
 
     def count(self, value: Any, /) -> int:
         """How often ``value`` is in the list."""
-        return self._items().count(value)
+        return self.snapshot().count(value)
 
     def _rearrange(self, plan: Callable[[list[Any]], list[tuple[bool, Any]]]) -> None:
-        """Rebuild the list as ``plan`` says of a snapshot, if nobody changed it meanwhile."""
-        for _ in range(_RETRIES):
-            version, items = self.snapshot()
-            if self.rebuild(version, len(items), plan(items)):
-                return
-        raise ListChanged("list modified by others again and again; hold a lock around this")
+        """Rebuild the list as ``plan`` says of all elements, which nobody changes meanwhile."""
+
+        def attempt() -> bool:
+            version, items = self.read()
+            return self.rebuild(version, len(items), plan(items))
+
+        if not insist(self, attempt):
+            raise ListChanged("the list was changed by what was called to rearrange it")
 
     def remove(self, value: Any, /) -> None:
         """Take out the first element that equals ``value``; ``ValueError`` if there is none."""
@@ -120,27 +124,27 @@ class List(ListCore):
 
     def copy(self) -> List:
         """A new shared list with the same elements."""
-        return List(self._items())
+        return List(self.snapshot())
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> List:
         import copy
 
-        return List(copy.deepcopy(self._items(), memo))
+        return List(copy.deepcopy(self.snapshot(), memo))
 
     def __add__(self, other: Iterable[Any], /) -> List:
         if not isinstance(other, (list, List)):
             return NotImplemented
-        return List([*self._items(), *other])
+        return List([*self.snapshot(), *other])
 
     def __radd__(self, other: Iterable[Any], /) -> list[Any]:
         if not isinstance(other, list):
             return NotImplemented
-        return [*other, *self._items()]
+        return [*other, *self.snapshot()]
 
     def __mul__(self, times: SupportsIndex, /) -> List:
-        return List(self._items() * operator.index(times))
+        return List(self.snapshot() * operator.index(times))
 
     __rmul__ = __mul__
 
@@ -158,9 +162,9 @@ class List(ListCore):
 
     def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
         if isinstance(other, List):
-            return how(self._items(), other._items())
+            return how(self.snapshot(), other.snapshot())
         if isinstance(other, list):
-            return how(self._items(), other)
+            return how(self.snapshot(), other)
         return NotImplemented
 
     def __eq__(self, other: object) -> bool:
@@ -193,7 +197,7 @@ def _repr(shared: List) -> str:
         return "tarefa.List([...])"
     _showing.add(shared.object_id)
     try:
-        return f"tarefa.List({shared.snapshot()[1]!r})"
+        return f"tarefa.List({shared.snapshot()!r})"
     finally:
         _showing.discard(shared.object_id)
 

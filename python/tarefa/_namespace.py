@@ -39,6 +39,14 @@ class Namespace(NamespaceCore):
         """A plain dict of the names and values at this instant."""
         return NamespaceCore.read_dict(self)[1]
 
+    def __copy__(self) -> Namespace:
+        return Namespace(**Namespace.snapshot(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Namespace:
+        import copy
+
+        return Namespace(**copy.deepcopy(Namespace.snapshot(self), memo))
+
     def __bool__(self) -> bool:
         return True
 
@@ -57,4 +65,4 @@ class Namespace(NamespaceCore):
             pairs = Namespace.snapshot(self).items()
             return f"tarefa.Namespace({', '.join(f'{name}={value!r}' for name, value in pairs)})"
 
-        return show(self, text)
+        return show(self, text, "tarefa.Namespace(...)")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tarefa._dict import show
 from tarefa._engine import SetCore
-from tarefa._guard import ObjectLock
+from tarefa._guard import ObjectLock, insist
 
 
 def _plain(other: Any) -> Any:
@@ -18,7 +18,8 @@ def _plain(other: Any) -> Any:
 
 
 def _operand(other: object) -> bool:
-    return isinstance(other, (set, frozenset, Set)) or isinstance(other, AbstractSet)
+    """Whether it is a set: also the keys of a dict, as for ``set``."""
+    return isinstance(other, AbstractSet)
 
 
 class Set(SetCore):
@@ -73,11 +74,13 @@ class Set(SetCore):
     def intersection_update(self, *others: Iterable[Any]) -> None:
         """Take out all that is not in all of the others, at one instant."""
         wanted = [set(_plain(other)) for other in others]
-        while True:
+
+        def attempt() -> bool | None:
             version, members = self.read("keys")
             gone = [m for m in members if not all(m in other for other in wanted)]
-            if not gone or self.apply([("remove", m, None) for m in gone], version):
-                return
+            return not gone or self.apply([("remove", m, None) for m in gone], version)
+
+        insist(self, attempt)
 
     def difference_update(self, *others: Iterable[Any]) -> None:
         """Take out all members of the others, at one instant."""
@@ -184,15 +187,17 @@ class Set(SetCore):
 
     __hash__ = None  # type: ignore[assignment]
 
-    __class_getitem__ = classmethod(GenericAlias)
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias:
+        return GenericAlias(cls, item)
 
     def __repr__(self) -> str:
-        members = self.read("keys")[1]
         name = type(self).__name__
-        return show(
-            self,
-            lambda: f"tarefa.{name}({{{repr(members)[1:-1]}}})" if members else f"tarefa.{name}()",
-        )
+
+        def text() -> str:
+            members = self.read("keys")[1]
+            return f"tarefa.{name}({{{repr(members)[1:-1]}}})" if members else f"tarefa.{name}()"
+
+        return show(self, text, f"tarefa.{name}({{...}})")
 
 
 MutableSet.register(Set)

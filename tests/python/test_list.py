@@ -279,11 +279,38 @@ def test_a_sort_whose_key_fails_leaves_the_elements():
     assert sorted(numbers) == [0, 1, 3]
 
 
-def test_repr_of_a_list_that_holds_itself_ends():
-    things = tarefa.List([1])
-    things.append(things)
-    assert "..." in repr(things)
+def test_repr_of_a_list_that_holds_itself_by_way_of_another_ends():
+    things, others = tarefa.List([1]), tarefa.List()
+    things.append(others)
+    others.append(things)
+    assert repr(things) == "tarefa.List([1, tarefa.List([tarefa.List([...])])])"
     things.clear()
+
+
+def test_snapshot_and_update():
+    numbers = tarefa.List([1, "a", [2]])
+    shot = numbers.snapshot()
+    assert type(shot) is list
+    assert numbers.update(0, lambda n: n + 1) == 2
+    assert numbers.update(-1, lambda items: [*items, 3]) == [2, 3]
+    assert numbers == [2, "a", [2, 3]]
+    assert shot == [1, "a", [2]]
+    with pytest.raises(IndexError):
+        numbers.update(3, int)
+    with pytest.raises(IndexError):
+        numbers.update(-4, int)
+    with pytest.raises(ZeroDivisionError):
+        numbers.update(0, lambda n: n / 0)
+    with pytest.raises(TypeError):
+        numbers.update("a", int)
+    assert numbers == [2, "a", [2, 3]]
+
+
+def test_a_key_function_that_changes_the_list_is_told():
+    numbers = tarefa.List(range(9))
+    with pytest.raises(tarefa.ListChanged):
+        numbers.sort(key=lambda n: numbers.append(n) or n)
+    assert not numbers.lock().locked()
 
 
 def test_copy_is_another_list_and_pickle_is_the_same():

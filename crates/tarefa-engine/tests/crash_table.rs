@@ -13,6 +13,8 @@
 mod allowed;
 #[path = "crash_table/arrays.rs"]
 mod arrays;
+#[path = "crash_table/dicts.rs"]
+mod dicts;
 #[path = "crash_table/limits.rs"]
 mod limits;
 #[path = "crash_table/locks.rs"]
@@ -36,7 +38,7 @@ use tarefa_engine::collections::list::List;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::{Runtime, crash};
+use tarefa_engine::shm::{Me, Off, Runtime, crash};
 use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
@@ -220,7 +222,9 @@ impl Table {
         }
         let text = format!("{}|{index}|{point}|{nth}", shared.text(self.runtime.address()));
         if scenario.around == Around::Deaths {
-            for (name, point) in [("set", "list.odd"), ("locks", "cell.swapped_free")] {
+            for (name, point) in
+                [("set", "list.odd"), ("locks", "cell.swapped_free"), ("dict: one key", "dict.odd")]
+            {
                 let index = SCENARIOS.iter().position(|s| s.name == name).unwrap();
                 let text = format!("{}|{index}|{point}|1", shared.text(self.runtime.address()));
                 let mut child = support::execute(VICTIM, &text);
@@ -311,6 +315,7 @@ impl Table {
             return Err(format!("the child list is {}", brief(&child)));
         }
         check_words(&me, shared.words.0, scenario.steps, done)?;
+        check_dict(&me, shared.dict.0, scenario.steps, done)?;
         use_all(&me, shared)?;
         whole(&me).map(drop)
     }
@@ -493,6 +498,27 @@ impl Table {
         self.settle()?;
         Ok(true)
     }
+}
+
+/// The dict is as before or after the step that was cut short.
+fn check_dict(me: &Me, off: Off, steps: &[Step], done: usize) -> Result<(), String> {
+    let mut before = dicts::Pairs::new();
+    for step in &steps[..done] {
+        if let Step::Dict(what) = step {
+            what.model(&mut before);
+        }
+    }
+    let may = match steps.get(done) {
+        Some(Step::Dict(what)) => what.models(&before),
+        _ => vec![before],
+    };
+    let is = dicts::pairs(me, off);
+    if !may.contains(&is) {
+        let text =
+            format!("after {done} steps the dict is {is:?}, not as before or {:?}", may.last());
+        return Err(text.chars().take(600).collect());
+    }
+    dicts::use_one(me, off)
 }
 
 fn wait_for_end(child: &mut std::process::Child) {

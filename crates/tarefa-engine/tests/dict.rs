@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proptest::prelude::*;
 use tarefa_engine::collections::dict::{
-    self, Added, Applied, Canonical, Change, Dict, Expected, Key, Order, Peek, Terms, What,
+    self, Added, Applied, Canonical, Change, Dict, Key, Order, Peek, Terms, What,
 };
 use tarefa_engine::collections::kinds;
-use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
+use tarefa_engine::collections::value::{self, Expected, Fetched, Item, Small, tag};
 use tarefa_engine::shm::heap::check::check;
 use tarefa_engine::shm::{Me, references};
 use tarefa_engine::task;
@@ -185,10 +185,10 @@ fn run(me: &Me, dict: &Dict<'_>, model: &mut Model, step: &Step) {
                     (k.key(), v.as_ref().map_or(Change::Remove, |v| Change::Put(v.item())))
                 })
                 .collect();
-            let version = Some(dict.snapshot(What::Keys).unwrap().version);
-            let stale = Terms { version: Some(version.unwrap() + 2), only: *only };
+            let version = dict.snapshot(What::Keys).unwrap().version;
+            let stale = Terms { version: Some(version + 2), only: *only };
             assert_eq!(dict.apply(&changes, stale).unwrap(), Applied::Changed);
-            let terms = Terms { version, only: *only };
+            let terms = Terms { version: Some(version), only: *only };
             assert_eq!(dict.apply(&changes, terms).unwrap(), Applied::Yes);
             if *only {
                 model.0.retain(|(k, _)| pairs.iter().any(|(other, _)| other == k));

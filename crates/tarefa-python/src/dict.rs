@@ -5,17 +5,14 @@ use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use tarefa_engine::collections::dict::{Added, Dict, Expected, Peek};
-use tarefa_engine::collections::value::{self, Fetched, Item};
+use tarefa_engine::collections::dict::{Added, Dict, Peek};
+use tarefa_engine::collections::value::{self, Expected, Fetched, Item};
 
 use crate::encode;
-use crate::guard;
+use crate::guard::insisting;
 use crate::handle::Handle;
 use crate::key::PyKey;
 use crate::map::MapCore;
-
-/// How often a value is computed anew before others have to wait for it.
-const TRIES: usize = 8;
 
 /// Keys and values in shared memory.
 #[pyclass(frozen, subclass, extends = MapCore, module = "tarefa._engine")]
@@ -183,15 +180,20 @@ impl DictCore {
     }
 
     /// Adds `n` to the key's value, where a key that is not there counts as 0.
-    #[pyo3(signature = (key, n = None, /), text_signature = "($self, key, n=1, /)")]
+    #[pyo3(signature = (key, *n), text_signature = "($self, key, n=1, /)")]
     fn add(
         slf: &Bound<'_, Self>,
         key: &Bound<'_, PyAny>,
-        n: Option<&Bound<'_, PyAny>>,
+        n: &Bound<'_, PyTuple>,
     ) -> PyResult<Py<PyAny>> {
+        if n.len() > 1 {
+            let text = format!("add expected at most 2 arguments, got {}", n.len() + 1);
+            return Err(PyTypeError::new_err(text));
+        }
         let (py, core) = (key.py(), slf.as_super().get());
-        let one = n.is_none().then(|| value::int_word(1)).flatten();
-        if let Some(word) = one.or_else(|| encode::word(n?)) {
+        let n = n.get_item(0).ok();
+        let word = n.as_ref().map_or(value::int_word(1), encode::word);
+        if let Some(word) = word {
             let me = core.handle().me();
             let stored = core.encode_key(&me, PyKey::of(key)?, key)?;
             let stored = stored.key()?;
@@ -206,7 +208,7 @@ impl DictCore {
             }
         }
         let n = match n {
-            Some(n) => n.clone(),
+            Some(n) => n,
             None => 1_i32.into_pyobject(py)?.into_any(),
         };
         let zero = 0_i32.into_pyobject(py)?;
@@ -247,39 +249,21 @@ fn change<'py>(
     let (py, me) = (key.py(), core.handle().me());
     let stored = core.encode_key(&me, PyKey::of(key)?, key)?;
     let stored = stored.key()?;
-    let once = || -> PyResult<Option<Py<PyAny>>> {
+    let cell = Dict::at(&me, core.handle().off()).guard();
+    insisting(py, &me, cell, core.handle().off(), || {
         let read = core.with(py, &me, |dict| dict.get(stored.canonical()))?;
-        let expected = read.as_ref().map(|r| encode::decode_ref(py, &me, r)).transpose()?;
-        let old = match (expected, default) {
-            (Some(value), _) => value.into_bound(py),
+        let old = match (&read, default) {
+            (Some(read), _) => encode::decode_ref(py, &me, read)?.into_bound(py),
             (None, Some(default)) => default.clone(),
             (None, None) => return Err(key_error(key)),
         };
         let new = change(old)?;
         let value = core.encode_value(&me, &new)?;
         let item = value.item()?;
-        let done = core.with(py, &me, |dict| {
-            dict.replace_if(&stored, Expected::of(read.as_ref()), Some(item))
-        })?;
+        let expected = Expected::of(read.as_ref());
+        let done = core.with(py, &me, |dict| dict.replace_if(&stored, expected, Some(item)))?;
         Ok(done.then(|| new.unbind()))
-    };
-    for _ in 0..TRIES {
-        if let Some(new) = once()? {
-            return Ok(new);
-        }
-    }
-    let cell = Dict::at(&me, core.handle().off()).guard();
-    guard::acquire(py, &me, cell, core.handle().off(), None, None)?;
-    let result = loop {
-        match once() {
-            // By an operation of this very thread, in `change`.
-            Ok(None) => {}
-            Ok(Some(new)) => break Ok(new),
-            Err(e) => break Err(e),
-        }
-    };
-    guard::release(&me, cell)?;
-    result
+    })
 }
 
 #[pymethods]

@@ -6,7 +6,7 @@ use tarefa_engine::shm::{Me, Off};
 use tarefa_engine::sync::cell::{LockCell, Sort};
 
 use crate::lock;
-use crate::parker::PyParker;
+use crate::parker::{self, PyParker};
 
 /// Runs `act` until no other thread's group stands in its way; an error of its own is inside.
 #[inline]
@@ -19,6 +19,33 @@ pub(crate) fn giving_way<T, E: MaybeGuarded>(
 ) -> PyResult<Result<T, E>> {
     guard::giving_way(me, cell, object, || PyParker::new(py), act)
         .map_err(|(parker, _)| parker.into_error())
+}
+
+/// How often something is computed anew before others have to wait for it.
+const TRIES: usize = 8;
+
+/// Runs `once` until it gives something. If others come in between, again and again, they have
+/// to wait: it holds the lock of the object then.
+pub(crate) fn insisting<T>(
+    py: Python<'_>,
+    me: &Me,
+    cell: &'static LockCell,
+    object: Off,
+    mut once: impl FnMut() -> PyResult<Option<T>>,
+) -> PyResult<T> {
+    for _ in 0..TRIES {
+        if let Some(done) = once()? {
+            return Ok(done);
+        }
+    }
+    acquire(py, me, cell, object, None, None)?;
+    let mut result = once();
+    while matches!(result, Ok(None)) {
+        // Only an operation of this very thread comes in between now, from inside `once`.
+        result = parker::tick(py).and_then(|()| once());
+    }
+    release(me, cell)?;
+    result?.ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("nothing was computed"))
 }
 
 /// Takes the lock of an object, as `acquire` of an `RLock`.

@@ -5,12 +5,12 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use tarefa_engine::collections::list::{self, List, ListError, Source};
-use tarefa_engine::collections::value::Item;
-use tarefa_engine::shm::Me;
+use tarefa_engine::collections::value::{Expected, Item};
+use tarefa_engine::shm::{Me, Off};
 
 use crate::encode::{self, Encoded};
 use crate::errors;
-use crate::guard::{self, giving_way};
+use crate::guard::{self, giving_way, insisting};
 use crate::handle::{self, Handle};
 use crate::member;
 
@@ -64,8 +64,8 @@ fn failed(py: Python<'_>, e: ListError) -> PyErr {
     }
 }
 
-fn encode_all<'py>(me: &Me, items: &Bound<'py, PyList>) -> PyResult<Vec<Encoded<'py>>> {
-    items.iter().map(|item| encode::encode(me, &item)).collect()
+fn encode_all<'py>(me: &Me, items: &Bound<'py, PyList>, into: Off) -> PyResult<Vec<Encoded<'py>>> {
+    items.iter().map(|item| encode::encode_into(me, &item, into)).collect()
 }
 
 /// An index as an argument: one that no list is long enough for is out of range.
@@ -121,7 +121,7 @@ impl ListCore {
         if let Some(word) = encode::word(item) {
             return self.with(py, &me, |list| list.append(Item::Word(word)));
         }
-        let encoded = encode::encode(&me, item)?;
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| list.append(item))
     }
@@ -129,7 +129,7 @@ impl ListCore {
     /// Adds the elements of a plain list at the end, all at one instant.
     fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
         let me = self.handle.me();
-        let encoded = encode_all(&me, items)?;
+        let encoded = encode_all(&me, items, self.handle.off())?;
         let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
         self.with(py, &me, |list| list.extend(&items))
     }
@@ -159,7 +159,7 @@ impl ListCore {
         }
         let index = index_of(key)?;
         let me = self.handle.me();
-        let encoded = encode::encode(&me, item)?;
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| list.set(Self::position(list, index)?, item))
     }
@@ -198,7 +198,7 @@ impl ListCore {
             return Err(PyTypeError::new_err(text));
         };
         let me = self.handle.me();
-        let encoded = encode::encode(&me, item)?;
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| {
             let position = match Self::position(list, index) {
@@ -206,6 +206,31 @@ impl ListCore {
                 other => other?,
             };
             list.insert(position, item)
+        })
+    }
+
+    /// Makes the element at `index` what `change` returns for it, at one instant.
+    #[pyo3(signature = (index, change, /))]
+    fn update(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        change: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let index = index_of(index)?;
+        let me = self.handle.me();
+        let cell = List::at(&me, self.handle.off()).guard();
+        insisting(py, &me, cell, self.handle.off(), || {
+            let (position, read) = self.with(py, &me, |list| {
+                let position = Self::position(list, index)?;
+                Ok((position, list.get(position)?))
+            })?;
+            let new = change.call1((encode::decode_ref(py, &me, &read)?,))?;
+            let encoded = encode::encode_into(&me, &new, self.handle.off())?;
+            let item = encoded.item()?;
+            let expected = Expected::of(Some(&read));
+            let done = self.with(py, &me, |list| list.replace_if(position, expected, item))?;
+            Ok(done.then(|| new.unbind()))
         })
     }
 
@@ -217,7 +242,7 @@ impl ListCore {
 
     /// (version, elements) at one instant.
     #[pyo3(signature = (start = 0, stop = None))]
-    fn snapshot<'py>(
+    fn read<'py>(
         &self,
         py: Python<'py>,
         start: u64,
@@ -253,7 +278,7 @@ impl ListCore {
                 }
                 Ok(index)
             } else {
-                Err(encode::encode(&me, &value)?)
+                Err(encode::encode_into(&me, &value, self.handle.off())?)
             });
         }
         let mut sources = Vec::with_capacity(plan.len());
@@ -331,7 +356,7 @@ impl ListCore {
     }
 
     fn slice(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let (_, items) = self.snapshot(py, 0, None)?;
+        let (_, items) = self.read(py, 0, None)?;
         if key.cast::<pyo3::types::PySlice>().is_err() {
             let name = key.get_type().name()?;
             let text = format!("list indices must be integers or slices, not {name}");

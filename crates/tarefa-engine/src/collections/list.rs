@@ -15,7 +15,7 @@ use super::guard::{self, Guarded, MaybeGuarded};
 use super::kinds;
 use super::table;
 use super::trash;
-use super::value::{self, Fetched, Item};
+use super::value::{self, Expected, Fetched, Item};
 use crate::shm::Me;
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::journal::Tx;
@@ -342,20 +342,49 @@ impl<'a> List<'a> {
         let result = value::store(self.me, item).map_err(ListError::from).and_then(|new| {
             let _latch = self.enter()?;
             self.check(index)?;
-            let word = self.word(index);
-            let old = value::blob_of(word.load(Ordering::Relaxed));
-            self.changing(|| {
-                let mut tx = Tx::begin(self.me);
-                tx.set(word, new);
-                heap::release_to(self.me, &mut tx, mark);
-                if let Some(blob) = old {
-                    heap::hook(self.me, &mut tx, blob);
-                }
-                crash_point!("list.set");
-                tx.commit();
-                crash_point!("list.set_done");
-            });
+            self.set_latched(index, new, mark);
             Ok(())
+        });
+        heap::drain(self.me, mark);
+        result
+    }
+
+    /// Replaces an element; its blob, if any, hangs on the chain above `mark`.
+    fn set_latched(&self, index: u64, new: u64, mark: Off) {
+        let word = self.word(index);
+        let old = value::blob_of(word.load(Ordering::Relaxed));
+        self.changing(|| {
+            let mut tx = Tx::begin(self.me);
+            tx.set(word, new);
+            heap::release_to(self.me, &mut tx, mark);
+            if let Some(blob) = old {
+                heap::hook(self.me, &mut tx, blob);
+            }
+            crash_point!("list.set");
+            tx.commit();
+            crash_point!("list.set_done");
+        });
+    }
+
+    /// Replaces the element at `index` if it is still what was `expected`; false if it is not.
+    ///
+    /// # Errors
+    /// As [`List::set`].
+    pub fn replace_if(
+        &self,
+        index: u64,
+        expected: Expected<'_>,
+        item: Item<'_>,
+    ) -> Result<bool, ListError> {
+        let mark = heap::mark(self.me);
+        let result = value::store(self.me, item).map_err(ListError::from).and_then(|new| {
+            let _latch = self.enter()?;
+            self.check(index)?;
+            let same = expected.is(self.me, self.word(index).load(Ordering::Relaxed));
+            if same {
+                self.set_latched(index, new, mark);
+            }
+            Ok(same)
         });
         heap::drain(self.me, mark);
         result

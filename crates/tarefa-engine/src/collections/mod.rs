@@ -32,8 +32,15 @@ pub mod kinds {
 /// Tells the heap how this layer's things are taken apart.
 pub fn register() {
     object::register(kinds::LIST, list::take_apart);
-    for kind in [kinds::DICT, kinds::SET, kinds::COUNTER, kinds::NAMESPACE] {
+    let dicts = [
+        (kinds::DICT, "Dict"),
+        (kinds::SET, "Set"),
+        (kinds::COUNTER, "Counter"),
+        (kinds::NAMESPACE, "Namespace"),
+    ];
+    for (kind, name) in dicts {
         object::register(kind, dict::take_apart);
+        holding::register(kind, Sort { name, holders: dict::holders, frees: Frees::All });
     }
     object::register(heap::STORE, dict::store::take_apart);
     object::register(kinds::ARRAY, array::take_apart);

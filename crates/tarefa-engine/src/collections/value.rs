@@ -170,12 +170,39 @@ pub fn fetch(me: &Me, word: u64) -> Result<Fetched, OutOfMemory> {
     Ok(Fetched::Blob(Copied { tag: blob::tag(me, at), bytes: blob::read(me, at), held }))
 }
 
-/// Whether the blob at `at`, which must not be freed meanwhile, has that tag and those bytes.
-#[must_use]
-pub fn is(me: &Me, at: Off, tag: u8, bytes: &[u8]) -> bool {
-    blob::glimpse(me, at).is_some_and(|seen| {
-        seen.tag == tag && seen.len() == bytes.len() as u64 && seen.matches(0, bytes)
-    })
+/// What a value must still be for a change to be made.
+#[derive(Clone, Copy, Debug)]
+pub enum Expected<'a> {
+    /// There is none.
+    Absent,
+    /// It is that word.
+    Word(u64),
+    /// It is a blob of these bytes.
+    Blob(u8, &'a [u8]),
+}
+
+impl<'a> Expected<'a> {
+    /// What was read before.
+    #[must_use]
+    pub fn of(read: Option<&'a Fetched>) -> Self {
+        match read {
+            None => Self::Absent,
+            Some(Fetched::Word(word)) => Self::Word(*word),
+            Some(Fetched::Blob(Copied { tag, bytes, .. })) => Self::Blob(*tag, bytes),
+        }
+    }
+
+    /// Whether the element of that word, which must not be freed meanwhile, is that.
+    #[must_use]
+    pub fn is(&self, me: &Me, word: u64) -> bool {
+        match (blob_of(word), self) {
+            (None, Self::Word(expected)) => *expected == word,
+            (Some(at), Self::Blob(tag, bytes)) => blob::glimpse(me, at).is_some_and(|seen| {
+                seen.tag == *tag && seen.len() == bytes.len() as u64 && seen.matches(0, bytes)
+            }),
+            _ => false,
+        }
+    }
 }
 
 #[cfg(test)]

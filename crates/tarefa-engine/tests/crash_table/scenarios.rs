@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::dicts::Do;
 use crate::limits;
 use crate::support::{Shared, Value, Words, contents, int};
 use tarefa_engine::collections::guard;
@@ -72,6 +73,7 @@ pub(crate) enum Step {
     Spares(u64),
     Interrupts,
     Reads,
+    Dict(Do),
     /// All of the words get one value.
     SetWords(u64),
     MakeArrays,
@@ -121,7 +123,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "after deaths",
         around: Around::Deaths,
         first: 6,
-        steps: &[Reads, Locks(2), Reads, Pop],
+        steps: &[Reads, Locks(2), Dict(Do::Reads), Reads, Pop, Dict(Do::Set(2, 5))],
     },
     Scenario {
         name: "new runs",
@@ -129,6 +131,68 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         first: 0,
         steps: &[Runs(5), Runs(20), Append(1)],
     },
+    scenario(
+        "dict: one key",
+        0,
+        &[
+            Dict(Do::Set(2, 4)),
+            Dict(Do::Set(3, 5)),
+            Dict(Do::Set(2, 6)),
+            Dict(Do::Set(2, 7)),
+            Dict(Do::Set(3, 9)),
+            Dict(Do::Set(3, 8)),
+            Dict(Do::SetDefault(2, 1)),
+            Dict(Do::SetDefault(5, 9)),
+            Dict(Do::Add(3, 5)),
+            Dict(Do::Add(7, 5)),
+            Dict(Do::ReplaceIf(2, 11)),
+            Dict(Do::SetNested(4)),
+            Dict(Do::SetNested(4)),
+            Dict(Do::Remove(4)),
+            Dict(Do::Remove(2)),
+            Dict(Do::PopLast),
+            Dict(Do::PopLast),
+            Dict(Do::Set(2, 1)),
+            Dict(Do::Reads),
+            Dict(Do::Clear),
+            Dict(Do::Set(9, 9)),
+        ],
+    ),
+    scenario(
+        "dict: many at once",
+        0,
+        &[
+            Dict(Do::Fill(0, 3)),
+            Dict(Do::Fill(2, 9)),
+            Dict(Do::Count(100, 20)),
+            Dict(Do::Toggle(8, 6)),
+            Dict(Do::Take(0, 5)),
+            Dict(Do::Only(6, 4)),
+            Dict(Do::Fill(0, 400)),
+            Dict(Do::Fill(90, 60)),
+            Dict(Do::Take(100, 50)),
+            Dict(Do::Only(50, 3)),
+            Dict(Do::Clear),
+        ],
+    ),
+    scenario(
+        "dict: moves",
+        0,
+        &[
+            Dict(Do::Grow(0, 24)),
+            Dict(Do::Shrink(3, 12)),
+            Dict(Do::Grow(40, 40)),
+            Dict(Do::Shrink(0, 60)),
+            Dict(Do::Grow(2, 30)),
+            Dict(Do::PopLast),
+        ],
+    ),
+    scenario(
+        "dict: large",
+        0,
+        &[Dict(Do::Fill(0, 1300)), Dict(Do::Grow(2000, 80)), Dict(Do::Reads), Dict(Do::Clear)],
+    ),
+    scenario("dict: made and dropped", 0, &[Dict(Do::MakeAndDrop), Dict(Do::MakeAndDrop)]),
     scenario("append words", 0, &[Append(1), Append(2), Append(3), Append(4)]),
     scenario("append to a new segment", 15, &[Append(1), Append(2), Append(3)]),
     scenario("append to a large segment", 4080, &[Append(1), Append(2)]),
@@ -264,6 +328,7 @@ impl Step {
         let off = shared.list.0;
         let list = List::at(me, off);
         match self {
+            Dict(what) => what.run(me, shared.dict.0),
             Append(n) => list.append(int(n)).unwrap(),
             AppendBlob(n) => list.append(Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
             Extend(n) => fill(me, off, &first(n)),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
+use tarefa_engine::collections::{dict, kinds};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::check::{Report, check};
 use tarefa_engine::shm::journal::{self, Tx};
@@ -115,6 +116,7 @@ pub struct Shared {
     pub words: Handle,
     /// Four integers of eight bytes, with a lock.
     pub array: Handle,
+    pub dict: Handle,
 }
 
 fn id(me: &Me, off: Off) -> u64 {
@@ -136,11 +138,13 @@ impl Shared {
             event: handle(event),
             words: handle(words(me)),
             array: handle(array::create(me, form).expect("an array")),
+            dict: handle(dict::create(me, kinds::DICT).expect("a dict")),
         }
     }
 
     pub fn handles(&self) -> [Handle; 6] {
         [self.list, self.child, self.lock, self.event, self.words, self.array]
+        [self.list, self.child, self.lock, self.event, self.words, self.dict]
     }
 
     pub fn release(&self, me: &Me) {
@@ -175,6 +179,7 @@ impl Shared {
             event: handle(3),
             words: handle(4),
             array: handle(5),
+            dict: handle(5),
         };
         (runtime, shared)
     }

@@ -6,7 +6,7 @@ use super::key::{Canonical, Key};
 use super::probe::{Found, Probe, probe};
 use super::store::{self, DUMMY, Store};
 use super::{Dict, DictError};
-use crate::collections::value::{self, Copied, Fetched, Item, Small};
+use crate::collections::value::{self, Expected, Fetched, Item, Small};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::journal::Tx;
 use crate::shm::offset::Off;
@@ -18,29 +18,6 @@ pub enum Added {
     Now(Small),
     /// The value or the sum is not a number that a word holds; nothing was changed.
     NotSmall,
-}
-
-/// What a value must still be for a change to be made.
-#[derive(Clone, Copy, Debug)]
-pub enum Expected<'a> {
-    /// The key is not there.
-    Absent,
-    /// The value is that word.
-    Word(u64),
-    /// The value is a blob of these bytes.
-    Blob(u8, &'a [u8]),
-}
-
-impl<'a> Expected<'a> {
-    /// What was read before.
-    #[must_use]
-    pub fn of(read: Option<&'a Fetched>) -> Self {
-        match read {
-            None => Self::Absent,
-            Some(Fetched::Word(word)) => Self::Word(*word),
-            Some(Fetched::Blob(Copied { tag, bytes, .. })) => Self::Blob(*tag, bytes),
-        }
-    }
 }
 
 impl Dict<'_> {
@@ -105,11 +82,7 @@ impl Dict<'_> {
                 return Ok(as_expected);
             };
             let there = store.entry(found.position).value.load(Ordering::Relaxed);
-            let as_expected = match (value::blob_of(there), expected) {
-                (None, Expected::Word(word)) => word == there,
-                (Some(blob), Expected::Blob(tag, bytes)) => value::is(self.me, blob, tag, bytes),
-                _ => false,
-            };
+            let as_expected = expected.is(self.me, there);
             if as_expected && absent {
                 self.delete(&store, found, found.position + 1 == store.end());
             } else if as_expected {
@@ -169,7 +142,7 @@ impl Dict<'_> {
     /// [`DictError`]; the dict is as it was.
     pub fn pop_last(&self) -> Result<Option<(Fetched, Fetched)>, DictError> {
         self.draining(|| {
-            let Some(store) = self.store() else { return Ok(None) };
+            let Some(store) = self.current() else { return Ok(None) };
             let last = (0..store.end())
                 .rev()
                 .find(|position| store.entry(*position).key.load(Ordering::Relaxed) != 0);
@@ -192,7 +165,7 @@ impl Dict<'_> {
     /// [`DictError`]; the dict is as it was.
     pub fn clear(&self) -> Result<(), DictError> {
         self.draining(|| {
-            let Some(store) = self.store() else { return Ok(()) };
+            let Some(store) = self.current() else { return Ok(()) };
             self.changing(|| {
                 let mut tx = Tx::begin(self.me);
                 tx.set(&self.it.store, 0);
@@ -237,7 +210,7 @@ impl Dict<'_> {
     /// Where the key is or would go. The latch is held.
     #[inline]
     fn place(&self, key: &Canonical<'_>, hash: u64) -> (Option<Store>, Probe) {
-        let store = self.store();
+        let store = self.current();
         let at = store.as_ref().map_or(Probe::Free(0), |s| probe(self.me, s, hash, key));
         (store, at)
     }
@@ -274,7 +247,7 @@ impl Dict<'_> {
     fn insert(&self, key: &Key<'_>, hash: u64, word: u64, mark: Off) -> Result<(), OutOfMemory> {
         let it = self.it;
         let store = self.reserve(1)?;
-        let stored = key.store(self.me)?;
+        let stored = key.make(self.me)?;
         let (position, number) = (store.end(), it.next.load(Ordering::Relaxed));
         let Probe::Free(slot) = probe(self.me, &store, hash, key.canonical()) else {
             unreachable!("looked for before");
@@ -325,7 +298,7 @@ impl Dict<'_> {
     /// A store with room for `more` keys. The latch is held.
     pub(super) fn reserve(&self, more: u64) -> Result<Store, OutOfMemory> {
         let len = self.it.len.load(Ordering::Relaxed);
-        let Some(store) = self.store() else { return self.rebuild(len + more) };
+        let Some(store) = self.current() else { return self.rebuild(len + more) };
         if store.end() + more > store.capacity() || store.used() + more > store.capacity() {
             return self.rebuild(len + more);
         }
@@ -338,8 +311,8 @@ impl Dict<'_> {
         let mark = heap::mark(self.me);
         let new = Store::create(self.me, store::bits_for(len), len)
             .inspect_err(|_| heap::drain(self.me, mark))?;
-        let end = self.copy_to(&new, |_, value| Some(value));
-        self.swap(&new, end, mark, |_| {});
+        let end = self.refill(&new, |_, value| Some(value));
+        self.move_to(&new, end, mark, |_| {});
         // The old store is empty now, and goes at once, for it may be large.
         heap::drain(self.me, mark);
         Ok(new)
@@ -347,12 +320,8 @@ impl Dict<'_> {
 
     /// Copies the entries that `keep` says, of position and value's word, to a new store, with
     /// the words it gives for their values. Returns how many it has then.
-    pub(super) fn copy_to(
-        &self,
-        new: &Store,
-        mut keep: impl FnMut(u64, u64) -> Option<u64>,
-    ) -> u64 {
-        let Some(old) = self.store() else { return 0 };
+    pub(super) fn refill(&self, new: &Store, mut keep: impl FnMut(u64, u64) -> Option<u64>) -> u64 {
+        let Some(old) = self.current() else { return 0 };
         let mut end = 0;
         for position in 0..old.end() {
             let entry = old.entry(position);
@@ -373,8 +342,8 @@ impl Dict<'_> {
     /// Makes a store of `end` entries, which hangs on the chain above `mark` with whatever they
     /// need, the dict's, and runs `also` in the same change; the old one hangs on the chain
     /// then, empty.
-    pub(super) fn swap(&self, new: &Store, end: u64, mark: Off, also: impl FnOnce(&mut Tx<'_>)) {
-        let old = self.store();
+    pub(super) fn move_to(&self, new: &Store, end: u64, mark: Off, also: impl FnOnce(&mut Tx<'_>)) {
+        let old = self.current();
         self.changing(|| {
             let mut tx = Tx::begin(self.me);
             tx.set(&self.it.store, new.word());

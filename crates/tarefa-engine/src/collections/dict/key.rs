@@ -236,7 +236,7 @@ impl<'a> Key<'a> {
     }
 
     /// Its word; its blob, if it needs one, hangs on the thread's chain.
-    pub(super) fn store(&self, me: &Me) -> Result<u64, OutOfMemory> {
+    pub(super) fn make(&self, me: &Me) -> Result<u64, OutOfMemory> {
         let word;
         let (how, form): (u8, &[u8]) = match &self.canonical {
             Canonical::Word(w) => {
@@ -269,6 +269,7 @@ pub fn given(copied: &Copied) -> (u8, &[u8]) {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_precision_loss)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -142,7 +142,7 @@ impl Dict<'_> {
 
     /// Where all keys are; `None` for a sum that a word cannot hold. The latch is held.
     fn plan(&self, todo: &[Todo<'_>], only: bool) -> Option<Vec<Step>> {
-        let store = self.store();
+        let store = self.current();
         let end = store.as_ref().map_or(0, Store::end);
         let mut kept = if only { vec![false; end as usize] } else { Vec::new() };
         let mut steps = Vec::with_capacity(todo.len());
@@ -190,7 +190,7 @@ impl Dict<'_> {
     /// The blobs that the steps let go of, as words.
     fn dropped(&self, steps: &[Step]) -> Vec<u64> {
         let mut words = Vec::new();
-        let Some(store) = self.store() else { return words };
+        let Some(store) = self.current() else { return words };
         for step in steps {
             match step {
                 Step::Insert(..) => {}
@@ -216,12 +216,12 @@ impl Dict<'_> {
         mark: Off,
         room: &journal::More<'_>,
     ) -> Result<(), OutOfMemory> {
-        let Some(store) = self.store() else { return Ok(()) };
+        let Some(store) = self.current() else { return Ok(()) };
         let dropped = self.dropped(steps);
         let (mut end, mut number) = (store.end(), self.it.next.load(Ordering::Relaxed));
         for step in steps {
             if let Step::Insert(i, word) = step {
-                let key = todo[*i].key.store(self.me)?;
+                let key = todo[*i].key.make(self.me)?;
                 store.write(end, todo[*i].hash, key, *word, number);
                 (end, number) = (end + 1, number + 1);
             }
@@ -277,7 +277,7 @@ impl Dict<'_> {
         let gone = steps.iter().filter(|step| matches!(step, Step::Delete(_))).count() as u64;
         let len = self.it.len.load(Ordering::Relaxed) + new - gone;
         let dropped = self.dropped(steps);
-        let old_end = self.store().map_or(0, |store| store.end()) as usize;
+        let old_end = self.current().map_or(0, |store| store.end()) as usize;
         let mut values: Vec<Option<u64>> = vec![None; old_end];
         for step in steps {
             match step {
@@ -287,7 +287,7 @@ impl Dict<'_> {
             }
         }
         let store = Store::create(self.me, store::bits_for(len), len)?;
-        let mut end = self.copy_to(&store, |position, value| match values[position as usize] {
+        let mut end = self.refill(&store, |position, value| match values[position as usize] {
             None => Some(value),
             Some(0) => None,
             replaced => replaced,
@@ -295,14 +295,14 @@ impl Dict<'_> {
         let mut number = self.it.next.load(Ordering::Relaxed);
         for step in steps {
             if let Step::Insert(i, word) = step {
-                let key = todo[*i].key.store(self.me)?;
+                let key = todo[*i].key.make(self.me)?;
                 store.write(end, todo[*i].hash, key, *word, number);
                 store.index(todo[*i].hash, end);
                 (end, number) = (end + 1, number + 1);
             }
         }
         let trash = trash::create(self.me, &dropped)?;
-        self.swap(&store, end, mark, |tx| {
+        self.move_to(&store, end, mark, |tx| {
             tx.set(&self.it.len, end);
             tx.set(&self.it.next, number);
             tx.set(&trash::at(self.me, trash).len, dropped.len() as u64);

@@ -22,7 +22,7 @@ mod walk;
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-pub use change::{Added, Expected};
+pub use change::Added;
 pub use key::{Canonical, Key, KeyError};
 pub use many::{Applied, Change, Terms};
 pub use walk::{Order, Pair, Range, Snapshot, What};
@@ -37,7 +37,7 @@ use crate::shm::latch::{Latch, Latched};
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
-use crate::sync::cell::LockCell;
+use crate::sync::cell::{Holder, LockCell, Sort};
 
 /// How often a reader looks anew before it takes the latch: a change lasts no longer than this.
 const LOOKS: u32 = 3;
@@ -112,6 +112,11 @@ pub fn create(me: &Me, kind: u64) -> Result<Off, OutOfMemory> {
     made
 }
 
+/// Who has the dict at `off` for itself; for [`crate::sync::holding`].
+pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+    Dict::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
+}
+
 impl<'a> Dict<'a> {
     /// The dict at `off`.
     #[must_use]
@@ -126,8 +131,9 @@ impl<'a> Dict<'a> {
         self.off
     }
 
+    /// Its store.
     #[inline]
-    fn store(&self) -> Option<Store> {
+    fn current(&self) -> Option<Store> {
         Store::of_word(self.me, self.it.store.load(Ordering::Acquire))
     }
 
@@ -209,7 +215,7 @@ impl<'a> Dict<'a> {
     #[inline]
     fn peek_word(&self, key: &Canonical<'_>, hash: u64) -> Option<u64> {
         self.glance(|| {
-            let store = self.store()?;
+            let store = self.current()?;
             let found = probe::find(self.me, &store, hash, key)?;
             Some(store.entry(found.position).value.load(Ordering::Acquire))
         })
@@ -261,7 +267,7 @@ impl<'a> Dict<'a> {
 
     /// Where a key is. The latch is held.
     fn find(&self, key: &Canonical<'_>, hash: u64) -> Option<(Store, probe::Found)> {
-        let store = self.store()?;
+        let store = self.current()?;
         probe::find(self.me, &store, hash, key).map(|found| (store, found))
     }
 }

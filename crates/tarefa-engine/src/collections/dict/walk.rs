@@ -95,7 +95,7 @@ impl Dict<'_> {
         most: usize,
     ) -> Result<Vec<Pair>, DictError> {
         let mut pairs = Vec::new();
-        let Some(store) = self.store() else {
+        let Some(store) = self.current() else {
             range.from = range.to;
             return Ok(pairs);
         };
