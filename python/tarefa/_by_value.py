@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
+from types import CodeType
 from typing import Any
 
 import cloudpickle
@@ -18,6 +19,8 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
         """What ``pickle`` asks first."""
         if type(obj) is ContextVar:
             return reduce_context_var(obj)
+        if type(obj) is CodeType:
+            return self._reduce_code(obj)
         if isinstance(obj, type) and "_ctypes" in sys.modules and _is_ctypes(obj):
             from tarefa._structures import reduce_type
 
@@ -26,6 +29,11 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
             if reduced is not NotImplemented:
                 return reduced
         return super().reducer_override(obj)
+
+    def _reduce_code(self, code: CodeType) -> Any:
+        """With the name of its file, which tracebacks and reports show."""
+        make, args = self.dispatch_table[CodeType](code)
+        return make, tuple(code.co_filename if a == "<dynamic-code>" else a for a in args)
 
 
 def _is_ctypes(obj: type) -> bool:

@@ -46,6 +46,7 @@ __all__ = [
     "cpu_count",
     "deadlocks",
     "diagnostics",
+    "forget_stack",
     "has_arrays",
     "has_zygote",
     "interrupt_signal",
@@ -978,6 +979,9 @@ def deadlocks() -> tuple[str, float, list[dict[str, Any]], list[list[int]], list
 def diagnostics() -> _Diagnostics | None:
     """What is in the runtime now; None where there is no runtime."""
 
+def forget_stack() -> None:
+    """In the child of a fork of the program's own: it has no file for its stack yet."""
+
 def has_zygote() -> bool:
     """Whether :func:`set_zygote` was called."""
 
@@ -1016,7 +1020,9 @@ def prepare_runtime() -> None:
     """Make the runtime, if there is none."""
 
 def prepare_stacks(
-    fd: int, install_faulthandler: Callable[[], Any], install_interpreter: Callable[[], Any]
+    fd: int,
+    install_faulthandler: Callable[[], Any],
+    install_interpreter: Callable[[], Any] | None,
 ) -> None:
     """Take over the stack signal, with two functions that install what writes stacks to ``fd``."""
 

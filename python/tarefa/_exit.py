@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import Any
 
-from tarefa import _current
+from tarefa import _current, _engine
 
 watching = False
 
@@ -17,6 +17,7 @@ def _forked() -> None:
     global watching
     watching = False
     _current.forget_all()
+    _engine.forget_stack()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -101,10 +101,10 @@ def main(config: dict[str, Any], slot: int) -> None:
     import cloudpickle  # noqa: F401 - children need it for what travels by value
 
     import tarefa  # noqa: F401
-    from tarefa import _child, _outcome, _tick, _view, _wrap  # noqa: F401
+    from tarefa import _child, _outcome, _stacks, _tick, _view, _wrap  # noqa: F401
 
     _child.prepare_zygote()
-    _prepare_stacks()
+    _stacks.prepare(from_interpreter=True)
     _engine.join_runtime(config["root"], config["fd"], config["runtime"], slot)
     _warm_up(_child)
     _engine.serve(_child)
@@ -132,24 +132,3 @@ def _redirect_input() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-
-
-def _prepare_stacks() -> None:
-    """Have children write their stacks when they are asked, each to a file in its own memory."""
-    import faulthandler
-    import signal
-
-    number = _engine.stack_signal()
-
-    def install_faulthandler() -> None:
-        faulthandler.register(number, file=fd, all_threads=False, chain=False)
-
-    def install_interpreter() -> None:
-        signal.signal(number, _engine.write_stack)
-
-    try:
-        # The number is what counts: a child that is asked puts a file of its own there.
-        fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        _engine.prepare_stacks(fd, install_faulthandler, install_interpreter)
-    except OSError:
-        return

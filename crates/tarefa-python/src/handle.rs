@@ -173,7 +173,9 @@ pub(crate) fn attach(
     if runtime.is_root() {
         let _ = task::supervisor::ensure(runtime);
     }
-    wrap(py, Handle::acquire(py, &runtime.me(), Off(off), id)?, kind)
+    let me = runtime.me();
+    crate::stack::offer_once(py);
+    wrap(py, Handle::acquire(py, &me, Off(off), id)?, kind)
 }
 
 /// The Python object for a handle.

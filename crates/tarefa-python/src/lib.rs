@@ -39,6 +39,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tarefa_engine::trace::register();
+    tarefa_engine::trace::set_locate(stack::locate);
     m.add_class::<list::ListCore>()?;
     m.add_class::<map::MapCore>()?;
     m.add_class::<map::MapIterator>()?;
@@ -71,6 +72,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(stack::request_stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::prepare_stacks, m)?)?;
     m.add_function(wrap_pyfunction!(stack::offer_stack, m)?)?;
+    m.add_function(wrap_pyfunction!(stack::forget_stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::write_stack, m)?)?;
     m.add_function(wrap_pyfunction!(report::deadlocks, m)?)?;
     m.add_function(wrap_pyfunction!(report::report_after, m)?)?;

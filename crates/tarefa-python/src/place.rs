@@ -1,12 +1,12 @@
 //! Where in a Python program a thread stands, noted before it sleeps.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 use tarefa_engine::shm::Me;
 use tarefa_engine::sync::note;
@@ -26,14 +26,19 @@ thread_local! {
     static NOTED: RefCell<Option<Noted>> = const { RefCell::new(None) };
 }
 
+static FOLDER: OnceLock<String> = OnceLock::new();
+
 /// The folder of this package, with a slash.
-fn own_folder(py: Python<'_>) -> &'static str {
-    static FOLDER: PyOnceLock<String> = PyOnceLock::new();
+pub(crate) fn own_folder(py: Python<'_>) -> &'static str {
+    if let Some(folder) = FOLDER.get() {
+        return folder;
+    }
     let find = || -> PyResult<String> {
         let file: String = PyModule::import(py, "tarefa")?.getattr("__file__")?.extract()?;
         Ok(file.rsplit_once('/').map_or(file.clone(), |(folder, _)| format!("{folder}/")))
     };
-    FOLDER.get_or_init(py, || find().unwrap_or_else(|_| "\0".to_owned()))
+    let found = find().unwrap_or_else(|_| "\0".to_owned());
+    FOLDER.get_or_init(|| found)
 }
 
 /// Notes where the calling thread stands, and once what it is called. Nothing is noted where
@@ -112,6 +117,16 @@ fn parts<'py>(
     Ok((file, line.unwrap_or(0), text(intern!(py, "co_name"))?))
 }
 
+/// The innermost place outside of this package in a stack as `faulthandler` writes it.
+pub(crate) fn in_stack(text: &str) -> Option<String> {
+    let own = FOLDER.get().map_or("\0", String::as_str);
+    text.lines().find_map(|line| {
+        let (file, rest) = line.trim().strip_prefix("File \"")?.rsplit_once("\", line ")?;
+        let is_own = file.starts_with(own);
+        (!is_own).then(|| format!("{file}:{rest}"))
+    })
+}
+
 /// What `threading` calls the calling thread, if it knows it.
 fn thread_name(py: Python<'_>) -> PyResult<String> {
     let threading = PyModule::import(py, "threading")?;
@@ -120,10 +135,10 @@ fn thread_name(py: Python<'_>) -> PyResult<String> {
 }
 
 /// Where all threads of this process stand, by their numbers in the system.
-pub(crate) fn own_threads(py: Python<'_>) -> PyResult<HashMap<i32, String>> {
+pub(crate) fn own_threads(py: Python<'_>) -> PyResult<BTreeMap<i32, String>> {
     let frames = PyModule::import(py, "sys")?.call_method0(intern!(py, "_current_frames"))?;
     let active = PyModule::import(py, "threading")?.getattr(intern!(py, "_active"))?;
-    let mut places = HashMap::new();
+    let mut places = BTreeMap::new();
     for pair in active.call_method0("copy")?.call_method0("items")?.try_iter()? {
         let (ident, thread): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
         let tid: Option<i32> = thread.getattr("native_id")?.extract()?;

@@ -51,11 +51,12 @@ fn standing<'py>(
     Ok(d)
 }
 
+/// See [`deadlocks`].
+type Raw<'py> = (String, f64, Bound<'py, PyList>, Vec<Vec<usize>>, Vec<Vec<usize>>);
+
 /// Who waits for whom: (text, seconds since it was taken, threads, cycles, cycles that will end).
 #[pyfunction]
-pub(crate) fn deadlocks(
-    py: Python<'_>,
-) -> PyResult<(String, f64, Bound<'_, PyList>, Vec<Vec<usize>>, Vec<Vec<usize>>)> {
+pub(crate) fn deadlocks(py: Python<'_>) -> PyResult<Raw<'_>> {
     let me = member::me(py)?;
     place::note_place(py, &me);
     let known = place::own_threads(py).unwrap_or_default();

@@ -29,7 +29,7 @@ use tarefa_engine::os::{futex, memfd, process, signal, snapshot};
 use tarefa_engine::shm::layout::ProcessSlot;
 use tarefa_engine::shm::slots;
 
-use crate::member;
+use crate::{member, place};
 
 /// What `stack_dumps` says in its last bits; the rest counts the times.
 const WANTED: u32 = 1;
@@ -145,18 +145,19 @@ pub(crate) fn stack_signal() -> i32 {
 }
 
 /// Takes over the stack signal, with `install_faulthandler` and `install_interpreter` installing
-/// what writes the stack to `fd`.
+/// what writes the stack to `fd`; the latter may be None.
 #[pyfunction]
 pub(crate) fn prepare_stacks(
     fd: i32,
     install_faulthandler: &Bound<'_, PyAny>,
-    install_interpreter: &Bound<'_, PyAny>,
+    install_interpreter: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let number = signal::stack_signal();
     STACK_FD.store(fd, Ordering::Release);
-    for (install, handler) in
-        [(install_faulthandler, &FAULTHANDLER), (install_interpreter, &INTERPRETER)]
-    {
+    let installs =
+        [(Some(install_faulthandler), &FAULTHANDLER), (install_interpreter, &INTERPRETER)];
+    for (install, handler) in installs {
+        let Some(install) = install else { continue };
         install.call0()?;
         handler.store(signal::handler(number)?, Ordering::Release);
     }
@@ -166,9 +167,51 @@ pub(crate) fn prepare_stacks(
     Ok(())
 }
 
+/// Whether this process has been made to offer its stack, or has tried.
+static OFFERED: AtomicBool = AtomicBool::new(false);
+
+/// Has this process offer its stack, the first time.
+#[inline]
+pub(crate) fn offer_once(py: Python<'_>) {
+    if !OFFERED.load(Ordering::Relaxed) {
+        offer_first(py);
+    }
+}
+
+#[cold]
+fn offer_first(py: Python<'_>) {
+    if !OFFERED.swap(true, Ordering::AcqRel) {
+        place::own_folder(py);
+        // Without it a report lacks a line, no more.
+        let offer = || PyModule::import(py, "tarefa._stacks")?.call_method0("offer");
+        let _ = offer();
+    }
+}
+
+/// In the child of a fork of the program's own: what its parent wrote to is not its.
+#[pyfunction]
+pub(crate) fn forget_stack() {
+    OFFERED.store(false, Ordering::Release);
+    HAS_FILE.store(false, Ordering::Release);
+}
+
+/// Where the thread `tid` of the process in slot `process` stands, in the words of
+/// [`tarefa_engine::sync::note::place`]; needs no interpreter of this process's.
+pub(crate) fn locate(process: u32, pid: i32, tid: i32, millis: u64) -> Option<String> {
+    let runtime = tarefa_engine::shm::Runtime::existing_unlocked()?;
+    let slot = slots::process_slot(runtime, process);
+    if slots::owner(slot).0 != pid {
+        return None;
+    }
+    let until = Deadline::after(Some(Duration::from_millis(millis)));
+    let text = written_text(slot, Some(tid), until)?;
+    place::in_stack(&String::from_utf8_lossy(&text))
+}
+
 /// Says that this process writes its stack when it is asked.
 #[pyfunction]
 pub(crate) fn offer_stack(py: Python<'_>) -> PyResult<()> {
+    OFFERED.store(true, Ordering::Release);
     let me = member::me(py)?;
     let fd = STACK_FD.load(Ordering::Acquire);
     if fd >= 0 {
@@ -184,27 +227,33 @@ pub(crate) fn request_stack(py: Python<'_>, slot: u32, timeout: f64) -> PyResult
     let me = member::me(py)?;
     let slot = slots::process_slot(me.runtime(), slot);
     let until = Deadline::after(Some(Duration::from_secs_f64(timeout.clamp(0.0, 60.0))));
-    let text = py.detach(|| written_text(slot, until));
+    let text = py.detach(|| written_text(slot, None, until));
     Ok(text.map(|t| String::from_utf8_lossy(&t).into_owned()))
 }
 
+/// Of the main thread, or of the thread `tid`. Between two bytecodes the interpreter runs handlers
+/// in its main thread only, so another thread is asked to write its stack wherever it stands.
+///
 /// A request stays one when who made it has given up or died: the next asker finds it made, and
 /// sends the signal again.
-fn written_text(slot: &'static ProcessSlot, until: Deadline) -> Option<Vec<u8>> {
+fn written_text(slot: &'static ProcessSlot, tid: Option<i32>, until: Deadline) -> Option<Vec<u8>> {
     let owner = slots::owner(slot);
     let fd = slot.stack_fd.load(Ordering::Acquire).checked_sub(1)?;
     let word = &slot.stack_dumps;
     let gone = || slots::owner(slot) != owner || until.passed();
     let pid = owner.0;
+    let tid = tid.unwrap_or(pid);
+    let wishes = [(WANTED, Some(PATIENCE)), (WANTED | EVEN_IN_C, None)];
+    let wishes = if tid == pid { &wishes[..] } else { &wishes[1..] };
     loop {
         let now = word.load(Ordering::Acquire);
         let written = count(now).wrapping_add(STEP);
-        for (wish, patience) in [(WANTED, Some(PATIENCE)), (WANTED | EVEN_IN_C, None)] {
+        for &(wish, patience) in wishes {
             if gone() {
                 return None;
             }
             if ask(word, count(now), wish) {
-                signal::send_thread(pid, pid, signal::stack_signal()).ok()?;
+                signal::send_thread(pid, tid, signal::stack_signal()).ok()?;
             }
             let patience = Deadline::after(patience).min(until);
             loop {

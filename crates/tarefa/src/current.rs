@@ -1,11 +1,13 @@
 //! The task that runs on the calling thread, and its interruption.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::{Me, Off, Runtime};
+use tarefa_engine::sync::note;
 use tarefa_engine::sync::wait::{self, Condition, Outcome, Parker, Patience};
 use tarefa_engine::task::record::Task;
 
@@ -96,6 +98,37 @@ impl Parker for RustParker {
     }
 }
 
+/// The same, and says where the program stands meanwhile.
+#[derive(Debug)]
+pub(crate) struct Here(&'static Location<'static>);
+
+impl Here {
+    /// At the caller.
+    #[track_caller]
+    pub(crate) fn now() -> Self {
+        Self(Location::caller())
+    }
+}
+
+impl Parker for Here {
+    fn release(&mut self, sleep: &mut dyn FnMut()) {
+        sleep();
+    }
+
+    fn interrupted(&mut self) -> bool {
+        taken()
+    }
+
+    fn place(&mut self, me: &Me) {
+        note::place(me, self.0.file(), self.0.line(), "");
+        if me.slot().label.is_empty() {
+            if let Some(name) = std::thread::current().name().filter(|n| *n != "main") {
+                note::label(me, name);
+            }
+        }
+    }
+}
+
 /// Never comes: what a sleeper waits for.
 struct Never {
     word: &'static AtomicU32,
@@ -121,12 +154,13 @@ impl Condition for Never {
 }
 
 /// Sleeps until `deadline`, or until the task is interrupted.
+#[track_caller]
 pub(crate) fn sleep_until(me: &Me, deadline: Deadline) -> Result<(), Interrupted> {
     // The mailbox of a process that runs does not change.
     let word = &me.runtime().process_slot().mailbox;
     let value = word.load(std::sync::atomic::Ordering::Relaxed);
     let mut never = Never { word, value };
-    match wait::wait_spinning(me, &mut RustParker, &mut never, deadline, &Patience::new(0, 0)) {
+    match wait::wait_spinning(me, &mut Here::now(), &mut never, deadline, &Patience::new(0, 0)) {
         Outcome::Interrupted => Err(Interrupted),
         Outcome::TimedOut | Outcome::Ready => Ok(()),
     }
@@ -136,6 +170,7 @@ pub(crate) fn sleep_until(me: &Me, deadline: Deadline) -> Result<(), Interrupted
 ///
 /// # Errors
 /// [`Interrupted`].
+#[track_caller]
 pub fn sleep(duration: Duration) -> Result<(), Interrupted> {
     let Some((runtime, _)) = CURRENT.get() else {
         std::thread::sleep(duration);

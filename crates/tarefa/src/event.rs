@@ -7,7 +7,7 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::sync::{event, kinds};
 
-use crate::current::RustParker;
+use crate::current::Here;
 use crate::error::CreateError;
 use crate::failure::Interrupted;
 use crate::handle::Handle;
@@ -59,9 +59,10 @@ impl Event {
     ///
     /// # Errors
     /// [`Interrupted`] when the task that waits is interrupted.
+    #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Interrupted> {
         let deadline = Deadline::after(timeout);
-        match event::wait(&self.0.me(), self.0.off(), &mut RustParker, deadline) {
+        match event::wait(&self.0.me(), self.0.off(), &mut Here::now(), deadline) {
             Outcome::Ready => Ok(true),
             Outcome::TimedOut => Ok(false),
             Outcome::Interrupted => Err(Interrupted),

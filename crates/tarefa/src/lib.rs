@@ -42,6 +42,7 @@
 mod codec;
 mod context;
 mod current;
+mod deadlocks;
 mod error;
 mod event;
 mod exit;
@@ -64,6 +65,7 @@ mod zygote;
 
 pub use context::{Context, OsState};
 pub use current::{check_interrupt, current_task, sleep};
+pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 pub use error::{
     CreateError, EncodeError, JoinError, LikelyCause, ListError, LockError, OwnerDied, ResultError,
     SignalError, StartError, WaitError, WorkerDied,

@@ -7,7 +7,7 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
 use tarefa_engine::sync::{kinds, lock};
 
-use crate::current::RustParker;
+use crate::current::Here;
 use crate::error::{CreateError, LockError, OwnerDied};
 use crate::failure::Interrupted;
 use crate::handle::Handle;
@@ -57,10 +57,11 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError`]; the lock is not the caller's then.
+    #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
         let (me, off) = (self.0.me(), self.0.off());
         let until = Deadline::after(timeout);
-        let got = self.cell().acquire(&me, Sort::Plain, off, &mut RustParker, until);
+        let got = self.cell().acquire(&me, Sort::Plain, off, &mut Here::now(), until);
         match got {
             Acquired::Yes => Ok(LockGuard(self)),
             Acquired::TimedOut => Err(LockError::TimedOut),

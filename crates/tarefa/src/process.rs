@@ -169,6 +169,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
     ///
     /// # Errors
     /// [`ResultError`].
+    #[track_caller]
     pub fn result(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
         self.task.result(timeout)
     }

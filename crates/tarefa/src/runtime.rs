@@ -3,7 +3,7 @@
 use std::sync::Once;
 
 use tarefa_engine::shm::Runtime;
-use tarefa_engine::{os, task};
+use tarefa_engine::{os, task, trace};
 
 use crate::error::CreateError;
 use crate::zygote;
@@ -11,6 +11,7 @@ use crate::zygote;
 /// The runtime this process makes its objects in.
 pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
     static PLAN: Once = Once::new();
+    trace::register();
     let runtime = task::runtime().map_err(CreateError::Runtime)?;
     PLAN.call_once(|| {
         if runtime.is_root() {

@@ -19,7 +19,7 @@ use tarefa_engine::task::{State, kinds};
 
 use crate::codec::{self, POSTCARD};
 use crate::context::Context;
-use crate::current::{self, RustParker};
+use crate::current::{self, Here};
 use crate::error::{
     CreateError, DecodeError, JoinError, LikelyCause, ResultError, SignalError, StartError,
     WorkerDied,
@@ -183,7 +183,9 @@ impl Core {
         .flatten()
     }
 
+    #[track_caller]
     pub(crate) fn join(&self, timeout: Option<Duration>) -> Result<(), JoinError> {
+        let mut here = Here::now();
         let joined = self.record(|_, task| {
             if task.state() == State::New {
                 return Err(JoinError::NotStarted { name: task.name() });
@@ -204,7 +206,7 @@ impl Core {
                     }
                 }
             }
-            match task.join(&mut RustParker, deadline) {
+            match task.join(&mut here, deadline) {
                 Outcome::Ready => Ok(()),
                 Outcome::Interrupted => Err(Interrupted.into()),
                 Outcome::TimedOut => Err(JoinError::TimedOut {
@@ -218,6 +220,7 @@ impl Core {
     }
 
     /// Its result, once it has ended.
+    #[track_caller]
     fn result<R: DeserializeOwned>(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
         self.join(timeout)?;
         let result = self.record(|me, task| {
@@ -399,6 +402,7 @@ pub trait Task: HasCore + Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`JoinError`].
+    #[track_caller]
     fn join(&self, timeout: Option<Duration>) -> Result<(), JoinError> {
         self.core().join(timeout)
     }
@@ -525,6 +529,7 @@ macro_rules! task_methods {
         ///
         /// # Errors
         /// [`JoinError`](crate::JoinError).
+        #[track_caller]
         pub fn join(&self, timeout: Option<std::time::Duration>) -> Result<(), crate::JoinError> {
             crate::Task::join(self, timeout)
         }
@@ -615,6 +620,7 @@ impl<R: DeserializeOwned> Typed<R> {
         Self { core, result: PhantomData }
     }
 
+    #[track_caller]
     pub(crate) fn result(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
         self.core.result(timeout)
     }

@@ -100,6 +100,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Thread<R> {
     ///
     /// # Errors
     /// [`ResultError`].
+    #[track_caller]
     pub fn result(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
         self.task.result(timeout)
     }

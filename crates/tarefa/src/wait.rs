@@ -8,7 +8,7 @@ use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record};
 
-use crate::current::RustParker;
+use crate::current::Here;
 use crate::error::WaitError;
 use crate::failure::Interrupted;
 use crate::runtime;
@@ -42,12 +42,14 @@ pub enum ReturnWhen {
 ///
 /// # Errors
 /// [`WaitError`]: one of them was never started, or the task that waits was interrupted.
+#[track_caller]
 pub fn wait(
     tasks: &[&dyn Task],
     timeout: Option<Duration>,
     return_when: ReturnWhen,
 ) -> Result<(Vec<usize>, Vec<usize>), WaitError> {
     let deadline = Deadline::after(timeout);
+    let mut here = Here::now();
     let all = return_when == ReturnWhen::AllCompleted;
     if let Some(new) = tasks.iter().find(|t| t.state() == State::New) {
         return Err(WaitError::NotStarted { name: new.name() });
@@ -68,7 +70,7 @@ pub fn wait(
         let records: Vec<_> =
             handles.iter().zip(&mes).map(|(h, me)| Record::at(me, h.off())).collect();
         let Ok(runtime) = runtime::get() else { return Ok((ended, left)) };
-        let outcome = record::join_any(&runtime.me(), &records, all, &mut RustParker, deadline);
+        let outcome = record::join_any(&runtime.me(), &records, all, &mut here, deadline);
         if outcome == Outcome::Interrupted {
             return Err(Interrupted.into());
         }

@@ -37,7 +37,7 @@ pub struct Wanted<'a> {
 /// Says so until it is dropped.
 #[derive(Debug)]
 pub struct Noted {
-    slot: &'static ThreadSlot,
+    me: Me,
 }
 
 /// Notes that the calling thread sleeps on `word` from now on, in a wait that began at `since`.
@@ -67,14 +67,19 @@ pub fn note(
     crash_point!("wait.noted");
     // Either a cleaner sees the note and pokes this thread, or this thread sees its owner dead.
     fence(Ordering::SeqCst);
-    Noted { slot }
+    Noted { me: *me }
 }
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        self.slot.waiting_on.store(0, Ordering::Release);
-        self.slot.waiting_for.store(0, Ordering::Relaxed);
-        self.slot.waiting_since.store(0, Ordering::Release);
+        // A signal's handler may have forked meanwhile: then the slot is the parent's.
+        if !self.me.is_here() {
+            return;
+        }
+        let slot = self.me.slot();
+        slot.waiting_on.store(0, Ordering::Release);
+        slot.waiting_for.store(0, Ordering::Relaxed);
+        slot.waiting_since.store(0, Ordering::Release);
         crash_point!("wait.over");
     }
 }

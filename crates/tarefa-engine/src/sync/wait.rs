@@ -192,7 +192,7 @@ fn spin_once(
 }
 
 /// The report that is made of a wait which lasts, once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Overdue(Cell<bool>);
 
 impl Overdue {

@@ -114,7 +114,7 @@ fn held(me: &Me, objects: &mut HashMap<Off, Object>) -> bool {
         }
         complete &= references::glimpse(me, process, &mut |off| {
             count += 1;
-            if count.is_multiple_of(4096) && until.passed() {
+            if count % 4096 == 0 && until.passed() {
                 return false;
             }
             if !looked_at.insert(off) || objects.contains_key(&off) {

@@ -7,7 +7,7 @@
 //! everybody is taken out whom somebody outside could let go. The cycles are the strongly
 //! connected components of that set (R. Tarjan, 1972).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How many of several are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ pub fn cycles(graph: &Graph, may_go: &dyn Fn(u32) -> bool) -> Vec<Vec<u32>> {
     let stuck = stuck(graph, may_go);
     let next = |t: &u32| -> Vec<u32> {
         let holders = graph[t].items.iter().flat_map(|i| &i.holders);
-        holders.copied().filter(|h| stuck.contains_key(h)).collect()
+        holders.copied().filter(|h| stuck.contains(h)).collect()
     };
-    let mut order: Vec<u32> = stuck.keys().copied().collect();
+    let mut order: Vec<u32> = stuck.iter().copied().collect();
     order.sort_unstable();
     let mut found = components(&order, &next);
     found.retain(|c| c.len() > 1 || next(&c[0]).contains(&c[0]));
@@ -75,18 +75,17 @@ pub fn cycles(graph: &Graph, may_go: &dyn Fn(u32) -> bool) -> Vec<Vec<u32>> {
 }
 
 /// The greatest set of threads that only its own members could let go.
-fn stuck(graph: &Graph, may_go: &dyn Fn(u32) -> bool) -> HashMap<u32, ()> {
-    let mut stuck: HashMap<u32, ()> =
-        graph.keys().filter(|t| !may_go(**t)).map(|t| (*t, ())).collect();
+fn stuck(graph: &Graph, may_go: &dyn Fn(u32) -> bool) -> HashSet<u32> {
+    let mut stuck: HashSet<u32> = graph.keys().filter(|t| !may_go(**t)).copied().collect();
     let mut waiters: HashMap<u32, Vec<u32>> = HashMap::new();
     for (thread, node) in graph {
         for holder in node.items.iter().flat_map(|i| &i.holders) {
             waiters.entry(*holder).or_default().push(*thread);
         }
     }
-    let mut to_look_at: Vec<u32> = stuck.keys().copied().collect();
+    let mut to_look_at: Vec<u32> = stuck.iter().copied().collect();
     while let Some(thread) = to_look_at.pop() {
-        if stuck.contains_key(&thread) && !is_stuck(&graph[&thread], &|t| stuck.contains_key(&t)) {
+        if stuck.contains(&thread) && !is_stuck(&graph[&thread], &|t| stuck.contains(&t)) {
             stuck.remove(&thread);
             to_look_at.extend(waiters.get(&thread).into_iter().flatten());
         }

@@ -100,12 +100,12 @@ pub struct Holds {
 /// so it works, too, where all is stuck.
 #[must_use]
 pub fn deadlocks(me: &Me) -> Report {
-    deadlocks_with(me, &HashMap::new())
+    deadlocks_with(me, &BTreeMap::new())
 }
 
 /// The same, with what the caller knows of where threads of its own process stand, by thread id.
 #[must_use]
-pub fn deadlocks_with(me: &Me, known: &HashMap<i32, String>) -> Report {
+pub fn deadlocks_with(me: &Me, known: &BTreeMap<i32, String>) -> Report {
     let mut looks = 0;
     let (picture, lasting, passing) = loop {
         looks += 1;
@@ -130,7 +130,7 @@ pub fn deadlocks_with(me: &Me, known: &HashMap<i32, String>) -> Report {
 struct Maker<'a> {
     me: &'a Me,
     picture: &'a Picture,
-    known: &'a HashMap<i32, String>,
+    known: &'a BTreeMap<i32, String>,
     runtime: &'static Runtime,
 }
 

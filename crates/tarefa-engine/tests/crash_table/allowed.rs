@@ -4,6 +4,8 @@
 pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
     (
         &[
+            "asking.taken_processes",
+            "asking.taken_threads",
             "claims.unclaimed",
             "control.forgotten",
             "control.forgotten_done",
@@ -37,7 +39,8 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "supervisor.zygote_slot",
             "task.process_ended",
         ],
-        "passed by the supervisor only: it is a thread of the root, whose death ends everything",
+        "passed by the supervisor only, or by the thread that makes its reports: they are threads of \
+         the root, whose death ends everything",
     ),
     (
         &["reclaim.aged_again", "reclaim.cleaner"],

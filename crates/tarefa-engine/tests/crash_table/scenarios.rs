@@ -11,12 +11,13 @@ use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::{Me, Runtime, object, references};
+use tarefa_engine::shm::{Me, Runtime, asking, object, references};
 use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
-use tarefa_engine::sync::{event, lock};
+use tarefa_engine::sync::{event, lock, note};
 use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{self, State, control, record, zygote};
+use tarefa_engine::trace;
 
 use crate::arrays;
 use crate::support;
@@ -74,6 +75,8 @@ pub(crate) enum Step {
     Interrupts,
     Reads,
     Dict(Do),
+    /// A wait that lasts, and a look at who waits.
+    Report,
     /// All of the words get one value.
     SetWords(u64),
     MakeArrays,
@@ -223,6 +226,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("reads", 12, &[Reads]),
     scenario("arrays are made", 0, &[MakeArrays, Append(1), MakeArrays]),
     scenario("an array", 0, &[Count(5), CountLocked(4), Count(7), CountLocked(3)]),
+    scenario("reports", 2, &[Report, Append(1), Report]),
     scenario("many words", 2, &[SetWords(1), SetWords(2), Append(1), SetWords(3)]),
     Scenario {
         name: "a rival",
@@ -486,6 +490,7 @@ impl Step {
                 }
                 contents(me, off);
             }
+            Report => report(me, shared),
             SetWords(value) => Words::at(me, shared.words.0).set_all(value),
         }
     }
@@ -525,6 +530,21 @@ pub(crate) fn group(me: &Me, shared: &Shared) {
     cell.release(me, sort).unwrap();
     child.pop().unwrap();
     cell.release(me, sort).unwrap();
+}
+
+fn report(me: &Me, shared: &Shared) {
+    note::place(me, "a/path", 12, "f");
+    note::label(me, "a thread");
+    asking::set_report_after(me, Some(Duration::from_micros(200)));
+    let (off, limit) = (shared.lock.0, || Deadline::after(Some(Duration::from_millis(4))));
+    let cell = lock::cell(me, off);
+    while cell.acquire(me, Sort::Plain, off, &mut Plain, Deadline::NEVER) != Acquired::Yes {}
+    assert_eq!(cell.acquire(me, Sort::Plain, off, &mut Plain, limit()), Acquired::TimedOut);
+    let report = trace::deadlocks(me);
+    assert!(report.complete && report.cycles.is_empty());
+    assert_eq!(report.holding().count(), 1);
+    cell.release(me, Sort::Plain).unwrap();
+    asking::set_report_after(me, None);
 }
 
 /// Whether the words are as they may be after `done` of the steps.
