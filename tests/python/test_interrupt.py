@@ -112,7 +112,7 @@ def test_none_is_lost_on_the_way_into_a_wait():
         ready.set()
         never.wait()
 
-    for tenth_us in range(0, 5000, 12):
+    for tenth_us in range(0, 5000, 30):
         task = started(tarefa.Process, wait)
         end = time.perf_counter_ns() + 100 * tenth_us
         while time.perf_counter_ns() < end:
