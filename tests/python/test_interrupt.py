@@ -104,6 +104,24 @@ def test_a_process_is_woken_from_its_sleep():
     assert task.state is State.INTERRUPTED
 
 
+def test_none_is_lost_on_the_way_into_a_wait():
+    """The moment differs each time, from before the wait to well inside it."""
+
+    def wait(ready):
+        never = tarefa.Event()
+        ready.set()
+        never.wait()
+
+    for tenth_us in range(0, 5000, 30):
+        task = started(tarefa.Process, wait)
+        end = time.perf_counter_ns() + 100 * tenth_us
+        while time.perf_counter_ns() < end:
+            pass
+        task.interrupt()
+        task.join()
+        assert task.state is State.INTERRUPTED
+
+
 def test_it_is_a_keyboard_interrupt(Task):
     def handle(ready):
         try:

@@ -128,10 +128,13 @@ pub(crate) fn in_stack(text: &str) -> Option<String> {
 }
 
 /// What `threading` calls the calling thread, if it knows it.
+///
+/// From where the property `name` takes it: that is Python code, in which the exception of a
+/// signal's handler or of an interrupt would be raised, to be lost here.
 fn thread_name(py: Python<'_>) -> PyResult<String> {
     let threading = PyModule::import(py, "threading")?;
     let ident = threading.call_method0(intern!(py, "get_ident"))?;
-    threading.getattr(intern!(py, "_active"))?.get_item(ident)?.getattr("name")?.extract()
+    threading.getattr(intern!(py, "_active"))?.get_item(ident)?.getattr("_name")?.extract()
 }
 
 /// Where all threads of this process stand, by their numbers in the system.
