@@ -397,6 +397,10 @@ pub fn wait(
             Came::Waits(waiter, round, index) => {
                 let mut waiting = Waiting { barrier, me, off, round };
                 let outcome = wait::wait(me, parker, &mut waiting, deadline);
+                if !me.is_here() {
+                    // Forked by a signal's handler: the place is the parent's.
+                    return Ok(Passed::Interrupted);
+                }
                 return Ok(barrier.leave(me, waiter, round, index, outcome));
             }
             Came::Full(round) => {
@@ -525,8 +529,11 @@ impl Acting {
         if std::mem::replace(&mut self.over, true) {
             return Passed::Yes(self.index);
         }
+        if !self.me.is_here() {
+            // The action has forked: the round is the parent's.
+            return Passed::Interrupted;
+        }
         let (barrier, waiter, round) = (self.barrier, self.waiter, self.round);
-        // The thread that ends it may be another one only where this one is gone.
         barrier.locked(&self.me, |wakes| {
             let word = barrier.word.load(Ordering::Relaxed);
             if waiter.state() == state::TOLD {

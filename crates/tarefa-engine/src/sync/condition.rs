@@ -265,6 +265,10 @@ pub fn wait(
     let mut told = Told { waiting, me, cell, sort: lock.sort, death };
     let outcome = wait::wait(me, parker, &mut told, deadline);
     let outcome = looked_around(parker, outcome);
+    if !me.is_here() {
+        // Forked by a signal's handler: the place is the parent's, and so will the lock be.
+        return Ok(Waited::GaveUp);
+    }
     // Notified or not: nothing comes after this.
     let mut notified = locked(condition, me, |wakes| match (waiter.state(), outcome) {
         (state::GRANTED, Outcome::Interrupted) => {
@@ -284,6 +288,9 @@ pub fn wait(
             Acquired::Yes => break true,
             Acquired::OwnerDied(pid) => died = Some(pid),
             Acquired::Interrupted | Acquired::TimedOut => {
+                if !me.is_here() {
+                    return Ok(Waited::GaveUp);
+                }
                 if notified {
                     locked(condition, me, |wakes| condition.pass_on(me, waiter, wakes));
                     notified = false;

@@ -288,17 +288,21 @@ pub fn acquire(
     let lock = at(me, off);
     let reads = holds::has(me, Mode::Read.hold(off, me.index()));
     let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, true));
-    let mut taken = matches!(came, Ok(Came::Yes));
-    let result = came.map(|came| match came {
-        Came::Waits(waiter) => {
+    let result = match came {
+        Ok(Came::Waits(waiter)) => {
             let outcome = queue::wait(lock, me, waiter, parker, deadline);
+            if !me.is_here() {
+                // Forked by a signal's handler: place and entry are the parent's.
+                return Ok(Acquired::Interrupted);
+            }
             let acquired = lock.leave(me, waiter, outcome);
-            taken = acquired == Acquired::Yes;
-            acquired
+            note(me, off, mode, entry, acquired == Acquired::Yes);
+            return Ok(acquired);
         }
-        came => came.settled(),
-    });
-    note(me, off, mode, entry, taken);
+        Ok(ref came) => Ok(came.settled()),
+        Err(e) => Err(e),
+    };
+    note(me, off, mode, entry, matches!(came, Ok(Came::Yes)));
     result
 }
 

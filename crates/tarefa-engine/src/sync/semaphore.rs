@@ -210,13 +210,18 @@ pub fn acquire(
         tx.commit();
         Ok(Some(waiter))
     });
-    let result = queued.map(|waiter| match waiter {
-        None => Outcome::Ready,
-        Some(waiter) => {
+    let result = match queued {
+        Err(e) => Err(e),
+        Ok(None) => Ok(Outcome::Ready),
+        Ok(Some(waiter)) => {
             let outcome = queue::wait(semaphore, me, waiter, parker, deadline);
-            semaphore.leave(me, waiter, outcome)
+            if !me.is_here() {
+                // Forked by a signal's handler: place and entry are the parent's.
+                return Ok(Outcome::Interrupted);
+            }
+            Ok(semaphore.leave(me, waiter, outcome))
         }
-    });
+    };
     note(me, hold, entry, result == Ok(Outcome::Ready));
     result
 }

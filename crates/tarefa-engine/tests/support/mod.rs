@@ -119,6 +119,33 @@ pub struct Shared {
     pub dict: Handle,
 }
 
+/// For another process, in words; see [`join`].
+pub fn text(address: Address, handles: &[Handle]) -> String {
+    let mut words = vec![address.root as u64, address.memory_fd as u64, address.id];
+    words.extend(handles.iter().flat_map(|h| [h.0.0, h.1]));
+    words.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Joins the runtime and takes references, as a process that was handed the [`text`].
+pub fn join(text: &str) -> (&'static Runtime, Vec<Handle>) {
+    let words: Vec<u64> = text.split(' ').map(|w| w.parse().expect("a number")).collect();
+    task::register();
+    let address = Address { root: words[0] as i32, memory_fd: words[1] as i32, id: words[2] };
+    let runtime = Runtime::attach(address).expect("the runtime");
+    let me = runtime.me();
+    let handles = words[3..].chunks(2).map(|w| (Off(w[0]), w[1]));
+    let handles: Vec<Handle> = handles.collect();
+    for (off, id) in &handles {
+        assert!(references::acquire(&me, *off, *id).expect("memory"), "the object is there");
+    }
+    (runtime, handles)
+}
+
+/// The handle of an object.
+pub fn handle(me: &Me, off: Off) -> Handle {
+    (off, id(me, off))
+}
+
 fn id(me: &Me, off: Off) -> u64 {
     tarefa_engine::shm::object::header(me, off).id.load(Ordering::Relaxed)
 }
