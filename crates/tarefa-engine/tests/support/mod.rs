@@ -142,9 +142,8 @@ impl Shared {
         }
     }
 
-    pub fn handles(&self) -> [Handle; 6] {
-        [self.list, self.child, self.lock, self.event, self.words, self.array]
-        [self.list, self.child, self.lock, self.event, self.words, self.dict]
+    pub fn handles(&self) -> [Handle; 7] {
+        [self.list, self.child, self.lock, self.event, self.words, self.array, self.dict]
     }
 
     pub fn release(&self, me: &Me) {
@@ -179,7 +178,7 @@ impl Shared {
             event: handle(3),
             words: handle(4),
             array: handle(5),
-            dict: handle(5),
+            dict: handle(6),
         };
         (runtime, shared)
     }
