@@ -46,7 +46,8 @@ class Holding(NamedTuple):
         thread: the system's number of it, as ``threading.get_native_id()``.
         name: what it is called, as in ``"process 'a' (pid 10) MainThread"``.
         holds: what it holds, as in ``"Lock 3"``.
-        since: when it got that, in seconds as ``time.time()``, to within some milliseconds.
+        since: when it got that, in seconds as ``time.time()``, to within some milliseconds; None
+            of what does not note it (permits of a semaphore, a read-write lock).
         line: where the thread stands now, as in ``"app.py:12 in f"``; None when that is not known.
     """
 
@@ -55,7 +56,7 @@ class Holding(NamedTuple):
     thread: int
     name: str
     holds: str
-    since: float
+    since: float | None
     line: str | None
 
 
@@ -97,7 +98,8 @@ class DeadlockReport:
                 things = tuple(t["waits_for"])
                 waiting[i] = Waiting(*who, things, taken - t["ago"], t["left"], t["line"])
             for held, ago in t["holds"]:
-                self.holding.append(Holding(*who, held, taken - ago, t["line"]))
+                since = None if ago is None else taken - ago
+                self.holding.append(Holding(*who, held, since, t["line"]))
         self._text = text
         self.waiting = list(waiting.values())
         self.cycles = [[waiting[i] for i in cycle] for cycle in cycles]

@@ -284,6 +284,126 @@ def test_a_group_of_operations_on_a_list_is_held():
     assert tarefa.deadlocks().holding == []
 
 
+def hold_and_take(held, wanted, ready, go):
+    """Take two things that have a `with`, the second once `go` is set."""
+    with held:
+        ready.set()
+        go.wait()
+        with wanted:
+            pass
+
+
+def crossed(a, b):
+    """A process that holds `a` and a thread that holds `b`, each waiting for the other's."""
+    go, readies = tarefa.Event(), [tarefa.Event(), tarefa.Event()]
+    first = tarefa.Process(target=hold_and_take, args=(a, b, readies[0], go)).start()
+    second = tarefa.Thread(target=hold_and_take, args=(b, a, readies[1], go)).start()
+    for ready in readies:
+        ready.wait()
+    go.set()
+    return first, second
+
+
+class Side:
+    """A side of a read-write lock that can be sent."""
+
+    def __init__(self, lock, mode):
+        self.lock, self.mode = lock, mode
+
+    def __enter__(self):
+        getattr(self.lock, self.mode)().__enter__()
+
+    def __exit__(self, *exc):
+        getattr(self.lock, self.mode)().__exit__(*exc)
+
+
+THINGS = {
+    "Semaphore": lambda: tarefa.Semaphore(),
+    "BoundedSemaphore": lambda: tarefa.BoundedSemaphore(),
+    "RWLock": lambda: Side(tarefa.RWLock(), "write"),
+    "List": lambda: tarefa.List().lock(),
+    "Value": lambda: tarefa.Value("i").get_lock(),
+    "Array": lambda: tarefa.Array("i", 3).get_lock(),
+    "Dict": lambda: tarefa.Dict().lock(),
+}
+
+
+@pytest.mark.parametrize("kind", [k for k in THINGS if k == "Value" or hasattr(tarefa, k)])
+def test_all_that_is_held_in_a_with(kind):
+    lock = tarefa.Lock()
+    first, second = crossed(THINGS[kind](), lock)
+    (cycle,) = found().cycles
+    assert {w.thread for w in cycle} == {first.native_id, second.native_id}
+    kinds = {w.waits_for[0].split()[0] for w in cycle}
+    assert kinds == {"Lock", kind}
+    assert {h.holds.split()[0] for h in tarefa.deadlocks().holding} == {"Lock", kind}
+    stop(first, second)
+
+
+def test_a_semaphore_with_a_permit_that_nobody_is_known_to_have():
+    semaphore, lock = tarefa.Semaphore(2), tarefa.Lock()
+    semaphore.acquire()
+    first, second = crossed(semaphore, lock)
+    name = f"Semaphore {semaphore.object_id[1]}"
+    eventually(lambda: any(w.waits_for == (name,) for w in tarefa.deadlocks().waiting))
+    report = tarefa.deadlocks()
+    assert not report
+    assert (first.pid, name) in {(h.pid, h.holds) for h in report.holding}
+    semaphore.release()
+    first.join()
+    second.join()
+
+
+def test_a_writer_waits_for_all_readers():
+    rwlock, lock, go = tarefa.RWLock(), tarefa.Lock(), tarefa.Event()
+    ready, other = tarefa.Event(), tarefa.Event()
+    reader = tarefa.Process(target=hold, args=(Side(rwlock, "read"), other, go)).start()
+    other.wait()
+    lock.acquire()
+    stuck = tarefa.Thread(target=hold_and_take, args=(Side(rwlock, "read"), lock, ready, go)).start()
+    ready.wait()
+    seen = []
+
+    def look():
+        eventually(lambda: seen.append(tarefa.deadlocks()) or seen[-1].passing)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    go.set()
+    assert not rwlock.acquire_write(timeout=2)
+    watcher.join()
+    assert len(seen[-1].passing[0]) == 2
+    lock.release()
+    stuck.join()
+    reader.join()
+
+
+def test_waits_that_others_end_have_a_name():
+    condition, barrier, go = tarefa.Condition(), tarefa.Barrier(2), tarefa.Event()
+
+    def wait_in(condition):
+        with condition:
+            condition.wait()
+
+    tasks = [
+        tarefa.Thread(target=wait_in, args=(condition,)).start(),
+        tarefa.Process(target=barrier.wait).start(),
+        tarefa.Process(target=go.wait).start(),
+    ]
+    kinds = {"Condition", "Barrier", "Event"}
+    eventually(
+        lambda: {w.waits_for[0].split()[0] for w in tarefa.deadlocks().waiting if w.waits_for}
+        == kinds
+    )
+    assert not tarefa.deadlocks()
+    go.set()
+    barrier.wait()
+    with condition:
+        condition.notify_all()
+    for task in tasks:
+        task.join()
+
+
 def test_threads_have_the_names_that_threading_gives_them():
     go = tarefa.Event()
     threads = [threading.Thread(target=go.wait, name=f"ana-{i}") for i in range(3)]
@@ -333,7 +453,9 @@ def take_for_ever(lock):
 
 
 def test_no_deadlock_is_seen_where_locks_change_hands_fast():
-    locks = [tarefa.Lock() for _ in range(3)]
+    rwlock = tarefa.RWLock()
+    locks = [tarefa.Lock(), tarefa.RLock(), tarefa.Semaphore()]
+    locks += [Side(rwlock, "read"), Side(rwlock, "write")]
     stop_it = tarefa.Event()
 
     def work(locks, stop_it):

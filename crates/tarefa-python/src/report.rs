@@ -36,7 +36,7 @@ fn standing<'py>(
     d.set_item("thread", it.tid)?;
     d.set_item("name", it.to_string())?;
     d.set_item("line", &it.place)?;
-    let holds: Vec<_> = it.holds.iter().map(|h| (&h.name, ago(h.since_ns))).collect();
+    let holds: Vec<_> = it.holds.iter().map(|h| (&h.name, h.since_ns.map(ago))).collect();
     d.set_item("holds", holds)?;
     match &it.waits {
         None => d.set_item("waits_for", py.None())?,

@@ -46,8 +46,8 @@ pub struct Holding {
     pub thread: i32,
     /// What it holds, as in `Lock 3`.
     pub holds: String,
-    /// How long it has had that, to within some milliseconds.
-    pub held: Duration,
+    /// How long it has had that, to within some milliseconds; `None` of what does not note it.
+    pub held: Option<Duration>,
     /// Where the thread stands now; `None` when that is not known, as of a Rust thread that does
     /// not wait.
     pub line: Option<String>,
@@ -107,7 +107,7 @@ impl Report {
                     pid: it.pid,
                     thread: it.tid,
                     holds: holds.name.clone(),
-                    held: ago(holds.since_ns),
+                    held: holds.since_ns.map(ago),
                     line: it.place.clone(),
                 })
                 .collect(),

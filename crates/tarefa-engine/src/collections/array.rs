@@ -26,7 +26,7 @@ use crate::shm::journal::Tx;
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::offset::{Off, Shared};
 use crate::shm::references;
-use crate::sync::cell::LockCell;
+use crate::sync::cell::{Holder, LockCell, Sort};
 
 /// What lies in the arena. Once a handle is out, only the guard changes, and `note` at the end.
 #[repr(C)]
@@ -203,6 +203,17 @@ macro_rules! each {
 
 // `each!` converts words of eight bytes as it does the smaller ones.
 #[allow(clippy::useless_conversion)]
+/// Who has its lock; for [`crate::sync::holding`].
+pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+    let array: &ArrayObject = me.arena().at(off);
+    array.guard.taken_by(me, Sort::Recursive).into_iter().collect()
+}
+
+/// What it is for people: one item without dimensions is a value.
+pub(super) fn sort_name(me: &Me, off: Off) -> &'static str {
+    if Array::at(me, off).dimensions() == 0 { "Value" } else { "Array" }
+}
+
 impl<'a> Array<'a> {
     /// The array at `off`.
     #[must_use]

@@ -11,7 +11,7 @@ pub mod value;
 
 use crate::shm::heap;
 use crate::shm::object;
-use crate::sync::holding::{self, Frees, Sort};
+use crate::sync::holding::{self, Sort};
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -45,9 +45,11 @@ pub fn register() {
     object::register(heap::STORE, dict::store::take_apart);
     object::register(kinds::ARRAY, array::take_apart);
     object::register(heap::TABLE, table::take_apart);
-    holding::register(
-        kinds::LIST,
-        Sort { name: "List", holders: list::holders, frees: Frees::All },
-    );
+    holding::register(kinds::LIST, Sort::held(|_, _| "List", list::holders));
+    holding::register(kinds::DICT, Sort::held(|_, _| "Dict", dict::holders));
+    holding::register(kinds::SET, Sort::held(|_, _| "Set", dict::holders));
+    holding::register(kinds::COUNTER, Sort::held(|_, _| "Counter", dict::holders));
+    holding::register(kinds::NAMESPACE, Sort::held(|_, _| "Namespace", dict::holders));
+    holding::register(kinds::ARRAY, Sort::held(array::sort_name, array::holders));
     object::register(heap::TRASH, trash::take_apart);
 }

@@ -160,10 +160,11 @@ pub fn release(me: &Me, off: Off) {
 /// Blocks of references that are looked at, of one process.
 const BLOCKS: usize = 1 << 16;
 
-/// Looks at what the process in slot `process` refers to, without a latch: offsets that may be
-/// gone by now, and not all of those that come and go meanwhile. Ends when `see` says so with
-/// false; true if it has seen them all.
-pub fn glimpse(me: &Me, process: u32, see: &mut dyn FnMut(Off) -> bool) -> bool {
+/// Looks at what the process in slot `process` refers to and holds, without a latch: entries (an
+/// object's offset, or what [`super::holds`] makes of a hold) that may be gone by now, and not all
+/// of those that come and go meanwhile. Ends when `see` says so with false; true if it has seen
+/// them all.
+pub fn glimpse(me: &Me, process: u32, see: &mut dyn FnMut(u64) -> bool) -> bool {
     let slot = super::slots::process_slot(me.runtime(), process);
     let mut block = Off(slot.references.load(Ordering::Acquire));
     for _ in 0..BLOCKS {
@@ -175,8 +176,8 @@ pub fn glimpse(me: &Me, process: u32, see: &mut dyn FnMut(Off) -> bool) -> bool 
         }
         let refs: &References = me.arena().at(block);
         for entry in &refs.entries {
-            let off = Off(entry.load(Ordering::Acquire));
-            if !off.is_none() && !see(off) {
+            let entry = entry.load(Ordering::Acquire);
+            if entry != 0 && !see(entry) {
                 return false;
             }
         }

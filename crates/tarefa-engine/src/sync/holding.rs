@@ -1,7 +1,6 @@
 //! Who holds an object, by its kind: for whoever looks at who waits for whom.
 //!
-//! Each layer says it of its own kinds with [`register`]. A kind that nobody holds (an event) has
-//! a name and no holders: whoever waits for it is let go by somebody who is not known.
+//! Each layer says it of its own kinds with [`register`].
 
 use std::sync::OnceLock;
 
@@ -19,15 +18,24 @@ pub enum Frees {
     All,
 }
 
-/// Finds the threads that hold the object at an offset. It must not block, and must not rely on
-/// the object: that may be taken apart, and its memory used for something else, meanwhile.
-pub type Holders = fn(&Me, Off) -> Vec<Holder>;
+/// How the threads that hold an object are found. The functions must not block, and must not
+/// rely on the object: that may be taken apart, and its memory used for something else, meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub enum Holders {
+    /// Nobody holds it: who waits for it is let go by somebody who is not known.
+    Nobody,
+    /// The object names them.
+    Of(fn(&Me, Off) -> Vec<Holder>),
+    /// They are noted as [`crate::shm::holds`]; the function says whether so many holds are all
+    /// that there can be, so that nobody else can let a waiter go.
+    Noted(fn(&Me, Off, usize) -> bool),
+}
 
 /// What one kind of object is to those who wait for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sort {
     /// Its name for people, as in `Lock`.
-    pub name: &'static str,
+    pub name: fn(&Me, Off) -> &'static str,
     /// See [`Holders`].
     pub holders: Holders,
     /// See [`Frees`].
@@ -37,8 +45,17 @@ pub struct Sort {
 impl Sort {
     /// A kind that nobody holds.
     #[must_use]
-    pub const fn unheld(name: &'static str) -> Self {
-        Self { name, holders: |_, _| Vec::new(), frees: Frees::All }
+    pub const fn unheld(name: fn(&Me, Off) -> &'static str) -> Self {
+        Self { name, holders: Holders::Nobody, frees: Frees::All }
+    }
+
+    /// A kind whose objects name their holders, all of which must let go.
+    #[must_use]
+    pub const fn held(
+        name: fn(&Me, Off) -> &'static str,
+        holders: fn(&Me, Off) -> Vec<Holder>,
+    ) -> Self {
+        Self { name, holders: Holders::Of(holders), frees: Frees::All }
     }
 }
 
@@ -77,12 +94,4 @@ pub fn see(me: &Me, off: Off) -> Option<Seen> {
     let id = header.id.load(Ordering::Acquire);
     let kind = header.kind.load(Ordering::Acquire);
     (id != 0 && header.id.load(Ordering::Acquire) == id).then_some(Seen { off, id, kind })
-}
-
-/// Who holds the object; nobody, if it is gone.
-#[must_use]
-pub fn holders(me: &Me, seen: Seen) -> Vec<Holder> {
-    let Some(sort) = sort(seen.kind) else { return Vec::new() };
-    let found = (sort.holders)(me, seen.off);
-    if see(me, seen.off) == Some(seen) { found } else { Vec::new() }
 }

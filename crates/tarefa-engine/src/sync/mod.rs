@@ -16,6 +16,7 @@ pub mod rwlock;
 pub mod semaphore;
 pub mod wait;
 
+use self::holding::Sort;
 use crate::shm::{object, waiters};
 
 /// Numbers of the object kinds of this layer.
@@ -44,8 +45,11 @@ pub fn register() {
     waiters::register(kinds::RWLOCK, rwlock::RECOVERY);
     object::register(kinds::CONDITION, condition::take_apart);
     object::register(kinds::BARRIER, barrier::take_apart);
-    let held = |name, holders| holding::Sort { name, holders, frees: holding::Frees::All };
-    holding::register(kinds::LOCK, held("Lock", lock::holders));
-    holding::register(kinds::RLOCK, held("RLock", lock::holders));
-    holding::register(kinds::EVENT, holding::Sort::unheld("Event"));
+    holding::register(kinds::LOCK, Sort::held(|_, _| "Lock", lock::holders));
+    holding::register(kinds::RLOCK, Sort::held(|_, _| "RLock", lock::holders));
+    holding::register(kinds::EVENT, Sort::unheld(|_, _| "Event"));
+    holding::register(kinds::CONDITION, Sort::unheld(|_, _| "Condition"));
+    holding::register(kinds::BARRIER, Sort::unheld(|_, _| "Barrier"));
+    holding::register(kinds::SEMAPHORE, semaphore::SORT);
+    holding::register(kinds::RWLOCK, rwlock::SORT);
 }

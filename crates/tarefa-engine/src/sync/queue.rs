@@ -21,7 +21,7 @@ use crate::shm::journal::Tx;
 use crate::shm::latch::Latch;
 use crate::shm::layout::{NODES, WaitNode};
 use crate::shm::offset::{Off, Shared};
-use crate::shm::{Me, Runtime, waiters};
+use crate::shm::{Me, Runtime, slots, waiters};
 
 /// Values of the low byte of [`WaitNode::state`]; above it is the kind's own.
 pub(super) mod state {
@@ -298,6 +298,15 @@ pub(super) fn wait<Q: Queued>(
 ) -> Outcome {
     let outcome = wait::wait(me, parker, &mut Waiting::new(q, me, waiter), deadline);
     looked_around(parker, outcome)
+}
+
+/// Whether the thread in that slot has got what it waited for of `object` in a queue, though it
+/// may still sleep.
+#[must_use]
+pub fn is_told(me: &Me, thread: u32, object: Off) -> bool {
+    let nodes = &slots::thread_slot(me.runtime(), thread).nodes;
+    let mut its = nodes.iter().filter(|n| n.object.load(Ordering::Acquire) == object.0).peekable();
+    its.peek().is_some() && its.all(|n| n.state.load(Ordering::Acquire) & 0xff != state::WAITING)
 }
 
 /// An interrupt that came while the waiter was told comes first: what it was given it would

@@ -14,6 +14,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cell::Holder;
+use super::holding::{Frees, Holders, Sort};
 use super::kinds;
 use super::queue::{self, Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 use super::wait::{Outcome, Parker};
@@ -93,6 +94,10 @@ pub enum Acquired {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the lock is not held in that way by this thread: nothing to release")]
 pub struct NotHeld;
+
+/// What it is to those who wait for it.
+pub(super) const SORT: Sort =
+    Sort { name: |_, _| "RWLock", holders: Holders::Noted(|_, _, _| true), frees: Frees::All };
 
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: true };

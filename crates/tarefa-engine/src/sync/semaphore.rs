@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::holding::{Frees, Holders, Sort};
 use super::kinds;
 use super::queue::{self, Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 use super::wait::{Outcome, Parker};
@@ -38,6 +39,8 @@ struct Semaphore {
     value: AtomicU64,
     /// The most that may be free.
     bound: AtomicU64,
+    /// Permits that were free at first.
+    first: AtomicU64,
     queue: Queue,
 }
 
@@ -54,6 +57,20 @@ pub struct TooMany {
     pub bound: u64,
 }
 
+/// What it is to those who wait for it: any permit that comes back lets one of them go.
+pub(super) const SORT: Sort = Sort {
+    name: |me, off| if bound(me, off).is_some() { "BoundedSemaphore" } else { "Semaphore" },
+    holders: Holders::Noted(are_all),
+    frees: Frees::One,
+};
+
+/// Whether so many holds are all the permits that there were at first. Others were taken without
+/// a `with`, by nobody knows whom; and where there were none, all are given by others.
+fn are_all(me: &Me, off: Off, holds: usize) -> bool {
+    let first = at(me, off).first.load(Ordering::Relaxed);
+    first > 0 && holds as u64 >= first
+}
+
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: false };
 
@@ -67,6 +84,7 @@ pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
         object::create(me, kinds::SEMAPHORE, size_of::<Semaphore>() as u64).and_then(|off| {
             at(me, off).value.store(1, Ordering::Relaxed);
             at(me, off).bound.store(MOST, Ordering::Relaxed);
+            at(me, off).first.store(1, Ordering::Relaxed);
             crash_point!("semaphore.made");
             references::adopt(me, off, mark).map(|()| off)
         });
@@ -83,6 +101,7 @@ pub fn set_up(me: &Me, off: Off, value: u64, bounded: bool) {
     locked(semaphore, me, |_| {
         let mut tx = Tx::begin(me);
         tx.set(&semaphore.value, value.min(MOST));
+        tx.set(&semaphore.first, value.min(MOST));
         tx.set(&semaphore.bound, if bounded { value.min(MOST) } else { MOST });
         tx.commit();
         crash_point!("semaphore.set_up");

@@ -26,7 +26,8 @@ pub use state::State;
 use crate::collections;
 use crate::shm::Runtime;
 use crate::shm::object;
-use crate::sync::{self, holding};
+use crate::sync;
+use crate::sync::holding::{self, Sort};
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -51,9 +52,7 @@ pub fn register() {
     sync::register();
     collections::register();
     object::register(kinds::TASK, record::take_apart);
-    let ends = holding::Frees::All;
-    let task = holding::Sort { name: "task", holders: glimpse::holders, frees: ends };
-    holding::register(kinds::TASK, task);
+    holding::register(kinds::TASK, Sort::held(|_, _| "task", glimpse::holders));
 }
 
 /// The runtime of this process, with its supervisor if this is the root.

@@ -12,12 +12,14 @@ use std::time::Duration;
 use super::graph::{Graph, Item, Need, Node};
 use crate::os::clock::{self, Deadline};
 use crate::os::proc;
+use crate::shm::holds::{self, Hold};
 use crate::shm::layout::process_state;
 use crate::shm::offset::Off;
 use crate::shm::{Me, references, slots};
 use crate::sync::cell::Holder;
-use crate::sync::holding::{self, Frees, Seen};
+use crate::sync::holding::{self, Frees, Holders, Seen};
 use crate::sync::note::{self, How, Wait};
+use crate::sync::queue;
 use crate::task::kinds;
 
 /// How long the search for held objects may take.
@@ -47,7 +49,12 @@ pub struct Object {
     pub seen: Seen,
     /// Who holds it.
     pub holders: Vec<Holder>,
+    /// Whether nobody else can let a waiter go.
+    pub all: bool,
 }
+
+/// Holds that are noted, by object: slots of process and thread.
+type Noted = HashMap<Off, Vec<(u32, u32)>>;
 
 /// See the module.
 #[derive(Debug)]
@@ -66,22 +73,83 @@ pub struct Picture {
 #[must_use]
 pub fn look(me: &Me) -> Picture {
     let at_ns = clock::now_ns();
+    let until = Deadline::after(Some(SEARCH));
     let threads = threads(me);
+    let (referred, noted, mut complete) = references_of_all(me, until);
     let mut objects = HashMap::new();
     for off in threads.values().filter_map(|t| t.wait.as_ref()).flat_map(|w| &w.objects) {
         if let Some(seen) = holding::see(me, *off) {
-            objects.entry(*off).or_insert_with(|| object(me, seen));
+            objects.entry(*off).or_insert_with(|| object(me, seen, &noted));
         }
     }
-    let complete = held(me, &mut objects);
+    for off in referred {
+        if objects.contains_key(&off) {
+            continue;
+        }
+        // A task is held by the thread that runs it, which is nothing to tell.
+        let seen = holding::see(me, off).filter(|s| s.kind != kinds::TASK);
+        if let Some(object) = seen.map(|s| object(me, s, &noted)) {
+            if !object.holders.is_empty() {
+                objects.insert(off, object);
+            }
+        }
+        if until.passed() {
+            complete = false;
+            break;
+        }
+    }
     Picture { at_ns, threads, objects, complete }
 }
 
-fn object(me: &Me, seen: Seen) -> Object {
-    let mut holders = holding::holders(me, seen);
+fn object(me: &Me, seen: Seen, noted: &Noted) -> Object {
+    let (mut holders, all) = match holding::sort(seen.kind).map(|s| s.holders) {
+        None | Some(Holders::Nobody) => (Vec::new(), false),
+        Some(Holders::Of(find)) => (find(me, seen.off), true),
+        Some(Holders::Noted(are_all)) => {
+            let its = noted.get(&seen.off).map_or(&[][..], Vec::as_slice);
+            let all = are_all(me, seen.off, its.len());
+            let holder = |(process, thread)| Holder { process, thread, since_ns: 0 };
+            (its.iter().copied().map(holder).collect(), all)
+        }
+    };
     holders.sort_unstable_by_key(|h| (h.thread, h.since_ns));
     holders.dedup_by_key(|h| h.thread);
-    Object { seen, holders }
+    if holding::see(me, seen.off) != Some(seen) {
+        holders.clear();
+    }
+    Object { seen, holders, all }
+}
+
+/// What the members refer to, what is noted of holds, and whether that is all.
+fn references_of_all(me: &Me, until: Deadline) -> (HashSet<Off>, Noted, bool) {
+    let (mut referred, mut noted) = (HashSet::new(), Noted::new());
+    let mut complete = true;
+    let mut count = 0u64;
+    let runtime = me.runtime();
+    for process in slots::processes(runtime) {
+        if slots::owner(slots::process_slot(runtime, process)).1 != process_state::LIVE {
+            continue;
+        }
+        complete &= references::glimpse(me, process, &mut |entry| {
+            count += 1;
+            if count % 4096 == 0 && until.passed() {
+                return false;
+            }
+            match Hold::unpack(entry) {
+                None => {
+                    referred.insert(Off(entry));
+                }
+                Some(hold) => {
+                    let owner = &slots::thread_slot(runtime, hold.thread).owner;
+                    if owner.load(Ordering::Acquire) == u64::from(process) + 1 {
+                        noted.entry(hold.object).or_default().push((process, hold.thread));
+                    }
+                }
+            }
+            true
+        });
+    }
+    (referred, noted, complete)
 }
 
 fn threads(me: &Me) -> BTreeMap<u32, Thread> {
@@ -95,40 +163,16 @@ fn threads(me: &Me) -> BTreeMap<u32, Thread> {
         }
         let process = slots::living_owner(runtime, (name >> 32) as u32)?;
         let (pid, state) = slots::owner(slots::process_slot(runtime, process));
-        let wait = note::of(me, index).filter(|w| w.thread == name);
+        let wait = note::of(me, index).filter(|w| w.thread == name && !is_told(me, index, w));
         (state == process_state::LIVE)
             .then_some((index, Thread { index, name, process, pid, tid, wait }))
     });
     found.collect()
 }
 
-/// Adds what is held by somebody, of all that the members refer to; whether that is all.
-fn held(me: &Me, objects: &mut HashMap<Off, Object>) -> bool {
-    let until = Deadline::after(Some(SEARCH));
-    let mut looked_at = HashSet::new();
-    let mut complete = true;
-    let mut count = 0u64;
-    for process in slots::processes(me.runtime()) {
-        if slots::owner(slots::process_slot(me.runtime(), process)).1 != process_state::LIVE {
-            continue;
-        }
-        complete &= references::glimpse(me, process, &mut |off| {
-            count += 1;
-            if count % 4096 == 0 && until.passed() {
-                return false;
-            }
-            if !looked_at.insert(off) || objects.contains_key(&off) {
-                return true;
-            }
-            // A task is held by the thread that runs it, which is nothing to tell.
-            let seen = holding::see(me, off).filter(|s| s.kind != kinds::TASK);
-            if let Some(object) = seen.map(|s| object(me, s)).filter(|o| !o.holders.is_empty()) {
-                objects.insert(off, object);
-            }
-            true
-        });
-    }
-    complete
+/// Whether the wait is over, though its thread may still sleep.
+fn is_told(me: &Me, index: u32, wait: &Wait) -> bool {
+    wait.objects.iter().any(|off| queue::is_told(me, index, *off))
 }
 
 fn need(frees: Frees) -> Need {
@@ -151,11 +195,11 @@ impl Picture {
 
     fn node(&self, wait: &Wait) -> Node {
         let item = |off: &Off| match self.objects.get(off) {
-            Some(object) => Item {
+            Some(object) if object.all => Item {
                 need: holding::sort(object.seen.kind).map_or(Need::All, |s| need(s.frees)),
                 holders: object.holders.iter().map(|h| h.thread).collect(),
             },
-            None => Item { need: Need::All, holders: Vec::new() },
+            _ => Item { need: Need::All, holders: Vec::new() },
         };
         let mut items: Vec<Item> = wait.objects.iter().map(item).collect();
         if wait.more && wait.how == How::Any {
@@ -183,16 +227,24 @@ impl Picture {
             // One that has just got what it waited for is on its way out of the wait.
             let asleep = proc::thread_stat(thread.pid, thread.tid)
                 .is_some_and(|s| matches!(s.state, 'S' | 'D' | 'I' | 'T' | 't'));
-            asleep && self.are_still_held(me, wait) && note::goes_on(me, *index, wait)
+            asleep
+                && self.are_still_held(me, wait)
+                && !is_told(me, *index, wait)
+                && note::goes_on(me, *index, wait)
         })
     }
 
     fn are_still_held(&self, me: &Me, wait: &Wait) -> bool {
-        let threads = |o: &Object| o.holders.iter().map(|h| h.thread).collect::<Vec<_>>();
+        let of =
+            |o: &Object| (o.seen, o.all, o.holders.iter().map(|h| h.thread).collect::<Vec<_>>());
         wait.objects.iter().all(|off| {
-            let before = self.objects.get(off);
-            let now = holding::see(me, *off).map(|seen| object(me, seen));
-            before.map(|o| (o.seen, threads(o))) == now.as_ref().map(|o| (o.seen, threads(o)))
+            let now = holding::see(me, *off).map(|seen| {
+                let is_noted = holding::sort(seen.kind)
+                    .is_some_and(|s| matches!(s.holders, Holders::Noted(_)));
+                let noted = if is_noted { holds::holders(me, *off) } else { Vec::new() };
+                of(&object(me, seen, &Noted::from([(*off, noted)])))
+            });
+            self.objects.get(off).map(of) == now
         })
     }
 }

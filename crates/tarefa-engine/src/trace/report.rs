@@ -92,8 +92,9 @@ pub struct Holds {
     pub seen: Seen,
     /// Its name for people.
     pub name: String,
-    /// Since when, in nanoseconds of the monotonic clock, to within some milliseconds.
-    pub since_ns: u64,
+    /// Since when, in nanoseconds of the monotonic clock, to within some milliseconds; `None` of
+    /// what does not note it.
+    pub since_ns: Option<u64>,
 }
 
 /// Who waits for whom in the runtime now, over all of its processes and threads. Takes no latch,
@@ -147,7 +148,7 @@ impl Maker<'_> {
                 holds.entry(holder.thread).or_default().push(Holds {
                     seen: object.seen,
                     name: self.name(object.seen),
-                    since_ns: holder.since_ns,
+                    since_ns: Some(holder.since_ns).filter(|ns| *ns != 0),
                 });
             }
         }
@@ -256,7 +257,7 @@ impl Maker<'_> {
                 None => "a task that has ended".to_owned(),
             };
         }
-        let kind = holding::sort(seen.kind).map_or("object", |s| s.name);
+        let kind = holding::sort(seen.kind).map_or("object", |s| (s.name)(self.me, seen.off));
         format!("{kind} {}", seen.id)
     }
 

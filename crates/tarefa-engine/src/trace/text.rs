@@ -84,7 +84,11 @@ impl Report {
     }
 
     fn write_held(&self, f: &mut fmt::Formatter<'_>, held: &Holds) -> fmt::Result {
-        writeln!(f, "    holds {} for {}", held.name, self.ago(held.since_ns))
+        write!(f, "    holds {}", held.name)?;
+        match held.since_ns {
+            Some(since) => writeln!(f, " for {}", self.ago(since)),
+            None => writeln!(f),
+        }
     }
 
     fn write_waits(&self, f: &mut fmt::Formatter<'_>, waits: &Waits, place: &str) -> fmt::Result {
@@ -172,7 +176,11 @@ mod tests {
                 since_ns: waits.1,
                 until_ns: None,
             }),
-            holds: vec![Holds { seen: seen(holds.0), name: lock(holds.0), since_ns: holds.1 }],
+            holds: vec![Holds {
+                seen: seen(holds.0),
+                name: lock(holds.0),
+                since_ns: Some(holds.1),
+            }],
             place: Some("app.py:12 in f".into()),
         }
     }
