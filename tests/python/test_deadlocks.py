@@ -360,7 +360,9 @@ def test_a_writer_waits_for_all_readers():
     reader = tarefa.Process(target=hold, args=(Side(rwlock, "read"), other, go)).start()
     other.wait()
     lock.acquire()
-    stuck = tarefa.Thread(target=hold_and_take, args=(Side(rwlock, "read"), lock, ready, go)).start()
+    stuck = tarefa.Thread(
+        target=hold_and_take, args=(Side(rwlock, "read"), lock, ready, go)
+    ).start()
     ready.wait()
     seen = []
 
@@ -392,8 +394,9 @@ def test_waits_that_others_end_have_a_name():
     ]
     kinds = {"Condition", "Barrier", "Event"}
     eventually(
-        lambda: {w.waits_for[0].split()[0] for w in tarefa.deadlocks().waiting if w.waits_for}
-        == kinds
+        lambda: (
+            {w.waits_for[0].split()[0] for w in tarefa.deadlocks().waiting if w.waits_for} == kinds
+        )
     )
     assert not tarefa.deadlocks()
     go.set()

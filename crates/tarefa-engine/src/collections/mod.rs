@@ -32,24 +32,20 @@ pub mod kinds {
 /// Tells the heap how this layer's things are taken apart.
 pub fn register() {
     object::register(kinds::LIST, list::take_apart);
-    let dicts = [
-        (kinds::DICT, "Dict"),
-        (kinds::SET, "Set"),
-        (kinds::COUNTER, "Counter"),
-        (kinds::NAMESPACE, "Namespace"),
+    let dicts: [(u64, holding::Name); 4] = [
+        (kinds::DICT, |_, _| "Dict"),
+        (kinds::SET, |_, _| "Set"),
+        (kinds::COUNTER, |_, _| "Counter"),
+        (kinds::NAMESPACE, |_, _| "Namespace"),
     ];
     for (kind, name) in dicts {
         object::register(kind, dict::take_apart);
-        holding::register(kind, Sort { name, holders: dict::holders, frees: Frees::All });
+        holding::register(kind, Sort::held(name, dict::holders));
     }
     object::register(heap::STORE, dict::store::take_apart);
     object::register(kinds::ARRAY, array::take_apart);
     object::register(heap::TABLE, table::take_apart);
     holding::register(kinds::LIST, Sort::held(|_, _| "List", list::holders));
-    holding::register(kinds::DICT, Sort::held(|_, _| "Dict", dict::holders));
-    holding::register(kinds::SET, Sort::held(|_, _| "Set", dict::holders));
-    holding::register(kinds::COUNTER, Sort::held(|_, _| "Counter", dict::holders));
-    holding::register(kinds::NAMESPACE, Sort::held(|_, _| "Namespace", dict::holders));
     holding::register(kinds::ARRAY, Sort::held(array::sort_name, array::holders));
     object::register(heap::TRASH, trash::take_apart);
 }

@@ -31,11 +31,14 @@ pub enum Holders {
     Noted(fn(&Me, Off, usize) -> bool),
 }
 
+/// What an object is called for people, by its kind, as in `Lock`.
+pub type Name = fn(&Me, Off) -> &'static str;
+
 /// What one kind of object is to those who wait for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sort {
-    /// Its name for people, as in `Lock`.
-    pub name: fn(&Me, Off) -> &'static str,
+    /// See [`Name`].
+    pub name: Name,
     /// See [`Holders`].
     pub holders: Holders,
     /// See [`Frees`].
@@ -45,16 +48,13 @@ pub struct Sort {
 impl Sort {
     /// A kind that nobody holds.
     #[must_use]
-    pub const fn unheld(name: fn(&Me, Off) -> &'static str) -> Self {
+    pub const fn unheld(name: Name) -> Self {
         Self { name, holders: Holders::Nobody, frees: Frees::All }
     }
 
     /// A kind whose objects name their holders, all of which must let go.
     #[must_use]
-    pub const fn held(
-        name: fn(&Me, Off) -> &'static str,
-        holders: fn(&Me, Off) -> Vec<Holder>,
-    ) -> Self {
+    pub const fn held(name: Name, holders: fn(&Me, Off) -> Vec<Holder>) -> Self {
         Self { name, holders: Holders::Of(holders), frees: Frees::All }
     }
 }
