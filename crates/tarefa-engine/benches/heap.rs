@@ -30,12 +30,16 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
+/// Whether the row is wanted, as in `cargo bench --bench heap -- list`.
+fn wanted(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|a| !a.starts_with('-')).peekable();
+    words.peek().is_none() || words.any(|w| name.contains(&w))
+}
+
 /// Rounds of `n` operations in which the two take turns; prints the medians for one and their
 /// ratio.
 fn pair(name: &str, rounds: usize, n: u32, mut ours: impl FnMut(u32), mut peer: impl FnMut(u32)) {
-    // As in `cargo bench --bench heap -- list`.
-    let mut wanted = std::env::args().skip(1).filter(|a| !a.starts_with('-')).peekable();
-    if wanted.peek().is_some() && !wanted.any(|w| name.contains(&w)) {
+    if !wanted(name) {
         return;
     }
     let (mut a, mut b) = (Vec::new(), Vec::new());
@@ -142,16 +146,17 @@ fn main() {
     }
     // Under `cargo test` a benchmark only shows that it runs.
     let short = !std::env::args().any(|a| a == "--bench");
-    let (rounds, scale) = if short { (1, 100) } else { (31, 1) };
+    // Rounds are shorter than the scheduler's turns, where operations are short.
+    let (rounds, scale) = if short { (1, 100) } else { (101, 1) };
     let runtime = task::runtime().expect("a runtime");
     let me = runtime.me();
     println!("{:<64}{:>11}{:>11}{:>10}", "", "tarefa", "peer", "ratio");
     let sizes: [(&str, u64, u32); 5] = [
-        ("64 B", 64, 20_000),
-        ("1 KiB", 1024, 20_000),
-        ("64 KiB", 64 << 10, 5_000),
-        ("1 MiB", 1 << 20, 1_000),
-        ("24 MiB", 24 << 20, 100),
+        ("64 B", 64, 10_000),
+        ("1 KiB", 1024, 10_000),
+        ("64 KiB", 64 << 10, 2_000),
+        ("1 MiB", 1 << 20, 400),
+        ("24 MiB", 24 << 20, 40),
     ];
     for (name, size, n) in sizes {
         let n = (n / scale).max(2);
@@ -170,15 +175,18 @@ fn main() {
         pair(&format!("{name}, 100 at once / malloc"), rounds, n, ours, peer);
     }
     for (name, size, n) in &sizes[..4] {
-        let n = (n / scale).max(2);
+        let (n, name) = ((n / scale).max(2), format!("{name}, a second process at it / malloc"));
+        if !wanted(&name) {
+            continue;
+        }
         let mut child = start_rival(runtime, *size);
         let ours = |n| blocks(&me, n, 1, *size, 0);
         let peer = |n| malloced(n, 1, *size, 0);
-        pair(&format!("{name}, a second process at it / malloc, alone"), rounds, n, ours, peer);
+        pair(&name, rounds, n, ours, peer);
         let _ = child.kill();
         let _ = child.wait();
     }
-    let n = 20_000 / scale;
+    let n = 2_000 / scale;
     pair(
         "a list, made and dropped / Arc<Mutex<Vec>>",
         rounds,

@@ -81,6 +81,8 @@ struct Member<'a> {
     sort: Sort,
     random: Random,
     bytes: Vec<u8>,
+    /// Lists found in places, held for a while.
+    hoard: Vec<Fetched>,
 }
 
 /// `shared|sort|seed|operations`
@@ -91,7 +93,7 @@ fn member(text: &str) -> ! {
     let sort = SORTS[words[1].parse::<usize>().unwrap()];
     let random = Random::new(words[2].parse().unwrap());
     let bytes = vec![0xa5; sort.largest as usize];
-    let mut it = Member { me: &me, shared: &shared, sort, random, bytes };
+    let mut it = Member { me: &me, shared: &shared, sort, random, bytes, hoard: Vec::new() };
     for n in 1..=words[3].parse().unwrap() {
         it.step();
         if n % BATCH == 0 {
@@ -165,7 +167,16 @@ impl Member<'_> {
                 references::release(self.me, own);
             }
             17 => Words::at(self.me, self.shared.words.0).set_all(place),
-            _ => check_blob(self.list().get(place).ok()),
+            18 => check_blob(self.list().get(place).ok()),
+            _ => {
+                let found = self.list().get(place).unwrap();
+                if matches!(&found, Fetched::Blob(copy) if copy.tag == tag::OBJECT) {
+                    self.hoard.push(found);
+                }
+                if self.random.below(2000) == 0 {
+                    self.hoard.clear();
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tarefa_engine::os::{limits, proc, process, signal};
 use tarefa_engine::shm::layout::process_state;
-use tarefa_engine::shm::{Runtime, runtime, slots};
+use tarefa_engine::shm::{Runtime, heap, runtime, slots};
 use tarefa_engine::task::{self, control, role, timekeeper};
 
 use crate::member;
@@ -89,7 +89,7 @@ pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>>
     let d = PyDict::new(py);
     let claimed = h.claimed.load(Ordering::Relaxed);
     d.set_item("arena_claimed", claimed)?;
-    d.set_item("arena_used", claimed.saturating_sub(h.retained.load(Ordering::Relaxed)))?;
+    d.set_item("arena_used", heap::in_use(&me))?;
     d.set_item("arena_limit", h.limit.load(Ordering::Relaxed))?;
     d.set_item("objects", h.objects.load(Ordering::Relaxed))?;
     let (mut tasks, mut members, mut zygote, mut pids) = (0, 0, None, Vec::new());

@@ -19,7 +19,7 @@ use super::heap::{self, Kind, OutOfMemory};
 use super::layout::{THREADS, process_state};
 use super::me::Me;
 use super::offset::Off;
-use super::references::{self, References};
+use super::references::References;
 use super::slots;
 use super::waiters;
 
@@ -87,12 +87,12 @@ pub(super) type Table = HashMap<u64, Vec<Off>, BuildHasherDefault<Spread>>;
 /// # Errors
 /// [`OutOfMemory`].
 pub fn reserve(me: &Me) -> Result<Off, OutOfMemory> {
-    references::free_entry(me, &mut me.runtime().held())
+    me.runtime().held().take_entry(me)
 }
 
 /// Gives an entry back that is 0.
 pub fn unreserve(me: &Me, entry: Off) {
-    me.runtime().held().free.push(entry);
+    me.runtime().held().give_entry(me, entry);
 }
 
 /// The entry's word.

@@ -4,6 +4,9 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
+/// Looks at the lock before it gives the processor to others.
+const SPINS: u32 = 100;
+
 /// A mutual exclusion for short sections of one process; unlike the standard library's it can
 /// be unlocked by whoever knows that its holder is gone (the child of a fork).
 #[derive(Debug, Default)]
@@ -33,9 +36,22 @@ impl<T> Local<T> {
     pub(super) fn lock(&self) -> LocalGuard<'_, T> {
         // not shared: a flag of this process alone.
         while self.locked.swap(true, Ordering::Acquire) {
-            crate::os::process::yield_now();
+            self.wait();
         }
         LocalGuard(self)
+    }
+
+    /// Until the lock looks free: sections are shorter than a system call, unless their thread
+    /// is not running.
+    #[cold]
+    fn wait(&self) {
+        for _ in 0..SPINS {
+            if !self.locked.load(Ordering::Relaxed) {
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        crate::os::process::yield_now();
     }
 
     /// The value, for whoever holds the lock without a guard.

@@ -6,35 +6,49 @@
 //! so that [`super::reclaim`] returns exactly what a dead process held.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::heap::{self, Kind, OutOfMemory};
-use super::holds;
+use super::holds::{self, Spread};
 use super::journal::Tx;
 use super::layout::BlockHeader;
 use super::me::Me;
 use super::object;
 use super::offset::{Off, Shared};
 
-const ENTRIES: usize = 61;
+const ENTRIES: usize = 59;
+/// All entries of a block, as bits.
+const ALL: u64 = (1 << ENTRIES) - 1;
+/// Empty blocks that a process keeps, whatever it holds.
+const KEPT: usize = 4;
 
+/// A block of entries. The list of a process's blocks is changed by one [`Tx`]; which entries are
+/// free is the process's own business, for a survivor reads the entries.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct References {
     block: BlockHeader,
     pub(super) next: AtomicU64,
+    prev: AtomicU64,
+    /// Bits of the entries that are free.
+    free: AtomicU64,
     pub(super) entries: [AtomicU64; ENTRIES],
 }
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for References {}
 
+// A class of its own, whose blocks start at multiples of their size: so an entry tells its block.
+const SIZE: u64 = 512;
+const _: () = assert!(size_of::<References>() as u64 == SIZE);
+
 /// A process's own view of what it holds.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    objects: HashMap<Off, Holding>,
-    pub(super) free: Vec<Off>,
+    objects: HashMap<Off, Holding, BuildHasherDefault<Spread>>,
     pub(super) holds: holds::Table,
+    entries: Entries,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,32 +63,129 @@ impl Held {
     pub(super) fn all(&self) -> Vec<(Off, u64, u64)> {
         self.objects.iter().map(|(off, h)| (*off, h.id, h.handles)).collect()
     }
+
+    /// An entry that is free, and 0; more are made when there is none.
+    pub(super) fn take_entry(&mut self, me: &Me) -> Result<Off, OutOfMemory> {
+        self.entries.take(me)
+    }
+
+    /// Gives an entry back, which is 0.
+    pub(super) fn give_entry(&mut self, me: &Me, entry: Off) {
+        self.entries.give(me, entry);
+    }
 }
 
-/// An entry that is free; more are made when there is none.
-pub(super) fn free_entry(me: &Me, held: &mut Held) -> Result<Off, OutOfMemory> {
-    if let Some(entry) = held.free.pop() {
-        return Ok(entry);
+/// The blocks of a process that have free entries.
+#[derive(Debug, Default)]
+struct Entries {
+    /// Each of them once; entries are taken from the last.
+    with_room: Vec<Off>,
+    /// Of all blocks.
+    blocks: usize,
+    /// Blocks without a reference.
+    empty: usize,
+}
+
+impl Entries {
+    fn take(&mut self, me: &Me) -> Result<Off, OutOfMemory> {
+        let block = match self.with_room.last() {
+            Some(block) => *block,
+            None => self.grow(me)?,
+        };
+        let refs: &References = me.arena().at(block);
+        let free = refs.free.load(Ordering::Relaxed);
+        // not shared: the process alone looks at it.
+        refs.free.store(free & (free - 1), Ordering::Relaxed);
+        self.empty -= usize::from(free == ALL);
+        if free.is_power_of_two() {
+            self.with_room.pop();
+        }
+        Ok(me.arena().offset_of(&refs.entries[free.trailing_zeros() as usize]))
     }
-    let mark = heap::mark(me);
-    let block = heap::alloc(me, Kind::Raw, size_of::<References>() as u64)?;
-    let refs: &References = me.arena().at(block);
-    for entry in &refs.entries {
-        entry.store(0, Ordering::Relaxed);
+
+    fn grow(&mut self, me: &Me) -> Result<Off, OutOfMemory> {
+        let mark = heap::mark(me);
+        let block = heap::alloc_cleared(me, SIZE)?;
+        debug_assert_eq!(block.0 % SIZE, 0);
+        let refs: &References = me.arena().at(block);
+        refs.free.store(ALL, Ordering::Relaxed);
         crash_point!("references.cleared");
+        let first = &me.runtime().process_slot().references;
+        let next = Off(first.load(Ordering::Relaxed));
+        let mut tx = Tx::begin(me);
+        tx.set(&refs.next, next.0);
+        if !next.is_none() {
+            tx.set(&me.arena().at::<References>(next).prev, block.0);
+        }
+        let info = &heap::header(me, block).info;
+        tx.set(info, info.load(Ordering::Relaxed) & !0xff | Kind::References as u64);
+        tx.set(first, block.0);
+        heap::release_to(me, &mut tx, mark);
+        crash_point!("references.block");
+        tx.commit();
+        crash_point!("references.block_done");
+        self.with_room.push(block);
+        (self.blocks, self.empty) = (self.blocks + 1, self.empty + 1);
+        Ok(block)
     }
-    let slot = me.runtime().process_slot();
+
+    fn give(&mut self, me: &Me, entry: Off) {
+        let block = Off(entry.0 / SIZE * SIZE);
+        let refs: &References = me.arena().at(block);
+        let index = (entry.0 - me.arena().offset_of(&refs.entries[0]).0) / 8;
+        let before = refs.free.load(Ordering::Relaxed);
+        let free = before | 1 << index;
+        // not shared: the process alone looks at it.
+        refs.free.store(free, Ordering::Relaxed);
+        if before == 0 {
+            self.with_room.push(block);
+        }
+        self.empty += usize::from(free == ALL);
+        if self.empty > KEPT.max(self.blocks / 2) {
+            self.shrink(me);
+        }
+    }
+
+    /// Gives empty blocks back but for a few. Seldom, for who glimpses at the list of another
+    /// process's blocks loses its way when they go.
+    fn shrink(&mut self, me: &Me) {
+        let mark = heap::mark(me);
+        let mut keep = KEPT / 2;
+        let (blocks, empty) = (&mut self.blocks, &mut self.empty);
+        self.with_room.retain(|block| {
+            let refs: &References = me.arena().at(*block);
+            if refs.free.load(Ordering::Relaxed) != ALL {
+                return true;
+            }
+            if keep > 0 {
+                keep -= 1;
+                return true;
+            }
+            unhang(me, *block, refs);
+            heap::drain(me, mark);
+            (*blocks, *empty) = (*blocks - 1, *empty - 1);
+            false
+        });
+    }
+}
+
+/// Takes a block without references out of its process's list and hooks it on the chain.
+fn unhang(me: &Me, block: Off, refs: &References) {
+    let (next, prev) =
+        (Off(refs.next.load(Ordering::Relaxed)), Off(refs.prev.load(Ordering::Relaxed)));
     let mut tx = Tx::begin(me);
-    tx.set(&refs.next, slot.references.load(Ordering::Relaxed));
-    let info = &heap::header(me, block).info;
-    tx.set(info, info.load(Ordering::Relaxed) & !0xff | Kind::References as u64);
-    tx.set(&slot.references, block.0);
-    heap::release_to(me, &mut tx, mark);
-    crash_point!("references.block");
+    if prev.is_none() {
+        tx.set(&me.runtime().process_slot().references, next.0);
+    } else {
+        tx.set(&me.arena().at::<References>(prev).next, next.0);
+    }
+    if !next.is_none() {
+        tx.set(&me.arena().at::<References>(next).prev, prev.0);
+    }
+    heap::hook(me, &mut tx, block);
+    crash_point!("references.unneeded");
     tx.commit();
-    crash_point!("references.block_done");
-    held.free.extend(refs.entries.iter().map(|e| me.arena().offset_of(e)));
-    Ok(held.free.pop().unwrap_or(Off::NONE))
+    crash_point!("references.unneeded_done");
 }
 
 /// Takes over the object just made, the first block of the thread's chain, as this process's.
@@ -83,7 +194,7 @@ pub(super) fn free_entry(me: &Me, held: &mut Held) -> Result<Off, OutOfMemory> {
 /// [`OutOfMemory`]: the object is still on the chain.
 pub fn adopt(me: &Me, off: Off, mark: Off) -> Result<(), OutOfMemory> {
     let mut held = me.runtime().held();
-    let entry = free_entry(me, &mut held)?;
+    let entry = held.take_entry(me)?;
     let word: &AtomicU64 = me.arena().at(entry);
     let _latch = object::latch(me, off).lock(me);
     let mut tx = Tx::begin(me);
@@ -114,12 +225,12 @@ pub(super) fn acquire_many(me: &Me, off: Off, id: u64, n: u64) -> Result<bool, O
         }
         return Ok(h.id == id);
     }
-    let entry = free_entry(me, &mut held)?;
+    let entry = held.take_entry(me)?;
     let word: &AtomicU64 = me.arena().at(entry);
     let latch = object::latch(me, off).lock(me);
     if !object::exists(me, off, id) {
         drop(latch);
-        held.free.push(entry);
+        held.give_entry(me, entry);
         return Ok(false);
     }
     let mut tx = Tx::begin(me);
@@ -144,15 +255,16 @@ pub fn release(me: &Me, off: Off) {
         }
         let entry = h.entry;
         let word: &AtomicU64 = me.arena().at(entry);
-        let _latch = object::latch(me, off).lock(me);
+        let latch = object::latch(me, off).lock(me);
         let mut tx = Tx::begin(me);
         tx.set(word, 0);
         object::remove(me, &mut tx, off);
         crash_point!("references.released");
         tx.commit();
         crash_point!("references.released_done");
+        drop(latch);
         held.objects.remove(&off);
-        held.free.push(entry);
+        held.give_entry(me, entry);
     }
     heap::drain(me, mark);
 }

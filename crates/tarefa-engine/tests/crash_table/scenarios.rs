@@ -79,6 +79,11 @@ pub(crate) enum Step {
     Report,
     /// All of the words get one value.
     SetWords(u64),
+    /// So many lists made, held at once, and dropped.
+    Handles(u64),
+    /// So many lists made, each of them in the next and in a list of all, and what the list has;
+    /// all of it held to the end.
+    Hoard(u64),
     MakeArrays,
     /// See [`arrays`].
     Count(i64),
@@ -211,6 +216,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("a queue", 2, &[Queue(1100), Extend(4000)]),
     scenario("nested", 2, &[AppendChild, AppendNested, Set(3, 1), Pop, Pop, AppendNested, Clear]),
     scenario("objects", 2, &[CreateAndDrop, AcquireAndRelease, CreateAndDrop]),
+    scenario("many handles", 2, &[Handles(600), Append(1), Handles(900)]),
+    scenario("a hoard", 2, &[AppendNested, AppendNested, Hoard(1200), Append(1), Pop]),
     scenario("locks", 0, &[Locks(3), Append(1), Locks(1)]),
     scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
     scenario("threads", 1, &[Threads, Append(1)]),
@@ -492,6 +499,11 @@ impl Step {
             }
             Report => report(me, shared),
             SetWords(value) => Words::at(me, shared.words.0).set_all(value),
+            Handles(n) => {
+                let made: Vec<Off> = (0..n).map(|_| list::create(me).unwrap()).collect();
+                made.into_iter().for_each(|off| references::release(me, off));
+            }
+            Hoard(n) => hoard(me, list, n),
         }
     }
 }
@@ -545,6 +557,21 @@ fn report(me: &Me, shared: &Shared) {
     assert_eq!(report.holding().count(), 1);
     cell.release(me, Sort::Plain).unwrap();
     asking::set_report_after(me, None);
+}
+
+/// Leaves the process with references to `n` lists that are in one another, and to what `list` has.
+pub(crate) fn hoard(me: &Me, list: List<'_>, n: u64) {
+    let all = list::create(me).unwrap();
+    let mut inner = list::create(me).unwrap();
+    for i in 0..n {
+        let outer = list::create(me).unwrap();
+        List::at(me, outer).append(Item::Blob(tag::BYTES, &blob(i as usize % 90), &[])).unwrap();
+        refer(List::at(me, outer), inner);
+        refer(List::at(me, all), outer);
+        std::mem::forget(List::at(me, all).get(i).unwrap());
+        inner = outer;
+    }
+    (0..list.len()).for_each(|i| std::mem::forget(list.get(i).unwrap()));
 }
 
 /// Whether the words are as they may be after `done` of the steps.
