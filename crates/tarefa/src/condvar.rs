@@ -43,7 +43,7 @@ use sealed::Guard;
 /// )?;
 /// let mut guard = lock.lock(None)?;
 /// while !done.is_set() {
-///     guard = changed.wait(guard)?;
+///     guard = changed.wait(guard).map_err(|e| e.to_string())?;
 /// }
 /// # drop(guard);
 /// # task.join(None)?;
