@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tarefa_engine::collections::list as engine_list;
 use tarefa_engine::shm::heap::OutOfMemory;
+pub use tarefa_engine::sync::queue::WaitError as QueueError;
 use tarefa_engine::task::limits::GRACE;
 use tarefa_engine::task::process as engine_process;
 
@@ -315,6 +316,101 @@ pub enum LockError {
     /// The task that waits was interrupted.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
+}
+
+/// No permit of a semaphore was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SemaphoreError {
+    /// The time was up first.
+    #[error("no permit of the semaphore was free when the time was up")]
+    TimedOut,
+    /// The task that waits was interrupted.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The wait, or the permit, cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+}
+
+/// A semaphore has as many permits as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "more permits were given back than were taken: {free} are free already, and at most {bound} \
+     may be"
+)]
+pub struct TooManyPermits {
+    /// Permits that are free.
+    pub free: u64,
+    /// The most that may be.
+    pub bound: u64,
+}
+
+/// A round of a barrier did not come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BarrierError {
+    /// The caller's time was up first, which broke the barrier.
+    #[error("not all parties had come when the time was up; the barrier is broken: reset() it")]
+    TimedOut,
+    /// Another party's time was up.
+    #[error("the barrier is broken: the time of another party was up; reset() it")]
+    OtherTimedOut,
+    /// Somebody broke it.
+    #[error("the barrier is broken: abort() was called; reset() it")]
+    Aborted,
+    /// Somebody reset it while this party waited.
+    #[error("the barrier was reset while this party waited; come again")]
+    Reset,
+    /// The action that was to run failed, or is one that this language cannot run.
+    #[error("the barrier is broken: its action failed, or is not one of this program; reset() it")]
+    Action,
+    /// A party died.
+    #[error("the barrier is broken: process {pid} died while it waited or acted; reset() it")]
+    Died {
+        /// Its process.
+        pid: i32,
+    },
+    /// The task that waits was interrupted; it does not count as come.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The wait cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+}
+
+/// A wait for a condition did not end with a notification. But for [`GaveUp`](Self::GaveUp) the
+/// guard, with the lock held, is inside.
+#[derive(Debug, thiserror::Error)]
+pub enum CondvarError<G: std::fmt::Debug> {
+    /// An owner of the lock died meanwhile: what it guards may be half-changed.
+    #[error("process {} held the lock of the condition and died; check what it guards", named(*.pid))]
+    OwnerDied {
+        /// Its process, where that is known.
+        pid: Option<i32>,
+        /// Holds the lock.
+        guard: G,
+    },
+    /// The task that waits was interrupted.
+    #[error("the task was interrupted while it waited for a condition")]
+    Interrupted(G),
+    /// It was interrupted again while it waited for the lock, which it does not have.
+    #[error("the task was interrupted twice while it waited for a condition; it gave up the lock")]
+    GaveUp,
+    /// The condition belongs to another lock.
+    #[error("the condition was used with another lock before: one condition has one lock")]
+    AnotherLock(G),
+    /// The wait cannot be noted in shared memory.
+    #[error("{source}")]
+    Wait {
+        /// Why.
+        #[source]
+        source: QueueError,
+        /// Holds the lock.
+        guard: G,
+    },
+}
+
+fn named(pid: Option<i32>) -> String {
+    pid.map_or_else(|| "(of an unknown number)".to_owned(), |pid| pid.to_string())
 }
 
 /// Waiting for several tasks failed.

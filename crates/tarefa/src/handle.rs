@@ -110,8 +110,18 @@ fn kind_name(kind: u64) -> &'static str {
     use tarefa_engine::{collections, sync, task};
     match kind {
         sync::kinds::LOCK => "the lock",
+        sync::kinds::RLOCK => "the re-entrant lock",
         sync::kinds::EVENT => "the event",
+        sync::kinds::SEMAPHORE => "the semaphore",
+        sync::kinds::CONDITION => "the condition",
+        sync::kinds::BARRIER => "the barrier",
+        sync::kinds::RWLOCK => "the read-write lock",
         collections::kinds::LIST => "the list",
+        collections::kinds::DICT => "the dict",
+        collections::kinds::SET => "the set",
+        collections::kinds::COUNTER => "the counter",
+        collections::kinds::NAMESPACE => "the namespace",
+        collections::kinds::ARRAY => "the array",
         task::kinds::TASK => "the task",
         _ => "the object",
     }

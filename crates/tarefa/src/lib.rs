@@ -39,7 +39,9 @@
 
 #![warn(clippy::missing_errors_doc)]
 
+mod barrier;
 mod codec;
+mod condvar;
 mod context;
 mod current;
 mod deadlocks;
@@ -52,7 +54,9 @@ mod list;
 mod lock;
 mod process;
 mod program;
+mod reentrant_lock;
 mod runtime;
+mod semaphore;
 mod sentinel;
 mod surroundings;
 mod target;
@@ -63,12 +67,15 @@ mod value;
 mod wait;
 mod zygote;
 
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use condvar::{Condvar, WaitTimeoutResult};
 pub use context::{Context, OsState};
 pub use current::{check_interrupt, current_task, sleep};
 pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 pub use error::{
-    CreateError, EncodeError, JoinError, LikelyCause, ListError, LockError, OwnerDied, ResultError,
-    SignalError, StartError, WaitError, WorkerDied,
+    BarrierError, CondvarError, CreateError, EncodeError, JoinError, LikelyCause, ListError,
+    LockError, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError, StartError,
+    TooManyPermits, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;
@@ -77,6 +84,8 @@ pub use list::{Iter, List};
 pub use lock::{Lock, LockGuard};
 pub use process::{Process, set_spares};
 pub use program::{Output, Program};
+pub use reentrant_lock::{ReentrantLock, ReentrantLockGuard};
+pub use semaphore::{Permit, Semaphore};
 pub use target::Target;
 pub use task::{Task, TaskHandle};
 pub use thread::Thread;

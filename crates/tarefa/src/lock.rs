@@ -93,6 +93,16 @@ impl Lock {
     }
 }
 
+impl crate::condvar::sealed::Guard for LockGuard<'_> {
+    fn lock(&self) -> tarefa_engine::sync::condition::Lock {
+        tarefa_engine::sync::condition::Lock {
+            off: self.0.0.off(),
+            cell: self.0.cell(),
+            sort: Sort::Plain,
+        }
+    }
+}
+
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         // Only a second release could fail, and this is the only one.

@@ -326,10 +326,16 @@ pub fn wait(
 /// # Errors
 /// [`Refused::NotHeld`].
 pub fn notify(me: &Me, off: Off, lock: Lock, n: u64) -> Result<(), Refused> {
-    let condition = at(me, off);
     if !lock.cell.is_mine(me) {
         return Err(Refused::NotHeld);
     }
+    notify_unheld(me, off, n);
+    Ok(())
+}
+
+/// The same by a caller who need not hold the lock, as some languages have it.
+pub fn notify_unheld(me: &Me, off: Off, n: u64) {
+    let condition = at(me, off);
     locked(condition, me, |wakes| {
         let horizon = condition.tickets.load(Ordering::Relaxed);
         for _ in 0..n {
@@ -342,7 +348,6 @@ pub fn notify(me: &Me, off: Off, lock: Lock, n: u64) -> Result<(), Refused> {
             waiter.tell(wakes);
         }
     });
-    Ok(())
 }
 
 /// How many wait to be notified.

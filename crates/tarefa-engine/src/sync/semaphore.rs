@@ -334,6 +334,18 @@ pub fn release_held(me: &Me, off: Off) -> Result<(), TooMany> {
     at(me, off).release(me, 1, entry)
 }
 
+/// Makes a held permit one that does not come back when this process dies: the calling thread's,
+/// or that of another thread of this process.
+pub fn keep(me: &Me, off: Off) {
+    let entry =
+        holds::forget(me, permit(off, me.index())).or_else(|| holds::forget_any(me, off, PERMIT));
+    if let Some(entry) = entry {
+        holds::word(me, entry).store(0, Ordering::Release);
+        crash_point!("semaphore.kept");
+        holds::unreserve(me, entry);
+    }
+}
+
 fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
     let (semaphore, waiter) = (at(dead, off), Waiter::of_node(dead, node));
     locked(semaphore, dead, |_| {
