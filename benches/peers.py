@@ -71,6 +71,50 @@ def manager_append():
     return measure
 
 
+KEYS = [f"key {number}" for number in range(1000)]
+
+
+def dict_sets(shared):
+    for key in KEYS:
+        shared[key] = 1
+
+    def measure(times):
+        keys = (KEYS * (times // len(KEYS) + 1))[:times]
+        start = perf_counter_ns()
+        for key in keys:
+            shared[key] = 2
+        return (perf_counter_ns() - start) / times
+
+    measure.keep = shared
+    return measure
+
+
+def dict_gets(shared):
+    for key in KEYS:
+        shared[key] = 1
+
+    def measure(times):
+        keys = (KEYS * (times // len(KEYS) + 1))[:times]
+        start = perf_counter_ns()
+        for key in keys:
+            shared[key]
+        return (perf_counter_ns() - start) / times
+
+    measure.keep = shared
+    return measure
+
+
+def manager_dict():
+    manager_dict.manager = multiprocessing.Manager()
+    return manager_dict.manager.dict()
+
+
+def ultra_dict():
+    from UltraDict import UltraDict
+
+    return UltraDict()
+
+
 def idle_memory(method):
     context = multiprocessing.get_context(method)
 
@@ -93,6 +137,12 @@ PEERS = {
     "mp-forkserver": lambda: per_call(process("forkserver")),
     "mp-spawn": lambda: per_call(process("spawn")),
     "manager-append": manager_append,
+    "dict-set-dict": lambda: dict_sets({}),
+    "dict-get-dict": lambda: dict_gets({}),
+    "dict-set-manager": lambda: dict_sets(manager_dict()),
+    "dict-get-manager": lambda: dict_gets(manager_dict()),
+    "dict-set-ultradict": lambda: dict_sets(ultra_dict()),
+    "dict-get-ultradict": lambda: dict_gets(ultra_dict()),
     "memory-fork": lambda: idle_memory("fork"),
     "memory-forkserver": lambda: idle_memory("forkserver"),
 }

@@ -1,5 +1,6 @@
 """The rows of the table, one function each. `quick` takes fewer samples, of the same things."""
 
+import importlib.util
 import statistics
 import subprocess
 import sys
@@ -221,6 +222,82 @@ def append_two(quick):
     values = paired(lambda: run(2), lambda: run(1), 4 if quick else 12)
     what, peer = "two processes append to one list, per append", "one process alone"
     return [row(what, peer, "ns", 1, values, 4, note=f"{lost} appends lost")]
+
+
+def dict_rows(peer, name, limits, ours_count, theirs_count, count):
+    """Setting and getting int values of str keys of a `Dict`, beside a peer's."""
+    from peers import dict_gets, dict_sets
+
+    rows = []
+    for what, make, at_most in zip(("set", "get"), (dict_sets, dict_gets), limits, strict=True):
+        measure = make(tarefa.Dict())
+        with Peer(f"dict-{what}-{peer}") as theirs:
+            theirs(100)
+            values = paired(
+                lambda measure=measure: measure(ours_count),
+                lambda theirs=theirs: theirs(theirs_count),
+                count,
+            )
+        doing = {"set": "[str] = int", "get": "[str]"}[what]
+        rows.append(row(f"Dict{doing}", f"{name}{doing}", "ns", 1, values, at_most))
+    return rows
+
+
+@figure
+def dict_dict(quick):
+    return dict_rows("dict", "dict", (6, 6), 100_000, 100_000, 5 if quick else 40)
+
+
+@figure
+def dict_manager(quick):
+    limits = (1 / 250, 1 / 250)
+    return dict_rows("manager", "Manager().dict()", limits, 20_000, 300, 5 if quick else 30)
+
+
+@figure
+def dict_ultradict(quick):
+    if importlib.util.find_spec("UltraDict") is None:
+        missing = "UltraDict is not installed (pip install UltraDict): its rows are left out"
+        print(missing, file=sys.stderr)
+        return []
+    return dict_rows("ultradict", "UltraDict", (1 / 10, 0.6), 20_000, 2000, 5 if quick else 30)
+
+
+@figure
+def dict_eight(quick):
+    """Eight processes at one `Dict`, each adding to one count and to counts of its own."""
+    count = 5_000 if quick else 20_000
+
+    def work(shared, me, ready, go, count):
+        ready.append(1)
+        go.wait()
+        for number in range(count):
+            shared.add("all")
+            shared[me, number % 50] = number
+            shared.get("all")
+
+    lost = 0
+
+    def run(processes):
+        nonlocal lost
+        shared, ready, go = tarefa.Dict(), tarefa.List(), tarefa.Event()
+        each = count // processes
+        tasks = [
+            tarefa.Process(target=work, args=(shared, me, ready, go, each)).start()
+            for me in range(processes)
+        ]
+        wait_until(lambda: len(ready) == processes)
+        start = perf_counter_ns()
+        go.set()
+        for task in tasks:
+            task.join()
+        cost = (perf_counter_ns() - start) / (3 * each * processes)
+        lost += each * processes - shared["all"]
+        return cost
+
+    values = paired(lambda: run(8), lambda: run(1), 4 if quick else 12)
+    what, peer = "eight processes at one Dict, per operation of all", "one process alone"
+    return [row(what, peer, "ns", 1, values, 2, note=f"{lost} additions lost")]
 
 
 @figure

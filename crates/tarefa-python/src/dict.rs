@@ -11,7 +11,7 @@ use tarefa_engine::collections::value::{self, Expected, Fetched, Item};
 use crate::encode;
 use crate::guard::insisting;
 use crate::handle::Handle;
-use crate::key::PyKey;
+use crate::key::{PyKey, with_form, with_key};
 use crate::map::MapCore;
 
 /// Keys and values in shared memory.
@@ -50,36 +50,32 @@ fn none() -> Item<'static> {
 #[inline]
 fn value_of(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
     let (py, me) = (key.py(), core.handle().me());
-    let form = PyKey::of(key)?;
-    let canonical = form.canonical()?;
-    match Dict::at(&me, core.handle().off()).peek(&canonical) {
+    with_form(key, |form| match Dict::at(&me, core.handle().off()).peek(form) {
         Peek::Word(word) => encode::decode_word(py, word).map(Some),
         Peek::Absent => Ok(None),
         Peek::Unsure => {
-            let fetched = core.with(py, &me, |dict| dict.get(&canonical))?;
+            let fetched = core.with(py, &me, |dict| dict.get(form))?;
             fetched.map(|fetched| encode::decode(py, &me, fetched)).transpose()
         }
-    }
+    })
 }
 
 #[inline]
 fn set_value(core: &MapCore, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, me) = (key.py(), core.handle().me());
-    let key = core.encode_key(&me, PyKey::of(key)?, key)?;
-    let key = key.key()?;
-    if let Some(word) = encode::word(value) {
-        return core.with(py, &me, |dict| dict.set(&key, Item::Word(word)));
-    }
-    let value = core.encode_value(&me, value)?;
-    let item = value.item()?;
-    core.with(py, &me, |dict| dict.set(&key, item))
+    with_key(&me, key, core.handle().off(), |key| {
+        if let Some(word) = encode::word(value) {
+            return core.with(py, &me, |dict| dict.set(key, Item::Word(word)));
+        }
+        let value = core.encode_value(&me, value)?;
+        let item = value.item()?;
+        core.with(py, &me, |dict| dict.set(key, item))
+    })
 }
 
 fn remove(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Fetched>> {
     let me = core.handle().me();
-    let form = PyKey::of(key)?;
-    let canonical = form.canonical()?;
-    core.with(key.py(), &me, |dict| dict.remove(&canonical))
+    with_form(key, |form| core.with(key.py(), &me, |dict| dict.remove(form)))
 }
 
 #[pymethods]
@@ -194,12 +190,12 @@ impl DictCore {
         let n = n.get_item(0).ok();
         let word = n.as_ref().map_or(value::int_word(1), encode::word);
         if let Some(word) = word {
-            let me = core.handle().me();
-            let stored = core.encode_key(&me, PyKey::of(key)?, key)?;
-            let stored = stored.key()?;
-            let n = value::small(word);
+            let (me, n) = (core.handle().me(), value::small(word));
             if n != value::Small::None {
-                match core.with(py, &me, |dict| dict.add(&stored, n))? {
+                let added = with_key(&me, key, core.handle().off(), |key| {
+                    core.with(py, &me, |dict| dict.add(key, n))
+                })?;
+                match added {
                     Added::Now(sum) => {
                         return encode::decode_word(py, value::word_of(sum).unwrap_or(value::NONE));
                     }

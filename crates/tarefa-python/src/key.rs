@@ -19,8 +19,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyFrozenSet, PyInt, PyModule, PyString, PyTuple};
 use tarefa_engine::collections::dict::{Canonical, Key, KeyError};
-use tarefa_engine::collections::value::tag;
-use tarefa_engine::shm::Me;
+use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::shm::{Me, Off};
 
 use crate::encode::{self, Encoded};
 
@@ -128,6 +128,46 @@ impl<'py> PyKey<'py> {
             }
         })
     }
+}
+
+/// Runs `act` with what a key is compared by.
+#[inline]
+pub(crate) fn with_form<T>(
+    object: &Bound<'_, PyAny>,
+    act: impl FnOnce(&Canonical<'_>) -> PyResult<T>,
+) -> PyResult<T> {
+    // What most keys are, by the shortest way.
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        if let Ok(text) = text.to_str() {
+            return act(&Canonical::Bytes(tag::STR, Cow::Borrowed(text.as_bytes())));
+        }
+    }
+    act(&PyKey::of(object)?.canonical()?)
+}
+
+/// Runs `act` with a key that is to be put into the container at `into`.
+#[inline]
+pub(crate) fn with_key<T>(
+    me: &Me,
+    object: &Bound<'_, PyAny>,
+    into: Off,
+    act: impl FnOnce(&Key<'_>) -> PyResult<T>,
+) -> PyResult<T> {
+    // What most keys are, by the shortest way.
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        if let Ok(text) = text.to_str() {
+            let form = Canonical::Bytes(tag::STR, Cow::Borrowed(text.as_bytes()));
+            return act(&Key::of_form(form));
+        }
+    } else if let Some(word) = encode::word(object) {
+        let form = of_word(object, Place::Key, Canonical::of_word(word))?;
+        return act(&Key::with_form(form, Item::Word(word)));
+    }
+    let stored = Stored::from(me, PyKey::of(object)?, object)?;
+    if let Some(given) = &stored.given {
+        encode::outside(given, into)?;
+    }
+    act(&stored.key()?)
 }
 
 impl<'py> Stored<'py> {

@@ -14,7 +14,7 @@ use crate::encode::{self, Encoded};
 use crate::errors;
 use crate::guard::{self, giving_way};
 use crate::handle::{self, Handle};
-use crate::key::{PyKey, Stored};
+use crate::key::{PyKey, Stored, with_form};
 use crate::member;
 
 /// Keys, and perhaps values, in shared memory.
@@ -178,9 +178,7 @@ impl MapCore {
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let me = self.handle.me();
-        let key_ = PyKey::of(key)?;
-        let canonical = key_.canonical()?;
-        self.with(key.py(), &me, |dict| dict.contains(&canonical))
+        with_form(key, |form| self.with(key.py(), &me, |dict| dict.contains(form)))
     }
 
     /// Takes everything out.

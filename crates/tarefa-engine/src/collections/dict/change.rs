@@ -25,6 +25,7 @@ impl Dict<'_> {
     ///
     /// # Errors
     /// [`DictError`]; the dict is as it was.
+    #[inline]
     pub fn set(&self, key: &Key<'_>, value: Item<'_>) -> Result<(), DictError> {
         let hash = key.canonical().hash(self.me);
         self.with_value(value, |word, mark| {
