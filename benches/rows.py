@@ -245,7 +245,7 @@ def dict_rows(peer, name, limits, ours_count, theirs_count, count):
 
 @figure
 def dict_dict(quick):
-    return dict_rows("dict", "dict", (6, 6), 100_000, 100_000, 5 if quick else 40)
+    return dict_rows("dict", "dict", (6, 6), 20_000, 20_000, 5 if quick else 40)
 
 
 @figure

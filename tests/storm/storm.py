@@ -54,7 +54,23 @@ def work(identity, seed, lists, locks, counters, scratch, event, stop, path):
     def acknowledge(which, value):
         os.write(journal, number.pack(which, value))
 
+    mine = {}
     while not stop.is_set():
+        if dice.random() < 0.3:
+            # Keys of one's own, and a count that all add to.
+            key = (identity, dice.randrange(40))
+            if dice.random() < 0.6:
+                mine[key] = dice.choice([dice.random(), "x" * dice.randrange(300)])
+                table[key] = mine[key]
+                dice.random() < 0.5 and table.update({key: mine[key], ("any", key[1]): identity})
+            else:
+                mine.pop(key, None)
+                table.pop(key, None)
+            if table.get(key) != mine.get(key):
+                raise AssertionError(f"{key}: {table.get(key)!r}, not {mine.get(key)!r}")
+            table.add("count")
+            acknowledge(COUNTED, 0)
+            continue
         choice = dice.random()
         which = dice.randrange(len(lists))
         value = identity << 32 | count
