@@ -8,6 +8,7 @@ events and churn memory. Meanwhile this process kills them with SIGKILL at rando
 zygote too, now and then) and starts others in their place. At the end:
 
 - every acknowledged number is in its list exactly once, and no number stands there twice;
+- a shared dict counts each acknowledged addition, and has each key once;
 - numbers of one task stand in the order in which it appended them;
 - the locks can be taken, with no more `OwnerDied` in all than there were deaths;
 - the events still work, nothing hung (a watchdog prints all stacks), and shared objects, slots,
@@ -33,12 +34,12 @@ import tarefa
 
 LISTS, LOCKS = 3, 2
 NUMBER = struct.Struct("<BQ")
-OWNER_DIED = 255
+OWNER_DIED, COUNTED = 255, 254
 HANG = 60.0
-SLACK = 1 << 20
+SLACK = 2 << 20  # each size of small blocks keeps a slab
 
 
-def work(identity, seed, lists, locks, counters, scratch, event, stop, path):
+def work(identity, seed, lists, locks, counters, scratch, table, event, stop, path):
     """One member of the storm: goes on until `stop`, or until it is killed."""
     import os
     import random
@@ -62,14 +63,15 @@ def work(identity, seed, lists, locks, counters, scratch, event, stop, path):
             if dice.random() < 0.6:
                 mine[key] = dice.choice([dice.random(), "x" * dice.randrange(300)])
                 table[key] = mine[key]
-                dice.random() < 0.5 and table.update({key: mine[key], ("any", key[1]): identity})
+                if dice.random() < 0.5:
+                    table.update({key: mine[key], ("any", key[1]): identity})
             else:
                 mine.pop(key, None)
                 table.pop(key, None)
             if table.get(key) != mine.get(key):
                 raise AssertionError(f"{key}: {table.get(key)!r}, not {mine.get(key)!r}")
             table.add("count")
-            acknowledge(COUNTED, 0)
+            acknowledge(254, 0)
             continue
         choice = dice.random()
         which = dice.randrange(len(lists))
@@ -115,6 +117,7 @@ class Storm:
         self.lists = [tarefa.List() for _ in range(LISTS)]
         self.locks = [tarefa.Lock() for _ in range(LOCKS)]
         self.counters, self.scratch = tarefa.List([0] * LOCKS), tarefa.List()
+        self.table, self.counted = tarefa.Dict(count=0), 0
         self.event, self.stop = tarefa.Event(), tarefa.Event()
         self.started = self.deaths = self.zygote_deaths = self.told = 0
 
@@ -128,6 +131,7 @@ class Storm:
             self.locks,
             self.counters,
             self.scratch,
+            self.table,
             self.event,
             self.stop,
             str(self.folder / str(identity)),
@@ -174,6 +178,8 @@ class Storm:
             for which, value in NUMBER.iter_unpack(data[:whole]):
                 if which == OWNER_DIED:
                     self.told += 1
+                elif which == COUNTED:
+                    self.counted += 1
                 else:
                     numbers[which].add(value)
         return numbers
@@ -211,12 +217,25 @@ class Storm:
             self.told <= self.deaths,
             f"OwnerDied was told {self.told} times for {self.deaths} deaths",
         )
+        self.check_table()
         self.event.clear()
         expect(not self.event.wait(0), "a cleared event is clear")
         self.event.set()
         expect(self.event.wait(), "a set event is set")
         list(self.scratch)
         return sum(map(len, self.lists)), sum(map(len, written))
+
+    def check_table(self):
+        """Each addition that was acknowledged is there, and each death may have left one more."""
+        count, most = self.table["count"], self.counted + self.started
+        expect(
+            self.counted <= count <= most,
+            f"{self.counted} additions acknowledged, the dict counts {count}",
+        )
+        keys = list(self.table)
+        expect(len(keys) == len(set(keys)) == len(self.table), "the dict has each key once")
+        found = self.table.snapshot()
+        expect(all(self.table[key] == found[key] for key in keys), "the dict finds its keys")
 
 
 class Failed(Exception):
