@@ -153,14 +153,12 @@ def test_changes_inside_are_seen_by_all(Task):
         shared["dict"]["b"] = shared["dict"]
         shared["dict"]["b"]["c"] = 3
         shared["set"].add("x")
-        shared["deep"][0]["lock"].acquire()
-        del shared["dict"]["b"]
 
     shared = tarefa.Dict(
         list=tarefa.List([1]),
         dict=tarefa.Dict(a=1),
         set=tarefa.Set(),
-        deep=[{"lock": tarefa.Lock()}],
+        deep=[{"event": tarefa.Event()}],
     )
     with pytest.raises(ValueError, match="itself"):
         Task(target=change, args=(shared,)).start().result()
@@ -169,14 +167,13 @@ def test_changes_inside_are_seen_by_all(Task):
         shared["list"].append(2)
         shared["dict"]["c"] = 3
         shared["set"].add("x")
-        shared["deep"][0]["lock"].acquire()
+        shared["deep"][0]["event"].set()
 
     Task(target=change_rightly, args=(shared,)).start().result()
     assert shared["list"] == [1, 2, 2]
     assert shared["dict"] == {"a": 1, "c": 3}
     assert shared["set"] == {"x"}
-    assert shared["deep"][0]["lock"].locked()
-    shared["deep"][0]["lock"].release()
+    assert shared["deep"][0]["event"].is_set()
 
 
 @pytest.mark.parametrize("read", ["get", "len", "in", "iter", "snapshot", "missing", "list"])
