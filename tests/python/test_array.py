@@ -672,6 +672,40 @@ def test_a_buffer_as_asked_for():
     assert grid[0, 0] == 0
 
 
+def test_arrays_of_another_language():
+    """What the Rust crate writes down of its types, without a note of Python's."""
+
+    def attach(what, size, shape, guarded=True):
+        memory = tarefa._engine.make_array(what, size, shape, guarded, None)
+        attach, arguments = tarefa._cells.wrap(memory).__reduce__()
+        return attach(*arguments)
+
+    points = attach("T{<b:x:7x<d:y:<B:color:1x(3)<H:tags:}", 24, [3])
+    assert type(points).__name__ == "Array"
+    points[1].y = 2.5
+    points[1].tags[2] = 9
+    points[2].x = -1
+    view = np.asarray(points)
+    assert (view["y"][1], view["tags"][1].tolist(), view["x"][2]) == (2.5, [0, 0, 9], -1)
+    with pytest.raises(TypeError, match="no atomic"):
+        points.add(0, 1)
+    nested = attach("T{T{<q:a:<?:b:7x}:first:(2,2)<f:grid:<w:letter:4x}", 40, [], guarded=False)
+    assert isinstance(nested, tarefa.RawValue)
+    assert not isinstance(nested, tarefa.Value)
+    nested.first.a = 5
+    nested.letter = "é"
+    nested.grid[1][0] = 0.5
+    assert np.asarray(nested)["grid"].tolist() == [[0, 0], [0.5, 0]]
+    numbers = attach("(3)q", 24, [2])
+    numbers[1][2] = 5
+    assert np.asarray(numbers).tolist() == [[0, 0, 0], [0, 0, 5]]
+    words = attach("q", 8, [2])
+    assert words.add(1, 5) == 5
+    unknown = attach("T{&i:pointer:}", 8, [2])
+    unknown[1][0] = 7
+    assert list(unknown[1]) == [7, 0, 0, 0, 0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_multiprocessing(method):
     run_script(
