@@ -1,6 +1,7 @@
 """``Array`` and ``RawArray``."""
 
 import array
+import copy
 import ctypes
 import gc
 import itertools
@@ -624,6 +625,28 @@ def test_the_owners_death_is_told_once():
     with pytest.raises(tarefa.OwnerDied):
         shared[0]
     assert shared[0].x == 1
+
+
+def test_a_copy_is_another_array():
+    for shared in (
+        tarefa.Array("i", [1, 2, 3]),
+        tarefa.RawArray("D", [1j, 2]),
+        tarefa.Array("c", b"text"),
+        tarefa.Array(np.float64, np.arange(6.0).reshape(2, 3)),
+        tarefa.Array(">i4", [1, 2]),
+    ):
+        copied = copy.copy(shared)
+        assert type(copied) is type(shared)
+        assert copied != shared
+        assert copied.snapshot() == shared.snapshot()
+        assert copy.deepcopy([shared])[0].snapshot() == shared.snapshot()
+        copied[0] = copied[1]
+        assert copied.snapshot() != shared.snapshot()
+
+
+def test_many_items_are_not_shown():
+    assert repr(tarefa.Array("i", 1001)) == "tarefa.Array('i', 1001 items)"
+    assert repr(tarefa.Array(np.int8, (100, 11))) == "tarefa.Array('b', 100 x 11 items)"
 
 
 def test_large_arrays():
