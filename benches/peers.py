@@ -115,6 +115,47 @@ def ultra_dict():
     return UltraDict()
 
 
+def add_locked(value, times):
+    for _ in range(times):
+        with value.get_lock():
+            value.value += 1
+
+
+def value_add():
+    value = multiprocessing.Value("i")
+
+    def measure(times):
+        start = perf_counter_ns()
+        add_locked(value, times)
+        return (perf_counter_ns() - start) / times
+
+    return measure
+
+
+def add_in_child(value, start, took, times):
+    start.wait()
+    before = perf_counter_ns()
+    add_locked(value, times)
+    took.put((perf_counter_ns() - before) / times)
+
+
+def value_add_two():
+    context = multiprocessing.get_context("fork")
+
+    def measure(times):
+        value, start, took = context.Value("q"), context.Barrier(2), context.SimpleQueue()
+        args = (value, start, took, times)
+        tasks = [context.Process(target=add_in_child, args=args) for _ in range(2)]
+        for task in tasks:
+            task.start()
+        costs = [took.get() for _ in tasks]
+        for task in tasks:
+            task.join()
+        return sum(costs) / 2
+
+    return measure
+
+
 def idle_memory(method):
     context = multiprocessing.get_context(method)
 
@@ -143,6 +184,8 @@ PEERS = {
     "dict-get-manager": lambda: dict_gets(manager_dict()),
     "dict-set-ultradict": lambda: dict_sets(ultra_dict()),
     "dict-get-ultradict": lambda: dict_gets(ultra_dict()),
+    "mp-value-add": value_add,
+    "mp-value-add-two": value_add_two,
     "memory-fork": lambda: idle_memory("fork"),
     "memory-forkserver": lambda: idle_memory("forkserver"),
 }

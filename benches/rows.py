@@ -340,3 +340,58 @@ def append_many(quick):
         row(f"append, each of {many:,}", "append, each of 1,000", "ns", 1, values, 1.2),
         row(f"arena memory of {many:,} ints", "8 bytes for each", "MiB", 1 / (1 << 20), sizes, 1.5),
     ]
+
+
+def adds(add, count):
+    start = perf_counter_ns()
+    for _ in range(count):
+        add(1)
+    return (perf_counter_ns() - start) / count
+
+
+@figure
+def value_add(quick):
+    """An atomic add, against ``with v.get_lock(): v.value += 1`` of multiprocessing."""
+    value = tarefa.Value("i")
+    with Peer("mp-value-add") as theirs:
+        values = paired(
+            lambda: adds(value.add, 100_000), lambda: theirs(20_000), 5 if quick else 40
+        )
+    assert value.value % 100_000 == 0
+    peer = "multiprocessing.Value += 1 under its lock"
+    return [row("Value.add(1)", peer, "ns", 1, values, 1 / 6)]
+
+
+@figure
+def value_add_two(quick):
+    """What an add costs a process while another adds to the same value, against the lock's way."""
+    count = 50_000 if quick else 200_000
+
+    def add(value, ready, go, count):
+        from time import perf_counter_ns
+
+        add = value.add
+        ready.append(1)
+        go.wait()
+        start = perf_counter_ns()
+        for _ in range(count):
+            add(1)
+        return (perf_counter_ns() - start) / count
+
+    lost = 0
+
+    def run():
+        nonlocal lost
+        value, ready, go = tarefa.Value("q"), tarefa.List(), tarefa.Event()
+        args = (value, ready, go, count)
+        tasks = [tarefa.Process(target=add, args=args).start() for _ in range(2)]
+        wait_until(lambda: len(ready) == 2)
+        go.set()
+        costs = [task.result() for task in tasks]
+        lost += 2 * count - value.value
+        return statistics.mean(costs)
+
+    with Peer("mp-value-add-two") as theirs:
+        values = paired(run, lambda: theirs(20_000), 4 if quick else 12)
+    what, peer = "two processes add to one Value, per add", "the same under multiprocessing's lock"
+    return [row(what, peer, "ns", 1, values, 1 / 6, note=f"{lost} adds lost")]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterator
 from typing import Any, Self
 
 from tarefa import _cells
-from tarefa._cells import Locked
+from tarefa._cells import Copied, Locked
 from tarefa._engine import ArrayCore
 from tarefa._typecodes import NUMPY_NAMES, ItemType, check, is_dtype, names_numpy, resolve
 
+# Items that ``repr`` shows.
+_SHOWN = 1000
 
-class RawArray(ArrayCore):
+
+class RawArray(Copied, ArrayCore):
     """An array without a lock: see :class:`Array`.
 
     It is what ``Array(..., lock=False)`` makes.
@@ -61,6 +65,8 @@ class RawArray(ArrayCore):
         return f"tarefa.{type(self).__name__}({self.type_code!r}, {items})"
 
     def _tarefa_shown(self) -> str:
+        if math.prod(self.memory.shape) > _SHOWN:
+            return f"{' x '.join(map(str, self.memory.shape))} items"
         return repr(self.read_all(False))
 
     def __eq__(self, other: object) -> bool:

@@ -120,6 +120,27 @@ def make_object(base: Any, memory: ArrayMemory, of: Any, lock: Any) -> Any:
     return core.__new__(base, memory, lock)
 
 
+class Copied:
+    """Copying an array or a value makes a new one, with a lock of its own if there was one."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Any:
+        core: Any = core_of(self)  # type: ignore[arg-type]
+        memory = core.memory.__get__(self)
+        of = getattr(type(self), "_tarefa_of", None)
+        locked = core.is_locked.__get__(self)
+        note = None if of is None else (of, None)
+        new = make_array(memory.format, memory.itemsize, list(memory.shape), locked, note)
+        with held(self), memoryview(new) as to, memoryview(memory) as source:
+            to[:] = source
+        return make_object(_base(new, locked), new, of, None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        memo[id(self)] = made = self.__copy__()
+        return made
+
+
 def wrap(memory: ArrayMemory) -> Any:
     """The public object for a handle."""
     of, lock = _noted(memory)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from tarefa import _cells
-from tarefa._cells import Locked
+from tarefa._cells import Copied, Locked
 from tarefa._engine import ValueCore
 from tarefa._typecodes import check, is_ctypes_array, is_dtype, resolve
 
 
-class RawValue(ValueCore):
+class RawValue(Copied, ValueCore):
     """A value without a lock: see :class:`Value`.
 
     It is what ``Value(..., lock=False)`` makes.

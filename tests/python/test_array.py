@@ -1,6 +1,7 @@
 """``Array`` and ``RawArray``."""
 
 import array
+import copy
 import ctypes
 import gc
 import itertools
@@ -626,6 +627,28 @@ def test_the_owners_death_is_told_once():
     assert shared[0].x == 1
 
 
+def test_a_copy_is_another_array():
+    for shared in (
+        tarefa.Array("i", [1, 2, 3]),
+        tarefa.RawArray("D", [1j, 2]),
+        tarefa.Array("c", b"text"),
+        tarefa.Array(np.float64, np.arange(6.0).reshape(2, 3)),
+        tarefa.Array(">i4", [1, 2]),
+    ):
+        copied = copy.copy(shared)
+        assert type(copied) is type(shared)
+        assert copied != shared
+        assert copied.snapshot() == shared.snapshot()
+        assert copy.deepcopy([shared])[0].snapshot() == shared.snapshot()
+        copied[0] = copied[1]
+        assert copied.snapshot() != shared.snapshot()
+
+
+def test_many_items_are_not_shown():
+    assert repr(tarefa.Array("i", 1001)) == "tarefa.Array('i', 1001 items)"
+    assert repr(tarefa.Array(np.int8, (100, 11))) == "tarefa.Array('b', 100 x 11 items)"
+
+
 def test_large_arrays():
     source = np.arange(4_000_000, dtype=np.int32)
     before = used()
@@ -670,6 +693,40 @@ def test_a_buffer_as_asked_for():
     with open("/dev/zero", "rb") as zeroes:
         assert zeroes.readinto(grid) == 12
     assert grid[0, 0] == 0
+
+
+def test_arrays_of_another_language():
+    """What the Rust crate writes down of its types, without a note of Python's."""
+
+    def attach(what, size, shape, guarded=True):
+        memory = tarefa._engine.make_array(what, size, shape, guarded, None)
+        attach, arguments = tarefa._cells.wrap(memory).__reduce__()
+        return attach(*arguments)
+
+    points = attach("T{<b:x:7x<d:y:<B:color:1x(3)<H:tags:}", 24, [3])
+    assert type(points).__name__ == "Array"
+    points[1].y = 2.5
+    points[1].tags[2] = 9
+    points[2].x = -1
+    view = np.asarray(points)
+    assert (view["y"][1], view["tags"][1].tolist(), view["x"][2]) == (2.5, [0, 0, 9], -1)
+    with pytest.raises(TypeError, match="no atomic"):
+        points.add(0, 1)
+    nested = attach("T{T{<q:a:<?:b:7x}:first:(2,2)<f:grid:<w:letter:4x}", 40, [], guarded=False)
+    assert isinstance(nested, tarefa.RawValue)
+    assert not isinstance(nested, tarefa.Value)
+    nested.first.a = 5
+    nested.letter = "é"
+    nested.grid[1][0] = 0.5
+    assert np.asarray(nested)["grid"].tolist() == [[0, 0], [0.5, 0]]
+    numbers = attach("(3)q", 24, [2])
+    numbers[1][2] = 5
+    assert np.asarray(numbers).tolist() == [[0, 0, 0], [0, 0, 5]]
+    words = attach("q", 8, [2])
+    assert words.add(1, 5) == 5
+    unknown = attach("T{&i:pointer:}", 8, [2])
+    unknown[1][0] = 7
+    assert list(unknown[1]) == [7, 0, 0, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -466,7 +466,23 @@ def test_it_is_one_value_wherever_it_goes(Task):
         == "Value4"
     )
     assert value != tarefa.Value("i", 4)
-    assert copy.copy(value) == value
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+def test_a_copy_is_another_value(how):
+    for value in (
+        tarefa.Value("i", 5),
+        tarefa.RawValue("i", 5),
+        tarefa.Value("i", 5, lock=tarefa.Lock()),
+    ):
+        copied = how(value)
+        assert (type(copied), copied.value, copied == value) == (type(value), 5, False)
+        copied.value = 6
+        assert value.value == 5
+    point = how(tarefa.Value(Point, 1, 2.5))
+    assert (point.x, point.y, type(point.get_obj())) == (1, 2.5, Point)
+    with point.get_lock():
+        point.x = 3
 
 
 def test_a_buffer():

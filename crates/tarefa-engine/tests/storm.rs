@@ -11,8 +11,11 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{
-    Random, Shared, Value, acknowledge, contents, int, use_all, value_of, wait_for_members, whole,
+    Random, Shared, Value, acknowledge, contents, int, numbers, use_all, value_of,
+    wait_for_members, whole,
 };
+use tarefa_engine::collections::array::{self, Array, Form};
+use tarefa_engine::collections::format::Scalar;
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
@@ -44,7 +47,7 @@ fn member(text: &str) -> ! {
 fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
     let (list, child) = (List::at(me, shared.list.0), List::at(me, shared.child.0));
     let other = 1 + random.below(child.len().max(1));
-    match random.below(14) {
+    match random.below(16) {
         0..4 => {
             list.append(int(*next)).unwrap();
             *next += 1;
@@ -100,6 +103,17 @@ fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
             let big = vec![5; 1 << random.below(18)];
             child.append(Item::Blob(tag::BYTES, &big, &[])).unwrap();
         }
+        13 => {
+            Array::at(me, shared.array.0).add(0, Scalar::I64, 1).unwrap();
+            acknowledge(101);
+        }
+        14 => {
+            let extents = [random.below(9000)];
+            let form = Form { format: b"d", item: 8, extents: &extents, guarded: true };
+            let made = array::create(me, form).unwrap();
+            Array::at(me, made).set_note(20, b"a note", &[shared.child.0]).unwrap();
+            references::release(me, made);
+        }
         _ => {
             // Others take as well: it may be gone.
             while child.len() > 40 {
@@ -109,10 +123,11 @@ fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
     }
 }
 
-/// What one member appended for certain, and counted for certain.
-fn acknowledged(written: &[u8]) -> (i64, i64) {
+/// What one member did for certain: appended, counted under the lock, added to the array.
+fn acknowledged(written: &[u8]) -> [i64; 3] {
     let appended = written.iter().filter(|b| **b < 100).map(|b| i64::from(*b)).sum();
-    (appended, written.iter().filter(|b| **b == 100).count() as i64)
+    let times = |what| written.iter().filter(|b| **b == what).count() as i64;
+    [appended, times(100), times(101)]
 }
 
 fn number(value: &Value) -> i64 {
@@ -151,7 +166,7 @@ fn round(runtime: &'static Runtime, random: &mut Random, until: Instant) -> Resu
         readers.push(reader);
     }
     let kills = readers.len() as u64;
-    let mut told = vec![(0, 0); readers.len()];
+    let mut told = vec![[0; 3]; readers.len()];
     for reader in readers {
         let (number, written) = reader.join().expect("a reader");
         told[number] = acknowledged(&written);
@@ -164,7 +179,7 @@ fn round(runtime: &'static Runtime, random: &mut Random, until: Instant) -> Resu
     Ok(kills)
 }
 
-fn check(me: &Me, shared: &Shared, told: &[(i64, i64)]) -> Result<(), String> {
+fn check(me: &Me, shared: &Shared, told: &[[i64; 3]]) -> Result<(), String> {
     let mut found = vec![0; told.len()];
     for value in contents(me, shared.list.0) {
         let (who, what) = (number(&value) / EACH, number(&value) % EACH);
@@ -175,17 +190,21 @@ fn check(me: &Me, shared: &Shared, told: &[(i64, i64)]) -> Result<(), String> {
         *next += 1;
     }
     // An append that was not acknowledged may be there: of two elements at most.
-    for (who, ((told, _), found)) in told.iter().zip(&found).enumerate() {
+    for (who, ([told, ..], found)) in told.iter().zip(&found).enumerate() {
         if !(*told..=told + 2).contains(found) {
             return Err(format!("member {who}: {told} appends acknowledged, {found} found"));
         }
     }
-    let counted: i64 = told.iter().map(|t| t.1).sum();
+    let counted: i64 = told.iter().map(|t| t[1]).sum();
     let Some(Value::Int(count)) = contents(me, shared.child.0).first().cloned() else {
         return Err("the counter is gone".to_owned());
     };
     if !(counted..=counted + told.len() as i64).contains(&count) {
         return Err(format!("{counted} counts acknowledged, the counter says {count}"));
+    }
+    let (added, is): (i64, _) = (told.iter().map(|t| t[2]).sum(), numbers(me, shared)[0]);
+    if !(added..=added + told.len() as i64).contains(&is) {
+        return Err(format!("{added} additions acknowledged, the array says {is}"));
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
-//! The attributes `#[tarefa::main]` and `#[tarefa::test]`.
+//! The attributes `#[tarefa::main]` and `#[tarefa::test]`, and `#[derive(tarefa::Plain)]`.
+
+mod plain;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
-use syn::{Error, ItemFn, LitInt, parse_macro_input};
+use syn::{DeriveInput, Error, ItemFn, LitInt, parse_macro_input};
 
 /// Marks the program's main function.
 ///
@@ -58,6 +60,16 @@ pub fn test(attributes: TokenStream, item: TokenStream) -> TokenStream {
         let _tasks = ::tarefa::__private::JoinAtExit::of_thread();
     };
     wrap(&function, &quote!(#[::core::prelude::v1::test]), &before)
+}
+
+/// Makes a type one that can lie in shared memory as it is: see the trait of the same name.
+///
+/// A structure needs `#[repr(C)]` or `#[repr(transparent)]` and fields that are plain; an enum
+/// needs `#[repr(u8)]`, or another integer, and no data.
+#[proc_macro_derive(Plain)]
+pub fn plain(item: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(item as DeriveInput);
+    plain::derive(&input).unwrap_or_else(|e| e.to_compile_error()).into()
 }
 
 /// The function with tarefa around its body.

@@ -427,6 +427,32 @@ pub enum WaitError {
     Interrupted(#[from] Interrupted),
 }
 
+/// An operation on an item of a shared array, or on a value, failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// No such item.
+    #[error("index {index} is out of range: the array has {len} items")]
+    OutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// The array's length.
+        len: usize,
+    },
+    /// Its bytes are none of the type's values: somebody else has written them.
+    #[error("item {index} is no {what}: its bytes are {bytes}")]
+    Invalid {
+        /// Which one; 0 of a value.
+        index: usize,
+        /// The type asked for.
+        what: &'static str,
+        /// Its bytes, in hexadecimal.
+        bytes: String,
+    },
+    /// The lock, which items of more than one word are read and written under, was not to be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
 /// An operation on a list failed; the list is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {

@@ -121,7 +121,7 @@ fn kind_name(kind: u64) -> &'static str {
         collections::kinds::SET => "the set",
         collections::kinds::COUNTER => "the counter",
         collections::kinds::NAMESPACE => "the namespace",
-        collections::kinds::ARRAY => "the array",
+        collections::kinds::ARRAY => "the array or value",
         task::kinds::TASK => "the task",
         _ => "the object",
     }

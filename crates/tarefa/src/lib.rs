@@ -39,7 +39,9 @@
 
 #![warn(clippy::missing_errors_doc)]
 
+mod array;
 mod barrier;
+mod cells;
 mod codec;
 mod condvar;
 mod context;
@@ -52,12 +54,14 @@ mod failure;
 mod handle;
 mod list;
 mod lock;
+mod plain;
 mod process;
 mod program;
 mod reentrant_lock;
 mod runtime;
 mod semaphore;
 mod sentinel;
+mod single;
 mod surroundings;
 mod target;
 mod task;
@@ -67,25 +71,28 @@ mod value;
 mod wait;
 mod zygote;
 
+pub use array::{Array, ArrayGuard, Items};
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use context::{Context, OsState};
 pub use current::{check_interrupt, current_task, sleep};
 pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 pub use error::{
-    BarrierError, CondvarError, CreateError, EncodeError, JoinError, LikelyCause, ListError,
-    LockError, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError, StartError,
-    TooManyPermits, WaitError, WorkerDied,
+    BarrierError, CondvarError, CreateError, EncodeError, ItemError, JoinError, LikelyCause,
+    ListError, LockError, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError,
+    StartError, TooManyPermits, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;
 pub use failure::{Failure, Interrupted};
 pub use list::{Iter, List};
 pub use lock::{Lock, LockGuard};
+pub use plain::{Format, Integer, Plain};
 pub use process::{Process, set_spares};
 pub use program::{Output, Program};
 pub use reentrant_lock::{ReentrantLock, ReentrantLockGuard};
 pub use semaphore::{Permit, Semaphore};
+pub use single::{Value, ValueGuard};
 pub use target::Target;
 pub use task::{Task, TaskHandle};
 pub use thread::Thread;
@@ -93,12 +100,13 @@ pub use usage::Usage;
 pub use wait::{ReturnWhen, cpu_count, wait};
 
 pub use tarefa_engine::task::State;
-pub use tarefa_macros::{main, test};
+pub use tarefa_macros::{Plain, main, test};
 
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::exit::{JoinAtExit, Watchdog};
+    pub use crate::plain::Field;
 }
 
 #[cfg(doctest)]

@@ -7,4 +7,9 @@ fn refused_at_compile_time() {
     cases.compile_fail("tests/ui/captures.rs");
     cases.compile_fail("tests/ui/function_pointer.rs");
     cases.compile_fail("tests/ui/wrong_arguments.rs");
+    cases.pass("tests/ui/plain.rs");
+    cases.compile_fail("tests/ui/plain_layout.rs");
+    cases.compile_fail("tests/ui/plain_fields.rs");
+    cases.compile_fail("tests/ui/plain_kinds.rs");
+    cases.compile_fail("tests/ui/plain_not_copied.rs");
 }

@@ -77,14 +77,6 @@ pub struct Form<'a> {
 /// Why there is no array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArrayError {
-    /// More bytes than there are addresses.
-    #[error("{items} items of {item} bytes are more than any memory holds")]
-    TooLarge {
-        /// Items, at most as many as can be counted.
-        items: u64,
-        /// Bytes of each.
-        item: u64,
-    },
     /// The item's type is too long to write down.
     #[error("the format has {0} bytes; {FORMAT} is the most")]
     Format(usize),
@@ -110,9 +102,11 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
     let some = form.extents.iter().filter(|n| **n > 0);
     let all = some.fold(1u64, |all, n| all.saturating_mul(*n));
     let len = if form.extents.contains(&0) { 0 } else { all };
-    let too_large = ArrayError::TooLarge { items: all, item: form.item };
-    // The address of every item fits, and so does the block's size in its header.
-    let bytes = all.checked_mul(form.item).filter(|b| *b < 1 << 54).ok_or(too_large)?;
+    let bytes = all.saturating_mul(form.item);
+    // A block's size has 56 bits.
+    if bytes >= 1 << 54 {
+        return Err(OutOfMemory::new(me, bytes).into());
+    }
     let bytes = if len == 0 { 0 } else { bytes };
     let before = FIXED + 8 * form.extents.len() as u64 + form.format.len() as u64;
     let align = if bytes >= LINE { LINE } else { 16 };
@@ -417,6 +411,19 @@ impl<'a> Array<'a> {
         swap
     }
 
+    /// Adds to an integer of at most 63 bits and a sign, at one instant: what it is now.
+    ///
+    /// # Errors
+    /// What it was and stays, if the sum is out of its range.
+    #[inline]
+    pub fn add_small(&self, index: u64, scalar: Scalar, n: i64) -> Result<i64, i64> {
+        let sum = |was: i64| was.checked_add(n).filter(|sum| scalar.small(*sum as u64) == *sum);
+        match self.update(index, |old| sum(scalar.small(old)).map(|sum| sum as u64)) {
+            Ok(old) => Ok(scalar.small(old) + n),
+            Err(old) => Err(scalar.small(old)),
+        }
+    }
+
     /// Adds to an integer, at one instant: what it is now.
     ///
     /// # Errors
@@ -546,10 +553,21 @@ mod tests {
     fn sums_stay_in_range() {
         let me = Runtime::default().unwrap().me();
         super::super::register();
-        for (code, scalar) in [(&b"b"[..], Scalar::I8), (b"H", Scalar::U16), (b"Q", Scalar::U64)] {
+        for code in [&b"b"[..], b"B", b"h", b"H", b"i", b"I", b"q", b"Q"] {
+            let scalar = Scalar::of(code).unwrap();
             let off = array(&me, code, scalar.size(), &[3]);
             let it = Array::at(&me, off);
             let (least, greatest) = scalar.range().unwrap();
+            if let Ok(most) = i64::try_from(greatest) {
+                let small = |n: i64| it.add_small(1, scalar, n);
+                assert_eq!(small(most), Ok(most));
+                assert_eq!(small(1), Err(most));
+                assert_eq!(small(i64::MAX), Err(most));
+                assert_eq!(small(-most), Ok(0));
+                assert_eq!(small(least as i64), Ok(least as i64));
+                assert_eq!(small(-1), Err(least as i64));
+                it.store(1, 0);
+            }
             assert_eq!(it.add(1, scalar, greatest), Ok(greatest));
             assert_eq!(it.add(1, scalar, 1), Err(greatest));
             assert_eq!(it.add(1, scalar, least - greatest), Ok(least));
@@ -572,10 +590,9 @@ mod tests {
         let make = |item, extents: &[u64]| {
             create(&me, Form { format: b"x", item, extents, guarded: false }).unwrap_err()
         };
-        assert!(matches!(make(8, &[u64::MAX]), ArrayError::TooLarge { .. }));
-        assert!(matches!(make(8, &[1 << 40, 1 << 40]), ArrayError::TooLarge { .. }));
-        assert!(matches!(make(8, &[1 << 40]), ArrayError::Memory(_)));
-        assert!(matches!(make(8, &[1 << 50]), ArrayError::Memory(_)));
+        for extents in [&[u64::MAX][..], &[1 << 40, 1 << 40], &[1 << 40], &[1 << 50]] {
+            assert!(matches!(make(8, extents), ArrayError::Memory(_)));
+        }
         assert_eq!(make(1, &[1; 65]), ArrayError::Dimensions(65));
     }
 }

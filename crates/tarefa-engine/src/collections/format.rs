@@ -104,6 +104,21 @@ impl Scalar {
         }
     }
 
+    /// The integer of the low bytes of `bits`; not for `U64`.
+    #[must_use]
+    #[inline]
+    pub fn small(self, bits: u64) -> i64 {
+        match self {
+            Self::I8 => (bits as i8).into(),
+            Self::U8 => (bits as u8).into(),
+            Self::I16 => (bits as i16).into(),
+            Self::U16 => (bits as u16).into(),
+            Self::I32 => (bits as i32).into(),
+            Self::U32 => (bits as u32).into(),
+            _ => bits as i64,
+        }
+    }
+
     /// For people: "a signed integer of 4 bytes".
     #[must_use]
     pub fn name(self) -> &'static str {

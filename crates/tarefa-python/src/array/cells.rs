@@ -11,7 +11,7 @@ use tarefa_engine::shm::Me;
 use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
 
 use super::memory::ArrayMemory;
-use super::scalars::{Bits, Type, shown};
+use super::scalars::{Bits, Type, exact_int, shown};
 use crate::guard;
 use crate::handle::{self, Handle};
 use crate::lock;
@@ -183,7 +183,7 @@ impl Cells {
     #[inline]
     pub(super) fn item_type(&self) -> Option<Type<'_>> {
         let memory = self.memory();
-        memory.scalar.map(|scalar| Type { scalar, code: memory.code() })
+        memory.scalar.map(|scalar| Type { scalar, memory })
     }
 
     /// The same for the atomic operations.
@@ -219,6 +219,14 @@ impl Cells {
         let t = self.atomic_type(true)?;
         if t.scalar.range().is_none() {
             return self.add_float(py, index, n, t);
+        }
+        if t.scalar != Scalar::U64 {
+            if let Some(more) = exact_int(n) {
+                return match self.bare(|array| Ok(array.add_small(index, t.scalar, more)))? {
+                    Ok(now) => t.decode(py, [now as u64, 0]),
+                    Err(was) => Err(leaves(&was.to_string(), n, t)),
+                };
+            }
         }
         let more = t.int(n)?.unwrap_or(i128::MAX);
         match self.bare(|array| Ok(array.add(index, t.scalar, more)))? {

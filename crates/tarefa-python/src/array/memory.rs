@@ -41,7 +41,6 @@ pub(crate) struct ArrayMemory {
 fn failed(py: Python<'_>, e: ArrayError) -> PyErr {
     match e {
         ArrayError::Memory(e) => errors::out_of_memory(py, e),
-        ArrayError::TooLarge { .. } => errors::new(py, "ArenaFull", e.to_string()),
         other => PyValueError::new_err(other.to_string()),
     }
 }

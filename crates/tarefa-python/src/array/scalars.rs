@@ -6,31 +6,42 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyComplex, PyString};
 use tarefa_engine::collections::format::Scalar;
 
+use super::memory::ArrayMemory;
+
 /// An item's bits; the second word is the imaginary part of a `Complex64`, else 0.
 pub(super) type Bits = [u64; 2];
 
-/// What a typecode is called in a message: see [`super::memory::ArrayMemory::code`].
+/// The type of an item, and where its typecode is for messages.
 #[derive(Clone, Copy)]
 pub(super) struct Type<'a> {
     pub(super) scalar: Scalar,
-    pub(super) code: &'a str,
+    pub(super) memory: &'a ArrayMemory,
+}
+
+/// An `int` of 64 bits; `None` for what is none, or larger.
+#[inline]
+pub(super) fn exact_int(object: &Bound<'_, PyAny>) -> Option<i64> {
+    // SAFETY: attached; a live object, which is an int where that matters.
+    unsafe {
+        if ffi::PyLong_CheckExact(object.as_ptr()) == 0 {
+            return None;
+        }
+        let mut overflow = 0;
+        let n = ffi::PyLong_AsLongLongAndOverflow(object.as_ptr(), &raw mut overflow);
+        (overflow == 0).then_some(n)
+    }
 }
 
 /// `object` as a whole number of 64 bits; `None` for a larger one.
 #[inline]
 fn small_int(object: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    let py = object.py();
     // SAFETY: attached; a live object.
-    let exact = unsafe { ffi::PyLong_CheckExact(object.as_ptr()) } != 0;
-    let converted;
-    let int = if exact {
-        object
-    } else {
-        // SAFETY: a new reference, or null with an exception set.
-        converted =
-            unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyNumber_Index(object.as_ptr()))? };
-        &converted
-    };
+    if unsafe { ffi::PyLong_CheckExact(object.as_ptr()) } != 0 {
+        return Ok(exact_int(object));
+    }
+    // SAFETY: a new reference, or null with an exception set.
+    let int =
+        unsafe { Bound::from_owned_ptr_or_err(object.py(), ffi::PyNumber_Index(object.as_ptr()))? };
     let mut overflow = 0;
     // SAFETY: an int.
     let n = unsafe { ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &raw mut overflow) };
@@ -57,7 +68,7 @@ impl Type<'_> {
     #[cold]
     fn wrong(self, object: &Bound<'_, PyAny>, wanted: &str) -> PyErr {
         let found = object.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
-        let code = self.code;
+        let code = self.memory.code();
         PyTypeError::new_err(format!("an item of type {code:?} is {wanted}, not {found}"))
     }
 
@@ -70,7 +81,7 @@ impl Type<'_> {
 
     /// `type 'b' (a signed integer of 1 byte: -128 to 127)`.
     pub(super) fn range(self) -> String {
-        let (code, name) = (self.code, self.scalar.name());
+        let (code, name) = (self.memory.code(), self.scalar.name());
         match (self.scalar.range(), self.scalar) {
             (Some((least, greatest)), _) => {
                 format!("type {code:?} ({name}: {least} to {greatest})")

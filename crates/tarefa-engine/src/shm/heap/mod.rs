@@ -84,7 +84,9 @@ pub struct OutOfMemory {
 }
 
 impl OutOfMemory {
-    pub(super) fn new(me: &Me, wanted: u64) -> Self {
+    /// Of so many bytes, asked for just now.
+    #[must_use]
+    pub fn new(me: &Me, wanted: u64) -> Self {
         Self { wanted, used: in_use(me), limit: me.header().limit.load(Ordering::Relaxed) }
     }
 }
