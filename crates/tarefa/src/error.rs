@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tarefa_engine::collections::dict as engine_dict;
 use tarefa_engine::collections::list as engine_list;
 use tarefa_engine::shm::heap::OutOfMemory;
 pub use tarefa_engine::sync::queue::WaitError as QueueError;
@@ -318,6 +319,75 @@ pub enum LockError {
     Interrupted(#[from] Interrupted),
 }
 
+/// A value that cannot be a key of a dict, or a member of a set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAKey {
+    /// It equals nothing.
+    #[error("a NaN cannot be a key: it equals nothing, itself included")]
+    NotANumber,
+    /// It is shared and changes.
+    #[error("a shared object cannot be a key: what it holds changes")]
+    Shared,
+    /// It has no order of its own.
+    #[error(
+        "a map cannot be a key: equal ones may be written in different orders; use a sorted list of its pairs"
+    )]
+    Map,
+    /// It is compared by its bytes, and stands where members are compared by value.
+    #[error(
+        "a struct or an enum inside a tuple or a sequence cannot be part of a key: make the whole key a struct"
+    )]
+    Inside,
+    /// It does not serialise.
+    #[error("the key does not serialise: {0}")]
+    Refused(String),
+}
+
+/// An operation on a dict or a set failed; it is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum DictError {
+    /// The system refused what the runtime needs.
+    #[error("cannot set up the shared memory: {0}")]
+    Runtime(#[source] io::Error),
+    /// The shared memory is full.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// See [`NotAKey`].
+    #[error(transparent)]
+    Key(#[from] NotAKey),
+    /// The value does not serialise.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A key or a value cannot be read here.
+    #[error("a key or a value cannot be read: {0}")]
+    Decode(#[source] DecodeError),
+    /// The calling task was interrupted while another thread grouped its operations on it.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The value mentions the dict that it was to be put into, which would never be freed.
+    #[error("a dict cannot be put into itself: it would never be freed")]
+    Itself,
+}
+
+impl From<CreateError> for DictError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Memory(e) => Self::Memory(e),
+            CreateError::Runtime(e) => Self::Runtime(e),
+        }
+    }
+}
+
+impl From<engine_dict::DictError> for DictError {
+    fn from(error: engine_dict::DictError) -> Self {
+        match error {
+            // Only an interrupt ends the wait for the lock of whoever groups operations.
+            engine_dict::DictError::Guarded(_) => Self::Interrupted(Interrupted),
+            engine_dict::DictError::Memory(e) => Self::Memory(e),
+        }
+    }
+}
+
 /// No permit of a semaphore was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SemaphoreError {
@@ -485,6 +555,9 @@ pub enum ListError {
     /// The calling task was interrupted while another thread grouped its operations on the list.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
+    /// The value mentions the list that it was to be put into, which would never be freed.
+    #[error("a list cannot be put into itself: it would never be freed")]
+    Itself,
 }
 
 impl From<engine_list::ListError> for ListError {

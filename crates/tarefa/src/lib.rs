@@ -38,6 +38,8 @@
 //! [`init`], which `#[tarefa::main]` calls, merely makes the zygote ahead of need.
 
 #![warn(clippy::missing_errors_doc)]
+// A method's path asks for one lifetime of the object's where a closure takes any.
+#![allow(clippy::redundant_closure_for_method_calls)]
 
 mod array;
 mod barrier;
@@ -47,11 +49,14 @@ mod condvar;
 mod context;
 mod current;
 mod deadlocks;
+mod dict;
 mod error;
 mod event;
 mod exit;
 mod failure;
+mod group;
 mod handle;
+mod key;
 mod list;
 mod lock;
 mod plain;
@@ -62,6 +67,7 @@ mod runtime;
 mod semaphore;
 mod sentinel;
 mod single;
+mod set;
 mod surroundings;
 mod target;
 mod task;
@@ -77,14 +83,18 @@ pub use condvar::{Condvar, WaitTimeoutResult};
 pub use context::{Context, OsState};
 pub use current::{check_interrupt, current_task, sleep};
 pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
+pub use dict::Dict;
 pub use error::{
     BarrierError, CondvarError, CreateError, EncodeError, ItemError, JoinError, LikelyCause,
     ListError, LockError, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError,
+    BarrierError, CondvarError, CreateError, DictError, EncodeError, JoinError, LikelyCause,
+    ListError, LockError, NotAKey, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError,
     StartError, TooManyPermits, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;
 pub use failure::{Failure, Interrupted};
+pub use group::Group;
 pub use list::{Iter, List};
 pub use lock::{Lock, LockGuard};
 pub use plain::{Format, Integer, Plain};
@@ -93,6 +103,7 @@ pub use program::{Output, Program};
 pub use reentrant_lock::{ReentrantLock, ReentrantLockGuard};
 pub use semaphore::{Permit, Semaphore};
 pub use single::{Value, ValueGuard};
+pub use set::Set;
 pub use target::Target;
 pub use task::{Task, TaskHandle};
 pub use thread::Thread;

@@ -3,15 +3,18 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::guard::{self, Guarded};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
+use tarefa_engine::collections::value::Expected;
 
-use crate::current::RustParker;
-use crate::error::{CreateError, ListError};
+use crate::current::{Here, RustParker};
+use crate::error::{CreateError, ListError, LockError};
+use crate::group::Group;
 use crate::handle::Handle;
 use crate::runtime;
 use crate::value::{self, Stored};
@@ -108,7 +111,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// [`ListError::Memory`], [`ListError::Encode`].
     #[inline]
     pub fn append(&self, value: T) -> Result<(), ListError> {
-        let stored = value::store(&value)?;
+        let stored = self.store(&value)?;
         stored.with(self.handle.runtime(), |item| self.with(|list| list.append(item)))?;
         Ok(())
     }
@@ -118,34 +121,24 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// # Errors
     /// As [`append`](List::append); then none was added.
     pub fn extend(&self, values: impl IntoIterator<Item = T>) -> Result<(), ListError> {
-        let stored = Self::store_all(values)?;
+        let stored = self.store_all(values)?;
         if !stored.is_empty() {
-            self.with_items(&stored, |items| self.with(|list| list.extend(items)))?;
+            value::with_items(self.handle.runtime(), &stored, |items| {
+                self.with(|list| list.extend(items))
+            })?;
         }
         Ok(())
     }
 
-    fn store_all(values: impl IntoIterator<Item = T>) -> Result<Vec<Stored>, ListError> {
-        Ok(values.into_iter().map(|v| value::store(&v)).collect::<Result<_, _>>()?)
+    fn store_all(&self, values: impl IntoIterator<Item = T>) -> Result<Vec<Stored>, ListError> {
+        values.into_iter().map(|v| self.store(&v)).collect()
     }
 
-    fn with_items<U>(
-        &self,
-        stored: &[Stored],
-        act: impl FnOnce(&[tarefa_engine::collections::value::Item<'_>]) -> U,
-    ) -> U {
-        use tarefa_engine::collections::value::Item;
-        let references: Vec<_> =
-            stored.iter().map(|s| s.references(self.handle.runtime())).collect();
-        let items: Vec<Item<'_>> = stored
-            .iter()
-            .zip(&references)
-            .map(|(stored, references)| match stored {
-                Stored::Word(word) => Item::Word(*word),
-                Stored::Blob(tag, encoded) => Item::Blob(*tag, &encoded.bytes, references),
-            })
-            .collect();
-        act(&items)
+    #[inline]
+    fn store(&self, value: &T) -> Result<Stored, ListError> {
+        let stored = value::store(value)?;
+        let itself = stored.mentions(&self.handle);
+        if itself { Err(ListError::Itself) } else { Ok(stored) }
     }
 
     /// A copy of the element at `index`.
@@ -163,10 +156,44 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// # Errors
     /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Encode`].
     pub fn set(&self, index: usize, value: T) -> Result<(), ListError> {
-        let stored = value::store(&value)?;
+        let stored = self.store(&value)?;
         stored
             .with(self.handle.runtime(), |item| self.with(|list| list.set(index as u64, item)))?;
         Ok(())
+    }
+
+    /// Makes the element at `index` what `change` makes of it, at one instant, and returns that.
+    ///
+    /// `change` may be called more than once, when others change the element meanwhile.
+    ///
+    /// # Errors
+    /// [`ListError::OutOfRange`], [`ListError::Decode`], [`ListError::Memory`],
+    /// [`ListError::Encode`]; the list is as it was.
+    pub fn update(&self, index: usize, mut change: impl FnMut(T) -> T) -> Result<T, ListError> {
+        loop {
+            let before = self.with(|list| list.get(index as u64))?;
+            let copy = self.with(|list| list.get(index as u64))?;
+            let after = change(self.load(index, copy)?);
+            let stored = self.store(&after)?;
+            let expected = Expected::of(Some(&before));
+            let same = stored.with(self.handle.runtime(), |item| {
+                self.with(|list| list.replace_if(index as u64, expected, item))
+            })?;
+            if same {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// Groups operations: until the group is dropped, those of others wait. Waits at most
+    /// `timeout` for its turn.
+    ///
+    /// # Errors
+    /// [`LockError`]; there is no group then.
+    #[track_caller]
+    pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
+        let cell = list::List::at(&self.handle.me(), self.handle.off()).guard();
+        Group::begin(&self.handle, cell, timeout, Here::now())
     }
 
     /// Puts a value before the element at `index`; past the end it is an append.
@@ -174,7 +201,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// # Errors
     /// As [`append`](List::append).
     pub fn insert(&self, index: usize, value: T) -> Result<(), ListError> {
-        let stored = value::store(&value)?;
+        let stored = self.store(&value)?;
         stored.with(self.handle.runtime(), |item| {
             self.with(|list| list.insert(index as u64, item))
         })?;

@@ -31,6 +31,15 @@ impl Stored {
         }
     }
 
+    /// Whether it mentions that very object.
+    #[inline]
+    pub(crate) fn mentions(&self, object: &handle::Handle) -> bool {
+        match self {
+            Self::Word(_) => false,
+            Self::Blob(_, encoded) => encoded.references(object.runtime()).contains(&object.off()),
+        }
+    }
+
     /// Lends it to the engine, for a list of `runtime`.
     pub(crate) fn with<T>(
         &self,
@@ -64,6 +73,23 @@ pub(crate) fn store<T: Serialize + 'static>(value: &T) -> Result<Stored, EncodeE
             Ok(Stored::Blob(POSTCARD, codec::encode(value)?))
         }
     }
+}
+
+/// Lends several to the engine, for an object of `runtime`.
+pub(crate) fn with_items<'a, T>(
+    runtime: &tarefa_engine::shm::Runtime,
+    stored: impl IntoIterator<Item = &'a Stored>,
+    act: impl FnOnce(&[Item<'_>]) -> T,
+) -> T {
+    let all: Vec<_> = stored.into_iter().map(|s| (s, s.references(runtime))).collect();
+    let items: Vec<Item<'_>> = all
+        .iter()
+        .map(|(stored, references)| match stored {
+            Stored::Word(word) => Item::Word(*word),
+            Stored::Blob(tag, encoded) => Item::Blob(*tag, &encoded.bytes, references),
+        })
+        .collect();
+    act(&items)
 }
 
 /// Turns an element into a value.
