@@ -72,7 +72,6 @@ __all__ = [
     "prepare_stacks",
     "prepare_thread_interrupts",
     "prepare_zygote",
-    "raise_in_thread",
     "report_after",
     "request_stack",
     "send_to_zygote",
@@ -406,6 +405,9 @@ class TaskCore:
             StartError: the system refused, or the runtime's root has ended.
         """
 
+    def run_thread(self) -> bool:
+        """The calling thread runs it from now on. True if it was interrupted before."""
+
     def run_here(self) -> bool:
         """The calling thread runs it from now on; False if it is not to be run."""
 
@@ -435,8 +437,12 @@ class TaskCore:
 
     def join_thread(
         self, join: Callable[..., Any], thread: Any, timeout: float | None = None
-    ) -> None:
-        """Have ``threading`` join the thread that runs it, and note the wait meanwhile."""
+    ) -> bool:
+        """Have ``threading`` join the thread that runs it, and note the wait meanwhile.
+
+        Returns:
+            Whether it has ended; False at once for one that was not started.
+        """
 
     def request_interrupt(self) -> None:
         """Ask for an interrupt, and make its thread look around."""
@@ -565,9 +571,6 @@ def prepare_thread_interrupts() -> None:
 
 def prepare_zygote() -> None:
     """Ask for a zygote before one is needed."""
-
-def raise_in_thread(ident: int, exception: type[BaseException] | None) -> bool:
-    """Raise it in a thread at its next bytecode; None takes back what was to be raised."""
 
 def report_after() -> float | None:
     """After how many seconds a wait is reported; None for never."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import contextvars
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Self
 
 from tarefa import _engine, _exit
@@ -20,6 +21,7 @@ _prepared = _stops = False
 
 
 _NOTHING: tuple[bool, Any] = (False, None)
+_init, _start = threading.Thread.__init__, threading.Thread.start
 _join, _is_alive = threading.Thread.join, threading.Thread.is_alive
 
 
@@ -38,6 +40,46 @@ def _keep_time(core: TaskCore) -> None:
         _stops = True
         atexit.register(_engine.stop_timekeeper)
     core.keep_time(threading.get_ident(), TimeLimitExceeded)
+
+
+def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context) -> None:
+    """What the new thread runs."""
+    del task.run
+    interrupted = core.run_thread()
+    state, code, outcome = 3, 0, _NOTHING
+    try:
+        try:
+            if interrupted:
+                raise Interrupted("interrupted before it ran")
+            if task._tarefa_limited:
+                _keep_time(core)
+            value = context.run(run)
+            if value is not None:
+                outcome = (False, value)
+        finally:
+            # An interrupt that came as the target returned has nobody left to reach.
+            core.end_target()
+    except Interrupted as e:
+        state, code, outcome = 5, 1, (True, e)
+    except SystemExit as e:
+        code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
+        state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
+    except BaseException as e:
+        state, code, outcome = 4, 1, (True, e)
+    task._tarefa_outcome = outcome
+    if outcome[0]:
+        error = outcome[1]
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        if state == 4:
+            note_failed(task)
+        del error
+    del run, context, outcome
+    core.finish(state, code)
+    started.discard(task)
+    fd = task._tarefa_sentinel
+    if fd is not None:
+        core.signal_descriptor(fd)
 
 
 class Thread(TaskBase, threading.Thread):
@@ -74,8 +116,14 @@ class Thread(TaskBase, threading.Thread):
         time_limit: float | None = None,
         memory_limit: int | str | None = None,
     ) -> None:
-        positional, keywords = check_arguments(group, target, args, kwargs)
-        threading.Thread.__init__(self, None, target, name, positional, keywords, daemon=daemon)
+        if (
+            group is not None  # type: ignore[redundant-expr]
+            or kwargs is not None
+            or type(args) is not tuple
+            or not callable(target)
+        ):
+            args, kwargs = check_arguments(group, target, args, kwargs)
+        _init(self, None, target, name, args, kwargs, daemon=daemon)
         self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
         if memory_limit is not None:
             self.memory_limit = memory_limit
@@ -92,14 +140,12 @@ class Thread(TaskBase, threading.Thread):
         core = self._tarefa_core
         if not core.begin():
             raise StateError(f"{self._label()} was started before: a task runs once; make another")
-        self._tarefa_run = self.run
-        self._tarefa_context = contextvars.copy_context()
-        self.run = self._tarefa_main  # type: ignore[method-assign]
+        self.run = partial(_run, self, core, self.run, copy_context())  # type: ignore[method-assign]
         started.add(self)  # taken out by the thread itself, at its end
         if not _exit.watching:
             _exit.watch()
         try:
-            threading.Thread.start(self)
+            _start(self)
         except BaseException as e:
             core.unbegin()
             started.discard(self)
@@ -124,48 +170,6 @@ class Thread(TaskBase, threading.Thread):
         finally:
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
 
-    def _tarefa_main(self) -> None:
-        """What the new thread runs."""
-        del self.run
-        core, run, context = self._tarefa_core, self._tarefa_run, self._tarefa_context
-        del self._tarefa_run, self._tarefa_context
-        core.run_here()
-        state, code, outcome = 3, 0, _NOTHING
-        try:
-            try:
-                if core.interrupt_due():
-                    core.take_interrupt()
-                    raise Interrupted("interrupted before it ran")
-                if self._tarefa_limited:
-                    _keep_time(core)
-                value = context.run(run)
-                if value is not None:
-                    outcome = (False, value)
-            finally:
-                # An interrupt that came as the target returned has nobody left to reach.
-                core.end_target()
-        except Interrupted as e:
-            state, code, outcome = 5, 1, (True, e)
-        except SystemExit as e:
-            code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
-            state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
-        except BaseException as e:
-            state, code, outcome = 4, 1, (True, e)
-        self._tarefa_outcome = outcome
-        if outcome[0]:
-            error = outcome[1]
-            if error.__traceback__ is not None:
-                error.__traceback__ = error.__traceback__.tb_next
-            if state == 4:
-                note_failed(self)
-            del error
-        del run, context, outcome
-        core.finish(state, code)
-        started.discard(self)
-        fd = self._tarefa_sentinel
-        if fd is not None:
-            core.signal_descriptor(fd)
-
     def _make_sentinel(self) -> int:
         fd: int = TaskCore.event_descriptor(self._tarefa_core.state >= 3)
         self._tarefa_sentinel = fd
@@ -178,11 +182,10 @@ class Thread(TaskBase, threading.Thread):
             # Nobody can interrupt the caller but by a signal, which ends this join as well.
             if timeout is not None:
                 check_timeout(timeout)
-            self._tarefa_core.join_thread(_join, self, timeout)
+            ended: bool = self._tarefa_core.join_thread(_join, self, timeout)
             if timeout is not None and self.is_alive():
                 return False
-            # A join that a signal cuts short makes threading, up to 3.12, take it for ended.
-            if self._tarefa_core.state >= 3:
+            if ended:
                 return True
         ended = TaskBase._wait(self, timeout)
         if ended and _is_alive(self):
@@ -190,7 +193,22 @@ class Thread(TaskBase, threading.Thread):
             _join(self)
         return ended
 
-    join = TaskBase.join
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the task has ended, for ``timeout`` seconds at most.
+
+        Raises:
+            StateError: it is not started, or it is the calling task itself.
+            ValueError: a timeout below 0.
+            Interrupted: the calling task was interrupted.
+        """
+        if (
+            timeout is None
+            and current_task() is None
+            and self._tarefa_core.join_thread(_join, self)
+            and not self._tarefa_unasked
+        ):
+            return
+        TaskBase.join(self, timeout)
 
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
@@ -217,15 +235,16 @@ class Thread(TaskBase, threading.Thread):
         threading.Thread.name.fset(self, name)  # type: ignore[attr-defined]
         self._tarefa_core.name = str(name)
 
-    @property
-    def daemon(self) -> bool:
-        """Whether the program may end without it."""
-        return threading.Thread.daemon.fget(self)  # type: ignore[attr-defined,no-any-return]
-
-    @daemon.setter
-    def daemon(self, daemon: bool) -> None:
+    def _set_daemon(self, daemon: bool) -> None:
         threading.Thread.daemon.fset(self, daemon)  # type: ignore[attr-defined]
         self._tarefa_core.daemon = bool(daemon)
+
+    # The standard one's own getter, which threading asks in every run.
+    daemon = property(
+        threading.Thread.daemon.fget,  # type: ignore[attr-defined]
+        _set_daemon,
+        doc="Whether the program may end without it.",
+    )
 
     def _label(self) -> str:
         return f"thread {self.name!r}"

@@ -11,7 +11,7 @@ import time
 
 import pytest
 import targets
-from support import eventually
+from support import eventually, run_script
 
 import tarefa
 from tarefa import Interrupted, State
@@ -289,3 +289,42 @@ def test_other_signals_run_their_handler_and_the_wait_goes_on(held):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert seen == [signal.SIGUSR1]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_tracer_works_after_a_thread_has_ended(interrupted):
+    """Exceptions set for a thread and taken back would keep the evaluation loop busy for ever."""
+    done = run_script(
+        f"""
+        import sys, tarefa, time
+
+        task = tarefa.Thread(target=time.sleep, args=(0.05,)).start()
+        if {interrupted}:
+            task.interrupt()
+        task.join()
+
+        def trace(frame, event, argument):
+            return trace
+
+        def count():
+            n = 0
+            while n < 1000:
+                n += 1
+            return n
+
+        sys.settrace(trace)
+        n = count()
+        sys.settrace(None)
+        print(n, task.state.name)
+        """
+    )
+    assert done.stdout == ("1000 INTERRUPTED\n" if interrupted else "1000 FINISHED\n")
+
+
+def test_an_interrupt_as_the_target_returns_reaches_nobody():
+    for n in range(200):
+        task = tarefa.Thread(target=time.sleep, args=(n * 1e-6,)).start()
+        task.interrupt()
+        task.join()
+        assert task.state in (State.FINISHED, State.INTERRUPTED)
+    assert sum(range(1000)) == 499500

@@ -446,3 +446,15 @@ def test_wall_time_goes_by_while_a_task_sleeps(Task):
     before = time.monotonic()
     Task(target=time.sleep, args=(0.1,)).start().join()
     assert time.monotonic() - before >= 0.1
+
+
+@pytest.mark.parametrize("name", ["", "x", "é" * 15, "n" * 31, "n" * 32, "nome " * 200])
+def test_a_name_of_any_length(Task, name):
+    task = Task(target=lambda: tarefa.current_task().name, name=name or None)
+    if name:
+        assert task.name == name
+        assert repr(name) in repr(task)
+    assert task.start().result() == task.name
+    task = Task(target=lambda: tarefa.current_task().name, name=name or None)
+    task.name = name + "!"
+    assert task.start().result() == task.name == name + "!"

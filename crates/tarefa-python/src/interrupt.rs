@@ -14,12 +14,9 @@ use crate::member;
 use crate::parker::{PyParker, deadline};
 
 /// Has `exception` raised in the thread `ident` of this process, at its next bytecode.
-#[pyfunction]
-pub(crate) fn raise_in_thread(ident: u64, exception: Option<&Bound<'_, PyAny>>) -> bool {
-    let exception = exception.map_or(std::ptr::null_mut(), Bound::as_ptr);
-    // SAFETY: attached; the exception is a live class or null; an unknown thread is answered
-    // with 0.
-    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception) > 0 }
+pub(crate) fn raise_in_thread(ident: u64, exception: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; the exception is a live class; an unknown thread is answered with 0.
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) > 0 }
 }
 
 /// The signal that makes a blocked call return.

@@ -62,7 +62,6 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(handle::collect, m)?)?;
-    m.add_function(wrap_pyfunction!(interrupt::raise_in_thread, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::wake_sleeper, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::interrupt_signal, m)?)?;

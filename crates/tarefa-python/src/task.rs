@@ -22,7 +22,7 @@ use crate::errors;
 use crate::handle::{self, Handle};
 use crate::interrupt;
 use crate::member;
-use crate::parker::{PyParker, deadline};
+use crate::parker::{PyParker, deadline, tick};
 use crate::place;
 
 /// The tag of a pickled exception.
@@ -33,15 +33,24 @@ const ERROR: u8 = PICKLE + 8;
 #[derive(Debug)]
 pub(crate) struct TaskCore {
     handle: Handle,
-    /// Of a thread: whether its target is over, so that nothing may be raised in it any more.
-    over: Mutex<bool>,
+    /// Of a thread: what was raised in its target.
+    raising: Mutex<Raising>,
     /// Of a thread with a time limit, while its target runs.
     kept: Mutex<Option<Kept>>,
 }
 
+/// How far interrupts of a thread's target have come.
+#[derive(Debug, Default)]
+struct Raising {
+    /// Something was set to be raised in it.
+    set: bool,
+    /// It is over: nothing may be raised in it any more.
+    over: bool,
+}
+
 impl TaskCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        Self { handle, over: Mutex::new(false), kept: Mutex::new(None) }
+        Self { handle, raising: Mutex::default(), kept: Mutex::new(None) }
     }
 
     /// The record at `off`, which this process can see.
@@ -52,11 +61,12 @@ impl TaskCore {
 
     /// The time of the thread `ident`, which runs it, is up: `exception` is raised in it.
     fn time_is_up(&self, py: Python<'_>, ident: u64, exception: &Py<PyAny>) {
-        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        if *over || self.with(|t| t.time_is_up()) == TimeUp::Ended {
+        let mut raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
+        if raising.over || self.with(|t| t.time_is_up()) == TimeUp::Ended {
             return;
         }
-        if interrupt::raise_in_thread(ident, Some(exception.bind(py))) {
+        raising.set = true;
+        if interrupt::raise_in_thread(ident, exception.bind(py)) {
             self.with(|t| t.poke());
             interrupt::wake_sleeper(self.with(|t| t.tid()));
         }
@@ -300,7 +310,8 @@ impl TaskCore {
     }
 
     /// Has `join`, of `threading`, join the thread `thread`, which runs it, and says meanwhile
-    /// that the calling thread waits for it.
+    /// that the calling thread waits for it. Whether it has ended: a join that a signal cuts short
+    /// makes `threading`, up to 3.12, take it for that.
     #[pyo3(signature = (join, thread, timeout = None))]
     fn join_thread(
         &self,
@@ -308,12 +319,20 @@ impl TaskCore {
         join: &Bound<'_, PyAny>,
         thread: &Bound<'_, PyAny>,
         timeout: Option<f64>,
-    ) -> PyResult<()> {
+    ) -> PyResult<bool> {
         let until = deadline(timeout)?;
         let me = self.handle.me();
         let task = Task::at(&me, self.handle.off());
-        if task.state().is_final() {
-            return join.call1((thread, timeout)).map(drop);
+        let state = task.state();
+        if state == State::New {
+            return Ok(false);
+        }
+        let join = |timeout: Option<f64>| match timeout {
+            None => join.call1((thread,)),
+            some => join.call1((thread, some)),
+        };
+        if state.is_final() {
+            return join(timeout).map(|_| true);
         }
         place::note_place(py, &me);
         let start = clock::now_ns();
@@ -321,12 +340,13 @@ impl TaskCore {
         let overdue = Overdue::new();
         let due = overdue.due(&me, start);
         let first = until.min(due).left().map(|d| d.as_secs_f64());
-        join.call1((thread, first.or(timeout)))?;
+        join(first.or(timeout))?;
         if until.min(due) == until || !due.passed() || task.state().is_final() {
-            return Ok(());
+            return Ok(task.state().is_final());
         }
         overdue.ask(&me);
-        join.call1((thread, until.left().map(|d| d.as_secs_f64()))).map(drop)
+        join(until.left().map(|d| d.as_secs_f64()))?;
+        Ok(task.state().is_final())
     }
 
     /// Asks for an interrupt and makes its thread look around.
@@ -341,18 +361,32 @@ impl TaskCore {
 
     /// Has `exception` raised in the thread `ident`, which runs it; false if its target is over.
     fn raise_in_target(&self, ident: u64, exception: &Bound<'_, PyAny>) -> bool {
-        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        !*over && interrupt::raise_in_thread(ident, Some(exception))
+        let mut raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
+        if raising.over {
+            return false;
+        }
+        raising.set = true;
+        interrupt::raise_in_thread(ident, exception)
     }
 
-    /// In its thread: the target is over. What is still to be raised there never is.
-    fn end_target(&self) {
-        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        *over = true;
-        // SAFETY: plain; an integer that names the calling thread.
-        interrupt::raise_in_thread(unsafe { libc::pthread_self() } as u64, None);
-        drop(over);
+    /// In its thread: the target is over. What is still to be raised there is dropped.
+    fn end_target(&self, py: Python<'_>) {
+        let mut raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
+        raising.over = true;
+        let set = raising.set;
+        drop(raising);
+        if set {
+            // Raised and dropped, not taken back: before CPython 3.13 the evaluation loop would be
+            // told to look for it for ever, and with a tracer it does nothing else then.
+            let _ = tick(py);
+        }
         drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// The calling thread, of a task that is one, runs it from now on. Whether it was interrupted
+    /// before.
+    fn run_thread(&self) -> bool {
+        self.with(|t| t.run_here() && t.interrupt_due() && t.take_interrupt())
     }
 
     /// Takes an interrupt that was asked for and not delivered.

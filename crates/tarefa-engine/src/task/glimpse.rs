@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::kinds;
-use super::record::Task;
+use super::record::{Record, Task};
 use super::state::State;
 use crate::shm::heap::{self, Kind};
 use crate::shm::offset::Off;
@@ -35,15 +35,19 @@ pub fn of(me: &Me, off: Off) -> Option<Glimpse> {
     let state = State::from_number(task.it().state_now());
     let glimpse = Glimpse {
         seen,
-        name: name(me, task.it().name_now()),
+        name: name(me, task.it()),
         is_thread: task.is_thread(),
         has_ended: state.is_final(),
     };
     (holding::see(me, off) == Some(seen)).then_some(glimpse)
 }
 
-fn name(me: &Me, blob: Off) -> String {
-    if blob.is_none() || !heap::is_block(me, blob, Kind::Blob) {
+fn name(me: &Me, it: &Record) -> String {
+    let blob = it.name_now();
+    if blob.is_none() {
+        return it.short_name();
+    }
+    if !heap::is_block(me, blob, Kind::Blob) {
         return String::new();
     }
     blob::glimpse_text(me, blob, NAME)

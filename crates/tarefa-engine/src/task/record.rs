@@ -43,6 +43,9 @@ pub mod flag {
     pub const INTERRUPT_SIGNAL: u32 = 16;
 }
 
+/// Bytes of the name in the record, with its length.
+const SHORT: usize = 32;
+
 /// What lies in the arena.
 #[repr(C)]
 #[derive(Debug)]
@@ -60,7 +63,10 @@ pub struct Record {
     exit: AtomicU64,
     payload: AtomicU64,
     outcome: AtomicU64,
+    /// The blob of a name that is too long for `short_name`, or was given later.
     name: AtomicU64,
+    /// The name it was made with: its length in the first byte, then the text.
+    short_name: [AtomicU64; SHORT / 8],
     pub(super) started_ns: AtomicU64,
     ended_ns: AtomicU64,
     usage: [AtomicU64; 5],
@@ -87,9 +93,32 @@ impl Record {
         self.state.load(Ordering::Acquire) & 0xff
     }
 
-    /// The blob of its name.
+    /// The blob of its name, if it has one.
     pub(super) fn name_now(&self) -> Off {
         Off(self.name.load(Ordering::Acquire))
+    }
+
+    /// The name without a blob.
+    pub(super) fn short_name(&self) -> String {
+        let mut bytes = [0; SHORT];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(&self.short_name) {
+            chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
+        let len = usize::from(bytes[0]).min(SHORT - 1);
+        String::from_utf8_lossy(&bytes[1..=len]).into_owned()
+    }
+
+    /// Before anybody else sees the record. False if the name is too long.
+    fn set_short_name(&self, name: &str) -> bool {
+        let mut bytes = [0; SHORT];
+        let Some(room) = bytes[1..].get_mut(..name.len()) else { return false };
+        room.copy_from_slice(name.as_bytes());
+        bytes[0] = name.len() as u8;
+        for (chunk, word) in bytes.chunks_exact(8).zip(&self.short_name) {
+            word.store(u64::from_le_bytes(std::array::from_fn(|i| chunk[i])), Ordering::Relaxed);
+            crash_point!("task.short_name");
+        }
+        true
     }
 
     /// The slot of the thread that runs it, and since when.
@@ -122,13 +151,17 @@ pub enum Started {
 /// [`OutOfMemory`].
 pub fn create(me: &Me, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
+    let mut named = false;
     let made = object::create(me, kinds::TASK, size_of::<Record>() as u64).and_then(|off| {
-        Task::at(me, off).it.flags.store(flags, Ordering::Relaxed);
+        let it = Task::at(me, off).it;
+        it.flags.store(flags, Ordering::Relaxed);
         crash_point!("task.flags");
+        named = it.set_short_name(name);
         references::adopt(me, off, mark).map(|()| off)
     });
     match made {
         Err(_) => heap::drain(me, mark),
+        Ok(_) if named => {}
         Ok(off) => {
             if let Err(e) = Task::at(me, off).set_name(name) {
                 references::release(me, off);
@@ -296,7 +329,9 @@ impl<'a> Task<'a> {
     #[must_use]
     pub fn run_here(&self) -> bool {
         let runtime = self.me.runtime();
-        self.assign(runtime.process_index(), crate::os::process::pid());
+        let index = runtime.process_index();
+        let (pid, _) = slots::owner(slots::process_slot(runtime, index));
+        self.assign(index, pid);
         self.it.tid.store(self.me.slot().tid.load(Ordering::Relaxed), Ordering::Relaxed);
         self.it.thread.store(u64::from(self.me.index()) + 1, Ordering::Release);
         self.it.started_ns.store(now_ns(), Ordering::Relaxed);
@@ -447,9 +482,9 @@ impl<'a> Task<'a> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> String {
-        let blob = Off(self.it.name.load(Ordering::Acquire));
+        let blob = self.it.name_now();
         if blob.is_none() {
-            return String::new();
+            return self.it.short_name();
         }
         String::from_utf8_lossy(&blob::read(self.me, blob)).into_owned()
     }
