@@ -66,8 +66,8 @@ mod reentrant_lock;
 mod runtime;
 mod semaphore;
 mod sentinel;
-mod single;
 mod set;
+mod single;
 mod surroundings;
 mod target;
 mod task;
@@ -85,11 +85,9 @@ pub use current::{check_interrupt, current_task, sleep};
 pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 pub use dict::Dict;
 pub use error::{
-    BarrierError, CondvarError, CreateError, EncodeError, ItemError, JoinError, LikelyCause,
-    ListError, LockError, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError,
-    BarrierError, CondvarError, CreateError, DictError, EncodeError, JoinError, LikelyCause,
-    ListError, LockError, NotAKey, OwnerDied, QueueError, ResultError, SemaphoreError, SignalError,
-    StartError, TooManyPermits, WaitError, WorkerDied,
+    BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError, JoinError,
+    LikelyCause, ListError, LockError, NotAKey, OwnerDied, QueueError, ResultError, SemaphoreError,
+    SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;
@@ -102,8 +100,8 @@ pub use process::{Process, set_spares};
 pub use program::{Output, Program};
 pub use reentrant_lock::{ReentrantLock, ReentrantLockGuard};
 pub use semaphore::{Permit, Semaphore};
-pub use single::{Value, ValueGuard};
 pub use set::Set;
+pub use single::{Value, ValueGuard};
 pub use target::Target;
 pub use task::{Task, TaskHandle};
 pub use thread::Thread;

@@ -15,6 +15,9 @@
 //!
 //! The creator fills it while nobody else has a handle; the reference is what publishes it.
 
+// The conversions are of a type that a macro or a parameter gives; to one of them they are none.
+#![allow(clippy::useless_conversion)]
+
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use super::format::Scalar;
