@@ -3,16 +3,13 @@
 usage: storm.py [--seed N] [--seconds S] [--tasks N] [--keep-zygote]
 
 Several processes append unique numbers to shared lists, and only after an append has returned write
-the number into a file of their own: what is in a file is acknowledged. They also add to a value and
-to an array in the same way, take a lock, set events and churn memory. Meanwhile this process kills
-them with SIGKILL at random moments (the zygote too, now and then) and starts others in their place.
-At the end:
+the number into a file of their own: what is in a file is acknowledged. They also take a lock, set
+events and churn memory. Meanwhile this process kills them with SIGKILL at random moments (the
+zygote too, now and then) and starts others in their place. At the end:
 
 - every acknowledged number is in its list exactly once, and no number stands there twice;
 - a shared dict counts each acknowledged addition, and has each key once;
 - numbers of one task stand in the order in which it appended them;
-- the value and the array are the sum of all acknowledged additions, and of one more for each death
-  at most; two items that are written under the array's lock only are equal, or its owner died;
 - the locks can be taken, with no more `OwnerDied` in all than there were deaths;
 - the events still work, nothing hung (a watchdog prints all stacks), and shared objects, slots,
   processes, descriptors and memory are back where they were at the start.
@@ -38,14 +35,11 @@ import tarefa
 LISTS, LOCKS = 3, 2
 NUMBER = struct.Struct("<BQ")
 OWNER_DIED, COUNTED = 255, 254
-OWNER_DIED = 255
-ADDED, ADDED_TO_ITEM = 253, 254
 HANG = 60.0
 SLACK = 2 << 20  # each size of small blocks keeps a slab
 
 
 def work(identity, seed, lists, locks, counters, scratch, table, event, stop, path):
-def work(identity, seed, lists, locks, counters, scratch, event, stop, path, value, array):
     """One member of the storm: goes on until `stop`, or until it is killed."""
     import os
     import random
@@ -81,26 +75,13 @@ def work(identity, seed, lists, locks, counters, scratch, event, stop, path, val
             continue
         choice = dice.random()
         which = dice.randrange(len(lists))
-        unique = identity << 32 | count
-        if choice < 0.45:
+        value = identity << 32 | count
+        if choice < 0.55:
             count += 1
-            lists[which].append(unique)
-            acknowledge(which, unique)
-        elif choice < 0.50:
-            value.add(1)
-            acknowledge(253, 0)
-            array.add(0, 1)
-            acknowledge(254, 0)
-        elif choice < 0.55:
-            try:
-                with array.get_lock():
-                    array[1] = array[2] = array[1] + 1
-            except tarefa.OwnerDied:
-                acknowledge(255, 9)
-            made = tarefa.Array("d", dice.randrange(10_000))
-            made[:3] = range(len(made[:3]))
+            lists[which].append(value)
+            acknowledge(which, value)
         elif choice < 0.65:
-            several = [unique + step for step in range(3)]
+            several = [value + step for step in range(3)]
             count += 3
             lists[which].extend(several)
             for one in several:
@@ -117,7 +98,7 @@ def work(identity, seed, lists, locks, counters, scratch, event, stop, path, val
             if len(scratch) > 50:
                 del scratch[dice.randrange(40) :]
         elif choice < 0.95:
-            inner = tarefa.List([tarefa.Lock(), unique, array])
+            inner = tarefa.List([tarefa.Lock(), value])
             try:
                 scratch[dice.randrange(10)] = inner
             except IndexError:
@@ -138,7 +119,6 @@ class Storm:
         self.counters, self.scratch = tarefa.List([0] * LOCKS), tarefa.List()
         self.table, self.counted = tarefa.Dict(count=0), 0
         self.event, self.stop = tarefa.Event(), tarefa.Event()
-        self.value, self.array = tarefa.Value("q"), tarefa.Array("q", 3)
         self.started = self.deaths = self.zygote_deaths = self.told = 0
 
     def start(self):
@@ -155,8 +135,6 @@ class Storm:
             self.event,
             self.stop,
             str(self.folder / str(identity)),
-            self.value,
-            self.array,
         )
         return tarefa.Process(target=work, args=arguments, name=f"storm-{identity}").start()
 
@@ -191,10 +169,9 @@ class Storm:
     def acknowledged(self):
         """What the members wrote down.
 
-        For each list its numbers; and how many deaths of owners were told, and additions made.
+        For each list its numbers; and how many deaths of owners were told.
         """
         numbers = [set() for _ in self.lists]
-        self.added = Counter()
         for path in self.folder.iterdir():
             data = path.read_bytes()
             whole = len(data) - len(data) % NUMBER.size
@@ -203,8 +180,6 @@ class Storm:
                     self.told += 1
                 elif which == COUNTED:
                     self.counted += 1
-                elif which in (ADDED, ADDED_TO_ITEM):
-                    self.added[which] += 1
                 else:
                     numbers[which].add(value)
         return numbers
@@ -238,26 +213,6 @@ class Storm:
                 lock.acquire()
             lock.release()
             expect(not lock.locked(), "a released lock is free")
-        for name, which, found in (
-            ("value", ADDED, self.value.value),
-            ("array", ADDED_TO_ITEM, memoryview(self.array)[0]),
-        ):
-            least = self.added[which]
-            expect(
-                least <= found <= least + self.deaths,
-                f"the {name} is {found}: {least} additions were acknowledged",
-            )
-        try:
-            self.array.acquire()
-        except tarefa.OwnerDied:
-            self.told += 1
-            self.array.acquire()
-        first, second = self.array[1:]
-        self.array.release()
-        expect(
-            first == second or self.told,
-            f"nobody died with the array's lock, and its items are {first} and {second}",
-        )
         expect(
             self.told <= self.deaths,
             f"OwnerDied was told {self.told} times for {self.deaths} deaths",

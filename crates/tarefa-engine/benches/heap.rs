@@ -109,7 +109,9 @@ fn start_rival(runtime: &'static Runtime, size: u64) -> Child {
 fn lists(me: &Me, n: u32, at_once: u32) {
     for _ in 0..n / at_once {
         let made: Vec<_> = (0..at_once).map(|_| list::create(me).expect("memory")).collect();
-        made.into_iter().for_each(|off| references::release(me, off));
+        for off in made {
+            references::release(me, off);
+        }
     }
 }
 

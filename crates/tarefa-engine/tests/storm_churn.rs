@@ -152,7 +152,7 @@ impl Member<'_> {
             }
             15 => {
                 let mark = heap::mark(self.me);
-                for _ in 0..1 + self.random.below(30) {
+                for _ in 0..=self.random.below(30) {
                     let size = heap::HEADER + self.sort.size(&mut self.random) / 4;
                     heap::alloc(self.me, Kind::Raw, size).unwrap();
                 }
