@@ -65,7 +65,7 @@ def children_of(parent):
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                stat = (entry / "stat").read_text()
+                stat = (entry / "stat").read_text(errors="replace")
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if int(stat.rpartition(")")[2].split()[1]) == parent:

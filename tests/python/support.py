@@ -42,7 +42,7 @@ def marked(mark):
 def is_alive(pid):
     """Whether `pid` exists and is not merely a zombie waiting for its parent."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"

@@ -198,8 +198,6 @@ macro_rules! each {
     };
 }
 
-// `each!` converts words of eight bytes as it does the smaller ones.
-#[allow(clippy::useless_conversion)]
 /// Who has its lock; for [`crate::sync::holding`].
 pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
     let array: &ArrayObject = me.arena().at(off);
@@ -211,6 +209,8 @@ pub(super) fn sort_name(me: &Me, off: Off) -> &'static str {
     if Array::at(me, off).dimensions() == 0 { "Value" } else { "Array" }
 }
 
+// `each!` converts words of eight bytes as it does the smaller ones.
+#[allow(clippy::useless_conversion)]
 impl<'a> Array<'a> {
     /// The array at `off`.
     #[must_use]
