@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from support import eventually
+from support import eventually, run_script
 
 import tarefa
 
@@ -373,3 +373,58 @@ def test_it_is_told_apart(Semaphore):
     assert "value=1" in repr(one)
     assert Semaphore.__name__ in repr(one)
     assert ("/1" in repr(one)) is (Semaphore is tarefa.BoundedSemaphore)
+
+
+@pytest.mark.parametrize(
+    ("make", "wait", "end"),
+    [
+        ("Semaphore(0)", "it.acquire()", "it.release()"),
+        ("Barrier(2)", "it.wait()", "it.wait()"),
+        ("RWLock()", "it.acquire_read()", "go.set()"),
+        ("Condition()", "wait()", "notify()"),
+    ],
+)
+def test_a_fork_inside_a_wait_leaves_the_wait_to_the_parent(make, wait, end):
+    run_script(
+        f"""
+        import os, signal, threading, time, tarefa
+
+        it, go, main = tarefa.{make}, tarefa.Event(), os.getpid()
+
+        def wait():
+            with it:
+                it.wait()
+
+        def notify():
+            with it:
+                it.notify()
+
+        def write(ready):
+            with it.write():
+                ready.set()
+                go.wait()
+
+        if type(it) is tarefa.RWLock:
+            ready = tarefa.Event()
+            threading.Thread(target=write, args=(ready,)).start()
+            ready.wait()
+
+        def handler(*_):
+            global child
+            child = os.fork()
+
+        signal.signal(signal.SIGUSR1, handler)
+        threading.Timer(0.1, os.kill, (main, signal.SIGUSR1)).start()
+        threading.Timer(0.5, lambda: {end}).start()
+        try:
+            {wait}
+        except (KeyboardInterrupt, RuntimeError):
+            os._exit(7 if os.getpid() != main else 1)
+        assert os.getpid() == main
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        if type(it) is tarefa.RWLock:
+            assert it.readers == 1
+        elif type(it) is not tarefa.Barrier:
+            assert it.n_waiting == 0
+        """
+    )
