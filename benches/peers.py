@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter_ns
 
 import contention
+import meeting
 
 
 def nothing():
@@ -181,7 +182,7 @@ def contended(what, tasks, lock, task):
         return started
 
     lock = lock()
-    worst = what is contention.longest
+    worst = what in {contention.longest, meeting.writer_among_readers}
 
     def measure(number):
         # The first call, of one, only shows that it works.
@@ -196,7 +197,20 @@ def contended_processes(what, tasks):
     return lambda: contended(what, tasks, context.Lock, context.Process)
 
 
+FORK = multiprocessing.get_context("fork")
+
+
+def together(make, what, tasks):
+    return lambda: contended(what, tasks, make, FORK.Process)
+
+
 PEERS = {
+    "mp-event": together(lambda: (FORK.Event(), FORK.Event()), meeting.answered, 2),
+    "mp-barrier": together(lambda: FORK.Barrier(2), meeting.rounds, 2),
+    "mp-semaphore-longest": together(lambda: FORK.Semaphore(1), contention.longest, 4),
+    "mp-readers-first-longest": together(
+        lambda: meeting.ReadersFirst(FORK), meeting.writer_among_readers, 4
+    ),
     "mp-lock-handed": contended_processes(contention.handed, 2),
     "mp-lock-taken": contended_processes(contention.taken, 2),
     "mp-lock-longest": contended_processes(contention.longest, 4),

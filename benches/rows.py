@@ -8,11 +8,12 @@ import threading
 from time import perf_counter_ns, sleep
 
 import rows_locks
+import rows_queues
 from measure import Peer, paired, private_bytes, row, spares_ready, timed, wait_until
 
 import tarefa
 
-ROWS = dict(rows_locks.ROWS)
+ROWS = rows_locks.ROWS | rows_queues.ROWS
 
 
 def figure(function):
