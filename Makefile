@@ -98,7 +98,7 @@ test-crash: ## Only the crash table: a member is killed at every named crash poi
 	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
 	    --features tarefa-engine/crash-points,tarefa/crash-points
 
-loom: ## Only the models of latch, list and lock, in all interleavings
+loom: ## Only the models of latch, list, lock and queues, in all interleavings
 	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --release --test 'loom_*'
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
