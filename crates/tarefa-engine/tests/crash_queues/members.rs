@@ -452,6 +452,9 @@ pub(crate) fn makes_and_drops(me: &Me, objects: &Objects) {
             .unwrap()
             .unwrap();
         assert!(semaphore::release_held(me, permit).is_err(), "given back before");
+        assert!(semaphore::try_acquire(me, permit, true).unwrap());
+        semaphore::keep(me, permit);
+        assert!(semaphore::holders(me, permit).is_empty());
         let (off, deadline) = (own.rwlock.0, Deadline::NEVER);
         std::thread::spawn(move || {
             let me = runtime.me();
