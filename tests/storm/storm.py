@@ -10,6 +10,7 @@ zygote too, now and then) and starts others in their place. At the end:
 - every acknowledged number is in its list exactly once, and no number stands there twice;
 - a shared dict counts each acknowledged addition, and has each key once;
 - numbers of one task stand in the order in which it appended them;
+- semaphore, condition, barrier and read-write lock are as if nobody had used them;
 - the locks can be taken, with no more `OwnerDied` in all than there were deaths;
 - the events still work, nothing hung (a watchdog prints all stacks), and shared objects, slots,
   processes, descriptors and memory are back where they were at the start.
@@ -39,7 +40,7 @@ HANG = 60.0
 SLACK = 2 << 20  # each size of small blocks keeps a slab
 
 
-def work(identity, seed, lists, locks, counters, scratch, table, event, stop, path):
+def work(identity, seed, lists, locks, counters, scratch, table, gates, event, stop, path):
     """One member of the storm: goes on until `stop`, or until it is killed."""
     import os
     import random
@@ -72,6 +73,27 @@ def work(identity, seed, lists, locks, counters, scratch, table, event, stop, pa
                 raise AssertionError(f"{key}: {table.get(key)!r}, not {mine.get(key)!r}")
             table.add("count")
             acknowledge(254, 0)
+            continue
+        if dice.random() < 0.2:
+            # What has waiters: all but the condition's and the barrier's wait without end.
+            kind = dice.randrange(4)
+            try:
+                if kind == 0:
+                    with gates["semaphore"]:
+                        pass
+                elif kind == 1:
+                    with dice.choice([gates["rwlock"].read, gates["rwlock"].write])():
+                        pass
+                elif kind == 2:
+                    gates["barrier"].wait(0.002)
+                else:
+                    with gates["condition"]:
+                        gates["condition"].notify(2)
+                        gates["condition"].wait(0.002)
+            except tarefa.BrokenBarrierError:
+                gates["barrier"].reset()
+            except tarefa.OwnerDied:
+                pass
             continue
         choice = dice.random()
         which = dice.randrange(len(lists))
@@ -118,6 +140,12 @@ class Storm:
         self.locks = [tarefa.Lock() for _ in range(LOCKS)]
         self.counters, self.scratch = tarefa.List([0] * LOCKS), tarefa.List()
         self.table, self.counted = tarefa.Dict(count=0), 0
+        self.gates = {
+            "semaphore": tarefa.BoundedSemaphore(2),
+            "rwlock": tarefa.RWLock(),
+            "barrier": tarefa.Barrier(2),
+            "condition": tarefa.Condition(),
+        }
         self.event, self.stop = tarefa.Event(), tarefa.Event()
         self.started = self.deaths = self.zygote_deaths = self.told = 0
 
@@ -132,6 +160,7 @@ class Storm:
             self.counters,
             self.scratch,
             self.table,
+            self.gates,
             self.event,
             self.stop,
             str(self.folder / str(identity)),
@@ -218,6 +247,7 @@ class Storm:
             f"OwnerDied was told {self.told} times for {self.deaths} deaths",
         )
         self.check_table()
+        self.check_gates()
         self.event.clear()
         expect(not self.event.wait(0), "a cleared event is clear")
         self.event.set()
@@ -236,6 +266,26 @@ class Storm:
         expect(len(keys) == len(set(keys)) == len(self.table), "the dict has each key once")
         found = self.table.snapshot()
         expect(all(self.table[key] == found[key] for key in keys), "the dict finds its keys")
+
+    def check_gates(self):
+        """No permit is lost or made, nobody holds anything, nobody is counted who is gone."""
+        semaphore, rwlock = self.gates["semaphore"], self.gates["rwlock"]
+        free, waiting = semaphore.get_value(), semaphore.n_waiting
+        expect((free, waiting) == (2, 0), f"{free} permits of 2 are free, {waiting} tasks wait")
+        try:
+            taken = rwlock.acquire_write(timeout=5)
+        except tarefa.OwnerDied:
+            taken = rwlock.acquire_write(timeout=5)
+        expect(taken, f"the read-write lock can be taken: {rwlock!r}")
+        rwlock.release_write()
+        barrier, condition = self.gates["barrier"], self.gates["condition"]
+        expect(barrier.n_waiting == 0, f"nobody waits at the barrier: {barrier!r}")
+        try:
+            condition.acquire(timeout=5)
+        except tarefa.OwnerDied:
+            condition.acquire(timeout=5)
+        expect(condition.n_waiting == 0, f"nobody waits for the condition: {condition!r}")
+        condition.release()
 
 
 class Failed(Exception):
