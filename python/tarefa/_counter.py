@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -128,20 +129,21 @@ class Counter(Dict):
         if not isinstance(other, (collections.Counter, Counter)):
             return NotImplemented
         plain = _plain(other)
+        # As in place, not as a sum: of two equal counts, 1 and 1.0, another one stays.
         self._become(lambda now: how(collections.Counter(now), plain), only=True)
         return self
 
     def __iadd__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a + b)  # type: ignore[no-any-return]
+        return self._into(other, operator.iadd)  # type: ignore[no-any-return]
 
     def __isub__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a - b)  # type: ignore[no-any-return]
+        return self._into(other, operator.isub)  # type: ignore[no-any-return]
 
     def __ior__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a | b)  # type: ignore[no-any-return]
+        return self._into(other, operator.ior)  # type: ignore[no-any-return]
 
     def __iand__(self, other: object, /) -> Self:
-        return self._into(other, lambda a, b: a & b)  # type: ignore[no-any-return]
+        return self._into(other, operator.iand)  # type: ignore[no-any-return]
 
     def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
         if not isinstance(other, (collections.Counter, Counter)):

@@ -183,3 +183,10 @@ def test_in_place_operators_lose_nothing(Task):
     for task in tasks:
         task.result()
     assert ours == {"a": 200, "b": 200, "c": 200, "all": 600}
+
+
+def test_of_equal_counts_the_one_that_is_there_stays():
+    ours, plain = tarefa.Counter({1: 2.0**60}), collections.Counter({1: 2.0**60})
+    ours &= collections.Counter({1: 2**60})
+    plain &= collections.Counter({1: 2**60})
+    assert repr(ours[1]) == repr(plain[1])

@@ -1,6 +1,10 @@
 //! The dict against a model: a vector of keys and values, in the order in which they came.
 
 #![allow(missing_docs)]
+#![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
+#![allow(clippy::needless_for_each, clippy::format_collect, clippy::format_push_string)]
+
+mod support;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +22,9 @@ use tarefa_engine::task;
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    support::ready(&task::runtime().unwrap().me());
+    alone
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
