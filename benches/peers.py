@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from time import perf_counter_ns
 
+import contention
+
 
 def nothing():
     pass
@@ -172,7 +174,35 @@ def idle_memory(method):
     return measure
 
 
+def contended(what, tasks, lock, task):
+    def start(target, args):
+        started = task(target=target, args=args)
+        started.start()
+        return started
+
+    lock = lock()
+    worst = what is contention.longest
+
+    def measure(number):
+        # The first call, of one, only shows that it works.
+        results = contention.contend(start, lock, what, tasks, number)
+        return max(results) if worst else sum(results) / tasks
+
+    return measure
+
+
+def contended_processes(what, tasks):
+    context = multiprocessing.get_context("fork")
+    return lambda: contended(what, tasks, context.Lock, context.Process)
+
+
 PEERS = {
+    "mp-lock-handed": contended_processes(contention.handed, 2),
+    "mp-lock-taken": contended_processes(contention.taken, 2),
+    "mp-lock-longest": contended_processes(contention.longest, 4),
+    "thread-lock-longest": lambda: contended(
+        contention.longest, 4, threading.Lock, threading.Thread
+    ),
     "thread": lambda: per_call(thread),
     "fork": lambda: per_call(fork),
     "mp-forkserver": lambda: per_call(process("forkserver")),

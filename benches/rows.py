@@ -7,11 +7,12 @@ import sys
 import threading
 from time import perf_counter_ns, sleep
 
+import rows_locks
 from measure import Peer, paired, private_bytes, row, spares_ready, timed, wait_until
 
 import tarefa
 
-ROWS = {}
+ROWS = dict(rows_locks.ROWS)
 
 
 def figure(function):
