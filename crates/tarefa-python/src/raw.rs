@@ -152,12 +152,12 @@ unsafe extern "C" fn release(
 ///
 /// # Safety
 /// `count` objects lie at `arguments`, and behind them one for each of `names`; all live.
-unsafe fn sorted<'py>(
-    py: Python<'py>,
+unsafe fn sorted(
+    py: Python<'_>,
     arguments: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
-) -> PyResult<[Option<Bound<'py, PyAny>>; 3]> {
+) -> PyResult<[Option<Bound<'_, PyAny>>; 3]> {
     const NAMES: [&str; 3] = ["blocking", "timeout", "block"];
     let count = count as usize;
     if count > 2 {
