@@ -26,6 +26,7 @@ mod map;
 mod member;
 mod parker;
 mod place;
+mod raw;
 mod report;
 mod rwlock;
 mod semaphore;
@@ -47,6 +48,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<dict::SetCore>()?;
     m.add_class::<dict::NamespaceCore>()?;
     m.add_class::<lock::LockCore>()?;
+    raw::install(m.py())?;
     m.add_class::<event::EventCore>()?;
     m.add_class::<semaphore::SemaphoreCore>()?;
     m.add_class::<condition::ConditionCore>()?;

@@ -7,6 +7,7 @@ use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::{Me, Off, object, slots};
 use tarefa_engine::sync::cell::{Acquired, Holder, LockCell, NotHeld, Sort};
 use tarefa_engine::sync::{kinds, lock};
+use tarefa_engine::task;
 
 use crate::errors;
 use crate::handle::{self, Handle};
@@ -77,7 +78,20 @@ pub(crate) fn take(
     object: Off,
     until: Option<Deadline>,
 ) -> PyResult<bool> {
-    let how = match cell.try_acquire(me, sort) {
+    go_on(py, me, cell, sort, object, until, cell.try_acquire(me, sort))
+}
+
+/// The rest of [`take`], after an attempt that ended with `how`.
+fn go_on(
+    py: Python<'_>,
+    me: &Me,
+    cell: &'static LockCell,
+    sort: Sort,
+    object: Off,
+    until: Option<Deadline>,
+    how: Option<Acquired>,
+) -> PyResult<bool> {
+    let how = match how {
         Some(how) => how,
         None => match until {
             None => return Ok(false),
@@ -143,8 +157,11 @@ pub(crate) fn owner_of(
         let header = object::header(me, off);
         let (id, kind) = (header.id.load(order), header.kind.load(order));
         match Handle::acquire(py, me, off, id) {
-            Ok(handle) => handle::wrap(py, handle, kind)?,
-            Err(_) => py.None(),
+            // What lies there now may be something else, if the task has ended meanwhile.
+            Ok(handle) if kind == task::kinds::TASK && thread.task.load(order) == off.0 => {
+                handle::wrap(py, handle, kind)?
+            }
+            _ => py.None(),
         }
     };
     let ago = clock::now_ns().saturating_sub(holder.since_ns) as f64 / 1e9;
@@ -162,6 +179,41 @@ impl LockCore {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Takes the lock if that needs no waiting.
+    #[inline]
+    pub(crate) fn attempt(&self) -> Option<Acquired> {
+        self.cell.try_acquire(&self.handle.me(), self.sort)
+    }
+
+    /// What `acquire()` answers after an attempt that ended with `how`.
+    pub(crate) fn go_on(&self, py: Python<'_>, how: Option<Acquired>) -> PyResult<bool> {
+        let (me, until) = (self.handle.me(), Some(Deadline::NEVER));
+        go_on(py, &me, self.cell, self.sort, self.handle.off(), until, how)
+    }
+
+    /// `acquire` of Python: see `raw`.
+    pub(crate) fn acquire(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        block: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let until = patience(blocking, timeout, block)?;
+        take(py, &self.handle.me(), self.cell, self.sort, self.handle.off(), until)
+    }
+
+    /// Lets the lock go, if it may be.
+    #[inline]
+    pub(crate) fn try_release(&self) -> bool {
+        self.cell.release(&self.handle.me(), self.sort).is_ok()
+    }
+
+    /// `release` of Python: see `raw`.
+    pub(crate) fn release(&self) -> PyResult<()> {
+        let_go(&self.handle.me(), self.cell, self.sort)
     }
 }
 
@@ -184,42 +236,6 @@ impl LockCore {
         let me = member::me(py)?;
         let off = lock::create(&me, sort).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
-    }
-
-    /// Takes the lock.
-    ///
-    /// Args:
-    ///     blocking: whether to wait.
-    ///     timeout: seconds to wait at most; -1 or None waits for ever.
-    ///     block: the name that multiprocessing has for blocking; timeout then means what it
-    ///         means there: below 0 is 0, and without waiting it is ignored.
-    ///
-    /// Returns:
-    ///     Whether the lock was taken.
-    ///
-    /// Raises:
-    ///     OwnerDied: whoever held it died; the lock is free, and not taken.
-    ///     ValueError: a timeout below 0 (but -1), or one without waiting.
-    #[inline]
-    #[pyo3(signature = (blocking = None, timeout = None, *, block = None),
-           text_signature = "($self, blocking=True, timeout=-1, *, block=None)")]
-    fn acquire(
-        &self,
-        py: Python<'_>,
-        blocking: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-        block: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let until = patience(blocking, timeout, block)?;
-        take(py, &self.handle.me(), self.cell, self.sort, self.handle.off(), until)
-    }
-
-    /// Lets the lock go.
-    ///
-    /// Raises:
-    ///     RuntimeError: it is not held, or, of an RLock, not by this thread.
-    fn release(&self) -> PyResult<()> {
-        let_go(&self.handle.me(), self.cell, self.sort)
     }
 
     /// Whether somebody alive holds it.

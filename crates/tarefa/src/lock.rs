@@ -57,12 +57,23 @@ impl Lock {
     ///
     /// # Errors
     /// [`LockError`]; the lock is not the caller's then.
+    #[inline]
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
+        let me = self.0.me();
+        match lock::cell(&me, self.0.off()).try_acquire(&me, Sort::Plain) {
+            Some(Acquired::Yes) => Ok(LockGuard(self)),
+            Some(_) => Err(OwnerDied.into()),
+            None => self.wait(timeout),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn wait(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
         let (me, off) = (self.0.me(), self.0.off());
         let until = Deadline::after(timeout);
-        let got = self.cell().acquire(&me, Sort::Plain, off, &mut Here::now(), until);
-        match got {
+        match self.cell().acquire(&me, Sort::Plain, off, &mut Here::now(), until) {
             Acquired::Yes => Ok(LockGuard(self)),
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
@@ -104,9 +115,11 @@ impl crate::condvar::sealed::Guard for LockGuard<'_> {
 }
 
 impl Drop for LockGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
+        let me = self.0.0.me();
         // Only a second release could fail, and this is the only one.
-        let _ = self.0.cell().release(&self.0.0.me(), Sort::Plain);
+        let _ = lock::cell(&me, self.0.0.off()).release(&me, Sort::Plain);
     }
 }
 

@@ -155,6 +155,11 @@ impl LockCell {
             self.settle(me, sort);
             return Some(Acquired::Yes);
         }
+        self.attempt(me, sort)
+    }
+
+    #[cold]
+    fn attempt(&'static self, me: &Me, sort: Sort) -> Option<Acquired> {
         let mut taking = Taking::new(self, me, sort);
         taking.attempt().ok().map(|()| taking.verdict())
     }
