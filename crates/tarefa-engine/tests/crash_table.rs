@@ -33,7 +33,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Shared, Value, acknowledge, contents, int, use_all, wait_for_members, whole};
+use support::{Pages, Shared, Value, acknowledge, contents, int, use_all, wait_for_members, whole};
 use tarefa_engine::collections::list::List;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
@@ -115,6 +115,7 @@ struct Table {
     runtime: &'static Runtime,
     dir: PathBuf,
     baseline: heap::check::Report,
+    pages: Pages,
     reached: BTreeSet<String>,
     passed: u64,
     failed: Vec<String>,
@@ -322,7 +323,9 @@ impl Table {
 
     /// Everything is given back.
     fn settle(&mut self) -> Result<(), String> {
-        let report = whole(&self.runtime.me())?;
+        let me = self.runtime.me();
+        let report = whole(&me)?;
+        self.pages.check(&me)?;
         if report == self.baseline {
             return Ok(());
         }
@@ -603,6 +606,7 @@ fn main() {
         runtime,
         dir: dir.clone(),
         baseline: heap::check::Report::default(),
+        pages: Pages::now(&runtime.me()),
         reached: BTreeSet::new(),
         passed: 0,
         failed: Vec::new(),
@@ -617,6 +621,7 @@ fn main() {
     let _ = table.run(0, "record", &dir.join("record").display().to_string());
     let _ = table.run(SCENARIOS.len() - 3, "record", &dir.join("record").display().to_string());
     table.baseline = whole(&me).unwrap();
+    table.pages = Pages::now(&me);
 
     for (index, scenario) in SCENARIOS.iter().enumerate() {
         if wanted(scenario.name) {

@@ -5,13 +5,14 @@
 
 mod support;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 
 use proptest::prelude::*;
 use support::{Value, contents, int, whole};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
-use tarefa_engine::shm::heap::{self, Kind};
+use tarefa_engine::shm::heap::{self, Kind, slab};
 use tarefa_engine::shm::{Me, object, references};
 use tarefa_engine::task;
 
@@ -216,7 +217,7 @@ fn a_queue_does_not_grow() {
             assert_eq!(support::value_of(&me, &list.remove(0).unwrap()), Value::Int(n - 10));
         }
     }
-    let claimed = me.header().claimed.load(std::sync::atomic::Ordering::Relaxed);
+    let claimed = me.header().claimed.load(Ordering::Relaxed);
     assert!(claimed < 64 << 20, "{claimed} bytes");
     references::release(&me, off);
     whole(&me).unwrap();
@@ -251,4 +252,76 @@ fn objects_are_clear_however_large() {
         }
     }
     assert_eq!(whole(&me).unwrap(), before);
+}
+
+fn claimed(me: &Me) -> u64 {
+    me.header().claimed.load(Ordering::Relaxed)
+}
+
+/// Makes and frees one block many times: what is claimed must come to rest.
+fn alternates(me: &Me, size: u64) {
+    let once = || {
+        let mark = heap::mark(me);
+        heap::alloc(me, Kind::Raw, size).unwrap();
+        let now = claimed(me);
+        heap::drain(me, mark);
+        (now, claimed(me))
+    };
+    for _ in 0..40 {
+        once();
+    }
+    let rests = once();
+    for i in 0..200 {
+        assert_eq!(once(), rests, "{size} bytes, {i} times");
+    }
+}
+
+/// At the edge of a slab, and of what free runs may keep, a block that comes and goes moves no
+/// memory to and from the system.
+#[test]
+fn a_block_that_comes_and_goes_costs_no_memory() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    for size in [16, 100, 1000, 2000, 5000, 20_000, 32_768, 33_000, 100_000, 1 << 20, 24 << 20] {
+        let mark = heap::mark(&me);
+        let full = slab::class_of(size).map_or(4, |class| 2 * slab::capacity(class));
+        for _ in 0..full {
+            heap::alloc(&me, Kind::Raw, size).unwrap();
+            if size > 5000 {
+                alternates(&me, size);
+            }
+        }
+        alternates(&me, size);
+        heap::drain(&me, mark);
+        alternates(&me, size);
+    }
+}
+
+/// What is unused for longest is given back, so that a new size is as cheap as the old ones soon.
+#[test]
+fn old_free_runs_make_room_for_new_ones() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    heap::trim(&me);
+    let before = whole(&me).unwrap();
+    let off = list::create(&me).unwrap();
+    let list = List::at(&me, off);
+    // Every second block of many stays, so that free runs are many and small.
+    let block = vec![5; 60_000];
+    for _ in 0..2000 {
+        list.append(Item::Blob(tag::BYTES, &block, &[])).unwrap();
+    }
+    for i in (0..2000).step_by(2) {
+        list.set(i, int(0)).unwrap();
+    }
+    let most = me.header().retained.load(Ordering::Relaxed);
+    assert!(most > 20 << 20, "{most} bytes retained");
+    for mib in [1, 2, 7, 20] {
+        alternates(&me, mib << 20);
+    }
+    references::release(&me, off);
+    assert!(me.header().retained.load(Ordering::Relaxed) <= 32 << 20);
+    assert_eq!(whole(&me).unwrap(), before);
+    heap::trim(&me);
+    assert_eq!(claimed(&me), heap::in_use(&me));
 }

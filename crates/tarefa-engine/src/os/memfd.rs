@@ -33,24 +33,32 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
 /// Backs `len` bytes at `offset` with real memory, so that no later access can fail.
 ///
 /// # Errors
-/// `ENOSPC` or `ENOMEM` when there is none.
+/// `ENOSPC` or `ENOMEM` when there is none; some of it may be backed then.
 pub fn claim(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
-    loop {
+    let (mut done, mut step) = (0, len);
+    while done < len {
         // SAFETY: a plain call on a descriptor we own.
         let ret = unsafe {
             libc::fallocate(
                 fd.as_raw_fd(),
                 libc::FALLOC_FL_KEEP_SIZE,
-                offset as libc::off_t,
-                len as libc::off_t,
+                (offset + done) as libc::off_t,
+                step.min(len - done) as libc::off_t,
             )
         };
         match check(ret) {
-            Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
-            other => return other.map(drop),
+            // The kernel has taken back what it gave before the signal came: where signals come
+            // fast, only small steps come to an end.
+            Err(e) if e.raw_os_error() == Some(libc::EINTR) => step = (step / 2).max(SMALL_STEP),
+            Err(e) => return Err(e),
+            Ok(_) => done += step.min(len - done),
         }
     }
+    Ok(())
 }
+
+/// What is claimed in a few microseconds.
+const SMALL_STEP: u64 = 64 << 10;
 
 /// Gives the memory behind `len` bytes at `offset` back to the system.
 ///

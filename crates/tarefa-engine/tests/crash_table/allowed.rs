@@ -47,7 +47,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         "passed only by foreign members that outlive the root, whose objects nobody uses again",
     ),
     (
-        &["claims.refused", "task.error", "task.outcome_lost", "zygote.spare_refused"],
+        &["task.error", "task.outcome_lost", "zygote.spare_refused"],
         "passed only where the system refuses memory or a process",
     ),
     (

@@ -13,9 +13,11 @@ use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::collections::{dict, kinds};
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::memfd;
 use tarefa_engine::shm::heap::check::{Report, check};
 use tarefa_engine::shm::journal::{self, Tx};
 use tarefa_engine::shm::latch::Latch;
+use tarefa_engine::shm::layout::{PAGE, ProcessSlot, ThreadSlot, UNIT, Unit};
 use tarefa_engine::shm::object::{self, ObjectHeader};
 use tarefa_engine::shm::offset::Off;
 use tarefa_engine::shm::runtime::Address;
@@ -371,6 +373,41 @@ pub fn ready(me: &Me) {
 pub fn numbers(me: &Me, shared: &Shared) -> [i64; 4] {
     let array = Array::at(me, shared.array.0);
     [0, 1, 2, 3].map(|i| array.load(i) as i64)
+}
+
+/// What the system holds for the arena besides what is claimed.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    besides: u64,
+    /// Bytes of the tables and slots ever in use.
+    tables: u64,
+}
+
+impl Pages {
+    /// As it is now.
+    pub fn now(me: &Me) -> Self {
+        let h = me.header();
+        // What changes meanwhile is counted as claimed rather than as held.
+        let held = memfd::held(me.arena().fd()).expect("a file");
+        let [claimed, units, processes, threads] =
+            [&h.claimed, &h.frontier, &h.process_top, &h.thread_top]
+                .map(|word| word.load(Ordering::Acquire));
+        // An entry for each unit, and a bit for each page of it.
+        let tables = units * size_of::<Unit>() as u64 + units * (UNIT / PAGE) / 8;
+        let slots =
+            processes * size_of::<ProcessSlot>() as u64 + threads * size_of::<ThreadSlot>() as u64;
+        Self { besides: held.saturating_sub(claimed), tables: tables + slots }
+    }
+
+    /// Since then only tables and slots have come into use, besides what is claimed.
+    pub fn check(&self, me: &Me) -> Result<(), String> {
+        let now = Self::now(me);
+        // Their first and last pages, whole.
+        if now.besides <= self.besides + (now.tables - self.tables) + (64 << 10) {
+            return Ok(());
+        }
+        Err(format!("more memory is held than claimed: {now:?}, at first {self:?}"))
+    }
 }
 
 /// The heap, which must be whole.

@@ -110,36 +110,38 @@ pub(super) fn claim(
 fn back(me: &Me, off: Off, len: u64) -> bool {
     let (first, end) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
     debug_assert!(end - first < 1 << 16);
-    let claiming = &me.slot().claiming;
-    claiming.store(first << 16 | (end - first), Ordering::Release);
+    me.slot().claiming.store(first << 16 | (end - first), Ordering::Release);
     crash_point!("claims.noted");
-    // The kernel takes back what it gave of a request that it cannot meet as a whole.
     let backed = memfd::claim(me.arena().fd(), first * PAGE, (end - first) * PAGE).is_ok();
     crash_point!("claims.backed");
     if !backed {
-        claiming.store(0, Ordering::Release);
-        crash_point!("claims.refused");
+        return_unmarked(me);
     }
     backed
 }
 
 /// A dead thread was about to claim pages: those that it has not marked go back.
 pub(in crate::shm) fn unclaim(dead: &Me) {
-    let claiming = dead.slot().claiming.load(Ordering::Acquire);
-    if claiming == 0 {
-        return;
+    if dead.slot().claiming.load(Ordering::Acquire) != 0 {
+        // Others may have claimed the same since: they hold the latch from backing to marking.
+        let _latch = dead.header().units_latch.lock(dead);
+        return_unmarked(dead);
     }
-    let _latch = dead.header().units_latch.lock(dead);
-    let (first, count) = (claiming >> 16, claiming & 0xffff);
-    for page in first..first + count {
+}
+
+/// Gives back the pages of `claiming` that nobody has marked.
+fn return_unmarked(me: &Me) {
+    let claiming = &me.slot().claiming;
+    let noted = claiming.load(Ordering::Relaxed);
+    let (first, end) = (noted >> 16, (noted >> 16) + (noted & 0xffff));
+    for page in first..end {
         let at = Off(page * PAGE);
-        // Others may have claimed them since; they hold the latch from backing to marking.
-        if self::count(dead, at, PAGE) == 0 {
+        if count(me, at, PAGE) == 0 {
             // A failure leaves the page backed: it is used again by the next claim.
-            let _ = memfd::punch(dead.arena().fd(), at.0, PAGE);
+            let _ = memfd::punch(me.arena().fd(), at.0, PAGE);
         }
     }
-    dead.slot().claiming.store(0, Ordering::Release);
+    claiming.store(0, Ordering::Release);
     crash_point!("claims.unclaimed");
 }
 
