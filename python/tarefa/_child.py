@@ -71,11 +71,11 @@ class _Rehearsal:
     time_limit = memory_limit = None
     kept: Any = None
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: Any) -> None:
         self._payload = payload
 
-    def payload(self) -> bytes:
-        return self._payload
+    def payload(self) -> tuple[bytes, None]:
+        return self._payload, None
 
     def run_here(self) -> bool:
         return True
@@ -130,16 +130,17 @@ def _nothing() -> None:
     """The target that warms a spare up."""
 
 
-def _call(payload: bytes) -> Any:
+def _call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
-    head, alone = _LENGTHS.unpack_from(payload)
-    view = memoryview(payload)[8:]
+    data, buffers = payload
+    head, alone = _LENGTHS.unpack_from(data)
+    view = memoryview(data)[8:]
     if head:
         extra = loads(view[:head])
         _environment.apply(extra)
         _environment.apply_context(extra)
     modules = len(sys.modules)
-    target, args, kwargs = loads(view[head + alone :])
+    target, args, kwargs = loads(view[head + alone :], buffers=buffers)
     if alone:
         target = loads(view[head : head + alone])
     if len(sys.modules) != modules:

@@ -7,6 +7,7 @@ exception of a signal's handler or of an interrupt, and raises ``ValueError`` fo
 """
 
 from collections.abc import Callable
+from pickle import PickleBuffer
 from types import FrameType, ModuleType
 from typing import Any, Self, SupportsIndex, TypedDict, final
 
@@ -62,6 +63,7 @@ __all__ = [
     "join_any",
     "join_runtime",
     "keep_after_fork",
+    "keep_apart",
     "leave",
     "lift_memory_limit",
     "make_array",
@@ -392,7 +394,7 @@ class TaskCore:
     def set_payload(self, payload: object, dumps: Callable[[Any], bytes]) -> None:
         """Store what is to run, as ``dumps`` encodes it."""
 
-    def payload(self) -> bytes | None:
+    def payload(self) -> tuple[bytes, list[bytes | bytearray] | None] | None:
         """What is to run, encoded."""
 
     def drop_payload(self) -> None:
@@ -499,7 +501,10 @@ def attach(root: int, memory_fd: int, runtime: int, off: int, id: int, kind: int
     """
 
 def collect() -> None:
-    """Forget the handles met by the encoding that goes on: it begins anew."""
+    """Forget what the encoding that goes on has met: it begins anew."""
+
+def keep_apart(buffer: PickleBuffer, /) -> bool:
+    """Whether a buffer is to be in the pickle; else the encoding that goes on has noted it."""
 
 def cpu_count() -> int:
     """How many processors this process can use.

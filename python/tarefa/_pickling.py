@@ -13,6 +13,7 @@ import pickle
 import sys
 import types
 import weakref
+from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any
 
@@ -78,10 +79,7 @@ def by_value_pickler() -> type[Any]:
     return ByValue
 
 
-def _dumps_by_value(obj: Any) -> bytes:
-    buffer = io.BytesIO()
-    by_value_pickler()(buffer, protocol=5).dump(obj)
-    return buffer.getvalue()
+_keep_apart = _engine.keep_apart
 
 
 def dumps(obj: Any) -> bytes:
@@ -90,11 +88,41 @@ def dumps(obj: Any) -> bytes:
         data = pickle.dumps(obj, 5)
         if b"__main__" not in data:
             return data
-    except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError):
+    except _NOT_AS_IT_IS:
         pass
+    return _dumps_otherwise(obj, None)
+
+
+def dumps_apart(obj: Any) -> bytes:
+    """The same for the engine's encoding, which is given the large buffers beside the pickle."""
+    try:
+        data = pickle.dumps(obj, 5, buffer_callback=_keep_apart)
+        if b"__main__" not in data:
+            return data
+    except _NOT_AS_IT_IS:
+        pass
+    return _dumps_otherwise(obj, _keep_apart)
+
+
+_NOT_AS_IT_IS = (
+    pickle.PicklingError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    RecursionError,
+)
+
+
+def _dumps_by_value(obj: Any, keep: Callable[[Any], bool] | None = None) -> bytes:
+    buffer = io.BytesIO()
+    by_value_pickler()(buffer, protocol=5, buffer_callback=keep).dump(obj)
+    return buffer.getvalue()
+
+
+def _dumps_otherwise(obj: Any, keep: Callable[[Any], bool] | None) -> bytes:
     _engine.collect()
     try:
-        return _dumps_by_value(obj)
+        return _dumps_by_value(obj, keep)
     except NotPicklable:
         raise
     except Exception as e:
@@ -145,10 +173,13 @@ def culprit(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
     return (path, obj) if path else None
 
 
-def dumps_call(call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> bytes:
-    """Pickle (target, args, kwargs); the error names the argument."""
+_Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
+
+
+def dumps_call(call: _Call) -> bytes:
+    """Pickle (target, args, kwargs) as :func:`dumps_apart` does; the error names the argument."""
     try:
-        return dumps(call)
+        return dumps_apart(_lay_apart(call))
     except NotPicklable as e:
         target, args, kwargs = call
         named = [("target", target)]
@@ -165,9 +196,26 @@ def dumps_call(call: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> bytes:
         raise
 
 
+def _lay_apart(call: _Call) -> _Call:
+    """The call with ``bytearray`` arguments as buffers.
+
+    Only where nothing else mentions the same one: it must arrive as one object, and pickle does
+    not know a buffer again.
+    """
+    target, args, kwargs = call
+    values = (*args, *kwargs.values())
+    found = [v for v in values if type(v) is bytearray]
+    buffers = {id(v): pickle.PickleBuffer(v) for v in found}
+    if not found or len(buffers) < len(found) or not all(type(v) in _SEPARATE for v in values):
+        return call
+    args = tuple(buffers.get(id(v), v) for v in args)
+    return target, args, {k: buffers.get(id(v), v) for k, v in kwargs.items()}
+
+
 # Functions pickled by value before: what they were made of then, and their bytes.
 _known: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], bytes]] = weakref.WeakKeyDictionary()
 _PLAIN: tuple[type, ...] = (int, float, str, bytes, bool, type(None))
+_SEPARATE = (*_PLAIN, bytearray)
 _PLAIN += (types.ModuleType, types.BuiltinFunctionType)
 
 

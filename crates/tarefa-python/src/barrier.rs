@@ -107,7 +107,7 @@ impl BarrierCore {
         let set = match handle::collecting(&dumps, action, me.runtime().id()) {
             Ok((bytes, mut references)) => {
                 // Whoever runs it has a handle of the barrier.
-                references.retain(|object| *object != off);
+                references.forget(off);
                 barrier::set_action(&me, off, PICKLED, bytes.as_bytes(), &references)
             }
             Err(e) => {

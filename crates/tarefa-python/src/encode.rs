@@ -6,17 +6,22 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyModule, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyModule, PyString, PyTuple};
 use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
 use tarefa_engine::shm::{Me, Off};
 
+use crate::apart::{self, Apart, Whole};
 use crate::errors;
-use crate::handle::{self, Handle};
+use crate::handle::{self, Handle, Mentioned};
 
 /// The tag of pickled bytes.
 pub(crate) const PICKLE: u8 = tag::FRONT;
+/// The tag of a pickle with its buffers beside it.
+pub(crate) const APART: u8 = tag::FRONT + 2;
+/// The tag of a `bytearray`.
+const BYTEARRAY: u8 = tag::FRONT + 3;
 
 static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -45,7 +50,11 @@ pub(crate) enum Encoded<'py> {
     /// One object; its handle keeps it until the blob does.
     Object(Vec<u8>, Vec<Off>, #[expect(dead_code, reason = "kept")] Handle),
     /// Pickled, and objects mentioned.
-    Pickled(Bound<'py, PyBytes>, Vec<Off>),
+    Pickled(Bound<'py, PyBytes>, Mentioned),
+    /// The same with large buffers beside the pickle.
+    Apart(Apart<'py>, Mentioned),
+    /// A `bytearray`, which keeps its size meanwhile.
+    ByteArray(Whole),
 }
 
 impl Encoded<'_> {
@@ -57,6 +66,8 @@ impl Encoded<'_> {
             Self::Object(bytes, refs, _) => Item::Blob(tag::OBJECT, bytes, refs),
             Self::Owned(tag, bytes, refs) => Item::Blob(*tag, bytes, refs),
             Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
+            Self::Apart(apart, refs) => Item::Parts(APART, apart.parts(), refs),
+            Self::ByteArray(whole) => Item::Blob(BYTEARRAY, whole.bytes(), &[]),
         })
     }
 }
@@ -65,8 +76,9 @@ impl Encoded<'_> {
     /// The objects it mentions.
     pub(crate) fn objects(&self) -> &[Off] {
         match self {
-            Self::Object(_, refs, _) | Self::Owned(_, _, refs) | Self::Pickled(_, refs) => refs,
-            Self::Word(_) | Self::Bytes(..) | Self::Str(_) => &[],
+            Self::Object(_, refs, _) | Self::Owned(_, _, refs) => refs,
+            Self::Pickled(_, refs) | Self::Apart(_, refs) => refs,
+            Self::Word(_) | Self::Bytes(..) | Self::Str(_) | Self::ByteArray(_) => &[],
         }
     }
 }
@@ -145,9 +157,24 @@ pub(crate) fn encode<'py>(me: &Me, object: &Bound<'py, PyAny>) -> PyResult<Encod
             return Ok(Encoded::Object(bytes, refs, handle));
         }
     }
-    let dumps = function(object.py(), &DUMPS, "dumps")?;
-    let (bytes, refs) = handle::collecting(dumps, object, me.runtime().id())?;
-    Ok(Encoded::Pickled(bytes, refs))
+    if object.is_exact_instance_of::<PyByteArray>() {
+        return Ok(Encoded::ByteArray(Whole::new(object)?));
+    }
+    let dumps = function(object.py(), &DUMPS, "dumps_apart")?;
+    pickled(dumps, object, me.runtime().id())
+}
+
+/// What `dumps` makes of `object`, with the buffers that it keeps apart.
+pub(crate) fn pickled<'py>(
+    dumps: &Bound<'py, PyAny>,
+    object: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<Encoded<'py>> {
+    let (bytes, refs, buffers) = handle::collecting_all(dumps, object, runtime)?;
+    if buffers.is_empty() {
+        return Ok(Encoded::Pickled(bytes, refs));
+    }
+    Ok(Encoded::Apart(Apart::new(bytes, &buffers)?, refs))
 }
 
 fn encode_int<'py>(int: &Bound<'py, PyInt>) -> PyResult<Encoded<'py>> {
@@ -189,7 +216,13 @@ pub(crate) fn bytes_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py
 }
 
 /// Decodes what was read from a container.
-pub(crate) fn decode(py: Python<'_>, me: &Me, fetched: Fetched) -> PyResult<Py<PyAny>> {
+pub(crate) fn decode(py: Python<'_>, me: &Me, mut fetched: Fetched) -> PyResult<Py<PyAny>> {
+    if let Fetched::Blob(copied) = &mut fetched {
+        if copied.tag == APART {
+            let bytes = std::mem::take(&mut copied.bytes);
+            return load(py, apart::taken_over(py, bytes)?);
+        }
+    }
     decode_ref(py, me, &fetched)
 }
 
@@ -219,6 +252,15 @@ pub(crate) fn decode_object(py: Python<'_>, me: &Me, object: Option<Off>) -> PyR
     handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
 }
 
+fn load<'py>(
+    py: Python<'py>,
+    (pickle, buffers): (Bound<'py, PyBytes>, Bound<'py, PyList>),
+) -> PyResult<Py<PyAny>> {
+    let kwargs = pyo3::types::PyDict::new(py);
+    kwargs.set_item("buffers", buffers)?;
+    Ok(function(py, &LOADS, "loads")?.call((pickle,), Some(&kwargs))?.unbind())
+}
+
 /// Decodes bytes that mention no object by tag alone.
 pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
     match how {
@@ -246,6 +288,8 @@ pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py
             let loads = function(py, &LOADS, "loads")?;
             Ok(loads.call1((bytes_of(py, bytes)?,))?.unbind())
         }
+        APART => load(py, apart::taken(py, bytes)?),
+        BYTEARRAY => apart::whole(py, bytes),
         _ => Err(errors::new(
             py,
             "NotReadable",

@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyModule, PyTuple};
@@ -71,9 +72,9 @@ impl Handle {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        COLLECTED.with(|c| {
-            if let Some(list) = c.borrow_mut().last_mut() {
-                list.push((self.runtime.id(), self.off));
+        MET.with(|m| {
+            if let Some(met) = m.borrow_mut().last_mut() {
+                met.objects.push(self.clone());
             }
         });
         if self.runtime.is_root() && !task::supervisor::has_zygote() {
@@ -151,9 +152,18 @@ fn attach_function(py: Python<'_>) -> PyResult<Py<PyAny>> {
     Ok(f.clone_ref(py))
 }
 
+/// What an encoding that is going on has met so far.
+#[derive(Default)]
+struct Met {
+    /// Objects, held: what mentions them may be gone when the pickle is made.
+    objects: Vec<Handle>,
+    /// Memory views of buffers that lie beside the pickle.
+    buffers: Vec<Py<PyAny>>,
+}
+
 thread_local! {
-    /// Objects met by the encodings that are going on in this thread, innermost last.
-    static COLLECTED: RefCell<Vec<Vec<(u64, Off)>>> = const { RefCell::new(Vec::new()) };
+    /// Of the encodings that are going on in this thread, innermost last.
+    static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The object of another process's handle, attached to here.
@@ -219,28 +229,91 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
     wrap.bind(py).call1((cores, kind)).map(Bound::unbind)
 }
 
+/// The objects that an encoding mentions, each once, and held until this is dropped.
+#[derive(Default)]
+pub(crate) struct Mentioned {
+    places: Vec<Off>,
+    _held: Vec<Handle>,
+}
+
+impl Mentioned {
+    /// Those of `met` that are of that runtime: others are kept by their own holders only.
+    fn of(met: Vec<Handle>, runtime: u64) -> Self {
+        let ours = met.iter().filter(|h| h.runtime.id() == runtime);
+        let mut places: Vec<Off> = ours.map(|h| h.off).collect();
+        places.sort_unstable();
+        places.dedup();
+        Self { places, _held: met }
+    }
+
+    /// Leaves one out.
+    pub(crate) fn forget(&mut self, object: Off) {
+        self.places.retain(|place| *place != object);
+    }
+}
+
+impl std::ops::Deref for Mentioned {
+    type Target = [Off];
+
+    fn deref(&self) -> &[Off] {
+        &self.places
+    }
+}
+
 /// Runs `encode(value)`, which returns bytes; returns them with the objects met on the way.
 pub(crate) fn collecting<'py>(
     encode: &Bound<'py, PyAny>,
     value: &Bound<'py, PyAny>,
     runtime: u64,
-) -> PyResult<(Bound<'py, PyBytes>, Vec<Off>)> {
-    COLLECTED.with(|c| c.borrow_mut().push(Vec::new()));
+) -> PyResult<(Bound<'py, PyBytes>, Mentioned)> {
+    let (bytes, refs, _) = collecting_all(encode, value, runtime)?;
+    Ok((bytes, refs))
+}
+
+/// The same, with the buffers for which `encode` has asked [`keep_apart`].
+pub(crate) fn collecting_all<'py>(
+    encode: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<(Bound<'py, PyBytes>, Mentioned, Vec<Py<PyAny>>)> {
+    MET.with(|m| m.borrow_mut().push(Met::default()));
     let result = encode.call1((value,));
-    let mut met = COLLECTED.with(|c| c.borrow_mut().pop()).unwrap_or_default();
+    let Met { objects, buffers } = MET.with(|m| m.borrow_mut().pop()).unwrap_or_default();
     let bytes = result?.cast_into::<PyBytes>()?;
-    met.sort_unstable();
-    met.dedup();
-    // Objects of another runtime are kept by their own holders only.
-    Ok((bytes, met.into_iter().filter(|(id, _)| *id == runtime).map(|(_, off)| off).collect()))
+    Ok((bytes, Mentioned::of(objects, runtime), buffers))
+}
+
+/// From this many bytes on a buffer lies beside the pickle: a smaller one is copied sooner than
+/// it is noted down.
+const APART: usize = 1 << 14;
+
+/// For `pickle`, of a `PickleBuffer` that it meets: whether it is to be in the pickle. Else it is
+/// noted for the encoding that is going on.
+#[pyfunction]
+#[pyo3(signature = (buffer, /))]
+pub(crate) fn keep_apart(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = buffer.py();
+    let raw = match buffer.call_method0(intern!(py, "raw")) {
+        Ok(raw) => raw,
+        // Not contiguous: pickle says that it cannot be.
+        Err(e) if e.is_instance_of::<pyo3::exceptions::PyBufferError>(py) => return Ok(true),
+        Err(e) => return Err(e),
+    };
+    if raw.len()? < APART {
+        return Ok(true);
+    }
+    Ok(MET.with(|m| match m.borrow_mut().last_mut() {
+        Some(met) => {
+            met.buffers.push(raw.unbind());
+            false
+        }
+        None => true,
+    }))
 }
 
 /// Drops what has been collected so far by the innermost encoding: it starts anew.
 #[pyfunction]
 pub(crate) fn collect() {
-    COLLECTED.with(|c| {
-        if let Some(list) = c.borrow_mut().last_mut() {
-            list.clear();
-        }
-    });
+    // Dropped outside of the borrow: what it frees may run Python code.
+    let _met = MET.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
 }

@@ -8,6 +8,7 @@
 // A method's path asks for one lifetime of the task's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+mod apart;
 mod array;
 mod barrier;
 mod condition;
@@ -64,6 +65,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(handle::collect, m)?)?;
+    m.add_function(wrap_pyfunction!(handle::keep_apart, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::wake_sleeper, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::interrupt_signal, m)?)?;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
-use tarefa_engine::collections::value;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use tarefa_engine::collections::value::{self, Item};
 use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::os::{pipe, signal};
@@ -17,13 +17,17 @@ use tarefa_engine::task::record::{self, Task, flag};
 use tarefa_engine::task::timekeeper::{self, Kept};
 use tarefa_engine::task::{State, process};
 
-use crate::encode::{self, Encoded, PICKLE};
+use crate::apart;
+use crate::encode::{self, APART, PICKLE};
 use crate::errors;
-use crate::handle::{self, Handle};
+use crate::handle::Handle;
 use crate::interrupt;
 use crate::member;
 use crate::parker::{PyParker, deadline, tick};
 use crate::place;
+
+/// What is to run: bytes, and the buffers beside them.
+type Payload<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyList>>);
 
 /// The tag of a pickled exception.
 const ERROR: u8 = PICKLE + 8;
@@ -211,18 +215,27 @@ impl TaskCore {
         dumps: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let runtime = self.handle.runtime().id();
-        let (bytes, refs) = handle::collecting(dumps, payload, runtime)?;
-        self.with(|t| t.set_payload(PICKLE, &[bytes.as_bytes()], &refs))
-            .map_err(|e| errors::out_of_memory(py, e))
+        let made = encode::pickled(dumps, payload, runtime)?;
+        let stored = match made.item()? {
+            Item::Blob(tag, bytes, refs) => self.with(|t| t.set_payload(tag, &[bytes], refs)),
+            Item::Parts(tag, parts, refs) => self.with(|t| t.set_payload(tag, parts, refs)),
+            Item::Word(_) => Ok(()),
+        };
+        stored.map_err(|e| errors::out_of_memory(py, e))
     }
 
-    /// The bytes of what is to run.
-    fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    /// The bytes of what is to run, and the buffers beside them.
+    fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Payload<'py>>> {
         let me = self.handle.me();
         let Some(off) = Task::at(&me, self.handle.off()).payload() else { return Ok(None) };
         // SAFETY: the payload of a task that runs is not changed or freed before it has ended.
         let bytes = unsafe { blob::bytes(&me, off) };
-        encode::bytes_of(py, bytes).map(Some)
+        Ok(Some(if blob::tag(&me, off) == APART {
+            let (pickle, buffers) = apart::taken(py, bytes)?;
+            (pickle, Some(buffers))
+        } else {
+            (encode::bytes_of(py, bytes)?, None)
+        }))
     }
 
     /// Frees what was to run.
@@ -263,20 +276,16 @@ impl TaskCore {
             return Ok(());
         };
         let encoded = match dumps {
-            Some(dumps) => {
-                let (bytes, refs) = handle::collecting(dumps, value, self.handle.runtime().id())?;
-                Encoded::Pickled(bytes, refs)
-            }
+            Some(dumps) => encode::pickled(dumps, value, self.handle.runtime().id())?,
             None => encode::encode(&me, value)?,
         };
         match encoded.item()? {
-            value::Item::Word(word) => {
-                task.finish(state, code, Some((0, &word.to_le_bytes(), &[])));
-            }
-            value::Item::Blob(tag, bytes, refs) => {
+            Item::Word(word) => task.finish(state, code, Some((0, &[&word.to_le_bytes()], &[]))),
+            Item::Blob(tag, bytes, refs) => {
                 let tag = if is_error { ERROR } else { tag };
-                task.finish(state, code, Some((tag, bytes, refs)));
+                task.finish(state, code, Some((tag, &[bytes], refs)));
             }
+            Item::Parts(tag, parts, refs) => task.finish(state, code, Some((tag, parts, refs))),
         }
         Ok(())
     }
@@ -286,9 +295,10 @@ impl TaskCore {
         let me = self.handle.me();
         let Some(off) = Task::at(&me, self.handle.off()).outcome() else { return Ok(None) };
         let tag = blob::tag(&me, off);
-        let bytes = blob::read(&me, off);
+        // SAFETY: an outcome does not change, and is freed with the record, which this handle keeps.
+        let bytes = unsafe { blob::bytes(&me, off) };
         if tag == 0 {
-            let word = bytes.as_slice().try_into().map_or(0, u64::from_le_bytes);
+            let word = bytes.try_into().map_or(0, u64::from_le_bytes);
             return Ok(Some((false, encode::decode_word(py, word)?)));
         }
         if tag == value::tag::OBJECT {
@@ -297,7 +307,7 @@ impl TaskCore {
             return Ok(Some((false, encode::decode_object(py, &me, held.first())?)));
         }
         let how = if tag == ERROR { PICKLE } else { tag };
-        Ok(Some((tag == ERROR, encode::decode_bytes(py, how, &bytes)?)))
+        Ok(Some((tag == ERROR, encode::decode_bytes(py, how, bytes)?)))
     }
 
     /// Waits for its end; false when `timeout` seconds pass first.

@@ -125,7 +125,7 @@ fn run(handle: &Handle, job: &Slot<Job>, sentinel: &Sentinel) {
     drop(kept);
     current::leave();
     let references: Vec<Off> = ended.outcome.references(handle.runtime());
-    task.finish(ended.state, ended.code(), Some((ended.tag, &ended.outcome.bytes, &references)));
+    task.finish(ended.state, ended.code(), Some((ended.tag, &[&ended.outcome.bytes], &references)));
     sentinel.signal();
 }
 

@@ -213,7 +213,7 @@ impl zygote::Front for RustFront {
         let _ = std::io::stdout().flush();
         let code = ended.code();
         let references = ended.outcome.references(runtime);
-        task.finish(ended.state, code, Some((ended.tag, &ended.outcome.bytes, &references)));
+        task.finish(ended.state, code, Some((ended.tag, &[&ended.outcome.bytes], &references)));
         zygote::leave(runtime, code)
     }
 

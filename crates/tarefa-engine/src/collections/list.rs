@@ -550,7 +550,7 @@ impl<'a> List<'a> {
                     self.word(*i).load(Ordering::Relaxed)
                 }
                 Source::New(Item::Word(word)) => *word,
-                Source::New(Item::Blob(..)) => unreachable!("stored before"),
+                Source::New(Item::Blob(..) | Item::Parts(..)) => unreachable!("stored before"),
             };
             let target = table::word(me, table::at(me, new_table), position as u64);
             target.store(word, Ordering::Relaxed);

@@ -120,6 +120,8 @@ pub enum Item<'a> {
     Word(u64),
     /// Bytes, how to read them, and the objects they mention.
     Blob(u8, &'a [u8], &'a [Off]),
+    /// The same with bytes that lie in several places, in their order.
+    Parts(u8, &'a [&'a [u8]], &'a [Off]),
 }
 
 /// The word for `item`; its blob, if it needs one, hangs on the thread's chain.
@@ -130,6 +132,7 @@ pub fn store(me: &Me, item: Item<'_>) -> Result<u64, OutOfMemory> {
     Ok(match item {
         Item::Word(word) => word,
         Item::Blob(tag, bytes, references) => blob::create(me, tag, &[bytes], references)?.0,
+        Item::Parts(tag, parts, references) => blob::create(me, tag, parts, references)?.0,
     })
 }
 

@@ -128,6 +128,9 @@ impl Record {
     }
 }
 
+/// An outcome on its way in: its tag, its bytes in parts, and the objects these mention.
+pub type Outgoing<'a> = (u8, &'a [&'a [u8]], &'a [Off]);
+
 /// A task's record, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
@@ -350,10 +353,10 @@ impl<'a> Task<'a> {
     /// Ends it: stores the outcome (its tag and bytes, and the objects these mention), the exit
     /// code and the usage, then the state. With no memory for the outcome, the flag
     /// `OUTCOME_LOST` says so.
-    pub fn finish(&self, end: State, code: i32, outcome: Option<(u8, &[u8], &[Off])>) {
+    pub fn finish(&self, end: State, code: i32, outcome: Option<Outgoing<'_>>) {
         let mark = heap::mark(self.me);
-        if let Some((tag, bytes, mentioned)) = outcome {
-            if let Ok(blob) = blob::create(self.me, tag, &[bytes], mentioned) {
+        if let Some((tag, parts, mentioned)) = outcome {
+            if let Ok(blob) = blob::create(self.me, tag, parts, mentioned) {
                 let mut tx = Tx::begin(self.me);
                 tx.set(&self.it.outcome, blob.0);
                 heap::release_to(self.me, &mut tx, mark);

@@ -643,7 +643,7 @@ pub(crate) fn run_record(me: &Me, shared: &Shared) {
     assert!(task.begin());
     assert!(task.run_here());
     task.drop_payload();
-    task.finish(State::Finished, 0, Some((21, b"outcome", &[shared.child.0])));
+    task.finish(State::Finished, 0, Some((21, &[b"outcome"], &[shared.child.0])));
     task.join(&mut Plain, Deadline::NEVER);
     references::release(me, off);
 }

@@ -65,7 +65,7 @@ impl Front for TestFront {
         if task.run_here() {
             linger(&task.payload().map(|p| blob::read(&me, p)).unwrap_or_default());
             task.drop_payload();
-            task.finish(State::Finished, 0, Some((21, b"outcome", &[])));
+            task.finish(State::Finished, 0, Some((21, &[b"outcome"], &[])));
         }
         self.note("child");
         zygote::leave(runtime, 0)

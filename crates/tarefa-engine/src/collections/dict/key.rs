@@ -143,7 +143,7 @@ impl<'a> Canonical<'a> {
             }
             // Floats that are no word are NaNs.
             Item::Blob(tag::FLOAT, ..) => Err(KeyError::NotANumber),
-            Item::Blob(how, ..) => Err(KeyError::NoForm(how)),
+            Item::Blob(how, ..) | Item::Parts(how, ..) => Err(KeyError::NoForm(how)),
         }
     }
 
@@ -245,14 +245,21 @@ impl<'a> Key<'a> {
             }
             Canonical::Bytes(how, form) => (*how, form),
         };
-        let (given, bytes, references) = match (self.given, &self.canonical) {
+        let one;
+        let (given, bytes, references): (_, &[&[u8]], _) = match (self.given, &self.canonical) {
             (Some(Item::Word(word)), _) => return Ok(word),
             (None, Canonical::Word(word)) => return Ok(*word),
             (None, _) => return Ok(blob::create(me, how, &[form], &[])?.0),
-            (Some(Item::Blob(given, bytes, references)), _) => (given, bytes, references),
+            (Some(Item::Blob(given, bytes, references)), _) => {
+                one = [bytes];
+                (given, &one, references)
+            }
+            (Some(Item::Parts(given, parts, references)), _) => (given, parts, references),
         };
         let head = (form.len() as u64) << 8 | u64::from(how);
-        let parts = [&head.to_le_bytes(), form, &[given], bytes];
+        let (head, given) = (head.to_le_bytes(), [given]);
+        let mut parts = vec![&head[..], form, &given[..]];
+        parts.extend(bytes);
         Ok(blob::create(me, tag::KEY, &parts, references)?.0)
     }
 }
