@@ -6,7 +6,7 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyModule, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyModule, PyString};
 use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
