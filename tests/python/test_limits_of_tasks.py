@@ -292,7 +292,7 @@ def test_the_tasks_that_it_waits_for_count_too():
         tarefa.Process(target=in_sleep).start()
         return "mine"
 
-    task = tarefa.Process(target=leave_one, time_limit=0.5).start()
+    task = tarefa.Process(target=leave_one, time_limit=3).start()
     assert task.result() == "mine"
 
 
