@@ -70,10 +70,10 @@ pub(crate) fn member(text: &str) -> ! {
         // The other has waited for long by now, and asks to be the next.
         cell.release(&me, sort).unwrap();
         if take(&mut Plain) != Acquired::Yes {
-            // The other was faster, and has ended with it.
+            // The other was faster all the same, and has ended with it.
             process::exit_now(0);
         }
-        std::thread::sleep(stays * 2);
+        std::thread::sleep(stays * 3);
         acknowledge(1);
         told();
         if words[1] == "cell.reservation_back" {
@@ -83,6 +83,8 @@ pub(crate) fn member(text: &str) -> ! {
         crash::arm(words[1], 1);
         cell.release(&me, sort).unwrap();
     } else {
+        // When it is woken, the holder has the lock again already; and see `forced`.
+        crash::pause("cell.taking", stays);
         crash::pause("cell.announced", stays);
         if words[1] == "cell.reservation_back" {
             // Until the holder has looked whether this thread still waits.
@@ -156,7 +158,7 @@ fn killed(me: &Me, shared: &Shared, point: &str, attempt: u32) -> Result<bool, S
     }
     let mut heir = member("heir");
     let index = sleepers(me, cell, 1)?[0];
-    std::thread::sleep(stays * 2);
+    std::thread::sleep(stays * 3);
     event::set(me, shared.event.0);
     if !byte(&mut holder) {
         return Ok(false);
@@ -173,8 +175,9 @@ fn killed(me: &Me, shared: &Shared, point: &str, attempt: u32) -> Result<bool, S
         let _ = heir.0.wait();
         wait_for_members(runtime, 1)?;
     } else {
+        // Until it has announced its sleep anew, and stays there.
         wait::poke(me, index);
-        std::thread::sleep(stays / 3);
+        std::thread::sleep(stays + stays / 3);
     }
     event::set(me, shared.event.0);
     let told = waiting.join().expect("a thread")?;
