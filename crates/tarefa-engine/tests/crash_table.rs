@@ -423,7 +423,7 @@ impl Table {
                     break;
                 }
                 self.case(&format!("locks, forced, {point}, attempt {attempt}"), |table| {
-                    let killed = locks::forced(table.runtime, point)?;
+                    let killed = locks::forced(table.runtime, point, attempt)?;
                     table.settle()?;
                     if killed {
                         table.reached.insert((*point).to_owned());

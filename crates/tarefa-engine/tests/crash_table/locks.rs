@@ -25,8 +25,11 @@ pub(crate) const MEMBER: &str = "TAREFA_CRASH_LOCKS";
 pub(crate) const POINTS: &[&str] =
     &["cell.heir_gone", "cell.reservation_back", "cell.reservation_left"];
 
-/// How long the heir stays where it has announced a sleep.
-const ANNOUNCED: Duration = Duration::from_millis(30);
+/// How long the heir stays where it has announced a sleep: longer with each attempt, for members
+/// that others keep from running.
+fn stay(attempt: u32) -> Duration {
+    Duration::from_millis(30) * (attempt + 1)
+}
 
 /// Interrupts the wait once the thread was made to look around.
 struct Poked(u32);
@@ -48,10 +51,11 @@ impl Parker for Poked {
     }
 }
 
-/// `who|point|shared`
+/// `who|point|attempt|shared`
 pub(crate) fn member(text: &str) -> ! {
-    let words: Vec<&str> = text.splitn(3, '|').collect();
-    let (runtime, shared) = Shared::join(words[2]);
+    let words: Vec<&str> = text.splitn(4, '|').collect();
+    let stays = stay(words[2].parse().unwrap());
+    let (runtime, shared) = Shared::join(words[3]);
     let (me, off, sort) = (runtime.me(), shared.lock.0, Sort::Plain);
     let cell = lock::cell(&me, off);
     let take = |parker: &mut dyn Parker| cell.acquire(&me, sort, off, parker, Deadline::NEVER);
@@ -66,23 +70,25 @@ pub(crate) fn member(text: &str) -> ! {
         // The other has waited for long by now, and asks to be the next.
         cell.release(&me, sort).unwrap();
         if take(&mut Plain) != Acquired::Yes {
-            // The other was faster, and has ended with it.
+            // The other was faster all the same, and has ended with it.
             process::exit_now(0);
         }
-        std::thread::sleep(ANNOUNCED * 2);
+        std::thread::sleep(stays * 3);
         acknowledge(1);
         told();
         if words[1] == "cell.reservation_back" {
             // Until the heir has announced its sleep, been interrupted, and waits no more.
-            crash::pause("cell.released_waking", ANNOUNCED * 3);
+            crash::pause("cell.released_waking", stays * 3);
         }
         crash::arm(words[1], 1);
         cell.release(&me, sort).unwrap();
     } else {
-        crash::pause("cell.announced", ANNOUNCED);
+        // When it is woken, the holder has the lock again already; and see `forced`.
+        crash::pause("cell.taking", stays);
+        crash::pause("cell.announced", stays);
         if words[1] == "cell.reservation_back" {
             // Until the holder has looked whether this thread still waits.
-            crash::pause("wait.over", ANNOUNCED * 10);
+            crash::pause("wait.over", stays * 10);
         }
         crash::arm(words[1], 1);
         take(&mut Poked::new(&me));
@@ -129,10 +135,10 @@ fn sleepers(me: &Me, cell: &'static LockCell, count: usize) -> Result<Vec<u32>, 
 
 /// A member is killed at `point`, and the thread that waits gets the lock. False where another
 /// process kept a member from running for so long that it came to something else.
-pub(crate) fn forced(runtime: &'static Runtime, point: &str) -> Result<bool, String> {
+pub(crate) fn forced(runtime: &'static Runtime, point: &str, attempt: u32) -> Result<bool, String> {
     let me = runtime.me();
     let shared = Shared::create(&me);
-    let result = killed(&me, &shared, point);
+    let result = killed(&me, &shared, point, attempt);
     wait_for_members(runtime, 0)?;
     use_all(&me, &shared)?;
     shared.release(&me);
@@ -140,10 +146,11 @@ pub(crate) fn forced(runtime: &'static Runtime, point: &str) -> Result<bool, Str
     result
 }
 
-fn killed(me: &Me, shared: &Shared, point: &str) -> Result<bool, String> {
+fn killed(me: &Me, shared: &Shared, point: &str, attempt: u32) -> Result<bool, String> {
+    let stays = stay(attempt);
     let (runtime, off) = (me.runtime(), shared.lock.0);
     let cell = lock::cell(me, off);
-    let text = |who| format!("{who}|{point}|{}", shared.text(runtime.address()));
+    let text = |who| format!("{who}|{point}|{attempt}|{}", shared.text(runtime.address()));
     let member = |who| Member(support::execute(MEMBER, &text(who)));
     let mut holder = member("holder");
     if !byte(&mut holder) {
@@ -151,7 +158,7 @@ fn killed(me: &Me, shared: &Shared, point: &str) -> Result<bool, String> {
     }
     let mut heir = member("heir");
     let index = sleepers(me, cell, 1)?[0];
-    std::thread::sleep(ANNOUNCED * 2);
+    std::thread::sleep(stays * 3);
     event::set(me, shared.event.0);
     if !byte(&mut holder) {
         return Ok(false);
@@ -162,14 +169,15 @@ fn killed(me: &Me, shared: &Shared, point: &str) -> Result<bool, String> {
         support::try_lock(&me, off)
     });
     sleepers(me, cell, 2)?;
-    std::thread::sleep(ANNOUNCED);
+    std::thread::sleep(stays);
     if point == "cell.heir_gone" {
         heir.0.kill().map_err(|e| e.to_string())?;
         let _ = heir.0.wait();
         wait_for_members(runtime, 1)?;
     } else {
+        // Until it has announced its sleep anew, and stays there.
         wait::poke(me, index);
-        std::thread::sleep(ANNOUNCED / 3);
+        std::thread::sleep(stays + stays / 3);
     }
     event::set(me, shared.event.0);
     let told = waiting.join().expect("a thread")?;
