@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 
 # --- what can be set from outside -----------------------------------------------------------------------
 PY_VERSIONS ?= 3.11 3.12 3.13 3.14
-PYTEST_ARGS ?= -q
+PYTEST_ARGS ?= -q -n 4
 SECONDS ?= 30
 # Taken once, so that a storm's two halves and its first line name one seed.
 SEED := $(or $(SEED),$(shell date +%s))
