@@ -13,10 +13,20 @@ use crate::handle::Handle;
 use crate::runtime;
 
 pub(crate) mod sealed {
+    use crate::error::ItemError;
+
     /// A guard of a lock that a condition can let go and take again.
     pub trait Guard: std::fmt::Debug {
         /// The lock.
         fn lock(&self) -> tarefa_engine::sync::condition::Lock;
+
+        /// The lock is about to be let go.
+        fn leave(&mut self) {}
+
+        /// The lock was taken again.
+        fn come_back(&mut self) -> Result<(), ItemError> {
+            Ok(())
+        }
     }
 }
 
@@ -138,7 +148,7 @@ impl Condvar {
 
     fn wait_until<G: Guard>(
         &self,
-        guard: G,
+        mut guard: G,
         until: Deadline,
         mut here: Here,
     ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
@@ -150,7 +160,14 @@ impl Condvar {
         if bound != Some(lock.off) {
             return Err(CondvarError::AnotherLock(guard));
         }
-        match condition::wait(&me, off, lock, &mut here, until) {
+        guard.leave();
+        let waited = condition::wait(&me, off, lock, &mut here, until);
+        if !matches!(waited, Ok(Waited::GaveUp)) {
+            if let Err(source) = guard.come_back() {
+                return Err(CondvarError::Item { source, guard });
+            }
+        }
+        match waited {
             Ok(Waited::Notified) => Ok((guard, WaitTimeoutResult(false))),
             Ok(Waited::TimedOut) => Ok((guard, WaitTimeoutResult(true))),
             Ok(Waited::Interrupted) => Err(CondvarError::Interrupted(guard)),

@@ -468,6 +468,15 @@ pub enum CondvarError<G: std::fmt::Debug> {
     /// The condition belongs to another lock.
     #[error("the condition was used with another lock before: one condition has one lock")]
     AnotherLock(G),
+    /// What the lock guards was written meanwhile by somebody, and is no value of its type.
+    #[error("{source}")]
+    Item {
+        /// What is there.
+        #[source]
+        source: ItemError,
+        /// Holds the lock, with the value as it was before.
+        guard: G,
+    },
     /// The wait cannot be noted in shared memory.
     #[error("{source}")]
     Wait {
@@ -521,6 +530,30 @@ pub enum ItemError {
     /// The lock, which items of more than one word are read and written under, was not to be had.
     #[error(transparent)]
     Lock(#[from] LockError),
+}
+
+/// A mutex was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum MutexError<P: std::fmt::Debug> {
+    /// An owner died while it held the mutex, and nobody has said since that the value is whole.
+    /// The mutex is held by what is inside.
+    #[error("a process died while it held the mutex; the value may be half-changed: repair() it")]
+    OwnerDied(P),
+    /// The time was up first.
+    #[error("the mutex was still held when the time was up")]
+    TimedOut,
+    /// The task that waits was interrupted.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// It would wait for itself.
+    #[error("this thread holds the mutex already: it would wait for itself")]
+    Reentrant,
+    /// What is there is no value of the type.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The wait, or what the thread gets, cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
 }
 
 /// An operation on a list failed; the list is as it was.

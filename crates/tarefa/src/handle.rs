@@ -31,7 +31,7 @@ impl Handle {
     /// The object at `off`, which somebody else keeps alive meanwhile.
     pub(crate) fn of(me: &Me, off: Off) -> Option<Self> {
         let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
-        matches!(references::acquire(me, off, id), Ok(true)).then_some(Self {
+        matches!(references::acquire(me, off, id), Ok(true)).then(|| Self {
             runtime: me.runtime(),
             off,
             id,

@@ -59,11 +59,13 @@ mod handle;
 mod key;
 mod list;
 mod lock;
+mod mutex;
 mod plain;
 mod process;
 mod program;
 mod reentrant_lock;
 mod runtime;
+mod rwlock;
 mod semaphore;
 mod sentinel;
 mod set;
@@ -86,8 +88,8 @@ pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 pub use dict::Dict;
 pub use error::{
     BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError, JoinError,
-    LikelyCause, ListError, LockError, NotAKey, OwnerDied, QueueError, ResultError, SemaphoreError,
-    SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
+    LikelyCause, ListError, LockError, MutexError, NotAKey, OwnerDied, QueueError, ResultError,
+    SemaphoreError, SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;
@@ -95,10 +97,12 @@ pub use failure::{Failure, Interrupted};
 pub use group::Group;
 pub use list::{Iter, List};
 pub use lock::{Lock, LockGuard};
+pub use mutex::{Mutex, MutexGuard, Poisoned};
 pub use plain::{Format, Integer, Plain};
 pub use process::{Process, set_spares};
 pub use program::{Output, Program};
 pub use reentrant_lock::{ReentrantLock, ReentrantLockGuard};
+pub use rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard, WriterDied};
 pub use semaphore::{Permit, Semaphore};
 pub use set::Set;
 pub use single::{Value, ValueGuard};

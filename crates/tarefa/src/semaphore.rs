@@ -84,7 +84,7 @@ impl Semaphore {
     /// [`SemaphoreError::Wait`] without room to note it.
     pub fn try_acquire(&self) -> Result<Option<Permit<'_>>, SemaphoreError> {
         let taken = semaphore::try_acquire(&self.0.me(), self.0.off(), true);
-        Ok(taken.map_err(semaphore_memory)?.then_some(Permit(self)))
+        Ok(taken.map_err(semaphore_memory)?.then(|| Permit(self)))
     }
 
     /// Gives `n` permits back, or adds them: for permits that were [forgotten](Permit::forget).

@@ -54,6 +54,8 @@ pub struct LockCell {
     since: AtomicU64,
     /// The last owner that it was freed for, because it had died.
     last_dead: AtomicU64,
+    /// The last of those whose work was looked at since: see [`LockCell::poisoned`].
+    mended: AtomicU64,
     /// How often a recursive owner has taken it, besides the first time. The owner's alone.
     depth: AtomicU32,
     reserved: AtomicU32,
@@ -378,6 +380,21 @@ impl LockCell {
     #[must_use]
     pub fn last_dead_pid(&self, me: &Me) -> Option<i32> {
         slots::dead_owner(me.runtime(), (self.last_dead.load(Ordering::Acquire) >> 32) as u32)
+    }
+
+    /// Whether an owner has died since [`LockCell::mend`]: for those who leave what the lock guards
+    /// under suspicion until somebody says that it is whole. The words it looks at are stored
+    /// before the lock is free, so no death of who comes next can lose the news. Which process it
+    /// was, [`LockCell::last_dead_pid`] says.
+    #[must_use]
+    pub fn poisoned(&'static self, me: &Me, sort: Sort) -> bool {
+        self.last_death(me, sort) != self.mended.load(Ordering::Acquire)
+    }
+
+    /// Says that what the lock guards is whole. The lock is the caller's.
+    pub fn mend(&self) {
+        self.mended.store(self.last_dead.load(Ordering::Acquire), Ordering::Release);
+        crash_point!("cell.mended");
     }
 
     /// Whether another living thread holds it: for operations that give way to whoever has

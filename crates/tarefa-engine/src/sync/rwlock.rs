@@ -63,6 +63,10 @@ struct RwLock {
     since: AtomicU64,
     /// 0, or that a writer died and nobody was told so far: 1, and its process above bit 8.
     died: AtomicU64,
+    /// Writers that died, shifted left by 32, and the process of the last.
+    deaths: AtomicU64,
+    /// `deaths` when somebody last said that what the lock guards is whole.
+    mended: AtomicU64,
     /// 1 while those in `reading` have their turn, after a writer.
     turn: AtomicU64,
     /// Readers that wait.
@@ -443,6 +447,33 @@ pub fn writer(me: &Me, off: Off) -> Option<Holder> {
     Some(Holder { process, thread, since_ns: lock.since.load(Ordering::Relaxed) })
 }
 
+/// Whether a writer has died since [`mend`]: for those who leave what the lock guards under
+/// suspicion until somebody says that it is whole.
+#[must_use]
+pub fn poisoned(me: &Me, off: Off) -> bool {
+    let lock = at(me, off);
+    lock.deaths.load(Ordering::Acquire) != lock.mended.load(Ordering::Acquire)
+}
+
+/// The process of the last writer that died, if it was the process that did.
+#[must_use]
+pub fn last_dead_pid(me: &Me, off: Off) -> Option<i32> {
+    Some(at(me, off).deaths.load(Ordering::Acquire) as u32 as i32).filter(|pid| *pid != 0)
+}
+
+/// Says that what the lock guards is whole. The caller holds it for writing.
+pub fn mend(me: &Me, off: Off) {
+    let lock = at(me, off);
+    lock.mended.store(lock.deaths.load(Ordering::Acquire), Ordering::Release);
+    crash_point!("rwlock.mended");
+}
+
+/// Whether the calling thread holds it in that way.
+#[must_use]
+pub fn is_mine(me: &Me, off: Off, mode: Mode) -> bool {
+    holds::has(me, mode.hold(off, me.index()))
+}
+
 /// Whether somebody holds it, in either way.
 #[must_use]
 pub fn locked_by_any(me: &Me, off: Off) -> bool {
@@ -477,7 +508,10 @@ fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
         let mut tx = Tx::begin(dead);
         lock.take_off(&mut tx, mode, entry);
         if mode == Mode::Write {
-            tx.set(&lock.died, 1 | dead_pid(dead) << 8);
+            let pid = dead_pid(dead);
+            tx.set(&lock.died, 1 | pid << 8);
+            let count = (lock.deaths.load(Ordering::Relaxed) >> 32) + 1;
+            tx.set(&lock.deaths, count << 32 | pid);
         }
         crash_point!("rwlock.returning");
         tx.commit();

@@ -225,6 +225,10 @@ pub(crate) fn reads_and_writes(me: &Me, objects: &Objects) {
     for i in 0..6 {
         for mode in [Mode::Write, Mode::Read] {
             assert!(got(rwlock::acquire(me, off, mode, &mut Plain, Deadline::NEVER)));
+            if mode == Mode::Write {
+                rwlock::mend(me, off);
+                assert!(!rwlock::poisoned(me, off));
+            }
             std::thread::sleep(micros(90 * (i % 3)));
             assert!(got(rwlock::acquire(me, off, mode, &mut Plain, Deadline::NEVER)));
             assert!(got(rwlock::acquire(me, off, Mode::Read, &mut Plain, Deadline::NEVER)));

@@ -385,6 +385,9 @@ impl Step {
                     if n > 10 && i % 4 == 0 {
                         std::thread::sleep(Duration::from_micros(100));
                     }
+                    if cell.poisoned(me, Sort::Plain) || i == 1 {
+                        cell.mend();
+                    }
                     cell.release(me, Sort::Plain).unwrap();
                 }
             }
