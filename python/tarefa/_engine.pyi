@@ -66,6 +66,7 @@ __all__ = [
     "keep_apart",
     "leave",
     "lift_memory_limit",
+    "make_immortal",
     "make_array",
     "offer_stack",
     "own_threads",
@@ -551,6 +552,12 @@ def leave(code: int) -> None:
 
 def lift_memory_limit() -> None:
     """End the memory limit of the task that runs here: its target is over."""
+
+def make_immortal(objects: list[Any]) -> None:
+    """Give objects the count of references of those that CPython never frees and does not count.
+
+    Only where that is known: see ``tarefa._immortal``.
+    """
 
 def offer_stack() -> None:
     """Say that this process writes its stack on the stack signal."""

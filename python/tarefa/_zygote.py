@@ -119,11 +119,14 @@ def _warm_up(child: Any) -> None:
     import gc
     import random
 
+    from tarefa._immortal import make_all_immortal
+
     for _ in range(40):
         random.seed()
         child.rehearse()
     child.end_rehearsals()
     gc.collect()
+    make_all_immortal()
     gc.freeze()
 
 

@@ -103,6 +103,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::time_limit_grace, m)?)?;
     m.add_function(wrap_pyfunction!(system::lift_memory_limit, m)?)?;
     m.add_function(wrap_pyfunction!(system::stop_timekeeper, m)?)?;
+    m.add_function(wrap_pyfunction!(system::make_immortal, m)?)?;
     #[cfg(feature = "crash-points")]
     m.add_function(wrap_pyfunction!(system::arm_crash_point, m)?)?;
     Ok(())
