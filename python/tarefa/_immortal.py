@@ -1,9 +1,9 @@
 """In the zygote: what is there for good is never counted again.
 
-A forked process shares its parent's pages until one of the two writes to them, and CPython writes to
-every object that it merely looks at: it counts references. From version 3.12 on it leaves those alone
-whose count says that they are immortal (PEP 683). What the zygote has made before it forks, modules,
-functions, constants, lives as long as its children do anyway.
+A forked process shares its parent's pages until one of the two writes to them, and CPython writes
+to every object that it merely looks at: it counts references. From version 3.12 on it leaves those
+alone whose count says that they are immortal (PEP 683). What the zygote has made before it forks,
+modules, functions, constants, lives as long as its children do anyway.
 
 Not what is imported there later, on behalf of tasks: a task may mean to free it.
 """

@@ -182,15 +182,16 @@ class Thread(TaskBase, threading.Thread):
             # Nobody can interrupt the caller but by a signal, which ends this join as well.
             if timeout is not None:
                 check_timeout(timeout)
-            ended: bool = self._tarefa_core.join_thread(_join, self, timeout)
-            if timeout is not None and self.is_alive():
-                return False
-            if ended:
+            if self._tarefa_core.join_thread(_join, self, timeout):
+                if timeout is not None:
+                    # The target has returned; what is left are the interpreter's own last steps.
+                    _join(self)
                 return True
+            if timeout is not None:
+                return False
         ended = TaskBase._wait(self, timeout)
         if ended and _is_alive(self):
-            # The target has returned; what is left are the interpreter's own last steps.
-            _join(self)
+            _join(self)  # as above
         return ended
 
     def join(self, timeout: float | None = None) -> None:

@@ -458,3 +458,14 @@ def test_a_name_of_any_length(Task, name):
     task = Task(target=lambda: tarefa.current_task().name, name=name or None)
     task.name = name + "!"
     assert task.start().result() == task.name == name + "!"
+
+
+def test_a_result_that_is_there_is_had_without_waiting(Task):
+    for _ in range(100):
+        task = Task(target=int, args=("7",)).start()
+        while task.state is not State.FINISHED:
+            pass
+        assert task.result(0) == 7
+        task.join(0)
+        if Task is tarefa.Thread:
+            assert not task.is_alive()
