@@ -37,6 +37,7 @@ def _interruption(core: Any, what: str) -> Interrupted:
 def prepare_zygote() -> None:
     """In the zygote, once: what all children inherit."""
     signal.signal(_engine.interrupt_signal(), on_interrupt)
+    _engine.mind_signals()
 
 
 def after_fork(spare: bool) -> None:

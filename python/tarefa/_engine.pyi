@@ -68,6 +68,7 @@ __all__ = [
     "lift_memory_limit",
     "make_array",
     "make_immortal",
+    "mind_signals",
     "offer_stack",
     "own_threads",
     "parse_size",
@@ -558,6 +559,9 @@ def make_immortal(objects: list[Any]) -> None:
 
     Only where that is known: see ``tarefa._immortal``.
     """
+
+def mind_signals() -> None:
+    """In the main thread: have no signal slept over that comes just before a sleep."""
 
 def offer_stack() -> None:
     """Say that this process writes its stack on the stack signal."""

@@ -19,7 +19,7 @@ from tarefa import _engine
 
 # Where an object's count is its first word, and all ones in the lower half mean immortal.
 _KNOWN = ((3, 12), (3, 13))
-_PASSING = (FrameType, GeneratorType, CoroutineType, AsyncGeneratorType)
+_PASSING: tuple[type, ...] = (FrameType, GeneratorType, CoroutineType, AsyncGeneratorType)
 
 
 def make_all_immortal() -> None:

@@ -41,8 +41,10 @@ def describe_surplus(before, after):
         found.append(f"{after.task_processes - before.task_processes} task processes")
     if after.objects > before.objects:
         found.append(f"{after.objects - before.objects} shared objects")
-    # The runtime watches each of its processes by one pidfd, and its spares come and go.
-    allowed = Counter({PIDFD: max(0, after.runtime_processes - before.runtime_processes)})
+    # The runtime watches each of its processes by one pidfd, and its spares come and go. One that
+    # had just come before may not have been watched yet.
+    watched = min(before.runtime_processes, before.descriptors[PIDFD])
+    allowed = Counter({PIDFD: max(0, after.runtime_processes - watched)})
     if surplus := after.descriptors - before.descriptors - allowed:
         found.append(f"descriptors {dict(surplus)}")
     return "; ".join(found)

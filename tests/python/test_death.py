@@ -13,7 +13,6 @@ import subprocess
 import sys
 import termios
 import textwrap
-import time
 
 import pytest
 import targets
@@ -292,19 +291,48 @@ def test_ctrl_c_that_the_script_handles_leaves_its_tasks_running(terminal):
         while len(ready) < 2: time.sleep(.01)
         try:
             print("re" "ady", flush=True)
-            ts[0].join()
+            ts[0].join(); time.sleep(1000)
         except KeyboardInterrupt: print("handled", [t.is_alive() for t in ts], flush=True)
         go.set()
         print(*[t.result() for t in ts], flush=True)
     """)
     started.read_until("ready")
-    # A signal in the few instructions before threading's own join sleeps is noticed after it.
-    time.sleep(0.3)
     started.ctrl_c()
     text = started.read_until(None)
     assert "handled [True, True]" in text
     assert "whole whole" in text
     assert started.process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "wait",
+    ["lock.acquire()", "event.wait()", "thread.join()", "process.join()", "tarefa.wait([thread])"],
+)
+@pytest.mark.parametrize("name", ["SIGINT", "SIGALRM", "SIGTERM"])
+def test_a_signal_that_another_thread_gets_ends_the_main_threads_wait(wait, name):
+    done = run_script(f"""
+        import os, signal, tarefa, threading, time
+        def handler(*_): raise KeyError("it came")
+        signal.signal(signal.{name}, handler)
+        lock, event, going = tarefa.Lock(), tarefa.Event(), threading.Event()
+        thread = tarefa.Thread(target=event.wait, daemon=True).start()
+        process = tarefa.Process(target=event.wait, daemon=True).start()
+        def hold_and_send():
+            # Started with the signal blocked; the main thread never gets it.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.{name}])
+            with lock:
+                going.set(); time.sleep(.3)
+                os.kill(os.getpid(), signal.{name}); time.sleep(1000)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{name}])
+        threading.Thread(target=hold_and_send, daemon=True).start()
+        going.wait()
+        try:
+            {wait}
+        except KeyError as e:
+            print(e, flush=True)
+        event.set()
+    """)
+    assert done.stdout == "'it came'\n"
 
 
 def test_a_preloaded_module_that_starts_threads_is_named_and_left_out(tmp_path):

@@ -373,8 +373,9 @@ def test_the_zygote_was_replaced():
         ]
         zygote = tarefa._engine.diagnostics()["zygote_pid"]
         os.kill(zygote, 9)
-        assert tarefa.Process(target=lambda: 1).start().result() == 1
-        assert tarefa._engine.diagnostics()["zygote_pid"] != zygote
+        # The first may run in processes that were ready.
+        while tarefa._engine.diagnostics()["zygote_pid"] in (None, zygote):
+            assert tarefa.Process(target=lambda: 1).start().result() == 1
         for task in tasks:
             print(type(task.exception()).__name__, "time limit of 1.5 s" in str(task.exception()))
         """

@@ -7,7 +7,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::proc::{self, Stands};
-use tarefa_engine::os::{process, signal};
+use tarefa_engine::os::{nudge, process, signal};
 use tarefa_engine::sync::wait::{Condition, wait};
 
 use crate::member;
@@ -121,6 +121,15 @@ pub(crate) fn wake_sleeper(tid: i32) -> bool {
     INSTRUCTION.store(instruction, Ordering::Release);
     SLEEPER.store(tid, Ordering::Release);
     signal::send_thread(pid, tid, sleeper_signal()).is_ok()
+}
+
+/// Sees to it that the main thread of this process sleeps over none of the signals that a program
+/// is ended or interrupted by: see [`nudge`]. Called again before each of its sleeps, for the
+/// program may have set a handler meanwhile.
+#[pyfunction]
+pub(crate) fn mind_signals() {
+    let asked = signal::interrupt_signal();
+    nudge::mind(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGALRM, asked]);
 }
 
 struct Never(&'static AtomicU32);

@@ -69,6 +69,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::wake_sleeper, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::interrupt_signal, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::mind_signals, m)?)?;
     m.add_function(wrap_pyfunction!(stack::stack_signal, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::sleep, m)?)?;
     m.add_function(wrap_pyfunction!(context::thread_context, m)?)?;

@@ -7,12 +7,12 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::signal;
+use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::{Me, Off, Runtime};
 use tarefa_engine::sync::wait::{Outcome, Parker};
 use tarefa_engine::task::record::Task;
 
-use crate::place;
+use crate::{interrupt, place};
 
 static TICK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static ON_INTERRUPT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -47,6 +47,13 @@ fn raise_due(py: Python<'_>) -> PyResult<()> {
         PyModule::import(py, "tarefa._child")?.getattr("on_interrupt").map(Bound::unbind)
     })?;
     raise.bind(py).call1((signal::interrupt_signal(), py.None())).map(drop)
+}
+
+/// The calling thread is about to sleep: if it is the main one, no signal is slept over.
+pub(crate) fn mind_signals_of_main(me: &Me) {
+    if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
+        interrupt::mind_signals();
+    }
 }
 
 /// A wait of a Python thread.
@@ -86,6 +93,7 @@ impl Parker for PyParker<'_> {
 
     fn place(&mut self, me: &Me) {
         place::note_place(self.py, me);
+        mind_signals_of_main(me);
     }
 
     fn interrupted(&mut self) -> bool {

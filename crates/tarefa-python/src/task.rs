@@ -23,7 +23,7 @@ use crate::errors;
 use crate::handle::Handle;
 use crate::interrupt;
 use crate::member;
-use crate::parker::{PyParker, deadline, tick};
+use crate::parker::{PyParker, deadline, mind_signals_of_main, tick};
 use crate::place;
 
 /// What is to run: bytes, and the buffers beside them.
@@ -345,6 +345,7 @@ impl TaskCore {
             return join(timeout).map(|_| true);
         }
         place::note_place(py, &me);
+        mind_signals_of_main(&me);
         let start = clock::now_ns();
         let _noted = task.note_join(start, until);
         let overdue = Overdue::new();

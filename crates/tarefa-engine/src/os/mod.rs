@@ -8,6 +8,7 @@ pub mod futex;
 pub mod limits;
 pub mod map;
 pub mod memfd;
+pub mod nudge;
 pub mod pidfd;
 pub mod pipe;
 pub mod poll;

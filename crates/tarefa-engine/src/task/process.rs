@@ -48,8 +48,8 @@ pub enum StartError {
     },
     /// The zygote does not come up.
     #[error(
-        "cannot start process {name:?}: the process that forks tasks ended while it started; \
-         what it printed says why"
+        "cannot start process {name:?}: the process that forks tasks ended while it started, \
+         three times or more; what it printed says why"
     )]
     Zygote {
         /// The task's name.

@@ -680,6 +680,8 @@ pub fn join_any(
             woken = futex::wait_many(&words, until.min(due));
             if woken == futex::Woken::TimedOut && due.passed() {
                 overdue.ask(me);
+                // Under the same note, in which the report finds this wait.
+                woken = futex::wait_many(&words, until);
             }
         });
         if woken == futex::Woken::TimedOut && deadline.passed() {

@@ -122,6 +122,9 @@ pub(super) fn want_zygote(me: &Me, control: &Control) {
 }
 
 const BELL: u64 = u64::MAX;
+/// As many zygotes may be killed while they start as one that ends so of itself stands for;
+/// after three of those, starts are refused.
+const OWN_FAILURE: u32 = 8;
 /// How long a zygote may leave a child that has ended.
 const COLLECTING: Duration = Duration::from_millis(100);
 
@@ -411,7 +414,7 @@ impl Supervisor<'_> {
             while control.forget_request_of(me, generation) {}
             self.unlist(control, index);
             if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
-                self.zygote_ended(control, slots::owner(slot).0);
+                self.zygote_ended(control, slots::owner(slot).0, exit);
             }
         }
         self.kill_started_by(generation);
@@ -454,7 +457,7 @@ impl Supervisor<'_> {
         }
     }
 
-    fn zygote_ended(&mut self, control: &'static Control, pid: i32) {
+    fn zygote_ended(&mut self, control: &'static Control, pid: i32, exit: Exit) {
         let runtime = self.me.runtime();
         for index in slots::processes(runtime) {
             let slot = slots::process_slot(runtime, index);
@@ -471,7 +474,10 @@ impl Supervisor<'_> {
             }
         }
         let was_ready = control.zygote.load(Ordering::Acquire) == zygote_state::READY;
-        self.early_deaths = if was_ready { 0 } else { self.early_deaths + 1 };
+        // A kill from outside says nothing of the next one's chances.
+        let killed = matches!(exit, Exit::Signal(libc::SIGKILL | libc::SIGTERM));
+        let weight = if killed { 1 } else { OWN_FAILURE };
+        self.early_deaths = if was_ready { 0 } else { self.early_deaths + weight };
         control.zygote_slot.store(0, Ordering::Release);
         control.zygote.store(zygote_state::NONE, Ordering::Release);
         crash_point!("supervisor.zygote_ended");
@@ -481,7 +487,7 @@ impl Supervisor<'_> {
         if control.has_requests() || orphan::any_children(runtime) {
             want_zygote(self.me, control);
         }
-        if self.early_deaths >= 3 {
+        if self.early_deaths >= 3 * OWN_FAILURE {
             self.early_deaths = 0;
             self.refuse_all(control, NO_ZYGOTE);
         }

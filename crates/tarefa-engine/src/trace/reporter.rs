@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::report::{self, Report};
 use crate::os::{memfd, proc, process, signal};
@@ -49,7 +50,15 @@ fn answer(me: &Me) {
     if asked.processes.is_empty() && asked.threads.is_empty() {
         return;
     }
-    let report = report::deadlocks(me);
+    let mut report = report::deadlocks(me);
+    // A thread that looks around just now, for a signal say, is in no wait for that moment.
+    for _ in 0..LOOKS {
+        if asked.threads.iter().all(|index| waits(me, *index, &report)) {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        report = report::deadlocks(me);
+    }
     for process in asked.processes {
         let why = format!("tarefa: report, asked for by {}", signal_name());
         tell(me, process, &why, &report);
@@ -68,7 +77,7 @@ fn answer(me: &Me) {
     }
     for (process, tids) in by_process {
         let mut why = "tarefa: waits that last long:".to_owned();
-        let mut overdue = report.threads.iter().filter(|t| tids.contains(&t.tid)).peekable();
+        let mut overdue = report.waiting().filter(|t| tids.contains(&t.tid)).peekable();
         if overdue.peek().is_none() {
             // It has just ended.
             continue;
@@ -78,6 +87,16 @@ fn answer(me: &Me) {
         }
         tell(me, process, why.trim_end_matches(';'), &report);
     }
+}
+
+/// How often more, and how far apart, a wait is looked for that was overdue and is not there.
+const LOOKS: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Whether the wait of the thread in that slot is in the report, or the thread has ended.
+fn waits(me: &Me, index: u32, report: &Report) -> bool {
+    let tid = slots::thread_slot(me.runtime(), index).tid.load(Ordering::Acquire) as i32;
+    tid == 0 || report.waiting().any(|t| t.tid == tid)
 }
 
 fn signal_name() -> String {
