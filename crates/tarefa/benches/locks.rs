@@ -29,6 +29,23 @@ fn theirs(lock: &Mutex<()>) -> Duration {
     start.elapsed()
 }
 
+/// A count behind a lock, one up each time: the value is copied out of the arena and back.
+fn ours_with_a_value(mutex: &tarefa::Mutex<u64>) -> Duration {
+    let start = Instant::now();
+    for _ in 0..PAIRS {
+        *mutex.lock(None).expect("nobody dies here") += 1;
+    }
+    start.elapsed()
+}
+
+fn theirs_with_a_value(mutex: &Mutex<u64>) -> Duration {
+    let start = Instant::now();
+    for _ in 0..PAIRS {
+        *black_box(mutex.lock()) += 1;
+    }
+    start.elapsed()
+}
+
 /// Two threads at once.
 fn together(act: impl Fn() -> Duration + Sync) -> Duration {
     let ready = Barrier::new(2);
@@ -73,6 +90,9 @@ fn main() {
     if std::env::args().any(|a| a == "--bench") {
         println!("\n{:<58}{:>12}{:>12}{:>10}", "", "tarefa", "peer", "ratio");
         pair("Lock, a pair / parking_lot::Mutex", || ours(&lock), || theirs(&mutex));
+        let (count, other) = (tarefa::Mutex::new(0).expect("a mutex"), Mutex::new(0));
+        let name = "Mutex<u64>, one up / parking_lot::Mutex<u64>";
+        pair(name, || ours_with_a_value(&count), || theirs_with_a_value(&other));
         let name = "Lock, two threads at it, a pair of each / parking_lot::Mutex";
         pair(name, || together(|| ours(&lock)), || together(|| theirs(&mutex)));
     }

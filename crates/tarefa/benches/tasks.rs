@@ -103,6 +103,11 @@ fn timed(act: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// The time of each of ten, one after the other.
+fn in_a_row(act: fn()) -> Duration {
+    timed(|| (0..10).for_each(|_| act())) / 10
+}
+
 /// Long enough for the zygote to replace the spare that was used.
 const REFILL: Duration = Duration::from_millis(3);
 
@@ -173,6 +178,8 @@ fn ratios() {
     }
     let name = "process, start and join, spare ready / procspawn";
     pair(name, 200, rested(process), rested(procspawn_process));
+    let name = "process, start and join, back to back / procspawn";
+    pair(name, 40, || in_a_row(process), || in_a_row(procspawn_process));
     let name = "process, start and join, spare ready / an executed program";
     pair(name, 200, rested(process), || {
         std::thread::sleep(REFILL);

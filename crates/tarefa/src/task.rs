@@ -515,7 +515,7 @@ impl<T: HasCore + Send + Sync + fmt::Debug> Task for T {}
 /// depends on the result's type.
 macro_rules! task_methods {
     () => {
-        /// See [`Task::start`].
+        /// See [`Task::start`](crate::Task::start).
         ///
         /// # Errors
         /// [`StartError`].
@@ -525,7 +525,7 @@ macro_rules! task_methods {
         crate::task::task_methods!(handle);
     };
     (handle) => {
-        /// See [`Task::join`].
+        /// See [`Task::join`](crate::Task::join).
         ///
         /// # Errors
         /// [`JoinError`](crate::JoinError).
@@ -533,68 +533,68 @@ macro_rules! task_methods {
         pub fn join(&self, timeout: Option<std::time::Duration>) -> Result<(), crate::JoinError> {
             crate::Task::join(self, timeout)
         }
-        /// See [`Task::state`].
+        /// See [`Task::state`](crate::Task::state).
         pub fn state(&self) -> crate::State {
             crate::Task::state(self)
         }
-        /// See [`Task::is_alive`].
+        /// See [`Task::is_alive`](crate::Task::is_alive).
         pub fn is_alive(&self) -> bool {
             crate::Task::is_alive(self)
         }
-        /// See [`Task::name`].
+        /// See [`Task::name`](crate::Task::name).
         pub fn name(&self) -> String {
             crate::Task::name(self)
         }
-        /// See [`Task::is_daemon`].
+        /// See [`Task::is_daemon`](crate::Task::is_daemon).
         pub fn is_daemon(&self) -> bool {
             crate::Task::is_daemon(self)
         }
-        /// See [`Task::ran_over_time`].
+        /// See [`Task::ran_over_time`](crate::Task::ran_over_time).
         pub fn ran_over_time(&self) -> bool {
             crate::Task::ran_over_time(self)
         }
-        /// See [`Task::pid`].
+        /// See [`Task::pid`](crate::Task::pid).
         pub fn pid(&self) -> Option<i32> {
             crate::Task::pid(self)
         }
-        /// See [`Task::native_id`].
+        /// See [`Task::native_id`](crate::Task::native_id).
         pub fn native_id(&self) -> Option<i32> {
             crate::Task::native_id(self)
         }
-        /// See [`Task::exit_code`].
+        /// See [`Task::exit_code`](crate::Task::exit_code).
         pub fn exit_code(&self) -> Option<i32> {
             crate::Task::exit_code(self)
         }
-        /// See [`Task::interrupt`].
+        /// See [`Task::interrupt`](crate::Task::interrupt).
         ///
         /// # Errors
         /// [`SignalError`](crate::SignalError).
         pub fn interrupt(&self) -> Result<(), crate::SignalError> {
             crate::Task::interrupt(self)
         }
-        /// See [`Task::terminate`].
+        /// See [`Task::terminate`](crate::Task::terminate).
         ///
         /// # Errors
         /// [`SignalError`](crate::SignalError).
         pub fn terminate(&self) -> Result<(), crate::SignalError> {
             crate::Task::terminate(self)
         }
-        /// See [`Task::kill`].
+        /// See [`Task::kill`](crate::Task::kill).
         ///
         /// # Errors
         /// [`SignalError`](crate::SignalError).
         pub fn kill(&self) -> Result<(), crate::SignalError> {
             crate::Task::kill(self)
         }
-        /// See [`Task::usage`].
+        /// See [`Task::usage`](crate::Task::usage).
         pub fn usage(&self) -> crate::Usage {
             crate::Task::usage(self)
         }
-        /// See [`Task::context`].
+        /// See [`Task::context`](crate::Task::context).
         pub fn context(&self) -> Option<crate::Context> {
             crate::Task::context(self)
         }
-        /// See [`Task::sentinel`].
+        /// See [`Task::sentinel`](crate::Task::sentinel).
         ///
         /// # Errors
         /// What the system answered.

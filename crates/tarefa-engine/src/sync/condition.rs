@@ -1,6 +1,6 @@
 //! The condition: threads that let a lock go and wait until another thread notifies them.
 //!
-//! - Waiters are a [`Queue`]; a notification goes to those who have waited longest.
+//! - Waiters are a `Queue`; a notification goes to those who have waited longest.
 //! - A waiter keeps its node until it has the lock again. If it dies before, it was notified in
 //!   vain, and the notification goes to the next who waited already when it was given: each
 //!   waiter has a ticket, and a notification knows the first ticket that came too late for it.
@@ -217,7 +217,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Of a [`lock`] object.
+    /// Of a [`lock()`] object.
     #[must_use]
     pub fn at(me: &Me, off: Off) -> Self {
         let kind = object::header(me, off).kind.load(Ordering::Relaxed);

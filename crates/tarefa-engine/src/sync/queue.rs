@@ -9,7 +9,7 @@
 //!   whoever dies has all waiters look around, and a waiter that looks takes the latch.
 //! - Only the latch of one object is held here, and nothing else is locked inside.
 //!
-//! What is waited for is the kind's ([`Queued`]): see `README.md` beside this file.
+//! What is waited for is the kind's (`Queued`): see `README.md` beside this file.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -4,7 +4,7 @@
 //!   nobody does if that is forgotten.
 //! - A permit *held* (inside a `with`) is noted in the process's [`holds`] in the same change
 //!   that takes it, and comes back when the process dies.
-//! - Waiters are a [`Queue`]: `release` gives the permit to the first of them.
+//! - Waiters are a `Queue`: `release` gives the permit to the first of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,6 +1,6 @@
 //! The record of a task: what everybody who has a handle can see of it.
 //!
-//! The state is one word that joiners sleep on: the state in the low byte, [`FORKED`], and a
+//! The state is one word that joiners sleep on: the state in the low byte, `FORKED`, and a
 //! bit that says somebody sleeps. All that a state promises (the outcome, the exit code, the
 //! usage) is stored before the state is. A task whose process is dead, by its slot's
 //! generation, counts as killed even before the supervisor has said so.

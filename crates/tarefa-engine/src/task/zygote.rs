@@ -13,7 +13,7 @@
 //!
 //! The zygote collects its children and leaves their status in their slots, where the root's
 //! supervisor finds it: a program that waits for any child of its own never meets a task. What
-//! happens when the root or the zygote ends is in [`super::orphan`].
+//! happens when the root or the zygote ends is in `super::orphan`.
 
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;

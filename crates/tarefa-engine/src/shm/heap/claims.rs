@@ -2,7 +2,7 @@
 //!
 //! A bit a page. Memory is claimed before it is used, so a full machine is an error at a call
 //! and never a signal later. Free runs keep some MiB claimed for the next user (`retained`,
-//! counted in [`super::runs`] as runs become free or cease to be); beyond that their pages go
+//! counted in `super::runs` as runs become free or cease to be); beyond that their pages go
 //! back to the system. All of it under `units_latch`.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,7 +3,7 @@
 //! After Knowlton, "A fast storage allocator" (CACM 8(10), 1965). Free runs have a power of two
 //! of units and start at a multiple of their length; two of a kind that make up a larger one are
 //! always joined. A run in use starts like a free one, but ends where its user wants: what is
-//! left over of the power of two becomes free runs, in steps of a unit ([`take`], [`put_back`]).
+//! left over of the power of two becomes free runs, in steps of a unit (`take`, `put_back`).
 //! Only what is used is backed by memory ([`super::claims`]).
 //!
 //! All of it under `units_latch`. A run between its list and its user is in the thread's slot
