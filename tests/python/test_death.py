@@ -347,13 +347,14 @@ def test_a_preloaded_module_that_starts_threads_is_named_and_left_out(tmp_path):
         sys.path.insert(0, sys.argv[1])
         tarefa.preload(["com_thread", "sem_thread"])
         def loaded(): return "com_thread" in sys.modules, "sem_thread" in sys.modules
-        print(*tarefa.Process(target=loaded).start().result())
-        print(*tarefa.Process(target=loaded).start().result())
+        # The first may run in processes that were ready before.
+        while True:
+            found = tarefa.Process(target=loaded).start().result()
+            assert not found[0]
+            if found[1]: break
         """,
         tmp_path,
     )
-    assert done.stdout.split()[0] == "False"
-    assert done.stdout.split()[2:] == ["False", "True"]
     assert "com_thread" in done.stderr
     assert "thread" in done.stderr.replace("com_thread", "")
 
