@@ -1,18 +1,16 @@
 #!/usr/bin/env bash
 # Prints one line "VERSION PATH" for each wanted CPython found, in the order asked:
-#     scripts/find_pythons.sh 3.11 3.12 3.13
+#     scripts/find_pythons.sh 3.11 3.12 3.14t
 # Looks on PATH, then in pyenv's versions. An interpreter counts when it runs, is the version its name
-# says, and can make a virtual environment. Free-threaded builds are left out: they need a wheel of
-# their own.
+# says, with a t for a free-threaded build, and can make a virtual environment.
 set -euo pipefail
 
 probe='
 import importlib.util, sys, sysconfig
 wanted = sys.argv[1]
 fits = (
-    "%d.%d" % sys.version_info[:2] == wanted
+    "%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")) == wanted
     and sys.implementation.name == "cpython"
-    and not sysconfig.get_config_var("Py_GIL_DISABLED")
     and any(importlib.util.find_spec(name) for name in ("ensurepip", "virtualenv"))
 )
 if fits:
@@ -32,7 +30,7 @@ for version in "$@"; do
     while IFS= read -r found; do candidates+=("$found"); done < <(type -aP "python$version" python3 2>/dev/null)
     for dir in "${versions_dirs[@]}"; do
         while IFS= read -r found; do candidates+=("$found"); done < <(
-            compgen -G "$dir/$version.*/bin/python$version" | sort -rV
+            compgen -G "$dir/${version%t}[.t-]*/bin/python$version" | sort -rV
         )
     done
     for candidate in ${candidates[@]+"${candidates[@]}"}; do

@@ -39,15 +39,22 @@ def before_fork() -> None:
 os.register_at_fork(before=before_fork)
 
 
-def _hash_seed(env: dict[bytes, bytes]) -> bool:
-    """Give all processes of the program one seed, also those of a later zygote."""
+def _settings(env: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """What the zygote's interpreter is to find in its environment, and the program's tasks not."""
+    settings = {}
     flags = sys.flags
-    if flags.ignore_environment or not flags.hash_randomization:
-        return False
-    if env.get(b"PYTHONHASHSEED", b"random") not in (b"", b"random"):
-        return False
-    env[b"PYTHONHASHSEED"] = b"%d" % int.from_bytes(os.urandom(4), "little")
-    return True
+    reads_environment = not flags.ignore_environment and flags.hash_randomization
+    if reads_environment and env.get(b"PYTHONHASHSEED", b"random") in (b"", b"random"):
+        # All processes of the program have one seed, also those of a later zygote.
+        settings[b"PYTHONHASHSEED"] = b"%d" % int.from_bytes(os.urandom(4), "little")
+    if sys.version_info >= (3, 13) and _RESERVE not in env:
+        # CPython's second allocator, the only one of free-threaded builds, takes a gibibyte at
+        # once and hands it out later, past any limit of a task's memory.
+        settings[_RESERVE] = b"0"
+    return settings
+
+
+_RESERVE = b"MIMALLOC_ARENA_RESERVE"
 
 
 def _set_command() -> None:
@@ -55,13 +62,14 @@ def _set_command() -> None:
 
     env, cwd, path = _environment.take_baseline()
     env = dict(env)
-    # What was there before, to be put back once the interpreter has read it.
-    before = env.get(b"PYTHONHASHSEED", b"").decode()
-    seed_before = before if _hash_seed(env) else None
+    settings = _settings(env)
+    # What was there before, to be put back once the interpreter has read them.
+    before = {os.fsdecode(k): os.fsdecode(env[k]) if k in env else None for k in settings}
+    env |= settings
     _engine.prepare_runtime()
     root, fd, runtime = _engine.address()
     config = {
-        "hashseed": seed_before,
+        "before": before,
         "path": path,
         "cwd": cwd,
         "root": root,
@@ -86,10 +94,11 @@ def main(config: dict[str, Any], slot: int) -> None:
     """In the zygote: get everything ready that children need, then serve."""
     _engine.set_thread_name("tarefa-zygote")
     sys.argv[:] = config["argv"]
-    if config["hashseed"]:
-        os.environ["PYTHONHASHSEED"] = config["hashseed"]
-    elif config["hashseed"] is not None:
-        del os.environ["PYTHONHASHSEED"]
+    for name, value in config["before"].items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
     _environment.set_baseline((dict(os.environ._data), config["cwd"], config["path"]))  # type: ignore[attr-defined]
     _redirect_input()
     # Line by line, also with -u, so that what children write stays in whole lines.

@@ -11,6 +11,7 @@
 import faulthandler
 import os
 import sys
+from multiprocessing import resource_tracker
 
 import pytest
 from leaks import Belongings, describe_surplus
@@ -53,7 +54,11 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session", autouse=True)
 def _runtime():
-    """Make the runtime once: what it keeps for itself is there before the first test."""
+    """Make the runtime once: what it keeps for itself is there before the first test.
+
+    So is what multiprocessing keeps, whose locks start it from CPython 3.14 on.
+    """
+    resource_tracker.ensure_running()
     events = [tarefa.Event() for _ in range(2)]
     for event, kind in zip(events, (tarefa.Thread, tarefa.Process), strict=True):
         task = kind(target=event.set)

@@ -102,7 +102,8 @@ const ABOUT_TO_SLEEP: Duration = Duration::from_millis(10);
 /// it did sleep.
 ///
 /// The caller keeps the interpreter's lock: so the call is the one in which the thread was when
-/// its exception was set, and none that follows after the exception was raised.
+/// its exception was set, and none that follows after the exception was raised. Without such a
+/// lock, in free-threaded builds, a sleep that begins in that very moment may be cut short.
 #[pyfunction]
 pub(crate) fn wake_sleeper(tid: i32) -> bool {
     let pid = process::pid();

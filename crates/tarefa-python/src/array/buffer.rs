@@ -138,8 +138,9 @@ impl Borrowed {
         if self.0.buf.is_null() || self.0.len <= 0 {
             return &[];
         }
-        // SAFETY: contiguous, as was asked for; the interpreter's lock is held, so no Python code
-        // writes to it meanwhile.
+        // SAFETY: contiguous, as was asked for, and alive while it is lent. The bytes are copied
+        // from: what another thread writes meanwhile, as it may without the interpreter's lock, is
+        // copied or not, as in every copy of a buffer there.
         unsafe { std::slice::from_raw_parts(self.0.buf.cast(), self.0.len as usize) }
     }
 }
