@@ -178,6 +178,17 @@ storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
 	    cargo test --release -p tarefa-engine -p tarefa --test 'storm*' -- --include-ignored --nocapture
 	$(PY) tests/storm/storm.py --seed $(SEED) --seconds $(SECONDS)
 
+# The unit tests that need neither shared memory nor the system's own calls.
+MIRI := shm::text shm::heap::slab trace:: task::deadlines collections::value collections::format \
+    collections::dict::key collections::dict::store collections::table
+
+.PHONY: miri
+miri: ## The unit tests that need no system, under Miri: wants a nightly toolchain that has it
+	@cargo +nightly miri --version >/dev/null 2>&1 || { \
+	    echo 'Miri is not installed: rustup toolchain install nightly --component miri' >&2; exit 1; }
+	MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=16 \
+	    cargo +nightly miri test -p tarefa-engine --lib -- $(MIRI)
+
 # --- the rest -------------------------------------------------------------------------------------------
 .PHONY: docs clean
 docs: ## The Rust documentation, into target/doc

@@ -13,6 +13,8 @@ import time
 import uuid
 from pathlib import Path
 
+import tarefa
+
 MARK = "TAREFA_TEST_MARK"
 GIVE_UP = 50.0  # seconds; against hangs only, below the watchdog of the test
 
@@ -64,6 +66,17 @@ def assert_nothing_left(mark):
         for pid in left:
             os.kill(pid, 9)
         raise AssertionError(f"processes left behind: {left}") from None
+
+
+def waited_for(thing, count=1):
+    """Return once that many threads, of whatever process, wait for a shared object."""
+    number = str(thing.object_id[1])
+
+    def those_who_wait():
+        waiting = tarefa.deadlocks().waiting
+        return sum(any(name.split()[-1] == number for name in w.waits_for) for w in waiting)
+
+    eventually(lambda: those_who_wait() >= count)
 
 
 def run(command, *, stdin="", env=None, cwd=None, code=0):

@@ -4,7 +4,7 @@ import pickle
 import threading
 import time
 
-from support import eventually
+from support import eventually, waited_for
 
 import tarefa
 
@@ -59,8 +59,8 @@ def test_a_waiter_that_slept_when_it_was_set_sees_it_even_if_it_is_cleared_at_on
         return event.wait()
 
     task = Task(target=wait, args=(event, waiting)).start()
-    eventually(lambda: len(waiting))
-    time.sleep(0.1)
+    waited_for(event)
+    time.sleep(0.05)
     event.set()
     event.clear()
     assert task.result() is True

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from support import eventually
+from support import eventually, waited_for
 
 import tarefa
 
@@ -106,7 +106,7 @@ def test_minus_one_and_none_wait_for_ever(mode, timeout):
     with lock.write():
         task = tarefa.Thread(target=acquire, args=(lock, mode), kwargs={"timeout": timeout})
         task.start()
-        time.sleep(0.05)
+        waited_for(lock)
     assert task.result() is True
 
 
@@ -138,7 +138,7 @@ def test_a_reader_may_read_again_while_a_writer_waits(Task):
     lock = tarefa.RWLock()
     with lock.read():
         task = Task(target=lock.acquire_write, args=(True, 20)).start()
-        time.sleep(0.05)
+        waited_for(lock)
         assert in_thread(lock.acquire_read, False) is False
         with lock.read():
             assert lock.readers == 2
@@ -159,7 +159,7 @@ def test_a_writer_goes_on_reading():
     lock = tarefa.RWLock()
     lock.acquire_write()
     writer = tarefa.Thread(target=lock.acquire_write).start()
-    time.sleep(0.05)
+    waited_for(lock)
     lock.acquire_read()
     lock.release_write()
     time.sleep(0.05)
@@ -198,8 +198,8 @@ def test_no_writer_sees_another(Task):
     assert not lock.locked()
 
 
-def queued(lock, modes, order):
-    """Tasks that ask for the lock one after the other."""
+def queued(lock, modes, order, before=0):
+    """Tasks that ask for the lock one after the other, behind `before` others."""
 
     def work(lock, mode, order, name):
         with getattr(lock, mode)():
@@ -210,7 +210,7 @@ def queued(lock, modes, order):
     for number, mode in enumerate(modes):
         name = f"{mode[0]}{number}"
         tasks.append(tarefa.Thread(target=work, args=(lock, mode, order, name)).start())
-        time.sleep(0.03)
+        waited_for(lock, before + number + 1)
     return tasks
 
 
@@ -237,10 +237,10 @@ def test_a_writer_comes_before_readers_that_come_later():
 def test_readers_go_on_when_the_writer_they_waited_for_gives_up():
     lock, order = tarefa.RWLock(), tarefa.List()
     with lock.read():
-        writer = tarefa.Thread(target=lock.acquire_write, args=(True, 0.5)).start()
-        time.sleep(0.05)
-        tasks = queued(lock, ["read", "read"], order)
-        assert order == [] or not writer.is_alive()
+        writer = tarefa.Thread(target=lock.acquire_write, args=(True, 2)).start()
+        waited_for(lock)
+        tasks = queued(lock, ["read", "read"], order, before=1)
+        assert order == []
         assert writer.result() is False
         eventually(lambda: len(order) == 2)
     for task in tasks:
@@ -287,7 +287,7 @@ def test_a_killed_reader_blocks_nobody(Task):
     lock = tarefa.RWLock()
     doomed = holding(lock, "read")
     task = Task(target=lock.acquire_write, args=(True, 30)).start()
-    time.sleep(0.05)
+    waited_for(lock)
     assert task.is_alive()
     kill(doomed)
     assert task.result() is True
@@ -328,7 +328,7 @@ def test_a_killed_waiter_disturbs_nobody(mode):
     lock = tarefa.RWLock()
     with lock.write():
         doomed = tarefa.Process(target=acquire, args=(lock, mode)).start()
-        time.sleep(0.1)
+        waited_for(lock)
         task = tarefa.Thread(target=acquire, args=(lock, "read")).start()
         kill(doomed)
     assert task.result() is True

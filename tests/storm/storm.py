@@ -10,6 +10,8 @@ zygote too, now and then) and starts others in their place. At the end:
 - every acknowledged number is in its list exactly once, and no number stands there twice;
 - a shared dict counts each acknowledged addition, and has each key once;
 - numbers of one task stand in the order in which it appended them;
+- a value and an item of an array are the sum of all acknowledged additions, and of one more for
+  each death at most; items that are written under the array's lock are equal, or its owner died;
 - semaphore, condition, barrier and read-write lock are as if nobody had used them;
 - the locks can be taken, with no more `OwnerDied` in all than there were deaths;
 - the events still work, nothing hung (a watchdog prints all stacks), and shared objects, slots,
@@ -35,12 +37,12 @@ import tarefa
 
 LISTS, LOCKS = 3, 2
 NUMBER = struct.Struct("<BQ")
-OWNER_DIED, COUNTED = 255, 254
+OWNER_DIED, COUNTED, ADDED, ADDED_TO_ITEM = 255, 254, 253, 252
 HANG = 60.0
 SLACK = 2 << 20  # each size of small blocks keeps a slab
 
 
-def work(identity, seed, lists, locks, counters, scratch, table, gates, event, stop, path):
+def work(identity, seed, lists, locks, counters, scratch, table, numbers, gates, event, stop, path):
     """One member of the storm: goes on until `stop`, or until it is killed."""
     import os
     import random
@@ -57,6 +59,7 @@ def work(identity, seed, lists, locks, counters, scratch, table, gates, event, s
         os.write(journal, number.pack(which, value))
 
     mine = {}
+    total, items = numbers
     while not stop.is_set():
         if dice.random() < 0.3:
             # Keys of one's own, and a count that all add to.
@@ -73,6 +76,19 @@ def work(identity, seed, lists, locks, counters, scratch, table, gates, event, s
                 raise AssertionError(f"{key}: {table.get(key)!r}, not {mine.get(key)!r}")
             table.add("count")
             acknowledge(254, 0)
+            continue
+        if dice.random() < 0.1:
+            total.add(1)
+            acknowledge(253, 0)
+            items.add(0, 1)
+            acknowledge(252, 0)
+            try:
+                with items.get_lock():
+                    items[1] = items[2] = items[1] + 1
+            except tarefa.OwnerDied:
+                acknowledge(255, 9)
+            made = tarefa.Array("d", dice.randrange(10_000))
+            made[:3] = range(len(made[:3]))
             continue
         if dice.random() < 0.2:
             # What has waiters: all but the condition's and the barrier's wait without end.
@@ -139,7 +155,9 @@ class Storm:
         self.lists = [tarefa.List() for _ in range(LISTS)]
         self.locks = [tarefa.Lock() for _ in range(LOCKS)]
         self.counters, self.scratch = tarefa.List([0] * LOCKS), tarefa.List()
-        self.table, self.counted = tarefa.Dict(count=0), 0
+        self.table = tarefa.Dict(count=0)
+        self.total, self.items = tarefa.Value("q"), tarefa.Array("q", 3)
+        self.added = Counter()
         self.gates = {
             "semaphore": tarefa.BoundedSemaphore(2),
             "rwlock": tarefa.RWLock(),
@@ -160,6 +178,7 @@ class Storm:
             self.counters,
             self.scratch,
             self.table,
+            (self.total, self.items),
             self.gates,
             self.event,
             self.stop,
@@ -207,8 +226,8 @@ class Storm:
             for which, value in NUMBER.iter_unpack(data[:whole]):
                 if which == OWNER_DIED:
                     self.told += 1
-                elif which == COUNTED:
-                    self.counted += 1
+                elif which in (COUNTED, ADDED, ADDED_TO_ITEM):
+                    self.added[which] += 1
                 else:
                     numbers[which].add(value)
         return numbers
@@ -242,6 +261,7 @@ class Storm:
                 lock.acquire()
             lock.release()
             expect(not lock.locked(), "a released lock is free")
+        self.check_numbers()
         expect(
             self.told <= self.deaths,
             f"OwnerDied was told {self.told} times for {self.deaths} deaths",
@@ -255,13 +275,31 @@ class Storm:
         list(self.scratch)
         return sum(map(len, self.lists)), sum(map(len, written))
 
-    def check_table(self):
+    def check_added(self, what, which, found):
         """Each addition that was acknowledged is there, and each death may have left one more."""
-        count, most = self.table["count"], self.counted + self.started
+        least = self.added[which]
         expect(
-            self.counted <= count <= most,
-            f"{self.counted} additions acknowledged, the dict counts {count}",
+            least <= found <= least + self.started,
+            f"{least} additions acknowledged, the {what} counts {found}",
         )
+
+    def check_numbers(self):
+        self.check_added("value", ADDED, self.total.value)
+        self.check_added("array", ADDED_TO_ITEM, self.items[0])
+        try:
+            self.items.get_lock().acquire()
+        except tarefa.OwnerDied:
+            self.told += 1
+            self.items.get_lock().acquire()
+        first, second = self.items[1:]
+        self.items.get_lock().release()
+        expect(
+            first == second or self.told,
+            f"nobody died with the array's lock, and its items are {first} and {second}",
+        )
+
+    def check_table(self):
+        self.check_added("dict", COUNTED, self.table["count"])
         keys = list(self.table)
         expect(len(keys) == len(set(keys)) == len(self.table), "the dict has each key once")
         found = self.table.snapshot()

@@ -325,3 +325,54 @@ fn old_free_runs_make_room_for_new_ones() {
     heap::trim(&me);
     assert_eq!(claimed(&me), heap::in_use(&me));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// What does not fit is an error and changes nothing; what fits once all that is free is
+    /// counted is given.
+    #[test]
+    fn a_full_heap_stays_whole(
+        steps in prop::collection::vec(heap_step(), 1..80),
+        room in 1..40u64,
+    ) {
+        let _alone = alone();
+        let me = task::runtime().unwrap().me();
+        let before = whole(&me).unwrap();
+        heap::trim(&me);
+        let limit = &me.header().limit;
+        let usual = limit.load(Ordering::Relaxed);
+        limit.store(heap::in_use(&me) + (room << 20), Ordering::Relaxed);
+        let (mut marks, mut errors) = (Vec::new(), 0);
+        for step in &steps {
+            let mark = heap::mark(&me);
+            let made = match step {
+                HeapStep::Alloc(size) => heap::alloc_cleared(&me, *size).map(|block| {
+                    let room = size - heap::HEADER.min(*size);
+                    me.arena().write(block.plus(heap::HEADER), &vec![0xa5; room as usize]);
+                }),
+                HeapStep::Sparse(size, backed) => {
+                    let made = heap::alloc_sparse(&me, Kind::Raw, *size, *backed);
+                    made.and_then(|block| {
+                        heap::back(&me, block, *backed, (*backed + 20_000).min(*size))
+                    })
+                }
+                HeapStep::Free(count) => {
+                    free(&me, &mut marks, *count);
+                    continue;
+                }
+            };
+            if let Err(e) = made {
+                errors += 1;
+                prop_assert!(e.used + e.wanted > e.limit, "{e}");
+                heap::drain(&me, mark);
+            } else {
+                marks.push(mark);
+            }
+            prop_assert!(claimed(&me) <= limit.load(Ordering::Relaxed));
+        }
+        limit.store(usual, Ordering::Relaxed);
+        free(&me, &mut marks, 1000);
+        prop_assert_eq!(whole(&me).unwrap(), before, "{} errors", errors);
+    }
+}

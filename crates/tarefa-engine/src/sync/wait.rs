@@ -238,6 +238,7 @@ fn sleep_once(
         let due = if pause { Deadline::NEVER } else { overdue.due(me, since) };
         let until = deadline.min(due);
         let woken = futex::wait_two((word, value), (&slot.interrupt, seen), until);
+        crash_point!("wait.slept");
         if woken == Woken::TimedOut {
             if condition.ready() {
                 break Some(Outcome::Ready);

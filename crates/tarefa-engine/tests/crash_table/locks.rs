@@ -84,7 +84,7 @@ pub(crate) fn member(text: &str) -> ! {
         cell.release(&me, sort).unwrap();
     } else {
         // When it is woken, the holder has the lock again already; and see `forced`.
-        crash::pause("cell.taking", stays);
+        crash::pause("wait.slept", stays);
         crash::pause("cell.announced", stays);
         if words[1] == "cell.reservation_back" {
             // Until the holder has looked whether this thread still waits.
