@@ -10,6 +10,7 @@
 
 import faulthandler
 import os
+import signal
 import sys
 from multiprocessing import resource_tracker
 
@@ -29,6 +30,14 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers", "watchdog(seconds): end the run when the test takes longer than this"
     )
+    # A shell's background job ignores these, and so would every script that a test starts.
+    for ignored, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(ignored) is signal.SIG_IGN:
+            signal.signal(ignored, usual)
     # Capturing has not begun here, so this is the terminal.
     _stderr = os.fdopen(os.dup(sys.__stderr__.fileno()), "w")
 

@@ -335,6 +335,22 @@ def test_a_signal_that_another_thread_gets_ends_the_main_threads_wait(wait, name
     assert done.stdout == "'it came'\n"
 
 
+def test_a_handler_that_calls_the_one_before_it_is_called_once():
+    done = run_script("""
+        import faulthandler, os, signal, tarefa
+        signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+        for _ in range(2):
+            tarefa.Event().wait(.05)
+            faulthandler.register(signal.SIGTERM, chain=True)
+        tarefa.Event().wait(.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+        tarefa.Event().wait(.05)
+        print("goes on")
+    """)
+    assert done.stdout == "handled\ngoes on\n"
+    assert "most recent call first" in done.stderr
+
+
 def test_a_preloaded_module_that_starts_threads_is_named_and_left_out(tmp_path):
     (tmp_path / "com_thread.py").write_text(
         "import threading, time\n"

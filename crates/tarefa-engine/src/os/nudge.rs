@@ -30,8 +30,8 @@ static TIMER: AtomicU64 = AtomicU64::new(0);
 static GIVEN: AtomicU32 = AtomicU32::new(0);
 
 /// From now on these signals are not slept over by the main thread. Those without a handler, and
-/// those that are minded, are left as they are; so this is called again whenever the program may
-/// have set another handler, and costs a system call for each.
+/// those that are minded, are left as they are. Called again whenever the program may have set the
+/// interpreter's handler anew; costs a system call for each.
 pub fn mind(signals: &[i32]) {
     for &number in signals {
         // SAFETY: sigaction is plain data, for which zeroes are a value.
@@ -45,6 +45,11 @@ pub fn mind(signals: &[i32]) {
             continue;
         }
         let Some(before) = BEFORE.get(number as usize) else { continue };
+        // Only the interpreter's own comes again: another handler may call the one before it,
+        // which is this one.
+        if ![0, now].contains(&before.load(Ordering::Acquire)) {
+            continue;
+        }
         // not shared: what this process alone is to call.
         FLAGS[number as usize].store(action.sa_flags, Ordering::Relaxed);
         before.store(now, Ordering::Release);
