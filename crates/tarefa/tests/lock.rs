@@ -28,14 +28,13 @@ fn attempt(lock: Lock, milliseconds: u64, ready: Event) -> u8 {
     }
 }
 
-fn greedy(lock: Lock, stop: Event) -> Result<u64, Failure> {
-    let mut times = 0;
+fn greedy(lock: Lock, began: Event, stop: Event) -> Result<(), Failure> {
     while !stop.is_set() {
         let _guard = lock.lock(None)?;
+        began.set();
         sleep(Duration::from_millis(1))?;
-        times += 1;
     }
-    Ok(times)
+    Ok(())
 }
 
 fn modest(lock: Lock) -> Result<(), Failure> {
@@ -129,12 +128,17 @@ macro_rules! suite {
             #[tarefa::test(timeout = 60)]
             fn nobody_starves() -> Outcome {
                 let (lock, stop) = (Lock::new()?, Event::new()?);
-                let spawn = |_| Kind::spawn(greedy, (lock.clone(), stop.clone()));
-                let greedy = (0..2).map(spawn).collect::<Result<Vec<_>, _>>()?;
+                let mut tasks = Vec::new();
+                for _ in 0..2 {
+                    let began = Event::new()?;
+                    let arguments = (lock.clone(), began.clone(), stop.clone());
+                    tasks.push(Kind::spawn(greedy, arguments)?);
+                    assert!(began.wait(LONG)?);
+                }
                 Kind::spawn(modest, (lock.clone(),))?.result(LONG)??;
                 stop.set();
-                for task in &greedy {
-                    assert!(task.result(LONG)?? > 0);
+                for task in &tasks {
+                    task.result(LONG)??;
                 }
                 Ok(())
             }
