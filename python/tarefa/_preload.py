@@ -11,10 +11,11 @@ from tarefa import _engine
 def preload(modules: Iterable[str]) -> None:
     """Have processes started from now on find these modules imported.
 
-    They are imported once, in the process that forks all others: called before the first start,
-    for every process, later for those started once the imports are done. A module that starts
-    threads as it is imported cannot be kept there: a message says so, and processes import it
-    themselves. Number libraries are imported with one thread of their own.
+    They are imported once, in the process that forks all others: called before the first
+    ``Process`` is made, and before ``configure``, for every process; later, for those started once
+    the imports are done. A module that starts threads as it is imported cannot be kept there: a
+    message says so, and processes import it themselves. Number libraries are imported with one
+    thread of their own.
 
     Args:
         modules: names of modules, as in ``import``.

@@ -58,13 +58,15 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     control.zygote.store(zygote_state::READY, Ordering::Release);
     crash_point!("zygote.ready");
     let mut failures = 0;
+    // What was to be imported before the first start is there for all.
+    let mut message = take_message(&me, control, front);
     loop {
         let seen = control.bell.load(Ordering::Acquire);
         collect_children(&me, control, number);
         while control.has_requests() {
             serve_request(&me, control, front);
         }
-        if take_message(&me, control, front) {
+        if std::mem::take(&mut message) || take_message(&me, control, front) {
             for _ in 0..control::SPARES {
                 dismiss_one(&me, control);
             }
