@@ -211,11 +211,6 @@ class Thread(TaskBase, threading.Thread):
             return
         TaskBase.join(self, timeout)
 
-    def is_alive(self) -> bool:
-        """Whether it was started and has not ended."""
-        # In this order: the state says so first, and what threading says may be wrong before.
-        return self._tarefa_core.state in (1, 2) or _is_alive(self)
-
     def _find_outcome(self) -> tuple[bool, Any]:
         if self._tarefa_core.pid != os.getpid():
             raise StateError(f"{self._label()} ran in another process, where its result is")
