@@ -31,29 +31,18 @@ def start_join():
     task.join()
 
 
-def with_a_spare(peer, label, at_most, count, each=(1, 1)):
-    """The time of a start and join, with `each` of them in a row, ours and theirs."""
+def with_a_spare(peer, label, at_most, count, before=wait_until):
     tarefa.configure(spares=4)
-    mine, others = each
 
     def ready():
-        wait_until(spares_ready(4))
+        before(spares_ready(4))
         sleep(0.005)  # the last child and its replacement leave the processors
-
-    def ours():
-        took = 0
-        for _ in range(mine):
-            ready()
-            took += timed(start_join)
-        return took / mine
 
     with Peer(peer) as theirs:
         for _ in range(5):
             start_join()
-        values = paired(ours, lambda: theirs(others), count, before=ready)
-    in_a_row = f", {mine} in a row" if mine > 1 else ""
-    what = f"Process start + join, a spare ready{in_a_row}"
-    return [row(what, label, "µs", 1e-3, values, at_most)]
+        values = paired(lambda: timed(start_join), theirs, count, before=ready)
+    return [row("Process start + join, a spare ready", label, "µs", 1e-3, values, at_most)]
 
 
 def without_spares(peer, label, at_most, count, back_to_back):
@@ -101,20 +90,13 @@ def process_spawn(quick):
 
 @figure
 def process_spare_forkserver(quick):
-    peer, label = "mp-forkserver", "multiprocessing forkserver"
-    return [
-        *with_a_spare(peer, label, 1 / 40, 3 if quick else 20, each=(20, 5)),
-        *with_a_spare(peer, f"{label}, by turns", 1 / 40, 10 if quick else 60),
-    ]
+    label = "multiprocessing forkserver"
+    return with_a_spare("mp-forkserver", label, 1 / 40, 10 if quick else 60)
 
 
 @figure
 def process_spare_spawn(quick):
-    peer, label = "mp-spawn", "multiprocessing spawn"
-    return [
-        *with_a_spare(peer, label, 1 / 100, 3 if quick else 20, each=(20, 3)),
-        *with_a_spare(peer, f"{label}, by turns", 1 / 100, 10 if quick else 40),
-    ]
+    return with_a_spare("mp-spawn", "multiprocessing spawn", 1 / 100, 10 if quick else 40)
 
 
 @figure
