@@ -168,7 +168,6 @@ fmt: $(INSTALLED) ## Format Rust and Python in place
 .PHONY: bench storm
 bench: $(INSTALLED) ## Each figure beside its peer, to the terminal and benches/RESULTS.md; then criterion
 	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[bench]"
-	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[bench]"
 	$(PY) benches/run.py
 	cargo bench $(RUST) --benches
 
