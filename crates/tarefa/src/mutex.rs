@@ -1,5 +1,6 @@
 //! A mutex with its value, which threads and processes share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -122,7 +123,7 @@ impl<T: Plain> Mutex<T> {
     /// The mutex is the caller's.
     #[inline]
     fn taken(&self) -> Result<MutexGuard<'_, T>, Failed<T>> {
-        let taken = Taken { mutex: Whose::Lent(self), stays: PhantomData };
+        let taken = Taken { mutex: Cow::Borrowed(self), stays: PhantomData };
         if self.cell().poisoned(&self.0.handle.me(), SORT) {
             return Err(MutexError::OwnerDied(Poisoned(taken.owned())));
         }
@@ -145,34 +146,17 @@ impl<T: Plain> Mutex<T> {
 
 /// The mutex is this thread's until this is dropped.
 struct Taken<'a, T: Plain> {
-    mutex: Whose<'a, T>,
+    /// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
+    mutex: Cow<'a, Mutex<T>>,
     /// The thread that took it lets it go.
     stays: PhantomData<*const ()>,
-}
-
-/// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
-enum Whose<'a, T> {
-    Lent(&'a Mutex<T>),
-    Own(Mutex<T>),
-}
-
-impl<T> Deref for Whose<'_, T> {
-    type Target = Mutex<T>;
-
-    #[inline]
-    fn deref(&self) -> &Mutex<T> {
-        match self {
-            Self::Lent(it) => it,
-            Self::Own(it) => it,
-        }
-    }
 }
 
 impl<T: Plain> Taken<'_, T> {
     /// The same, with a handle of its own.
     #[cold]
     fn owned(self) -> Taken<'static, T> {
-        let mutex = Whose::Own((*self.mutex).clone());
+        let mutex = Cow::Owned((*self.mutex).clone());
         // It stays taken.
         std::mem::forget(self);
         Taken { mutex, stays: PhantomData }

@@ -1,5 +1,6 @@
 //! A read-write lock with its value, which threads and processes share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -78,7 +79,7 @@ impl<T: Plain> RwLock<T> {
         loop {
             match rwlock::acquire(&me, off, mode, here, until)? {
                 Acquired::Yes => {
-                    return Ok(Taken { lock: Whose::Lent(self), mode, stays: PhantomData });
+                    return Ok(Taken { lock: Cow::Borrowed(self), mode, stays: PhantomData });
                 }
                 Acquired::TimedOut => return Err(MutexError::TimedOut),
                 Acquired::Interrupted => return Err(Interrupted.into()),
@@ -144,35 +145,18 @@ impl<T: Plain> RwLock<T> {
 
 /// The lock is this thread's, in a way, until this is dropped.
 struct Taken<'a, T: Plain> {
-    lock: Whose<'a, T>,
+    /// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
+    lock: Cow<'a, RwLock<T>>,
     mode: Mode,
     /// The thread that took it lets it go.
     stays: PhantomData<*const ()>,
-}
-
-/// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
-enum Whose<'a, T> {
-    Lent(&'a RwLock<T>),
-    Own(RwLock<T>),
-}
-
-impl<T> Deref for Whose<'_, T> {
-    type Target = RwLock<T>;
-
-    #[inline]
-    fn deref(&self) -> &RwLock<T> {
-        match self {
-            Self::Lent(it) => it,
-            Self::Own(it) => it,
-        }
-    }
 }
 
 impl<T: Plain> Taken<'_, T> {
     /// The same, with a handle of its own.
     #[cold]
     fn owned(self) -> Taken<'static, T> {
-        let lock = Whose::Own((*self.lock).clone());
+        let lock = Cow::Owned((*self.lock).clone());
         let mode = self.mode;
         // It stays taken.
         std::mem::forget(self);
