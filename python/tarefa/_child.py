@@ -8,7 +8,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from tarefa import _current, _engine, _environment, _exit, _limits, _outcome, _preload
+from tarefa import _current, _engine, _environment, _exit, _limits, _outcome, _preload, _swallowed
 from tarefa._errors import Interrupted, TarefaError, TimeLimitExceeded
 from tarefa._event import Event
 from tarefa._list import List
@@ -27,6 +27,12 @@ def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise _interruption(_core, "was interrupted")
 
 
+def interruptible_here() -> Any:
+    """The task's core if the calling thread is the one to interrupt, and it is not too late."""
+    here = threading.get_ident() == threading.main_thread().ident
+    return _core if here and (_in_target or _finishing) else None
+
+
 def _interruption(core: Any, what: str) -> Interrupted:
     label = f"process {core.name!r}"
     if core.over_time:
@@ -37,6 +43,7 @@ def _interruption(core: Any, what: str) -> Interrupted:
 def prepare_zygote() -> None:
     """In the zygote, once: what all children inherit."""
     signal.signal(_engine.interrupt_signal(), on_interrupt)
+    _swallowed.watch()
     _engine.mind_signals()
 
 
@@ -182,6 +189,9 @@ def _run(core: Any) -> int:
             _engine.lift_memory_limit()
     except Interrupted as e:
         state, code, error = 5, 1, e
+        if not e.args:
+            # Raised once more, which the interpreter does by the class alone.
+            e.args = _interruption(core, "was interrupted").args
     except SystemExit as e:
         code = _exit_code(e)
         if code:

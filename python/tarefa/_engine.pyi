@@ -48,6 +48,7 @@ __all__ = [
     "SemaphoreCore",
     "SetCore",
     "TaskCore",
+    "UnraisableHook",
     "ValueCore",
     "address",
     "attach",
@@ -320,6 +321,23 @@ class EventCore:
     @property
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@final
+class UnraisableHook:
+    """A ``sys.unraisablehook`` that has dropped interrupts raised again.
+
+    Args:
+        before: The hook that gets all other exceptions.
+        interrupted: Called with an exception's class; the core of the calling thread's task if it
+            is an interrupt and the task's target still runs, else None.
+    """
+
+    def __new__(
+        cls,
+        before: Callable[[Any], object],
+        interrupted: Callable[[type[BaseException]], TaskCore | None],
+    ) -> Self: ...
+    def __call__(self, unraisable: Any, /) -> None: ...
 
 @final
 class TaskCore:

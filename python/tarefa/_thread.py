@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Self
 
-from tarefa import _engine, _exit
+from tarefa import _engine, _exit, _swallowed
 from tarefa._current import current_task, note_failed, started
 from tarefa._engine import TaskCore
 from tarefa._errors import Interrupted, StateError, TimeLimitExceeded
@@ -27,6 +27,7 @@ _join, _is_alive = threading.Thread.join, threading.Thread.is_alive
 
 def _prepare_interrupts() -> None:
     global _prepared
+    _swallowed.watch()
     if not _prepared:
         _prepared = True
         _engine.prepare_thread_interrupts()
@@ -275,6 +276,10 @@ class Thread(TaskBase, threading.Thread):
             _engine.wake_sleeper(tid)
 
     terminate = kill = interrupt
+
+    def _interruptible_here(self) -> TaskCore | None:
+        core: TaskCore | None = self._tarefa_core
+        return core
 
     def _stack(self) -> tuple[str, ...]:
         frame = sys._current_frames().get(self.ident or 0)

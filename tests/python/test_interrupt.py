@@ -328,3 +328,47 @@ def test_an_interrupt_as_the_target_returns_reaches_nobody():
         task.join()
         assert task.state in (State.FINISHED, State.INTERRUPTED)
     assert sum(range(1000)) == 499500
+
+
+class Sinks:
+    """Waits in its finalizer, where the interpreter drops what is raised."""
+
+    def __init__(self, ready, go):
+        self.ready, self.go = ready, go
+
+    def __del__(self):
+        self.ready.set()
+        while not self.go.is_set():
+            pass
+
+
+def test_an_interrupt_that_a_finalizer_swallows_comes_again(Task):
+    def work(ready, go):
+        Sinks(ready, go)
+        try:
+            tarefa.sleep(10_000)
+        except Interrupted:
+            return "came again"
+
+    ready, go = tarefa.Event(), tarefa.Event()
+    task = Task(target=work, args=(ready, go)).start()
+    ready.wait()
+    task.interrupt()
+    assert task.result() == "came again"
+
+
+def test_unhandled_it_is_as_if_it_had_come_once(Task):
+    def work(ready, go):
+        Sinks(ready, go)
+        tarefa.sleep(10_000)
+
+    ready, go = tarefa.Event(), tarefa.Event()
+    task = Task(target=work, args=(ready, go), name="sunk").start()
+    ready.wait()
+    task.interrupt()
+    task.join()
+    assert task.state is State.INTERRUPTED
+    with pytest.raises(Interrupted) as caught:
+        task.result()
+    if Task is tarefa.Process:
+        assert str(caught.value) == "process 'sunk' was interrupted"

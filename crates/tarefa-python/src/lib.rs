@@ -32,6 +32,7 @@ mod report;
 mod rwlock;
 mod semaphore;
 mod stack;
+mod swallowed;
 mod system;
 mod task;
 mod zygote;
@@ -57,6 +58,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<rwlock::RWLockCore>()?;
     m.add_class::<rwlock::RWLockSide>()?;
     m.add_class::<task::TaskCore>()?;
+    m.add_class::<swallowed::UnraisableHook>()?;
     m.add_class::<array::ArrayMemory>()?;
     m.add_class::<array::ValueCore>()?;
     m.add_class::<array::ArrayCore>()?;

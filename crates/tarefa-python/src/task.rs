@@ -371,7 +371,7 @@ impl TaskCore {
     }
 
     /// Has `exception` raised in the thread `ident`, which runs it; false if its target is over.
-    fn raise_in_target(&self, ident: u64, exception: &Bound<'_, PyAny>) -> bool {
+    pub(crate) fn raise_in_target(&self, ident: u64, exception: &Bound<'_, PyAny>) -> bool {
         let mut raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
         if raising.over {
             return false;
