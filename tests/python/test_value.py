@@ -636,3 +636,27 @@ def test_numpy_is_not_imported():
         assert "numpy" not in sys.modules
         """
     )
+
+
+def half_written(shared, item, index, number):
+    """What a process leaves that was killed while it wrote a complex number: half of it, and the
+    record from which whoever takes the lock next finishes it."""
+    data = ctypes.addressof(ctypes.c_char.from_buffer(memoryview(shared).cast("B")))
+    record = data + len(memoryview(shared).cast("B"))
+    ctypes.memmove(record + 8, struct.pack("dd", number.real, number.imag), 16)
+    ctypes.memmove(record, struct.pack("Q", index + 1), 8)
+    ctypes.memmove(data + index * item, struct.pack("d", number.real), 8)
+
+
+def test_the_next_to_take_the_lock_finishes_what_a_killed_process_wrote():
+    value = tarefa.Value("D", 1 + 2j)
+    half_written(value, 16, 0, 3 + 4j)
+    assert value.value == 3 + 4j
+    half_written(value, 16, 0, 5 + 6j)
+    with value.get_lock():
+        assert struct.unpack("dd", memoryview(value).cast("B")) == (5.0, 6.0)
+    array = tarefa.Array("D", [1j, 2j, 3j])
+    half_written(array, 16, 1, 7 + 8j)
+    assert array[:] == [1j, 7 + 8j, 3j]
+    half_written(array, 16, 2, 9 + 1j)
+    assert array[2] == 9 + 1j

@@ -223,9 +223,12 @@ impl Table {
         }
         let text = format!("{}|{index}|{point}|{nth}", shared.text(self.runtime.address()));
         if scenario.around == Around::Deaths {
-            for (name, point) in
-                [("set", "list.odd"), ("locks", "cell.swapped_free"), ("dict: one key", "dict.odd")]
-            {
+            for (name, point) in [
+                ("set", "list.odd"),
+                ("locks", "cell.swapped_free"),
+                ("dict: one key", "dict.odd"),
+                ("large items", "redo.published"),
+            ] {
                 let index = SCENARIOS.iter().position(|s| s.name == name).unwrap();
                 let text = format!("{}|{index}|{point}|1", shared.text(self.runtime.address()));
                 let mut child = support::execute(VICTIM, &text);
@@ -308,7 +311,8 @@ impl Table {
             let (is, may) = (brief(&is), brief(may.last().unwrap()));
             return Err(format!("after {done} steps the list is {is}, not as before or {may}"));
         }
-        arrays::inspect(&me, shared, scenario.steps, done)?;
+        let earlier = i64::from(scenario.around == Around::Deaths);
+        arrays::inspect(&me, shared, scenario.steps, done, earlier)?;
         let child = contents(&me, shared.child.0);
         // A group leaves two at most, where it is killed; an operation one.
         let most = if scenario.around == Around::Rival { 3000 } else { 0 } + 1 + 6;

@@ -17,8 +17,8 @@ use crate::plain::{Integer, Plain};
 ///   operations of [`std::sync::atomic`], under the same names. None of these waits for anybody,
 ///   and a process killed in one of them has either done it or not.
 /// - A larger item is read and written under the array's lock, which [`lock`](Array::lock) takes
-///   for several operations. A process killed in the middle leaves what it had written; the next
-///   to take the lock is told by [`OwnerDied`](crate::OwnerDied), once.
+///   for several operations. A process killed in the middle leaves each item as it was or
+///   written; the next to take the lock is told by [`OwnerDied`](crate::OwnerDied), once.
 /// - What is read is a copy. There is no `&mut [T]` of it, not under the lock either, for nothing
 ///   makes other processes take that.
 /// - A handle is read as an `Array<T>` only if the items are `T`s: the same numbers in the same

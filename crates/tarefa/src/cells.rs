@@ -113,7 +113,15 @@ impl<T: Plain> Cells<T> {
         Self::take(index, &bits.to_le_bytes()[..size_of::<T>()])
     }
 
-    /// Reads an item; the caller sees to it that a large one is whole.
+    /// Has a large item whole in whose writing somebody died. The caller has what guards it.
+    #[inline]
+    pub(crate) fn settle(array: &Array<'_>) {
+        if !Self::ATOMIC {
+            array.settle();
+        }
+    }
+
+    /// Reads an item; of a large one the caller has what guards it, and has it settled.
     #[inline]
     pub(crate) fn read(array: &Array<'_>, index: u64) -> Result<T, ItemError> {
         if Self::ATOMIC {
@@ -125,7 +133,7 @@ impl<T: Plain> Cells<T> {
         })
     }
 
-    /// Writes an item; the caller sees to it that a large one is whole.
+    /// Writes an item; of a large one the caller has what guards it, and has it settled.
     #[inline]
     pub(crate) fn write(array: &Array<'_>, index: u64, value: &T) {
         if Self::ATOMIC {
@@ -133,7 +141,7 @@ impl<T: Plain> Cells<T> {
         }
         with_bytes::<T, _>(|bytes| {
             value.put(bytes);
-            array.write(index, bytes);
+            array.put(index, bytes);
         });
     }
 
@@ -188,7 +196,10 @@ impl<T: Plain> Cells<T> {
         let guard = Array::at(&me, off).guard();
         let until = Deadline::after(timeout);
         match guard.acquire(&me, Sort::Recursive, off, &mut RustParker, until) {
-            Acquired::Yes => Ok(Held { cells: self, thread: PhantomData }),
+            Acquired::Yes => {
+                Self::settle(&Array::at(&me, off));
+                Ok(Held { cells: self, thread: PhantomData })
+            }
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
             Acquired::OwnerDied(_) => Err(OwnerDied.into()),

@@ -24,8 +24,8 @@ const SORT: Sort = Sort::Recursive;
 /// A value that one thread of all processes at a time works on. Clones are handles of one mutex.
 ///
 /// - The guard has a copy of the value, and puts it back when it is dropped. So a process killed
-///   before that, and a panic, leave the value as it was. A killed one may leave a value of more
-///   than eight bytes half put back.
+///   before that, and a panic, leave the value as it was; one killed while it puts the value back
+///   leaves it as it was or put back, never in between.
 /// - If an owner died, the mutex is *poisoned*: each who takes it is told, by
 ///   [`MutexError::OwnerDied`] with the mutex held, until somebody has looked at the value and
 ///   said that it is whole, by [`Poisoned::repair`] or [`Poisoned::replace`].
@@ -124,6 +124,7 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     fn taken(&self) -> Result<MutexGuard<'_, T>, Failed<T>> {
         let taken = Taken { mutex: Cow::Borrowed(self), stays: PhantomData };
+        self.0.with(|_, array| Cells::<T>::settle(array));
         if self.cell().poisoned(&self.0.handle.me(), SORT) {
             return Err(MutexError::OwnerDied(Poisoned(taken.owned())));
         }
@@ -235,6 +236,7 @@ impl<T: Plain + fmt::Debug> Guard for MutexGuard<'_, T> {
     }
 
     fn come_back(&mut self) -> Result<(), ItemError> {
+        self.taken.mutex.0.with(|_, array| Cells::<T>::settle(array));
         self.value = self.taken.read()?;
         Ok(())
     }

@@ -23,8 +23,8 @@ use crate::runtime;
 /// of one lock.
 ///
 /// - A guard has a copy of the value; that of a writer puts it back when it is dropped. So a
-///   process killed before that, and a panic, leave the value as it was. A killed one may leave
-///   a value of more than eight bytes half put back.
+///   process killed before that, and a panic, leave the value as it was; one killed while it puts
+///   the value back leaves it as it was or put back, never in between.
 /// - Readers and writers have their turns by turns, so nobody starves. A reader that dies is
 ///   forgotten. If a writer died, the lock is *poisoned*: each who takes it is told by
 ///   [`MutexError::OwnerDied`], until a writer has looked at the value and said that it is
@@ -79,6 +79,7 @@ impl<T: Plain> RwLock<T> {
         loop {
             match rwlock::acquire(&me, off, mode, here, until)? {
                 Acquired::Yes => {
+                    self.cells.with(|_, array| Cells::<T>::settle(array));
                     return Ok(Taken { lock: Cow::Borrowed(self), mode, stays: PhantomData });
                 }
                 Acquired::TimedOut => return Err(MutexError::TimedOut),

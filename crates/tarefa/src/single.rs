@@ -16,9 +16,9 @@ use crate::plain::{Integer, Plain};
 ///   all are in one order for all who look (`SeqCst`), and a process killed in one of them has
 ///   either done it or not.
 /// - A larger one is read and written under the value's lock, which [`lock`](Value::lock) takes
-///   for several operations. A process killed in the middle of a write leaves the value half
-///   written; the next to take the lock, or to read, is told by [`OwnerDied`](crate::OwnerDied),
-///   once.
+///   for several operations. A process killed in the middle of a write leaves the value as it was
+///   or written, never in between; the next to take the lock, or to read, is told by
+///   [`OwnerDied`](crate::OwnerDied), once.
 /// - In Python it is a `tarefa.Value`, and the other way round.
 ///
 /// ```

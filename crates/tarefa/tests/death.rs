@@ -4,8 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use tarefa::{
-    Event, Failure, LikelyCause, List, Lock, LockError, Process, ResultError, ReturnWhen, State,
-    WorkerDied, sleep, wait,
+    Array, Event, Failure, LikelyCause, List, Lock, LockError, Mutex, MutexError, Process,
+    ResultError, ReturnWhen, RwLock, State, Value, WorkerDied, sleep, wait,
 };
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -183,5 +183,93 @@ fn tasks_end_with_their_starter() -> Outcome {
 fn a_panic_on_a_thread_of_the_task_is_its_own_affair() -> Outcome {
     let task = Process::spawn(|| std::thread::spawn(|| panic!("dentro")).join().is_err(), ())?;
     assert!(task.result(LONG)?);
+    Ok(())
+}
+
+/// Items of many words: most of the time goes into writing them.
+type Large = [u64; 1024];
+
+/// The four that hold a large value, each of which somebody writes all the time.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+enum Holder {
+    Mutex(Mutex<Large>),
+    RwLock(RwLock<Large>),
+    Value(Value<Large>),
+    Array(Array<Large>),
+}
+
+impl Holder {
+    fn all() -> Result<[Self; 4], Box<dyn Error>> {
+        Ok([
+            Self::Mutex(Mutex::new([0; 1024])?),
+            Self::RwLock(RwLock::new([0; 1024])?),
+            Self::Value(Value::new([0; 1024])?),
+            Self::Array(Array::filled([0; 1024], 3)?),
+        ])
+    }
+
+    /// Writes `n` all over it.
+    fn write(&self, n: u64) -> Outcome {
+        match self {
+            Self::Mutex(it) => match it.lock(LONG) {
+                Ok(mut guard) => *guard = [n; 1024],
+                Err(MutexError::OwnerDied(poisoned)) => drop(poisoned.replace([n; 1024])),
+                Err(e) => return Err(e.to_string().into()),
+            },
+            Self::RwLock(it) => match it.write(LONG) {
+                Ok(mut guard) => *guard = [n; 1024],
+                Err(MutexError::OwnerDied(poisoned)) => drop(poisoned.replace([n; 1024])),
+                Err(e) => return Err(e.to_string().into()),
+            },
+            Self::Value(it) => it.store([n; 1024])?,
+            Self::Array(it) => it.set(1, [n; 1024])?,
+        }
+        Ok(())
+    }
+
+    /// What it is after a death.
+    fn read(&self) -> Result<Large, Box<dyn Error>> {
+        Ok(match self {
+            Self::Mutex(it) => match it.lock(LONG) {
+                Ok(guard) => *guard,
+                Err(MutexError::OwnerDied(poisoned)) => *poisoned.repair(|_| {})?,
+                Err(e) => return Err(e.to_string().into()),
+            },
+            Self::RwLock(it) => match it.write(LONG) {
+                Ok(guard) => *guard,
+                Err(MutexError::OwnerDied(poisoned)) => *poisoned.repair(|_| {})?,
+                Err(e) => return Err(e.to_string().into()),
+            },
+            // Told once of a death, and then not.
+            Self::Value(it) => it.load().or_else(|_| it.load())?,
+            Self::Array(it) => it.get(1).or_else(|_| it.get(1))?,
+        })
+    }
+}
+
+fn write_for_ever(holder: Holder, written: Value<u64>) -> Result<(), String> {
+    for n in 1.. {
+        holder.write(n).map_err(|e| e.to_string())?;
+        written.store(n).map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+#[tarefa::test(timeout = 120)]
+fn a_large_value_is_never_half_written() -> Outcome {
+    for holder in Holder::all()? {
+        for round in 0..12 {
+            let written = Value::new(0)?;
+            let task = Process::spawn(write_for_ever, (holder.clone(), written.clone()))?;
+            while written.load()? < 20 + round {
+                std::thread::yield_now();
+            }
+            task.kill()?;
+            task.join(LONG)?;
+            let (is, last) = (holder.read()?, written.load()?);
+            assert!(is.iter().all(|n| *n == is[0]), "half written: {:?}", &is[..]);
+            assert!(is[0] == last || is[0] == last + 1, "{} after {last} were written", is[0]);
+        }
+    }
     Ok(())
 }

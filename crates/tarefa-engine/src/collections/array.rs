@@ -6,17 +6,20 @@
 //!   one total order for all who look (`SeqCst`). There is nothing to lock and nothing to mend:
 //!   a member killed here has either changed the item or not.
 //! - A larger item is several words, each of which is atomic; who wants it whole takes the
-//!   guard (see below), and a death in the middle is what the guard's next owner is told of.
-//! - Several items are several words. Nothing orders them but the guard.
+//!   guard (see below). A death in the middle of [`Array::put`] leaves it whole: see [`redo`].
+//! - Several items are several words. Nothing orders them but the guard, and a death in the
+//!   middle is what the guard's next owner is told of.
 //!
 //! ```text
-//! ArrayObject | extents, 8 bytes each | format | padding | items ...
+//! ArrayObject | extents, 8 bytes each | format | padding | items ... | padding, redo record
 //! ```
 //!
 //! The creator fills it while nobody else has a handle; the reference is what publishes it.
 
 // The conversions are of a type that a macro or a parameter gives; to one of them they are none.
 #![allow(clippy::useless_conversion)]
+
+mod redo;
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -42,7 +45,8 @@ struct ArrayObject {
     len: AtomicU64,
     /// Offset of the first item.
     data: AtomicU64,
-    /// Bytes of the format, shifted left by 32; [`GUARDED`]; the number of dimensions.
+    /// Bytes of the format, shifted left by 32; [`RECORDED`], [`GUARDED`]; the number of
+    /// dimensions.
     form: AtomicU64,
     /// A blob of the front that made it, 0 for none.
     note: AtomicU64,
@@ -56,6 +60,8 @@ unsafe impl Shared for ArrayObject {}
 const FIXED: u64 = size_of::<ArrayObject>() as u64;
 /// Bit of `form`: operations of the fronts take the guard.
 const GUARDED: u64 = 1 << 8;
+/// Bit of `form`: a redo record follows the items.
+const RECORDED: u64 = 1 << 9;
 /// Items that fill a line of the cache or more start at one.
 const LINE: u64 = 64;
 
@@ -111,10 +117,13 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
         return Err(OutOfMemory::new(me, bytes).into());
     }
     let bytes = if len == 0 { 0 } else { bytes };
+    let recorded = form.guarded && len > 0 && !is_word(form.item);
+    let record = if recorded { redo::size(form.item) } else { 0 };
     let before = FIXED + 8 * form.extents.len() as u64 + form.format.len() as u64;
     let align = if bytes >= LINE { LINE } else { 16 };
     // Blocks start at multiples of 16.
-    let size = before.next_multiple_of(16) + (align - 16) + bytes.next_multiple_of(16);
+    let items = (bytes.next_multiple_of(8) + record).next_multiple_of(16);
+    let size = before.next_multiple_of(16) + (align - 16) + items;
     let mark = heap::mark(me);
     let made = object::create(me, kinds::ARRAY, size).and_then(|off| {
         let it: &ArrayObject = me.arena().at(off);
@@ -123,8 +132,10 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
         let data = (off.0 + before).next_multiple_of(align);
         it.data.store(data, Ordering::Relaxed);
         let guarded = if form.guarded { GUARDED } else { 0 };
+        let recorded = if recorded { RECORDED } else { 0 };
         let of_format = (form.format.len() as u64) << 32;
-        it.form.store(of_format | guarded | form.extents.len() as u64, Ordering::Relaxed);
+        let dimensions = form.extents.len() as u64;
+        it.form.store(of_format | recorded | guarded | dimensions, Ordering::Relaxed);
         for (i, n) in form.extents.iter().enumerate() {
             extent(me, off, i).store(*n, Ordering::Relaxed);
         }
@@ -136,6 +147,12 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
         heap::drain(me, mark);
     }
     Ok(made?)
+}
+
+/// Whether an item of so many bytes is one word of the memory.
+#[inline]
+const fn is_word(item: u64) -> bool {
+    matches!(item, 1 | 2 | 4 | 8)
 }
 
 fn extent(me: &Me, off: Off, dimension: usize) -> &'static AtomicU64 {
@@ -252,6 +269,19 @@ impl<'a> Array<'a> {
         &self.it.guard
     }
 
+    /// Whether a redo record follows the items.
+    #[inline]
+    fn has_record(&self) -> bool {
+        self.it.form.load(Ordering::Relaxed) & RECORDED != 0
+    }
+
+    /// The first whole word after the items, as an offset.
+    #[inline]
+    fn items_end(&self) -> u64 {
+        let bytes = self.len() * self.item();
+        self.it.data.load(Ordering::Relaxed) + bytes.next_multiple_of(8)
+    }
+
     fn dimensions(&self) -> usize {
         (self.it.form.load(Ordering::Relaxed) & 0xff) as usize
     }
@@ -340,7 +370,7 @@ impl<'a> Array<'a> {
     #[inline(always)]
     fn word(&self, index: u64) -> Word {
         let item = self.item();
-        assert!(matches!(item, 1 | 2 | 4 | 8), "an item of {item} bytes is no word");
+        assert!(is_word(item), "an item of {item} bytes is no word");
         self.word_at(self.place(index), item)
     }
 
@@ -348,7 +378,7 @@ impl<'a> Array<'a> {
     #[must_use]
     #[inline]
     pub fn is_atomic(&self) -> bool {
-        matches!(self.item(), 1 | 2 | 4 | 8)
+        is_word(self.item())
     }
 
     /// The item's bits, at one instant.
@@ -534,6 +564,43 @@ mod tests {
             it.fill(&pattern);
             references::release(&me, off);
         }
+    }
+
+    #[test]
+    fn a_record_takes_no_place_of_the_items() {
+        let me = Runtime::default().unwrap().me();
+        super::super::register();
+        for (item, extents) in [(16, &[][..]), (3, &[7]), (24, &[5]), (100, &[2, 2]), (16, &[0])] {
+            let form = Form { format: b"x", item, extents, guarded: true };
+            let off = create(&me, form).unwrap();
+            let neighbour = create(&me, form).unwrap();
+            let it = Array::at(&me, off);
+            let all = |of: u64| {
+                let mut bytes = vec![0; (it.len() * item) as usize];
+                Array::at(&me, Off(of)).read(0, &mut bytes);
+                bytes
+            };
+            for i in 0..it.len() {
+                it.put(i, &vec![i as u8 + 1; item as usize]);
+                it.settle();
+            }
+            let expected: Vec<u8> =
+                (0..it.len()).flat_map(|i| vec![i as u8 + 1; item as usize]).collect();
+            assert_eq!(all(off.0), expected);
+            assert!(all(neighbour.0).iter().all(|b| *b == 0));
+            references::release(&me, neighbour);
+            references::release(&me, off);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "not the bytes of one item")]
+    fn a_part_of_an_item_is_not_put() {
+        let me = Runtime::default().unwrap().me();
+        super::super::register();
+        let off =
+            create(&me, Form { format: b"x", item: 16, extents: &[2], guarded: true }).unwrap();
+        Array::at(&me, off).put(0, &[1; 8]);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! Item 0 counts up, an atomic step at a time; items 1 and 2 are equal whenever nobody holds the
 //! lock, unless its owner has died, and item 1 is never behind; item 3 is stored to by every other
-//! operation there is.
+//! operation there is. The second item of the pair is three words, which are equal for whoever has
+//! its lock, after a death too.
 
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::format::Scalar;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::shm::{Me, references};
+use tarefa_engine::shm::{Me, Off, references};
 use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 
@@ -53,8 +54,52 @@ pub(crate) fn count_locked(me: &Me, shared: &Shared, n: i64) {
     }
 }
 
-/// What a death in step `done` may leave.
-pub(crate) fn inspect(me: &Me, shared: &Shared, steps: &[Step], done: usize) -> Result<(), String> {
+/// Takes the lock of the pair, and has it settled; how many owners had died.
+fn hold_pair(me: &Me, pair: &Array<'_>, off: Off) -> Result<i64, String> {
+    let mut died = 0;
+    loop {
+        match pair.guard().acquire(me, Sort::Recursive, off, &mut Plain, Deadline::NEVER) {
+            Acquired::Yes => break,
+            Acquired::OwnerDied(_) => died += 1,
+            other => return Err(format!("the pair's lock: {other:?}")),
+        }
+    }
+    pair.settle();
+    Ok(died)
+}
+
+/// The number that all words of the second item are.
+fn number(pair: &Array<'_>) -> Result<i64, String> {
+    let mut bytes = [0; 48];
+    pair.read(0, &mut bytes);
+    let words = bytes.chunks_exact(8).map(|w| i64::from_le_bytes(w.try_into().unwrap()));
+    let words: Vec<_> = words.collect();
+    match words[..] {
+        [0, 0, 0, a, b, c] if a == b && b == c => Ok(a),
+        _ => Err(format!("an item is half written: {words:?}")),
+    }
+}
+
+/// Counts in the second item, which stays whole.
+pub(crate) fn count_pairs(me: &Me, shared: &Shared, n: i64) {
+    let (pair, off) = (Array::at(me, shared.pair.0), shared.pair.0);
+    for _ in 0..n {
+        let _ = hold_pair(me, &pair, off).unwrap();
+        let next = number(&pair).unwrap() + 1;
+        pair.put(1, &next.to_le_bytes().repeat(3));
+        pair.guard().release(me, Sort::Recursive).unwrap();
+    }
+}
+
+/// What a death in step `done` may leave; somebody had died before who counted in the pair,
+/// `earlier` times.
+pub(crate) fn inspect(
+    me: &Me,
+    shared: &Shared,
+    steps: &[Step],
+    done: usize,
+    earlier: i64,
+) -> Result<(), String> {
     let sum = |steps: &[Step], of: fn(&Step) -> i64| steps.iter().map(of).sum::<i64>();
     let counted = |step: &Step| if let Step::Count(n) = step { *n } else { 0 };
     let locked = |step: &Step| if let Step::CountLocked(n) = step { *n } else { 0 };
@@ -70,6 +115,16 @@ pub(crate) fn inspect(me: &Me, shared: &Shared, steps: &[Step], done: usize) -> 
         if !(least..=most).contains(&is) {
             return Err(format!("{what}: {is}, not {least} to {most}"));
         }
+    }
+    let pair = Array::at(me, shared.pair.0);
+    let died = hold_pair(me, &pair, shared.pair.0)?;
+    let is = number(&pair)?;
+    pair.guard().release(me, Sort::Recursive).map_err(|e| e.to_string())?;
+    let of = |step: &Step| if let Step::CountPairs(n) = step { *n } else { 0 };
+    let least = earlier + sum(&steps[..done], of);
+    let most = least + sum(now, of);
+    if died > 1 || !(least..=most).contains(&is) {
+        return Err(format!("the pair: {is}, not {least} to {most}; {died} owners died"));
     }
     let guard = Array::at(me, shared.array.0).guard();
     let (mut died, object) = (0, shared.array.0);

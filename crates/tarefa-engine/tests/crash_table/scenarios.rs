@@ -88,6 +88,7 @@ pub(crate) enum Step {
     /// See [`arrays`].
     Count(i64),
     CountLocked(i64),
+    CountPairs(i64),
 }
 
 use Step::*;
@@ -104,7 +105,8 @@ pub(crate) enum Around {
     Overtaken,
     /// The member is no child of this process, and is armed before it joins.
     Foreign,
-    /// Others have died before: one that changed the list, one that held the lock.
+    /// Others have died before: one that changed the list, one that held the lock, one that
+    /// wrote a large item.
     Deaths,
     /// No large run is free.
     NoRuns,
@@ -131,7 +133,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "after deaths",
         around: Around::Deaths,
         first: 6,
-        steps: &[Reads, Locks(2), Dict(Do::Reads), Reads, Pop, Dict(Do::Set(2, 5))],
+        steps: &[Reads, Locks(2), CountPairs(1), Dict(Do::Reads), Reads, Pop, Dict(Do::Set(2, 5))],
     },
     Scenario {
         name: "new runs",
@@ -233,6 +235,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("reads", 12, &[Reads]),
     scenario("arrays are made", 0, &[MakeArrays, Append(1), MakeArrays]),
     scenario("an array", 0, &[Count(5), CountLocked(4), Count(7), CountLocked(3)]),
+    scenario("large items", 0, &[CountPairs(2), Append(1), CountPairs(3)]),
     scenario("reports", 2, &[Report, Append(1), Report]),
     scenario("many words", 2, &[SetWords(1), SetWords(2), Append(1), SetWords(3)]),
     Scenario {
@@ -494,6 +497,7 @@ impl Step {
             MakeArrays => arrays::make(me, shared),
             Count(n) => arrays::count(me, shared, n),
             CountLocked(n) => arrays::count_locked(me, shared, n),
+            CountPairs(n) => arrays::count_pairs(me, shared, n),
             Reads => {
                 for i in 0..list.len() {
                     list.get(i).unwrap();

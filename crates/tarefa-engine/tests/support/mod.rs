@@ -118,6 +118,8 @@ pub struct Shared {
     pub words: Handle,
     /// Four integers of eight bytes, with a lock.
     pub array: Handle,
+    /// Two items of three integers of eight bytes, with a lock.
+    pub pair: Handle,
     pub dict: Handle,
 }
 
@@ -159,6 +161,7 @@ impl Shared {
         let lock = lock::create(me, Sort::Plain).expect("a lock");
         let event = event::create(me).expect("an event");
         let form = Form { format: b"q", item: 8, extents: &[4], guarded: true };
+        let large = Form { format: b"T{<q:a:<q:b:<q:c:}", item: 24, extents: &[2], guarded: true };
         let handle = |off| (off, id(me, off));
         Self {
             list: handle(list),
@@ -167,12 +170,14 @@ impl Shared {
             event: handle(event),
             words: handle(words(me)),
             array: handle(array::create(me, form).expect("an array")),
+            pair: handle(array::create(me, large).expect("an array")),
             dict: handle(dict::create(me, kinds::DICT).expect("a dict")),
         }
     }
 
-    pub fn handles(&self) -> [Handle; 7] {
-        [self.list, self.child, self.lock, self.event, self.words, self.array, self.dict]
+    pub fn handles(&self) -> [Handle; 8] {
+        let Self { list, child, lock, event, words, array, pair, dict } = *self;
+        [list, child, lock, event, words, array, pair, dict]
     }
 
     pub fn release(&self, me: &Me) {
@@ -207,7 +212,8 @@ impl Shared {
             event: handle(3),
             words: handle(4),
             array: handle(5),
-            dict: handle(6),
+            pair: handle(6),
+            dict: handle(7),
         };
         (runtime, shared)
     }

@@ -121,6 +121,7 @@ impl Cells {
                     }
                     _ => self.guard_wait(py, &me, cell)?,
                 }
+                array.settle();
                 let result = act(&array);
                 let _ = cell.release(&me, Sort::Recursive);
                 result
@@ -156,8 +157,12 @@ impl Cells {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let (me, handle) = (self.memory().me()?, self.memory().handle()?);
-        let cell = Array::at(&me, handle.off()).guard();
-        guard::acquire(py, &me, cell, handle.off(), blocking, timeout)
+        let array = Array::at(&me, handle.off());
+        let taken = guard::acquire(py, &me, array.guard(), handle.off(), blocking, timeout)?;
+        if taken {
+            array.settle();
+        }
+        Ok(taken)
     }
 
     /// Lets it go.
@@ -328,7 +333,7 @@ pub(super) fn get(array: &Array<'_>, index: u64, scalar: Scalar) -> Bits {
 pub(super) fn put(array: &Array<'_>, index: u64, scalar: Scalar, bits: Bits) {
     if scalar == Scalar::Complex64 {
         let n = u128::from(bits[0]) | u128::from(bits[1]) << 64;
-        array.write(index, &n.to_ne_bytes());
+        array.put(index, &n.to_ne_bytes());
     } else {
         array.store(index, bits[0]);
     }

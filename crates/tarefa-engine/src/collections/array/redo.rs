@@ -1,0 +1,98 @@
+//! Items of several words that a death never leaves half written: a redo record.
+//!
+//! An array whose fronts take its guard, and whose items are no single words, has room for one
+//! more item after its own, and a word:
+//!
+//! ```text
+//! ... items | word: 0, or the item that is being written, plus 1 | its bytes, in whole words
+//! ```
+//!
+//! | step of [`Array::put`] | a death after it leaves |
+//! |---|---|
+//! | the new bytes are in the record | the item as it was; nobody reads the record |
+//! | **the word names the item: this store publishes** | the item to be written, by whoever is next |
+//! | the item's words, one by one | the same |
+//! | the word is 0 | the item, written |
+//!
+//! Whoever has the guard writes, and settles before anything else: it writes the item that the
+//! record names once more. That may be done twice, and by several who read at a time, for all of
+//! them store the same. It needs nobody to clean up first, so it does not matter whether the
+//! news of the death or the supervisor is sooner there.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Array;
+use crate::shm::offset::Off;
+
+const WORD: u64 = 8;
+
+/// Bytes of the record of an array with such items; a multiple of [`WORD`], as its place is.
+pub(super) fn size(item: u64) -> u64 {
+    WORD.saturating_add(item.checked_next_multiple_of(WORD).unwrap_or(u64::MAX))
+}
+
+impl Array<'_> {
+    /// Where the record is, if there is one.
+    #[inline]
+    fn record(&self) -> Option<Off> {
+        self.has_record().then(|| Off(self.items_end()))
+    }
+
+    #[inline]
+    fn named(&self, record: Off) -> &'static AtomicU64 {
+        self.me.arena().at(record)
+    }
+
+    fn part(&self, record: Off, i: u64) -> &'static AtomicU64 {
+        self.me.arena().at(record.plus(WORD + i * WORD))
+    }
+
+    /// Writes an item as a whole: a death leaves it as it was or as it is to be, for whoever
+    /// [settles](Array::settle). The caller has the guard, and the array is settled.
+    ///
+    /// # Panics
+    /// When there is no such item, or `bytes` are not one.
+    pub fn put(&self, index: u64, bytes: &[u8]) {
+        assert_eq!(bytes.len() as u64, self.item(), "not the bytes of one item");
+        let _ = self.place(index);
+        let Some(record) = self.record() else { return self.write(index, bytes) };
+        for (i, from) in bytes.chunks(WORD as usize).enumerate() {
+            let mut word = [0; WORD as usize];
+            word[..from.len()].copy_from_slice(from);
+            self.part(record, i as u64).store(u64::from_le_bytes(word), Ordering::Relaxed);
+            crash_point!("redo.recorded");
+        }
+        // SYNC POINT: publishes the record to whoever settles. What is stored in the item later is
+        // stored with release, so nobody sees that without this.
+        self.named(record).store(index + 1, Ordering::Release);
+        crash_point!("redo.published");
+        self.write(index, bytes);
+        self.named(record).store(0, Ordering::Release);
+        crash_point!("redo.done");
+    }
+
+    /// Finishes what somebody died in who wrote an item. The caller has the guard, be it with
+    /// others who only read.
+    #[inline]
+    pub fn settle(&self) {
+        if let Some(record) = self.record() {
+            let named = self.named(record).load(Ordering::Acquire);
+            if named != 0 {
+                self.redo(record, named - 1);
+            }
+        }
+    }
+
+    #[cold]
+    fn redo(&self, record: Off, index: u64) {
+        let mut bytes = vec![0; self.item() as usize];
+        for (i, to) in bytes.chunks_mut(WORD as usize).enumerate() {
+            let word = self.part(record, i as u64).load(Ordering::Relaxed).to_le_bytes();
+            to.copy_from_slice(&word[..to.len()]);
+        }
+        self.write(index, &bytes);
+        crash_point!("redo.redone");
+        self.named(record).store(0, Ordering::Release);
+        crash_point!("redo.settled");
+    }
+}
