@@ -33,7 +33,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Pages, Shared, Value, acknowledge, contents, int, use_all, wait_for_members, whole};
+use support::{
+    Pages, Shared, Value, Words, acknowledge, contents, int, use_all, wait_for_members, whole,
+};
 use tarefa_engine::collections::list::List;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
@@ -62,6 +64,10 @@ fn victim(text: &str) -> ! {
             crash::record();
         } else {
             crash::arm(words[2], words[3].parse().unwrap());
+            if words[2] == "latch.taken_spinning" {
+                // Else who holds the latch must let go within a microsecond or two.
+                crash::pause("latch.spinning", Duration::from_micros(100));
+            }
         }
     };
     if scenario.around == Around::Foreign {
@@ -158,6 +164,10 @@ impl Rival {
             }
             event::set(&me, shared.event.0);
             std::thread::sleep(Duration::from_micros(50));
+            {
+                let _latch = Words::at(&me, shared.words.0).latch().lock(&me);
+                std::thread::sleep(Duration::from_micros(150));
+            }
             // Holds the list's latch for long.
             let child = List::at(&me, shared.child.0);
             for _ in 0..4 {
@@ -547,6 +557,7 @@ fn brief(list: &[Value]) -> String {
 /// Passed where two meet at a latch, a lock, an event.
 const CONTENDED: &[&str] = &[
     "latch.marked",
+    "latch.spinning",
     "latch.taken_late",
     "latch.taken_spinning",
     "cell.announced",

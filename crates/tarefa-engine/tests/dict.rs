@@ -284,7 +284,7 @@ fn run(me: &Me, dict: &Dict<'_>, model: &mut Model, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 200 }))]
     #[test]
     fn as_the_model(steps in prop::collection::vec(steps(), 1..40)) {
         let _alone = alone();
@@ -316,7 +316,8 @@ fn an_iteration_goes_on_whatever_happens() {
     let me = runtime.me();
     let off = dict::create(&me, kinds::DICT).unwrap();
     let dict = Dict::at(&me, off);
-    for i in 0..1000 {
+    let many = if cfg!(miri) { 200 } else { 1000 };
+    for i in 0..many {
         dict.set(&Int(i).key(), Int(i).item()).unwrap();
     }
     let (mut range, mut seen) = (dict.all(), Vec::new());
@@ -332,7 +333,7 @@ fn an_iteration_goes_on_whatever_happens() {
             }
         }
     }
-    assert!(seen.is_sorted() && seen.iter().all(|k| (0..1000).contains(k)));
+    assert!(seen.is_sorted() && seen.iter().all(|k| (0..many).contains(k)));
     assert!(seen.starts_with(&(0..100).collect::<Vec<_>>()));
     references::release(&me, off);
 }
@@ -344,22 +345,23 @@ fn large_and_small_again() {
     let me = runtime.me();
     let off = dict::create(&me, kinds::DICT).unwrap();
     let dict = Dict::at(&me, off);
-    for i in 0..200_000 {
+    let many = if cfg!(miri) { 400 } else { 200_000 };
+    for i in 0..many {
         dict.set(&Int(i).key(), Int(-i).item()).unwrap();
     }
-    for i in 0..200_000 {
+    for i in 0..many {
         assert_eq!(dict.peek(&Int(i).form()), Peek::Word(value::int_word(-i).unwrap()));
     }
-    let queue = 50_000;
+    let queue = many / 4;
     for i in 0..queue {
         dict.remove(&Int(i).form()).unwrap().unwrap();
         dict.set(&Int(1_000_000 + i).key(), Bytes(i.to_le_bytes().to_vec()).item()).unwrap();
     }
-    assert_eq!(dict.len().unwrap(), 200_000);
-    let many: Vec<_> = (0..300).map(|i| (Int(i * 700), Int(7))).collect();
-    let changes: Vec<_> = many.iter().map(|(k, v)| (k.key(), Change::Put(v.item()))).collect();
+    assert_eq!(dict.len().unwrap(), many as u64);
+    let some: Vec<_> = (0..300).map(|i| (Int(i * 700), Int(7))).collect();
+    let changes: Vec<_> = some.iter().map(|(k, v)| (k.key(), Change::Put(v.item()))).collect();
     assert_eq!(dict.apply(&changes, Terms::default()).unwrap(), Applied::Yes);
-    for (k, _) in &many {
+    for (k, _) in &some {
         assert_eq!(dict.peek(&k.form()), Peek::Word(value::int_word(7).unwrap()));
     }
     while dict.pop_last().unwrap().is_some() {}

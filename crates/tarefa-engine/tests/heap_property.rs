@@ -155,7 +155,7 @@ fn free(me: &Me, marks: &mut Vec<tarefa_engine::shm::Off>, count: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 60 }, ..ProptestConfig::default() })]
 
     #[test]
     fn the_heap_stays_whole(steps in prop::collection::vec(heap_step(), 1..60)) {
@@ -206,6 +206,7 @@ proptest! {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn a_queue_does_not_grow() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
@@ -225,6 +226,7 @@ fn a_queue_does_not_grow() {
 
 /// Where a block has been before and where none has, in steps and at once.
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn objects_are_clear_however_large() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
@@ -279,6 +281,7 @@ fn alternates(me: &Me, size: u64) {
 /// At the edge of a slab, and of what free runs may keep, a block that comes and goes moves no
 /// memory to and from the system.
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn a_block_that_comes_and_goes_costs_no_memory() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
@@ -299,6 +302,7 @@ fn a_block_that_comes_and_goes_costs_no_memory() {
 
 /// What is unused for longest is given back, so that a new size is as cheap as the old ones soon.
 #[test]
+#[cfg_attr(miri, ignore = "long")]
 fn old_free_runs_make_room_for_new_ones() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
@@ -327,7 +331,7 @@ fn old_free_runs_make_room_for_new_ones() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 60 }, ..ProptestConfig::default() })]
 
     /// What does not fit is an error and changes nothing; what fits once all that is free is
     /// counted is given.

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::sysconf;
+
 /// The memory limit of the cgroup this process is in, bytes; `None` without one.
 #[must_use]
 pub fn cgroup_memory() -> Option<u64> {
@@ -44,8 +46,7 @@ fn inactive_file(path: &Path) -> u64 {
 /// Physical memory of the machine, bytes.
 #[must_use]
 pub fn physical_memory() -> u64 {
-    // SAFETY: sysconf has no preconditions.
-    unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 }
+    sysconf(libc::_SC_PHYS_PAGES) as u64 * sysconf(libc::_SC_PAGESIZE) as u64
 }
 
 /// Processors this process can use: its affinity, cut by its cgroup's quota; at least 1.
@@ -65,8 +66,7 @@ fn affinity_count() -> usize {
         // SAFETY: `set` was filled by the kernel.
         return (unsafe { libc::CPU_COUNT(&set) }).max(1) as usize;
     }
-    // SAFETY: sysconf has no preconditions.
-    (unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }).max(1) as usize
+    sysconf(libc::_SC_NPROCESSORS_ONLN).max(1) as usize
 }
 
 fn cgroup_cpu_quota() -> Option<f64> {

@@ -4,6 +4,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 
+#[cfg(miri)]
+use super::miri;
+
 /// Maps `len` bytes of `fd`, shared and writable, kept out of core dumps.
 ///
 /// The mapping is never undone: references into it live as long as the process.
@@ -11,6 +14,8 @@ use std::ptr::NonNull;
 /// # Errors
 /// `ENOMEM` when the address space (`RLIMIT_AS`) has no such room.
 pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
+    #[cfg(miri)]
+    return miri::map(len);
     // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
     let ptr = unsafe {
         libc::mmap(
@@ -33,6 +38,5 @@ pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
 /// The size of a page of memory.
 #[must_use]
 pub fn page_size() -> u64 {
-    // SAFETY: sysconf has no preconditions.
-    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
+    super::sysconf(libc::_SC_PAGESIZE) as u64
 }

@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+#[cfg(miri)]
+use super::miri;
 use super::{check, check_long};
 
 /// Makes a sparse memory file of `len` bytes, sealed against shrinking and growing.
@@ -11,6 +13,8 @@ use super::{check, check_long};
 /// # Errors
 /// What `memfd_create`, `ftruncate` or `fcntl` answered.
 pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
+    #[cfg(miri)]
+    return miri::memory_file();
     // SAFETY: `name` is a C string that outlives the call.
     let fd = check_long(unsafe {
         libc::syscall(
@@ -35,6 +39,9 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
 /// # Errors
 /// `ENOSPC` or `ENOMEM` when there is none; some of it may be backed then.
 pub fn claim(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
+    if cfg!(miri) {
+        return Ok(());
+    }
     let (mut done, mut step) = (0, len);
     while done < len {
         // SAFETY: a plain call on a descriptor we own.
@@ -65,6 +72,8 @@ const SMALL_STEP: u64 = 64 << 10;
 /// # Errors
 /// What `fallocate` answered.
 pub fn punch(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
+    #[cfg(miri)]
+    return miri::punch(offset, len);
     // SAFETY: a plain call on a descriptor we own.
     check(unsafe {
         libc::fallocate(

@@ -8,6 +8,8 @@ pub mod futex;
 pub mod limits;
 pub mod map;
 pub mod memfd;
+#[cfg(miri)]
+mod miri;
 pub mod nudge;
 pub mod pidfd;
 pub mod pipe;
@@ -23,6 +25,17 @@ use std::io;
 /// Turns the `-1` convention of C into a `Result`.
 pub(crate) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
     if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(ret) }
+}
+
+/// A limit or size of the system; -1 where there is none, or no such name.
+pub(crate) fn sysconf(name: libc::c_int) -> libc::c_long {
+    #[cfg(miri)]
+    return miri::sysconf(name);
+    // SAFETY: sysconf has no preconditions.
+    #[cfg(not(miri))]
+    unsafe {
+        libc::sysconf(name)
+    }
 }
 
 /// Turns the `-1` convention of a raw system call into a `Result`.

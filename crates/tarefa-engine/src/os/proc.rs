@@ -40,8 +40,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     // The name, in parentheses, may hold anything: the fields start after the last one.
     let fields: Vec<&str> = text.get(text.rfind(')')? + 2..)?.split_whitespace().collect();
     let number = |i: usize| fields.get(i)?.parse::<u64>().ok();
-    // SAFETY: sysconf has no preconditions.
-    let tick = 1_000_000_000 / unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+    let tick = 1_000_000_000 / super::sysconf(libc::_SC_CLK_TCK).max(1) as u64;
     Some(Stat {
         state: fields.first()?.chars().next()?,
         user_ns: number(11)? * tick,

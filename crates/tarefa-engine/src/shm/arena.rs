@@ -10,9 +10,9 @@ use super::offset::{Off, Shared};
 use crate::os::{map, memfd};
 
 /// The address space an arena asks for first.
-const RESERVATION: u64 = 1 << 40;
+const RESERVATION: u64 = if cfg!(miri) { SMALLEST } else { 1 << 40 };
 /// The smallest arena worth having.
-const SMALLEST: u64 = 1 << 30;
+const SMALLEST: u64 = if cfg!(miri) { 1 << 28 } else { 1 << 30 };
 
 /// One memory file in this process's address space. Never unmapped.
 pub struct Arena {

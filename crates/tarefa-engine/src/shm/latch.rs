@@ -72,6 +72,7 @@ impl Latch {
                 crash_point!("latch.taken_spinning");
                 return;
             }
+            crash_point!("latch.spinning");
             std::hint::spin_loop();
         }
         loop {

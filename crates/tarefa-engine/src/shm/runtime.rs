@@ -544,6 +544,9 @@ impl Drop for ThreadsHere {
 
 fn watch_forks() {
     static ONCE: Once = Once::new();
+    if cfg!(miri) {
+        return;
+    }
     ONCE.call_once(|| {
         // SAFETY: the handlers take process-local locks in a fixed order and release them.
         unsafe {

@@ -151,7 +151,9 @@ impl LockCell {
     #[must_use]
     pub fn try_acquire(&'static self, me: &Me, sort: Sort) -> Option<Acquired> {
         let mine = me.name();
-        let free = self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed);
+        // Release as well: who reads this name looks at the slot that it names, and must not find
+        // there whose slot it was before, and so take the owner for dead.
+        let free = self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed);
         crash_point!("cell.swapped_free");
         if free.is_ok() {
             self.settle(me, sort);

@@ -217,8 +217,9 @@ mod tests {
 
     #[test]
     fn a_long_chain_into_a_cycle_is_found_without_deep_recursion() {
-        let mut nodes: Vec<_> = (0..50_000).map(|t| (t, one(&[t + 1]))).collect();
-        nodes.push((50_000, one(&[49_999])));
-        assert_eq!(found(&nodes), [[49_999, 50_000]]);
+        let long = if cfg!(miri) { 100 } else { 50_000 };
+        let mut nodes: Vec<_> = (0..long).map(|t| (t, one(&[t + 1]))).collect();
+        nodes.push((long, one(&[long - 1])));
+        assert_eq!(found(&nodes), [[long - 1, long]]);
     }
 }

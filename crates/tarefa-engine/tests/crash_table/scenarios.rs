@@ -79,6 +79,8 @@ pub(crate) enum Step {
     Report,
     /// All of the words get one value.
     SetWords(u64),
+    /// All of the words are read, so often.
+    ReadWords(u64),
     /// So many lists made, held at once, and dropped.
     Handles(u64),
     /// So many lists made, each of them in the next and in a list of all, and what the list has;
@@ -242,7 +244,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "a rival",
         around: Around::Rival,
         first: 2,
-        steps: &[Locks(12), Waits(6), ChildOps(3000), Locks(12), SetEvent, Waits(6)],
+        steps: &[
+            Locks(12),
+            Waits(6),
+            ReadWords(100),
+            ChildOps(3000),
+            Locks(12),
+            SetEvent,
+            ReadWords(100),
+            Waits(6),
+        ],
     },
     scenario("groups", 0, &[Groups(2), Append(1), Groups(1)]),
     Scenario {
@@ -506,6 +517,7 @@ impl Step {
             }
             Report => report(me, shared),
             SetWords(value) => Words::at(me, shared.words.0).set_all(value),
+            ReadWords(n) => (0..n).for_each(|_| drop(Words::at(me, shared.words.0).all())),
             Handles(n) => {
                 let made: Vec<Off> = (0..n).map(|_| list::create(me).unwrap()).collect();
                 made.into_iter().for_each(|off| references::release(me, off));
