@@ -284,8 +284,9 @@ fn run(me: &Me, dict: &Dict<'_>, model: &mut Model, step: &Step) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 200 }))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn as_the_model(steps in prop::collection::vec(steps(), 1..40)) {
         let _alone = alone();
         let runtime = task::runtime().unwrap();

@@ -155,9 +155,10 @@ fn free(me: &Me, marks: &mut Vec<tarefa_engine::shm::Off>, count: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 60 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn the_heap_stays_whole(steps in prop::collection::vec(heap_step(), 1..60)) {
         let _alone = alone();
         let me = task::runtime().unwrap().me();
@@ -188,6 +189,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn the_list_is_a_vec(steps in prop::collection::vec(list_step(), 1..120)) {
         let _alone = alone();
         let me = task::runtime().unwrap().me();
@@ -331,11 +333,12 @@ fn old_free_runs_make_room_for_new_ones() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 60 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     /// What does not fit is an error and changes nothing; what fits once all that is free is
     /// counted is given.
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn a_full_heap_stays_whole(
         steps in prop::collection::vec(heap_step(), 1..80),
         room in 1..40u64,

@@ -67,9 +67,10 @@ fn make(me: &Me, words: Words<'_>, change: &Change) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 80 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn a_change_is_whole_or_not_at_all(changes in prop::collection::vec(change(), 1..12)) {
         let _alone = alone();
         let me = task::runtime().unwrap().me();

@@ -56,6 +56,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn what_is_held_is_what_lives(steps in prop::collection::vec(step(), 1..40)) {
         let _alone = alone();
         let me = task::runtime().unwrap().me();

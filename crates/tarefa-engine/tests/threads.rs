@@ -1,7 +1,9 @@
-//! A few threads of one process at every structure that is shared, in small: what Miri can run, and
-//! looks at for data races and for pointers that reach where they must not.
+//! A few threads of one process at every structure that is shared, in small: what Miri can run
+//! (`make miri`), and looks at for data races in any order that a processor may give to stores.
 
 #![allow(missing_docs)]
+#![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
+#![allow(clippy::needless_for_each, clippy::format_collect, clippy::format_push_string)]
 
 mod support;
 

@@ -30,7 +30,8 @@ pub fn main(attributes: TokenStream, item: TokenStream) -> TokenStream {
     wrap(&function, &quote!(), &quote!(let _tasks = ::tarefa::__private::JoinAtExit::of_program();))
 }
 
-/// Marks a test that starts tasks. At its end those that are no daemons are waited for.
+/// Marks a test that starts tasks. At its end those that are no daemons are waited for. Miri, which
+/// has one process, ignores it.
 ///
 /// With `#[tarefa::test(timeout = 60)]` a test that still runs after so many seconds ends the
 /// test program with a message instead of hanging.
@@ -59,7 +60,11 @@ pub fn test(attributes: TokenStream, item: TokenStream) -> TokenStream {
         #watchdog
         let _tasks = ::tarefa::__private::JoinAtExit::of_thread();
     };
-    wrap(&function, &quote!(#[::core::prelude::v1::test]), &before)
+    let test = quote! {
+        #[::core::prelude::v1::test]
+        #[cfg_attr(miri, ignore = "Miri has one process")]
+    };
+    wrap(&function, &test, &before)
 }
 
 /// Makes a type one that can lie in shared memory as it is: see the trait of the same name.

@@ -84,9 +84,9 @@ pub(crate) fn plan(runtime: &'static Runtime) {
 }
 
 /// Runs before `main`, and before the standard library has looked for other threads: there
-/// are none.
+/// are none. Not under Miri, which hands such functions no arguments.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(not(miri), unsafe(link_section = ".init_array"))]
 static BEFORE_MAIN: extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) = before_main;
 
 extern "C" fn before_main(argc: c_int, argv: *mut *mut c_char, _envp: *mut *mut c_char) {

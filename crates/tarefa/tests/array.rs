@@ -102,6 +102,7 @@ fn integers_of_all_sizes() -> Outcome {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn sums_are_those_of_std(start: i16, numbers: Vec<i16>) {
         let value = Value::new(start).unwrap();
         let array = Array::from_values([start; 3]).unwrap();
@@ -124,6 +125,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn an_array_is_a_vec(first: Vec<u32>, steps: Vec<(usize, u32)>) {
         let array = Array::from_values(first.iter().copied()).unwrap();
         let mut model = first;

@@ -69,6 +69,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn a_dict_is_an_ordered_map(ops in prop::collection::vec(op(), 1..60)) {
         let (it, mut model) = (dict::<i64, String>(), Model::default());
         for op in ops {
@@ -118,6 +119,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn keys_of_any_form_are_found(
         keys in prop::collection::hash_set((any::<i128>(), ".{0,8}", any::<Option<bool>>()), 0..40)
     ) {

@@ -123,26 +123,31 @@ fn shape() -> impl Strategy<Value = Shape> + Clone {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn integers_as_in_a_vec(steps in steps(any::<i64>())) {
         check(steps, i64::cmp)?;
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn floats_as_in_a_vec(steps in steps(any::<f64>())) {
         check(steps, f64::total_cmp)?;
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn texts_as_in_a_vec(steps in steps(".{0,30}".prop_map(String::from))) {
         check(steps, String::cmp)?;
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn options_as_in_a_vec(steps in steps(any::<Option<bool>>())) {
         check(steps, Option::cmp)?;
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long")]
     fn shapes_as_in_a_vec(steps in steps(shape())) {
         check(steps, |a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal))?;
     }

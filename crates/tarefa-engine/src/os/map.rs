@@ -4,8 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 
-#[cfg(miri)]
-use super::miri;
+use super::{miri, sysconf};
 
 /// Maps `len` bytes of `fd`, shared and writable, kept out of core dumps.
 ///
@@ -14,8 +13,9 @@ use super::miri;
 /// # Errors
 /// `ENOMEM` when the address space (`RLIMIT_AS`) has no such room.
 pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
-    #[cfg(miri)]
-    return miri::map(len);
+    if cfg!(miri) {
+        return miri::map(len);
+    }
     // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
     let ptr = unsafe {
         libc::mmap(
@@ -38,5 +38,5 @@ pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
 /// The size of a page of memory.
 #[must_use]
 pub fn page_size() -> u64 {
-    super::sysconf(libc::_SC_PAGESIZE) as u64
+    sysconf(libc::_SC_PAGESIZE) as u64
 }

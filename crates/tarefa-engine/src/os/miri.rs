@@ -1,4 +1,5 @@
-//! What stands in for the system under Miri, which has one process, and no memory files.
+//! What stands in for the system under Miri, which has one process, and no memory files, signals or
+//! limits. Nothing of it runs elsewhere.
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::fs::File;
@@ -25,10 +26,9 @@ pub(super) fn map(len: u64) -> io::Result<NonNull<u8>> {
 }
 
 /// Zeroes again what was punched out of the file.
-pub(super) fn punch(offset: u64, len: u64) -> io::Result<()> {
+pub(super) fn punch(offset: u64, len: u64) {
     // SAFETY: the caller alone owns these bytes of the one arena.
     unsafe { BASE.load(Ordering::Acquire).add(offset as usize).write_bytes(0, len as usize) };
-    Ok(())
 }
 
 /// The sizes of a small machine.

@@ -8,7 +8,6 @@ pub mod futex;
 pub mod limits;
 pub mod map;
 pub mod memfd;
-#[cfg(miri)]
 mod miri;
 pub mod nudge;
 pub mod pidfd;
@@ -29,13 +28,11 @@ pub(crate) fn check(ret: libc::c_int) -> io::Result<libc::c_int> {
 
 /// A limit or size of the system; -1 where there is none, or no such name.
 pub(crate) fn sysconf(name: libc::c_int) -> libc::c_long {
-    #[cfg(miri)]
-    return miri::sysconf(name);
-    // SAFETY: sysconf has no preconditions.
-    #[cfg(not(miri))]
-    unsafe {
-        libc::sysconf(name)
+    if cfg!(miri) {
+        return miri::sysconf(name);
     }
+    // SAFETY: sysconf has no preconditions.
+    unsafe { libc::sysconf(name) }
 }
 
 /// Turns the `-1` convention of a raw system call into a `Result`.

@@ -66,6 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has one process")]
     fn the_copy_runs_and_changes_its_own_memory_only() {
         let (mut from, mut to) = std::io::pipe().unwrap();
         let own = AtomicU32::new(1);
@@ -80,6 +81,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has one process")]
     fn a_crash_or_an_endless_loop_of_the_copy_is_over_when_run_returns() {
         // SAFETY: the copy dies of it, which is the test.
         run(|| unsafe { std::ptr::without_provenance_mut::<u32>(8).write_volatile(1) });

@@ -181,6 +181,7 @@ mod tests {
     use super::{keep, now_ns};
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no signals")]
     fn each_runs_at_its_time_and_what_is_dropped_never_does() {
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
         let late = Arc::new(AtomicU64::new(0));
