@@ -1,5 +1,5 @@
-//! A model of `sync::cell` and `sync::wait`: the word with its owner's generation, the sleepers'
-//! bit, the heir and the reservation, the notes of what a thread sleeps on and would take, waits
+//! A model of `sync::cell` and `sync::wait`: the word with its owner's generation, the slot that says
+//! whose it is, the sleepers' bit, the heir and the reservation, the notes of what a thread sleeps on and would take, waits
 //! that end without the lock, and an owner, waiter or releaser that dies at any step.
 //!
 //! Time is left out: a thread that was overtaken once asks to be the next at once.
@@ -21,6 +21,8 @@ const THREADS: usize = 3;
 #[derive(Default)]
 struct Slot {
     generation: AtomicU32,
+    /// The name of its thread, once that has the slot.
+    name: AtomicU32,
     interrupt: AtomicU32,
     waiting_on: AtomicBool,
     taking: AtomicBool,
@@ -83,8 +85,10 @@ impl Lock {
         })
     }
 
+    /// The calling thread has that slot from now on: `slots::settle_thread`.
     fn member(&self, index: usize) -> Member<'_> {
         let lock = self;
+        self.slots[index].name.store(self.name(index), Ordering::Release);
         Member { lock, index, left: None, announced: false, slept: false, overtaken: false }
     }
 
@@ -97,8 +101,10 @@ impl Lock {
         (name & 0xff) as usize - 1
     }
 
+    /// `LockCell::lives` of a recursive lock, which asks the thread's slot too.
     fn lives(&self, name: u32) -> bool {
-        self.name(Self::index_of(name)) == name & !FLAGS
+        let (index, name) = (Self::index_of(name), name & !FLAGS);
+        self.name(index) == name && self.slots[index].name.load(Ordering::Acquire) == name
     }
 
     /// `LockCell::waits`.
@@ -342,6 +348,12 @@ impl Member<'_> {
     /// `LockCell::acquire`.
     fn acquire(&mut self, waits: Waits) -> Result<Ended, Killed> {
         self.slept = false;
+        // `LockCell::try_acquire`.
+        let free = self.lock.cas(0, self.mine(), Ordering::AcqRel);
+        self.step()?;
+        if free {
+            return Ok(Ended::Yes);
+        }
         if let Ok(ended) = self.attempt()? {
             return Ok(ended);
         }
