@@ -11,7 +11,7 @@ PY_VERSIONS ?= 3.11 3.12 3.13 3.14 3.14t
 PYTEST_ARGS ?= -q -n 4
 SECONDS ?= 30
 SEEDS ?= 16
-MIRI ?= cargo +nightly miri
+CARGO_MIRI ?= cargo +nightly miri
 # Taken once, so that a storm's two halves and its first line name one seed.
 SEED := $(or $(SEED),$(shell date +%s))
 
@@ -45,7 +45,7 @@ help: ## Print this list
 	@echo '  PY_VERSIONS   which versions to look for and test; $(PY_VERSIONS)'
 	@echo '  PYTEST_ARGS   what pytest is given; $(PYTEST_ARGS)'
 	@echo '  SEED SECONDS  of the storm; the time of day, and $(SECONDS)'
-	@echo '  SEEDS MIRI    orders of threads that Miri tries, $(SEEDS); and how it is called'
+	@echo '  SEEDS         orders of threads that Miri tries; $(SEEDS)'
 
 # --- setting up -----------------------------------------------------------------------------------------
 .PHONY: venv wheel
@@ -185,13 +185,13 @@ storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
 # tests of several threads have that.
 .PHONY: miri
 miri: ## Engine and crate under Miri, threads in SEEDS orders; wants a nightly toolchain that has it
-	@$(MIRI) --version >/dev/null 2>&1 || { echo 'Miri is not installed:' \
+	@$(CARGO_MIRI) --version >/dev/null 2>&1 || { echo 'Miri is not installed:' \
 	    'rustup toolchain install nightly --component miri --component rust-src' >&2; exit 1; }
 	export PROPTEST_CASES=8 MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-disable-weak-memory-emulation'; \
-	$(MIRI) test -p tarefa-engine --lib --test models --test dict --test journal --test references; \
-	$(MIRI) test -p tarefa --test array --test dict --test mutex
+	$(CARGO_MIRI) test -p tarefa-engine --lib --test models --test dict --test journal --test references; \
+	$(CARGO_MIRI) test -p tarefa --test array --test dict --test mutex
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-preemption-rate=0.05 -Zmiri-many-seeds=0..$(SEEDS)' \
-	    $(MIRI) test -p tarefa-engine --test threads -- --test-threads=1
+	    $(CARGO_MIRI) test -p tarefa-engine --test threads -- --test-threads=1
 
 # --- the rest -------------------------------------------------------------------------------------------
 .PHONY: docs clean
