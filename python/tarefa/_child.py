@@ -24,13 +24,10 @@ _finishing = False
 def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """The handler of the interrupt signal, in the main thread."""
     if (_in_target or _finishing) and _core is not None and _core.take_interrupt():
-        raise _interruption(_core, "was interrupted")
-
-
-def interruptible_here() -> Any:
-    """The task's core if the calling thread is the one to interrupt, and it is not too late."""
-    here = threading.get_ident() == threading.main_thread().ident
-    return _core if here and (_in_target or _finishing) else None
+        error = _interruption(_core, "was interrupted")
+        _swallowed.watch()
+        _core.note_delivered(error)
+        raise error
 
 
 def _interruption(core: Any, what: str) -> Interrupted:
@@ -189,9 +186,6 @@ def _run(core: Any) -> int:
             _engine.lift_memory_limit()
     except Interrupted as e:
         state, code, error = 5, 1, e
-        if not e.args:
-            # Raised once more, which the interpreter does by the class alone.
-            e.args = _interruption(core, "was interrupted").args
     except SystemExit as e:
         code = _exit_code(e)
         if code:

@@ -328,14 +328,11 @@ class UnraisableHook:
 
     Args:
         before: The hook that gets all other exceptions.
-        interrupted: Called with an exception's class; the core of the calling thread's task if it
-            is an interrupt and the task's target still runs, else None.
+        interrupts: The classes of interrupts.
     """
 
     def __new__(
-        cls,
-        before: Callable[[Any], object],
-        interrupted: Callable[[type[BaseException]], TaskCore | None],
+        cls, before: Callable[[Any], object], interrupts: tuple[type[BaseException], ...]
     ) -> Self: ...
     def __call__(self, unraisable: Any, /) -> None: ...
 
@@ -477,6 +474,9 @@ class TaskCore:
 
     def raise_in_target(self, ident: int, exception: type[BaseException]) -> bool:
         """Raise it in the thread ``ident``, which runs the task; False if its target is over."""
+
+    def note_delivered(self, interrupt: BaseException) -> None:
+        """In its process: this is raised in its target now, for it was interrupted."""
 
     def end_target(self) -> None:
         """In its thread: the target is over, and nothing is raised in it any more."""

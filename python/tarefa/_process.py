@@ -186,12 +186,6 @@ class Process(TaskBase):
             core.request_interrupt()
             core.send_signal(_engine.interrupt_signal())
 
-    def _interruptible_here(self) -> TaskCore | None:
-        from tarefa._child import interruptible_here
-
-        core: TaskCore | None = interruptible_here()
-        return core
-
     def terminate(self) -> None:
         """Send it SIGTERM."""
         self._signal(SIGTERM)

@@ -6,26 +6,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tarefa._current import current_task
 from tarefa._engine import UnraisableHook
-from tarefa._errors import Interrupted
-
-if TYPE_CHECKING:
-    from tarefa._engine import TaskCore
+from tarefa._errors import Interrupted, TimeLimitExceeded
 
 
 def watch() -> None:
     """Have dropped interrupts raised again; called anew, for others may have set their hook."""
-    present: Any = sys.unraisablehook
+    present: Any = getattr(sys, "unraisablehook", None) or sys.__unraisablehook__
     if not isinstance(present, UnraisableHook):
-        sys.unraisablehook = UnraisableHook(present, _interrupted)
-
-
-def _interrupted(dropped: type[BaseException]) -> TaskCore | None:
-    """The core of the task whose interrupt was dropped in this thread, while its target runs."""
-    if not issubclass(dropped, Interrupted):
-        return None
-    task = current_task()
-    return None if task is None else task._interruptible_here()
+        sys.unraisablehook = UnraisableHook(present, (Interrupted, TimeLimitExceeded))

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tarefa import _engine, _limits, _outcome
 from tarefa._current import current_task, note_asked, report_unasked, started
 from tarefa._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
 from tarefa._state import State
 from tarefa._usage import Context, Usage
-
-if TYPE_CHECKING:
-    from tarefa._engine import TaskCore
 
 
 def check_arguments(
@@ -281,10 +278,6 @@ class TaskBase:
 
     def kill(self) -> None:
         """Send a process SIGKILL; interrupt a thread, which cannot be killed alone."""
-        raise NotImplementedError
-
-    def _interruptible_here(self) -> TaskCore | None:
-        """In the code it runs: its core, if the calling thread is the one to interrupt."""
         raise NotImplementedError
 
     def _need_started(self) -> bool:

@@ -11,7 +11,7 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Self
 
-from tarefa import _engine, _exit, _swallowed
+from tarefa import _engine, _exit, _limits, _swallowed
 from tarefa._current import current_task, note_failed, started
 from tarefa._engine import TaskCore
 from tarefa._errors import Interrupted, StateError, TimeLimitExceeded
@@ -61,6 +61,9 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
             # An interrupt that came as the target returned has nobody left to reach.
             core.end_target()
     except Interrupted as e:
+        if not e.args:
+            # Raised in this thread by its class alone.
+            e.args = (_interruption_text(task, core, e),)
         state, code, outcome = 5, 1, (True, e)
     except SystemExit as e:
         code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
@@ -81,6 +84,13 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
     fd = task._tarefa_sentinel
     if fd is not None:
         core.signal_descriptor(fd)
+
+
+def _interruption_text(task: Thread, core: TaskCore, e: Interrupted) -> str:
+    label = task._label()
+    if isinstance(e, TimeLimitExceeded):
+        return _limits.over_time_text(core, label)
+    return f"{label} was interrupted"
 
 
 class Thread(TaskBase, threading.Thread):
@@ -276,10 +286,6 @@ class Thread(TaskBase, threading.Thread):
             _engine.wake_sleeper(tid)
 
     terminate = kill = interrupt
-
-    def _interruptible_here(self) -> TaskCore | None:
-        core: TaskCore | None = self._tarefa_core
-        return core
 
     def _stack(self) -> tuple[str, ...]:
         frame = sys._current_frames().get(self.ident or 0)

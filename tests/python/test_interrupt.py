@@ -6,6 +6,7 @@ Whatever a task does, Interrupted reaches it; handled, it goes on; unhandled, it
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -370,5 +371,51 @@ def test_unhandled_it_is_as_if_it_had_come_once(Task):
     assert task.state is State.INTERRUPTED
     with pytest.raises(Interrupted) as caught:
         task.result()
-    if Task is tarefa.Process:
-        assert str(caught.value) == "process 'sunk' was interrupted"
+    assert str(caught.value) == f"{Task.__name__.lower()} 'sunk' was interrupted"
+
+
+class Asks:
+    """Asks in its finalizer for the result of another task."""
+
+    def __init__(self, task):
+        self.task = task
+
+    def __del__(self):
+        self.task.result()
+
+
+@pytest.mark.parametrize("Other", [tarefa.Thread, tarefa.Process])
+def test_the_interrupt_of_another_task_in_a_finalizer_reaches_nobody(Task, Other, monkeypatch):
+    def work():
+        seen = []
+        sys.unraisablehook = lambda unraisable: seen.append(unraisable.exc_type)
+        other = Other(target=tarefa.sleep, args=(10_000,)).start()
+        other.interrupt()
+        other.join()
+        Asks(other)
+        tarefa.sleep(0.001)
+        assert seen == [Interrupted]
+        return "went on"
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    assert Task(target=work).start().result() == "went on"
+
+
+@pytest.mark.parametrize("hook", [None, "none at all"])
+def test_a_program_may_have_no_hook_for_what_is_dropped(Task, monkeypatch, hook):
+    if hook is None:
+        monkeypatch.setattr(sys, "unraisablehook", None)
+    else:
+        monkeypatch.delattr(sys, "unraisablehook")
+    task = Task(target=tarefa.sleep, args=(10_000,)).start()
+    task.interrupt()
+    task.join()
+    assert task.state is State.INTERRUPTED
+
+
+def test_what_a_task_was_interrupted_with_says_so(Task):
+    task = Task(target=tarefa.sleep, args=(10_000,), name="asleep").start()
+    eventually(lambda: task.state is State.RUNNING)
+    task.interrupt()
+    with pytest.raises(Interrupted, match="'asleep' was interrupted"):
+        task.result()

@@ -79,7 +79,7 @@ impl Latch {
             return true;
         }
         let mine = index + 1;
-        if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_err()
+        if self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_err()
             && self.lock_slow(mine, death)
         {
             return true;
@@ -107,7 +107,7 @@ impl Latch {
             if seen == 0 {
                 let taken = mine | SLEEPERS;
                 let swap =
-                    self.word.compare_exchange(0, taken, Ordering::Acquire, Ordering::Relaxed);
+                    self.word.compare_exchange(0, taken, Ordering::AcqRel, Ordering::Relaxed);
                 if swap.is_ok() {
                     return false;
                 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 use tarefa_engine::collections::value::{self, Item};
 use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd::{self, Exit};
@@ -25,6 +25,7 @@ use crate::interrupt;
 use crate::member;
 use crate::parker::{PyParker, deadline, mind_signals_of_main, tick};
 use crate::place;
+use crate::swallowed;
 
 /// What is to run: bytes, and the buffers beside them.
 type Payload<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyList>>);
@@ -41,6 +42,8 @@ pub(crate) struct TaskCore {
     raising: Mutex<Raising>,
     /// Of a thread with a time limit, while its target runs.
     kept: Mutex<Option<Kept>>,
+    /// Of a process: a weak reference to the interrupt that was raised in its target last.
+    delivered: Mutex<Option<Py<PyWeakrefReference>>>,
 }
 
 /// How far interrupts of a thread's target have come.
@@ -54,7 +57,8 @@ struct Raising {
 
 impl TaskCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        Self { handle, raising: Mutex::default(), kept: Mutex::new(None) }
+        let (kept, delivered) = (Mutex::new(None), Mutex::new(None));
+        Self { handle, raising: Mutex::default(), kept, delivered }
     }
 
     /// The record at `off`, which this process can see.
@@ -74,6 +78,18 @@ impl TaskCore {
             self.with(|t| t.poke());
             interrupt::wake_sleeper(self.with(|t| t.tid()));
         }
+    }
+
+    /// Whether something was set to be raised in its thread.
+    pub(crate) fn was_raised(&self) -> bool {
+        self.raising.lock().unwrap_or_else(PoisonError::into_inner).set
+    }
+
+    /// Whether [`TaskCore::note_delivered`] was told of that very one last.
+    pub(crate) fn was_delivered(&self, interrupt: &Bound<'_, PyAny>) -> bool {
+        let delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let weak = delivered.as_ref().map(|weak| weak.bind(interrupt.py()));
+        weak.and_then(|weak| weak.upgrade()).is_some_and(|known| known.is(interrupt))
     }
 
     fn with<T>(&self, f: impl FnOnce(&Task<'_>) -> T) -> T {
@@ -253,9 +269,10 @@ impl TaskCore {
         result.map_err(|e| errors::start(py, e))
     }
 
-    /// The calling thread runs it from now on; false if it is not to be run.
-    fn run_here(&self) -> bool {
-        self.with(|t| t.run_here())
+    /// The calling thread, a process's main one, runs it from now on; false if it is not to be run.
+    fn run_here(slf: &Bound<'_, Self>) -> bool {
+        swallowed::runs_here(slf, true);
+        slf.get().with(|t| t.run_here())
     }
 
     /// Ends it. `encoded` is None, or (is an error, value, function that encodes).
@@ -361,7 +378,7 @@ impl TaskCore {
     }
 
     /// Asks for an interrupt and makes its thread look around.
-    fn request_interrupt(&self) {
+    pub(crate) fn request_interrupt(&self) {
         self.with(|t| t.request_interrupt());
     }
 
@@ -380,8 +397,19 @@ impl TaskCore {
         interrupt::raise_in_thread(ident, exception)
     }
 
+    /// In its process: that exception is raised in its target now, for it was interrupted.
+    fn note_delivered(&self, interrupt: &Bound<'_, PyAny>) -> PyResult<()> {
+        let weak = PyWeakrefReference::new(interrupt)?.unbind();
+        let mut delivered = self.delivered.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = delivered.replace(weak);
+        drop(delivered);
+        drop(before);
+        Ok(())
+    }
+
     /// In its thread: the target is over. What is still to be raised there is dropped.
     fn end_target(&self, py: Python<'_>) {
+        swallowed::ended_here();
         let mut raising = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
         raising.over = true;
         let set = raising.set;
@@ -396,8 +424,9 @@ impl TaskCore {
 
     /// The calling thread, of a task that is one, runs it from now on. Whether it was interrupted
     /// before.
-    fn run_thread(&self) -> bool {
-        self.with(|t| t.run_here() && t.interrupt_due() && t.take_interrupt())
+    fn run_thread(slf: &Bound<'_, Self>) -> bool {
+        swallowed::runs_here(slf, false);
+        slf.get().with(|t| t.run_here() && t.interrupt_due() && t.take_interrupt())
     }
 
     /// Takes an interrupt that was asked for and not delivered.

@@ -202,7 +202,10 @@ impl<T: Plain> Cells<T> {
             }
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
-            Acquired::OwnerDied(_) => Err(OwnerDied.into()),
+            Acquired::OwnerDied(_) => {
+                Array::at(&me, off).settle_after_death();
+                Err(OwnerDied.into())
+            }
         }
     }
 

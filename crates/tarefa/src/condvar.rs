@@ -162,7 +162,8 @@ impl Condvar {
         }
         guard.leave();
         let waited = condition::wait(&me, off, lock, &mut here, until);
-        if !matches!(waited, Ok(Waited::GaveUp)) {
+        let not_held = matches!(waited, Ok(Waited::GaveUp) | Err(Refused::NotHeld));
+        if !not_held {
             if let Err(source) = guard.come_back() {
                 return Err(CondvarError::Item { source, guard });
             }

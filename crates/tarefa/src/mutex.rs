@@ -211,7 +211,9 @@ impl<T: Plain> DerefMut for MutexGuard<'_, T> {
 impl<T: Plain> MutexGuard<'_, T> {
     #[inline]
     fn put_back(&mut self) {
-        if self.changed && !std::thread::panicking() {
+        // Not the child's of a fork, which has a copy of the guard but not the mutex.
+        let mine = || self.taken.mutex.cell().is_mine(&self.taken.mutex.0.handle.me());
+        if self.changed && !std::thread::panicking() && mine() {
             self.taken.write(&self.value);
         }
         self.changed = false;

@@ -224,7 +224,10 @@ impl<T: Plain> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
-        if self.changed && !std::thread::panicking() {
+        // Not the child's of a fork, which has a copy of the guard but not the lock.
+        let (me, off) = (self.taken.lock.lock.me(), self.taken.lock.lock.off());
+        let mine = || rwlock::is_mine(&me, off, Mode::Write);
+        if self.changed && !std::thread::panicking() && mine() {
             self.taken.set(&self.value);
         }
     }

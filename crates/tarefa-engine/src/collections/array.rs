@@ -489,7 +489,13 @@ impl<'a> Array<'a> {
 
     /// Stores items from `first` on, word by word.
     pub fn write(&self, first: u64, from: &[u8]) {
-        let (place, grain) = self.run(first, from.len() as u64);
+        let (place, _) = self.run(first, from.len() as u64);
+        self.write_at(place, from);
+    }
+
+    /// The same at a place of whole grains within the items.
+    fn write_at(&self, place: Off, from: &[u8]) {
+        let grain = self.grain();
         for (i, from) in from.chunks_exact(grain as usize).enumerate() {
             let mut bits = [0; 8];
             bits[..from.len()].copy_from_slice(from);

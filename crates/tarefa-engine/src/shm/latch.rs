@@ -55,7 +55,8 @@ impl Latch {
         // The intent before the latch, also for the compiler.
         compiler_fence(Ordering::SeqCst);
         let mine = me.index() + 1;
-        if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        // Release as well: who waits looks at the slot that the word names.
+        if self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             self.lock_slow(me, mine);
         }
         crash_point!("latch.taken");
@@ -67,7 +68,7 @@ impl Latch {
         for _ in 0..me.runtime().spins(SPINS) {
             let seen = self.word.load(Ordering::Relaxed);
             if seen == 0
-                && self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
+                && self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             {
                 crash_point!("latch.taken_spinning");
                 return;
@@ -76,14 +77,11 @@ impl Latch {
             std::hint::spin_loop();
         }
         loop {
-            let seen = self.word.load(Ordering::Relaxed);
+            let seen = self.word.load(Ordering::Acquire);
             if seen == 0 {
                 // Others may sleep: keep their bit, so that letting go wakes one of them.
                 let taken = mine | SLEEPERS;
-                if self
-                    .word
-                    .compare_exchange(0, taken, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
+                if self.word.compare_exchange(0, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
                 {
                     crash_point!("latch.taken_late");
                     return;

@@ -9,7 +9,7 @@ use super::text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 6;
+pub const VERSION: u64 = 7;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;

@@ -117,6 +117,7 @@ impl Cells {
                 match cell.try_acquire(&me, Sort::Recursive) {
                     Some(Acquired::Yes) => {}
                     Some(Acquired::OwnerDied(pid)) => {
+                        array.settle_after_death();
                         return Err(lock::owner_died(py, Sort::Recursive, pid));
                     }
                     _ => self.guard_wait(py, &me, cell)?,
@@ -141,7 +142,8 @@ impl Cells {
         // Another thread may close it while this one waits.
         let handle = self.memory().handle()?;
         let until = Some(Deadline::NEVER);
-        lock::take(py, me, cell, Sort::Recursive, handle.off(), until)?;
+        lock::take(py, me, cell, Sort::Recursive, handle.off(), until)
+            .inspect_err(|_| Array::at(me, handle.off()).settle_after_death())?;
         if let Err(closed) = self.memory().me() {
             let _ = cell.release(me, Sort::Recursive);
             return Err(closed);
@@ -158,7 +160,8 @@ impl Cells {
     ) -> PyResult<bool> {
         let (me, handle) = (self.memory().me()?, self.memory().handle()?);
         let array = Array::at(&me, handle.off());
-        let taken = guard::acquire(py, &me, array.guard(), handle.off(), blocking, timeout)?;
+        let taken = guard::acquire(py, &me, array.guard(), handle.off(), blocking, timeout)
+            .inspect_err(|_| array.settle_after_death())?;
         if taken {
             array.settle();
         }

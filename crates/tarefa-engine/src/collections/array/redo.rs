@@ -17,12 +17,15 @@
 //! Whoever has the guard writes, and settles before anything else: it writes the item that the
 //! record names once more. That may be done twice, and by several who read at a time, for all of
 //! them store the same. It needs nobody to clean up first, so it does not matter whether the
-//! news of the death or the supervisor is sooner there.
+//! news of the death or the supervisor is sooner there. Who writes the item without the guard, by a
+//! view of the memory, say, after a death and before anybody has had the guard again, may have that
+//! overwritten.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Array;
 use crate::shm::offset::Off;
+use crate::sync::cell::{Acquired, Sort};
 
 const WORD: u64 = 8;
 
@@ -59,7 +62,8 @@ impl Array<'_> {
         for (i, from) in bytes.chunks(WORD as usize).enumerate() {
             let mut word = [0; WORD as usize];
             word[..from.len()].copy_from_slice(from);
-            self.part(record, i as u64).store(u64::from_le_bytes(word), Ordering::Relaxed);
+            // Release, and so after the word says that the item before this one is written.
+            self.part(record, i as u64).store(u64::from_le_bytes(word), Ordering::Release);
             crash_point!("redo.recorded");
         }
         // SYNC POINT: publishes the record to whoever settles. What is stored in the item later is
@@ -83,14 +87,28 @@ impl Array<'_> {
         }
     }
 
+    /// The caller was told that an owner of the guard had died, and the guard is free: has the
+    /// array settled for those who look at it without the guard now. If somebody else has it, he
+    /// has done so.
+    #[cold]
+    pub fn settle_after_death(&self) {
+        if self.record().is_some()
+            && self.guard().try_acquire(self.me, Sort::Recursive) == Some(Acquired::Yes)
+        {
+            self.settle();
+            let _ = self.guard().release(self.me, Sort::Recursive);
+        }
+    }
+
     #[cold]
     fn redo(&self, record: Off, index: u64) {
-        let mut bytes = vec![0; self.item() as usize];
-        for (i, to) in bytes.chunks_mut(WORD as usize).enumerate() {
-            let word = self.part(record, i as u64).load(Ordering::Relaxed).to_le_bytes();
-            to.copy_from_slice(&word[..to.len()]);
+        // In pieces: there may be no memory for a whole one.
+        let (place, item) = (self.place(index), self.item());
+        for i in 0..item.div_ceil(WORD) {
+            let word = self.part(record, i).load(Ordering::Relaxed).to_le_bytes();
+            let bytes = &word[..(item - i * WORD).min(WORD) as usize];
+            self.write_at(place.plus(i * WORD), bytes);
         }
-        self.write(index, &bytes);
         crash_point!("redo.redone");
         self.named(record).store(0, Ordering::Release);
         crash_point!("redo.settled");
