@@ -105,7 +105,9 @@ loom: ## Only the models of latch, list, lock and queues, in all interleavings
 	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --release --test 'loom_*'
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
-	@main=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	cargo build --quiet -p tarefa --example visitor
+	@export TAREFA_RUST_EXAMPLES='$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/examples)'; \
+	main=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	failed=; tested=' '; \
 	set -- "$$main" - $(FOUND); \
 	while [ $$# -gt 0 ]; do \

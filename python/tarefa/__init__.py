@@ -6,6 +6,7 @@
 42
 """
 
+from tarefa._address import address, attach
 from tarefa._array import Array, RawArray
 from tarefa._barrier import Barrier
 from tarefa._condition import Condition
@@ -111,6 +112,8 @@ __all__ = [
     "Waiting",
     "WorkerDied",
     "active_tasks",
+    "address",
+    "attach",
     "configure",
     "cpu_count",
     "current_task",

@@ -51,6 +51,7 @@ __all__ = [
     "UnraisableHook",
     "ValueCore",
     "address",
+    "address_of",
     "attach",
     "collect",
     "cpu_count",
@@ -72,6 +73,7 @@ __all__ = [
     "mind_signals",
     "offer_stack",
     "own_threads",
+    "parse_address",
     "parse_size",
     "prepare_runtime",
     "prepare_stacks",
@@ -518,6 +520,16 @@ def attach(root: int, memory_fd: int, runtime: int, off: int, id: int, kind: int
 
     Raises:
         HandleGone: the object or its runtime is gone, or another user's.
+    """
+
+def address_of(object: object) -> str | None:  # noqa: A002
+    """Where a shared object is, as text; None for what is none, or has a part that is none."""
+
+def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
+    """The arguments of :func:`attach` that a text stands for.
+
+    Raises:
+        ValueError: it is none.
     """
 
 def collect() -> None:

@@ -7,11 +7,13 @@
 
 use std::cell::RefCell;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyModule, PyTuple};
 use tarefa_engine::collections::kinds;
+use tarefa_engine::shm::address::ObjectAddress;
 use tarefa_engine::shm::runtime::Address;
 use tarefa_engine::shm::{Me, Off, Runtime, object, references};
 use tarefa_engine::task;
@@ -85,6 +87,24 @@ impl Handle {
         let args = (a.root, a.memory_fd, a.id, self.off.0, self.id(), self.kind());
         Ok((attach_function(py)?, args.into_pyobject(py)?))
     }
+}
+
+/// Where a shared object is, as text; None for what is none, or has a part that is none.
+#[pyfunction]
+pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let Some(handle) = of_object(object) else { return Ok(None) };
+    handle.reduce(object.py())?;
+    let runtime = handle.runtime.address();
+    let (off, kind, id) = (handle.off, handle.kind(), handle.id());
+    Ok(Some(ObjectAddress { runtime, off, kind, id }.to_string()))
+}
+
+/// The arguments of [`attach`] that a text stands for.
+#[pyfunction]
+pub(crate) fn parse_address(text: &str) -> PyResult<(i32, i32, u64, u64, u64, u64)> {
+    let address: ObjectAddress = text.parse().map_err(|e| PyValueError::new_err(format!("{e}")))?;
+    let Address { root, memory_fd, id } = address.runtime;
+    Ok((root, memory_fd, id, address.off.0, address.id, address.kind))
 }
 
 /// The only argument, if it is a bare core: a constructor then shares its handle.
@@ -185,7 +205,12 @@ pub(crate) fn attach(
     }
     let me = runtime.me();
     crate::stack::offer_once(py);
-    wrap(py, Handle::acquire(py, &me, Off(off), id)?, kind)
+    let handle = Handle::acquire(py, &me, Off(off), id)?;
+    if handle.kind() != kind {
+        let text = "the address is of an object of another sort: it was changed on its way";
+        return Err(PyValueError::new_err(text));
+    }
+    wrap(py, handle, kind)
 }
 
 /// The Python object for a handle.

@@ -66,6 +66,8 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(array::has_arrays, m)?)?;
     m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(handle::attach, m)?)?;
+    m.add_function(wrap_pyfunction!(handle::address_of, m)?)?;
+    m.add_function(wrap_pyfunction!(handle::parse_address, m)?)?;
     m.add_function(wrap_pyfunction!(handle::collect, m)?)?;
     m.add_function(wrap_pyfunction!(handle::keep_apart, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;

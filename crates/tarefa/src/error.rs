@@ -447,6 +447,11 @@ pub enum BarrierError {
     Wait(#[from] QueueError),
 }
 
+/// There is no such object at an [`address`](crate::address()).
+#[derive(Debug, thiserror::Error)]
+#[error("cannot attach: {0}")]
+pub struct AttachError(pub(crate) String);
+
 /// A wait for a condition did not end with a notification. But for [`GaveUp`](Self::GaveUp) the
 /// guard, with the lock held, is inside.
 #[derive(Debug, thiserror::Error)]

@@ -70,7 +70,14 @@ impl Handle {
         let runtime = Runtime::attach(address).map_err(|e| e.to_string())?;
         let (me, off) = (runtime.me(), Off(off));
         match references::acquire(&me, off, id) {
-            Ok(true) => Ok(Self { runtime, off, id }),
+            Ok(true) => {
+                let it = Self { runtime, off, id };
+                let is = it.kind();
+                if is == wanted {
+                    return Ok(it);
+                }
+                Err(format!("a handle of {} that is {}", kind_name(kind), kind_name(is)))
+            }
             Ok(false) => Err(format!(
                 "{} that a handle leads to is gone: nobody held it any more; keep a handle \
                  alive until the receiver has its own",

@@ -41,6 +41,7 @@
 // A method's path asks for one lifetime of the object's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+mod address;
 mod array;
 mod barrier;
 mod cells;
@@ -79,6 +80,7 @@ mod value;
 mod wait;
 mod zygote;
 
+pub use address::{Object, address, attach};
 pub use array::{Array, ArrayGuard, Items};
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
@@ -87,9 +89,9 @@ pub use current::{check_interrupt, current_task, sleep};
 pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 pub use dict::Dict;
 pub use error::{
-    BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError, JoinError,
-    LikelyCause, ListError, LockError, MutexError, NotAKey, OwnerDied, QueueError, ResultError,
-    SemaphoreError, SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
+    AttachError, BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError,
+    JoinError, LikelyCause, ListError, LockError, MutexError, NotAKey, OwnerDied, QueueError,
+    ResultError, SemaphoreError, SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
 };
 pub use event::Event;
 pub use exit::init;

@@ -12,6 +12,7 @@
 #[macro_use]
 pub mod crash;
 
+pub mod address;
 pub mod arena;
 pub mod asking;
 pub mod blob;

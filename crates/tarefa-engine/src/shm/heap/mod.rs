@@ -363,7 +363,7 @@ fn give_up_pages(me: &Me, block: Off) {
 #[must_use]
 pub fn is_block(me: &Me, block: Off, wanted: Kind) -> bool {
     let start = heap_at(me.arena().len());
-    if block.0 < start || block.0 % 16 != 0 || block.0 + UNIT > me.arena().len() {
+    if block.0 < start || block.0 % 16 != 0 || block.0 > me.arena().len() - UNIT {
         return false;
     }
     let unit = (block.0 - start) / UNIT;
