@@ -62,7 +62,7 @@ objects! {
 /// use tarefa::{List, address, attach};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let lista = List::new()?;
+/// let lista: List<i64> = List::new()?;
 /// let texto = address(&lista);
 /// // In another program, which was given the text:
 /// let mesma: List<i64> = attach(&texto)?;
