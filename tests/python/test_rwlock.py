@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import threading
 import time
 
@@ -334,6 +335,19 @@ def test_a_killed_waiter_disturbs_nobody(mode):
     assert task.result() is True
     with lock.write():
         pass
+
+
+def test_a_waiter_killed_as_its_turn_comes_was_no_owner(mode):
+    lock = tarefa.RWLock()
+    for _ in range(20):
+        with lock.write():
+            doomed = tarefa.Process(target=acquire, args=(lock, mode)).start()
+            waited_for(lock)
+            os.kill(doomed.pid, signal.SIGKILL)
+        # The lock was given to one that is dead, and comes back without a word.
+        assert lock.acquire_write(timeout=30)
+        lock.release_write()
+        doomed.join()
 
 
 def test_a_thread_that_ends_gives_back_what_it_held(mode):

@@ -490,11 +490,8 @@ fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
     let (lock, waiter) = (at(dead, off), Waiter::of_node(dead, node));
     locked(lock, dead, |_| {
         let mut tx = Tx::begin(dead);
-        let state = waiter.state();
-        // What was granted comes back with the dead process's other holds.
-        if state != state::GRANTED {
-            lock.give_up(dead, &mut tx, waiter, state, Mode::of(waiter.detail()));
-        }
+        // What was granted and not taken is nobody's death to tell: its thread has not gone on.
+        lock.give_up(dead, &mut tx, waiter, waiter.state(), Mode::of(waiter.detail()));
         waiter.free_in(&mut tx);
         crash_point!("rwlock.abandoning");
         tx.commit();
