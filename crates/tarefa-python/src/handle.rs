@@ -69,6 +69,14 @@ impl Handle {
         }
     }
 
+    /// Another process may get it, and may start tasks then.
+    fn will_travel(&self, py: Python<'_>) -> PyResult<()> {
+        if self.runtime.is_root() && !task::supervisor::has_zygote() {
+            PyModule::import(py, "tarefa._zygote")?.call_method0("ensure_command")?;
+        }
+        Ok(())
+    }
+
     /// For `__reduce__`: (function, arguments). Notes the object for a running [`collect`].
     pub(crate) fn reduce<'py>(
         &self,
@@ -79,10 +87,7 @@ impl Handle {
                 met.objects.push(self.clone());
             }
         });
-        if self.runtime.is_root() && !task::supervisor::has_zygote() {
-            // Whoever gets it may start tasks.
-            PyModule::import(py, "tarefa._zygote")?.call_method0("ensure_command")?;
-        }
+        self.will_travel(py)?;
         let a = self.runtime.address();
         let args = (a.root, a.memory_fd, a.id, self.off.0, self.id(), self.kind());
         Ok((attach_function(py)?, args.into_pyobject(py)?))
@@ -93,7 +98,7 @@ impl Handle {
 #[pyfunction]
 pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     let Some(handle) = of_object(object) else { return Ok(None) };
-    handle.reduce(object.py())?;
+    handle.will_travel(object.py())?;
     let runtime = handle.runtime.address();
     let (off, kind, id) = (handle.off, handle.kind(), handle.id());
     Ok(Some(ObjectAddress { runtime, off, kind, id }.to_string()))

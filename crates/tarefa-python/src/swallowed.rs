@@ -42,14 +42,12 @@ pub(crate) fn runs_here(core: &Bound<'_, TaskCore>, process: bool) {
         // SAFETY: attached; has no other preconditions.
         Runs::Thread(unsafe { ffi::PyThread_get_thread_ident() })
     };
-    let before = HERE.replace(Some((core.clone().unbind(), runs)));
-    drop(before);
+    drop(HERE.replace(Some((core.clone().unbind(), runs))));
 }
 
 /// The calling thread runs no target any more.
 pub(crate) fn ended_here() {
-    let before = HERE.take();
-    drop(before);
+    drop(HERE.take());
 }
 
 /// A `sys.unraisablehook` that has dropped interrupts raised again and hands on the rest.

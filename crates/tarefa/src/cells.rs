@@ -61,7 +61,7 @@ fn shown(bytes: &[u8]) -> String {
 
 impl<T: Plain> Cells<T> {
     /// Whether a `T` is one word of the memory.
-    const ATOMIC: bool = matches!(size_of::<T>(), 1 | 2 | 4 | 8);
+    const ATOMIC: bool = array::is_word(size_of::<T>() as u64);
     const HAS_BYTES: () = assert!(size_of::<T>() > 0, "a type without bytes has nothing to share");
 
     /// Makes an array; `fill` stores the first items, before anybody else has a handle.

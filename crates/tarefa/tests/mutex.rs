@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tarefa::{
     Barrier, BarrierError, Condvar, CondvarError, Event, Failure, Lock, Mutex, MutexError, Plain,
-    Process, ReentrantLock, RwLock, Semaphore, SemaphoreError, Thread, Value,
+    Process, ReentrantLock, RwLock, Semaphore, SemaphoreError, Thread, Value, address, attach,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Plain)]
@@ -118,16 +118,11 @@ fn a_mutex_is_not_taken_twice_and_a_panic_changes_nothing() {
 #[test]
 fn a_mutex_of_what_is_no_value() {
     let flag = Mutex::new(true).unwrap();
-    let bytes: Value<[u8; 1]> = tarefa_handle(&flag);
+    // The same object, as another type: what another language may do.
+    let bytes: Value<[u8; 1]> = attach(&address(&flag)).unwrap();
     bytes.store([7]).unwrap();
     assert!(matches!(flag.lock(None), Err(MutexError::Item(_))));
     assert!(!flag.is_locked());
-}
-
-/// The same object, as another type: what another language may do.
-fn tarefa_handle(flag: &Mutex<bool>) -> Value<[u8; 1]> {
-    let bytes = postcard::to_stdvec(flag).unwrap();
-    postcard::from_bytes(&bytes).unwrap()
 }
 
 #[tarefa::test]

@@ -45,8 +45,7 @@ struct ArrayObject {
     len: AtomicU64,
     /// Offset of the first item.
     data: AtomicU64,
-    /// Bytes of the format, shifted left by 32; [`RECORDED`], [`GUARDED`]; the number of
-    /// dimensions.
+    /// Bytes of the format, shifted left by 32; [`GUARDED`]; the number of dimensions.
     form: AtomicU64,
     /// A blob of the front that made it, 0 for none.
     note: AtomicU64,
@@ -60,8 +59,6 @@ unsafe impl Shared for ArrayObject {}
 const FIXED: u64 = size_of::<ArrayObject>() as u64;
 /// Bit of `form`: operations of the fronts take the guard.
 const GUARDED: u64 = 1 << 8;
-/// Bit of `form`: a redo record follows the items.
-const RECORDED: u64 = 1 << 9;
 /// Items that fill a line of the cache or more start at one.
 const LINE: u64 = 64;
 
@@ -117,7 +114,7 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
         return Err(OutOfMemory::new(me, bytes).into());
     }
     let bytes = if len == 0 { 0 } else { bytes };
-    let recorded = form.guarded && len > 0 && !is_word(form.item);
+    let recorded = has_record(form.item, form.guarded, len);
     let record = if recorded { redo::size(form.item) } else { 0 };
     let before = FIXED + 8 * form.extents.len() as u64 + form.format.len() as u64;
     let align = if bytes >= LINE { LINE } else { 16 };
@@ -132,10 +129,8 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
         let data = (off.0 + before).next_multiple_of(align);
         it.data.store(data, Ordering::Relaxed);
         let guarded = if form.guarded { GUARDED } else { 0 };
-        let recorded = if recorded { RECORDED } else { 0 };
         let of_format = (form.format.len() as u64) << 32;
-        let dimensions = form.extents.len() as u64;
-        it.form.store(of_format | recorded | guarded | dimensions, Ordering::Relaxed);
+        it.form.store(of_format | guarded | form.extents.len() as u64, Ordering::Relaxed);
         for (i, n) in form.extents.iter().enumerate() {
             extent(me, off, i).store(*n, Ordering::Relaxed);
         }
@@ -150,9 +145,16 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
 }
 
 /// Whether an item of so many bytes is one word of the memory.
+#[must_use]
 #[inline]
-const fn is_word(item: u64) -> bool {
+pub const fn is_word(item: u64) -> bool {
     matches!(item, 1 | 2 | 4 | 8)
+}
+
+/// Whether a redo record follows the items of such an array.
+#[inline]
+fn has_record(item: u64, guarded: bool, len: u64) -> bool {
+    !is_word(item) && guarded && len > 0
 }
 
 fn extent(me: &Me, off: Off, dimension: usize) -> &'static AtomicU64 {
@@ -258,6 +260,7 @@ impl<'a> Array<'a> {
 
     /// Whether the fronts take its guard.
     #[must_use]
+    #[inline]
     pub fn guarded(&self) -> bool {
         self.it.form.load(Ordering::Relaxed) & GUARDED != 0
     }
@@ -267,12 +270,6 @@ impl<'a> Array<'a> {
     #[inline]
     pub fn guard(&self) -> &'static LockCell {
         &self.it.guard
-    }
-
-    /// Whether a redo record follows the items.
-    #[inline]
-    fn has_record(&self) -> bool {
-        self.it.form.load(Ordering::Relaxed) & RECORDED != 0
     }
 
     /// The first whole word after the items, as an offset.

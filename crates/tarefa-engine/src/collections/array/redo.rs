@@ -23,7 +23,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Array;
+use super::{Array, has_record};
 use crate::shm::offset::Off;
 use crate::sync::cell::{Acquired, Sort};
 
@@ -38,7 +38,8 @@ impl Array<'_> {
     /// Where the record is, if there is one.
     #[inline]
     fn record(&self) -> Option<Off> {
-        self.has_record().then(|| Off(self.items_end()))
+        let there = has_record(self.item(), self.guarded(), self.len());
+        there.then(|| Off(self.items_end()))
     }
 
     #[inline]
