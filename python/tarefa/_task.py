@@ -7,7 +7,12 @@ import signal
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
-from tarefa import _engine, _limits, _outcome
+from tarefa import (
+    _engine,
+    _limits,
+    _outcome,
+    _tick,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
+)
 from tarefa._current import current_task, note_asked, report_unasked, started
 from tarefa._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
 from tarefa._state import State

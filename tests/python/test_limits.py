@@ -208,3 +208,8 @@ def test_no_address_space():
         print("all well")
     """)
     assert "all well" in done.stdout
+
+
+def test_what_a_wait_needs_is_there_from_the_start():
+    """Later there may be no descriptor to read it with."""
+    run_script("import sys, tarefa; assert 'tarefa._tick' in sys.modules")
