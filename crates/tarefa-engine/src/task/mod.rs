@@ -7,6 +7,7 @@
 //! - [`zygote`]: the single-threaded process that forks children;
 //! - [`supervisor`]: the root's thread that notices deaths, cleans up after them, and ends what
 //!   runs too long;
+//! - [`unretrieved`]: failures that nobody asked about;
 //! - [`limits`], [`timekeeper`]: how long a task may run, and how much memory it may take.
 
 pub mod control;
@@ -19,6 +20,7 @@ pub mod record;
 pub mod state;
 pub mod supervisor;
 pub mod timekeeper;
+pub mod unretrieved;
 pub mod zygote;
 
 pub use state::State;

@@ -41,6 +41,10 @@ pub mod flag {
     pub const KILLED_BY_US: u32 = 8;
     /// An interrupt of it is `os::signal::interrupt_signal` to its process as well.
     pub const INTERRUPT_SIGNAL: u32 = 16;
+    /// Somebody has asked for the outcome. See [`unretrieved`](super::super::unretrieved).
+    pub const RETRIEVED: u32 = 32;
+    /// Somebody tells of the failure, or has.
+    pub const TOLD: u32 = 64;
 }
 
 /// Bytes of the name in the record, with its length.
@@ -52,7 +56,7 @@ const SHORT: usize = 32;
 pub struct Record {
     object: ObjectHeader,
     state: AtomicU32,
-    flags: AtomicU32,
+    pub(super) flags: AtomicU32,
     pid: AtomicU64,
     tid: AtomicU64,
     /// [`slots::lock_owner`] of the process it runs in.
@@ -68,7 +72,7 @@ pub struct Record {
     /// The name it was made with: its length in the first byte, then the text.
     short_name: [AtomicU64; SHORT / 8],
     pub(super) started_ns: AtomicU64,
-    ended_ns: AtomicU64,
+    pub(super) ended_ns: AtomicU64,
     usage: [AtomicU64; 5],
     /// Interrupts asked for, and delivered.
     interrupts: AtomicU32,

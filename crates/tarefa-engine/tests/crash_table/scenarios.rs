@@ -67,6 +67,8 @@ pub(crate) enum Step {
     Sparse,
     Record,
     ThreadTask,
+    /// Tasks that failed: one is asked about, of one it is told.
+    Failures,
     Limited,
     LimitedThread,
     Message,
@@ -231,7 +233,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("large objects", 0, &[LargeObject(3 << 20), LargeObject(41 << 20), Append(1)]),
     scenario("many small blocks", 0, &[Small(2000, 100), Small(70, 1900), Small(9, 30_000)]),
     scenario("sparse blocks", 0, &[Sparse, Sparse]),
-    scenario("task records", 0, &[Record, Interrupts, ThreadTask, Record]),
+    scenario("task records", 0, &[Record, Interrupts, ThreadTask, Failures, Record]),
     scenario("limits", 0, &[Limited, LimitedThread, Append(1)]),
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
@@ -487,6 +489,7 @@ impl Step {
             }
             Record => run_record(me, shared),
             ThreadTask => run_in_thread(me),
+            Failures => fail_and_tell(me),
             Limited => limits::run_limited(me),
             LimitedThread => limits::run_in_limited_thread(me),
             Interrupts => {
@@ -683,6 +686,27 @@ pub(crate) fn run_in_thread(me: &Me) {
     task.join(&mut Plain, Deadline::NEVER);
     thread.join().unwrap();
     references::release(me, off);
+}
+
+/// Three tasks that fail here: the first is asked about, the second is told, of the third somebody
+/// was told before it ended.
+pub(crate) fn fail_and_tell(me: &Me) {
+    for n in 0..3 {
+        let off = record::create(me, record::flag::THREAD, "fails").unwrap();
+        let task = Task::at(me, off);
+        assert!(!task.mark_told(), "it has not failed");
+        assert!(task.begin() && task.run_here());
+        if n == 2 {
+            task.mark_told_already();
+        }
+        task.finish(State::Failed, 1, None);
+        if n == 0 {
+            task.mark_retrieved();
+        }
+        assert!(task.is_failure() && task.is_retrieved() == (n == 0));
+        assert_eq!([task.mark_told(), task.mark_told()], [n == 1, false]);
+        references::release(me, off);
+    }
 }
 
 /// Starts a process and waits for its end.
