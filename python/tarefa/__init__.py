@@ -6,17 +6,18 @@
 42
 """
 
-from tarefa._address import address, attach
-from tarefa._array import Array, RawArray
-from tarefa._barrier import Barrier
-from tarefa._condition import Condition
-from tarefa._configure import configure
-from tarefa._counter import Counter
-from tarefa._current import active_tasks, current_task
-from tarefa._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
-from tarefa._dict import Dict
+from tarefa._collections._array import Array, RawArray
+from tarefa._collections._counter import Counter
+from tarefa._collections._dict import Dict
+from tarefa._collections._guard import ObjectLock
+from tarefa._collections._list import List
+from tarefa._collections._namespace import Namespace
+from tarefa._collections._set import Set
+from tarefa._collections._value import RawValue, Value
+from tarefa._convert._address import address, attach
 from tarefa._engine import cpu_count, sleep
-from tarefa._errors import (
+from tarefa._runtime._configure import configure
+from tarefa._runtime._errors import (
     ArenaFull,
     BadItemType,
     BrokenBarrierError,
@@ -38,22 +39,21 @@ from tarefa._errors import (
     TimeLimitExceeded,
     WorkerDied,
 )
-from tarefa._event import Event
-from tarefa._guard import ObjectLock
-from tarefa._list import List
-from tarefa._lock import Lock, Owner, RLock
-from tarefa._namespace import Namespace
-from tarefa._preload import preload
-from tarefa._process import Process
-from tarefa._program import CompletedProgram, Program
-from tarefa._rwlock import RWLock
-from tarefa._semaphore import BoundedSemaphore, Semaphore
-from tarefa._set import Set
-from tarefa._state import State
-from tarefa._thread import Thread
-from tarefa._usage import Context, Usage
-from tarefa._value import RawValue, Value
-from tarefa._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
+from tarefa._sync._barrier import Barrier
+from tarefa._sync._condition import Condition
+from tarefa._sync._event import Event
+from tarefa._sync._lock import Lock, Owner, RLock
+from tarefa._sync._rwlock import RWLock
+from tarefa._sync._semaphore import BoundedSemaphore, Semaphore
+from tarefa._task._current import active_tasks, current_task
+from tarefa._task._preload import preload
+from tarefa._task._process import Process
+from tarefa._task._program import CompletedProgram, Program
+from tarefa._task._state import State
+from tarefa._task._thread import Thread
+from tarefa._task._usage import Context, Usage
+from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
+from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 
 __version__ = "0.1.0"
 

@@ -103,7 +103,7 @@ impl BarrierCore {
     /// Hangs the action's pickled form on the barrier, for other processes.
     fn publish_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
-        let dumps = PyModule::import(py, "tarefa._pickling")?.getattr("dumps")?;
+        let dumps = PyModule::import(py, "tarefa._convert._pickling")?.getattr("dumps")?;
         let set = match handle::collecting(&dumps, action, me.runtime().id()) {
             Ok((bytes, mut references)) => {
                 // Whoever runs it has a handle of the barrier.
@@ -137,7 +137,7 @@ impl BarrierCore {
             );
             return Err(errors::new(py, "NotPicklable", text));
         }
-        let loads = PyModule::import(py, "tarefa._pickling")?.getattr("loads")?;
+        let loads = PyModule::import(py, "tarefa._convert._pickling")?.getattr("loads")?;
         Ok(Some(loads.call1((PyBytes::new(py, &bytes),))?.unbind()))
     }
 

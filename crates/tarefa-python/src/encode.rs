@@ -1,7 +1,7 @@
 //! Python objects as words and blobs.
 //!
 //! int, float, bool, None, str and bytes have forms of the engine's own, which Rust reads too;
-//! everything else is pickled by `tarefa._pickling`.
+//! everything else is pickled by `tarefa._convert._pickling`.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -32,7 +32,7 @@ fn function<'py>(
     name: &str,
 ) -> PyResult<&'py Bound<'py, PyAny>> {
     let f = cell.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._pickling")?.getattr(name).map(Bound::unbind)
+        PyModule::import(py, "tarefa._convert._pickling")?.getattr(name).map(Bound::unbind)
     })?;
     Ok(f.bind(py))
 }

@@ -1,4 +1,4 @@
-//! Exceptions of `tarefa._errors`, raised from Rust.
+//! Exceptions of `tarefa._runtime._errors`, raised from Rust.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use tarefa_engine::task::process::StartError;
 
 static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 
-/// An instance of the class `name` of `tarefa._errors`.
+/// An instance of the class `name` of `tarefa._runtime._errors`.
 pub(crate) fn new(py: Python<'_>, name: &str, args: impl ErrorArgs) -> PyErr {
     args.raise(py, name)
 }
@@ -42,8 +42,8 @@ fn make<'py>(
     name: &str,
     call: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyErr {
-    let module =
-        MODULE.get_or_try_init(py, || PyModule::import(py, "tarefa._errors").map(Bound::unbind));
+    let module = MODULE
+        .get_or_try_init(py, || PyModule::import(py, "tarefa._runtime._errors").map(Bound::unbind));
     let made = module.and_then(|m| call(&m.bind(py).getattr(name)?));
     made.map_or_else(|e| e, PyErr::from_value)
 }

@@ -72,7 +72,7 @@ impl Handle {
     /// Another process may get it, and may start tasks then.
     fn will_travel(&self, py: Python<'_>) -> PyResult<()> {
         if self.runtime.is_root() && !task::supervisor::has_zygote() {
-            PyModule::import(py, "tarefa._zygote")?.call_method0("ensure_command")?;
+            PyModule::import(py, "tarefa._task._zygote")?.call_method0("ensure_command")?;
         }
         Ok(())
     }
@@ -254,7 +254,7 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
         }
     };
     let wrap = WRAP.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._wrap")?.getattr("wrap").map(Bound::unbind)
+        PyModule::import(py, "tarefa._convert._wrap")?.getattr("wrap").map(Bound::unbind)
     })?;
     wrap.bind(py).call1((cores, kind)).map(Bound::unbind)
 }

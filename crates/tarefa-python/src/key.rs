@@ -1,7 +1,7 @@
 //! Python objects as keys: what they are compared by, so that `Dict` finds what `dict` would.
 //!
 //! int, float, bool, None, str and bytes are the engine's own. A tuple, a frozenset, or what
-//! `tarefa._keys.reduce_key` takes apart becomes bytes of [`tag::KEY`]:
+//! `tarefa._convert._keys.reduce_key` takes apart becomes bytes of [`tag::KEY`]:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -73,7 +73,7 @@ fn function<'py>(
     name: &str,
 ) -> PyResult<&'py Bound<'py, PyAny>> {
     let f = cell.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._keys")?.getattr(name).map(Bound::unbind)
+        PyModule::import(py, "tarefa._convert._keys")?.getattr(name).map(Bound::unbind)
     })?;
     Ok(f.bind(py))
 }
@@ -241,7 +241,7 @@ fn canonical(object: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Canonical<
     reduced(object, place)
 }
 
-/// What `tarefa._keys` says of a key: an equal one, its kind and parts, or why it is none.
+/// What `tarefa._convert._keys` says of a key: an equal one, its kind and parts, or why it is none.
 fn reduced(object: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Canonical<'static>> {
     let said = function(object.py(), &REDUCE, "reduce_key")?.call1((object,))?;
     let Ok(parts) = said.cast_exact::<PyTuple>() else {

@@ -369,7 +369,7 @@ impl ListCore {
     where
         A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
     {
-        let module = PyModule::import(py, "tarefa._list")?;
+        let module = PyModule::import(py, "tarefa._collections._list")?;
         let core = Py::new(py, Self { handle: self.handle.clone() })?;
         let args = args.into_pyobject(py)?;
         let mut all = vec![core.into_any().into_bound(py)];

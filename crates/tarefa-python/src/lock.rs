@@ -165,7 +165,7 @@ pub(crate) fn owner_of(
         }
     };
     let ago = clock::now_ns().saturating_sub(holder.since_ns) as f64 / 1e9;
-    let class = PyModule::import(py, "tarefa._lock")?.getattr("Owner")?;
+    let class = PyModule::import(py, "tarefa._sync._lock")?.getattr("Owner")?;
     Ok(Some(class.call_method1("_since", (task, pid, tid, ago))?.unbind()))
 }
 

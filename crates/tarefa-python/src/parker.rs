@@ -23,7 +23,7 @@ static ON_INTERRUPT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 pub(crate) fn tick(py: Python<'_>) -> PyResult<()> {
     py.check_signals()?;
     let tick = TICK.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._tick")?.getattr("tick").map(Bound::unbind)
+        PyModule::import(py, "tarefa._runtime._tick")?.getattr("tick").map(Bound::unbind)
     })?;
     tick.bind(py).call0().map(drop)
 }
@@ -44,7 +44,7 @@ fn raise_due(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     let raise = ON_INTERRUPT.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._child")?.getattr("on_interrupt").map(Bound::unbind)
+        PyModule::import(py, "tarefa._task._child")?.getattr("on_interrupt").map(Bound::unbind)
     })?;
     raise.bind(py).call1((signal::interrupt_signal(), py.None())).map(drop)
 }

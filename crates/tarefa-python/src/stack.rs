@@ -183,7 +183,7 @@ fn offer_first(py: Python<'_>) {
     if !OFFERED.swap(true, Ordering::AcqRel) {
         place::own_folder(py);
         // Without it a report lacks a line, no more.
-        let offer = || PyModule::import(py, "tarefa._stacks")?.call_method0("offer");
+        let offer = || PyModule::import(py, "tarefa._trace._stacks")?.call_method0("offer");
         let _ = offer();
     }
 }

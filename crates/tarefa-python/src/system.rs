@@ -51,7 +51,7 @@ pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
 
 /// Gives objects the count of references of those that are never freed, and not counted.
 ///
-/// For `tarefa._immortal`, which knows where a count may be that.
+/// For `tarefa._task._immortal`, which knows where a count may be that.
 #[pyfunction]
 pub(crate) fn make_immortal(objects: &Bound<'_, PyList>) {
     for object in objects {

@@ -520,7 +520,7 @@ impl TaskCore {
     /// Makes an event descriptor readable.
     #[staticmethod]
     fn signal_descriptor(fd: i32) {
-        // SAFETY: the caller, `tarefa._thread`, owns the descriptor while this call lasts.
+        // SAFETY: the caller, `tarefa._task._thread`, owns the descriptor while this call lasts.
         let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
         debug_assert!(fd.as_raw_fd() >= 0);
         pipe::signal_event(fd);

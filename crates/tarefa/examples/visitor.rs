@@ -5,7 +5,7 @@
 //! ```
 //!
 //! It does a little with each, under the lock, and says so by the event. With `hold` it keeps the
-//! lock until it is killed. `tests/python/test_address.py` starts it.
+//! lock until it is killed. `tests/python/convert/test_address.py` starts it.
 
 use std::error::Error;
 use std::time::Duration;

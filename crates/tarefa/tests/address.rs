@@ -1,4 +1,4 @@
-//! `address` and `attach`; `tests/python/test_address.py` does it between the languages.
+//! `address` and `attach`; `tests/python/convert/test_address.py` does it between the languages.
 #![allow(missing_docs)]
 
 use std::error::Error;

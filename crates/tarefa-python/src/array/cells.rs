@@ -93,7 +93,8 @@ impl Cells {
         let (attach, args) = self.memory().reduce(py)?;
         match &self.lock {
             Lock::Given(lock, false) => {
-                let rebuild = PyModule::import(py, "tarefa._cells")?.getattr("attach_with_lock")?;
+                let rebuild = PyModule::import(py, "tarefa._collections._cells")?
+                    .getattr("attach_with_lock")?;
                 let all = (attach, args, lock.clone_ref(py)).into_pyobject(py)?;
                 Ok((rebuild.unbind(), all))
             }

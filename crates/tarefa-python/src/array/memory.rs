@@ -289,7 +289,7 @@ pub(crate) fn make_array(
     note: &Bound<'_, PyAny>,
 ) -> PyResult<ArrayMemory> {
     let me = member::me(py)?;
-    let dumps = PyModule::import(py, "tarefa._pickling")?.getattr("dumps")?;
+    let dumps = PyModule::import(py, "tarefa._convert._pickling")?.getattr("dumps")?;
     let note = if note.is_none() {
         None
     } else {

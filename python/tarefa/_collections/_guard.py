@@ -1,0 +1,71 @@
+"""``ObjectLock``: the lock that every container carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tarefa._sync._lock import Owner
+
+
+class ObjectLock:
+    """Groups operations on one object: what ``obj.lock()`` returns.
+
+    While a thread holds it, other threads' and processes' operations on the object wait, reads
+    too, and its own go on. It is recursive, as :class:`RLock`; if its owner dies, waiting
+    operations go on, and the next to take it gets :class:`OwnerDied`, once.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ("_core",)
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """Take it; whether that succeeded within ``timeout`` seconds (-1 or None: for ever)."""
+        taken: bool = self._core.guard_acquire(blocking, timeout)
+        return taken
+
+    def release(self) -> None:
+        """Let it go; ``RuntimeError`` if this thread does not hold it."""
+        self._core.guard_release()
+
+    def locked(self) -> bool:
+        """Whether somebody alive holds it."""
+        return self.owner() is not None
+
+    def owner(self) -> Owner | None:
+        """Who holds it: task, pid, thread and since when; None if nobody does."""
+        owner: Owner | None = self._core.guard_owner()
+        return owner
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.release()
+
+    def __reduce__(self) -> tuple[type[ObjectLock], tuple[Any]]:
+        return ObjectLock, (self._core,)
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked() else "unlocked"
+        return f"<{state} tarefa.ObjectLock of {type(self._core).__name__}>"
+
+
+_TRIES = 8
+
+
+def insist(core: Any, attempt: Callable[[], Any]) -> bool:
+    """Run ``attempt`` until it says that it was done.
+
+    If others come in between, again and again, they have to wait: it holds the object's lock then.
+    False if it is not done even so: what ``attempt`` calls changes the object.
+    """
+    for _ in range(_TRIES):
+        if attempt():
+            return True
+    with ObjectLock(core):
+        return bool(attempt())

@@ -1,0 +1,240 @@
+"""``List``: what ``list`` has, in memory that threads and processes share."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from typing import Any, SupportsIndex, TypeVar
+
+from tarefa._collections._guard import ObjectLock, insist
+from tarefa._engine import ListCore
+from tarefa._runtime._errors import ListChanged
+
+T = TypeVar("T")
+
+
+class List(ListCore):
+    """A list that threads and processes share.
+
+    It has all that ``list`` has and takes any picklable object; other objects of tarefa are
+    held by reference. Each method happens at one instant for all who look, ``extend``, ``sort``
+    and assignments to slices too. An element read from it is a copy: to change one, store it
+    anew. ``lista[i] += n`` is two operations, between which others may come: :meth:`update` is
+    one. :meth:`snapshot` is a plain list of one instant. It can be pickled into any other process
+    and is the same list there.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ()
+
+    def __init__(self, iterable: Iterable[Any] = (), /) -> None:
+        super().__init__()
+        if iterable != ():
+            self.extend(iterable)
+
+    def extend(self, iterable: Iterable[Any], /) -> None:
+        """Add the elements of ``iterable`` at the end, all at one instant."""
+        self.extend_from(iterable if type(iterable) is list else list(iterable))
+
+    def __iadd__(self, other: Iterable[Any], /) -> List:  # noqa: PYI034 - as __add__
+        self.extend(other)
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        index = 0
+        while True:
+            try:
+                item = self[index]
+            except IndexError:
+                return
+            yield item
+            index += 1
+
+    def __reversed__(self) -> Iterator[Any]:
+        index = len(self)
+        while index > 0:
+            index -= 1
+            try:
+                item = self[index]
+            except IndexError:
+                continue
+            yield item
+
+    def lock(self) -> ObjectLock:
+        """What groups operations: ``with lista.lock():`` others' operations on it wait."""
+        return ObjectLock(self)
+
+    def snapshot(self) -> list[Any]:
+        """A plain list of the elements at this instant."""
+        return self.read()[1]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.snapshot()
+
+    def index(
+        self, value: Any, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /
+    ) -> int:
+        """The first index of ``value``; ``ValueError`` if it is not there."""
+        items = self.snapshot()
+        end = len(items) if stop is None else operator.index(stop)
+        try:
+            return items.index(value, operator.index(start), end)
+        except ValueError:
+            raise ValueError(f"{value!r} is not in list") from None
+
+    def count(self, value: Any, /) -> int:
+        """How often ``value`` is in the list."""
+        return self.snapshot().count(value)
+
+    def _rearrange(self, plan: Callable[[list[Any]], list[tuple[bool, Any]]]) -> None:
+        """Rebuild the list as ``plan`` says of all elements, which nobody changes meanwhile."""
+
+        def attempt() -> bool:
+            version, items = self.read()
+            return self.rebuild(version, len(items), plan(items))
+
+        if not insist(self, attempt):
+            raise ListChanged("the list was changed by what was called to rearrange it")
+
+    def remove(self, value: Any, /) -> None:
+        """Take out the first element that equals ``value``; ``ValueError`` if there is none."""
+
+        def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+            try:
+                at = items.index(value)
+            except ValueError:
+                raise ValueError("list.remove(x): x not in list") from None
+            return [(True, i) for i in range(len(items)) if i != at]
+
+        self._rearrange(plan)
+
+    def reverse(self) -> None:
+        """Turn the order around."""
+        self._rearrange(lambda items: [(True, i) for i in reversed(range(len(items)))])
+
+    def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
+        """Sort the list, stably."""
+
+        def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+            keys = items if key is None else [key(item) for item in items]
+            order = sorted(range(len(items)), key=keys.__getitem__, reverse=reverse)
+            return [(True, i) for i in order]
+
+        self._rearrange(plan)
+
+    def copy(self) -> List:
+        """A new shared list with the same elements."""
+        return List(self.snapshot())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> List:
+        import copy
+
+        return List(copy.deepcopy(self.snapshot(), memo))
+
+    def __add__(self, other: Iterable[Any], /) -> List:
+        if not isinstance(other, (list, List)):
+            return NotImplemented
+        return List([*self.snapshot(), *other])
+
+    def __radd__(self, other: Iterable[Any], /) -> list[Any]:
+        if not isinstance(other, list):
+            return NotImplemented
+        return [*other, *self.snapshot()]
+
+    def __mul__(self, times: SupportsIndex, /) -> List:
+        return List(self.snapshot() * operator.index(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: SupportsIndex, /) -> List:  # noqa: PYI034 - as __mul__
+        n = operator.index(times)
+
+        def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+            if n <= 0:
+                return []
+            kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
+            return kept + [(False, item) for item in items] * (n - 1)
+
+        self._rearrange(plan)
+        return self
+
+    def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
+        if isinstance(other, List):
+            return how(self.snapshot(), other.snapshot())
+        if isinstance(other, list):
+            return how(self.snapshot(), other)
+        return NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        return self._compare(other, operator.eq)  # type: ignore[no-any-return]
+
+    def __lt__(self, other: object) -> bool:
+        return self._compare(other, operator.lt)  # type: ignore[no-any-return]
+
+    def __le__(self, other: object) -> bool:
+        return self._compare(other, operator.le)  # type: ignore[no-any-return]
+
+    def __gt__(self, other: object) -> bool:
+        return self._compare(other, operator.gt)  # type: ignore[no-any-return]
+
+    def __ge__(self, other: object) -> bool:
+        return self._compare(other, operator.ge)  # type: ignore[no-any-return]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return _repr(self)
+
+
+_showing: set[tuple[int, int]] = set()
+
+
+def _repr(shared: List) -> str:
+    """As ``list`` shows itself, also when it holds itself."""
+    if shared.object_id in _showing:
+        return "tarefa.List([...])"
+    _showing.add(shared.object_id)
+    try:
+        return f"tarefa.List({shared.snapshot()!r})"
+    finally:
+        _showing.discard(shared.object_id)
+
+
+MutableSequence.register(List)
+
+
+def _of(core: ListCore) -> List:
+    return List.__new__(List, core)
+
+
+def set_slice(core: ListCore, key: slice, values: Iterable[Any]) -> None:
+    """``core[key] = values`` for a slice."""
+    _need_slice(key)
+    new = list(values)
+
+    def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+        kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
+        kept[key] = [(False, value) for value in new]
+        return kept
+
+    _of(core)._rearrange(plan)
+
+
+def delete_slice(core: ListCore, key: slice) -> None:
+    """``del core[key]`` for a slice."""
+    _need_slice(key)
+
+    def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+        kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
+        del kept[key]
+        return kept
+
+    _of(core)._rearrange(plan)
+
+
+def _need_slice(key: object) -> None:
+    if not isinstance(key, slice):
+        name = type(key).__name__
+        raise TypeError(f"list indices must be integers or slices, not {name}")

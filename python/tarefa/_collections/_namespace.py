@@ -1,0 +1,68 @@
+"""``Namespace``: names with values, in memory that threads and processes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tarefa._collections._dict import show
+from tarefa._collections._guard import ObjectLock
+from tarefa._engine import NamespaceCore
+
+
+class Namespace(NamespaceCore):
+    """Attributes that threads and processes share.
+
+    As ``types.SimpleNamespace`` and the ``Namespace`` of ``multiprocessing``'s managers: setting,
+    reading and deleting an attribute each happens at one instant for all who look. ``ns.n += 1``
+    is two operations, between which others may come: group them by ``with ns.lock():``. A value
+    read from it is a copy; other objects of tarefa are held by reference.
+
+    A name that is set comes before a method of that name. Names with two underscores at both
+    ends are Python's own and cannot be set.
+
+    It can be pickled into any other process and is the same namespace there.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ()
+    _KIND = 12
+
+    def __init__(self, /, **kwargs: Any) -> None:
+        if kwargs:
+            NamespaceCore.put_all(self, kwargs)
+
+    def lock(self) -> ObjectLock:
+        """What groups operations: ``with ns.lock():`` others' operations on it wait."""
+        return ObjectLock(self)
+
+    def snapshot(self) -> dict[str, Any]:
+        """A plain dict of the names and values at this instant."""
+        return NamespaceCore.read_dict(self)[1]
+
+    def __copy__(self) -> Namespace:
+        return Namespace(**Namespace.snapshot(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Namespace:
+        import copy
+
+        return Namespace(**copy.deepcopy(Namespace.snapshot(self), memo))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *NamespaceCore.read(self, "keys")[1]})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Namespace):
+            return NotImplemented
+        return Namespace.snapshot(self) == Namespace.snapshot(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        def text() -> str:
+            pairs = Namespace.snapshot(self).items()
+            return f"tarefa.Namespace({', '.join(f'{name}={value!r}' for name, value in pairs)})"
+
+        return show(self, text, "tarefa.Namespace(...)")

@@ -1,0 +1,41 @@
+"""The pickler for what cannot be imported where it is read."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from types import CodeType
+from typing import Any
+
+import cloudpickle
+
+from tarefa._convert._pickling import reduce_context_var
+
+
+class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
+    """Functions and classes as what they consist of; context variables, too."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        """What ``pickle`` asks first."""
+        if type(obj) is ContextVar:
+            return reduce_context_var(obj)
+        if type(obj) is CodeType:
+            return self._reduce_code(obj)
+        if isinstance(obj, type) and "_ctypes" in sys.modules and _is_ctypes(obj):
+            from tarefa._convert._structures import reduce_type
+
+            importable = cloudpickle.cloudpickle._should_pickle_by_reference(obj)
+            reduced = reduce_type(obj, importable)
+            if reduced is not NotImplemented:
+                return reduced
+        return super().reducer_override(obj)
+
+    def _reduce_code(self, code: CodeType) -> Any:
+        """With the name of its file, which tracebacks and reports show."""
+        make, args = self.dispatch_table[CodeType](code)
+        return make, tuple(code.co_filename if a == "<dynamic-code>" else a for a in args)
+
+
+def _is_ctypes(obj: type) -> bool:
+    ctypes: Any = sys.modules["_ctypes"]
+    return issubclass(obj, (ctypes.Structure, ctypes.Union, ctypes.Array))

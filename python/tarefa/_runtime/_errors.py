@@ -1,0 +1,207 @@
+"""Every error of tarefa, each also the built-in one that a user expects."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+
+class TarefaError(Exception):
+    """What all errors of tarefa are."""
+
+    __module__ = "tarefa"
+
+
+class Interrupted(KeyboardInterrupt):
+    """``interrupt()`` was called on the task that runs this code.
+
+    It is a ``KeyboardInterrupt``, so ``except Exception`` does not swallow it; for that reason
+    it is not a :class:`TarefaError`.
+    """
+
+    __module__ = "tarefa"
+
+
+class TimeLimitExceeded(Interrupted):
+    """The task ran longer than its ``time_limit``, and was interrupted for that.
+
+    Like every :class:`Interrupted` it can be caught, to clean up. A process that goes on after a
+    grace of 2 s is killed, whose result is :class:`WorkerDied` then; a thread is interrupted
+    again.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(self, message: str | None = None) -> None:
+        if message is None:
+            # Raised by its class alone, in the thread whose time is up.
+            from tarefa._task._current import current_task
+            from tarefa._task._limits import over_time_text
+
+            task = current_task()
+            core = getattr(task, "_tarefa_core", None)
+            if task is None or core is None or core.time_limit is None:
+                message = "the task ran longer than its time limit"
+            else:
+                message = over_time_text(core, task._label())
+        super().__init__(message)
+
+
+class WorkerDied(TarefaError):
+    """The task's process ended without an outcome.
+
+    Attributes:
+        pid: the process.
+        exitcode: its exit code, or minus the number of the signal that ended it.
+        peak_memory: the most memory it had, in bytes.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(
+        self,
+        message: str,
+        pid: int | None = None,
+        exitcode: int | None = None,
+        peak_memory: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.exitcode = exitcode
+        self.peak_memory = peak_memory
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.pid, self.exitcode, self.peak_memory)
+
+
+class OwnerDied(TarefaError):
+    """The process that held the lock died. The lock is free now; it is not yours."""
+
+    __module__ = "tarefa"
+
+
+class BrokenBarrierError(TarefaError, threading.BrokenBarrierError):
+    """The barrier is broken, or was reset, so not all have come."""
+
+    __module__ = "tarefa"
+
+
+class StartError(TarefaError, OSError):
+    """A task could not be started, or a runtime not be made. Nothing was lost."""
+
+    __module__ = "tarefa"
+
+    def __str__(self) -> str:
+        return str(self.args[-1]) if self.args else ""
+
+
+class StateError(TarefaError, RuntimeError):
+    """The task is in a state in which that cannot be done."""
+
+    __module__ = "tarefa"
+
+
+class TaskTimeout(TarefaError, TimeoutError):
+    """The task had not ended in time. It goes on."""
+
+    __module__ = "tarefa"
+
+
+class HandleGone(TarefaError, ReferenceError):
+    """The object, or the runtime it was in, does not exist any more, or is another user's."""
+
+    __module__ = "tarefa"
+
+
+class NotPicklable(TarefaError, TypeError, pickle.PicklingError):
+    """Something that should go to another process cannot be pickled."""
+
+    __module__ = "tarefa"
+
+
+class NotAKey(TarefaError, TypeError):
+    """Something that cannot be a key: unhashable, or equal to nothing in another process."""
+
+    __module__ = "tarefa"
+
+
+class NotReadable(TarefaError, TypeError):
+    """Another language wrote it in a form that Python does not read."""
+
+    __module__ = "tarefa"
+
+
+class ArenaFull(TarefaError, MemoryError):
+    """The shared memory has no room. Nothing was changed."""
+
+    __module__ = "tarefa"
+
+
+class MemoryLimitExceeded(TarefaError, MemoryError):
+    """The target ran out of memory, in a process with a ``memory_limit``.
+
+    Its ``__cause__`` is the ``MemoryError`` that left the target.
+    """
+
+    __module__ = "tarefa"
+
+
+class ListChanged(TarefaError, ValueError):
+    """The list was changed by what was called to rearrange it, a ``key`` function, say."""
+
+    __module__ = "tarefa"
+
+
+class BadItemType(TarefaError, TypeError, ValueError):
+    """No type of items that can be shared: an unknown typecode, a pointer, a Python object."""
+
+    __module__ = "tarefa"
+
+
+class RemoteError(TarefaError):
+    """An exception of a task that could not travel: its type's name, its text, its traceback.
+
+    Attributes:
+        type_name: the name of its type.
+        remote_traceback: the traceback as text.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(self, message: str, type_name: str = "", remote_traceback: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.remote_traceback = remote_traceback
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.type_name, self.remote_traceback)
+
+
+class RemoteTraceback(Exception):
+    """The traceback of the process where an exception was raised, as its ``__cause__``."""
+
+    __module__ = "tarefa"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class ProgramFailed(TarefaError):
+    """A :class:`tarefa.Program` with ``check=True`` ended with another code than 0.
+
+    Attributes:
+        completed: the :class:`tarefa.CompletedProgram`.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(self, message: str, completed: object = None) -> None:
+        super().__init__(message)
+        self.completed = completed
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.args[0], self.completed)

@@ -1,0 +1,84 @@
+"""``Condition``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tarefa._engine import ConditionCore, LockCore
+from tarefa._sync._lock import RLock
+
+T = TypeVar("T")
+
+
+class Condition(ConditionCore):
+    """A condition that threads and processes wait for, with the habits of ``threading``'s.
+
+    Those who have waited longest are notified first. A task that is killed, interrupted or out
+    of time does not take a notification along that was meant for another. If the one who holds
+    the lock dies, every ``wait()`` raises :class:`OwnerDied` once it has the lock, so that a
+    ``with`` around it releases the lock as always. It can be pickled into any other process and
+    is the same condition there.
+
+    Args:
+        lock: a :class:`Lock` or :class:`RLock` of tarefa; None makes an ``RLock``.
+
+    Raises:
+        TypeError: a lock of another kind.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ()
+
+    def __init__(self, lock: LockCore | None = None) -> None:
+        super().__init__()
+        given: object = lock
+        if given is not None and not isinstance(given, LockCore):
+            kind = f"{type(given).__module__}.{type(given).__qualname__}"
+            raise TypeError(
+                f"Condition() takes a Lock or RLock of tarefa, not a {kind}, "
+                "which other processes could not see"
+            )
+        self.set_lock(RLock() if lock is None else lock)
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+        """Wait until a predicate is true; the lock is held while it is called.
+
+        Args:
+            predicate: what is called, at first and after each notification.
+            timeout: seconds to wait at most in all; None waits for ever.
+
+        Returns:
+            What the predicate returned last: false when the time passed first.
+
+        Raises:
+            RuntimeError: this thread does not hold the lock.
+            OwnerDied: whoever held the lock died; this thread has it now.
+            Interrupted: the calling task was interrupted; this thread has the lock.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must be a number of seconds, not below 0: {timeout}")
+        end = None if timeout is None else time.monotonic() + timeout
+        result = predicate()
+        while not result:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            self.wait(left)
+            result = predicate()
+        return result
+
+    notifyAll = ConditionCore.notify_all  # noqa: N815 - the name that threading had first
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked() else "unlocked"
+        return f"<tarefa.Condition {self.object_id[1]}: {state}, waiters={self.n_waiting}>"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ConditionCore):
+            return self.object_id == other.object_id
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.object_id)

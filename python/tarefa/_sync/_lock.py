@@ -1,0 +1,91 @@
+"""``Lock`` and ``RLock``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from tarefa._engine import LockCore
+
+if TYPE_CHECKING:
+    from tarefa._task._base import TaskBase
+
+
+class Owner(NamedTuple):
+    """Who holds a lock.
+
+    Attributes:
+        task: the task that holds it; None for a thread that is no task.
+        pid: its process.
+        thread: the system's number of its thread, as ``threading.get_native_id()``.
+        since: when it took the lock, in seconds as ``time.time()``, to within some milliseconds.
+    """
+
+    task: TaskBase | None
+    pid: int
+    thread: int
+    since: float
+
+    @classmethod
+    def _since(cls, task: TaskBase | None, pid: int, thread: int, ago: float) -> Owner:
+        return cls(task, pid, thread, time.time() - ago)
+
+
+Owner.__module__ = "tarefa"
+
+
+class Lock(LockCore):
+    """A lock that threads and processes share, with the habits of ``threading.Lock``.
+
+    Anyone may release it, as in the standard library. If the process that holds it dies, the
+    next ``acquire()`` raises :class:`OwnerDied`, once, and the lock is free again. A thread that
+    has waited for a millisecond and was overtaken is the next, so nobody starves. It can be
+    pickled into any other process and is the same lock there.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ()
+
+    acquire_lock = LockCore.acquire
+    release_lock = LockCore.release
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked() else "unlocked"
+        return f"<{state} tarefa.Lock {self.object_id[1]}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.object_id == other.object_id if isinstance(other, LockCore) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.object_id)
+
+
+class RLock(LockCore):
+    """A recursive lock that threads and processes share, as ``threading.RLock``.
+
+    The thread that holds it may take it again, and releases it as often; nobody else may release
+    it. If that thread ends, or its process dies, the next ``acquire()`` raises
+    :class:`OwnerDied`, once, and the lock is free again.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ()
+
+    def __new__(cls, *args: LockCore) -> Self:
+        if args and not isinstance(args[0], LockCore):
+            raise TypeError("RLock() takes no arguments")
+        return super().__new__(cls, *(args or ("recursive",)))
+
+    _is_owned = LockCore.is_owned
+    _release_save = LockCore.release_save
+    _acquire_restore = LockCore.acquire_restore
+
+    def __repr__(self) -> str:
+        state = "locked" if self.locked() else "unlocked"
+        return f"<{state} tarefa.RLock {self.object_id[1]}>"
+
+    def __eq__(self, other: object) -> bool:
+        return self.object_id == other.object_id if isinstance(other, LockCore) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.object_id)

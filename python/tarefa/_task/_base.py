@@ -1,0 +1,408 @@
+"""What ``Thread`` and ``Process`` have in common."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any
+
+from tarefa import _engine
+from tarefa._runtime import (
+    _tick,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
+)
+from tarefa._runtime._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
+from tarefa._task import _limits, _outcome
+from tarefa._task._current import current_task, note_asked, report_unasked, started
+from tarefa._task._state import State
+from tarefa._task._usage import Context, Usage
+
+
+def check_arguments(
+    group: Any, target: Any, args: Any, kwargs: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a constructor, checked; ``args`` and ``kwargs`` as tuple and dict."""
+    if group is None and kwargs is None and type(args) is tuple and callable(target):
+        return args, {}
+    if group is not None:
+        raise ValueError(f"group must be None, as in threading; it is {group!r}")
+    if target is not None and not callable(target):
+        raise TypeError(f"target must be callable; it is {type(target).__name__} {target!r}")
+    if kwargs is None:
+        kwargs = {}
+    if not isinstance(kwargs, Mapping):
+        raise TypeError(f"kwargs must be a dict of arguments; it is {type(kwargs).__name__}")
+    if not isinstance(args, Iterable):
+        raise TypeError(
+            f"args must be a tuple of arguments; it is {type(args).__name__} {args!r}: "
+            "for one argument write args=(x,)"
+        )
+    return tuple(args), dict(kwargs)
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """A timeout, checked: seconds, not below 0, or None."""
+    if timeout is not None and not timeout >= 0:
+        raise ValueError(f"timeout must be a number of seconds, not below 0: {timeout!r}")
+    return timeout
+
+
+class TaskBase:
+    """A run of a target, as a thread or as a process."""
+
+    _tarefa_core: Any
+    _tarefa_outcome: tuple[bool, Any] | None = None
+    _tarefa_sentinel: int | None = None
+    _tarefa_unasked = False
+
+    def _label(self) -> str:
+        return f"task {self._tarefa_core.name!r}"
+
+    # -- state ---------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the task is in its life."""
+        return State(self._tarefa_core.state)
+
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._tarefa_core.state in (1, 2)
+
+    @property
+    def native_id(self) -> int | None:
+        """The system's number of the thread that runs it; None before it runs."""
+        tid: int | None = self._tarefa_core.tid
+        return tid
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs it; None before it is started."""
+        pid: int | None = self._tarefa_core.pid
+        return pid
+
+    @property
+    def exitcode(self) -> int | None:
+        """0 after a return, 1 after an exception, minus the signal's number; None before."""
+        if self._tarefa_core.state < 3:
+            return None
+        code: int | None = self._tarefa_core.exitcode
+        return code
+
+    # -- limits --------------------------------------------------------------------------
+
+    @property
+    def time_limit(self) -> float | None:
+        """The most time it may run, in seconds; None for no limit. To be set before ``start()``."""
+        limit: float | None = self._tarefa_core.time_limit
+        return limit
+
+    @time_limit.setter
+    def time_limit(self, seconds: float | None) -> None:
+        self._set_limits("time_limit", _limits.check_time_limit(seconds), self.memory_limit)
+
+    @property
+    def memory_limit(self) -> int | None:
+        """The most memory it may use beyond what its process starts with, in bytes; None: no limit.
+
+        To be set before ``start()``, also as a size in text, as in ``"512M"``.
+        """
+        limit: int | None = self._tarefa_core.memory_limit
+        return limit
+
+    @memory_limit.setter
+    def memory_limit(self, size: int | str | None) -> None:
+        time = _limits.check_time_limit(self.time_limit)
+        self._set_limits("memory_limit", time, _limits.check_memory_limit(size))
+
+    def _set_limits(self, name: str, time: int | None, memory: int | None) -> None:
+        if self._tarefa_core.state != 0:
+            raise StateError(f"{self._label()} is started: set {name} before start()")
+        self._tarefa_core.set_limits(time, memory)
+
+    # -- waiting -------------------------------------------------------------------------
+
+    def _wait(self, timeout: float | None) -> bool:
+        check_timeout(timeout)
+        core = self._tarefa_core
+        state = core.state
+        if state == 0:
+            raise StateError(f"{self._label()} is not started: call start() first")
+        if state < 3:
+            if current_task() is self or self._is_here():
+                raise StateError(f"{self._label()} cannot join itself: it would wait for ever")
+            if not core.join(timeout):
+                return False
+        started.discard(self)
+        return True
+
+    def _is_here(self) -> bool:
+        me = current_task()
+        return me is not None and me._tarefa_core.object_id == self._tarefa_core.object_id
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the task has ended, for ``timeout`` seconds at most.
+
+        Raises:
+            StateError: it is not started, or it is the calling task itself.
+            ValueError: a timeout below 0.
+            Interrupted: the calling task was interrupted.
+        """
+        if self._wait(timeout) and self._tarefa_unasked:
+            note_asked(self)
+
+    def _ended(self, timeout: float | None) -> tuple[bool, Any]:
+        """The outcome: (is an error, value or exception)."""
+        if not self._wait(timeout):
+            raise TaskTimeout(
+                f"{self._label()} has not ended within {timeout} s; it goes on: "
+                "ask again, or interrupt() it"
+            )
+        found = self._tarefa_outcome
+        if found is None:
+            found = self._tarefa_outcome = self._find_outcome()
+        if self._tarefa_unasked:
+            note_asked(self)
+        return found
+
+    def _failure_text(self) -> str:
+        """What the task's failure looks like, for people to read."""
+        is_error, error = self._tarefa_outcome or self._find_outcome()
+        if not is_error or isinstance(error, SystemExit):
+            return ""
+        if isinstance(error.__cause__, RemoteTraceback):
+            return error.__cause__.text
+        import traceback
+
+        return "".join(traceback.format_exception(error)).rstrip()
+
+    def _find_outcome(self) -> tuple[bool, Any]:
+        core = self._tarefa_core
+        state = core.state
+        if state == State.KILLED:
+            return True, _outcome.died(core, self._label())
+        found = _outcome.read(core)
+        if found is not None:
+            return found
+        if core.outcome_lost:
+            return True, ArenaFull(
+                f"{self._label()} ended, but the shared memory had no room for its result; "
+                "free something, or raise TAREFA_ARENA_MAX"
+            )
+        if state == State.INTERRUPTED:
+            return True, Interrupted(f"{self._label()} was interrupted")
+        return False, None
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the target returned; raises what it raised.
+
+        Raises:
+            TaskTimeout: it has not ended within ``timeout`` seconds.
+            WorkerDied: its process died.
+            Interrupted: it was interrupted and did not handle that.
+        """
+        is_error, value = self._ended(timeout)
+        if is_error:
+            try:
+                raise value
+            finally:
+                del value
+        return value
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the target raised (or ``WorkerDied``); None if it returned.
+
+        Raises:
+            TaskTimeout: it has not ended within ``timeout`` seconds.
+        """
+        is_error, value = self._ended(timeout)
+        return value if is_error else None
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._as_coroutine().__await__()
+
+    async def _as_coroutine(self) -> Any:
+        import asyncio
+
+        if self._tarefa_core.state == 0:
+            raise StateError(f"{self._label()} is not started: call start() first")
+        loop = asyncio.get_running_loop()
+        while self._tarefa_core.state < 3:
+            ended = loop.create_future()
+            fd = os.dup(self.sentinel)
+            loop.add_reader(fd, _set_result, ended)
+            try:
+                await ended
+            finally:
+                loop.remove_reader(fd)
+                os.close(fd)
+            # The process is gone; the supervisor publishes that within moments.
+            self._tarefa_core.join(0.05)
+        return self.result(0)
+
+    @property
+    def sentinel(self) -> int:
+        """A descriptor that becomes readable when the task ends: for ``select`` and friends."""
+        if self._tarefa_core.state == 0:
+            raise StateError(f"{self._label()} is not started: call start() first")
+        if self._tarefa_sentinel is None:
+            self._tarefa_sentinel = self._make_sentinel()
+        return self._tarefa_sentinel
+
+    def _make_sentinel(self) -> int:
+        fd: int = self._tarefa_core.process_descriptor()
+        return fd
+
+    def _close_sentinel(self) -> None:
+        fd, self._tarefa_sentinel = self._tarefa_sentinel, None
+        if fd is not None:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Give back what the handle holds. The task must have ended, or never have started."""
+        if self.is_alive():
+            raise StateError(f"{self._label()} still runs: join() or kill() it before close()")
+        self._close_sentinel()
+        started.discard(self)
+
+    # -- stopping ------------------------------------------------------------------------
+
+    def interrupt(self) -> None:
+        """Raise :class:`Interrupted` in the target.
+
+        At once where it waits in tarefa or sleeps, at the next bytecode in Python code, and on
+        return from any other call; ``context().waits_in`` tells which. A task that has ended
+        is left alone.
+        """
+        raise NotImplementedError
+
+    def terminate(self) -> None:
+        """Send a process SIGTERM; interrupt a thread, which cannot be killed alone."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Send a process SIGKILL; interrupt a thread, which cannot be killed alone."""
+        raise NotImplementedError
+
+    def _need_started(self) -> bool:
+        """Whether it runs; an error if it was never started."""
+        state = self._tarefa_core.state
+        if state == 0:
+            raise StateError(f"{self._label()} is not started: call start() first")
+        return bool(state < 3)
+
+    def _signal(self, number: int) -> None:
+        if self._need_started():
+            self._tarefa_core.note_kill()
+            self._tarefa_core.send_signal(number)
+
+    # -- looking -------------------------------------------------------------------------
+
+    def usage(self) -> Usage:
+        """What the task has used: processor, time, memory, switches."""
+        core = self._tarefa_core
+        if core.state in (1, 2) and core.tid:
+            now = _engine.thread_context(core.pid, core.tid)
+            if now is not None:
+                wall = core.usage()[2]
+                user, system = now["user"], now["system"]
+                peak = now["peak_memory"]
+                return Usage(
+                    user, system, wall, peak, now["voluntary"] or 0, now["involuntary"] or 0
+                )
+        return Usage(*core.usage())
+
+    def context(self) -> Context:
+        """What the system knows of the task now, with its current stack."""
+        core = self._tarefa_core
+        self._need_started()
+        now = _engine.thread_context(core.pid or 0, core.tid or core.pid or 0)
+        if now is None or core.state >= 3:
+            return Context(core.pid or 0, core.tid or 0, "ended", 0, 0, None, "ended", ())
+        names = {"R": "running", "S": "waiting", "D": "waiting", "I": "waiting", "Z": "ended"}
+        os_state = names.get(now["letter"], "stopped")
+        if os_state == "running" and _runs_elsewhere(now["cpu"], core.tid):
+            os_state = "ready"
+        waits_in = "python" if now["letter"] == "R" else "system"
+        if core.waits_here():
+            waits_in = "tarefa"
+        return Context(
+            now["pid"],
+            now["tid"],
+            os_state,
+            now["memory"],
+            now["threads"],
+            now["open_files"],
+            waits_in,
+            self._stack(),
+        )
+
+    def _stack(self) -> tuple[str, ...]:
+        slot = self._tarefa_core.process_slot()
+        text = None if slot is None else _engine.request_stack(slot, 1.0)
+        return parse_stack(text or "")
+
+    def __repr__(self) -> str:
+        core = self._tarefa_core
+        kind = type(self).__name__
+        parts = [f"{kind} {core.name!r}", State(core.state).name.lower()]
+        if core.pid and not core.is_thread:
+            parts.append(f"pid {core.pid}")
+        if core.daemon:
+            parts.append("daemon")
+        if core.time_limit is not None:
+            parts.append(f"time limit {_limits.seconds_text(core.time_limit)}")
+        if core.memory_limit is not None:
+            parts.append(f"memory limit {_limits.size_text(core.memory_limit)}")
+        return f"<tarefa.{', '.join(parts)}>"
+
+    def __reduce__(self) -> Any:
+        return self._tarefa_core.__reduce__()
+
+    def __del__(self) -> None:
+        fd = self._tarefa_sentinel
+        if fd is not None:
+            os.close(fd)
+        if self._tarefa_unasked:
+            report_unasked(self)
+
+
+def _set_result(future: Any) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _runs_elsewhere(cpu: int, tid: int | None) -> bool:
+    """Whether the caller itself is on the task's processor: then the task is only ready."""
+    mine = _engine.thread_context(os.getpid(), _native_id())
+    return mine is not None and mine["cpu"] == cpu and tid != _native_id()
+
+
+def _native_id() -> int:
+    import threading
+
+    return threading.get_native_id()
+
+
+def parse_stack(text: str) -> tuple[str, ...]:
+    """What ``faulthandler`` wrote, as ``file:line in function``, outermost first.
+
+    Without the frames that run a task's target in its process.
+    """
+    frames = []
+    for line in text.splitlines():
+        line = line.strip()
+        if line.startswith('File "'):
+            path, _, rest = line[6:].rpartition('", line ')
+            number, _, name = rest.partition(" in ")
+            if name in _RUNS_TARGET:
+                break
+            frames.append(f"{path}:{number} in {name}")
+    return tuple(reversed(frames))
+
+
+# Functions of `_child`, which no target calls: what is further out is not the target's either.
+_RUNS_TARGET = ("_tarefa_call", "_tarefa_run")
+
+SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL
+Target = Callable[..., Any]

@@ -1,0 +1,275 @@
+"""What a process that runs a task does, from its fork to its end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from tarefa import _engine
+from tarefa._collections._list import List
+from tarefa._convert._pickling import loads
+from tarefa._runtime import _swallowed
+from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitExceeded
+from tarefa._sync._event import Event
+from tarefa._sync._lock import Lock
+from tarefa._task import _current, _environment, _exit, _limits, _outcome, _preload
+from tarefa._task._process import _LENGTHS, Process, _dumps_payload
+
+_core: Any = None
+_in_target = False
+_finishing = False
+
+
+def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """The handler of the interrupt signal, in the main thread."""
+    if (_in_target or _finishing) and _core is not None and _core.take_interrupt():
+        error = _interruption(_core, "was interrupted")
+        _swallowed.watch()
+        _core.note_delivered(error)
+        raise error
+
+
+def _interruption(core: Any, what: str) -> Interrupted:
+    label = f"process {core.name!r}"
+    if core.over_time:
+        return TimeLimitExceeded(_limits.over_time_text(core, label))
+    return Interrupted(f"{label} {what}")
+
+
+def prepare_zygote() -> None:
+    """In the zygote, once: what all children inherit."""
+    signal.signal(_engine.interrupt_signal(), on_interrupt)
+    _swallowed.watch()
+    _engine.mind_signals()
+
+
+def after_fork(spare: bool) -> None:
+    """In the child, right after its fork; a spare has time to warm up."""
+    _current.forget_all()
+    _engine.offer_stack()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    if spare:
+        _warm_up()
+
+
+def _warm_up() -> None:
+    """In a spare: write to the pages that its task will write to before it calls its target.
+
+    They are this process's own then already, when somebody waits for it.
+    """
+    rehearsal = _rehearsals[-1]
+    _current.process_task = Process._of(rehearsal)
+    _name_process("tarefa-spare")
+    _tarefa_call(rehearsal.payload())
+    _current.process_task = None
+
+
+class _Rehearsal:
+    """Stands for a task's record while the zygote rehearses."""
+
+    name = "Process-0"
+    daemon = False
+    state = 2
+    time_limit = memory_limit = None
+    kept: Any = None
+
+    def __init__(self, payload: Any) -> None:
+        self._payload = payload
+
+    def payload(self) -> tuple[bytes, None]:
+        return self._payload, None
+
+    def run_here(self) -> bool:
+        return True
+
+    def interrupt_due(self) -> bool:
+        return False
+
+    def finish(self, *_outcome: Any) -> None:
+        pass
+
+
+def rehearse() -> None:
+    """In the zygote: what a child will do, with targets by reference and by value."""
+    global _core
+    if not _rehearsals:
+        from tarefa._convert._pickling import by_value_pickler
+
+        by_value_pickler()
+        shared = (List(), Lock(), Event())
+        for target, args in ((_nothing, ()), (_use, shared), (lambda: None, ())):
+            _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, args, {})))))
+        _rehearsals[1].kept = shared
+    for rehearsal in _rehearsals:
+        _tarefa_run(rehearsal)
+    _core = _current.process_task = None
+    _name_process("tarefa-zygote")
+
+
+def end_rehearsals() -> None:
+    """In the zygote: let go of what is not to be in every child."""
+    for rehearsal in _rehearsals:
+        rehearsal.kept = None
+    _imported.clear()
+
+
+_rehearsals: list[_Rehearsal] = []
+
+# Modules that had to be imported to read the task.
+_imported: list[str] = []
+
+
+def _use(shared: List, lock: Lock, event: Event) -> None:
+    """The target that goes through what most targets do with shared objects."""
+    shared.append(len(shared))
+    with lock:
+        shared[0]
+    event.set()
+    event.wait()
+
+
+def _nothing() -> None:
+    """The target that warms a spare up."""
+
+
+def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
+    """Prepare the process as the payload says, and call its target."""
+    data, buffers = payload
+    head, alone = _LENGTHS.unpack_from(data)
+    view = memoryview(data)[8:]
+    if head:
+        extra = loads(view[:head])
+        _environment.apply(extra)
+        _environment.apply_context(extra)
+    modules = len(sys.modules)
+    target, args, kwargs = loads(view[head + alone :], buffers=buffers)
+    if alone:
+        target = loads(view[head : head + alone])
+    if len(sys.modules) != modules:
+        _imported.extend(list(sys.modules)[modules:])
+    if target is None:
+        return None
+    return target(*args, **kwargs)
+
+
+def run(core: Any) -> None:
+    """Run the task and end the process."""
+    code = _tarefa_run(core)
+    if _imported:
+        _preload.note_needed(_imported)
+    _engine.leave(code)
+
+
+def _tarefa_run(core: Any) -> int:
+    """Run the task; the process's exit code."""
+    global _core, _in_target
+    _core = core
+    process = _current.process_task = Process._of(core)
+    name = process._tarefa_name
+    _name_process(name)
+    if not core.run_here():
+        return 1
+    state, code = 3, 0
+    value: Any = None
+    error: BaseException | None = None
+    try:
+        try:
+            _in_target = True
+            if core.interrupt_due() and core.take_interrupt():
+                raise _interruption(core, "was interrupted before it ran")
+            value = _tarefa_call(core.payload())
+        finally:
+            _in_target = False
+            _engine.lift_memory_limit()
+    except Interrupted as e:
+        state, code, error = 5, 1, e
+    except SystemExit as e:
+        code = _exit_code(e)
+        if code:
+            state, error = 4, e
+    except BaseException as e:
+        state, code, error = 4, 1, e
+        if isinstance(e, MemoryError) and not isinstance(e, TarefaError):
+            error = _out_of_memory(core, e)
+    _in_target = False  # an interrupt may have come before the same line above
+    if state == 5 and _current.started:
+        _exit.stop_all()
+    _finish_threads()
+    _flush()
+    if error is not None:
+        error.__traceback__ = _targets_part(error.__traceback__)
+        _outcome.finish_failed(core, state, code, error)
+    elif not _outcome.finish_returned(core, value, f"process {name!r}"):
+        code = 1
+    return code
+
+
+def _out_of_memory(core: Any, error: MemoryError) -> MemoryError:
+    """The error with the limit in it, if there is one."""
+    if core.memory_limit is None:
+        return error
+    error.__traceback__ = _targets_part(error.__traceback__)
+    return _limits.over_memory(core, f"process {core.name!r}", error)
+
+
+def _targets_part(tb: Any) -> Any:
+    """The traceback without the frames of this module."""
+    while tb is not None and tb.tb_frame.f_globals is globals():
+        tb = tb.tb_next
+    return tb
+
+
+def _exit_code(e: SystemExit) -> int:
+    if e.code is None:
+        return 0
+    if isinstance(e.code, int):
+        return e.code & 0xFF
+    print(e.code, file=sys.stderr)  # noqa: T201 - as an interpreter does at its end
+    return 1
+
+
+def _name_process(name: str) -> None:
+    _engine.set_thread_name(name[:15])
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None:
+        multiprocessing.current_process()._name = name
+
+
+def _finish_threads() -> None:
+    """Wait for what the target started and did not mean to leave: as at a program's end.
+
+    An interrupt ends the wait, and its own tasks.
+    """
+    global _finishing
+    if threading.active_count() > 1 or _current.started:
+        try:
+            try:
+                _finishing = True
+                threading._shutdown()  # type: ignore[attr-defined]
+            finally:
+                _finishing = False
+        except Interrupted:
+            _exit.stop_all()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        _finishing = False  # an interrupt may have come before the same line above
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: S110 - a closed stream has nothing to lose
+            pass
+
+
+def message(data: bytes) -> bool:
+    """In the zygote: modules to import. Whether any was."""
+    from tarefa._task._preload import import_in_zygote
+
+    return import_in_zygote(data)

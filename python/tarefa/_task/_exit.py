@@ -1,0 +1,80 @@
+"""The end of a program: tasks that count are waited for, the others end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+from tarefa import _engine
+from tarefa._task import _current
+
+watching = False
+
+
+def _forked() -> None:
+    """In a forked child: it has an end of its own."""
+    global watching
+    watching = False
+    _current.forget_all()
+    _engine.forget_stack()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def watch() -> None:
+    """Have :func:`at_exit` called when this process's main thread ends."""
+    global watching
+    if not watching:
+        watching = True
+        # Before threading waits for its threads: an interrupted program interrupts them first.
+        threading._register_atexit(at_exit)  # type: ignore[attr-defined]
+
+
+def at_exit() -> None:
+    """Join the tasks that are not daemons; after Ctrl-C, interrupt them first."""
+    if _was_interrupted():
+        stop_all()
+    try:
+        while True:
+            waiting = [t for t in _current.active_tasks() if not t.daemon]
+            if not waiting:
+                break
+            for task in waiting:
+                if task is not threading.current_thread():
+                    task._wait(None)
+                    _current.note_ended(task)
+    except KeyboardInterrupt:
+        stop_all()
+    for task in _current.active_tasks():
+        if not task._tarefa_core.is_thread:
+            task.kill()
+    for task in list(_current.unasked):
+        _current.report_unasked(task)
+
+
+def _was_interrupted() -> bool:
+    if hasattr(sys, "ps1"):
+        return False  # at a prompt, where it may have been any line's
+    last = getattr(sys, "last_exc", None)
+    kind: Any = type(last) if last is not None else getattr(sys, "last_type", None)
+    return isinstance(kind, type) and issubclass(kind, KeyboardInterrupt)
+
+
+def stop_all() -> None:
+    """Interrupt all tasks; kill the processes that do not end within a second."""
+    import time
+
+    for task in _current.active_tasks():
+        try:
+            task.interrupt()
+        except Exception:  # noqa: S112 - it may have ended this moment
+            continue
+    until = time.monotonic() + 1.0
+    for task in _current.active_tasks():
+        if not task._tarefa_core.is_thread:
+            task.join(max(0.0, until - time.monotonic()))
+            if task.is_alive():
+                task.kill()

@@ -1,0 +1,88 @@
+"""Limits of a task: what may be set, and how it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tarefa import _engine
+from tarefa._runtime._errors import MemoryLimitExceeded
+
+_MOST = 2**63 - 1
+
+
+def check_time_limit(seconds: object) -> int | None:
+    """A time limit, checked: nanoseconds, or None."""
+    if seconds is None:
+        return None
+    kind = type(seconds).__name__
+    if isinstance(seconds, (bool, str, bytes)) or not hasattr(seconds, "__float__"):
+        raise TypeError(f"time_limit must be a number of seconds, not {kind} {seconds!r}")
+    try:
+        number = float(seconds)
+    except OverflowError:  # a whole number of more digits than a float has
+        number = _MOST / 1e9
+    if not 0 < number < float("inf"):
+        raise ValueError(
+            f"time_limit must be a number of seconds above 0: {seconds!r}; None sets no limit"
+        )
+    # Longer than any machine stays up is as good as for ever.
+    return max(1, round(min(number * 1e9, float(1 << 62))))
+
+
+def check_memory_limit(size: object) -> int | None:
+    """A memory limit, checked: bytes, or None."""
+    if size is None:
+        return None
+    found: int | None
+    if isinstance(size, str):
+        found = _engine.parse_size(size)
+    elif isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(
+            f"memory_limit must be a number of bytes or a size as in '512M', "
+            f"not {type(size).__name__} {size!r}"
+        )
+    else:
+        found = size.__index__()
+    if found is None or not 0 < found <= _MOST:
+        raise ValueError(
+            f"memory_limit must be a number of bytes above 0, or a size as in '512M' or '2G': "
+            f"{size!r}; None sets no limit"
+        )
+    return found
+
+
+def seconds_text(seconds: float) -> str:
+    """``0.5 s``."""
+    return f"{seconds:.10g} s"
+
+
+def size_text(size: int) -> str:
+    """``512 MiB``, or whatever unit leaves no fraction."""
+    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size % unit == 0:
+            return f"{size // unit} {name}"
+    return f"{size} bytes"
+
+
+def over_time_text(core: Any, label: str) -> str:
+    """What an interrupt says that comes from the time limit."""
+    return f"{label} ran longer than its time limit of {seconds_text(core.time_limit)}"
+
+
+def killed_text() -> str:
+    """The same of a process that went on after it."""
+    grace = seconds_text(_engine.time_limit_grace())
+    return f"did not end within {grace} of the interrupt, and was ended by SIGKILL"
+
+
+def over_memory(core: Any, label: str, error: MemoryError) -> MemoryLimitExceeded:
+    """The error of a target that ran out of memory and has a limit."""
+    said = f" ({error})" if str(error) else ""
+    text = (
+        f"{label} (pid {core.pid}) ran out of memory{said}: its memory limit is "
+        f"{size_text(core.memory_limit)} beyond what it started with; have it use less, or raise "
+        "memory_limit"
+    )
+    found = MemoryLimitExceeded(text)
+    found.__cause__ = error
+    return found

@@ -1,0 +1,236 @@
+"""``Process``."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from tarefa import _engine
+from tarefa._convert._pickling import dumps, dumps_call, dumps_function
+from tarefa._engine import TaskCore
+from tarefa._runtime._errors import StateError
+from tarefa._task import _current, _environment, _exit, _zygote
+from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
+from tarefa._task._limits import check_memory_limit, check_time_limit
+
+_count = itertools.count(1)
+_prepared = False
+
+
+def prepare() -> None:
+    """Have a zygote made, before it is needed."""
+    global _prepared
+    if not _prepared:
+        _zygote.ensure_command()
+        _engine.prepare_zygote()
+        _prepared = True
+
+
+def first_spares() -> int:
+    """How many processes are kept ready from the start."""
+    asked = os.environ.get("TAREFA_SPARES", "")
+    if asked:
+        if not asked.isdecimal() or int(asked) > 64:
+            raise ValueError(f"TAREFA_SPARES must be a number from 0 to 64: {asked!r}")
+        return int(asked)
+    return min(2 * _engine.cpu_count(), 8)
+
+
+class Process(TaskBase):
+    """A task that runs as a process of its own: its own memory, its own interpreter lock.
+
+    Takes the arguments of ``multiprocessing.Process``, and has the methods of
+    :class:`tarefa.Thread`. It starts like a thread, from a process that was forked ahead. The
+    target may be anything callable, lambdas and closures too; no ``__main__`` guard is needed.
+
+    Args:
+        group: None, as in ``multiprocessing``.
+        target: what to run.
+        name: shown by ``repr``, ``logging`` and the system.
+        args: the target's positional arguments.
+        kwargs: the target's keyword arguments.
+        daemon: whether the program may end without it; None takes the starter's.
+        time_limit: the most seconds it may run; None for no limit. When they are over it is
+            interrupted, with :class:`TimeLimitExceeded`, and 2 s later killed if it goes on.
+        memory_limit: the most memory it may use beyond what its process starts with, in bytes
+            or as a size in text such as ``"512M"``; None for no limit. What goes beyond is a
+            ``MemoryError`` in the target; one that leaves it arrives as
+            :class:`MemoryLimitExceeded`.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., Any] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None:
+        self._args, self._kwargs = check_arguments(group, target, args, kwargs)
+        self._target = target
+        if daemon is None:
+            task = _current.process_task
+            daemon = False if task is None else task._tarefa_core.daemon
+        if name is None:
+            name = f"Process-{next(_count)}"
+            task = _current.process_task
+            if task is not None:
+                name = f"{task.name}:{name[8:]}"
+        self._tarefa_name = str(name)
+        limited = time_limit is not None or memory_limit is not None
+        if limited:
+            time, memory = check_time_limit(time_limit), check_memory_limit(memory_limit)
+        self._tarefa_core = TaskCore(False, bool(daemon), self._tarefa_name)
+        if limited:
+            self._tarefa_core.set_limits(time, memory)
+        if not _prepared:
+            prepare()
+
+    @classmethod
+    def _of(cls, core: Any) -> Process:
+        """A handle of a process that somebody else made."""
+        self = cls.__new__(cls)
+        self._tarefa_core = core
+        self._tarefa_name = core.name
+        self._target, self._args, self._kwargs = None, (), {}
+        return self
+
+    def start(self) -> Self:
+        """Start the task; returns it, once its process exists.
+
+        Raises:
+            StateError: it was started before.
+            NotPicklable: the target or an argument, named, cannot go to another process.
+            StartError: the system has no room for another process.
+            ArenaFull: the shared memory has no room for the arguments.
+        """
+        core = self._tarefa_core
+        if not core.begin():
+            raise StateError(f"{self._label()} was started before: a task runs once; make another")
+        try:
+            run: Any = self._target
+            if type(self).run is not Process.run:
+                run = _SubclassRun(type(self), self._state())
+            call = (run, self._args, self._kwargs)
+            extra = _environment.difference()
+            core.set_payload((extra, call), _dumps_payload)
+        except BaseException:
+            core.unbegin()
+            raise
+        _current.note_started(self)
+        _exit.watch()
+        try:
+            core.start_process()
+        except BaseException:
+            _current.started.discard(self)
+            raise
+        return self
+
+    def run(self) -> Any:
+        """Call the target; subclasses may override it. Its value is the task's result."""
+        if self._target is not None:
+            return self._target(*self._args, **self._kwargs)
+        return None
+
+    def _state(self) -> dict[str, Any]:
+        """What a subclass's instance consists of, besides the handle."""
+        return {k: v for k, v in self.__dict__.items() if not k.startswith("_tarefa_")}
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._tarefa_name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._tarefa_core.name = self._tarefa_name = str(name)
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the program may end without it."""
+        daemon: bool = self._tarefa_core.daemon
+        return daemon
+
+    @daemon.setter
+    def daemon(self, daemon: bool) -> None:
+        if self._tarefa_core.state != 0:
+            raise StateError(f"{self._label()} is started: set daemon before start()")
+        self._tarefa_core.daemon = bool(daemon)
+
+    @property
+    def ident(self) -> int | None:
+        """Its process id; None before it is started."""
+        return self.pid
+
+    @property
+    def authkey(self) -> bytes:
+        """The key that ``multiprocessing`` uses between its processes."""
+        import multiprocessing
+
+        return bytes(multiprocessing.current_process().authkey)
+
+    def _label(self) -> str:
+        return f"process {self._tarefa_name!r}"
+
+    def interrupt(self) -> None:
+        if self._need_started():
+            core = self._tarefa_core
+            core.request_interrupt()
+            core.send_signal(_engine.interrupt_signal())
+
+    def terminate(self) -> None:
+        """Send it SIGTERM."""
+        self._signal(SIGTERM)
+
+    def kill(self) -> None:
+        """Send it SIGKILL."""
+        self._signal(SIGKILL)
+
+
+class _SubclassRun:
+    """Makes the instance of a subclass again and calls its ``run``."""
+
+    def __init__(self, cls: type[Process], state: dict[str, Any]) -> None:
+        self.cls = cls
+        self.state = state
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        process = _current.process_task
+        again = self.cls.__new__(self.cls)
+        again.__dict__.update(self.state)
+        again._tarefa_core = process._tarefa_core
+        again._tarefa_name = process._tarefa_name
+        _current.process_task = again
+        return again.run()
+
+
+_NO_ARGUMENTS = dumps_call((None, (), {}))
+
+
+def _dumps_payload(payload: tuple[Any, Any]) -> bytes:
+    """Two lengths, of what prepares the child and of the target; both of these; the call.
+
+    A target that is kept pickled stands by itself, else it is in the call.
+    """
+    extra, call = payload
+    head = b"" if extra is None else dumps(extra)
+    target = dumps_function(call[0])
+    if target is None:
+        target, body = b"", dumps_call(call)
+    elif call[1] or call[2]:
+        body = dumps_call((None, call[1], call[2]))
+    else:
+        body = _NO_ARGUMENTS
+    return _LENGTHS.pack(len(head), len(target)) + head + target + body
+
+
+_LENGTHS = struct.Struct("<II")

@@ -1,0 +1,300 @@
+"""``Thread``."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, Self
+
+from tarefa import _engine
+from tarefa._engine import TaskCore
+from tarefa._runtime import _swallowed
+from tarefa._runtime._errors import Interrupted, StateError, TimeLimitExceeded
+from tarefa._task import _exit, _limits
+from tarefa._task._base import TaskBase, check_arguments, check_timeout
+from tarefa._task._current import current_task, note_failed, started
+
+_prepared = _stops = False
+
+
+_NOTHING: tuple[bool, Any] = (False, None)
+_init, _start = threading.Thread.__init__, threading.Thread.start
+_join, _is_alive = threading.Thread.join, threading.Thread.is_alive
+
+
+def _prepare_interrupts() -> None:
+    global _prepared
+    _swallowed.watch()
+    if not _prepared:
+        _prepared = True
+        _engine.prepare_thread_interrupts()
+
+
+def _keep_time(core: TaskCore) -> None:
+    """In the thread of a task with a time limit."""
+    global _stops
+    _prepare_interrupts()
+    if not _stops:
+        _stops = True
+        atexit.register(_engine.stop_timekeeper)
+    core.keep_time(threading.get_ident(), TimeLimitExceeded)
+
+
+def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context) -> None:
+    """What the new thread runs."""
+    del task.run
+    interrupted = core.run_thread()
+    state, code, outcome = 3, 0, _NOTHING
+    try:
+        try:
+            if interrupted:
+                raise Interrupted("interrupted before it ran")
+            if task._tarefa_limited:
+                _keep_time(core)
+            value = context.run(run)
+            if value is not None:
+                outcome = (False, value)
+        finally:
+            # An interrupt that came as the target returned has nobody left to reach.
+            core.end_target()
+    except Interrupted as e:
+        if not e.args:
+            # Raised in this thread by its class alone.
+            e.args = (_interruption_text(task, core, e),)
+        state, code, outcome = 5, 1, (True, e)
+    except SystemExit as e:
+        code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
+        state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
+    except BaseException as e:
+        state, code, outcome = 4, 1, (True, e)
+    task._tarefa_outcome = outcome
+    if outcome[0]:
+        error = outcome[1]
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next
+        if state == 4:
+            note_failed(task)
+        del error
+    del run, context, outcome
+    core.finish(state, code)
+    started.discard(task)
+    fd = task._tarefa_sentinel
+    if fd is not None:
+        core.signal_descriptor(fd)
+
+
+def _interruption_text(task: Thread, core: TaskCore, e: Interrupted) -> str:
+    label = task._label()
+    if isinstance(e, TimeLimitExceeded):
+        return _limits.over_time_text(core, label)
+    return f"{label} was interrupted"
+
+
+class Thread(TaskBase, threading.Thread):
+    """A task that runs as a thread of this process: fast and light, sharing its memory.
+
+    A real ``threading.Thread``, with what a :class:`tarefa.Process` has besides.
+
+    Args:
+        group: None, as in ``threading``.
+        target: what to run.
+        name: shown by ``repr``, ``logging`` and the system.
+        args: the target's positional arguments.
+        kwargs: the target's keyword arguments.
+        daemon: whether the program may end without it; None takes the starter's.
+        time_limit: the most seconds it may run; None for no limit. When they are over it is
+            interrupted, with :class:`TimeLimitExceeded`, and again every 2 s while it goes on: a
+            thread cannot be killed alone.
+        memory_limit: None, for threads share their process's memory.
+    """
+
+    __module__ = "tarefa"
+
+    _tarefa_limited = False
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., Any] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None:
+        if (
+            group is not None  # type: ignore[redundant-expr]
+            or kwargs is not None
+            or type(args) is not tuple
+            or not callable(target)
+        ):
+            args, kwargs = check_arguments(group, target, args, kwargs)
+        _init(self, None, target, name, args, kwargs, daemon=daemon)
+        self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
+        if memory_limit is not None:
+            self.memory_limit = memory_limit
+        if time_limit is not None:
+            self.time_limit = time_limit
+
+    def start(self) -> Self:  # type: ignore[override]
+        """Start the task; returns it.
+
+        Raises:
+            StateError: it was started before.
+            StartError: the system has no room for another thread.
+        """
+        core = self._tarefa_core
+        if not core.begin():
+            raise StateError(f"{self._label()} was started before: a task runs once; make another")
+        self.run = partial(_run, self, core, self.run, copy_context())  # type: ignore[method-assign]
+        started.add(self)  # taken out by the thread itself, at its end
+        if not _exit.watching:
+            _exit.watch()
+        try:
+            _start(self)
+        except BaseException as e:
+            core.unbegin()
+            started.discard(self)
+            del self.run
+            if isinstance(e, (RuntimeError, OSError)):
+                from tarefa._runtime._errors import StartError
+
+                limit = _engine.system_limits()[1]
+                raise StartError(
+                    11,
+                    f"cannot start thread {self._name!r}: {e}; "  # type: ignore[attr-defined]
+                    f"join some tasks, or raise the limit on processes (RLIMIT_NPROC, {limit})",
+                ) from e
+            raise
+        return self
+
+    def run(self) -> Any:
+        """Call the target; subclasses may override it. Its value is the task's result."""
+        try:
+            if self._target is not None:  # type: ignore[attr-defined]
+                return self._target(*self._args, **self._kwargs)  # type: ignore[attr-defined]
+        finally:
+            del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
+
+    def _make_sentinel(self) -> int:
+        fd: int = TaskCore.event_descriptor(self._tarefa_core.state >= 3)
+        self._tarefa_sentinel = fd
+        if self._tarefa_core.state >= 3:
+            TaskCore.signal_descriptor(fd)
+        return fd
+
+    def _wait(self, timeout: float | None) -> bool:
+        if self._tarefa_core.state != 0 and current_task() is None:
+            # Nobody can interrupt the caller but by a signal, which ends this join as well.
+            if timeout is not None:
+                check_timeout(timeout)
+            if self._tarefa_core.join_thread(_join, self, timeout):
+                if timeout is not None:
+                    # The target has returned; what is left are the interpreter's own last steps.
+                    _join(self)
+                return True
+            if timeout is not None:
+                return False
+        ended = TaskBase._wait(self, timeout)
+        if ended and _is_alive(self):
+            _join(self)  # as above
+        return ended
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the task has ended, for ``timeout`` seconds at most.
+
+        Raises:
+            StateError: it is not started, or it is the calling task itself.
+            ValueError: a timeout below 0.
+            Interrupted: the calling task was interrupted.
+        """
+        if (
+            timeout is None
+            and current_task() is None
+            and self._tarefa_core.join_thread(_join, self)
+            and not self._tarefa_unasked
+        ):
+            return
+        TaskBase.join(self, timeout)
+
+    def _find_outcome(self) -> tuple[bool, Any]:
+        if self._tarefa_core.pid != os.getpid():
+            raise StateError(f"{self._label()} ran in another process, where its result is")
+        return TaskBase._find_outcome(self)
+
+    @property
+    def native_id(self) -> int | None:
+        """The system's number of the thread; None before it runs."""
+        return threading.Thread.native_id.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return threading.Thread.name.fget(self)  # type: ignore[attr-defined,no-any-return]
+
+    @name.setter
+    def name(self, name: str) -> None:
+        threading.Thread.name.fset(self, name)  # type: ignore[attr-defined]
+        self._tarefa_core.name = str(name)
+
+    def _set_daemon(self, daemon: bool) -> None:
+        threading.Thread.daemon.fset(self, daemon)  # type: ignore[attr-defined]
+        self._tarefa_core.daemon = bool(daemon)
+
+    # The standard one's own getter, which threading asks in every run.
+    daemon = property(
+        threading.Thread.daemon.fget,  # type: ignore[attr-defined]
+        _set_daemon,
+        doc="Whether the program may end without it.",
+    )
+
+    def _label(self) -> str:
+        return f"thread {self.name!r}"
+
+    def _set_limits(self, name: str, time: int | None, memory: int | None) -> None:
+        if memory is not None:
+            raise ValueError(
+                f"{self._label()} cannot have a memory_limit: threads share the memory of their "
+                "process; make it a tarefa.Process"
+            )
+        TaskBase._set_limits(self, name, time, memory)
+        self._tarefa_limited = time is not None
+
+    def interrupt(self) -> None:
+        if not self._need_started():
+            return
+        core = self._tarefa_core
+        if core.state == 1:
+            core.request_interrupt()
+            if core.state == 1:
+                # It has not come to its target yet, and will look before it does.
+                return
+        _prepare_interrupts()
+        ident = self.ident
+        if ident is None or ident == threading.get_ident():
+            raise Interrupted(f"{self._label()} interrupts itself")
+        if not core.raise_in_target(ident, Interrupted):
+            return
+        core.poke()
+        tid = core.tid
+        if tid is not None:
+            _engine.wake_sleeper(tid)
+
+    terminate = kill = interrupt
+
+    def _stack(self) -> tuple[str, ...]:
+        frame = sys._current_frames().get(self.ident or 0)
+        stack = []
+        while frame is not None:
+            code = frame.f_code
+            if code.co_filename not in (__file__, threading.__file__):
+                stack.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
+            frame = frame.f_back
+        return tuple(reversed(stack))

@@ -1,0 +1,74 @@
+"""``wait`` for many tasks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from tarefa import _engine
+from tarefa._runtime._errors import StateError
+from tarefa._task._base import check_timeout
+
+ALL_COMPLETED = "ALL_COMPLETED"
+FIRST_COMPLETED = "FIRST_COMPLETED"
+FIRST_EXCEPTION = "FIRST_EXCEPTION"
+
+
+class Waited(NamedTuple):
+    """What :func:`wait` returns."""
+
+    done: set[Any]
+    """Tasks that have ended."""
+    not_done: set[Any]
+    """Tasks that have not."""
+
+
+def wait(
+    tasks: Iterable[Any],
+    timeout: float | None = None,
+    return_when: str = ALL_COMPLETED,
+) -> Waited:
+    """Wait for tasks, as ``concurrent.futures.wait`` does for futures.
+
+    Args:
+        tasks: threads and processes, mixed at will, all started.
+        timeout: seconds to wait at most; None waits for ever.
+        return_when: ``ALL_COMPLETED``, ``FIRST_COMPLETED`` or ``FIRST_EXCEPTION``.
+
+    Returns:
+        The tasks that have ended and those that have not.
+
+    Raises:
+        StateError: a task is not started.
+        ValueError: a timeout below 0, another ``return_when``.
+    """
+    check_timeout(timeout)
+    if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
+        raise ValueError(
+            "return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION, "
+            f"not {return_when!r}"
+        )
+    not_done = set(tasks)
+    for task in not_done:
+        if not hasattr(task, "_tarefa_core"):
+            raise TypeError(f"wait() takes tasks of tarefa, not {type(task).__name__} {task!r}")
+        if task._tarefa_core.state == 0:
+            raise StateError(f"{task._label()} is not started: call start() first")
+    done: set[Any] = set()
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        ended = {task for task in not_done if task._tarefa_core.state >= 3}
+        for task in ended:
+            task.join(0)
+        done |= ended
+        not_done -= ended
+        if not not_done or (done and return_when == FIRST_COMPLETED):
+            break
+        if return_when == FIRST_EXCEPTION and any(t._tarefa_core.state > 3 for t in done):
+            break
+        left = None if until is None else max(0.0, until - time.monotonic())
+        cores = [task._tarefa_core for task in not_done]
+        if not _engine.join_any(cores, left, return_when == ALL_COMPLETED):
+            break
+    return Waited(done, not_done)

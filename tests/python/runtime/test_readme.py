@@ -1,0 +1,50 @@
+"""The Python blocks of README.md and the guide run as they stand, each in its own interpreter.
+
+What a page's reader has in mind is in comments that the page does not show:
+
+- `<!-- before: ... -->` right above a block is code that runs before it;
+- `<!-- not run: why -->` right above a block leaves it out;
+- `print(...)  # words` in a block: it must print these words, as a whole line. Words in brackets
+  describe what is printed.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from support import run_script
+
+ROOT = Path(__file__).parents[3]
+PAGES = ("README.md", "docs/guia.md")
+BLOCK = re.compile(
+    r"(?:<!-- (?P<what>before|not run):(?P<text>.*?)-->\n+)?```python\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+SHOWN = re.compile(r"^\s*print\(.*\)\s+# ([^(].*)$", re.MULTILINE)
+
+
+def blocks():
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        for found in BLOCK.finditer(text):
+            line = text.count("\n", 0, found.start("code")) + 1
+            name = f"{Path(page).stem}_line_{line}"
+            skipped = found["what"] == "not run"
+            mark = pytest.mark.skip(reason=found["text"].strip()) if skipped else ()
+            before = found["text"].strip("\n") + "\n" if found["what"] == "before" else ""
+            yield pytest.param(before, found["code"], id=name, marks=mark)
+
+
+@pytest.mark.parametrize(("before", "code"), list(blocks()))
+def test_runs_and_prints_what_it_says(before, code, tmp_path):
+    done = run_script(before + code, cwd=tmp_path)
+    assert not done.stderr, done.stderr
+    lines = done.stdout.splitlines()
+    for shown in SHOWN.findall(code):
+        assert shown in lines
+
+
+def test_every_python_block_is_found():
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        assert len(BLOCK.findall(text)) == text.count("```python\n") > 0
