@@ -78,10 +78,10 @@ $(INSTALLED): $(WHEEL)
 run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Python: minha_lista $$kind $$data"; \
-	    $(PY) examples/minha_lista.py $$kind $$data; \
+	    $(PY) examples/collections/minha_lista.py $$kind $$data; \
 	done; done
 	@echo '== Python: stdlib_report'
-	@$(PY) examples/stdlib_report.py
+	@$(PY) examples/task/stdlib_report.py
 	@cargo build --quiet --release -p tarefa --examples
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Rust: minha_lista $$kind $$data"; \
@@ -173,7 +173,7 @@ fmt: $(INSTALLED) ## Format Rust and Python in place
 .PHONY: bench storm
 bench: $(INSTALLED) ## Each figure beside its peer, to the terminal and benches/RESULTS.md; then criterion
 	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[bench]"
-	$(PY) benches/run.py
+	$(PY) -m benches.run
 	cargo bench $(RUST) --benches
 
 storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60

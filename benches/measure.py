@@ -18,6 +18,8 @@ from time import perf_counter_ns
 
 import tarefa
 
+ROOT = Path(__file__).parents[1]
+
 
 @dataclass
 class Row:
@@ -77,6 +79,20 @@ def row(what, peer, unit, scale, values, at_most, **rest):
     )
 
 
+def figures():
+    """The rows of a room, and the decorator that adds one, a function, to them.
+
+    A row's `quick` takes fewer samples, of the same things.
+    """
+    rows = {}
+
+    def figure(function):
+        rows[function.__name__.replace("_", "-")] = function
+        return function
+
+    return rows, figure
+
+
 def timed(call):
     start = perf_counter_ns()
     call()
@@ -105,9 +121,9 @@ class Peer:
     """An interpreter without tarefa that does one thing as often as asked, and says the time."""
 
     def __init__(self, which):
-        script = Path(__file__).with_name("peers.py")
         self._process = subprocess.Popen(
-            [sys.executable, str(script), which],
+            [sys.executable, "-m", "benches.peers", which],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

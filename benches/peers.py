@@ -1,5 +1,6 @@
-"""The peers, each in an interpreter that never imports tarefa: `peers.py NAME`, driven by
-`measure.Peer`.
+"""The peers, each in an interpreter that never imports tarefa.
+
+`python -m benches.peers NAME`, driven by `measure.Peer`.
 
 For each line read, a count, it does its thing that often and writes one number: nanoseconds for
 each time, or for the `memory` peers the private bytes of one idle child.
@@ -13,8 +14,7 @@ import time
 from pathlib import Path
 from time import perf_counter_ns
 
-import contention
-import meeting
+from benches import contention, meeting
 
 
 def nothing():

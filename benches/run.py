@@ -1,26 +1,33 @@
 """Python's figures, each beside its peer in the same run.
 
-    run.py                 every row, to the terminal and to RESULTS.md beside this file
-    run.py --quick         fewer samples, the terminal only
-    run.py --rows append   only the rows whose name has this in it, the terminal only
-    run.py --list          the rows' names
+    python -m benches.run                 every row, to the terminal and to benches/RESULTS.md
+    python -m benches.run --quick         fewer samples, the terminal only
+    python -m benches.run --rows append   only rows whose name has this in it, the terminal only
+    python -m benches.run --list          the rows' names
 
 Each row runs in an interpreter of its own. A figure that is missed is shown as missed; the run does
 not fail.
 """
 
+import os
+import sys
+
+if not __package__:
+    # Run as a file: modules in its folder have the names of some in the standard library.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
 import argparse
 import json
 import subprocess
-import sys
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
-from measure import Row, machine
-from rows import ROWS
+from benches import collections, sync, task
+from benches.measure import ROOT, Row, machine
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+ROWS = task.ROWS | sync.ROWS | collections.ROWS
 
 
 def number(value):
@@ -80,8 +87,15 @@ def table(rows):
 
 def measure(name, quick):
     """Run one row in an interpreter of its own; a row that fails is told and left out."""
-    command = [sys.executable, __file__, "--child", name, *(["--quick"] if quick else [])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benches.run",
+        "--child",
+        name,
+        *(["--quick"] if quick else []),
+    ]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         print(
             f"{name}: failed with exit code {done.returncode}; what it said is above",

@@ -1,14 +1,16 @@
-"""The rows of locks; those of `rows.py` and these make the table."""
+"""The rows of locks, events, semaphores, barriers and read-write locks."""
 
 import multiprocessing
 import statistics
 import threading
 from time import perf_counter_ns
 
-from contention import contend, handed, longest, taken
-from measure import Peer, paired, row
-
 import tarefa
+from benches.contention import contend, handed, longest, taken
+from benches.measure import Peer, figures, paired, row
+from benches.meeting import answered, rounds, writer_among_readers
+
+ROWS, figure = figures()
 
 COUNT = 20_000
 
@@ -39,6 +41,7 @@ def uncontended(quick, ours, peers, how, what):
     return rows
 
 
+@figure
 def lock_pair(quick):
     peers = [
         ("multiprocessing.Lock", multiprocessing.Lock(), 1.4),
@@ -50,6 +53,7 @@ def lock_pair(quick):
     return rows + uncontended(quick, ours, peers, withs, "with Lock, uncontended")
 
 
+@figure
 def rlock_pair(quick):
     peers = [
         ("multiprocessing.RLock", multiprocessing.RLock(), 1.4),
@@ -63,6 +67,7 @@ def start(kind):
     return lambda target, args: kind(target=target, args=args).start()
 
 
+@figure
 def lock_handed(quick):
     count = 2000 if quick else 10_000
     lock = tarefa.Lock()
@@ -76,6 +81,7 @@ def lock_handed(quick):
     return [row(what, "multiprocessing.Lock", "ns", 1, values, 0.7)]
 
 
+@figure
 def lock_taken(quick):
     count = 500_000 if quick else 2_000_000
     lock = tarefa.Lock()
@@ -89,6 +95,7 @@ def lock_taken(quick):
     return [row(what, "multiprocessing.Lock", "ns", 1, values, 1.4)]
 
 
+@figure
 def lock_longest_wait(quick):
     rows = []
     length = 200 if quick else 1000
@@ -109,10 +116,71 @@ def lock_longest_wait(quick):
     return rows
 
 
-ROWS = {
-    "lock-pair": lock_pair,
-    "rlock-pair": rlock_pair,
-    "lock-handed": lock_handed,
-    "lock-taken": lock_taken,
-    "lock-longest-wait": lock_longest_wait,
-}
+def together(thing, how, tasks, number, result=max):
+    return result(contend(start(tarefa.Process), thing, how, tasks, number))
+
+
+@figure
+def event_seen(quick):
+    count = 2000 if quick else 10_000
+    events = tarefa.Event(), tarefa.Event()
+    with Peer("mp-event") as theirs:
+        values = paired(
+            lambda: together(events, answered, 2, count),
+            lambda: theirs(count),
+            5 if quick else 30,
+        )
+    what = "Event.set until a waiting process has seen it"
+    return [row(what, "multiprocessing.Event", "ns", 1, values, 0.3)]
+
+
+@figure
+def barrier_round(quick):
+    count = 2000 if quick else 10_000
+    barrier = tarefa.Barrier(2)
+    with Peer("mp-barrier") as theirs:
+        values = paired(
+            lambda: together(barrier, rounds, 2, count), lambda: theirs(count), 5 if quick else 30
+        )
+    what = "Barrier of two processes, each round"
+    return [row(what, "multiprocessing.Barrier", "ns", 1, values, 0.2)]
+
+
+@figure
+def semaphore_pair(quick):
+    peers = [
+        ("multiprocessing.Semaphore", multiprocessing.Semaphore(), 3),
+        ("threading.Semaphore", threading.Semaphore(), 1),
+    ]
+    ours = tarefa.Semaphore()
+    rows = uncontended(quick, ours, peers, pairs, "Semaphore acquire + release, uncontended")
+    return rows + uncontended(quick, ours, peers, withs, "with Semaphore, uncontended")
+
+
+@figure
+def semaphore_longest_wait(quick):
+    length = 200 if quick else 1000
+    semaphore = tarefa.Semaphore(1)
+    with Peer("mp-semaphore-longest") as theirs:
+        values = paired(
+            lambda: together(semaphore, longest, 4, length),
+            lambda: theirs(length),
+            5 if quick else 15,
+        )
+    what = "longest wait of four processes at one Semaphore"
+    return [row(what, "multiprocessing.Semaphore", "ms", 1e-6, values, 1)]
+
+
+@figure
+def rwlock_longest_wait(quick):
+    length = 200 if quick else 1000
+    lock = tarefa.RWLock()
+    with Peer("mp-readers-first-longest") as theirs:
+        values = paired(
+            lambda: together(lock, writer_among_readers, 4, length),
+            lambda: theirs(length),
+            5 if quick else 15,
+        )
+    what = "longest wait of a writer among three readers, RWLock"
+    peer = "readers first, on multiprocessing's locks"
+    return [row(what, peer, "ms", 1e-6, values, 1)]

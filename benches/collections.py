@@ -1,151 +1,15 @@
-"""The rows of the table, one function each. `quick` takes fewer samples, of the same things."""
+"""The rows of lists, dicts and values."""
 
 import importlib.util
 import statistics
-import subprocess
 import sys
-import threading
-from time import perf_counter_ns, sleep
-
-import rows_locks
-import rows_queues
-from measure import Peer, paired, private_bytes, row, spares_ready, timed, wait_until
+from time import perf_counter_ns
 
 import tarefa
+from benches.measure import Peer, figures, paired, row, wait_until
+from benches.peers import dict_gets, dict_sets
 
-ROWS = rows_locks.ROWS | rows_queues.ROWS
-
-
-def figure(function):
-    ROWS[function.__name__.replace("_", "-")] = function
-    return function
-
-
-def nothing():
-    pass
-
-
-def start_join():
-    task = tarefa.Process(target=nothing)
-    task.start()
-    task.join()
-
-
-def with_a_spare(peer, label, at_most, count, before=wait_until):
-    tarefa.configure(spares=4)
-
-    def ready():
-        before(spares_ready(4))
-        sleep(0.005)  # the last child and its replacement leave the processors
-
-    with Peer(peer) as theirs:
-        for _ in range(5):
-            start_join()
-        values = paired(lambda: timed(start_join), theirs, count, before=ready)
-    return [row("Process start + join, a spare ready", label, "µs", 1e-3, values, at_most)]
-
-
-def without_spares(peer, label, at_most, count, back_to_back):
-    tarefa.configure(spares=0)
-
-    def ours():
-        start = perf_counter_ns()
-        for _ in range(back_to_back):
-            start_join()
-        return (perf_counter_ns() - start) / back_to_back
-
-    with Peer(peer) as theirs:
-        ours()
-        values = paired(ours, lambda: theirs(back_to_back), count)
-    what = "Process start + join, no spares, back to back"
-    return [row(what, label, "µs", 1e-3, values, at_most)]
-
-
-@figure
-def process_thread(quick):
-    return with_a_spare("thread", "threading.Thread start + join", 2.5, 40 if quick else 400)
-
-
-@figure
-def process_fork(quick):
-    return with_a_spare("fork", "os.fork + os.waitpid", 0.6, 40 if quick else 400)
-
-
-@figure
-def process_without_spares(quick):
-    return without_spares("fork", "os.fork + os.waitpid", 1.3, 5 if quick else 30, 20)
-
-
-@figure
-def process_forkserver(quick):
-    return without_spares(
-        "mp-forkserver", "multiprocessing forkserver", 1 / 40, 5 if quick else 20, 5
-    )
-
-
-@figure
-def process_spawn(quick):
-    return without_spares("mp-spawn", "multiprocessing spawn", 1 / 100, 5 if quick else 20, 2)
-
-
-@figure
-def process_spare_forkserver(quick):
-    label = "multiprocessing forkserver"
-    return with_a_spare("mp-forkserver", label, 1 / 40, 10 if quick else 60)
-
-
-@figure
-def process_spare_spawn(quick):
-    return with_a_spare("mp-spawn", "multiprocessing spawn", 1 / 100, 10 if quick else 40)
-
-
-@figure
-def thread_thread(quick):
-    def run(kind):
-        def once():
-            task = kind(target=nothing)
-            task.start()
-            task.join()
-
-        def many():
-            for _ in range(20):
-                once()
-
-        return lambda: timed(many) / 20
-
-    tarefa.configure(spares=0)
-    values = paired(run(tarefa.Thread), run(threading.Thread), 40 if quick else 300)
-    return [row("Thread start + join", "threading.Thread", "µs", 1e-3, values, 1.1)]
-
-
-@figure
-def memory(quick):
-    """Private memory of a process that waits: ours in an event, the peers in a sleep."""
-
-    def ours():
-        ready, go = tarefa.Event(), tarefa.Event()
-
-        def idle(ready, go):
-            ready.set()
-            go.wait()
-
-        task = tarefa.Process(target=idle, args=(ready, go))
-        task.start()
-        ready.wait()
-        tarefa.Event().wait(0.3)
-        private = private_bytes(task.pid)
-        go.set()
-        task.join()
-        return private
-
-    rows = []
-    for method in ("fork", "forkserver"):
-        with Peer(f"memory-{method}") as theirs:
-            values = paired(ours, theirs, 3 if quick else 10)
-        peer = f"multiprocessing {method} child"
-        what = "private memory of an idle Process"
-        rows.append(row(what, peer, "MiB", 1 / (1 << 20), values, 1.0, limit_of="ours"))
-    return rows
+ROWS, figure = figures()
 
 
 def appends(make, count):
@@ -228,8 +92,6 @@ def append_two(quick):
 
 def dict_rows(peer, name, limits, ours_count, theirs_count, count):
     """Setting and getting int values of str keys of a `Dict`, beside a peer's."""
-    from peers import dict_gets, dict_sets
-
     rows = []
     for what, make, at_most in zip(("set", "get"), (dict_sets, dict_gets), limits, strict=True):
         measure = make(tarefa.Dict())
@@ -300,22 +162,6 @@ def dict_eight(quick):
     values = paired(lambda: run(8), lambda: run(1), 4 if quick else 12)
     what, peer = "eight processes at one Dict, per operation of all", "one process alone"
     return [row(what, peer, "ns", 1, values, 2, note=f"{lost} additions lost")]
-
-
-@figure
-def import_time(quick):
-    """Whole interpreters, from start to end."""
-
-    def run(source):
-        command = [sys.executable, "-c", source]
-        return lambda: timed(lambda: subprocess.run(command, check=True))
-
-    count = 8 if quick else 40
-    values = paired(run("import tarefa"), run("import multiprocessing, threading"), count)
-    bare = statistics.median(run("pass")() for _ in range(count))
-    note = f"of which the bare interpreter takes {bare / 1e6:.1f} ms"
-    peer = "import multiprocessing, threading"
-    return [row("python -c 'import tarefa'", peer, "ms", 1e-6, values, 2, note=note)]
 
 
 @figure

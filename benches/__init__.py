@@ -1,0 +1,1 @@
+"""Figures beside their peers; `run` measures and shows them."""
