@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tarefa_engine::collections::list;
-use tarefa_engine::os::{map, memfd, process};
+use tarefa_engine::os::{memfd, mmap, process};
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::runtime::Address;
-use tarefa_engine::shm::{Me, Runtime, object, references};
+use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Runtime, object};
 use tarefa_engine::task;
 
 /// In the environment of the second process: the runtime's address and a size.
@@ -110,7 +111,7 @@ fn lists(me: &Me, n: u32, at_once: u32) {
     for _ in 0..n / at_once {
         let made: Vec<_> = (0..at_once).map(|_| list::create(me).expect("memory")).collect();
         for off in made {
-            references::release(me, off);
+            refcount::release(me, off);
         }
     }
 }
@@ -137,8 +138,8 @@ fn arrays(me: &Me, n: u32, size: u64) {
     for _ in 0..n {
         let mark = heap::mark(me);
         let off = object::create(me, 0, size).expect("memory");
-        references::adopt(me, off, mark).expect("memory");
-        references::release(me, off);
+        refcount::adopt(me, off, mark).expect("memory");
+        refcount::release(me, off);
     }
 }
 
@@ -211,7 +212,7 @@ fn main() {
     );
     let size = if short { 5 << 20 } else { 64 << 20 };
     let file = memfd::create(c"bench", size).expect("a file");
-    let base = map::shared(&file, size).expect("a mapping").as_ptr();
+    let base = mmap::shared(&file, size).expect("a mapping").as_ptr();
     let ours = |n| arrays(&me, n, size);
     pair("an object of 64 MiB / fallocate and memset", rounds, 2, ours, |n| {
         by_hand(&file, base, n, size);

@@ -24,10 +24,12 @@ use support::{Handle, acknowledge, wait_for_members, whole};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::check::Report;
-use tarefa_engine::shm::{Me, Runtime, crash, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::tx::crash_point;
+use tarefa_engine::shm::{Me, Runtime};
 use tarefa_engine::sync::barrier::{self, Passed};
-use tarefa_engine::sync::cell::{Acquired as Taken, Sort};
 use tarefa_engine::sync::condition::{self, Waited};
+use tarefa_engine::sync::lock::word::{Acquired as Taken, Sort};
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 use tarefa_engine::sync::wait::{Outcome, Parker, Plain};
 use tarefa_engine::sync::{lock, semaphore};
@@ -37,13 +39,13 @@ const VICTIM: &str = "TAREFA_CRASH_QUEUES";
 
 /// The files whose points are killed at here.
 const FILES: [&str; 7] = [
-    "sync/queue.rs",
+    "sync/wait_queue.rs",
     "sync/semaphore.rs",
     "sync/condition.rs",
     "sync/barrier.rs",
     "sync/rwlock.rs",
-    "shm/holds.rs",
-    "shm/waiters.rs",
+    "shm/object/robust_list.rs",
+    "shm/recovery/wait_nodes.rs",
 ];
 
 /// Passed by the supervisor only, a thread of the root, whose death ends everything.
@@ -97,7 +99,7 @@ impl Objects {
 
     fn release(&self, me: &Me) {
         for (off, _) in self.handles() {
-            references::release(me, off);
+            refcount::release(me, off);
         }
     }
 
@@ -253,18 +255,18 @@ fn victim(text: &str) -> ! {
     let (runtime, handles) = support::join(words[0]);
     let (me, objects) = (runtime.me(), Objects::of(&handles));
     if words[2] == "record" {
-        crash::record();
+        crash_point::record();
     } else {
-        crash::arm(words[2], words[3].parse().unwrap());
+        crash_point::arm(words[2], words[3].parse().unwrap());
     }
     (scenario.victim)(&me, &objects);
     if words[2] == "record" {
-        let lines: String = crash::recorded()
+        let lines: String = crash_point::recorded()
             .iter()
             .fold(String::new(), |all, (name, n)| all + &format!("{name} {n}\n"));
         std::fs::write(words[3], lines).unwrap();
     }
-    crash::disarm();
+    crash_point::disarm();
     acknowledge(2);
     process::exit_now(0)
 }

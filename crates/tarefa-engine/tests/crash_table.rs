@@ -40,11 +40,15 @@ use tarefa_engine::collections::list::List;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::{Me, Off, Runtime, asking, crash};
-use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::shm::member::report_request;
+use tarefa_engine::shm::tx::crash_point;
+use tarefa_engine::shm::{Me, Off, Runtime};
+use tarefa_engine::sync::lock::word::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
-use tarefa_engine::task::{self, control, zygote};
+use tarefa_engine::task;
+use tarefa_engine::task::process::zygote_control;
+use tarefa_engine::task::zygote;
 
 use allowed::ALLOWED;
 use scenarios::Step::Queue;
@@ -61,12 +65,12 @@ fn victim(text: &str) -> ! {
     let scenario = &SCENARIOS[words[1].parse::<usize>().unwrap()];
     let start = || {
         if words[2] == "record" {
-            crash::record();
+            crash_point::record();
         } else {
-            crash::arm(words[2], words[3].parse().unwrap());
+            crash_point::arm(words[2], words[3].parse().unwrap());
             if words[2] == "latch.taken_spinning" {
                 // Else who holds the latch must let go within a microsecond or two.
-                crash::pause("latch.spinning", Duration::from_micros(100));
+                crash_point::pause("latch.spinning", Duration::from_micros(100));
             }
         }
     };
@@ -92,9 +96,9 @@ fn victim(text: &str) -> ! {
     }
     shared.release(&me);
     if words[2] == "record" {
-        save(Path::new(words[3]), &crash::recorded());
+        save(Path::new(words[3]), &crash_point::recorded());
     }
-    crash::disarm();
+    crash_point::disarm();
     acknowledge(2);
     process::exit_now(0)
 }
@@ -339,7 +343,7 @@ impl Table {
     fn settle(&mut self) -> Result<(), String> {
         let me = self.runtime.me();
         // What a victim has set for all: waits would end early to be reported.
-        asking::set_report_after(&me, None);
+        report_request::set_report_after(&me, None);
         let report = whole(&me)?;
         self.pages.check(&me)?;
         if report == self.baseline {
@@ -484,7 +488,7 @@ impl Table {
     fn zygote_case(&mut self, spares: u64, all: bool) -> Result<bool, String> {
         let me = self.runtime.me();
         task::process::set_spares(&me, spares).map_err(|e| e.to_string())?;
-        let control = control::get(&me).map_err(|e| e.to_string())?;
+        let control = zygote_control::get(&me).map_err(|e| e.to_string())?;
         zygote::send_message(&me, control, b"import").map_err(|e| e.to_string())?;
         let mut killed = 0;
         for i in 0..4 {
@@ -570,13 +574,13 @@ const NEW_RUNS: &[&str] =
 
 /// Files whose points `crash_queues.rs` kills at.
 const ELSEWHERE: &[&str] = &[
-    "sync/queue.rs",
+    "sync/wait_queue.rs",
     "sync/semaphore.rs",
     "sync/condition.rs",
     "sync/barrier.rs",
     "sync/rwlock.rs",
-    "shm/holds.rs",
-    "shm/waiters.rs",
+    "shm/object/robust_list.rs",
+    "shm/recovery/wait_nodes.rs",
 ];
 
 /// The names of all crash points in the sources.

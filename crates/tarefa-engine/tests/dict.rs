@@ -14,8 +14,9 @@ use tarefa_engine::collections::dict::{
 };
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item, Small, tag};
+use tarefa_engine::shm::Me;
 use tarefa_engine::shm::heap::check::check;
-use tarefa_engine::shm::{Me, references};
+use tarefa_engine::shm::object::refcount;
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -306,7 +307,7 @@ proptest! {
         }
         dict.clear().unwrap();
         prop_assert_eq!(check(&me).blocks, before);
-        references::release(&me, off);
+        refcount::release(&me, off);
     }
 }
 
@@ -336,7 +337,7 @@ fn an_iteration_goes_on_whatever_happens() {
     }
     assert!(seen.is_sorted() && seen.iter().all(|k| (0..many).contains(k)));
     assert!(seen.starts_with(&(0..100).collect::<Vec<_>>()));
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -368,5 +369,5 @@ fn large_and_small_again() {
     while dict.pop_last().unwrap().is_some() {}
     assert_eq!(dict.len().unwrap(), 0);
     assert_eq!(check(&me).faults, Vec::<String>::new());
-    references::release(&me, off);
+    refcount::release(&me, off);
 }

@@ -13,7 +13,8 @@ use support::{Value, contents, int, whole};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::shm::heap::{self, Kind, slab};
-use tarefa_engine::shm::{Me, object, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, object};
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -202,7 +203,7 @@ proptest! {
         }
         List::at(&me, off).clear().unwrap();
         whole(&me).unwrap();
-        references::release(&me, off);
+        refcount::release(&me, off);
         prop_assert_eq!(whole(&me).unwrap().objects, before.objects - 1);
     }
 }
@@ -222,7 +223,7 @@ fn a_queue_does_not_grow() {
     }
     let claimed = me.header().claimed.load(Ordering::Relaxed);
     assert!(claimed < 64 << 20, "{claimed} bytes");
-    references::release(&me, off);
+    refcount::release(&me, off);
     whole(&me).unwrap();
 }
 
@@ -250,9 +251,9 @@ fn objects_are_clear_however_large() {
             let mut bytes = vec![1; (size - fixed) as usize];
             me.arena().read(off.plus(fixed), &mut bytes);
             assert_eq!(bytes.iter().position(|b| *b != 0), None, "{size} bytes, {dirty} dirty");
-            references::adopt(&me, off, mark).unwrap();
+            refcount::adopt(&me, off, mark).unwrap();
             whole(&me).unwrap();
-            references::release(&me, off);
+            refcount::release(&me, off);
         }
     }
     assert_eq!(whole(&me).unwrap(), before);
@@ -325,7 +326,7 @@ fn old_free_runs_make_room_for_new_ones() {
     for mib in [1, 2, 7, 20] {
         alternates(&me, mib << 20);
     }
-    references::release(&me, off);
+    refcount::release(&me, off);
     assert!(me.header().retained.load(Ordering::Relaxed) <= 32 << 20);
     assert_eq!(whole(&me).unwrap(), before);
     heap::trim(&me);

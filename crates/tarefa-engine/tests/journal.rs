@@ -9,10 +9,12 @@ use std::sync::{Mutex, MutexGuard};
 
 use proptest::prelude::*;
 use support::{Words, whole};
+use tarefa_engine::shm::Me;
+use tarefa_engine::shm::arena::layout::JOURNAL;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::journal::{self, Tx};
-use tarefa_engine::shm::layout::JOURNAL;
-use tarefa_engine::shm::{Me, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::tx::journal;
+use tarefa_engine::shm::tx::journal::Tx;
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -88,7 +90,7 @@ proptest! {
             }
             prop_assert_eq!(words.all(), model.clone());
         }
-        references::release(&me, off);
+        refcount::release(&me, off);
         prop_assert_eq!(whole(&me).unwrap(), before);
     }
 }
@@ -128,7 +130,7 @@ fn a_block_handed_over_leaves_the_reservation_alone() {
         tx.commit();
         heap::drain(&me, mark);
     }
-    references::release(&me, off);
+    refcount::release(&me, off);
     assert_eq!(whole(&me).unwrap(), before);
 }
 

@@ -15,8 +15,10 @@ use tarefa_engine::collections::dict::{self, Dict, Key};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Item, tag};
-use tarefa_engine::shm::journal::{self, Tx};
-use tarefa_engine::shm::{Me, references};
+use tarefa_engine::shm::Me;
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::tx::journal;
+use tarefa_engine::shm::tx::journal::Tx;
 use tarefa_engine::task;
 
 const STEPS: i64 = if cfg!(miri) { 150 } else { 3000 };
@@ -69,7 +71,7 @@ fn a_list_is_a_vec() {
         assert_eq!(list.len(), model.len() as u64);
     }
     assert_eq!(contents(&me, off), model);
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn a_dict_is_a_map() {
         assert_eq!(dict.len().unwrap(), model.len() as u64);
     }
     dict.clear().unwrap();
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -121,5 +123,5 @@ fn a_change_of_many_words_is_whole_or_not_at_all() {
     drop(tx);
     drop(more);
     assert!(words.all().iter().all(|n| *n == 7));
-    references::release(&me, off);
+    refcount::release(&me, off);
 }

@@ -11,9 +11,10 @@ use std::sync::{Mutex, MutexGuard};
 use proptest::prelude::*;
 use support::{Random, whole};
 use tarefa_engine::collections::list;
+use tarefa_engine::shm::arena::layout::UNIT;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::layout::UNIT;
-use tarefa_engine::shm::{Me, Off, object, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Off, object};
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -77,25 +78,25 @@ proptest! {
                     let off = nth(i, &model);
                     let (known, handles) = model.get_mut(&off).unwrap();
                     for _ in 0..*n {
-                        prop_assert!(references::acquire(&me, off, *known).unwrap());
-                        prop_assert!(!references::acquire(&me, off, *known + 1).unwrap());
+                        prop_assert!(refcount::acquire(&me, off, *known).unwrap());
+                        prop_assert!(!refcount::acquire(&me, off, *known + 1).unwrap());
                     }
                     *handles += u64::from(*n);
                 }
                 Step::Release(i) if !model.is_empty() => {
                     let off = nth(i, &model);
-                    references::release(&me, off);
+                    refcount::release(&me, off);
                     let (known, handles) = model.get_mut(&off).unwrap();
                     *handles -= 1;
                     if *handles == 0 {
-                        prop_assert!(!references::acquire(&me, off, *known).unwrap());
+                        prop_assert!(!refcount::acquire(&me, off, *known).unwrap());
                         model.remove(&off);
                     }
                 }
                 Step::Drop(n) => {
                     for _ in 0..*n {
                         let Some((off, (_, handles))) = model.pop_first() else { break };
-                        (0..handles).for_each(|_| references::release(&me, off));
+                        (0..handles).for_each(|_| refcount::release(&me, off));
                     }
                 }
                 _ => {}
@@ -103,7 +104,7 @@ proptest! {
             prop_assert_eq!(whole(&me).unwrap().objects, before + model.len() as u64);
         }
         for (off, (_, handles)) in model {
-            (0..handles).for_each(|_| references::release(&me, off));
+            (0..handles).for_each(|_| refcount::release(&me, off));
         }
         prop_assert_eq!(whole(&me).unwrap().objects, before);
     }
@@ -121,7 +122,7 @@ fn the_blocks_of_many_handles_go_with_them() {
         assert!(blocks(&me) >= n / 60);
         while !all.is_empty() {
             let at = random.below(all.len() as u64) as usize;
-            references::release(&me, all.swap_remove(at));
+            refcount::release(&me, all.swap_remove(at));
         }
         assert!(blocks(&me) <= 5, "{} blocks for nothing", blocks(&me));
     }

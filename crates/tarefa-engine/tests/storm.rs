@@ -14,14 +14,15 @@ use support::{
     Random, Shared, Value, acknowledge, contents, int, numbers, use_all, value_of,
     wait_for_members, whole,
 };
+use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
-use tarefa_engine::collections::format::Scalar;
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
-use tarefa_engine::shm::{Me, Runtime, references};
-use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::sync::lock::word::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
@@ -96,7 +97,7 @@ fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
             let nested = list::create(me).unwrap();
             List::at(me, nested).extend(&[int(1), Item::Blob(tag::BYTES, b"x", &[])]).unwrap();
             child.append(Item::Blob(tag::OBJECT, &[0; 16], &[nested])).unwrap();
-            references::release(me, nested);
+            refcount::release(me, nested);
         }
         11 => child.insert(other, Item::Blob(tag::BYTES, &[7; 99], &[])).unwrap(),
         12 => {
@@ -112,7 +113,7 @@ fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
             let form = Form { format: b"d", item: 8, extents: &extents, guarded: true };
             let made = array::create(me, form).unwrap();
             Array::at(me, made).set_note(20, b"a note", &[shared.child.0]).unwrap();
-            references::release(me, made);
+            refcount::release(me, made);
         }
         _ => {
             // Others take as well: it may be gone.

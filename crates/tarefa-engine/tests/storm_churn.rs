@@ -26,9 +26,10 @@ use support::{Pages, Random, Shared, Words, acknowledge, int, wait_for_members, 
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Fetched, Item, tag};
 use tarefa_engine::os::{process, signal};
+use tarefa_engine::shm::arena::layout::UNIT;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::layout::UNIT;
-use tarefa_engine::shm::{Me, Runtime, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Runtime};
 use tarefa_engine::task;
 
 const MEMBER: &str = "TAREFA_CHURN_MEMBER";
@@ -148,7 +149,7 @@ impl Member<'_> {
                 }
                 let item = Item::Blob(tag::OBJECT, &[0; 16], &[nested]);
                 self.list().set(place, item).unwrap();
-                references::release(self.me, nested);
+                refcount::release(self.me, nested);
             }
             15 => {
                 let mark = heap::mark(self.me);
@@ -164,7 +165,7 @@ impl Member<'_> {
                 for _ in 0..self.random.below(20) {
                     List::at(self.me, own).extend(&words).unwrap();
                 }
-                references::release(self.me, own);
+                refcount::release(self.me, own);
             }
             17 => Words::at(self.me, self.shared.words.0).set_all(place),
             18 => check_blob(self.list().get(place).ok()),

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use support::{Handle, wait_for_members, whole};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
-use tarefa_engine::shm::{Me, Runtime, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Runtime};
 use tarefa_engine::sync::barrier::{self, Passed};
-use tarefa_engine::sync::cell::{Acquired as Taken, Sort};
 use tarefa_engine::sync::condition::{self, Waited};
+use tarefa_engine::sync::lock::word::{Acquired as Taken, Sort};
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock, semaphore};
@@ -200,7 +201,7 @@ fn round(runtime: &'static Runtime, random: &mut Random, until: Instant) -> Resu
     wait_for_members(runtime, 0)?;
     check(&me, &objects)?;
     for (off, _) in objects.handles() {
-        references::release(&me, off);
+        refcount::release(&me, off);
     }
     Ok(kills)
 }

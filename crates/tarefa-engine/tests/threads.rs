@@ -10,18 +10,19 @@ mod support;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use support::{contents, int, value_of};
+use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::dict::{self, Dict, Key};
-use tarefa_engine::collections::format::Scalar;
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::{Me, Off, Runtime, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Off, Runtime};
 use tarefa_engine::sync::barrier::{self, Passed};
-use tarefa_engine::sync::cell::{Acquired, Sort};
 use tarefa_engine::sync::condition::{self, Waited};
+use tarefa_engine::sync::lock::word::{Acquired, Sort};
 use tarefa_engine::sync::rwlock::{self, Mode};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock, semaphore};
@@ -81,7 +82,7 @@ fn a_lock_orders_what_it_guards() {
             }
         });
         assert_eq!(count.get(), 3 * TIMES);
-        references::release(&me, off);
+        refcount::release(&me, off);
     }
 }
 
@@ -103,7 +104,7 @@ fn a_read_write_lock_orders_what_it_guards() {
         }
     });
     assert_eq!(count.get(), TIMES);
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn a_semaphore_lets_so_many_in() {
         }
     });
     assert_eq!(count.get(), 3 * TIMES);
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -153,8 +154,8 @@ fn a_condition_wakes_who_waits() {
         }
     });
     assert_eq!(taken.get(), TIMES);
-    references::release(&me, off);
-    references::release(&me, mutex);
+    refcount::release(&me, off);
+    refcount::release(&me, mutex);
 }
 
 #[test]
@@ -181,8 +182,8 @@ fn a_barrier_and_an_event_publish_what_came_before() {
             assert_eq!(counts[0].get(), TIMES + 1);
         }
     });
-    references::release(&me, off);
-    references::release(&me, told);
+    refcount::release(&me, off);
+    refcount::release(&me, told);
 }
 
 #[test]
@@ -214,7 +215,7 @@ fn a_list_is_appended_to_read_and_emptied() {
         }
     });
     assert_eq!(list.len(), 2 * TIMES - TIMES / 2 * 4);
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -243,7 +244,7 @@ fn a_dict_is_changed_and_read() {
         }
     });
     assert_eq!(dict.len().unwrap(), 2);
-    references::release(&me, off);
+    refcount::release(&me, off);
 }
 
 #[test]
@@ -267,8 +268,8 @@ fn an_array_is_counted_in_and_its_large_items_are_whole() {
         }
     });
     assert_eq!(Array::at(&me, small).load(1), 3 * TIMES);
-    references::release(&me, small);
-    references::release(&me, large);
+    refcount::release(&me, small);
+    refcount::release(&me, large);
 }
 
 #[test]
@@ -297,12 +298,12 @@ fn references_come_and_go() {
     let (_, id) = support::handle(&me, off);
     each(3, |me, _| {
         for _ in 0..TIMES {
-            assert!(references::acquire(me, off, id).unwrap());
+            assert!(refcount::acquire(me, off, id).unwrap());
             let own = list::create(me).unwrap();
-            references::release(me, own);
-            references::release(me, off);
+            refcount::release(me, own);
+            refcount::release(me, off);
         }
     });
-    references::release(&me, off);
-    assert!(!references::acquire(&me, off, id).unwrap());
+    refcount::release(&me, off);
+    assert!(!refcount::acquire(&me, off, id).unwrap());
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use tarefa_engine::collections::dict as engine_dict;
 use tarefa_engine::collections::list as engine_list;
 use tarefa_engine::shm::heap::OutOfMemory;
-pub use tarefa_engine::sync::queue::WaitError as QueueError;
+pub use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 use tarefa_engine::task::limits::GRACE;
 use tarefa_engine::task::process as engine_process;
 
-use crate::failure::Interrupted;
+use crate::task::failure::Interrupted;
 
 /// A shared object could not be made.
 #[derive(Debug, thiserror::Error)]

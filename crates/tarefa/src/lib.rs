@@ -41,78 +41,47 @@
 // A method's path asks for one lifetime of the object's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
-mod address;
-mod array;
-mod barrier;
-mod cells;
-mod codec;
-mod condvar;
-mod context;
-mod current;
-mod deadlocks;
-mod dict;
+mod collections;
+mod convert;
 mod error;
-mod event;
-mod exit;
-mod failure;
-mod group;
-mod handle;
-mod key;
-mod list;
-mod lock;
-mod mutex;
-mod plain;
-mod process;
-mod program;
-mod reentrant_lock;
 mod runtime;
-mod rwlock;
-mod semaphore;
-mod sentinel;
-mod set;
-mod single;
-mod surroundings;
-mod target;
+mod sync;
 mod task;
-mod thread;
-mod usage;
-mod value;
-mod wait;
-mod zygote;
+mod trace;
 
-pub use address::{Object, address, attach};
-pub use array::{Array, ArrayGuard, Items};
-pub use barrier::{Barrier, BarrierWaitResult};
-pub use condvar::{Condvar, WaitTimeoutResult};
-pub use context::{Context, OsState};
-pub use current::{check_interrupt, current_task, sleep};
-pub use deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
-pub use dict::Dict;
+pub use collections::array::{Array, ArrayGuard, Items};
+pub use collections::dict::Dict;
+pub use collections::list::{Iter, List};
+pub use collections::object_lock::Group;
+pub use collections::set::Set;
+pub use collections::value::{Value, ValueGuard};
+pub use convert::plain::{Format, Integer, Plain};
 pub use error::{
     AttachError, BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError,
     JoinError, LikelyCause, ListError, LockError, MutexError, NotAKey, OwnerDied, QueueError,
     ResultError, SemaphoreError, SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
 };
-pub use event::Event;
-pub use exit::init;
-pub use failure::{Failure, Interrupted};
-pub use group::Group;
-pub use list::{Iter, List};
-pub use lock::{Lock, LockGuard};
-pub use mutex::{Mutex, MutexGuard, Poisoned};
-pub use plain::{Format, Integer, Plain};
-pub use process::{Process, set_spares};
-pub use program::{Output, Program};
-pub use reentrant_lock::{ReentrantLock, ReentrantLockGuard};
-pub use rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard, WriterDied};
-pub use semaphore::{Permit, Semaphore};
-pub use set::Set;
-pub use single::{Value, ValueGuard};
-pub use target::Target;
+pub use runtime::address::{Object, address, attach};
+pub use runtime::lifecycle::init;
+pub use sync::barrier::{Barrier, BarrierWaitResult};
+pub use sync::condvar::{Condvar, WaitTimeoutResult};
+pub use sync::event::Event;
+pub use sync::lock::{Lock, LockGuard};
+pub use sync::mutex::{Mutex, MutexGuard, Poisoned};
+pub use sync::reentrant_lock::{ReentrantLock, ReentrantLockGuard};
+pub use sync::rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard, WriterDied};
+pub use sync::semaphore::{Permit, Semaphore};
+pub use task::context::{Context, OsState};
+pub use task::current::{check_interrupt, current_task, sleep};
+pub use task::failure::{Failure, Interrupted};
+pub use task::process::{Process, set_spares};
+pub use task::program::{Output, Program};
+pub use task::target::Target;
+pub use task::thread::Thread;
+pub use task::usage::Usage;
+pub use task::wait::{ReturnWhen, cpu_count, wait};
 pub use task::{Task, TaskHandle};
-pub use thread::Thread;
-pub use usage::Usage;
-pub use wait::{ReturnWhen, cpu_count, wait};
+pub use trace::deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 
 pub use tarefa_engine::task::State;
 pub use tarefa_macros::{Plain, main, test};
@@ -120,8 +89,8 @@ pub use tarefa_macros::{Plain, main, test};
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::exit::{JoinAtExit, Watchdog};
-    pub use crate::plain::Field;
+    pub use crate::convert::plain::Field;
+    pub use crate::runtime::lifecycle::{JoinAtExit, Watchdog};
 }
 
 #[cfg(doctest)]

@@ -11,19 +11,20 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use super::guard::{self, Guarded, MaybeGuarded};
 use super::kinds;
-use super::table;
-use super::trash;
 use super::value::{self, Expected, Fetched, Item};
+use crate::collections::deferred_elements;
+use crate::collections::object_lock;
+use crate::collections::object_lock::{Guarded, MaybeGuarded};
+use crate::collections::segments;
 use crate::shm::Me;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::Tx;
-use crate::shm::latch::{Latch, Latched};
+use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::references;
-use crate::sync::cell::{Holder, LockCell, Sort};
+use crate::shm::tx::journal::Tx;
+use crate::shm::tx::latch::{Latch, Latched};
+use crate::sync::lock::word::{Holder, LockCell, Sort};
 
 /// Positions that are left unused at the start of a table before its elements move.
 const MOVE_FROM: u64 = 1024;
@@ -110,14 +111,14 @@ pub struct List<'a> {
 pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
     let made = object::create(me, kinds::LIST, size_of::<ListObject>() as u64)
-        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
     if made.is_err() {
         heap::drain(me, mark);
     }
     made
 }
 
-/// Who has the list at `off` for itself; for [`crate::sync::holding`].
+/// Who has the list at `off` for itself; for [`crate::sync::object_kinds`].
 pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
     List::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
 }
@@ -161,13 +162,13 @@ impl<'a> List<'a> {
     }
 
     fn word(&self, index: u64) -> &'static AtomicU64 {
-        let table = table::at(self.me, Off(self.it.table.load(Ordering::Relaxed)));
-        table::word(self.me, table, self.it.start.load(Ordering::Relaxed) + index)
+        let table = segments::at(self.me, Off(self.it.table.load(Ordering::Relaxed)));
+        segments::word(self.me, table, self.it.start.load(Ordering::Relaxed) + index)
     }
 
     /// Takes the latch, unless another thread groups its operations.
     fn enter(&self) -> Result<Latched<'a>, Guarded> {
-        guard::enter(self.me, &self.it.latch, &self.it.guard)
+        object_lock::enter(self.me, &self.it.latch, &self.it.guard)
     }
 
     /// The lock of whoever groups operations on the list.
@@ -197,7 +198,7 @@ impl<'a> List<'a> {
             return Some(Err(ListError::OutOfRange { index, len }));
         }
         let position = it.start.load(Ordering::Relaxed) + index;
-        let word = table::word_unsure(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
+        let word = segments::word_unsure(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
         fence(Ordering::Acquire);
         // The guard again: an append leaves the version alone.
         let same = it.version.load(Ordering::Relaxed) == version && !it.guard.grouped(self.me);
@@ -260,7 +261,7 @@ impl<'a> List<'a> {
         }
         if it.table.load(Ordering::Relaxed) == 0 {
             let mark = heap::mark(self.me);
-            let table = table::create(self.me)?;
+            let table = segments::create(self.me)?;
             let mut tx = Tx::begin(self.me);
             tx.set(&it.table, table.0);
             heap::release_to(self.me, &mut tx, mark);
@@ -269,7 +270,7 @@ impl<'a> List<'a> {
             crash_point!("list.table_done");
         }
         let table = Off(it.table.load(Ordering::Relaxed));
-        let now = table::grow(self.me, table, backed, end + more, Some(&it.backed))?;
+        let now = segments::grow(self.me, table, backed, end + more, Some(&it.backed))?;
         it.backed.store(now, Ordering::Release);
         crash_point!("list.backed");
         Ok(())
@@ -541,8 +542,8 @@ impl<'a> List<'a> {
         let (me, it) = (self.me, self.it);
         let len = self.len();
         let mut kept = vec![false; len as usize];
-        let new_table = table::create(me)?;
-        let backed = table::grow(me, new_table, 0, sources.len() as u64, None)?;
+        let new_table = segments::create(me)?;
+        let backed = segments::grow(me, new_table, 0, sources.len() as u64, None)?;
         for (position, source) in sources.iter().enumerate() {
             let word = match source {
                 Source::Keep(i) => {
@@ -552,7 +553,7 @@ impl<'a> List<'a> {
                 Source::New(Item::Word(word)) => *word,
                 Source::New(Item::Blob(..) | Item::Parts(..)) => unreachable!("stored before"),
             };
-            let target = table::word(me, table::at(me, new_table), position as u64);
+            let target = segments::word(me, segments::at(me, new_table), position as u64);
             target.store(word, Ordering::Relaxed);
             crash_point!("list.rebuild_word");
         }
@@ -561,7 +562,7 @@ impl<'a> List<'a> {
             .map(|i| self.word(i).load(Ordering::Relaxed))
             .filter(|word| value::blob_of(*word).is_some())
             .collect();
-        let trash = trash::create(me, &dropped)?;
+        let trash = deferred_elements::create(me, &dropped)?;
         let old_table = Off(it.table.load(Ordering::Relaxed));
         self.changing(|| {
             let mut tx = Tx::begin(me);
@@ -569,7 +570,7 @@ impl<'a> List<'a> {
             tx.set(&it.start, 0);
             tx.set(&it.len, sources.len() as u64);
             tx.set(&it.backed, backed);
-            tx.set(&trash::at(me, trash).len, dropped.len() as u64);
+            tx.set(&deferred_elements::at(me, trash).len, dropped.len() as u64);
             heap::release_to(me, &mut tx, mark);
             heap::hook(me, &mut tx, trash);
             if !old_table.is_none() {

@@ -1,17 +1,17 @@
 //! Containers that threads and processes share.
 
 pub mod array;
+pub mod deferred_elements;
 pub mod dict;
-pub mod format;
-pub mod guard;
 pub mod list;
-pub mod table;
-pub mod trash;
+pub mod object_lock;
+pub mod segments;
 pub mod value;
 
 use crate::shm::heap;
 use crate::shm::object;
-use crate::sync::holding::{self, Sort};
+use crate::sync::object_kinds;
+use crate::sync::object_kinds::Sort;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -32,7 +32,7 @@ pub mod kinds {
 /// Tells the heap how this layer's things are taken apart.
 pub fn register() {
     object::register(kinds::LIST, list::take_apart);
-    let dicts: [(u64, holding::Name); 4] = [
+    let dicts: [(u64, object_kinds::Name); 4] = [
         (kinds::DICT, |_, _| "Dict"),
         (kinds::SET, |_, _| "Set"),
         (kinds::COUNTER, |_, _| "Counter"),
@@ -40,12 +40,12 @@ pub fn register() {
     ];
     for (kind, name) in dicts {
         object::register(kind, dict::take_apart);
-        holding::register(kind, Sort::held(name, dict::holders));
+        object_kinds::register(kind, Sort::held(name, dict::holders));
     }
     object::register(heap::STORE, dict::store::take_apart);
     object::register(kinds::ARRAY, array::take_apart);
-    object::register(heap::TABLE, table::take_apart);
-    holding::register(kinds::LIST, Sort::held(|_, _| "List", list::holders));
-    holding::register(kinds::ARRAY, Sort::held(array::sort_name, array::holders));
-    object::register(heap::TRASH, trash::take_apart);
+    object::register(heap::TABLE, segments::take_apart);
+    object_kinds::register(kinds::LIST, Sort::held(|_, _| "List", list::holders));
+    object_kinds::register(kinds::ARRAY, Sort::held(array::sort_name, array::holders));
+    object::register(heap::TRASH, deferred_elements::take_apart);
 }

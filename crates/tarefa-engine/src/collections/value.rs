@@ -14,9 +14,9 @@
 //! | from 2^51 on | the float whose bits are the word's, inverted |
 
 use crate::shm::Me;
-use crate::shm::blob;
+use crate::shm::arena::offset::Off;
 use crate::shm::heap::OutOfMemory;
-use crate::shm::offset::Off;
+use crate::shm::object::blob;
 
 const SPECIAL: u64 = 1 << 49;
 const INT: u64 = 1 << 50;

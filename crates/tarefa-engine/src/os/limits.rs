@@ -153,7 +153,7 @@ static BEFORE: AtomicU64 = AtomicU64::new(0);
 /// False where the system does not say how much it has.
 pub fn limit_private_memory(bytes: u64) -> bool {
     let pid = super::process::pid();
-    let Some(now) = super::proc::status_number(pid, pid, "VmData") else { return false };
+    let Some(now) = crate::os::procfs::status_number(pid, pid, "VmData") else { return false };
     let Some(limit) = data_limit() else { return false };
     BEFORE.store(limit.rlim_cur, Ordering::Relaxed);
     PRIVATE.store(bytes, Ordering::Relaxed);

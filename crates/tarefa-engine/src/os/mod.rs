@@ -4,20 +4,20 @@
 //! so that another platform has one folder to implement.
 
 pub mod clock;
+pub mod epoll;
+pub mod fork_probe;
 pub mod futex;
 pub mod limits;
-pub mod map;
 pub mod memfd;
 mod miri;
-pub mod nudge;
+pub mod mmap;
 pub mod pidfd;
 pub mod pipe;
-pub mod poll;
-pub mod proc;
 pub mod process;
+pub mod procfs;
+pub mod rusage;
 pub mod signal;
-pub mod snapshot;
-pub mod usage;
+pub mod signal_rewake;
 
 use std::io;
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::usage::Usage;
 use super::{check, check_long};
+use crate::os::rusage::Usage;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::io;
 
 use super::check;
 use super::pidfd::Exit;
-use super::usage::Usage;
+use crate::os::rusage::Usage;
 
 /// The calling process's id.
 #[must_use]

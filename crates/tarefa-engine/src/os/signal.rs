@@ -80,7 +80,7 @@ pub unsafe fn in_system_call(context: *const libc::c_void) -> bool {
     #[cfg(target_arch = "aarch64")]
     let (next, call) = (registers.pc as usize, [0x01, 0x00, 0x00, 0xd4]);
     let code = std::ptr::with_exposed_provenance::<u8>(next);
-    let page = crate::os::map::page_size() as usize - 1;
+    let page = crate::os::mmap::page_size() as usize - 1;
     let is_call = |at: *const u8| {
         (0..call.len()).all(|i| {
             // SAFETY: both callers below stay on the page of the instruction that runs next.

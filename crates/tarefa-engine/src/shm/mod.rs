@@ -1,37 +1,22 @@
 //! Shared memory: the arena, its heap, and who is a member of the runtime.
 //!
 //! Contract:
-//! - everything that several processes see lies in one [`arena`], reached by [`offset`];
-//! - a change of more than one word is a [`journal::Tx`]: all of it or nothing after a kill;
-//! - a block that no structure holds yet, or no more, hangs on its thread's [`slots`] chain,
-//!   so that [`reclaim`] frees it when the thread's process dies;
-//! - no function here blocks for longer than another member holds a [`latch`].
+//! - everything that several processes see lies in one [`arena`], reached by [`arena::offset`];
+//! - a change of more than one word is a [`tx::journal::Tx`]: all of it or nothing after a kill;
+//! - a block that no structure holds yet, or no more, hangs on its thread's [`member::slots`] chain,
+//!   so that [`recovery`] frees it when the thread's process dies;
+//! - no function here blocks for longer than another member holds a [`tx::latch`].
 //!
 //! See `README.md` beside this file for who owns each byte.
 
 #[macro_use]
-pub mod crash;
-
-pub mod address;
+pub mod tx;
 pub mod arena;
-pub mod asking;
-pub mod blob;
 pub mod heap;
-pub mod holds;
-pub mod journal;
-pub mod latch;
-pub mod layout;
-pub mod local;
-pub mod me;
+pub mod member;
 pub mod object;
-pub mod offset;
-pub mod reclaim;
-pub mod references;
-pub mod runtime;
-pub mod slots;
-pub mod text;
-pub mod waiters;
+pub mod recovery;
 
-pub use me::Me;
-pub use offset::Off;
-pub use runtime::Runtime;
+pub use arena::offset::Off;
+pub use member::Me;
+pub use member::runtime::Runtime;

@@ -23,19 +23,21 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::kinds;
-use super::queue::{Queue, WaitError, Waiter, state};
 use super::wait::{self, Condition, Outcome, Parker};
 use crate::os::clock::Deadline;
 use crate::os::futex;
-use crate::shm::blob;
+use crate::shm::Me;
+use crate::shm::arena::layout::WaitNode;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::Tx;
-use crate::shm::latch::Latch;
-use crate::shm::layout::WaitNode;
+use crate::shm::member::slots;
+use crate::shm::object::blob;
+use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::waiters::Recovery;
-use crate::shm::{Me, references, slots};
+use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::tx::journal::Tx;
+use crate::shm::tx::latch::Latch;
+use crate::sync::wait_queue::{Queue, WaitError, Waiter, state};
 
 const ROUND: u64 = (1 << 28) - 1;
 const ACTING: u64 = 1 << 28;
@@ -150,7 +152,7 @@ pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
         at(me, off).parties.store(1, Ordering::Relaxed);
         at(me, off).limit.store(NO_LIMIT, Ordering::Relaxed);
         crash_point!("barrier.made");
-        references::adopt(me, off, mark).map(|()| off)
+        refcount::adopt(me, off, mark).map(|()| off)
     });
     if made.is_err() {
         heap::drain(me, mark);

@@ -11,21 +11,22 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::cell::{Acquired, LockCell, Sort};
-use super::queue::{
-    Queue, Queued, WaitError, Waiter, Waiting, Wakes, locked, looked_around, state,
-};
 use super::wait::{self, Condition as Awaited, Outcome, Parker};
 use super::{kinds, lock};
 use crate::os::clock::Deadline;
+use crate::shm::Me;
+use crate::shm::arena::layout::WaitNode;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::Tx;
-use crate::shm::latch::Latch;
-use crate::shm::layout::WaitNode;
+use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::waiters::Recovery;
-use crate::shm::{Me, references};
+use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::tx::journal::Tx;
+use crate::shm::tx::latch::Latch;
+use crate::sync::lock::word::{Acquired, LockCell, Sort};
+use crate::sync::wait_queue::{
+    Queue, Queued, WaitError, Waiter, Waiting, Wakes, locked, looked_around, state,
+};
 
 #[repr(C)]
 #[derive(Debug)]
@@ -79,7 +80,7 @@ pub(super) const RECOVERY: Recovery =
 pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
     let made = object::create(me, kinds::CONDITION, size_of::<Condition>() as u64)
-        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
     if made.is_err() {
         heap::drain(me, mark);
     }

@@ -11,10 +11,10 @@ use super::wait::{self, Condition, Outcome, Parker};
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::Me;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::references;
 
 const SET: u32 = 1;
 const ONE_RAISE: u32 = 2;
@@ -38,7 +38,7 @@ unsafe impl Shared for EventObject {}
 pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
     let made = object::create(me, kinds::EVENT, size_of::<EventObject>() as u64)
-        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
     if made.is_err() {
         heap::drain(me, mark);
     }

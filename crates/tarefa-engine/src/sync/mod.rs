@@ -5,19 +5,18 @@
 //! waits for.
 
 pub mod barrier;
-pub mod cell;
 pub mod condition;
 pub mod event;
-pub mod holding;
 pub mod lock;
-pub mod note;
-pub mod queue;
+pub mod object_kinds;
 pub mod rwlock;
 pub mod semaphore;
 pub mod wait;
+pub mod wait_queue;
 
-use self::holding::Sort;
-use crate::shm::{object, waiters};
+use crate::shm::object;
+use crate::shm::recovery::wait_nodes;
+use crate::sync::object_kinds::Sort;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -39,17 +38,17 @@ pub mod kinds {
 
 /// Tells the heap, those who clean up, and those who look at waits what this layer's things are.
 pub fn register() {
-    waiters::register(kinds::SEMAPHORE, semaphore::RECOVERY);
-    waiters::register(kinds::CONDITION, condition::RECOVERY);
-    waiters::register(kinds::BARRIER, barrier::RECOVERY);
-    waiters::register(kinds::RWLOCK, rwlock::RECOVERY);
+    wait_nodes::register(kinds::SEMAPHORE, semaphore::RECOVERY);
+    wait_nodes::register(kinds::CONDITION, condition::RECOVERY);
+    wait_nodes::register(kinds::BARRIER, barrier::RECOVERY);
+    wait_nodes::register(kinds::RWLOCK, rwlock::RECOVERY);
     object::register(kinds::CONDITION, condition::take_apart);
     object::register(kinds::BARRIER, barrier::take_apart);
-    holding::register(kinds::LOCK, Sort::held(|_, _| "Lock", lock::holders));
-    holding::register(kinds::RLOCK, Sort::held(|_, _| "RLock", lock::holders));
-    holding::register(kinds::EVENT, Sort::unheld(|_, _| "Event"));
-    holding::register(kinds::CONDITION, Sort::unheld(|_, _| "Condition"));
-    holding::register(kinds::BARRIER, Sort::unheld(|_, _| "Barrier"));
-    holding::register(kinds::SEMAPHORE, semaphore::SORT);
-    holding::register(kinds::RWLOCK, rwlock::SORT);
+    object_kinds::register(kinds::LOCK, Sort::held(|_, _| "Lock", lock::holders));
+    object_kinds::register(kinds::RLOCK, Sort::held(|_, _| "RLock", lock::holders));
+    object_kinds::register(kinds::EVENT, Sort::unheld(|_, _| "Event"));
+    object_kinds::register(kinds::CONDITION, Sort::unheld(|_, _| "Condition"));
+    object_kinds::register(kinds::BARRIER, Sort::unheld(|_, _| "Barrier"));
+    object_kinds::register(kinds::SEMAPHORE, semaphore::SORT);
+    object_kinds::register(kinds::RWLOCK, rwlock::SORT);
 }

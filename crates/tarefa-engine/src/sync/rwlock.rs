@@ -8,26 +8,30 @@
 //! - A thread that reads may read again, also while a writer waits: it would wait for itself.
 //!   A thread that writes may write and read again; if it ends writing first, it goes on
 //!   reading, with no writer in between. A reader that asks to write is refused.
-//! - What a thread has is one of its process's [`holds`]. A dead reader's comes back silently. A
+//! - What a thread has is one of its process's [`robust_list`]. A dead reader's comes back silently. A
 //!   dead writer's is told, once, to the next who comes in either way; the lock is free then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::cell::Holder;
-use super::holding::{Frees, Holders, Sort};
 use super::kinds;
-use super::queue::{self, Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 use super::wait::{Outcome, Parker};
 use crate::os::clock::{self, Deadline};
+use crate::shm::Me;
+use crate::shm::arena::layout::WaitNode;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::holds::{self, Hold};
-use crate::shm::journal::Tx;
-use crate::shm::latch::Latch;
-use crate::shm::layout::WaitNode;
+use crate::shm::member::slots;
+use crate::shm::object::refcount;
+use crate::shm::object::robust_list;
+use crate::shm::object::robust_list::Hold;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::waiters::Recovery;
-use crate::shm::{Me, references, slots};
+use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::tx::journal::Tx;
+use crate::shm::tx::latch::Latch;
+use crate::sync::lock::word::Holder;
+use crate::sync::object_kinds::{Frees, Holders, Sort};
+use crate::sync::wait_queue;
+use crate::sync::wait_queue::{Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 
 /// How a lock is taken, and what a [`Hold`] of it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +117,7 @@ pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thre
 pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
     let made = object::create(me, kinds::RWLOCK, size_of::<RwLock>() as u64)
-        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
     if made.is_err() {
         heap::drain(me, mark);
     }
@@ -176,7 +180,7 @@ impl RwLock {
             }
         }
         let hold = mode.hold(me.arena().offset_of(self), thread);
-        tx.set(holds::word(me, entry), hold.pack());
+        tx.set(robust_list::word(me, entry), hold.pack());
     }
 
     /// Notes in a change that the lock is held once less.
@@ -253,9 +257,9 @@ enum Came {
 /// # Errors
 /// [`OutOfMemory`].
 pub fn try_acquire(me: &Me, off: Off, mode: Mode) -> Result<Acquired, OutOfMemory> {
-    let entry = holds::reserve(me)?;
+    let entry = robust_list::reserve(me)?;
     let lock = at(me, off);
-    let reads = holds::has(me, Mode::Read.hold(off, me.index()));
+    let reads = robust_list::has(me, Mode::Read.hold(off, me.index()));
     let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, false));
     note(me, off, mode, entry, matches!(came, Ok(Came::Yes)));
     // Only waiting can be too deep.
@@ -276,9 +280,9 @@ impl Came {
 /// The entry says what the thread has, or is not needed.
 fn note(me: &Me, off: Off, mode: Mode, entry: Off, taken: bool) {
     if taken {
-        holds::note(me, mode.hold(off, me.index()), entry);
+        robust_list::note(me, mode.hold(off, me.index()), entry);
     } else {
-        holds::unreserve(me, entry);
+        robust_list::unreserve(me, entry);
     }
 }
 
@@ -293,13 +297,13 @@ pub fn acquire(
     parker: &mut dyn Parker,
     deadline: Deadline,
 ) -> Result<Acquired, WaitError> {
-    let entry = holds::reserve(me)?;
+    let entry = robust_list::reserve(me)?;
     let lock = at(me, off);
-    let reads = holds::has(me, Mode::Read.hold(off, me.index()));
+    let reads = robust_list::has(me, Mode::Read.hold(off, me.index()));
     let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, true));
     let result = match came {
         Ok(Came::Waits(waiter)) => {
-            let outcome = queue::wait(lock, me, waiter, parker, deadline);
+            let outcome = wait_queue::wait(lock, me, waiter, parker, deadline);
             if !me.is_here() {
                 // Forked by a signal's handler: place and entry are the parent's.
                 return Ok(Acquired::Interrupted);
@@ -396,7 +400,7 @@ impl RwLock {
     // crash: part of the caller's change.
     fn give_up(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter, state: u64, mode: Mode) {
         match state {
-            state::GRANTED => self.take_off(tx, mode, holds::word(me, Off(waiter.info()))),
+            state::GRANTED => self.take_off(tx, mode, robust_list::word(me, Off(waiter.info()))),
             // The next who comes is told instead.
             state::TOLD => tx.set(&self.died, waiter.info()),
             _ => self.queue(mode).remove(me, tx, waiter),
@@ -419,15 +423,15 @@ pub fn release(me: &Me, off: Off, mode: Mode) -> Result<(), NotHeld> {
             return Ok(());
         }
     }
-    let entry = holds::forget(me, mode.hold(off, me.index())).ok_or(NotHeld)?;
+    let entry = robust_list::forget(me, mode.hold(off, me.index())).ok_or(NotHeld)?;
     locked(lock, me, |_| {
         let mut tx = Tx::begin(me);
-        lock.take_off(&mut tx, mode, holds::word(me, entry));
+        lock.take_off(&mut tx, mode, robust_list::word(me, entry));
         crash_point!("rwlock.releasing");
         tx.commit();
         crash_point!("rwlock.released");
     });
-    holds::unreserve(me, entry);
+    robust_list::unreserve(me, entry);
     Ok(())
 }
 
@@ -471,7 +475,7 @@ pub fn mend(me: &Me, off: Off) {
 /// Whether the calling thread holds it in that way.
 #[must_use]
 pub fn is_mine(me: &Me, off: Off, mode: Mode) -> bool {
-    holds::has(me, mode.hold(off, me.index()))
+    robust_list::has(me, mode.hold(off, me.index()))
 }
 
 /// Whether somebody holds it, in either way.
@@ -483,7 +487,7 @@ pub fn locked_by_any(me: &Me, off: Off) -> bool {
 /// Who holds it, in either way: slots of process and thread, once for each time.
 #[must_use]
 pub fn holders(me: &Me, off: Off) -> Vec<(u32, u32)> {
-    holds::holders(me, off)
+    robust_list::holders(me, off)
 }
 
 fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
@@ -521,7 +525,7 @@ fn dead_pid(dead: &Me) -> u64 {
     let owner = dead.slot().owner.load(Ordering::Acquire);
     let process = slots::process_slot(dead.runtime(), owner.saturating_sub(1) as u32);
     match slots::owner(process) {
-        (pid, crate::shm::layout::process_state::DEAD) => pid as u64,
+        (pid, crate::shm::arena::layout::process_state::DEAD) => pid as u64,
         _ => 0,
     }
 }

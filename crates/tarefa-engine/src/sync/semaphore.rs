@@ -2,27 +2,29 @@
 //!
 //! - A permit taken plainly belongs to nobody: any thread of any process may give it back, and
 //!   nobody does if that is forgotten.
-//! - A permit *held* (inside a `with`) is noted in the process's [`holds`] in the same change
+//! - A permit *held* (inside a `with`) is noted in the process's [`robust_list`] in the same change
 //!   that takes it, and comes back when the process dies.
 //! - Waiters are a `Queue`: `release` gives the permit to the first of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::holding::{Frees, Holders, Sort};
 use super::kinds;
-use super::queue::{self, Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 use super::wait::{Outcome, Parker};
 use crate::os::clock::Deadline;
 use crate::shm::Me;
+use crate::shm::arena::layout::WaitNode;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::holds::{self, Hold};
-use crate::shm::journal::Tx;
-use crate::shm::latch::Latch;
-use crate::shm::layout::WaitNode;
+use crate::shm::object::refcount;
+use crate::shm::object::robust_list;
+use crate::shm::object::robust_list::Hold;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::references;
-use crate::shm::waiters::Recovery;
+use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::tx::journal::Tx;
+use crate::shm::tx::latch::Latch;
+use crate::sync::object_kinds::{Frees, Holders, Sort};
+use crate::sync::wait_queue;
+use crate::sync::wait_queue::{Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 
 /// What a [`Hold`] of a semaphore is: a permit.
 const PERMIT: u64 = 1;
@@ -86,7 +88,7 @@ pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
             at(me, off).bound.store(MOST, Ordering::Relaxed);
             at(me, off).first.store(1, Ordering::Relaxed);
             crash_point!("semaphore.made");
-            references::adopt(me, off, mark).map(|()| off)
+            refcount::adopt(me, off, mark).map(|()| off)
         });
     if made.is_err() {
         heap::drain(me, mark);
@@ -153,7 +155,7 @@ impl Queued for Semaphore {
             let entry = Off(waiter.info());
             if !entry.is_none() {
                 let hold = permit(me.arena().offset_of(self), waiter.thread());
-                tx.set(holds::word(me, entry), hold.pack());
+                tx.set(robust_list::word(me, entry), hold.pack());
             }
             crash_point!("semaphore.granting");
             tx.commit();
@@ -173,7 +175,7 @@ impl Semaphore {
         if let Some(entry) = entry {
             let mut tx = Tx::begin(me);
             tx.set(&self.value, value - 1);
-            tx.set(holds::word(me, entry), hold.pack());
+            tx.set(robust_list::word(me, entry), hold.pack());
             crash_point!("semaphore.taking");
             tx.commit();
         } else {
@@ -190,7 +192,7 @@ impl Semaphore {
 /// [`OutOfMemory`], for a held one.
 pub fn try_acquire(me: &Me, off: Off, held: bool) -> Result<bool, OutOfMemory> {
     let (semaphore, hold) = (at(me, off), permit(off, me.index()));
-    let entry = if held { Some(holds::reserve(me)?) } else { None };
+    let entry = if held { Some(robust_list::reserve(me)?) } else { None };
     let taken = locked(semaphore, me, |_| semaphore.take(me, hold, entry));
     note(me, hold, entry, taken);
     Ok(taken)
@@ -199,8 +201,8 @@ pub fn try_acquire(me: &Me, off: Off, held: bool) -> Result<bool, OutOfMemory> {
 /// The entry says that the thread has the permit, or is not needed.
 fn note(me: &Me, hold: Hold, entry: Option<Off>, taken: bool) {
     match entry {
-        Some(entry) if taken => holds::note(me, hold, entry),
-        Some(entry) => holds::unreserve(me, entry),
+        Some(entry) if taken => robust_list::note(me, hold, entry),
+        Some(entry) => robust_list::unreserve(me, entry),
         None => {}
     }
 }
@@ -217,7 +219,7 @@ pub fn acquire(
     deadline: Deadline,
 ) -> Result<Outcome, WaitError> {
     let (semaphore, hold) = (at(me, off), permit(off, me.index()));
-    let entry = if held { Some(holds::reserve(me)?) } else { None };
+    let entry = if held { Some(robust_list::reserve(me)?) } else { None };
     let queued = locked(semaphore, me, |_| {
         if semaphore.take(me, hold, entry) {
             return Ok(None);
@@ -233,7 +235,7 @@ pub fn acquire(
         Err(e) => Err(e),
         Ok(None) => Ok(Outcome::Ready),
         Ok(Some(waiter)) => {
-            let outcome = queue::wait(semaphore, me, waiter, parker, deadline);
+            let outcome = wait_queue::wait(semaphore, me, waiter, parker, deadline);
             if !me.is_here() {
                 // Forked by a signal's handler: place and entry are the parent's.
                 return Ok(Outcome::Interrupted);
@@ -278,7 +280,7 @@ impl Semaphore {
     fn give_back(&self, me: &Me, tx: &mut Tx<'_>, n: u64, entry: Off) {
         tx.set(&self.value, self.value.load(Ordering::Relaxed) + n);
         if !entry.is_none() {
-            tx.set(holds::word(me, entry), 0);
+            tx.set(robust_list::word(me, entry), 0);
         }
     }
 
@@ -304,10 +306,10 @@ impl Semaphore {
         if let Some(entry) = entry {
             if result.is_err() {
                 // All permits are free: the one that was held has been given back before.
-                holds::word(me, entry).store(0, Ordering::Release);
+                robust_list::word(me, entry).store(0, Ordering::Release);
                 crash_point!("semaphore.disowned");
             }
-            holds::unreserve(me, entry);
+            robust_list::unreserve(me, entry);
         }
         result
     }
@@ -319,7 +321,7 @@ impl Semaphore {
 /// # Errors
 /// [`TooMany`]: nothing was given back.
 pub fn release(me: &Me, off: Off, n: u64) -> Result<(), TooMany> {
-    let entry = if n == 0 { None } else { holds::forget(me, permit(off, me.index())) };
+    let entry = if n == 0 { None } else { robust_list::forget(me, permit(off, me.index())) };
     at(me, off).release(me, n, entry)
 }
 
@@ -329,20 +331,20 @@ pub fn release(me: &Me, off: Off, n: u64) -> Result<(), TooMany> {
 /// # Errors
 /// [`TooMany`]: nothing was given back.
 pub fn release_held(me: &Me, off: Off) -> Result<(), TooMany> {
-    let entry =
-        holds::forget(me, permit(off, me.index())).or_else(|| holds::forget_any(me, off, PERMIT));
+    let entry = robust_list::forget(me, permit(off, me.index()))
+        .or_else(|| robust_list::forget_any(me, off, PERMIT));
     at(me, off).release(me, 1, entry)
 }
 
 /// Makes a held permit one that does not come back when this process dies: the calling thread's,
 /// or that of another thread of this process.
 pub fn keep(me: &Me, off: Off) {
-    let entry =
-        holds::forget(me, permit(off, me.index())).or_else(|| holds::forget_any(me, off, PERMIT));
+    let entry = robust_list::forget(me, permit(off, me.index()))
+        .or_else(|| robust_list::forget_any(me, off, PERMIT));
     if let Some(entry) = entry {
-        holds::word(me, entry).store(0, Ordering::Release);
+        robust_list::word(me, entry).store(0, Ordering::Release);
         crash_point!("semaphore.kept");
-        holds::unreserve(me, entry);
+        robust_list::unreserve(me, entry);
     }
 }
 
@@ -379,5 +381,5 @@ fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
 /// Who holds permits: slots of process and thread, once for each.
 #[must_use]
 pub fn holders(me: &Me, off: Off) -> Vec<(u32, u32)> {
-    holds::holders(me, off)
+    robust_list::holders(me, off)
 }

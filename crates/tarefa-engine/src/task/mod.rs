@@ -1,25 +1,23 @@
 //! Tasks: one run of a target, as a thread or as a process.
 //!
 //! - [`record`]: what everybody can see of a task, and its state machine;
-//! - [`control`]: what the root, the zygote and the starters share;
-//! - [`glimpse`]: a look at a task without a reference to it;
+//! - [`process::zygote_control`]: what the root, the zygote and the starters share;
+//! - [`inspect`]: a look at a task without a reference to it;
 //! - [`process`]: starting one: a spare if there is one, else a fork by the zygote;
 //! - [`zygote`]: the single-threaded process that forks children;
 //! - [`supervisor`]: the root's thread that notices deaths, cleans up after them, and ends what
 //!   runs too long;
 //! - [`unretrieved`]: failures that nobody asked about;
-//! - [`limits`], [`timekeeper`]: how long a task may run, and how much memory it may take.
+//! - [`limits`], [`thread_timer`]: how long a task may run, and how much memory it may take.
 
-pub mod control;
 mod deadlines;
-pub mod glimpse;
+pub mod inspect;
 pub mod limits;
-mod orphan;
 pub mod process;
 pub mod record;
 pub mod state;
 pub mod supervisor;
-pub mod timekeeper;
+pub mod thread_timer;
 pub mod unretrieved;
 pub mod zygote;
 
@@ -29,7 +27,8 @@ use crate::collections;
 use crate::shm::Runtime;
 use crate::shm::object;
 use crate::sync;
-use crate::sync::holding::{self, Sort};
+use crate::sync::object_kinds;
+use crate::sync::object_kinds::Sort;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -54,7 +53,7 @@ pub fn register() {
     sync::register();
     collections::register();
     object::register(kinds::TASK, record::take_apart);
-    holding::register(kinds::TASK, Sort::held(|_, _| "task", glimpse::holders));
+    object_kinds::register(kinds::TASK, Sort::held(|_, _| "task", inspect::holders));
 }
 
 /// The runtime of this process, with its supervisor if this is the root.

@@ -5,15 +5,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::LOCATE;
-use super::gather::{self, Object, Picture, Thread};
 use super::graph;
 use crate::os::clock::Deadline;
-use crate::os::{proc, process};
-use crate::shm::offset::Off;
-use crate::shm::{Me, Runtime, slots};
-use crate::sync::holding::{self, Seen};
-use crate::sync::note::How;
-use crate::task::{glimpse, kinds, role};
+use crate::os::{process, procfs};
+use crate::shm::arena::offset::Off;
+use crate::shm::member::slots;
+use crate::shm::{Me, Runtime};
+use crate::sync::object_kinds;
+use crate::sync::object_kinds::Seen;
+use crate::sync::wait::wait_record::How;
+use crate::task::{inspect, kinds, role};
+use crate::trace::snapshot;
+use crate::trace::snapshot::{Object, Picture, Thread};
 
 /// Looks at what may be a deadlock, before it is none.
 const LOOKS: u32 = 5;
@@ -110,7 +113,7 @@ pub fn deadlocks_with(me: &Me, known: &BTreeMap<i32, String>) -> Report {
     let mut looks = 0;
     let (picture, lasting, passing) = loop {
         looks += 1;
-        let picture = gather::look(me);
+        let picture = snapshot::look(me);
         let graph = picture.graph();
         let mut lasting = graph::cycles(&graph, &|t| picture.will_give_up(t));
         let mut passing = graph::cycles(&graph, &|_| false);
@@ -185,13 +188,13 @@ impl Maker<'_> {
         until: Deadline,
     ) -> Standing {
         let slot = slots::thread_slot(self.runtime, thread.index);
-        let task = glimpse::of(self.me, Off(slot.task.load(Ordering::Acquire)));
+        let task = inspect::of(self.me, Off(slot.task.load(Ordering::Acquire)));
         let label = slot.label.get();
         let thread_label = match &task {
             Some(task) if task.is_thread => format!("thread '{}'", task.name),
             _ if !label.is_empty() => label,
             _ if thread.tid == thread.pid => "MainThread".to_owned(),
-            _ => proc::thread_name(thread.pid, thread.tid)
+            _ => procfs::thread_name(thread.pid, thread.tid)
                 .map_or_else(|| "thread".to_owned(), |n| format!("thread {} ({n})", thread.tid)),
         };
         let process_label = labels
@@ -240,7 +243,7 @@ impl Maker<'_> {
 
     fn process_label(&self, index: u32, pid: i32) -> String {
         let slot = slots::process_slot(self.runtime, index);
-        let task = glimpse::of(self.me, Off(slot.task.load(Ordering::Acquire)));
+        let task = inspect::of(self.me, Off(slot.task.load(Ordering::Acquire)));
         match (task, slot.role.load(Ordering::Relaxed)) {
             (Some(task), role::TASK) => format!("process '{}' (pid {pid})", task.name),
             (_, role::ZYGOTE) => format!("zygote (pid {pid})"),
@@ -251,13 +254,13 @@ impl Maker<'_> {
 
     fn name(&self, seen: Seen) -> String {
         if seen.kind == kinds::TASK {
-            return match glimpse::of(self.me, seen.off) {
+            return match inspect::of(self.me, seen.off) {
                 Some(task) if task.is_thread => format!("thread '{}'", task.name),
                 Some(task) => format!("process '{}'", task.name),
                 None => "a task that has ended".to_owned(),
             };
         }
-        let kind = holding::sort(seen.kind).map_or("object", |s| (s.name)(self.me, seen.off));
+        let kind = object_kinds::sort(seen.kind).map_or("object", |s| (s.name)(self.me, seen.off));
         format!("{kind} {}", seen.id)
     }
 

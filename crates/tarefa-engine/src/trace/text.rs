@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::report::{Holds, Report, Standing, Thing, Waits};
-use crate::sync::note::How;
+use crate::sync::wait::wait_record::How;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,7 +156,7 @@ fn seconds(ns: u64) -> String {
 mod tests {
     use super::*;
     use crate::shm::Off;
-    use crate::sync::holding::Seen;
+    use crate::sync::object_kinds::Seen;
 
     fn standing(name: &str, holds: (u64, u64), waits: (u64, u64, usize)) -> Standing {
         let seen = |id| Seen { off: Off(64 * id), id, kind: 1 };

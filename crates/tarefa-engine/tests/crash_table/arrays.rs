@@ -5,11 +5,12 @@
 //! operation there is. The second item of the pair is three words, which are equal for whoever has
 //! its lock, after a death too.
 
+use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
-use tarefa_engine::collections::format::Scalar;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::shm::{Me, Off, references};
-use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Off};
+use tarefa_engine::sync::lock::word::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
 
 use crate::scenarios::Step;
@@ -26,7 +27,7 @@ pub(crate) fn make(me: &Me, shared: &Shared) {
         it.fill(&vec![7; (it.len() * item) as usize]);
         it.set_note(20, b"who made it", &[shared.child.0]).unwrap();
         assert_eq!(it.note().unwrap().1, b"who made it");
-        references::release(me, off);
+        refcount::release(me, off);
     }
 }
 

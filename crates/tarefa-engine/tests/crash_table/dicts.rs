@@ -6,7 +6,8 @@ use tarefa_engine::collections::dict::{self, Canonical, Change, Dict, Key, Order
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list;
 use tarefa_engine::collections::value::{self, Expected, Item, Small, tag};
-use tarefa_engine::shm::{Me, Off, references};
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Off};
 
 /// Keys and values are numbers: an even one is a word, an odd one a blob.
 #[derive(Clone, Copy, Debug)]
@@ -170,7 +171,7 @@ impl Do {
                 let nested = list::create(me).unwrap();
                 let refers = Item::Blob(tag::OBJECT, &[0; 16], &[nested]);
                 dict.set(&key(&coded(k)), refers).unwrap();
-                references::release(me, nested);
+                refcount::release(me, nested);
             }
             Clear => dict.clear().unwrap(),
             Fill(from, n) => apply(from, n, all, None),
@@ -199,7 +200,7 @@ impl Do {
                 for kind in [kinds::DICT, kinds::SET] {
                     let made = dict::create(me, kind).unwrap();
                     Grow(0, 9).run(me, made);
-                    references::release(me, made);
+                    refcount::release(me, made);
                 }
             }
         }

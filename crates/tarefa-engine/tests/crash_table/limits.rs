@@ -10,12 +10,14 @@ use crate::zygotes::{end_zygote, plan_zygote};
 use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::pidfd::Exit;
 use tarefa_engine::os::signal;
-use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::{Me, references};
+use tarefa_engine::shm::Me;
+use tarefa_engine::shm::arena::offset::Off;
+use tarefa_engine::shm::object::refcount;
 use tarefa_engine::sync::wait::Plain;
+use tarefa_engine::task;
 use tarefa_engine::task::limits::{GRACE, TimeUp};
 use tarefa_engine::task::record::{self, Task};
-use tarefa_engine::task::{self, State, timekeeper};
+use tarefa_engine::task::{State, thread_timer};
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -28,7 +30,7 @@ fn cut_off(me: &Me, off: Off, limit: Duration) -> Result<(), String> {
     let end = (task.state(), task.exit(), task.over_time(), task.killed_over_time());
     let early = task.wall_ns() < (limit + GRACE).as_nanos() as u64;
     let interrupted = task.interrupt_due();
-    references::release(me, off);
+    refcount::release(me, off);
     let killed = (State::Killed, Some(Exit::Signal(libc::SIGKILL)), true, true);
     if end == killed && !early && interrupted {
         Ok(())
@@ -82,7 +84,7 @@ pub(crate) fn dead_before(me: &Me) -> Result<(), String> {
         let _ = signal::send_process(task.pid(), libc::SIGKILL);
         task.join(&mut Plain, Deadline::after(Some(Duration::from_secs(20))));
         let end = (task.state(), task.exit(), task.killed_over_time());
-        references::release(me, off);
+        refcount::release(me, off);
         if end != (State::Killed, Some(Exit::Signal(libc::SIGKILL)), false) {
             return Err(format!("{end:?}"));
         }
@@ -108,7 +110,7 @@ pub(crate) fn run_in_limited_thread(me: &Me) {
                 task.request_interrupt();
             }
         };
-        let kept = timekeeper::keep(task.deadline().unwrap(), Arc::new(act)).unwrap();
+        let kept = thread_timer::keep(task.deadline().unwrap(), Arc::new(act)).unwrap();
         while !task.interrupt_due() {
             std::thread::sleep(Duration::from_micros(100));
         }
@@ -118,7 +120,7 @@ pub(crate) fn run_in_limited_thread(me: &Me) {
     });
     task.join(&mut Plain, Deadline::NEVER);
     thread.join().unwrap();
-    references::release(me, off);
+    refcount::release(me, off);
 }
 
 /// A record with limits, which this process runs itself: the supervisor learns of a deadline
@@ -132,5 +134,5 @@ pub(crate) fn run_limited(me: &Me) {
     std::thread::sleep(ms(2));
     task.finish(State::Finished, 0, None);
     assert!(!task.over_time());
-    references::release(me, off);
+    refcount::release(me, off);
 }

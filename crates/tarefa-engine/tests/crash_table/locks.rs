@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
-use tarefa_engine::shm::{Me, Runtime, crash, slots};
-use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
+use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::tx::crash_point;
+use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
 use tarefa_engine::sync::wait::{self, Parker, Plain};
 use tarefa_engine::sync::{event, lock};
 
@@ -78,22 +80,22 @@ pub(crate) fn member(text: &str) -> ! {
         told();
         if words[1] == "cell.reservation_back" {
             // Until the heir has announced its sleep, been interrupted, and waits no more.
-            crash::pause("cell.released_waking", stays * 3);
+            crash_point::pause("cell.released_waking", stays * 3);
         }
-        crash::arm(words[1], 1);
+        crash_point::arm(words[1], 1);
         cell.release(&me, sort).unwrap();
     } else {
         // When it is woken, the holder has the lock again already; and see `forced`.
-        crash::pause("wait.slept", stays);
-        crash::pause("cell.announced", stays);
+        crash_point::pause("wait.slept", stays);
+        crash_point::pause("cell.announced", stays);
         if words[1] == "cell.reservation_back" {
             // Until the holder has looked whether this thread still waits.
-            crash::pause("wait.over", stays * 10);
+            crash_point::pause("wait.over", stays * 10);
         }
-        crash::arm(words[1], 1);
+        crash_point::arm(words[1], 1);
         take(&mut Poked::new(&me));
     }
-    crash::disarm();
+    crash_point::disarm();
     shared.release(&me);
     process::exit_now(0)
 }

@@ -12,14 +12,18 @@ use crate::support;
 use crate::zygotes::{end_zygote, plan_zygote};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::Exit;
-use tarefa_engine::os::{proc, process, signal};
-use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::{Me, Runtime, references, slots};
+use tarefa_engine::os::{process, procfs, signal};
+use tarefa_engine::shm::arena::offset::Off;
+use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Runtime};
 use tarefa_engine::sync::wait::Plain;
-use tarefa_engine::task::control::zygote_state;
+use tarefa_engine::task;
+use tarefa_engine::task::State;
+use tarefa_engine::task::process::zygote_control;
+use tarefa_engine::task::process::zygote_control::zygote_state;
 use tarefa_engine::task::record::{self, Task};
 use tarefa_engine::task::supervisor::{self, Zygote};
-use tarefa_engine::task::{self, State, control};
 
 pub(crate) const ROOT: &str = "TAREFA_CRASH_ROOT";
 
@@ -73,12 +77,12 @@ fn kill(me: &Me, off: Off, with: i32) -> Result<(), String> {
     signal::send_process(task.pid(), with).map_err(|e| e.to_string())?;
     task.join(&mut Plain, Deadline::after(Some(Duration::from_secs(5))));
     let end = (task.state(), task.exit());
-    references::release(me, off);
+    refcount::release(me, off);
     if end == (State::Killed, Some(Exit::Signal(with))) { Ok(()) } else { Err(format!("{end:?}")) }
 }
 
 pub(crate) fn kill_zygote(me: &Me) -> Result<(), String> {
-    let control = control::get(me).map_err(|e| e.to_string())?;
+    let control = zygote_control::get(me).map_err(|e| e.to_string())?;
     let index = || control.zygote_slot.load(Ordering::Acquire).checked_sub(1);
     within("there is a zygote", || index().is_some())?;
     let slot = slots::process_slot(me.runtime(), index().ok_or("no zygote")? as u32);
@@ -110,7 +114,7 @@ pub(crate) fn busy_zygote(me: &Me) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     let task = start(me, b"asleep")?;
-    let control = control::get(me).map_err(|e| e.to_string())?;
+    let control = zygote_control::get(me).map_err(|e| e.to_string())?;
     let index = control.zygote_slot.load(Ordering::Acquire) - 1;
     let (zygote, _) = slots::owner(slots::process_slot(me.runtime(), index as u32));
     signal::send_process(zygote, libc::SIGSTOP).map_err(|e| e.to_string())?;
@@ -174,7 +178,7 @@ pub(crate) fn root(how: &str) -> ! {
     let argv = ["/bin/sleep", "1000"].map(|word| CString::new(word).unwrap());
     supervisor::set_zygote(Zygote::Execute(argv.to_vec(), Vec::new()));
     kill_zygote(&me).unwrap();
-    let control = control::get(&me).unwrap();
+    let control = zygote_control::get(&me).unwrap();
     let state = || control.zygote.load(Ordering::Acquire);
     within("the next zygote starts", || state() == zygote_state::STARTING).unwrap();
     println!("{}", Task::at(&me, task).pid());
@@ -194,7 +198,7 @@ pub(crate) fn root_killed(how: &str) -> Result<(), String> {
     killed.map_err(|e| e.to_string())?;
     let task: i32 = line.trim().parse().map_err(|e| format!("{line:?}, {said:?}: {e}"))?;
     let start = Instant::now();
-    while process::exists(task) && proc::stat(task).is_some_and(|s| s.state != 'Z') {
+    while process::exists(task) && procfs::stat(task).is_some_and(|s| s.state != 'Z') {
         if start.elapsed() > Duration::from_secs(1) {
             let _ = signal::send_process(task, libc::SIGKILL);
             return Err("the task outlives its root".to_owned());

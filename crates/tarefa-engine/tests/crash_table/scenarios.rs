@@ -5,18 +5,23 @@ use std::time::Duration;
 use crate::dicts::Do;
 use crate::limits;
 use crate::support::{Shared, Value, Words, contents, int};
-use tarefa_engine::collections::guard;
 use tarefa_engine::collections::list::{self, List, ListError, Source};
+use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::heap::{self, Kind};
-use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::{Me, Runtime, asking, object, references};
-use tarefa_engine::sync::cell::{Acquired, Sort};
+use tarefa_engine::shm::member::report_request;
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Runtime, object};
+use tarefa_engine::sync::lock::word::{Acquired, Sort};
 use tarefa_engine::sync::wait::Plain;
-use tarefa_engine::sync::{event, lock, note};
+use tarefa_engine::sync::wait::wait_record;
+use tarefa_engine::sync::{event, lock};
+use tarefa_engine::task;
+use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::record::Task;
-use tarefa_engine::task::{self, State, control, record, zygote};
+use tarefa_engine::task::{State, record, zygote};
 use tarefa_engine::trace;
 
 use crate::arrays;
@@ -372,7 +377,7 @@ impl Step {
                 let nested = list::create(me).unwrap();
                 List::at(me, nested).extend(&[int(1), Item::Blob(tag::BYTES, b"x", &[])]).unwrap();
                 refer(list, nested);
-                references::release(me, nested);
+                refcount::release(me, nested);
             }
             Queue(n) => {
                 for value in first(n) {
@@ -385,13 +390,13 @@ impl Step {
             CreateAndDrop => {
                 let made = [list::create(me), lock::create(me, Sort::Plain), event::create(me)];
                 List::at(me, made[0].unwrap()).append(int(1)).unwrap();
-                made.into_iter().for_each(|off| references::release(me, off.unwrap()));
+                made.into_iter().for_each(|off| refcount::release(me, off.unwrap()));
             }
             AcquireAndRelease => {
-                references::release(me, shared.child.0);
-                assert!(references::acquire(me, shared.child.0, shared.child.1).unwrap());
-                references::acquire(me, shared.child.0, shared.child.1).unwrap();
-                references::release(me, shared.child.0);
+                refcount::release(me, shared.child.0);
+                assert!(refcount::acquire(me, shared.child.0, shared.child.1).unwrap());
+                refcount::acquire(me, shared.child.0, shared.child.1).unwrap();
+                refcount::release(me, shared.child.0);
             }
             Locks(n) => {
                 let (off, never) = (shared.lock.0, Deadline::NEVER);
@@ -470,8 +475,8 @@ impl Step {
                 me.arena().write(block.plus(heap::HEADER), &vec![0xa5; 1 << 20]);
                 heap::drain(me, mark);
                 let off = object::create(me, 0, size).unwrap();
-                references::adopt(me, off, mark).unwrap();
-                references::release(me, off);
+                refcount::adopt(me, off, mark).unwrap();
+                refcount::release(me, off);
             }
             Small(count, size) => {
                 let mark = heap::mark(me);
@@ -500,10 +505,10 @@ impl Step {
                 assert!(task.begin() && task.run_here());
                 task.poke();
                 task.finish(State::Interrupted, 1, None);
-                references::release(me, off);
+                refcount::release(me, off);
             }
             Message => {
-                let control = control::get(me).unwrap();
+                let control = zygote_control::get(me).unwrap();
                 zygote::send_message(me, control, b"something to import").unwrap();
             }
             Start => start_and_join(me).unwrap(),
@@ -523,7 +528,7 @@ impl Step {
             ReadWords(n) => (0..n).for_each(|_| drop(Words::at(me, shared.words.0).all())),
             Handles(n) => {
                 let made: Vec<Off> = (0..n).map(|_| list::create(me).unwrap()).collect();
-                made.into_iter().for_each(|off| references::release(me, off));
+                made.into_iter().for_each(|off| refcount::release(me, off));
             }
             Hoard(n) => hoard(me, list, n),
         }
@@ -537,7 +542,7 @@ pub(crate) fn giving_way<T>(
     act: impl FnMut() -> Result<T, ListError>,
 ) -> Result<T, ListError> {
     let guard = List::at(me, off).guard();
-    guard::giving_way(me, guard, off, || Plain, act).expect("nobody interrupts")
+    object_lock::giving_way(me, guard, off, || Plain, act).expect("nobody interrupts")
 }
 
 /// Operations on the child list under its lock, taken more than once.
@@ -567,9 +572,9 @@ pub(crate) fn group(me: &Me, shared: &Shared) {
 }
 
 fn report(me: &Me, shared: &Shared) {
-    note::place(me, "a/path", 12, "f");
-    note::label(me, "a thread");
-    asking::set_report_after(me, Some(Duration::from_micros(200)));
+    wait_record::place(me, "a/path", 12, "f");
+    wait_record::label(me, "a thread");
+    report_request::set_report_after(me, Some(Duration::from_micros(200)));
     let (off, limit) = (shared.lock.0, || Deadline::after(Some(Duration::from_millis(4))));
     let cell = lock::cell(me, off);
     while cell.acquire(me, Sort::Plain, off, &mut Plain, Deadline::NEVER) != Acquired::Yes {}
@@ -578,7 +583,7 @@ fn report(me: &Me, shared: &Shared) {
     assert!(report.complete && report.cycles.is_empty());
     assert_eq!(report.holding().count(), 1);
     cell.release(me, Sort::Plain).unwrap();
-    asking::set_report_after(me, None);
+    report_request::set_report_after(me, None);
 }
 
 /// Leaves the process with references to `n` lists that are in one another, and to what `list` has.
@@ -667,7 +672,7 @@ pub(crate) fn run_record(me: &Me, shared: &Shared) {
     task.drop_payload();
     task.finish(State::Finished, 0, Some((21, &[b"outcome"], &[shared.child.0])));
     task.join(&mut Plain, Deadline::NEVER);
-    references::release(me, off);
+    refcount::release(me, off);
 }
 
 /// A task that a thread of this process comes to run after a while, and is joined meanwhile.
@@ -685,7 +690,7 @@ pub(crate) fn run_in_thread(me: &Me) {
     });
     task.join(&mut Plain, Deadline::NEVER);
     thread.join().unwrap();
-    references::release(me, off);
+    refcount::release(me, off);
 }
 
 /// Three tasks that fail here: the first is asked about, the second is told, of the third somebody
@@ -705,7 +710,7 @@ pub(crate) fn fail_and_tell(me: &Me) {
         }
         assert!(task.is_failure() && task.is_retrieved() == (n == 0));
         assert_eq!([task.mark_told(), task.mark_told()], [n == 1, false]);
-        references::release(me, off);
+        refcount::release(me, off);
     }
 }
 
@@ -727,6 +732,6 @@ pub(crate) fn start_and_join(me: &Me) -> Result<(), String> {
             other => Err(format!("the task is {other:?}")),
         }
     })();
-    references::release(me, off);
+    refcount::release(me, off);
     result
 }

@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 use crate::orphans::linger;
 use crate::support::wait_for_members;
 use tarefa_engine::os::{process, signal};
-use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::runtime::Address;
-use tarefa_engine::shm::{Me, Runtime, blob, crash, slots};
-use tarefa_engine::task::control::{self, zygote_state};
+use tarefa_engine::shm::arena::offset::Off;
+use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::blob;
+use tarefa_engine::shm::tx::crash_point;
+use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::task::process::zygote_control;
+use tarefa_engine::task::process::zygote_control::zygote_state;
 use tarefa_engine::task::record::Task;
 use tarefa_engine::task::zygote::Front;
 use tarefa_engine::task::{self, State, supervisor, zygote};
@@ -33,11 +37,11 @@ pub(crate) struct TestFront {
 impl TestFront {
     fn note(&mut self, what: &str) {
         if let Some(path) = &self.notes {
-            for (name, n) in crash::recorded() {
+            for (name, n) in crash_point::recorded() {
                 *self.seen.entry(name).or_default() += n;
             }
             save(&path.with_extension(what), &self.seen);
-            crash::record();
+            crash_point::record();
         }
     }
 }
@@ -52,10 +56,10 @@ impl Front for TestFront {
     }
 
     fn after_fork_in_child(&mut self, _: &'static Runtime, _: bool) {
-        crash::disarm();
+        crash_point::disarm();
         self.seen.clear();
         if let Some((name, nth)) = &self.child {
-            crash::arm(name, *nth);
+            crash_point::arm(name, *nth);
         }
     }
 
@@ -88,13 +92,13 @@ pub(crate) fn serve(text: &str) -> ! {
     // The first zygote of a case is armed, its successors are not.
     if words[2] == "record" {
         front.notes = Some(PathBuf::from(words[4]));
-        crash::record();
+        crash_point::record();
     } else if !words[2].is_empty() && std::fs::remove_file(words[4]).is_ok() {
         let nth = words[3].parse().unwrap();
         if words[1] == "child" {
             front.child = Some((words[2].to_owned(), nth));
         } else {
-            crash::arm(words[2], nth);
+            crash_point::arm(words[2], nth);
         }
     }
     let runtime = match Runtime::attach_in(address, Some(slot)) {
@@ -134,7 +138,7 @@ pub(crate) fn end_zygote(me: &Me) -> Result<(), String> {
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     let start = Instant::now();
     // A message may still wait for the zygote, which serves starts first.
-    let control = control::get(me).map_err(|e| e.to_string())?;
+    let control = zygote_control::get(me).map_err(|e| e.to_string())?;
     while control.message.load(Ordering::Acquire) != 0
         && control.zygote.load(Ordering::Acquire) == zygote_state::READY
         && start.elapsed() < Duration::from_secs(1)

@@ -14,18 +14,22 @@ use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::collections::{dict, kinds};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::memfd;
+use tarefa_engine::shm::arena::layout::{PAGE, ProcessSlot, ThreadSlot, UNIT, Unit};
+use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::heap::check::{Report, check};
-use tarefa_engine::shm::journal::{self, Tx};
-use tarefa_engine::shm::latch::Latch;
-use tarefa_engine::shm::layout::{PAGE, ProcessSlot, ThreadSlot, UNIT, Unit};
+use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::object::{self, ObjectHeader};
-use tarefa_engine::shm::offset::Off;
-use tarefa_engine::shm::runtime::Address;
-use tarefa_engine::shm::{Me, Runtime, heap, references, slots};
-use tarefa_engine::sync::cell::{Acquired, LockCell, Sort};
+use tarefa_engine::shm::tx::journal;
+use tarefa_engine::shm::tx::journal::Tx;
+use tarefa_engine::shm::tx::latch::Latch;
+use tarefa_engine::shm::{Me, Runtime, heap};
+use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock};
-use tarefa_engine::task::{self, control};
+use tarefa_engine::task;
+use tarefa_engine::task::process::zygote_control;
 
 /// An element as the tests see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +108,7 @@ pub fn words(me: &Me) -> Off {
     let size = Words::LATCH + 8 + Words::COUNT as u64 * 8;
     // A kind that nobody registers: it refers to nothing.
     let off = object::create(me, 0, size).expect("memory");
-    references::adopt(me, off, mark).expect("memory");
+    refcount::adopt(me, off, mark).expect("memory");
     off
 }
 
@@ -140,7 +144,7 @@ pub fn join(text: &str) -> (&'static Runtime, Vec<Handle>) {
     let handles = words[3..].chunks(2).map(|w| (Off(w[0]), w[1]));
     let handles: Vec<Handle> = handles.collect();
     for (off, id) in &handles {
-        assert!(references::acquire(&me, *off, *id).expect("memory"), "the object is there");
+        assert!(refcount::acquire(&me, *off, *id).expect("memory"), "the object is there");
     }
     (runtime, handles)
 }
@@ -182,7 +186,7 @@ impl Shared {
 
     pub fn release(&self, me: &Me) {
         for (off, _) in self.handles() {
-            references::release(me, off);
+            refcount::release(me, off);
         }
     }
 
@@ -202,7 +206,7 @@ impl Shared {
         let me = runtime.me();
         let handle = |i: usize| {
             let (off, id) = (Off(words[3 + 2 * i]), words[4 + 2 * i]);
-            assert!(references::acquire(&me, off, id).expect("memory"), "the object is there");
+            assert!(refcount::acquire(&me, off, id).expect("memory"), "the object is there");
             (off, id)
         };
         let shared = Self {
@@ -297,7 +301,7 @@ pub fn describe(runtime: &'static Runtime) -> String {
             let [role, watched, task] =
                 [&slot.role, &slot.watched, &slot.task].map(|word| word.load(Ordering::Acquire));
             let mailbox = slot.mailbox.load(Ordering::Acquire);
-            let alive = tarefa_engine::os::proc::stat(pid).map(|s| s.state);
+            let alive = tarefa_engine::os::procfs::stat(pid).map(|s| s.state);
             text += &format!(
                 "[{index}: pid {pid} {alive:?}, state {state}, role {role}, watched {watched}, \
                  task {task:x}, mailbox {mailbox}] "
@@ -365,8 +369,8 @@ pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
 pub fn ready(me: &Me) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        control::get(me).expect("memory");
-        references::release(me, words(me));
+        zygote_control::get(me).expect("memory");
+        refcount::release(me, words(me));
         let start = Instant::now();
         // The supervisor is the other; Miri has none.
         let threads = if cfg!(miri) { 1 } else { 2 };

@@ -24,8 +24,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Array, has_record};
-use crate::shm::offset::Off;
-use crate::sync::cell::{Acquired, Sort};
+use crate::shm::arena::offset::Off;
+use crate::sync::lock::word::{Acquired, Sort};
 
 const WORD: u64 = 8;
 

@@ -7,9 +7,9 @@ use super::probe::{Found, Probe, probe};
 use super::store::{self, DUMMY, Store};
 use super::{Dict, DictError};
 use crate::collections::value::{self, Expected, Fetched, Item, Small};
+use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::Tx;
-use crate::shm::offset::Off;
+use crate::shm::tx::journal::Tx;
 
 /// What [`Dict::add`] came to.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -28,8 +28,9 @@ use std::sync::atomic::Ordering;
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::collections::value::{self, Copied, Item, Small, tag};
+use crate::shm::Me;
 use crate::shm::heap::OutOfMemory;
-use crate::shm::{Me, blob};
+use crate::shm::object::blob;
 
 /// Why something cannot be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,12 +8,13 @@ use super::key::{Canonical, Key};
 use super::probe::{self, Found, Probe};
 use super::store::{self, DUMMY, Store};
 use super::{Dict, DictError};
-use crate::collections::trash;
+use crate::collections::deferred_elements;
 use crate::collections::value::{self, Item, Small};
+use crate::shm::arena::layout::JOURNAL;
+use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::{self, Tx};
-use crate::shm::layout::JOURNAL;
-use crate::shm::offset::Off;
+use crate::shm::tx::journal;
+use crate::shm::tx::journal::Tx;
 
 /// What is to be done with one key of many.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +227,7 @@ impl Dict<'_> {
                 (end, number) = (end + 1, number + 1);
             }
         }
-        let trash = trash::create(self.me, &dropped)?;
+        let trash = deferred_elements::create(self.me, &dropped)?;
         let mut position = store.end();
         self.changing(|| {
             let (mut used, mut len) = (store.used(), self.it.len.load(Ordering::Relaxed));
@@ -256,7 +257,7 @@ impl Dict<'_> {
             tx.set(&store.header().used, used);
             tx.set(&self.it.len, len);
             tx.set(&self.it.next, number);
-            tx.set(&trash::at(self.me, trash).len, dropped.len() as u64);
+            tx.set(&deferred_elements::at(self.me, trash).len, dropped.len() as u64);
             heap::release_to(self.me, &mut tx, mark);
             heap::hook(self.me, &mut tx, trash);
             crash_point!("dict.apply");
@@ -301,11 +302,11 @@ impl Dict<'_> {
                 (end, number) = (end + 1, number + 1);
             }
         }
-        let trash = trash::create(self.me, &dropped)?;
+        let trash = deferred_elements::create(self.me, &dropped)?;
         self.move_to(&store, end, mark, |tx| {
             tx.set(&self.it.len, end);
             tx.set(&self.it.next, number);
-            tx.set(&trash::at(self.me, trash).len, dropped.len() as u64);
+            tx.set(&deferred_elements::at(self.me, trash).len, dropped.len() as u64);
             heap::hook(self.me, tx, trash);
             crash_point!("dict.applied_aside");
         });

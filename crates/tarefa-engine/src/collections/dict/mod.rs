@@ -11,7 +11,7 @@
 //!
 //! `README.md` beside this file says who owns each byte and what each kill leaves behind.
 //!
-//! [`Tx`]: crate::shm::journal::Tx
+//! [`Tx`]: crate::shm::tx::journal::Tx
 
 mod change;
 pub mod key;
@@ -28,16 +28,17 @@ pub use many::{Applied, Change, Terms};
 pub use walk::{Order, Pair, Range, Snapshot, What};
 
 use self::store::Store;
-use super::guard::{self, Guarded, MaybeGuarded};
 use super::value::{self, Fetched};
+use crate::collections::object_lock;
+use crate::collections::object_lock::{Guarded, MaybeGuarded};
 use crate::shm::Me;
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::journal::Tx;
-use crate::shm::latch::{Latch, Latched};
+use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::offset::{Off, Shared};
-use crate::shm::references;
-use crate::sync::cell::{Holder, LockCell, Sort};
+use crate::shm::tx::journal::Tx;
+use crate::shm::tx::latch::{Latch, Latched};
+use crate::sync::lock::word::{Holder, LockCell, Sort};
 
 /// How often a reader looks anew before it takes the latch: a change lasts no longer than this.
 const LOOKS: u32 = 3;
@@ -105,14 +106,14 @@ pub struct Dict<'a> {
 pub fn create(me: &Me, kind: u64) -> Result<Off, OutOfMemory> {
     let mark = heap::mark(me);
     let made = object::create(me, kind, size_of::<DictObject>() as u64)
-        .and_then(|off| references::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
     if made.is_err() {
         heap::drain(me, mark);
     }
     made
 }
 
-/// Who has the dict at `off` for itself; for [`crate::sync::holding`].
+/// Who has the dict at `off` for itself; for [`crate::sync::object_kinds`].
 pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
     Dict::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
 }
@@ -146,7 +147,7 @@ impl<'a> Dict<'a> {
     /// Takes the latch for one operation, unless another thread groups its own.
     #[inline]
     fn enter(&self) -> Result<Latched<'a>, DictError> {
-        let latch = guard::enter(self.me, &self.it.latch, &self.it.guard)?;
+        let latch = object_lock::enter(self.me, &self.it.latch, &self.it.guard)?;
         // A writer died in `changing`: its change is undone, so the version can be even again.
         let version = self.it.version.load(Ordering::Relaxed);
         if version & 1 != 0 {

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::collections::value;
 use crate::shm::Me;
+use crate::shm::arena::layout::{BlockHeader, PAGE};
+use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
-use crate::shm::journal::Tx;
-use crate::shm::layout::{BlockHeader, PAGE};
-use crate::shm::offset::{Off, Shared};
+use crate::shm::tx::journal::Tx;
 
 /// Bits of the smallest index.
 pub(super) const LEAST: u32 = 3;

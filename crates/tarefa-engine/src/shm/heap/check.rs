@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Kind, claims, header, slab, units};
-use crate::shm::latch::Latch;
-use crate::shm::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at, unit_state};
-use crate::shm::me::Me;
-use crate::shm::offset::Off;
-use crate::shm::slots;
+use super::{Kind, header, slab, units};
+use crate::shm::arena::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at, unit_state};
+use crate::shm::arena::offset::Off;
+use crate::shm::heap::backed_pages;
+use crate::shm::member::Me;
+use crate::shm::member::slots;
+use crate::shm::tx::latch::Latch;
 
 /// What the runtime holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,7 +123,7 @@ impl Checker<'_> {
                         self.fault(format!("free runs {unit} and {buddy} are not joined"));
                     }
                     free.push((unit, order));
-                    let claimed = claims::count(me, units::at(me, unit), UNIT << order);
+                    let claimed = backed_pages::count(me, units::at(me, unit), UNIT << order);
                     if claimed != get(&entry.retained) {
                         self.fault(format!(
                             "free run {unit}: {claimed} bytes claimed, {} noted",
@@ -144,7 +145,7 @@ impl Checker<'_> {
         if retained != get(&me.header().retained) {
             self.fault(format!("{retained} retained, {} noted", get(&me.header().retained)));
         }
-        let all = claims::count(me, Off(heap_at(me.arena().len())), frontier * UNIT);
+        let all = backed_pages::count(me, Off(heap_at(me.arena().len())), frontier * UNIT);
         if all != get(&me.header().claimed) {
             self.fault(format!("{all} claimed, {} noted", get(&me.header().claimed)));
         }
@@ -197,7 +198,7 @@ impl Checker<'_> {
         if carved > slab::capacity(class) || used + free.len() as u64 != carved {
             self.fault(format!("slab {unit}: {used} used, {} free of {carved}", free.len()));
         }
-        let claimed = claims::count(me, start, UNIT * slab::units(class));
+        let claimed = backed_pages::count(me, start, UNIT * slab::units(class));
         if claimed < slab::backed(class) {
             self.fault(format!("slab {unit} of class {class}: {claimed} bytes are claimed"));
         }

@@ -1,6 +1,6 @@
 //! The heap: blocks of any size, given out and taken back by any process.
 //!
-//! A fresh block hangs on its thread's chain ([`super::layout::ThreadSlot::chain`]): the
+//! A fresh block hangs on its thread's chain ([`crate::shm::arena::layout::ThreadSlot::chain`]): the
 //! thread alone owns it, and if the thread's process dies the block is freed. A structure
 //! takes the block over in the same [`Tx`] in which it unhooks it from the chain
 //! ([`mark`], [`release_to`]); a block taken out of a structure is hooked on the same way
@@ -9,19 +9,19 @@
 //! `README.md` beside this file says how memory is laid out, kept and wasted. Checked by
 //! `tests/heap_property.rs` against [`check`], and by `tests/storm_churn.rs`.
 
+pub mod backed_pages;
 #[doc(hidden)]
 pub mod check;
-pub mod claims;
 mod runs;
 pub mod slab;
 pub mod units;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::journal::Tx;
-use super::layout::{BlockHeader, UNIT, heap_at, unit_state};
-use super::me::Me;
-use super::offset::Off;
+use crate::shm::arena::layout::{BlockHeader, UNIT, heap_at, unit_state};
+use crate::shm::arena::offset::Off;
+use crate::shm::member::Me;
+use crate::shm::tx::journal::Tx;
 
 /// What a block holds, which says how it is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ use super::offset::Off;
 pub enum Kind {
     /// Bytes that refer to nothing.
     Raw = 1,
-    /// A [`super::blob`]: bytes and the objects they refer to.
+    /// A [`crate::shm::object::blob`]: bytes and the objects they refer to.
     Blob = 2,
     /// A block of a process's references.
     References = 3,
@@ -181,7 +181,7 @@ fn large(
     backed: u64,
     kept: &mut dyn FnMut(Off, u64),
 ) -> Result<Off, OutOfMemory> {
-    claims::fits(me, backed)?;
+    backed_pages::fits(me, backed)?;
     let mark = mark(me);
     let first = backed.min(STEP);
     let latch = me.header().units_latch.lock(me);
@@ -235,7 +235,7 @@ pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> 
         return Ok(());
     }
     pressing(me, || {
-        claims::fits(me, to - from)?;
+        backed_pages::fits(me, to - from)?;
         back_in_steps(me, block, from, to, &mut |_, _| {})
     })
 }
@@ -251,7 +251,7 @@ fn back_in_steps(
     for at in (from..to).step_by(STEP as usize) {
         let len = STEP.min(to - at);
         let _latch = me.header().units_latch.lock(me);
-        let mut claim = || claims::claim(me, block.plus(at), len, 0, kept);
+        let mut claim = || backed_pages::claim(me, block.plus(at), len, 0, kept);
         claim().or_else(|e| if units::trim(me) { claim() } else { Err(e) })?;
     }
     Ok(())
@@ -308,8 +308,8 @@ pub fn drain(me: &Me, mark: Off) {
             return;
         }
         let taken_apart = match kind(me, head) {
-            Some(Kind::Blob) => super::blob::take_apart(me, head),
-            Some(Kind::References) => super::references::take_apart(me, head),
+            Some(Kind::Blob) => crate::shm::object::blob::take_apart(me, head),
+            Some(Kind::References) => crate::shm::object::refcount::take_apart(me, head),
             Some(Kind::Object) => super::object::take_apart(me, head),
             Some(Kind::Table) => super::object::destructor(TABLE)(me, head),
             Some(Kind::Trash) => super::object::destructor(TRASH)(me, head),
@@ -349,13 +349,13 @@ fn free_head(me: &Me, block: Off) {
 /// block is nothing any more but its header, which says how large it is.
 fn give_up_pages(me: &Me, block: Off) {
     let size = size(me, block);
-    if size <= claims::most_retained(me) {
+    if size <= backed_pages::most_retained(me) {
         return;
     }
     for at in (STEP..size).step_by(STEP as usize) {
         let _latch = me.header().units_latch.lock(me);
         // The same is done again if this is cut short: what is marked may be gone already.
-        claims::release(me, block.plus(at), STEP.min(size - at), 0);
+        backed_pages::release(me, block.plus(at), STEP.min(size - at), 0);
     }
 }
 

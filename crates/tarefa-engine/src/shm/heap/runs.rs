@@ -5,9 +5,9 @@
 use std::sync::atomic::Ordering;
 
 use super::units::{entry, free};
-use crate::shm::journal::Tx;
-use crate::shm::layout::{ORDERS, RunList};
-use crate::shm::me::Me;
+use crate::shm::arena::layout::{ORDERS, RunList};
+use crate::shm::member::Me;
+use crate::shm::tx::journal::Tx;
 
 /// Since when a run's memory is unused.
 #[derive(Clone, Copy, Debug)]

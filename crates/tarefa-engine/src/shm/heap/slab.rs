@@ -6,11 +6,12 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Kind, OutOfMemory, claims, header, hook, units};
-use crate::shm::journal::Tx;
-use crate::shm::layout::{CLASSES, Class, PAGE, UNIT, heap_at, unit_state};
-use crate::shm::me::Me;
-use crate::shm::offset::Off;
+use super::{Kind, OutOfMemory, header, hook, units};
+use crate::shm::arena::layout::{CLASSES, Class, PAGE, UNIT, heap_at, unit_state};
+use crate::shm::arena::offset::Off;
+use crate::shm::heap::backed_pages;
+use crate::shm::member::Me;
+use crate::shm::tx::journal::Tx;
 
 /// The sizes: multiples of 16 up to 128, then four to each doubling.
 const SIZES: [u64; CLASSES] = {
@@ -226,7 +227,7 @@ pub(super) fn give_back_empty(me: &Me) -> bool {
 pub fn kept(me: &Me) -> u64 {
     let kept = |(class, shared): (usize, &Class)| {
         let unit = shared.empty.load(Ordering::Relaxed).checked_sub(1)?;
-        Some(claims::count(me, units::at(me, unit), UNIT * units(class)))
+        Some(backed_pages::count(me, units::at(me, unit), UNIT * units(class)))
     };
     me.header().classes.iter().enumerate().filter_map(kept).sum()
 }

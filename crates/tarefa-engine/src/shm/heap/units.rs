@@ -4,20 +4,20 @@
 //! of units and start at a multiple of their length; two of a kind that make up a larger one are
 //! always joined. A run in use starts like a free one, but ends where its user wants: what is
 //! left over of the power of two becomes free runs, in steps of a unit (`take`, `put_back`).
-//! Only what is used is backed by memory ([`super::claims`]).
+//! Only what is used is backed by memory ([`crate::shm::heap::backed_pages`]).
 //!
 //! All of it under `units_latch`. A run between its list and its user is in the thread's slot
 //! (`run`), so that a death gives it back.
 
 use std::sync::atomic::Ordering;
 
-use super::claims;
 use super::runs::{self, Age};
 use super::{OutOfMemory, STEP};
-use crate::shm::journal::Tx;
-use crate::shm::layout::{ORDERS, UNIT, UNITS_AT, Unit, heap_at, unit_state};
-use crate::shm::me::Me;
-use crate::shm::offset::Off;
+use crate::shm::arena::layout::{ORDERS, UNIT, UNITS_AT, Unit, heap_at, unit_state};
+use crate::shm::arena::offset::Off;
+use crate::shm::heap::backed_pages;
+use crate::shm::member::Me;
+use crate::shm::tx::journal::Tx;
 
 /// The table's entry for `unit`.
 #[must_use]
@@ -41,7 +41,7 @@ pub(super) fn total(me: &Me) -> u64 {
 }
 
 /// Takes a run of `count` units, the first `backed` bytes of it backed by memory; it is
-/// in the thread's `run` then. See [`claims::claim`] for the rest.
+/// in the thread's `run` then. See [`backed_pages::claim`] for the rest.
 pub(super) fn take_backed(
     me: &Me,
     count: u64,
@@ -51,7 +51,7 @@ pub(super) fn take_backed(
 ) -> Result<u64, OutOfMemory> {
     loop {
         let unit = take(me, count)?;
-        match claims::claim(me, at(me, unit), backed, to_come, kept) {
+        match backed_pages::claim(me, at(me, unit), backed, to_come, kept) {
             Ok(()) => return Ok(unit),
             Err(e) => {
                 give_back(me);
@@ -83,7 +83,7 @@ pub(super) fn trim(me: &Me) -> bool {
 /// step at a time: the latch is taken for each.
 pub(super) fn shed(me: &Me) {
     let h = me.header();
-    let most = claims::most_retained(me);
+    let most = backed_pages::most_retained(me);
     while h.retained.load(Ordering::Relaxed) > most {
         let _latch = h.units_latch.lock(me);
         let before = h.retained.load(Ordering::Relaxed);
@@ -123,7 +123,7 @@ fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
     withdraw(me, unit, have);
     // Most large runs were never used: nothing to count.
     let pages = |retained: u64, unit: u64, order: usize| {
-        if retained == 0 { 0 } else { claims::count(me, at(me, unit), UNIT << order) }
+        if retained == 0 { 0 } else { backed_pages::count(me, at(me, unit), UNIT << order) }
     };
     for half in (order..have).rev() {
         let (lower, upper) = (unit, unit + (1 << half));
@@ -208,7 +208,7 @@ pub(in crate::shm) fn give_back_for_dead(me: &Me) {
 fn put_back(me: &Me, keep: u64, age: Age) {
     let mut unit = me.slot().run.load(Ordering::Relaxed) - 1;
     let mut count = units_of(entry(me, unit).state.load(Ordering::Relaxed));
-    let mut retained = claims::release(me, at(me, unit), UNIT * count, keep);
+    let mut retained = backed_pages::release(me, at(me, unit), UNIT * count, keep);
     loop {
         // The last piece of the run, and the run that makes up a larger one with it: for a
         // piece among several that is the one behind it.
@@ -241,8 +241,11 @@ fn put_back(me: &Me, keep: u64, age: Age) {
             crash_point!("units.given_back");
             return;
         } else {
-            let of_last =
-                if retained == 0 { 0 } else { claims::count(me, at(me, last), UNIT << order) };
+            let of_last = if retained == 0 {
+                0
+            } else {
+                backed_pages::count(me, at(me, last), UNIT << order)
+            };
             retained -= of_last;
             count -= 1 << order;
             runs::link(me, &mut tx, last, order, of_last, age);

@@ -1,0 +1,351 @@
+//! What lies where in the arena, before its heap.
+
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::offset::Shared;
+use crate::shm::arena::inline_text::Text;
+use crate::shm::tx::latch::Latch;
+
+/// Marks an arena ("tarefa" and a zero, little-endian).
+pub const MAGIC: u64 = 0x0001_6166_6572_6174;
+/// Changes with every change of what the arena's bytes mean.
+pub const VERSION: u64 = 7;
+
+/// Processes that can be members at once.
+pub const PROCESSES: u64 = 8192;
+/// Threads that can be members at once, over all processes.
+pub const THREADS: u64 = 65_536;
+/// Bytes of the smallest run of pages: a slab of small blocks, or a step of large ones.
+pub const UNIT: u64 = 16 * 1024;
+/// The granule in which memory is claimed from the system.
+pub const PAGE: u64 = 4096;
+/// Runs have 2^0 to 2^(ORDERS-1) units: up to 512 GiB.
+pub const ORDERS: usize = 26;
+/// Sizes of small blocks.
+pub const CLASSES: usize = 40;
+/// Entries of a thread's undo journal.
+pub const JOURNAL: usize = 40;
+/// Latches a thread can hold at once.
+pub const HELD: usize = 6;
+/// Queues a thread can wait in at once: a signal's handler may wait inside a wait.
+pub const NODES: usize = 4;
+/// Objects that the note of a wait for several names.
+pub const SEVERAL: usize = 16;
+/// Latches that guard reference counts, by the object's offset.
+pub const REFERENCE_LATCHES: usize = 16;
+
+/// Where the process slots start.
+pub const PROCESSES_AT: u64 = 64 * 1024;
+/// Where the thread slots start.
+pub const THREADS_AT: u64 = PROCESSES_AT + PROCESSES * size_of::<ProcessSlot>() as u64;
+/// Where the table of units starts.
+pub const UNITS_AT: u64 = THREADS_AT + THREADS * size_of::<ThreadSlot>() as u64;
+
+/// Where the bitmap of claimed pages starts, in an arena of `len` bytes.
+#[must_use]
+pub const fn claimed_at(len: u64) -> u64 {
+    UNITS_AT + (len / UNIT) * size_of::<Unit>() as u64
+}
+
+/// Where the heap starts, in an arena of `len` bytes.
+#[must_use]
+pub const fn heap_at(len: u64) -> u64 {
+    (claimed_at(len) + len / PAGE / 8).next_multiple_of(UNIT)
+}
+
+/// The first bytes of the arena.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Header {
+    /// [`MAGIC`]; stored last when the arena is made.
+    pub magic: AtomicU64,
+    /// [`VERSION`].
+    pub version: AtomicU64,
+    /// [`fingerprint`]: sizes of the structures, so that other builds are refused.
+    pub fingerprint: AtomicU64,
+    /// Bytes of the arena.
+    pub len: AtomicU64,
+    /// A random number that tells runtimes apart.
+    pub runtime_id: AtomicU64,
+    /// The process that made the runtime, and its start time.
+    pub root_pid: AtomicU64,
+    /// See `root_pid`.
+    pub root_start: AtomicU64,
+    /// The user who owns it.
+    pub user: AtomicU64,
+    /// The root's descriptor of the memory file.
+    pub memory_fd: AtomicU64,
+    /// The root's descriptor of the bell that wakes its supervisor.
+    pub bell_fd: AtomicU64,
+    /// Bytes that may be claimed.
+    pub limit: AtomicU64,
+    /// Bytes claimed from the system.
+    pub claimed: AtomicU64,
+    /// Bytes claimed, but in free runs.
+    pub retained: AtomicU64,
+    /// The last object id given out.
+    pub object_ids: AtomicU64,
+    /// Objects alive.
+    pub objects: AtomicU64,
+    /// The first process slot to look at for a free one.
+    pub process_hint: AtomicU64,
+    /// The first thread slot to look at for a free one.
+    pub thread_hint: AtomicU64,
+    /// Thread slots ever used: no scan goes further.
+    pub thread_top: AtomicU64,
+    /// Process slots ever used: no scan goes further.
+    pub process_top: AtomicU64,
+    /// After how many nanoseconds a wait has a report made; 0 for never.
+    pub report_after: AtomicU64,
+    /// How often a report was asked for: see [`crate::shm::member::report_request`].
+    pub reports_asked: AtomicU64,
+    /// Where the layers above keep the offsets of their own shared structures.
+    pub roots: [AtomicU64; 8],
+    /// Guards the units and what is claimed.
+    pub units_latch: Latch,
+    /// Guards nothing but the making of `roots`.
+    pub roots_latch: Latch,
+    /// Guards `object_ids` and `objects`.
+    pub objects_latch: Latch,
+    /// Guards reference counts.
+    pub reference_latches: [Latch; REFERENCE_LATCHES],
+    /// Units ever handed out.
+    pub frontier: AtomicU64,
+    /// Counts the free runs linked with pages: their ages.
+    pub run_stamps: AtomicU64,
+    /// Free runs without memory, by order.
+    pub cold_runs: [RunList; ORDERS],
+    /// Free runs that keep memory claimed, by order; the last of a list is its oldest.
+    pub warm_runs: [RunList; ORDERS],
+    /// The size classes.
+    pub classes: [Class; CLASSES],
+}
+
+/// A list of free runs: unit numbers plus 1, 0 for none.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RunList {
+    /// Its first.
+    pub first: AtomicU64,
+    /// Its last.
+    pub last: AtomicU64,
+}
+
+/// One size of small blocks.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Class {
+    /// Guards the class's slabs.
+    pub latch: Latch,
+    /// The first slab with room: unit number plus 1, 0 for none.
+    pub partial: AtomicU64,
+    /// The one of them that is empty: unit number plus 1, 0 for none.
+    pub empty: AtomicU64,
+}
+
+/// What a unit of the heap is in use for.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Unit {
+    /// [`unit_state`] in the low byte; a free run's order in the next; a slab's class in the
+    /// third; the number of units of a run in use or in flight above.
+    pub state: AtomicU64,
+    /// Next in its list: unit number plus 1.
+    pub next: AtomicU64,
+    /// Previous in its list: unit number plus 1.
+    pub prev: AtomicU64,
+    /// Slab: the first free block. Large run: bytes of its block.
+    pub head: AtomicU64,
+    /// Slab: blocks in use.
+    pub used: AtomicU64,
+    /// Slab: blocks ever carved.
+    pub carved: AtomicU64,
+    /// Free run: bytes of it that are claimed; they count in [`Header::retained`].
+    pub retained: AtomicU64,
+    /// Free run with pages: its age, by [`Header::run_stamps`].
+    pub stamp: AtomicU64,
+}
+
+/// Values of the low byte of [`Unit::state`].
+pub mod unit_state {
+    /// Inside a run that another unit heads, or never used.
+    pub const BODY: u64 = 0;
+    /// Heads a free run.
+    pub const FREE: u64 = 1;
+    /// Heads a run that a thread is about to use or to give back.
+    pub const FLIGHT: u64 = 2;
+    /// A slab of small blocks.
+    pub const SLAB: u64 = 3;
+    /// Heads a run that holds one large block.
+    pub const LARGE: u64 = 4;
+}
+
+/// A member process.
+#[repr(C, align(256))]
+#[derive(Debug)]
+pub struct ProcessSlot {
+    /// 0 free; else the pid, shifted left by 8, and a [`process_state`].
+    pub owner: AtomicU64,
+    /// Grows when the slot's process has died: locks remember it.
+    pub generation: AtomicU64,
+    /// The process's start time, for identity.
+    pub start_time: AtomicU64,
+    /// 1 once the supervisor watches the process.
+    pub watched: AtomicU64,
+    /// What the process is: see the task layer.
+    pub role: AtomicU64,
+    /// First block of the references the process holds.
+    pub references: AtomicU64,
+    /// The task record it runs, and other offsets of the task layer.
+    pub task: AtomicU64,
+    /// [`crate::shm::member::slots::lock_owner`] of the process that started its task.
+    pub starter: AtomicU64,
+    /// A word that an idle child sleeps on.
+    pub mailbox: AtomicU32,
+    /// The descriptor its stack is written to, plus 1.
+    pub stack_fd: AtomicU32,
+    /// A request for its stack, and how often it was written: see the front.
+    pub stack_dumps: AtomicU32,
+    /// Which zygote forked it: the number it had in their sequence, 0 for none.
+    pub zygote: AtomicU32,
+    /// How it ended, once its zygote has collected it: see `task::record`.
+    pub exit: AtomicU64,
+    /// When its task's time is up, on the monotonic clock in nanoseconds, until the supervisor
+    /// has taken that over; 0 without a limit.
+    pub deadline: AtomicU64,
+    /// Who died here last: what a lock remembers of it, shifted left by 32, and its pid.
+    pub former: AtomicU64,
+    /// Reports it has asked for and not got yet.
+    pub report: AtomicU64,
+}
+
+/// Values of the low byte of [`ProcessSlot::owner`].
+pub mod process_state {
+    /// A process lives here.
+    pub const LIVE: u64 = 1;
+    /// Taken by the zygote for a child it is about to fork; the pid is the zygote's.
+    pub const EMBRYO: u64 = 3;
+    /// Its process has died and is being cleaned up after.
+    pub const DEAD: u64 = 2;
+}
+
+/// A thread of a member process.
+#[repr(C, align(256))]
+#[derive(Debug)]
+pub struct ThreadSlot {
+    /// 0 free; else the process slot plus 1.
+    pub owner: AtomicU64,
+    /// The thread's id, 0 while no thread uses the slot.
+    pub tid: AtomicU64,
+    /// Bumped to make the thread look around: second word of all its sleeps.
+    pub interrupt: AtomicU32,
+    /// Recursive locks it holds: those who wait for them are told when it ends.
+    pub recursive_held: AtomicU32,
+    /// Offset of the word it sleeps on or is about to wake others on; 0 for none.
+    pub waiting_on: AtomicU64,
+    /// Offset of the object that it waits for, where that is known; 0 for none.
+    pub waiting_for: AtomicU64,
+    /// Since when, in nanoseconds of the monotonic clock; 0 while it does not wait.
+    pub waiting_since: AtomicU64,
+    /// When it gives up, on the same clock; 0 for never.
+    pub waiting_until: AtomicU64,
+    /// What sort of wait it is, in the low byte: see `sync::note`. How many objects there are
+    /// in `waiting_several` above it.
+    pub waiting_how: AtomicU32,
+    /// 1 when its wait has lasted so long that a report is due.
+    pub overdue: AtomicU32,
+    /// Offsets of the objects, where it waits for several.
+    pub waiting_several: [AtomicU64; SEVERAL],
+    /// Where in the program it stands, as its language says it, of when it last slept.
+    pub place: Text<20>,
+    /// What its language calls it.
+    pub label: Text<4>,
+    /// Offset of the lock that it would take if it were reserved for it: see `sync::cell`.
+    pub taking: AtomicU64,
+    /// What a lock writes down as its owner: see [`crate::shm::member::slots::parse_name`]. 0 while no
+    /// thread uses the slot; never twice the same for two threads, within 2^13.
+    pub name: AtomicU64,
+    /// Threads that have used the slot.
+    pub generation: AtomicU64,
+    /// The task record it runs, 0 for none.
+    pub task: AtomicU64,
+    /// Offsets of the latches it holds or is about to take.
+    pub held: [AtomicU64; HELD],
+    /// First block it alone owns; more hang on it.
+    pub chain: AtomicU64,
+    /// A run it alone owns: unit number plus 1.
+    pub run: AtomicU64,
+    /// Pages it is about to back with memory: the first's number, shifted left by 16, and how
+    /// many; 0 for none.
+    pub claiming: AtomicU64,
+    /// Entries of the journal that are in force.
+    pub journal_len: AtomicU64,
+    /// First of the blocks that hold the entries past [`JOURNAL`]: see `journal::reserve`.
+    pub journal_more: AtomicU64,
+    /// Undo records: (offset, old value).
+    pub journal: [[AtomicU64; 2]; JOURNAL],
+    /// Its places in the queues it waits in.
+    pub nodes: [WaitNode; NODES],
+}
+
+/// A thread's place in a queue of `sync`, guarded by the latch of the object waited for.
+#[repr(C)]
+#[derive(Debug)]
+pub struct WaitNode {
+    /// What it waits for; 0 while the node is free.
+    pub object: AtomicU64,
+    /// How the wait stands: see `sync::queue`.
+    pub state: AtomicU64,
+    /// More, of the object's kind.
+    pub info: AtomicU64,
+    /// Next in the queue: a node's number, 0 for none.
+    pub next: AtomicU64,
+    /// Previous in the queue: a node's number, 0 for none.
+    pub prev: AtomicU64,
+    /// The word slept on.
+    pub word: AtomicU32,
+    /// Room to grow without a new layout size.
+    pub spare: AtomicU32,
+}
+
+/// What every allocated block starts with.
+#[repr(C)]
+#[derive(Debug)]
+pub struct BlockHeader {
+    /// Next in the owning thread's chain, or in a free list.
+    pub next: AtomicU64,
+    /// The [`crate::shm::heap::Kind`] in the low byte, the block's size above it; 0 when free.
+    pub info: AtomicU64,
+}
+
+// SAFETY: all of these are repr(C) and made of atomics only.
+unsafe impl Shared for Header {}
+// SAFETY: as above.
+unsafe impl Shared for Unit {}
+// SAFETY: as above.
+unsafe impl Shared for ProcessSlot {}
+// SAFETY: as above.
+unsafe impl Shared for ThreadSlot {}
+// SAFETY: as above.
+unsafe impl Shared for WaitNode {}
+// SAFETY: as above.
+unsafe impl Shared for BlockHeader {}
+
+const _: () = assert!(size_of::<Header>() <= PROCESSES_AT as usize);
+
+/// Tells builds with another layout apart.
+#[must_use]
+pub fn fingerprint() -> u64 {
+    let sizes = [
+        size_of::<Header>() as u64,
+        size_of::<Unit>() as u64,
+        size_of::<ProcessSlot>() as u64,
+        size_of::<ThreadSlot>() as u64,
+        PROCESSES,
+        THREADS,
+        UNIT,
+        VERSION,
+    ];
+    // FNV-1a over the sizes.
+    sizes.iter().fold(0xcbf2_9ce4_8422_2325, |h, s| (h ^ s).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,173 @@
+//! The arena: one memory file, mapped once, reached by offsets.
+
+pub mod inline_text;
+pub mod layout;
+pub mod offset;
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+use crate::os::{memfd, mmap};
+use crate::shm::arena::offset::{Off, Shared};
+
+/// The address space an arena asks for first.
+const RESERVATION: u64 = if cfg!(miri) { SMALLEST } else { 1 << 40 };
+/// The smallest arena worth having.
+const SMALLEST: u64 = if cfg!(miri) { 1 << 28 } else { 1 << 30 };
+
+/// One memory file in this process's address space. Never unmapped.
+pub struct Arena {
+    base: NonNull<u8>,
+    len: u64,
+    fd: OwnedFd,
+}
+
+// SAFETY: the memory is reached through atomics only; the descriptor is plain data.
+unsafe impl Send for Arena {}
+// SAFETY: as above.
+unsafe impl Sync for Arena {}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Arena({} bytes)", self.len)
+    }
+}
+
+impl Arena {
+    /// Makes a new, empty arena, as large as the limits of this process allow.
+    ///
+    /// # Errors
+    /// `EMFILE` without descriptors, `ENOMEM` without a GiB of address space.
+    pub fn create() -> io::Result<Self> {
+        let mut len = RESERVATION;
+        loop {
+            let made = memfd::create(c"tarefa", len).and_then(|fd| Self::map(fd, len));
+            match made {
+                Err(_) if len > SMALLEST => len /= 2,
+                other => return other,
+            }
+        }
+    }
+
+    /// Maps the arena behind `fd`.
+    ///
+    /// # Errors
+    /// What `fstat` or `mmap` answered.
+    pub fn open(fd: OwnedFd) -> io::Result<Self> {
+        let len = memfd::len(&fd)?;
+        Self::map(fd, len)
+    }
+
+    fn map(fd: OwnedFd, len: u64) -> io::Result<Self> {
+        let base = mmap::shared(&fd, len)?;
+        Ok(Self { base, len, fd })
+    }
+
+    /// Bytes of address space.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Never: an arena has a header.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The memory file.
+    #[must_use]
+    pub fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// What lies at `off`.
+    ///
+    /// # Panics
+    /// When it would reach over the arena's end, or is not aligned: a broken offset.
+    #[must_use]
+    pub fn at<T: Shared>(&'static self, off: Off) -> &'static T {
+        let fits = off.0.checked_add(size_of::<T>() as u64).is_some_and(|end| end <= self.len);
+        assert!(fits && off.0 % align_of::<T>() as u64 == 0, "broken offset {off:?}");
+        // SAFETY: inside the mapping, which is never undone, and aligned; `Shared` promises
+        // that any bytes are a value and that all access is atomic.
+        unsafe { self.base.add(off.0 as usize).cast::<T>().as_ref() }
+    }
+
+    /// `count` words at `off`; `None` where that is no place for words. For readers that look
+    /// at what may have been freed meanwhile: whatever the words hold, reading them is no fault.
+    #[must_use]
+    #[inline]
+    pub fn words(&'static self, off: Off, count: usize) -> Option<&'static [AtomicU64]> {
+        let end = off.0.checked_add((count as u64).checked_mul(8)?)?;
+        if off.0 % 8 != 0 || end > self.len {
+            return None;
+        }
+        // SAFETY: inside the mapping, which is never undone, and aligned; atomics are valid for
+        // every bit pattern.
+        let words = unsafe {
+            std::slice::from_raw_parts(self.base.as_ptr().add(off.0 as usize).cast(), count)
+        };
+        Some(words)
+    }
+
+    /// The offset of something in this arena.
+    #[must_use]
+    pub fn offset_of<T: Shared>(&self, thing: &T) -> Off {
+        let address = std::ptr::from_ref(thing) as usize;
+        debug_assert!(address >= self.base.as_ptr() as usize);
+        Off((address - self.base.as_ptr() as usize) as u64)
+    }
+
+    /// Its first byte in this process.
+    #[must_use]
+    pub fn start(&self) -> *const u8 {
+        self.base.as_ptr()
+    }
+
+    fn bytes(&self, off: Off, len: usize) -> *mut u8 {
+        let fits = off.0.checked_add(len as u64).is_some_and(|end| end <= self.len);
+        assert!(fits, "broken offset {off:?}");
+        // SAFETY: inside the mapping, as just checked.
+        unsafe { self.base.as_ptr().add(off.0 as usize) }
+    }
+
+    /// Copies `from` into the arena. The caller alone owns those bytes.
+    // crash: the block hangs on the caller's chain, and is freed from there.
+    pub fn write(&self, off: Off, from: &[u8]) {
+        let to = self.bytes(off, from.len());
+        // SAFETY: the range is in the mapping; `from` is not (it is a Rust slice), and the
+        // caller owns the bytes, so nobody reads them at the same time.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+    }
+
+    /// Zeroes bytes. The caller alone owns them.
+    // crash: the block hangs on the caller's chain, raw, and is freed from there.
+    pub fn clear(&self, off: Off, len: usize) {
+        let to = self.bytes(off, len);
+        // SAFETY: the range is in the mapping, and the caller owns the bytes.
+        unsafe { std::ptr::write_bytes(to, 0, len) };
+    }
+
+    /// Copies bytes out of the arena.
+    // not shared: the copy is this process's.
+    pub fn read(&self, off: Off, to: &mut [u8]) {
+        let from = self.bytes(off, to.len());
+        // SAFETY: the range is in the mapping; callers read what is published and, while they
+        // hold the latch or own the block, not being written.
+        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Lends bytes of the arena.
+    ///
+    /// # Safety
+    /// Nobody may write or free them while the slice lives.
+    #[must_use]
+    pub unsafe fn slice(&'static self, off: Off, len: usize) -> &'static [u8] {
+        // SAFETY: in the mapping; the caller's promise for the rest.
+        unsafe { std::slice::from_raw_parts(self.bytes(off, len), len) }
+    }
+}

@@ -1,0 +1,69 @@
+//! The calling thread as a member of a runtime.
+
+pub mod fork_safe_lock;
+pub mod report_request;
+pub mod runtime;
+pub mod slots;
+
+use std::sync::atomic::Ordering;
+
+use super::arena::Arena;
+use crate::shm::arena::layout::{Header, ThreadSlot};
+use crate::shm::member::runtime::Runtime;
+
+/// A thread's slot in one runtime: what nearly every function of the engine needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Me {
+    runtime: &'static Runtime,
+    slot: &'static ThreadSlot,
+    index: u32,
+}
+
+impl Me {
+    pub(super) fn new(runtime: &'static Runtime, slot: &'static ThreadSlot, index: u32) -> Self {
+        Self { runtime, slot, index }
+    }
+
+    /// The runtime.
+    #[must_use]
+    pub fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    /// Its arena.
+    #[must_use]
+    pub fn arena(&self) -> &'static Arena {
+        self.runtime.arena()
+    }
+
+    /// Its arena's header.
+    #[must_use]
+    pub fn header(&self) -> &'static Header {
+        self.runtime.header()
+    }
+
+    /// The thread's slot.
+    #[must_use]
+    pub fn slot(&self) -> &'static ThreadSlot {
+        self.slot
+    }
+
+    /// The slot's number.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// What a lock writes down as its owner: see [`crate::shm::member::slots::parse_name`].
+    #[must_use]
+    #[inline]
+    pub fn name(&self) -> u64 {
+        self.slot.name.load(Ordering::Relaxed)
+    }
+
+    /// Whether this is still the calling thread: not in a child that was forked since.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        std::ptr::eq(self.runtime.me().slot, self.slot)
+    }
+}

@@ -1,0 +1,109 @@
+//! Asking the root for a report of who waits for whom.
+//!
+//! Whoever asks leaves a mark in its slot, then counts, then rings. The root's supervisor looks
+//! for marks when the count has changed. A death in between leaves a mark that the next count
+//! finds, or that goes with the slot.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::runtime::Runtime;
+use super::slots;
+use crate::os::{process, signal};
+use crate::shm::member::Me;
+
+extern "C" fn signalled(_: i32) {
+    let before = process::errno();
+    if let Some(runtime) = Runtime::existing_unlocked() {
+        ask(runtime);
+    }
+    process::set_errno(before);
+}
+
+/// From now on this process asks when it gets the report signal, unless the program has an
+/// answer of its own to that.
+pub(in crate::shm) fn listen() {
+    // SAFETY: the handler touches atomics and writes to a pipe.
+    let _ = unsafe { signal::handle_if_default(signal::report_signal(), signalled) };
+}
+
+/// A process asks. Async-signal-safe.
+// crash: a point takes a lock, which no handler may; the mark of a dead process is cleared.
+pub fn ask(runtime: &'static Runtime) {
+    runtime.slot_unlocked().report.fetch_add(1, Ordering::AcqRel);
+    count(runtime);
+}
+
+/// The wait of the calling thread has lasted long.
+pub fn ask_overdue(me: &Me) {
+    me.slot().overdue.store(1, Ordering::Release);
+    crash_point!("asking.overdue");
+    count(me.runtime());
+}
+
+// crash: as above; what was not counted is found with the next.
+fn count(runtime: &'static Runtime) {
+    runtime.header().reports_asked.fetch_add(1, Ordering::AcqRel);
+    runtime.ring();
+}
+
+/// How long a wait may last before a report is made of it; `None` is for ever.
+#[must_use]
+pub fn report_after(me: &Me) -> Option<Duration> {
+    let ns = me.header().report_after.load(Ordering::Relaxed);
+    (ns != 0).then(|| Duration::from_nanos(ns))
+}
+
+/// Sets it, for waits that go to sleep from now on in any process of the runtime.
+pub fn set_report_after(me: &Me, after: Option<Duration>) {
+    let ns = after.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1));
+    me.header().report_after.store(ns, Ordering::Relaxed);
+    crash_point!("asking.report_after");
+}
+
+/// What `TAREFA_REPORT_AFTER` says, if it says anything: a number of seconds, 0 for never.
+pub(in crate::shm) fn after_of_environment() -> io::Result<Option<Duration>> {
+    let text = std::env::var_os("TAREFA_REPORT_AFTER").unwrap_or_default();
+    let text = text.to_string_lossy();
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let seconds = text.parse::<f64>().ok().filter(|s| *s >= 0.0);
+    match seconds {
+        Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok().filter(|d| !d.is_zero())),
+        None => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("TAREFA_REPORT_AFTER must be a number of seconds, as in 30, not {text:?}"),
+        )),
+    }
+}
+
+/// What was asked for: processes (slots), and threads (slots) whose waits are overdue.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Processes that got the signal.
+    pub processes: Vec<u32>,
+    /// Threads that wait.
+    pub threads: Vec<u32>,
+}
+
+/// Takes all that was asked for. For the supervisor's side alone.
+#[must_use]
+pub fn take(me: &Me) -> Asked {
+    let runtime = me.runtime();
+    let taken =
+        |word: &AtomicU64| word.load(Ordering::Acquire) != 0 && word.swap(0, Ordering::AcqRel) != 0;
+    let processes =
+        slots::processes(runtime).filter(|p| taken(&slots::process_slot(runtime, *p).report));
+    let processes = processes.collect();
+    crash_point!("asking.taken_processes");
+    let threads = slots::threads(runtime).filter(|t| {
+        let overdue = &slots::thread_slot(runtime, *t).overdue;
+        overdue.load(Ordering::Acquire) != 0 && overdue.swap(0, Ordering::AcqRel) != 0
+    });
+    let threads = threads.collect();
+    crash_point!("asking.taken_threads");
+    Asked { processes, threads }
+}

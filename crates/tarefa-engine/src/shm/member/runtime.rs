@@ -1,0 +1,628 @@
+//! A runtime, seen from one process: the arena, this process's slot, what it holds.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use super::slots;
+use crate::os::{limits, pidfd, pipe, process, procfs};
+use crate::shm::arena::Arena;
+use crate::shm::arena::layout;
+use crate::shm::arena::layout::{Header, MAGIC, ProcessSlot, VERSION};
+use crate::shm::arena::offset::Off;
+use crate::shm::member::Me;
+use crate::shm::member::fork_safe_lock::{Local, LocalGuard};
+use crate::shm::member::report_request;
+use crate::shm::object::refcount;
+use crate::shm::object::refcount::Held;
+use crate::shm::object::robust_list;
+
+/// Counts forks of this process's line: a changed number means "another process now".
+static FORKS: AtomicU32 = AtomicU32::new(0);
+/// Every runtime this process is a member of; the first is the default one.
+static RUNTIMES: Local<Vec<&'static Runtime>> = Local::empty();
+
+/// The first of them.
+static FIRST: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
+
+/// See the module. Lives as long as the process.
+pub struct Runtime {
+    arena: Arena,
+    bell: OwnedFd,
+    /// The bell's other end, in the root only.
+    bell_heard: Option<OwnedFd>,
+    spins: AtomicU32,
+    here: AtomicPtr<Here>,
+}
+
+/// What changes when the process forks.
+struct Here {
+    forks: u32,
+    index: u32,
+    root: bool,
+    /// A descriptor of the root, which the children of a fork go on using.
+    root_pidfd: Option<&'static OwnedFd>,
+    held: Local<Held>,
+    idle_threads: Local<Vec<u32>>,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Runtime({:x})", self.id())
+    }
+}
+
+/// Why a runtime cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// Its root process has ended.
+    #[error("the runtime of process {0} is gone: its root process has ended")]
+    Gone(i32),
+    /// It belongs to another user.
+    #[error("the runtime of process {pid} belongs to user {owner}, not to user {user}")]
+    OtherUser {
+        /// The root process.
+        pid: i32,
+        /// Whose it is.
+        owner: u32,
+        /// Who asked.
+        user: u32,
+    },
+    /// It was made by another version of tarefa.
+    #[error("the runtime of process {0} was made by another version of tarefa: use one version")]
+    OtherVersion(i32),
+    /// The system refused.
+    #[error("cannot join the runtime of process {0}: {1}")]
+    System(i32, #[source] io::Error),
+}
+
+/// Where a runtime is found: what a handle carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The root process.
+    pub root: i32,
+    /// The root's descriptor of the memory.
+    pub memory_fd: i32,
+    /// A number of the runtime's own.
+    pub id: u64,
+}
+
+impl Runtime {
+    /// The runtime this process makes its objects in; made now if there is none.
+    ///
+    /// # Errors
+    /// What the system answered: no descriptors, no address space.
+    #[allow(clippy::should_implement_trait)]
+    pub fn default() -> io::Result<&'static Self> {
+        if let Some(first) = Self::existing() {
+            return Ok(first);
+        }
+        let mut all = RUNTIMES.lock();
+        if let Some(first) = all.first() {
+            return Ok(first);
+        }
+        let made = Self::create()?;
+        all.push(made);
+        Ok(made)
+    }
+
+    /// The runtime this process is a member of already.
+    #[must_use]
+    pub fn existing() -> Option<&'static Self> {
+        RUNTIMES.lock().first().copied()
+    }
+
+    /// The same for signal handlers: takes no lock.
+    #[must_use]
+    pub fn existing_unlocked() -> Option<&'static Self> {
+        // SAFETY: FIRST points at a runtime, which is never freed, or at nothing.
+        unsafe { FIRST.load(Ordering::Acquire).as_ref() }
+    }
+
+    // crash: the process alone knows of the arena; it dies with it.
+    fn create() -> io::Result<&'static Self> {
+        watch_forks();
+        let asked = asked_limit()?;
+        let report_after = report_request::after_of_environment()?;
+        let arena = Arena::create()?;
+        let (heard, bell) = pipe::doorbell()?;
+        let len = arena.len();
+        let runtime = Self::leak(arena, bell, Some(heard));
+        let h = runtime.header();
+        let mut id = [0u8; 8];
+        // SAFETY: eight writable bytes. Without randomness the address of a stack variable
+        // and the time still tell runtimes of one machine apart.
+        unsafe { libc::getrandom(id.as_mut_ptr().cast(), 8, 0) };
+        h.version.store(VERSION, Ordering::Relaxed);
+        h.fingerprint.store(layout::fingerprint(), Ordering::Relaxed);
+        h.len.store(len, Ordering::Relaxed);
+        h.runtime_id.store(u64::from_ne_bytes(id) | 1, Ordering::Relaxed);
+        h.root_pid.store(process::pid() as u64, Ordering::Relaxed);
+        h.root_start.store(procfs::start_time(process::pid()), Ordering::Relaxed);
+        h.user.store(u64::from(process::user()), Ordering::Relaxed);
+        h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
+        h.bell_fd.store(runtime.bell.as_raw_fd() as u64, Ordering::Relaxed);
+        h.limit.store(limit(len, asked), Ordering::Relaxed);
+        h.magic.store(MAGIC, Ordering::Release);
+        runtime.settle(true, None)?;
+        report_request::set_report_after(&runtime.me(), report_after);
+        report_request::listen();
+        Ok(runtime)
+    }
+
+    /// The runtime at `address`, joined now if this process is not a member yet.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach(address: Address) -> Result<&'static Self, AttachError> {
+        Self::attach_in(address, None)
+    }
+
+    /// The same, in a process slot that the root has taken for this process.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach_in(address: Address, slot: Option<u32>) -> Result<&'static Self, AttachError> {
+        let mut all = RUNTIMES.lock();
+        if let Some(known) = all.iter().find(|r| r.id() == address.id) {
+            return Ok(known);
+        }
+        watch_forks();
+        let pid = address.root;
+        let system = |e: io::Error| match e.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone(pid),
+            _ => AttachError::System(pid, e),
+        };
+        let open = |fd: i32| {
+            let path = format!("/proc/{pid}/fd/{fd}");
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).write(true).open(path).map(OwnedFd::from)
+        };
+        let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
+            (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
+                AttachError::OtherUser { pid, owner, user: process::user() }
+            }
+            _ => system(e),
+        };
+        // The descriptor first, then the identity: so the pid is the one looked at.
+        let root = pidfd::open(pid).map_err(system)?;
+        let arena = Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?;
+        if arena.len() < layout::PROCESSES_AT {
+            return Err(AttachError::Gone(pid));
+        }
+        let arena_bell_fd;
+        {
+            // SAFETY: the header is inside the mapping, which is never undone.
+            let h: &Header = unsafe { &*arena_header(&arena) };
+            if h.magic.load(Ordering::Acquire) != MAGIC
+                || h.runtime_id.load(Ordering::Relaxed) != address.id
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
+                return Err(AttachError::OtherVersion(pid));
+            }
+            let owner = h.user.load(Ordering::Relaxed) as u32;
+            if owner != process::user() {
+                return Err(AttachError::OtherUser { pid, owner, user: process::user() });
+            }
+            if pidfd::ended(root.as_fd())
+                || h.root_start.load(Ordering::Relaxed) != procfs::start_time(pid)
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            arena_bell_fd = h.bell_fd.load(Ordering::Relaxed) as i32;
+        }
+        let path = format!("/proc/{pid}/fd/{arena_bell_fd}");
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let bell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
+        let runtime = Self::leak(arena, bell, None);
+        let root: &'static OwnedFd = Box::leak(Box::new(root));
+        if let Some(index) = slot {
+            let slot = slots::process_slot(runtime, index);
+            if !slots::hatch(slot, pid, process::pid()) {
+                return Err(AttachError::Gone(pid));
+            }
+            runtime.settle_in(index, false, Some(root));
+        } else {
+            let settled = runtime.settle(false, Some(root));
+            settled.map_err(|e| AttachError::System(pid, e))?;
+        }
+        all.push(runtime);
+        report_request::listen();
+        Ok(runtime)
+    }
+
+    fn leak(arena: Arena, bell: OwnedFd, bell_heard: Option<OwnedFd>) -> &'static Self {
+        let spins = AtomicU32::new(u32::from(limits::cpu_count() > 1));
+        let here = AtomicPtr::new(std::ptr::null_mut());
+        Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }))
+    }
+
+    /// Takes a process slot for this process.
+    fn settle(&'static self, root: bool, root_pidfd: Option<&'static OwnedFd>) -> io::Result<()> {
+        self.settle_in(slots::take_process(self)?, root, root_pidfd);
+        Ok(())
+    }
+
+    fn settle_in(&'static self, index: u32, root: bool, root_pidfd: Option<&'static OwnedFd>) {
+        let slot = slots::process_slot(self, index);
+        if !root && process::parent() != self.root_pid() {
+            slot.start_time.store(procfs::start_time(process::pid()), Ordering::Release);
+            crash_point!("runtime.start_time");
+        }
+        let here = Here {
+            forks: FORKS.load(Ordering::Acquire),
+            index,
+            root,
+            root_pidfd,
+            held: Local::new(Held::default()),
+            idle_threads: Local::new(Vec::new()),
+        };
+        // not shared: a pointer of this process alone.
+        self.here.store(Box::into_raw(Box::new(here)), Ordering::Release);
+        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(self).cast_mut());
+        // not shared: a pointer of this process alone; set once it is a member.
+        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// After a fork made by the engine: this process lives in the slot `index`, which its
+    /// parent has taken for it.
+    pub fn hatch(&'static self, index: u32) {
+        // SAFETY: never freed.
+        let old = unsafe { &*self.here.load(Ordering::Acquire) };
+        let old_held = old.held.lock().all();
+        self.settle_in(index, false, old.root_pidfd);
+        let me = self.me();
+        for (off, id, handles) in old_held {
+            let _ = refcount::acquire_many(&me, off, id, handles);
+        }
+    }
+
+    fn here(&'static self) -> &'static Here {
+        // SAFETY: set by `settle` before the runtime is handed out; the old one is leaked, so
+        // references to it stay good.
+        let here = unsafe { &*self.here.load(Ordering::Acquire) };
+        if here.forks == FORKS.load(Ordering::Acquire) { here } else { self.resettle(here) }
+    }
+
+    /// This process is a fork of a member: it becomes a member of its own.
+    #[cold]
+    fn resettle(&'static self, old: &'static Here) -> &'static Here {
+        // One thread of the new process settles, the others find it done.
+        let all = RUNTIMES.lock();
+        // SAFETY: as in `here`.
+        let now = unsafe { &*self.here.load(Ordering::Acquire) };
+        if now.forks == FORKS.load(Ordering::Acquire) {
+            return now;
+        }
+        let old_held = old.held.lock().all();
+        let open = || pidfd::open(self.root_pid()).ok().map(|fd| &*Box::leak(Box::new(fd)));
+        let root = old.root_pidfd.or_else(open);
+        if self.settle(false, root).is_err() {
+            // No slot: nothing here could work, and there is nobody to tell.
+            eprintln!("tarefa: process {} finds no slot in its runtime", process::pid());
+            process::exit_now(70);
+        }
+        // SAFETY: as in `here`.
+        let here = unsafe { &*self.here.load(Ordering::Acquire) };
+        drop(all);
+        let me = self.me();
+        for (off, id, handles) in old_held {
+            let _ = refcount::acquire_many(&me, off, id, handles);
+        }
+        here
+    }
+
+    /// The calling thread's slot.
+    #[must_use]
+    #[inline]
+    pub fn me(&'static self) -> Me {
+        if let Some((me, forks)) = ME.get() {
+            if std::ptr::eq(me.runtime(), self) && forks == FORKS.load(Ordering::Relaxed) {
+                return me;
+            }
+        }
+        self.me_slow()
+    }
+
+    #[cold]
+    fn me_slow(&'static self) -> Me {
+        let here = self.here();
+        let known = THREADS_HERE
+            .try_with(|t| {
+                let t = t.borrow();
+                t.0.iter().find(|m| std::ptr::eq(m.0.runtime(), self) && m.1 == here.forks).copied()
+            })
+            .ok()
+            .flatten();
+        if let Some(entry) = known {
+            ME.set(Some(entry));
+            return entry.0;
+        }
+        let idle = here.idle_threads.lock().pop();
+        let index = idle.unwrap_or_else(|| {
+            slots::take_thread(self, here.index).unwrap_or_else(|e| panic!("tarefa: {e}"))
+        });
+        slots::settle_thread(self, here.index, index);
+        let slot = slots::thread_slot(self, index);
+        let me = Me::new(self, slot, index);
+        let entry = (me, here.forks);
+        ME.set(Some(entry));
+        let _ = THREADS_HERE.try_with(|t| t.borrow_mut().0.push(entry));
+        me
+    }
+
+    /// The arena.
+    #[must_use]
+    pub fn arena(&'static self) -> &'static Arena {
+        &self.arena
+    }
+
+    /// The arena's header.
+    #[must_use]
+    pub fn header(&'static self) -> &'static Header {
+        self.arena.at(Off(0))
+    }
+
+    /// Tells runtimes apart.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        // SAFETY: the header is inside the mapping, which is never undone.
+        unsafe { (*arena_header(&self.arena)).runtime_id.load(Ordering::Relaxed) }
+    }
+
+    /// Where others find this runtime.
+    #[must_use]
+    pub fn address(&'static self) -> Address {
+        let h = self.header();
+        Address {
+            root: self.root_pid(),
+            memory_fd: h.memory_fd.load(Ordering::Relaxed) as i32,
+            id: self.id(),
+        }
+    }
+
+    /// The process that made the runtime.
+    #[must_use]
+    pub fn root_pid(&'static self) -> i32 {
+        self.header().root_pid.load(Ordering::Relaxed) as i32
+    }
+
+    /// Whether this process is the root.
+    #[must_use]
+    pub fn is_root(&'static self) -> bool {
+        self.here().root
+    }
+
+    /// Whether the root process lives.
+    #[must_use]
+    pub fn root_alive(&'static self) -> bool {
+        let here = self.here();
+        match here.root_pidfd {
+            _ if here.root => true,
+            Some(fd) => !pidfd::ended(fd.as_fd()),
+            None => {
+                procfs::alive(self.root_pid(), self.header().root_start.load(Ordering::Relaxed))
+            }
+        }
+    }
+
+    /// This process's slot number.
+    #[must_use]
+    pub fn process_index(&'static self) -> u32 {
+        self.here().index
+    }
+
+    /// This process's slot.
+    #[must_use]
+    pub fn process_slot(&'static self) -> &'static ProcessSlot {
+        slots::process_slot(self, self.here().index)
+    }
+
+    /// The slot in which this process was last a member, for signal handlers: takes no lock. In
+    /// the child of a fork that has not used the runtime yet it is the parent's.
+    #[must_use]
+    pub fn slot_unlocked(&'static self) -> &'static ProcessSlot {
+        // SAFETY: set before anybody knows of the runtime, and never freed.
+        let index = unsafe { (*self.here.load(Ordering::Acquire)).index };
+        slots::process_slot(self, index)
+    }
+
+    pub(in crate::shm) fn held(&'static self) -> LocalGuard<'static, Held> {
+        self.here().held.lock()
+    }
+
+    /// Wakes the supervisor.
+    pub fn ring(&self) {
+        pipe::ring(self.bell.as_fd());
+    }
+
+    /// The descriptor that [`Runtime::ring`] writes to.
+    #[must_use]
+    pub fn bell(&self) -> &OwnedFd {
+        &self.bell
+    }
+
+    /// The descriptor on which the supervisor hears [`Runtime::ring`]; in the root only.
+    #[must_use]
+    pub fn bell_heard(&self) -> Option<&OwnedFd> {
+        self.bell_heard.as_ref()
+    }
+
+    /// `count`, or 0 where spinning cannot help because there is one processor only.
+    #[must_use]
+    pub fn spins(&self, count: u32) -> u32 {
+        count * self.spins.load(Ordering::Relaxed)
+    }
+}
+
+fn arena_header(arena: &Arena) -> *const Header {
+    arena.start().cast()
+}
+
+/// Who owns process `pid`.
+fn owner_of(pid: i32) -> Option<u32> {
+    let metadata = std::fs::metadata(format!("/proc/{pid}")).ok()?;
+    Some(std::os::unix::fs::MetadataExt::uid(&metadata))
+}
+
+/// Bytes that may be claimed: `TAREFA_ARENA_MAX`, the cgroup's limit, or 9/10 of the memory.
+fn limit(len: u64, asked: Option<u64>) -> u64 {
+    let machine = limits::physical_memory().min(limits::cgroup_memory().unwrap_or(u64::MAX));
+    asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
+}
+
+/// What `TAREFA_ARENA_MAX` says, if it says anything.
+fn asked_limit() -> io::Result<Option<u64>> {
+    let text = std::env::var_os("TAREFA_ARENA_MAX").unwrap_or_default();
+    let text = text.to_string_lossy();
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    match parse_size(&text) {
+        Some(size) if size > 0 => Ok(Some(size)),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("TAREFA_ARENA_MAX must be a size, as in 64M or 2G, not {text:?}"),
+        )),
+    }
+}
+
+/// `"64M"`, `"1g"`, `"65536"`: bytes, with the units K, M, G, T of 1024.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix("ib").or(text.strip_suffix('b')).unwrap_or(&text);
+    let shift = match text.chars().last()? {
+        'k' => 10,
+        'm' => 20,
+        'g' => 30,
+        't' => 40,
+        _ => 0,
+    };
+    let digits = if shift == 0 { text } else { &text[..text.len() - 1] };
+    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+thread_local! {
+    /// The slot used last, for the fast path.
+    static ME: Cell<Option<(Me, u32)>> = const { Cell::new(None) };
+    static THREADS_HERE: RefCell<ThreadsHere> = const { RefCell::new(ThreadsHere(Vec::new())) };
+}
+
+/// Gives the thread's slots back when the thread ends.
+struct ThreadsHere(Vec<(Me, u32)>);
+
+impl Drop for ThreadsHere {
+    fn drop(&mut self) {
+        ME.set(None);
+        for (me, forks) in self.0.drain(..) {
+            let here = me.runtime().here.load(Ordering::Acquire);
+            // SAFETY: never freed.
+            let here = unsafe { &*here };
+            if forks == FORKS.load(Ordering::Acquire) && here.forks == forks {
+                robust_list::return_of_thread(&me);
+                let holds = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
+                slots::leave_thread(me.slot());
+                if holds {
+                    slots::poke_waiters(me.runtime());
+                }
+                let mut idle = here.idle_threads.lock();
+                if holds {
+                    // Used again last: a recursive lock that it has left behind knows it by a
+                    // name that comes by again after 2^13 threads in the slot.
+                    idle.insert(0, me.index());
+                } else {
+                    idle.push(me.index());
+                }
+            }
+        }
+    }
+}
+
+fn watch_forks() {
+    static ONCE: Once = Once::new();
+    if cfg!(miri) {
+        return;
+    }
+    ONCE.call_once(|| {
+        // SAFETY: the handlers take process-local locks in a fixed order and release them.
+        unsafe {
+            libc::pthread_atfork(Some(before_fork), Some(parent_of_fork), Some(child_of_fork_c))
+        };
+    });
+}
+
+/// Nobody may be inside the process-local tables when they are copied.
+extern "C" fn before_fork() {
+    let all = RUNTIMES.lock();
+    for runtime in all.iter() {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        std::mem::forget(here.held.lock());
+        std::mem::forget(here.idle_threads.lock());
+    }
+    std::mem::forget(all);
+}
+
+extern "C" fn parent_of_fork() {
+    unlock_tables();
+}
+
+extern "C" fn child_of_fork_c() {
+    unlock_tables();
+    forget_bells();
+    child_of_fork();
+}
+
+fn unlock_tables() {
+    // SAFETY: `before_fork` locked it in this very thread; only this thread runs here.
+    for runtime in unsafe { RUNTIMES.peek() } {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        here.held.unlock();
+        here.idle_threads.unlock();
+    }
+    RUNTIMES.unlock();
+}
+
+/// The end of the bell's pipe that hears is the root's alone: by its closing others notice the
+/// root's end.
+fn forget_bells() {
+    // SAFETY: as in `unlock_tables`; runtimes are never dropped, so the number is closed once.
+    for runtime in unsafe { RUNTIMES.peek() } {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        if let (Some(heard), true) =
+            (&runtime.bell_heard, here.root && here.forks == FORKS.load(Ordering::Acquire))
+        {
+            pipe::close(heard.as_raw_fd());
+        }
+    }
+}
+
+fn child_of_fork() {
+    // not shared: a counter of this process alone.
+    FORKS.fetch_add(1, Ordering::AcqRel);
+    ME.set(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_size;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(parse_size("65536"), Some(65536));
+        assert_eq!(parse_size("64M"), Some(64 << 20));
+        assert_eq!(parse_size(" 2 GiB "), Some(2 << 30));
+        assert_eq!(parse_size("much"), None);
+        assert_eq!(parse_size("99999999999T"), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! Cleaning up after a dead process: precise, bounded, by whoever supervises.
+//!
+//! The order matters:
+//! 1. mark the slot dead and make its generation old, so that locks the process held are
+//!    seen to be without an owner;
+//! 2. for each of its threads: undo the change in its journal, then release its latches; only
+//!    then, for each again, give up its places in queues, then what it holds of objects, and at
+//!    last return its run and free the blocks on its chain and of its journal: all of that takes
+//!    latches;
+//! 3. make whoever waits in `sync` look at the owner anew;
+//! 4. return the references the process held;
+//! 5. give the slots back.
+//!
+//! Each step finishes what a cleaner that died itself began, because every part of the dead
+//! process's state is taken off it by the same kind of committed change.
+
+pub mod wait_nodes;
+
+use std::cell::Cell;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::heap;
+use crate::os::{futex, pidfd, process, procfs};
+use crate::shm::arena::layout::process_state;
+use crate::shm::arena::offset::Off;
+use crate::shm::member::Me;
+use crate::shm::member::runtime::Runtime;
+use crate::shm::member::slots;
+use crate::shm::object::refcount;
+use crate::shm::object::robust_list;
+use crate::shm::tx::journal;
+use crate::shm::tx::latch;
+
+/// Marks the process in slot `index` dead. False if somebody else has.
+pub fn mark_dead(me: &Me, index: u32) -> bool {
+    let slot = slots::process_slot(me.runtime(), index);
+    let live = slot.owner.load(Ordering::Acquire);
+    if !matches!(live & 0xff, process_state::LIVE | process_state::EMBRYO) {
+        return false;
+    }
+    let dead = live & !0xff | process_state::DEAD;
+    let mine = slot.owner.compare_exchange(live, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    crash_point!("reclaim.marked");
+    if mine {
+        let former = u64::from(slots::lock_owner(me.runtime(), index)) << 32 | live >> 8;
+        slot.former.store(former, Ordering::Release);
+        crash_point!("reclaim.noted");
+        slot.generation.fetch_add(1, Ordering::AcqRel);
+        crash_point!("reclaim.aged");
+    }
+    mine
+}
+
+/// Cleans up after the process in slot `index`, which [`mark_dead`] has marked; the slot
+/// itself stays taken until [`forget`].
+pub fn clean_up(me: &Me, index: u32) {
+    let runtime = me.runtime();
+    clean_up_threads(me, index);
+    slots::poke_waiters(runtime);
+    let slot = slots::process_slot(runtime, index);
+    let mark = heap::mark(me);
+    while refcount::hook_next(me, &slot.references) {
+        heap::drain(me, mark);
+    }
+}
+
+/// Gives the slot of a dead process back.
+pub fn forget(me: &Me, index: u32) {
+    slots::free_process(me.runtime(), index);
+}
+
+/// The thread slots of the process in slot `index`.
+fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32> {
+    slots::threads(runtime).filter(move |t| {
+        let owner = slots::thread_slot(runtime, *t).owner.load(Ordering::Acquire);
+        owner == u64::from(index) + 1
+    })
+}
+
+/// Cleans up after the threads of the dead process in slot `index`.
+fn clean_up_threads(me: &Me, index: u32) {
+    let runtime = me.runtime();
+    let dead = |t| Me::new(runtime, slots::thread_slot(runtime, t), t);
+    // First the latches of all: what follows takes latches that any of them may have held.
+    for t in threads_of(runtime, index) {
+        release_latches(&dead(t));
+    }
+    for t in threads_of(runtime, index) {
+        wait_nodes::abandon_all(&dead(t));
+    }
+    // Not before: what the dead wait for may be granted to them until then.
+    if let Some(t) = threads_of(runtime, index).next() {
+        robust_list::return_all(&dead(t), &slots::process_slot(runtime, index).references);
+    }
+    for t in threads_of(runtime, index) {
+        return_blocks(&dead(t));
+    }
+}
+
+/// `dead` is the dead thread's own slot: what is in it is worked off in place.
+fn release_latches(dead: &Me) {
+    journal::rollback(dead);
+    for held in dead.slot().held.iter().rev() {
+        let off = Off(held.load(Ordering::Acquire));
+        if !off.is_none() {
+            latch::at(dead, off).release_for_dead(dead.index());
+            held.store(0, Ordering::Release);
+            crash_point!("reclaim.latch");
+        }
+    }
+}
+
+fn return_blocks(dead: &Me) {
+    heap::backed_pages::unclaim(dead);
+    if dead.slot().run.load(Ordering::Acquire) != 0 {
+        let _latch = dead.header().units_latch.lock(dead);
+        heap::units::give_back_for_dead(dead);
+    }
+    while journal::hook_more(dead) {}
+    heap::drain(dead, Off::NONE);
+    let word = dead.slot().waiting_on.load(Ordering::Acquire);
+    if word != 0 {
+        futex::wake_all(dead.arena().at(Off(word)));
+    }
+    slots::free_thread(dead.slot());
+}
+
+thread_local! {
+    static CLEANER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The calling thread is the one that cleans up: it may not wait for the dead to be cleaned up.
+pub fn become_cleaner() {
+    CLEANER.set(true);
+}
+
+/// How long to wait for a latch before [`help`].
+pub(super) fn patience() -> Duration {
+    if CLEANER.get() { Duration::from_millis(2) } else { Duration::from_secs(1) }
+}
+
+/// The thread in slot `holder` has held a latch for longer than [`patience`].
+pub(super) fn help(me: &Me, holder: u32) {
+    if CLEANER.get() {
+        release_early(me, holder);
+    } else if !me.runtime().root_alive() {
+        without_root(me, holder);
+    }
+}
+
+/// The cleaner is busy with one death and needs a latch that another dead process holds.
+fn release_early(me: &Me, holder: u32) {
+    let runtime = me.runtime();
+    let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
+    let Some(index) = owner.checked_sub(1) else { return };
+    let slot = slots::process_slot(runtime, index as u32);
+    let (pid, state) = slots::owner(slot);
+    if state == process_state::DEAD || gone(pid, slot.start_time.load(Ordering::Acquire)) {
+        for t in threads_of(runtime, index as u32) {
+            release_latches(&Me::new(runtime, slots::thread_slot(runtime, t), t));
+        }
+    }
+}
+
+/// Whether all threads of the process have ended.
+fn gone(pid: i32, start_time: u64) -> bool {
+    match pidfd::open(pid) {
+        Ok(fd) => pidfd::ended(fd.as_fd()) || procfs::is_another(pid, start_time),
+        // Without a descriptor to spare only what needs none counts.
+        Err(e) => pidfd::says_gone(&e) || !process::exists(pid),
+    }
+}
+
+/// For a runtime whose root is gone: if the holder of a latch has died, clean up after it.
+fn without_root(me: &Me, holder: u32) {
+    let runtime = me.runtime();
+    let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
+    let Some(index) = owner.checked_sub(1) else { return };
+    let slot = slots::process_slot(runtime, index as u32);
+    let (pid, state) = slots::owner(slot);
+    if state != process_state::DEAD && !gone(pid, slot.start_time.load(Ordering::Acquire)) {
+        return;
+    }
+    // One cleaner at a time, and another one if that dies as well.
+    let seen = slot.watched.load(Ordering::Acquire);
+    let cleaner = (seen >> 32) as i32;
+    if cleaner != 0 && !gone(cleaner, 0) {
+        return;
+    }
+    let mine = (process::pid() as u64) << 32 | 1;
+    let swap = slot.watched.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed);
+    crash_point!("reclaim.cleaner");
+    if swap.is_err() {
+        return;
+    }
+    if !mark_dead(me, index as u32) {
+        // Marked by a cleaner that died, perhaps before it had made the generation old.
+        slot.generation.fetch_add(1, Ordering::AcqRel);
+        crash_point!("reclaim.aged_again");
+    }
+    // Not the references, for this thread is in the middle of something.
+    clean_up_threads(me, index as u32);
+}

@@ -1,0 +1,382 @@
+//! `ListCore`: what `tarefa.List` is made of. The rest of a list's methods are in Python.
+
+use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use tarefa_engine::collections::list::{self, List, ListError, Source};
+use tarefa_engine::collections::value::{Expected, Item};
+use tarefa_engine::shm::{Me, Off};
+
+use crate::collections::object_lock;
+use crate::collections::object_lock::{giving_way, insisting};
+use crate::convert::encode;
+use crate::convert::encode::Encoded;
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::member;
+
+/// A list in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct ListCore {
+    handle: Handle,
+}
+
+impl ListCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Runs `act` on the list, once no other thread groups its operations on it.
+    #[inline]
+    fn with<T>(
+        &self,
+        py: Python<'_>,
+        me: &Me,
+        mut act: impl FnMut(&List<'_>) -> Result<T, ListError>,
+    ) -> PyResult<T> {
+        let list = List::at(me, self.handle.off());
+        giving_way(py, me, list.guard(), self.handle.off(), || act(&list))?
+            .map_err(|e| failed(py, e))
+    }
+
+    /// An index from either end as a position, if it is one now.
+    fn position(list: &List<'_>, index: isize) -> Result<u64, ListError> {
+        if index >= 0 {
+            return Ok(index as u64);
+        }
+        let (index, len) = (index.unsigned_abs() as u64, list.count()?);
+        len.checked_sub(index).ok_or(ListError::OutOfRange { index, len })
+    }
+}
+
+fn out_of_range() -> PyErr {
+    PyIndexError::new_err("list index out of range")
+}
+
+fn failed(py: Python<'_>, e: ListError) -> PyErr {
+    match e {
+        ListError::OutOfRange { .. } => out_of_range(),
+        other => errors::list(py, other),
+    }
+}
+
+fn encode_all<'py>(me: &Me, items: &Bound<'py, PyList>, into: Off) -> PyResult<Vec<Encoded<'py>>> {
+    items.iter().map(|item| encode::encode_into(me, &item, into)).collect()
+}
+
+/// An index as an argument: one that no list is long enough for is out of range.
+struct Index(isize);
+
+impl<'py> FromPyObject<'_, 'py> for Index {
+    type Error = PyErr;
+
+    fn extract(object: pyo3::Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        index_of(&object).map(Self)
+    }
+}
+
+/// An index as a number; `IndexError` for one that no container is long enough for.
+pub(crate) fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
+    // SAFETY: attached; a live object; the exception, if any, is fetched just below.
+    let index = unsafe { ffi::PyNumber_AsSsize_t(key.as_ptr(), ffi::PyExc_IndexError) };
+    if index == -1 {
+        if let Some(e) = PyErr::take(key.py()) {
+            return Err(e);
+        }
+    }
+    Ok(index)
+}
+
+/// Whether `key` is a whole number.
+pub(crate) fn is_index(key: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; a live object.
+    unsafe { ffi::PyIndex_Check(key.as_ptr()) != 0 }
+}
+
+#[pymethods]
+impl ListCore {
+    #[new]
+    #[pyo3(signature = (*args))]
+    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self { handle: core.get().handle.clone() });
+        }
+        let me = member::me(py)?;
+        let off = list::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self { handle: Handle::adopt(&me, off) })
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        let me = self.handle.me();
+        Ok(self.with(py, &me, |list| list.count())? as usize)
+    }
+
+    /// Adds an element at the end.
+    fn append(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        let me = self.handle.me();
+        if let Some(word) = encode::word(item) {
+            return self.with(py, &me, |list| list.append(Item::Word(word)));
+        }
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
+        let item = encoded.item()?;
+        self.with(py, &me, |list| list.append(item))
+    }
+
+    /// Adds the elements of a plain list at the end, all at one instant.
+    fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
+        let me = self.handle.me();
+        let encoded = encode_all(&me, items, self.handle.off())?;
+        let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        self.with(py, &me, |list| list.extend(&items))
+    }
+
+    fn __getitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        if !is_index(key) {
+            return self.slice(py, key);
+        }
+        let index = index_of(key)?;
+        let me = self.handle.me();
+        let list = List::at(&me, self.handle.off());
+        if let Some(word) = Self::position(&list, index).ok().and_then(|at| list.peek(at)) {
+            return encode::decode_word(py, word.map_err(|e| failed(py, e))?);
+        }
+        let fetched = self.with(py, &me, |list| list.get(Self::position(list, index)?))?;
+        encode::decode(py, &me, fetched)
+    }
+
+    fn __setitem__(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+        item: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        if !is_index(key) {
+            return self.call_python(py, "set_slice", (key, item));
+        }
+        let index = index_of(key)?;
+        let me = self.handle.me();
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
+        let item = encoded.item()?;
+        self.with(py, &me, |list| list.set(Self::position(list, index)?, item))
+    }
+
+    fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !is_index(key) {
+            return self.call_python(py, "delete_slice", (key,));
+        }
+        self.remove_at(py, index_of(key)?, |_| out_of_range()).map(drop)
+    }
+
+    /// Takes out and returns the element at `index`, by default the last.
+    #[pyo3(signature = (index = Index(-1), /), text_signature = "($self, index=-1, /)")]
+    fn pop(&self, py: Python<'_>, index: Index) -> PyResult<Py<PyAny>> {
+        let Index(index) = index;
+        self.remove_at(py, index, |empty| {
+            PyIndexError::new_err(if empty {
+                "pop from empty list"
+            } else {
+                "pop index out of range"
+            })
+        })
+    }
+
+    /// Puts an element before the one at `index`.
+    fn insert(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        item: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let index = if is_index(index) {
+            index_of(index)?
+        } else {
+            let text = format!("an index is a whole number, not {}", index.get_type().name()?);
+            return Err(PyTypeError::new_err(text));
+        };
+        let me = self.handle.me();
+        let encoded = encode::encode_into(&me, item, self.handle.off())?;
+        let item = encoded.item()?;
+        self.with(py, &me, |list| {
+            let position = match Self::position(list, index) {
+                Err(ListError::OutOfRange { .. }) => 0,
+                other => other?,
+            };
+            list.insert(position, item)
+        })
+    }
+
+    /// Makes the element at `index` what `change` returns for it, at one instant.
+    #[pyo3(signature = (index, change, /))]
+    fn update(
+        &self,
+        py: Python<'_>,
+        index: &Bound<'_, PyAny>,
+        change: &Bound<'_, PyAny>,
+    ) -> PyResult<Py<PyAny>> {
+        let index = index_of(index)?;
+        let me = self.handle.me();
+        let cell = List::at(&me, self.handle.off()).guard();
+        insisting(py, &me, cell, self.handle.off(), || {
+            let (position, read) = self.with(py, &me, |list| {
+                let position = Self::position(list, index)?;
+                Ok((position, list.get(position)?))
+            })?;
+            let new = change.call1((encode::decode_ref(py, &me, &read)?,))?;
+            let encoded = encode::encode_into(&me, &new, self.handle.off())?;
+            let item = encoded.item()?;
+            let expected = Expected::of(Some(&read));
+            let done = self.with(py, &me, |list| list.replace_if(position, expected, item))?;
+            Ok(done.then(|| new.unbind()))
+        })
+    }
+
+    /// Takes everything out.
+    fn clear(&self, py: Python<'_>) -> PyResult<()> {
+        let me = self.handle.me();
+        self.with(py, &me, |list| list.clear())
+    }
+
+    /// (version, elements) at one instant.
+    #[pyo3(signature = (start = 0, stop = None))]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        start: u64,
+        stop: Option<u64>,
+    ) -> PyResult<(u64, Bound<'py, PyList>)> {
+        let me = self.handle.me();
+        let stop = stop.unwrap_or(u64::MAX);
+        let shot = self.with(py, &me, |list| list.snapshot(start, stop))?;
+        let items = PyList::empty(py);
+        for item in shot.items {
+            items.append(encode::decode(py, &me, item)?)?;
+        }
+        Ok((shot.version, items))
+    }
+
+    /// Makes the list of old indices and new values (`(True, index)`, `(False, value)`), if
+    /// `version` and `length` still hold; false when they do not.
+    fn rebuild(
+        &self,
+        py: Python<'_>,
+        version: u64,
+        length: u64,
+        sources: &Bound<'_, PyList>,
+    ) -> PyResult<bool> {
+        let me = self.handle.me();
+        let mut plan: Vec<Result<u64, Encoded<'_>>> = Vec::with_capacity(sources.len());
+        for source in sources.iter() {
+            let (keep, value): (bool, Bound<'_, PyAny>) = source.extract()?;
+            plan.push(if keep {
+                let index: u64 = value.extract()?;
+                if index >= length {
+                    return Err(out_of_range());
+                }
+                Ok(index)
+            } else {
+                Err(encode::encode_into(&me, &value, self.handle.off())?)
+            });
+        }
+        let mut sources = Vec::with_capacity(plan.len());
+        for step in &plan {
+            sources.push(match step {
+                Ok(index) => Source::Keep(*index),
+                Err(encoded) => Source::New(encoded.item()?),
+            });
+        }
+        self.with(py, &me, |list| match list.rebuild(version, length, &sources) {
+            Ok(()) => Ok(true),
+            Err(ListError::Changed) => Ok(false),
+            Err(e) => Err(e),
+        })
+    }
+
+    /// Takes the lock that makes others' operations on the object wait.
+    #[pyo3(signature = (blocking = None, timeout = None))]
+    fn guard_acquire(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let me = self.handle.me();
+        let cell = List::at(&me, self.handle.off()).guard();
+        object_lock::acquire(py, &me, cell, self.handle.off(), blocking, timeout)
+    }
+
+    /// Lets that lock go.
+    fn guard_release(&self) -> PyResult<()> {
+        let me = self.handle.me();
+        object_lock::release(&me, List::at(&me, self.handle.off()).guard())
+    }
+
+    /// Who holds that lock.
+    fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let me = self.handle.me();
+        object_lock::owner(py, &me, List::at(&me, self.handle.off()).guard())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}
+
+impl ListCore {
+    /// Takes out the element at `index`; `none` is the error where there is none, told whether
+    /// the list was empty.
+    fn remove_at(
+        &self,
+        py: Python<'_>,
+        index: isize,
+        none: impl Fn(bool) -> PyErr,
+    ) -> PyResult<Py<PyAny>> {
+        let me = self.handle.me();
+        let taken = self.with(py, &me, |list| {
+            let taken = if index == -1 {
+                list.pop()
+            } else {
+                Self::position(list, index).and_then(|position| list.remove(position))
+            };
+            match taken {
+                Err(ListError::OutOfRange { len, .. }) => Ok(Err(len == 0)),
+                other => other.map(Ok),
+            }
+        })?;
+        encode::decode(py, &me, taken.map_err(none)?)
+    }
+
+    fn slice(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (_, items) = self.read(py, 0, None)?;
+        if key.cast::<pyo3::types::PySlice>().is_err() {
+            let name = key.get_type().name()?;
+            let text = format!("list indices must be integers or slices, not {name}");
+            return Err(PyTypeError::new_err(text));
+        }
+        Ok(items.as_any().get_item(key)?.unbind())
+    }
+
+    fn call_python<'py, A>(&self, py: Python<'py>, name: &str, args: A) -> PyResult<()>
+    where
+        A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
+    {
+        let module = PyModule::import(py, "tarefa._collections._list")?;
+        let core = Py::new(py, Self { handle: self.handle.clone() })?;
+        let args = args.into_pyobject(py)?;
+        let mut all = vec![core.into_any().into_bound(py)];
+        all.extend(args.iter());
+        module.getattr(name)?.call1(PyTuple::new(py, all)?).map(drop)
+    }
+}

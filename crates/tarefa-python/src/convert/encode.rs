@@ -1,0 +1,303 @@
+//! Python objects as words and blobs.
+//!
+//! int, float, bool, None, str and bytes have forms of the engine's own, which Rust reads too;
+//! everything else is pickled by `tarefa._convert._pickling`.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyModule, PyString};
+use tarefa_engine::collections::dict::key;
+use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
+use tarefa_engine::shm::object;
+use tarefa_engine::shm::{Me, Off};
+
+use crate::convert::out_of_band;
+use crate::convert::out_of_band::{Apart, Whole};
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::{Handle, Mentioned};
+
+/// The tag of pickled bytes.
+pub(crate) const PICKLE: u8 = tag::FRONT;
+/// The tag of a pickle with its buffers beside it.
+pub(crate) const APART: u8 = tag::FRONT + 2;
+/// The tag of a `bytearray`.
+const BYTEARRAY: u8 = tag::FRONT + 3;
+
+static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn function<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyAny>>,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyAny>> {
+    let f = cell.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._convert._pickling")?.getattr(name).map(Bound::unbind)
+    })?;
+    Ok(f.bind(py))
+}
+
+/// An encoded object, ready for the engine.
+pub(crate) enum Encoded<'py> {
+    /// A word.
+    Word(u64),
+    /// Bytes of a Python object, and how to read them.
+    Bytes(u8, Bound<'py, PyBytes>),
+    /// UTF-8 that a Python string owns.
+    Str(Bound<'py, PyString>),
+    /// Bytes of our own, and objects mentioned.
+    Owned(u8, Vec<u8>, Vec<Off>),
+    /// One object; its handle keeps it until the blob does.
+    Object(Vec<u8>, Vec<Off>, #[expect(dead_code, reason = "kept")] Handle),
+    /// Pickled, and objects mentioned.
+    Pickled(Bound<'py, PyBytes>, Mentioned),
+    /// The same with large buffers beside the pickle.
+    Apart(Apart<'py>, Mentioned),
+    /// A `bytearray`, which keeps its size meanwhile.
+    ByteArray(Whole),
+}
+
+impl Encoded<'_> {
+    pub(crate) fn item(&self) -> PyResult<Item<'_>> {
+        Ok(match self {
+            Self::Word(word) => Item::Word(*word),
+            Self::Bytes(tag, bytes) => Item::Blob(*tag, bytes.as_bytes(), &[]),
+            Self::Str(text) => Item::Blob(tag::STR, text.to_str()?.as_bytes(), &[]),
+            Self::Object(bytes, refs, _) => Item::Blob(tag::OBJECT, bytes, refs),
+            Self::Owned(tag, bytes, refs) => Item::Blob(*tag, bytes, refs),
+            Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
+            Self::Apart(apart, refs) => Item::Parts(APART, apart.parts(), refs),
+            Self::ByteArray(whole) => Item::Blob(BYTEARRAY, whole.bytes(), &[]),
+        })
+    }
+}
+
+impl Encoded<'_> {
+    /// The objects it mentions.
+    pub(crate) fn objects(&self) -> &[Off] {
+        match self {
+            Self::Object(_, refs, _) | Self::Owned(_, _, refs) => refs,
+            Self::Pickled(_, refs) | Self::Apart(_, refs) => refs,
+            Self::Word(_) | Self::Bytes(..) | Self::Str(_) | Self::ByteArray(_) => &[],
+        }
+    }
+}
+
+/// Encodes an object that goes into the container at `into`, which it may not mention.
+#[inline]
+pub(crate) fn encode_into<'py>(
+    me: &Me,
+    object: &Bound<'py, PyAny>,
+    into: Off,
+) -> PyResult<Encoded<'py>> {
+    let encoded = encode(me, object)?;
+    outside(&encoded, into)?;
+    Ok(encoded)
+}
+
+/// Refuses what mentions the container at `into`: it would never be freed.
+pub(crate) fn outside(encoded: &Encoded<'_>, into: Off) -> PyResult<()> {
+    if encoded.objects().contains(&into) {
+        return Err(pyo3::exceptions::PyValueError::new_err(
+            "a container cannot be put into itself, nor anything that mentions it: shared \
+             objects are counted, so it would never be freed; store a name or an index instead",
+        ));
+    }
+    Ok(())
+}
+
+/// The word for `object`, if it needs no blob.
+#[inline]
+pub(crate) fn word(object: &Bound<'_, PyAny>) -> Option<u64> {
+    let ptr = object.as_ptr();
+    // SAFETY: `ptr` is a live object of the attached interpreter; the checks below are by exact
+    // type, and the conversions are of that type.
+    unsafe {
+        if ffi::PyLong_CheckExact(ptr) != 0 {
+            let mut overflow = 0;
+            let n = ffi::PyLong_AsLongLongAndOverflow(ptr, &raw mut overflow);
+            return if overflow == 0 { value::int_word(n) } else { None };
+        }
+        if ffi::PyFloat_CheckExact(ptr) != 0 {
+            return value::float_word(ffi::PyFloat_AsDouble(ptr));
+        }
+        if ffi::PyBool_Check(ptr) != 0 {
+            return Some(value::bool_word(ptr == ffi::Py_True()));
+        }
+        (ptr == ffi::Py_None()).then_some(value::NONE)
+    }
+}
+
+/// Encodes any object.
+pub(crate) fn encode<'py>(me: &Me, object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+    if let Some(word) = word(object) {
+        return Ok(Encoded::Word(word));
+    }
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Ok(Encoded::Bytes(tag::BYTES, bytes.clone()));
+    }
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        // A lone surrogate is not UTF-8: such a string is pickled.
+        if text.to_str().is_ok() {
+            return Ok(Encoded::Str(text.clone()));
+        }
+    }
+    if let Ok(int) = object.cast_exact::<PyInt>() {
+        return encode_int(int);
+    }
+    if let Ok(float) = object.cast_exact::<PyFloat>() {
+        let bits = float.value().to_bits();
+        return Ok(Encoded::Owned(tag::FLOAT, bits.to_le_bytes().to_vec(), Vec::new()));
+    }
+    if let Some(handle) = handle::of_object(object) {
+        if std::ptr::eq(handle.runtime(), me.runtime()) {
+            let mut bytes = handle.kind().to_le_bytes().to_vec();
+            bytes.extend(handle.id().to_le_bytes());
+            let refs = vec![handle.off()];
+            return Ok(Encoded::Object(bytes, refs, handle));
+        }
+    }
+    if object.is_exact_instance_of::<PyByteArray>() {
+        return Ok(Encoded::ByteArray(Whole::new(object)?));
+    }
+    let dumps = function(object.py(), &DUMPS, "dumps_apart")?;
+    pickled(dumps, object, me.runtime().id())
+}
+
+/// What `dumps` makes of `object`, with the buffers that it keeps apart.
+pub(crate) fn pickled<'py>(
+    dumps: &Bound<'py, PyAny>,
+    object: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<Encoded<'py>> {
+    let (bytes, refs, buffers) = handle::collecting_all(dumps, object, runtime)?;
+    if buffers.is_empty() {
+        return Ok(Encoded::Pickled(bytes, refs));
+    }
+    Ok(Encoded::Apart(Apart::new(bytes, &buffers)?, refs))
+}
+
+fn encode_int<'py>(int: &Bound<'py, PyInt>) -> PyResult<Encoded<'py>> {
+    Ok(Encoded::Bytes(tag::INT, int_bytes(int)?))
+}
+
+/// An integer as little-endian two's complement.
+pub(crate) fn int_bytes<'py>(int: &Bound<'py, PyInt>) -> PyResult<Bound<'py, PyBytes>> {
+    let bits: usize = int.call_method0("bit_length")?.extract()?;
+    let kwargs = pyo3::types::PyDict::new(int.py());
+    kwargs.set_item("signed", true)?;
+    let bytes = int.call_method("to_bytes", (bits / 8 + 1, "little"), Some(&kwargs))?;
+    Ok(bytes.cast_into()?)
+}
+
+/// The object that a word without a blob stands for.
+#[inline]
+pub(crate) fn decode_word(py: Python<'_>, word: u64) -> PyResult<Py<PyAny>> {
+    // SAFETY: attached; each constructor gives a new reference or null with an exception set.
+    unsafe {
+        let ptr = match value::small(word) {
+            Small::Int(n) => ffi::PyLong_FromLongLong(n),
+            Small::Float(x) => ffi::PyFloat_FromDouble(x),
+            Small::Bool(b) => ffi::PyBool_FromLong(b.into()),
+            Small::None => ffi::Py_NewRef(ffi::Py_None()),
+        };
+        Ok(Bound::from_owned_ptr_or_err(py, ptr)?.unbind())
+    }
+}
+
+/// A `bytes` object; an error where there is no memory for it.
+pub(crate) fn bytes_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    // SAFETY: attached; a new reference, or null with an exception set.
+    unsafe {
+        let ptr =
+            ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t);
+        Ok(Bound::from_owned_ptr_or_err(py, ptr)?.cast_into_unchecked())
+    }
+}
+
+/// Decodes what was read from a container.
+pub(crate) fn decode(py: Python<'_>, me: &Me, mut fetched: Fetched) -> PyResult<Py<PyAny>> {
+    if let Fetched::Blob(copied) = &mut fetched {
+        if copied.tag == APART {
+            let bytes = std::mem::take(&mut copied.bytes);
+            return load(py, out_of_band::taken_over(py, bytes)?);
+        }
+    }
+    decode_ref(py, me, &fetched)
+}
+
+/// The same, lent.
+pub(crate) fn decode_ref(py: Python<'_>, me: &Me, fetched: &Fetched) -> PyResult<Py<PyAny>> {
+    match fetched {
+        Fetched::Word(word) => decode_word(py, *word),
+        Fetched::Blob(copied) => match copied.tag {
+            tag::KEY => match key::given(copied) {
+                (tag::OBJECT, _) => decode_object(py, me, copied.object()),
+                (tag, bytes) => decode_bytes(py, tag, bytes),
+            },
+            tag::OBJECT => decode_object(py, me, copied.object()),
+            tag => decode_bytes(py, tag, &copied.bytes),
+        },
+    }
+}
+
+/// A handle of the object that a blob stands for and keeps alive.
+pub(crate) fn decode_object(py: Python<'_>, me: &Me, object: Option<Off>) -> PyResult<Py<PyAny>> {
+    let Some(off) = object else {
+        return Err(errors::new(py, "HandleGone", "the object is gone".to_owned()));
+    };
+    let h = object::header(me, off);
+    let id = h.id.load(std::sync::atomic::Ordering::Relaxed);
+    let kind = h.kind.load(std::sync::atomic::Ordering::Relaxed);
+    handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
+}
+
+fn load<'py>(
+    py: Python<'py>,
+    (pickle, buffers): (Bound<'py, PyBytes>, Bound<'py, PyList>),
+) -> PyResult<Py<PyAny>> {
+    let kwargs = pyo3::types::PyDict::new(py);
+    kwargs.set_item("buffers", buffers)?;
+    Ok(function(py, &LOADS, "loads")?.call((pickle,), Some(&kwargs))?.unbind())
+}
+
+/// Decodes bytes that mention no object by tag alone.
+pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    match how {
+        tag::STR => {
+            // SAFETY: attached; the length fits, since a slice's does.
+            let ptr = unsafe {
+                ffi::PyUnicode_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as isize)
+            };
+            // SAFETY: a new reference, or null with an exception set.
+            Ok(unsafe { Bound::from_owned_ptr_or_err(py, ptr)? }.unbind())
+        }
+        tag::BYTES => Ok(bytes_of(py, bytes)?.into_any().unbind()),
+        tag::INT => {
+            let kwargs = pyo3::types::PyDict::new(py);
+            kwargs.set_item("signed", true)?;
+            let class = py.get_type::<PyInt>();
+            let args = (bytes_of(py, bytes)?, "little");
+            Ok(class.call_method("from_bytes", args, Some(&kwargs))?.unbind())
+        }
+        tag::FLOAT => {
+            let bits = bytes.try_into().map_or(0, u64::from_le_bytes);
+            Ok(PyFloat::new(py, f64::from_bits(bits)).into_any().unbind())
+        }
+        PICKLE => {
+            let loads = function(py, &LOADS, "loads")?;
+            Ok(loads.call1((bytes_of(py, bytes)?,))?.unbind())
+        }
+        APART => load(py, out_of_band::taken(py, bytes)?),
+        BYTEARRAY => out_of_band::whole(py, bytes),
+        _ => Err(errors::new(
+            py,
+            "NotReadable",
+            "the element was written by another language in a form that Python does not read; \
+             there, use numbers, strings, bytes or handles"
+                .to_owned(),
+        )),
+    }
+}

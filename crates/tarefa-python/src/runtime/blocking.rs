@@ -1,0 +1,116 @@
+//! Waiting without the interpreter's lock, and waking for its exceptions.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyModule;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::{process, signal};
+use tarefa_engine::shm::{Me, Off, Runtime};
+use tarefa_engine::sync::wait::{Outcome, Parker};
+use tarefa_engine::task::record::Task;
+
+use crate::task::interrupt;
+use crate::trace::call_site;
+
+static TICK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static ON_INTERRUPT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Lets signals' handlers and exceptions set from other threads happen now.
+///
+/// Both are raised by the evaluation loop only, so a function of one instruction is run.
+pub(crate) fn tick(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    let tick = TICK.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._runtime._tick")?.getattr("tick").map(Bound::unbind)
+    })?;
+    tick.bind(py).call0().map(drop)
+}
+
+/// Raises the interrupt that was asked of the process's task, if the calling thread runs it.
+///
+/// The signal that comes with it is for what does not wait here: one that comes between a look
+/// around and the sleep ends no sleep, whereas the word that is slept on has changed before.
+fn raise_due(py: Python<'_>) -> PyResult<()> {
+    let Some(runtime) = Runtime::existing_unlocked() else { return Ok(()) };
+    let me = runtime.me();
+    let task = Off(me.slot().task.load(Ordering::Acquire));
+    if task.is_none() {
+        return Ok(());
+    }
+    let task = Task::at(&me, task);
+    if task.is_thread() || !task.interrupt_due() {
+        return Ok(());
+    }
+    let raise = ON_INTERRUPT.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._task._child")?.getattr("on_interrupt").map(Bound::unbind)
+    })?;
+    raise.bind(py).call1((signal::interrupt_signal(), py.None())).map(drop)
+}
+
+/// The calling thread is about to sleep: if it is the main one, no signal is slept over.
+pub(crate) fn mind_signals_of_main(me: &Me) {
+    if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
+        interrupt::mind_signals();
+    }
+}
+
+/// A wait of a Python thread.
+pub(crate) struct PyParker<'py> {
+    py: Python<'py>,
+    /// What ended the wait.
+    pub(crate) error: Option<PyErr>,
+}
+
+impl<'py> PyParker<'py> {
+    pub(crate) fn new(py: Python<'py>) -> Self {
+        Self { py, error: None }
+    }
+
+    /// Whether the wait succeeded; the exception if it was interrupted.
+    pub(crate) fn verdict(self, outcome: Outcome) -> PyResult<bool> {
+        match outcome {
+            Outcome::Ready => Ok(true),
+            Outcome::TimedOut => Ok(false),
+            Outcome::Interrupted => Err(self.into_error()),
+        }
+    }
+
+    pub(crate) fn into_error(self) -> PyErr {
+        self.error.unwrap_or_else(|| pyo3::exceptions::PyKeyboardInterrupt::new_err(()))
+    }
+}
+
+impl Parker for PyParker<'_> {
+    fn release(&mut self, sleep: &mut dyn FnMut()) {
+        // SAFETY: the thread is attached (`py`), and `sleep` touches no Python object.
+        let state = unsafe { ffi::PyEval_SaveThread() };
+        sleep();
+        // SAFETY: `state` was saved by this thread just above.
+        unsafe { ffi::PyEval_RestoreThread(state) };
+    }
+
+    fn place(&mut self, me: &Me) {
+        call_site::note_place(self.py, me);
+        mind_signals_of_main(me);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        self.error = tick(self.py).and_then(|()| raise_due(self.py)).err();
+        self.error.is_some()
+    }
+}
+
+/// A timeout in seconds as a deadline; `None` is never, below zero is an error.
+pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Deadline> {
+    let Some(seconds) = timeout else { return Ok(Deadline::NEVER) };
+    if seconds.is_nan() || seconds < 0.0 {
+        let text = format!("timeout must be a number of seconds, not below 0: {seconds}");
+        return Err(pyo3::exceptions::PyValueError::new_err(text));
+    }
+    // Longer than any machine stays up is never.
+    let duration = std::time::Duration::try_from_secs_f64(seconds).ok();
+    Ok(duration.map_or(Deadline::NEVER, |d| Deadline::after(Some(d))))
+}

@@ -1,0 +1,95 @@
+//! Exceptions of `tarefa._runtime._errors`, raised from Rust.
+
+use std::io;
+
+use pyo3::exceptions::{PyIndexError, PyRecursionError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyModule;
+use tarefa_engine::collections::list::ListError;
+use tarefa_engine::shm::heap::OutOfMemory;
+use tarefa_engine::shm::member::runtime::AttachError;
+use tarefa_engine::sync::wait_queue::WaitError;
+use tarefa_engine::task::process::StartError;
+
+static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+
+/// An instance of the class `name` of `tarefa._runtime._errors`.
+pub(crate) fn new(py: Python<'_>, name: &str, args: impl ErrorArgs) -> PyErr {
+    args.raise(py, name)
+}
+
+/// What an exception is made with.
+pub(crate) trait ErrorArgs {
+    /// Makes it.
+    fn raise(self, py: Python<'_>, name: &str) -> PyErr;
+}
+
+impl ErrorArgs for String {
+    fn raise(self, py: Python<'_>, name: &str) -> PyErr {
+        make(py, name, |class| class.call1((self.as_str(),)))
+    }
+}
+
+impl ErrorArgs for (i32, String) {
+    fn raise(self, py: Python<'_>, name: &str) -> PyErr {
+        make(py, name, |class| class.call1((self.0, self.1.as_str())))
+    }
+}
+
+fn make<'py>(
+    py: Python<'py>,
+    name: &str,
+    call: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
+) -> PyErr {
+    let module = MODULE
+        .get_or_try_init(py, || PyModule::import(py, "tarefa._runtime._errors").map(Bound::unbind));
+    let made = module.and_then(|m| call(&m.bind(py).getattr(name)?));
+    made.map_or_else(|e| e, PyErr::from_value)
+}
+
+pub(crate) fn out_of_memory(py: Python<'_>, e: OutOfMemory) -> PyErr {
+    new(py, "ArenaFull", e.to_string())
+}
+
+pub(crate) fn wait(py: Python<'_>, e: WaitError) -> PyErr {
+    match e {
+        WaitError::Memory(e) => out_of_memory(py, e),
+        WaitError::TooDeep => PyRecursionError::new_err(e.to_string()),
+    }
+}
+
+pub(crate) fn list(py: Python<'_>, e: ListError) -> PyErr {
+    match e {
+        ListError::OutOfRange { .. } => PyIndexError::new_err(e.to_string()),
+        ListError::Changed | ListError::Guarded(_) => new(py, "ListChanged", e.to_string()),
+        ListError::Memory(e) => out_of_memory(py, e),
+    }
+}
+
+pub(crate) fn attach(py: Python<'_>, e: &AttachError) -> PyErr {
+    new(py, "HandleGone", e.to_string())
+}
+
+pub(crate) fn start(py: Python<'_>, e: StartError) -> PyErr {
+    match e {
+        StartError::Memory(e) => out_of_memory(py, e),
+        StartError::Processes { .. } => new(py, "StartError", (11, format!("{e} [RLIMIT_NPROC]"))),
+        StartError::Descriptors { .. } => {
+            new(py, "StartError", (24, format!("{e} [RLIMIT_NOFILE]")))
+        }
+        _ => new(py, "StartError", (0, e.to_string())),
+    }
+}
+
+pub(crate) fn runtime_failed(py: Python<'_>, e: &io::Error) -> PyErr {
+    let hint = match e.raw_os_error() {
+        Some(24 | 23) => {
+            " The limit on open files (RLIMIT_NOFILE, ulimit -n) is reached: close some or raise it."
+        }
+        Some(12) => " There is no address space for it (RLIMIT_AS, ulimit -v).",
+        _ => "",
+    };
+    let text = format!("cannot set up the shared memory of tarefa: {e}.{hint}");
+    new(py, "StartError", (e.raw_os_error().unwrap_or(0), text))
+}

@@ -1,0 +1,352 @@
+//! Handles: what a Python object of tarefa holds, and how it travels.
+//!
+//! A handle is pickled as (address of the runtime, offset, id, kind). While the front encodes
+//! something itself it collects the handles it meets ([`collect`]), so that the bytes keep
+//! their objects alive; a handle pickled by anyone else must be kept by its sender until the
+//! receiver has it.
+
+use std::cell::RefCell;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyModule, PyTuple};
+use tarefa_engine::collections::kinds;
+use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::object::address::ObjectAddress;
+use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::{Me, Off, Runtime, object};
+use tarefa_engine::task;
+
+use crate::collections::dict;
+use crate::runtime::errors;
+
+/// One counted handle of an object in the arena.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    runtime: &'static Runtime,
+    off: Off,
+}
+
+impl Handle {
+    /// Takes over a reference that this process has just taken.
+    pub(crate) fn adopt(me: &Me, off: Off) -> Self {
+        Self { runtime: me.runtime(), off }
+    }
+
+    pub(crate) fn me(&self) -> Me {
+        self.runtime.me()
+    }
+
+    pub(crate) fn off(&self) -> Off {
+        self.off
+    }
+
+    pub(crate) fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        object::header(&self.me(), self.off).id.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn kind(&self) -> u64 {
+        object::header(&self.me(), self.off).kind.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Takes one more handle of an object whose reference this process can see.
+    pub(crate) fn acquire(py: Python<'_>, me: &Me, off: Off, id: u64) -> PyResult<Self> {
+        match refcount::acquire(me, off, id) {
+            Ok(true) => Ok(Self::adopt(me, off)),
+            Ok(false) => Err(errors::new(
+                py,
+                "HandleGone",
+                "the object is gone: nothing refers to it any more; \
+                 keep it in the sending program until the receiver has it"
+                    .to_owned(),
+            )),
+            Err(e) => Err(errors::out_of_memory(py, e)),
+        }
+    }
+
+    /// Another process may get it, and may start tasks then.
+    fn will_travel(&self, py: Python<'_>) -> PyResult<()> {
+        if self.runtime.is_root() && !task::supervisor::has_zygote() {
+            PyModule::import(py, "tarefa._task._zygote")?.call_method0("ensure_command")?;
+        }
+        Ok(())
+    }
+
+    /// For `__reduce__`: (function, arguments). Notes the object for a running [`collect`].
+    pub(crate) fn reduce<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        MET.with(|m| {
+            if let Some(met) = m.borrow_mut().last_mut() {
+                met.objects.push(self.clone());
+            }
+        });
+        self.will_travel(py)?;
+        let a = self.runtime.address();
+        let args = (a.root, a.memory_fd, a.id, self.off.0, self.id(), self.kind());
+        Ok((attach_function(py)?, args.into_pyobject(py)?))
+    }
+}
+
+/// Where a shared object is, as text; None for what is none, or has a part that is none.
+#[pyfunction]
+pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let Some(handle) = of_object(object) else { return Ok(None) };
+    handle.will_travel(object.py())?;
+    let runtime = handle.runtime.address();
+    let (off, kind, id) = (handle.off, handle.kind(), handle.id());
+    Ok(Some(ObjectAddress { runtime, off, kind, id }.to_string()))
+}
+
+/// The arguments of [`attach`] that a text stands for.
+#[pyfunction]
+pub(crate) fn parse_address(text: &str) -> PyResult<(i32, i32, u64, u64, u64, u64)> {
+    let address: ObjectAddress = text.parse().map_err(|e| PyValueError::new_err(format!("{e}")))?;
+    let Address { root, memory_fd, id } = address.runtime;
+    Ok((root, memory_fd, id, address.off.0, address.id, address.kind))
+}
+
+/// The only argument, if it is a bare core: a constructor then shares its handle.
+pub(crate) fn core_in<'py, T: pyo3::PyClass>(args: &Bound<'py, PyTuple>) -> Option<Bound<'py, T>> {
+    if args.len() != 1 {
+        return None;
+    }
+    args.get_item(0).ok()?.cast_exact::<T>().ok().cloned()
+}
+
+/// The handle of one of this package's own objects; not of a subclass of a user's.
+pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
+    let ours = |object: &Bound<'_, PyAny>| {
+        let module = object.get_type().getattr("__module__").ok();
+        module.and_then(|m| m.extract::<String>().ok()).is_some_and(|m| m == "tarefa")
+    };
+    let handle = if let Ok(map) = object.cast::<crate::collections::map::MapCore>() {
+        map.get().handle().clone()
+    } else if let Ok(list) = object.cast::<crate::collections::list::ListCore>() {
+        list.get().handle().clone()
+    } else if let Ok(lock) = object.cast::<crate::sync::lock::LockCore>() {
+        lock.get().handle().clone()
+    } else if let Ok(event) = object.cast::<crate::sync::event::EventCore>() {
+        event.get().handle().clone()
+    } else if let Ok(semaphore) = object.cast::<crate::sync::semaphore::SemaphoreCore>() {
+        semaphore.get().handle().clone()
+    } else if let Ok(condition) = object.cast::<crate::sync::condition::ConditionCore>() {
+        condition.get().handle().clone()
+    } else if let Ok(lock) = object.cast::<crate::sync::rwlock::RWLockCore>() {
+        lock.get().handle().clone()
+    } else if let Ok(barrier) = object.cast::<crate::sync::barrier::BarrierCore>() {
+        // Its action goes with it; where that fails, pickling says why.
+        object.call_method0("_publish").ok()?;
+        barrier.get().handle().clone()
+    } else if let Ok(array) = object.cast::<crate::collections::array::ArrayCore>() {
+        array.get().cells().by_reference()?
+    } else if let Ok(value) = object.cast::<crate::collections::array::ValueCore>() {
+        value.get().cells().by_reference()?
+    } else {
+        return None;
+    };
+    ours(object).then_some(handle)
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        // The object lives, for this handle does; so this only counts, and cannot fail.
+        let _ = refcount::acquire(&self.me(), self.off, self.id());
+        Self { runtime: self.runtime, off: self.off }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        refcount::release(&self.me(), self.off);
+    }
+}
+
+static ATTACH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+fn attach_function(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let f = ATTACH.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._engine")?.getattr("attach").map(Bound::unbind)
+    })?;
+    Ok(f.clone_ref(py))
+}
+
+/// What an encoding that is going on has met so far.
+#[derive(Default)]
+struct Met {
+    /// Objects, held: what mentions them may be gone when the pickle is made.
+    objects: Vec<Handle>,
+    /// Memory views of buffers that lie beside the pickle.
+    buffers: Vec<Py<PyAny>>,
+}
+
+thread_local! {
+    /// Of the encodings that are going on in this thread, innermost last.
+    static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The object of another process's handle, attached to here.
+#[pyfunction]
+pub(crate) fn attach(
+    py: Python<'_>,
+    root: i32,
+    memory_fd: i32,
+    runtime: u64,
+    off: u64,
+    id: u64,
+    kind: u64,
+) -> PyResult<Py<PyAny>> {
+    task::register();
+    let runtime = Runtime::attach(Address { root, memory_fd, id: runtime })
+        .map_err(|e| errors::attach(py, &e))?;
+    if runtime.is_root() {
+        let _ = task::supervisor::ensure(runtime);
+    }
+    let me = runtime.me();
+    crate::trace::stack::offer_once(py);
+    let handle = Handle::acquire(py, &me, Off(off), id)?;
+    if handle.kind() != kind {
+        let text = "the address is of an object of another sort: it was changed on its way";
+        return Err(PyValueError::new_err(text));
+    }
+    wrap(py, handle, kind)
+}
+
+/// The Python object for a handle.
+pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
+    static WRAP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let cores: Py<PyAny> = match kind {
+        tarefa_engine::sync::kinds::LOCK | tarefa_engine::sync::kinds::RLOCK => {
+            Py::new(py, crate::sync::lock::LockCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::EVENT => {
+            Py::new(py, crate::sync::event::EventCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::SEMAPHORE => {
+            Py::new(py, crate::sync::semaphore::SemaphoreCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::CONDITION => {
+            Py::new(py, crate::sync::condition::ConditionCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::BARRIER => {
+            Py::new(py, crate::sync::barrier::BarrierCore::of(handle))?.into_any()
+        }
+        tarefa_engine::sync::kinds::RWLOCK => {
+            Py::new(py, crate::sync::rwlock::RWLockCore::of(handle))?.into_any()
+        }
+        kinds::LIST => Py::new(py, crate::collections::list::ListCore::of(handle))?.into_any(),
+        kind @ (kinds::DICT | kinds::COUNTER | kinds::SET | kinds::NAMESPACE) => match kind {
+            kinds::SET => dict::bare(py, handle, dict::SetCore)?,
+            kinds::NAMESPACE => dict::bare(py, handle, dict::NamespaceCore)?,
+            _ => dict::bare(py, handle, dict::DictCore)?,
+        },
+        kinds::ARRAY => {
+            Py::new(py, crate::collections::array::ArrayMemory::of(handle)?)?.into_any()
+        }
+        task::kinds::TASK => Py::new(py, crate::task::TaskCore::of(handle))?.into_any(),
+        other => {
+            let text = format!("the object is of a kind ({other}) that this version does not know");
+            return Err(errors::new(py, "HandleGone", text));
+        }
+    };
+    let wrap = WRAP.get_or_try_init(py, || {
+        PyModule::import(py, "tarefa._convert._wrap")?.getattr("wrap").map(Bound::unbind)
+    })?;
+    wrap.bind(py).call1((cores, kind)).map(Bound::unbind)
+}
+
+/// The objects that an encoding mentions, each once, and held until this is dropped.
+#[derive(Default)]
+pub(crate) struct Mentioned {
+    places: Vec<Off>,
+    _held: Vec<Handle>,
+}
+
+impl Mentioned {
+    /// Those of `met` that are of that runtime: others are kept by their own holders only.
+    fn of(met: Vec<Handle>, runtime: u64) -> Self {
+        let ours = met.iter().filter(|h| h.runtime.id() == runtime);
+        let mut places: Vec<Off> = ours.map(|h| h.off).collect();
+        places.sort_unstable();
+        places.dedup();
+        Self { places, _held: met }
+    }
+
+    /// Leaves one out.
+    pub(crate) fn forget(&mut self, object: Off) {
+        self.places.retain(|place| *place != object);
+    }
+}
+
+impl std::ops::Deref for Mentioned {
+    type Target = [Off];
+
+    fn deref(&self) -> &[Off] {
+        &self.places
+    }
+}
+
+/// Runs `encode(value)`, which returns bytes; returns them with the objects met on the way.
+pub(crate) fn collecting<'py>(
+    encode: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<(Bound<'py, PyBytes>, Mentioned)> {
+    let (bytes, refs, _) = collecting_all(encode, value, runtime)?;
+    Ok((bytes, refs))
+}
+
+/// The same, with the buffers for which `encode` has asked [`keep_apart`].
+pub(crate) fn collecting_all<'py>(
+    encode: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<(Bound<'py, PyBytes>, Mentioned, Vec<Py<PyAny>>)> {
+    MET.with(|m| m.borrow_mut().push(Met::default()));
+    let result = encode.call1((value,));
+    let Met { objects, buffers } = MET.with(|m| m.borrow_mut().pop()).unwrap_or_default();
+    let bytes = result?.cast_into::<PyBytes>()?;
+    Ok((bytes, Mentioned::of(objects, runtime), buffers))
+}
+
+/// From this many bytes on a buffer lies beside the pickle: a smaller one is copied sooner than
+/// it is noted down.
+const APART: usize = 1 << 14;
+
+/// For `pickle`, of a `PickleBuffer` that it meets: whether it is to be in the pickle. Else it is
+/// noted for the encoding that is going on.
+#[pyfunction]
+#[pyo3(signature = (buffer, /))]
+pub(crate) fn keep_apart(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = buffer.py();
+    let raw = match buffer.call_method0(intern!(py, "raw")) {
+        Ok(raw) => raw,
+        // Not contiguous: pickle says that it cannot be.
+        Err(e) if e.is_instance_of::<pyo3::exceptions::PyBufferError>(py) => return Ok(true),
+        Err(e) => return Err(e),
+    };
+    if raw.len()? < APART {
+        return Ok(true);
+    }
+    Ok(MET.with(|m| match m.borrow_mut().last_mut() {
+        Some(met) => {
+            met.buffers.push(raw.unbind());
+            false
+        }
+        None => true,
+    }))
+}
+
+/// Drops what has been collected so far by the innermost encoding: it starts anew.
+#[pyfunction]
+pub(crate) fn collect() {
+    // Dropped outside of the borrow: what it frees may run Python code.
+    let _met = MET.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
+}

@@ -1,0 +1,9 @@
+//! The interpreter as a member of the runtime: handles, waiting, errors, the zygote.
+
+pub(crate) mod blocking;
+pub(crate) mod errors;
+pub(crate) mod handle;
+pub(crate) mod member;
+pub(crate) mod system;
+pub(crate) mod unraisable;
+pub(crate) mod zygote;

@@ -1,0 +1,209 @@
+//! `ConditionCore`: what `tarefa.Condition` is made of.
+
+use std::sync::OnceLock;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::condition::{self, Lock, Refused, Waited};
+use tarefa_engine::sync::wait::Parker;
+
+use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::member;
+use crate::sync::lock::{LockCore, let_go, owner, patience, take};
+
+/// A condition in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct ConditionCore {
+    handle: Handle,
+    lock: OnceLock<Lock>,
+}
+
+/// A parker that goes on after an interrupt, and keeps the first one's exception.
+struct Twice<'py> {
+    inner: PyParker<'py>,
+    first: Option<PyErr>,
+}
+
+impl Parker for Twice<'_> {
+    fn release(&mut self, sleep: &mut dyn FnMut()) {
+        self.inner.release(sleep);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        let interrupted = self.inner.interrupted();
+        if interrupted && self.first.is_none() {
+            self.first = self.inner.error.take();
+        }
+        interrupted
+    }
+}
+
+impl ConditionCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        let this = Self { handle, lock: OnceLock::new() };
+        let me = this.handle.me();
+        if let Some(off) = condition::lock(&me, this.handle.off()) {
+            let _ = this.lock.set(Lock::at(&me, off));
+        }
+        this
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn lock(&self) -> PyResult<Lock> {
+        self.lock.get().copied().ok_or_else(|| {
+            PyRuntimeError::new_err(
+                "the condition has no lock yet: call Condition.__init__() first",
+            )
+        })
+    }
+
+    fn refused(py: Python<'_>, e: Refused, what: &str) -> PyErr {
+        match e {
+            Refused::NotHeld => PyRuntimeError::new_err(format!(
+                "cannot {what} un-acquired lock: this thread does not hold the condition's lock"
+            )),
+            Refused::Wait(e) => errors::wait(py, e),
+        }
+    }
+}
+
+#[pymethods]
+impl ConditionCore {
+    /// Of a core, another handle of its condition; else a new one, without a lock so far.
+    #[new]
+    #[pyo3(signature = (*args, **_kwargs))]
+    fn new(
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self::of(core.get().handle.clone()));
+        }
+        let me = member::me(py)?;
+        let off = condition::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// Says which lock goes with it.
+    fn set_lock(&self, lock: &Bound<'_, LockCore>) -> PyResult<()> {
+        let (me, theirs) = (self.handle.me(), lock.get().handle());
+        if !std::ptr::eq(theirs.runtime(), me.runtime()) {
+            return Err(PyValueError::new_err(
+                "the lock is of another runtime: make the condition where the lock was made",
+            ));
+        }
+        if !condition::set_lock(&me, self.handle.off(), theirs.off()) {
+            return Err(PyRuntimeError::new_err("the condition has its lock already"));
+        }
+        let _ = self.lock.set(Lock::at(&me, theirs.off()));
+        Ok(())
+    }
+
+    /// Takes the condition's lock.
+    #[pyo3(signature = (blocking = None, timeout = None, *, block = None),
+           text_signature = "($self, blocking=True, timeout=-1, *, block=None)")]
+    fn acquire(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        block: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let (until, lock) = (patience(blocking, timeout, block)?, self.lock()?);
+        take(py, &self.handle.me(), lock.cell, lock.sort, lock.off, until)
+    }
+
+    /// Lets the condition's lock go.
+    fn release(&self) -> PyResult<()> {
+        let lock = self.lock()?;
+        let_go(&self.handle.me(), lock.cell, lock.sort)
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+        let lock = self.lock()?;
+        take(py, &self.handle.me(), lock.cell, lock.sort, lock.off, Some(Deadline::NEVER))
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release()
+    }
+
+    /// Waits to be notified.
+    #[pyo3(signature = (timeout = None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let (me, lock, until) = (self.handle.me(), self.lock()?, deadline(timeout)?);
+        let mut parker = Twice { inner: PyParker::new(py), first: None };
+        let waited = condition::wait(&me, self.handle.off(), lock, &mut parker, until);
+        match waited.map_err(|e| Self::refused(py, e, "wait on"))? {
+            Waited::Notified => Ok(true),
+            Waited::TimedOut => Ok(false),
+            Waited::Interrupted | Waited::GaveUp => {
+                Err(parker.first.unwrap_or_else(|| parker.inner.into_error()))
+            }
+            Waited::OwnerDied(pid) => {
+                let who = pid.map_or_else(
+                    || "a thread or process that held the condition's lock".to_owned(),
+                    |pid| format!("process {pid}, which held the condition's lock,"),
+                );
+                let text = format!(
+                    "{who} has died while this thread waited; the lock is this thread's now: \
+                     check the data it guards"
+                );
+                Err(errors::new(py, "OwnerDied", text))
+            }
+        }
+    }
+
+    /// Notifies the `n` who have waited longest.
+    #[pyo3(signature = (n = 1))]
+    fn notify(&self, py: Python<'_>, n: i64) -> PyResult<()> {
+        let (me, lock) = (self.handle.me(), self.lock()?);
+        let n = u64::try_from(n).unwrap_or(0);
+        condition::notify(&me, self.handle.off(), lock, n)
+            .map_err(|e| Self::refused(py, e, "notify on"))
+    }
+
+    /// Notifies all who wait.
+    fn notify_all(&self, py: Python<'_>) -> PyResult<()> {
+        self.notify(py, i64::MAX)
+    }
+
+    /// Whether somebody alive holds the condition's lock.
+    fn locked(&self) -> PyResult<bool> {
+        let lock = self.lock()?;
+        Ok(lock.cell.locked(&self.handle.me(), lock.sort))
+    }
+
+    /// Who holds the condition's lock: an Owner (task, pid, thread, since), or None.
+    fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let lock = self.lock()?;
+        owner(py, &self.handle.me(), lock.cell, lock.sort)
+    }
+
+    /// How many wait to be notified now.
+    #[getter]
+    fn n_waiting(&self) -> usize {
+        condition::waiting(&self.handle.me(), self.handle.off())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}

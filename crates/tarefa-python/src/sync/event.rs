@@ -1,0 +1,76 @@
+//! `EventCore`: what `tarefa.Event` is made of.
+
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tarefa_engine::sync::event;
+
+use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::member;
+
+/// An event in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct EventCore {
+    handle: Handle,
+}
+
+impl EventCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+#[pymethods]
+impl EventCore {
+    #[new]
+    #[pyo3(signature = (*args))]
+    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self { handle: core.get().handle.clone() });
+        }
+        let me = member::me(py)?;
+        let off = event::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self { handle: Handle::adopt(&me, off) })
+    }
+
+    /// Whether the flag is up.
+    fn is_set(&self) -> bool {
+        event::is_set(&self.handle.me(), self.handle.off())
+    }
+
+    /// Raises the flag and wakes all who wait.
+    fn set(&self) {
+        event::set(&self.handle.me(), self.handle.off());
+    }
+
+    /// Lowers the flag.
+    fn clear(&self) {
+        event::clear(&self.handle.me(), self.handle.off());
+    }
+
+    /// Waits until the flag is up; false when `timeout` seconds pass first.
+    #[pyo3(signature = (timeout = None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let until = deadline(timeout)?;
+        let mut parker = PyParker::new(py);
+        let outcome = event::wait(&self.handle.me(), self.handle.off(), &mut parker, until);
+        parker.verdict(outcome)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}

@@ -1,0 +1,306 @@
+//! `LockCore`: what `tarefa.Lock` and `tarefa.RLock` are made of.
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+use tarefa_engine::os::clock::{self, Deadline};
+use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::{Me, Off, object};
+use tarefa_engine::sync::lock::word::{Acquired, Holder, LockCell, NotHeld, Sort};
+use tarefa_engine::sync::{kinds, lock};
+use tarefa_engine::task;
+
+use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::member;
+
+/// A lock in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct LockCore {
+    handle: Handle,
+    cell: &'static LockCell,
+    sort: Sort,
+}
+
+/// The exception for a lock whose owner has died.
+pub(crate) fn owner_died(py: Python<'_>, sort: Sort, pid: Option<i32>) -> PyErr {
+    let who = match (pid, sort) {
+        (Some(pid), _) => format!("process {pid}, which held the lock,"),
+        (None, Sort::Plain) => "the process that held the lock".to_owned(),
+        (None, Sort::Recursive) => "the thread that held the lock".to_owned(),
+    };
+    let text = format!(
+        "{who} has died; the lock is free now: check the data it guards, then acquire it again"
+    );
+    errors::new(py, "OwnerDied", text)
+}
+
+/// How long to wait, from the arguments of `acquire` as `threading` and `multiprocessing` have
+/// them: `None` not to wait at all.
+pub(crate) fn patience(
+    blocking: Option<&Bound<'_, PyAny>>,
+    timeout: Option<&Bound<'_, PyAny>>,
+    block: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<Deadline>> {
+    let as_multiprocessing = block.is_some();
+    let blocking = block.or(blocking).map_or(Ok(true), Bound::is_truthy)?;
+    let Some(timeout) = timeout.filter(|t| !t.is_none()) else {
+        return Ok(blocking.then_some(Deadline::NEVER));
+    };
+    let seconds: f64 = timeout.extract().map_err(|_| {
+        let what = timeout.get_type();
+        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
+    })?;
+    if as_multiprocessing && !seconds.is_nan() {
+        return if blocking { deadline(Some(seconds.max(0.0))).map(Some) } else { Ok(None) };
+    }
+    #[expect(clippy::float_cmp, reason = "-1 means for ever, as in threading")]
+    if seconds == -1.0 {
+        return Ok(blocking.then_some(Deadline::NEVER));
+    }
+    if !blocking {
+        return Err(PyValueError::new_err("can't specify a timeout for a non-blocking call"));
+    }
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err("timeout value must be a non-negative number"));
+    }
+    Ok(Some(deadline(Some(seconds))?))
+}
+
+/// Takes the lock of `cell`: `None` for `until` is without waiting.
+#[inline]
+pub(crate) fn take(
+    py: Python<'_>,
+    me: &Me,
+    cell: &'static LockCell,
+    sort: Sort,
+    object: Off,
+    until: Option<Deadline>,
+) -> PyResult<bool> {
+    go_on(py, me, cell, sort, object, until, cell.try_acquire(me, sort))
+}
+
+/// The rest of [`take`], after an attempt that ended with `how`.
+fn go_on(
+    py: Python<'_>,
+    me: &Me,
+    cell: &'static LockCell,
+    sort: Sort,
+    object: Off,
+    until: Option<Deadline>,
+    how: Option<Acquired>,
+) -> PyResult<bool> {
+    let how = match how {
+        Some(how) => how,
+        None => match until {
+            None => return Ok(false),
+            Some(until) => {
+                let mut parker = PyParker::new(py);
+                match cell.acquire(me, sort, object, &mut parker, until) {
+                    Acquired::Interrupted => return Err(parker.into_error()),
+                    how => how,
+                }
+            }
+        },
+    };
+    match how {
+        Acquired::Yes => Ok(true),
+        Acquired::TimedOut | Acquired::Interrupted => Ok(false),
+        Acquired::OwnerDied(pid) => Err(owner_died(py, sort, pid)),
+    }
+}
+
+/// Lets the lock of `cell` go.
+#[inline]
+pub(crate) fn let_go(me: &Me, cell: &'static LockCell, sort: Sort) -> PyResult<()> {
+    cell.release(me, sort).map_err(|e| {
+        PyRuntimeError::new_err(match (e, sort) {
+            (NotHeld::Free, Sort::Plain) => {
+                "release() of an unlocked lock: it is not held, so there is nothing to release"
+            }
+            (NotHeld::Free, Sort::Recursive) => {
+                "cannot release un-acquired lock: it is not held, so there is nothing to release"
+            }
+            (NotHeld::Another, _) => {
+                "cannot release un-acquired lock: another thread holds it and alone may release it"
+            }
+        })
+    })
+}
+
+/// Who holds the lock of `cell`: an `Owner`, or None.
+pub(crate) fn owner(
+    py: Python<'_>,
+    me: &Me,
+    cell: &'static LockCell,
+    sort: Sort,
+) -> PyResult<Option<Py<PyAny>>> {
+    owner_of(py, me, cell.holder(me, sort))
+}
+
+/// An `Owner`, or None.
+pub(crate) fn owner_of(
+    py: Python<'_>,
+    me: &Me,
+    holder: Option<Holder>,
+) -> PyResult<Option<Py<PyAny>>> {
+    let Some(holder) = holder else { return Ok(None) };
+    let thread = slots::thread_slot(me.runtime(), holder.thread);
+    let (pid, _) = slots::owner(slots::process_slot(me.runtime(), holder.process));
+    let order = std::sync::atomic::Ordering::Acquire;
+    let tid = thread.tid.load(order);
+    let off = Off(thread.task.load(order));
+    let task = if off.is_none() {
+        py.None()
+    } else {
+        let header = object::header(me, off);
+        let (id, kind) = (header.id.load(order), header.kind.load(order));
+        match Handle::acquire(py, me, off, id) {
+            // What lies there now may be something else, if the task has ended meanwhile.
+            Ok(handle) if kind == task::kinds::TASK && thread.task.load(order) == off.0 => {
+                handle::wrap(py, handle, kind)?
+            }
+            _ => py.None(),
+        }
+    };
+    let ago = clock::now_ns().saturating_sub(holder.since_ns) as f64 / 1e9;
+    let class = PyModule::import(py, "tarefa._sync._lock")?.getattr("Owner")?;
+    Ok(Some(class.call_method1("_since", (task, pid, tid, ago))?.unbind()))
+}
+
+impl LockCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        let me = handle.me();
+        let sort = if handle.kind() == kinds::RLOCK { Sort::Recursive } else { Sort::Plain };
+        let cell = lock::cell(&me, handle.off());
+        Self { handle, cell, sort }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Takes the lock if that needs no waiting.
+    #[inline]
+    pub(crate) fn attempt(&self) -> Option<Acquired> {
+        self.cell.try_acquire(&self.handle.me(), self.sort)
+    }
+
+    /// What `acquire()` answers after an attempt that ended with `how`.
+    pub(crate) fn go_on(&self, py: Python<'_>, how: Option<Acquired>) -> PyResult<bool> {
+        let (me, until) = (self.handle.me(), Some(Deadline::NEVER));
+        go_on(py, &me, self.cell, self.sort, self.handle.off(), until, how)
+    }
+
+    /// `acquire` of Python: see `raw`.
+    pub(crate) fn acquire(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        block: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let until = patience(blocking, timeout, block)?;
+        take(py, &self.handle.me(), self.cell, self.sort, self.handle.off(), until)
+    }
+
+    /// Lets the lock go, if it may be.
+    #[inline]
+    pub(crate) fn try_release(&self) -> bool {
+        self.cell.release(&self.handle.me(), self.sort).is_ok()
+    }
+
+    /// `release` of Python: see `raw`.
+    pub(crate) fn release(&self) -> PyResult<()> {
+        let_go(&self.handle.me(), self.cell, self.sort)
+    }
+}
+
+#[pymethods]
+impl LockCore {
+    /// Of a core, another handle of its lock; of a name, a new lock of that sort.
+    #[new]
+    #[pyo3(signature = (*args))]
+    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self::of(core.get().handle.clone()));
+        }
+        let sort = match args.get_item(0) {
+            Ok(first) if first.cast::<PyString>().is_ok_and(|s| s == "recursive") => {
+                Sort::Recursive
+            }
+            Ok(_) => return Err(PyTypeError::new_err("Lock() takes no arguments")),
+            Err(_) => Sort::Plain,
+        };
+        let me = member::me(py)?;
+        let off = lock::create(&me, sort).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// Whether somebody alive holds it.
+    fn locked(&self) -> bool {
+        self.cell.locked(&self.handle.me(), self.sort)
+    }
+
+    /// Who holds it: an Owner (task, pid, thread, since), or None.
+    fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        owner(py, &self.handle.me(), self.cell, self.sort)
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+        let until = Some(Deadline::NEVER);
+        take(py, &self.handle.me(), self.cell, self.sort, self.handle.off(), until)
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.release()
+    }
+
+    /// Whether the calling thread holds it: for conditions.
+    fn is_owned(&self) -> bool {
+        let me = self.handle.me();
+        match self.sort {
+            Sort::Plain => self.cell.locked(&me, self.sort),
+            Sort::Recursive => self.cell.is_mine(&me),
+        }
+    }
+
+    /// Lets it go whatever its depth, which is returned: for conditions.
+    fn release_save(&self) -> PyResult<u32> {
+        self.cell.release_all(&self.handle.me(), self.sort).map_err(|_| {
+            PyRuntimeError::new_err("cannot release un-acquired lock: this thread does not hold it")
+        })
+    }
+
+    /// Takes it and makes its depth what `release_save` returned: for conditions. It is held
+    /// also after `OwnerDied`, so that a `with` around a condition ends as it should.
+    fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
+        let (me, off, mut died) = (self.handle.me(), self.handle.off(), None);
+        loop {
+            let mut parker = PyParker::new(py);
+            match self.cell.acquire(&me, self.sort, off, &mut parker, Deadline::NEVER) {
+                Acquired::Yes => break,
+                Acquired::OwnerDied(pid) => died = Some(owner_died(py, self.sort, pid)),
+                Acquired::TimedOut | Acquired::Interrupted => return Err(parker.into_error()),
+            }
+        }
+        if self.sort == Sort::Recursive {
+            self.cell.restore_depth(depth);
+        }
+        died.map_or(Ok(()), Err)
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}

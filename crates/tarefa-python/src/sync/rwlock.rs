@@ -1,0 +1,178 @@
+//! `RWLockCore`: what `tarefa.RWLock` is made of.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::lock::word::Sort;
+use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
+
+use crate::runtime::blocking::PyParker;
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::member;
+use crate::sync::lock::{owner_died, owner_of, patience};
+
+/// A read-write lock in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct RWLockCore {
+    handle: Handle,
+}
+
+impl RWLockCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn take(&self, py: Python<'_>, mode: Mode, until: Option<Deadline>) -> PyResult<bool> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        let mut parker = PyParker::new(py);
+        let acquired = match until {
+            None => {
+                rwlock::try_acquire(&me, off, mode).map_err(|e| errors::out_of_memory(py, e))?
+            }
+            Some(until) => rwlock::acquire(&me, off, mode, &mut parker, until)
+                .map_err(|e| errors::wait(py, e))?,
+        };
+        match acquired {
+            Acquired::Yes => Ok(true),
+            Acquired::TimedOut => Ok(false),
+            Acquired::Interrupted => Err(parker.into_error()),
+            Acquired::OwnerDied(pid) => {
+                let sort = if pid.is_some() { Sort::Plain } else { Sort::Recursive };
+                Err(owner_died(py, sort, pid))
+            }
+            Acquired::Upgrade => Err(PyRuntimeError::new_err(
+                "this thread reads, and would wait for itself if it waited to write: \
+                 release_read() first",
+            )),
+        }
+    }
+
+    fn let_go(&self, mode: Mode) -> PyResult<()> {
+        rwlock::release(&self.handle.me(), self.handle.off(), mode).map_err(|_| {
+            PyRuntimeError::new_err(match mode {
+                Mode::Read => "cannot release un-acquired lock: this thread does not read",
+                Mode::Write => "cannot release un-acquired lock: this thread does not write",
+            })
+        })
+    }
+}
+
+#[pymethods]
+impl RWLockCore {
+    /// Of a core, another handle of its lock; else a new one.
+    #[new]
+    #[pyo3(signature = (*args, **_kwargs))]
+    fn new(
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self::of(core.get().handle.clone()));
+        }
+        let me = member::me(py)?;
+        let off = rwlock::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// Takes the lock together with other readers.
+    #[pyo3(signature = (blocking = None, timeout = None, *, block = None),
+           text_signature = "($self, blocking=True, timeout=-1, *, block=None)")]
+    fn acquire_read(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        block: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        self.take(py, Mode::Read, patience(blocking, timeout, block)?)
+    }
+
+    /// Takes the lock alone.
+    #[pyo3(signature = (blocking = None, timeout = None, *, block = None),
+           text_signature = "($self, blocking=True, timeout=-1, *, block=None)")]
+    fn acquire_write(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        block: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        self.take(py, Mode::Write, patience(blocking, timeout, block)?)
+    }
+
+    /// Lets go of what this thread took for reading.
+    fn release_read(&self) -> PyResult<()> {
+        self.let_go(Mode::Read)
+    }
+
+    /// Lets go of what this thread took for writing.
+    fn release_write(&self) -> PyResult<()> {
+        self.let_go(Mode::Write)
+    }
+
+    /// For `with lock.read():`.
+    fn read(slf: Py<Self>) -> RWLockSide {
+        RWLockSide { lock: slf, mode: Mode::Read }
+    }
+
+    /// For `with lock.write():`.
+    fn write(slf: Py<Self>) -> RWLockSide {
+        RWLockSide { lock: slf, mode: Mode::Write }
+    }
+
+    /// How often it is held for reading now.
+    #[getter]
+    fn readers(&self) -> u64 {
+        rwlock::readers(&self.handle.me(), self.handle.off())
+    }
+
+    /// Whether somebody holds it, in either way.
+    fn locked(&self) -> bool {
+        rwlock::locked_by_any(&self.handle.me(), self.handle.off())
+    }
+
+    /// Who holds it for writing: an Owner (task, pid, thread, since), or None.
+    fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let me = self.handle.me();
+        owner_of(py, &me, rwlock::writer(&me, self.handle.off()))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}
+
+/// One side of a read-write lock, as a context manager.
+#[pyclass(frozen, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct RWLockSide {
+    lock: Py<RWLockCore>,
+    mode: Mode,
+}
+
+#[pymethods]
+impl RWLockSide {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.lock.get().take(py, self.mode, Some(Deadline::NEVER))
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.lock.get().let_go(self.mode)
+    }
+}

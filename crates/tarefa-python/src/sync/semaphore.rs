@@ -1,0 +1,144 @@
+//! `SemaphoreCore`: what `tarefa.Semaphore` and `tarefa.BoundedSemaphore` are made of.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::semaphore;
+use tarefa_engine::sync::wait::Outcome;
+
+use crate::runtime::blocking::PyParker;
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::member;
+use crate::sync::lock::patience;
+
+/// A semaphore in shared memory.
+#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct SemaphoreCore {
+    handle: Handle,
+}
+
+impl SemaphoreCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn take(&self, py: Python<'_>, held: bool, until: Option<Deadline>) -> PyResult<bool> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        let Some(until) = until else {
+            let taken = semaphore::try_acquire(&me, off, held);
+            return taken.map_err(|e| errors::out_of_memory(py, e));
+        };
+        let mut parker = PyParker::new(py);
+        match semaphore::acquire(&me, off, held, &mut parker, until) {
+            Ok(Outcome::Ready) => Ok(true),
+            Ok(Outcome::TimedOut) => Ok(false),
+            Ok(Outcome::Interrupted) => Err(parker.into_error()),
+            Err(e) => Err(errors::wait(py, e)),
+        }
+    }
+}
+
+#[pymethods]
+impl SemaphoreCore {
+    /// Of a core, another handle of its semaphore; else a new one, with one permit.
+    #[new]
+    #[pyo3(signature = (*args, **_kwargs))]
+    fn new(
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self::of(core.get().handle.clone()));
+        }
+        let me = member::me(py)?;
+        let off = semaphore::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// Says how many permits are free; bounded: never more than that.
+    fn set_up(&self, value: i64, bounded: bool) -> PyResult<()> {
+        let Ok(value) = u64::try_from(value) else {
+            return Err(PyValueError::new_err("semaphore initial value must be >= 0"));
+        };
+        semaphore::set_up(&self.handle.me(), self.handle.off(), value, bounded);
+        Ok(())
+    }
+
+    /// Takes a permit.
+    #[pyo3(signature = (blocking = None, timeout = None, *, block = None),
+           text_signature = "($self, blocking=True, timeout=None, *, block=None)")]
+    fn acquire(
+        &self,
+        py: Python<'_>,
+        blocking: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        block: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        self.take(py, false, patience(blocking, timeout, block)?)
+    }
+
+    /// Gives permits back.
+    #[pyo3(signature = (n = 1))]
+    fn release(&self, n: i64) -> PyResult<()> {
+        let Some(n) = u64::try_from(n).ok().filter(|n| *n > 0) else {
+            return Err(PyValueError::new_err("n must be one or more"));
+        };
+        let released = semaphore::release(&self.handle.me(), self.handle.off(), n);
+        released.map_err(|e| too_many(&e))
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.take(py, true, Some(Deadline::NEVER))
+    }
+
+    #[pyo3(signature = (*_exc))]
+    fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let released = semaphore::release_held(&self.handle.me(), self.handle.off());
+        released.map_err(|e| too_many(&e))
+    }
+
+    /// How many permits are free now.
+    fn get_value(&self) -> u64 {
+        semaphore::value(&self.handle.me(), self.handle.off())
+    }
+
+    /// Whether an acquire would have to wait now.
+    fn locked(&self) -> bool {
+        self.get_value() == 0
+    }
+
+    /// How many wait for a permit now.
+    #[getter]
+    fn n_waiting(&self) -> usize {
+        semaphore::waiting(&self.handle.me(), self.handle.off())
+    }
+
+    /// The most permits that may be free; None without a bound.
+    #[getter]
+    fn bound(&self) -> Option<u64> {
+        semaphore::bound(&self.handle.me(), self.handle.off())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}
+
+fn too_many(e: &semaphore::TooMany) -> PyErr {
+    PyValueError::new_err(format!("Semaphore released too many times: {e}"))
+}

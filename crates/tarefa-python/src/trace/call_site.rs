@@ -1,0 +1,161 @@
+//! Where in a Python program a thread stands, noted before it sleeps.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use tarefa_engine::shm::Me;
+use tarefa_engine::sync::wait::wait_record;
+
+/// Frames that are looked at, to find one that is not this package's.
+const FRAMES: usize = 16;
+
+struct Noted {
+    /// The thread's name in the runtime: another one means that nothing is noted there yet.
+    thread: u64,
+    /// The code whose line was noted last.
+    code: Py<PyAny>,
+    line: i32,
+}
+
+thread_local! {
+    static NOTED: RefCell<Option<Noted>> = const { RefCell::new(None) };
+}
+
+static FOLDER: OnceLock<String> = OnceLock::new();
+
+/// The folder of this package, with a slash.
+pub(crate) fn own_folder(py: Python<'_>) -> &'static str {
+    if let Some(folder) = FOLDER.get() {
+        return folder;
+    }
+    let find = || -> PyResult<String> {
+        let file: String = PyModule::import(py, "tarefa")?.getattr("__file__")?.extract()?;
+        Ok(file.rsplit_once('/').map_or(file.clone(), |(folder, _)| format!("{folder}/")))
+    };
+    let found = find().unwrap_or_else(|_| "\0".to_owned());
+    FOLDER.get_or_init(|| found)
+}
+
+/// Notes where the calling thread stands, and once what it is called. Nothing is noted where
+/// that cannot be found out.
+#[inline]
+pub(crate) fn note_place(py: Python<'_>, me: &Me) {
+    // SAFETY: attached; borrowed from the running thread, and null outside of Python code.
+    let frame = unsafe { ffi::PyEval_GetFrame() };
+    if frame.is_null() {
+        return;
+    }
+    // SAFETY: a frame that runs has a code; the reference is new.
+    let code = unsafe { Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast()) };
+    // SAFETY: as above.
+    let line = unsafe { ffi::PyFrame_GetLineNumber(frame) };
+    let known = NOTED.try_with(|noted| {
+        let Ok(noted) = noted.try_borrow() else { return false };
+        noted.as_ref().is_some_and(|n| {
+            n.thread == me.name() && n.line == line && n.code.as_ptr() == code.as_ptr()
+        })
+    });
+    if known.unwrap_or(true) {
+        return;
+    }
+    // SAFETY: the frame is alive, and gets a reference of its own.
+    let frame = unsafe { Bound::from_borrowed_ptr(py, frame.cast()) };
+    note_new(py, me, &frame, code, line);
+}
+
+#[cold]
+fn note_new(py: Python<'_>, me: &Me, frame: &Bound<'_, PyAny>, code: Bound<'_, PyAny>, line: i32) {
+    let mut names_it = false;
+    let found = note_outside(py, me, frame);
+    let _ = NOTED.try_with(|noted| {
+        let Ok(mut noted) = noted.try_borrow_mut() else { return };
+        names_it = noted.as_ref().is_none_or(|n| n.thread != me.name());
+        // A line of this package's own says nothing of who called it.
+        let line = if found == Ok(0) { line } else { -1 };
+        let before = noted.replace(Noted { thread: me.name(), code: code.unbind(), line });
+        drop(before);
+    });
+    if names_it {
+        if let Ok(name) = thread_name(py) {
+            wait_record::label(me, &name);
+        }
+    }
+}
+
+/// Notes the innermost frame outside of this package; how far out it is.
+fn note_outside(py: Python<'_>, me: &Me, frame: &Bound<'_, PyAny>) -> Result<usize, ()> {
+    let mut at = frame.clone();
+    for depth in 0..FRAMES {
+        let (file, line, function) = parts(&at).map_err(drop)?;
+        let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
+        if !file.starts_with(own_folder(py)) {
+            wait_record::place(me, &file, line, &function);
+            return Ok(depth);
+        }
+        at = at.getattr(intern!(py, "f_back")).map_err(drop)?;
+        if at.is_none() {
+            break;
+        }
+    }
+    Err(())
+}
+
+/// File, line and function of a frame.
+fn parts<'py>(
+    frame: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyString>, u32, Bound<'py, PyString>)> {
+    let py = frame.py();
+    let code = frame.getattr(intern!(py, "f_code"))?;
+    let line: Option<u32> = frame.getattr(intern!(py, "f_lineno"))?.extract()?;
+    let text = |name| -> PyResult<Bound<'py, PyString>> { Ok(code.getattr(name)?.cast_into()?) };
+    let file = text(intern!(py, "co_filename"))?;
+    Ok((file, line.unwrap_or(0), text(intern!(py, "co_name"))?))
+}
+
+/// The innermost place outside of this package in a stack as `faulthandler` writes it.
+pub(crate) fn in_stack(text: &str) -> Option<String> {
+    let own = FOLDER.get().map_or("\0", String::as_str);
+    text.lines().find_map(|line| {
+        let (file, rest) = line.trim().strip_prefix("File \"")?.rsplit_once("\", line ")?;
+        let is_own = file.starts_with(own);
+        (!is_own).then(|| format!("{file}:{rest}"))
+    })
+}
+
+/// What `threading` calls the calling thread, if it knows it.
+///
+/// From where the property `name` takes it: that is Python code, in which the exception of a
+/// signal's handler or of an interrupt would be raised, to be lost here.
+fn thread_name(py: Python<'_>) -> PyResult<String> {
+    let threading = PyModule::import(py, "threading")?;
+    let ident = threading.call_method0(intern!(py, "get_ident"))?;
+    threading.getattr(intern!(py, "_active"))?.get_item(ident)?.getattr("_name")?.extract()
+}
+
+/// Where all threads of this process stand, by their numbers in the system.
+pub(crate) fn own_threads(py: Python<'_>) -> PyResult<BTreeMap<i32, String>> {
+    let frames = PyModule::import(py, "sys")?.call_method0(intern!(py, "_current_frames"))?;
+    let active = PyModule::import(py, "threading")?.getattr(intern!(py, "_active"))?;
+    let mut places = BTreeMap::new();
+    for pair in active.call_method0("copy")?.call_method0("items")?.try_iter()? {
+        let (ident, thread): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+        let tid: Option<i32> = thread.getattr("native_id")?.extract()?;
+        let mut at = frames.call_method1("get", (ident,))?;
+        for _ in 0..FRAMES {
+            let Some(tid) = tid.filter(|_| !at.is_none()) else { break };
+            let (file, line, function) = parts(&at)?;
+            let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
+            if !file.starts_with(own_folder(py)) {
+                places.insert(tid, format!("{file}:{line} in {function}"));
+                break;
+            }
+            at = at.getattr(intern!(py, "f_back"))?;
+        }
+    }
+    Ok(places)
+}

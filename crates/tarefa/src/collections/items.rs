@@ -1,0 +1,320 @@
+//! What `Value<T>` and `Array<T>` have in common: the handle, one item, the lock.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::{Deserializer, de};
+use tarefa_engine::collections::array::pep3118;
+use tarefa_engine::collections::array::pep3118::Scalar;
+use tarefa_engine::collections::array::{self, Array, Form};
+use tarefa_engine::collections::kinds;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::Me;
+use tarefa_engine::sync::lock::word::{Acquired, Sort};
+
+use crate::convert::codec;
+use crate::convert::plain::{Bits, Format, Integer, Plain};
+use crate::error::{CreateError, ItemError, LockError, OwnerDied};
+use crate::runtime;
+use crate::runtime::handle::Handle;
+use crate::task::current::RustParker;
+use crate::task::failure::Interrupted;
+
+/// A handle of an array whose items are `T`s.
+#[derive(Debug)]
+pub(crate) struct Cells<T> {
+    pub(crate) handle: Handle,
+    item: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Clone for Cells<T> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone(), item: PhantomData }
+    }
+}
+
+/// Larger items than this are copied through the heap.
+const SMALL: usize = 256;
+
+/// Lends `act` as many bytes as a `T` has, all zero.
+#[inline]
+fn with_bytes<T, R>(act: impl FnOnce(&mut [u8]) -> R) -> R {
+    if size_of::<T>() <= SMALL {
+        act(&mut [0; SMALL][..size_of::<T>()])
+    } else {
+        act(&mut vec![0; size_of::<T>()])
+    }
+}
+
+#[inline]
+fn bits_of<T: Plain>(value: &T) -> u64 {
+    let mut bytes = [0; 8];
+    value.put(&mut bytes[..size_of::<T>()]);
+    u64::from_le_bytes(bytes)
+}
+
+/// The bytes of an item, as a message shows them.
+fn shown(bytes: &[u8]) -> String {
+    let some: Vec<_> = bytes.iter().take(32).map(|b| format!("{b:02x}")).collect();
+    let more = if bytes.len() > 32 { " ..." } else { "" };
+    some.join(" ") + more
+}
+
+impl<T: Plain> Cells<T> {
+    /// Whether a `T` is one word of the memory.
+    const ATOMIC: bool = array::is_word(size_of::<T>() as u64);
+    const HAS_BYTES: () = assert!(size_of::<T>() > 0, "a type without bytes has nothing to share");
+
+    /// Makes an array; `fill` stores the first items, before anybody else has a handle.
+    ///
+    /// # Panics
+    /// If it takes more than 64 KiB to write down how a `T` looks.
+    pub(crate) fn new(extents: &[u64], fill: impl FnOnce(&Array<'_>)) -> Result<Self, CreateError> {
+        let () = Self::HAS_BYTES;
+        let me = runtime::get()?.me();
+        let format = Format::of::<T>();
+        let form = Form {
+            format: format.as_str().as_bytes(),
+            item: size_of::<T>() as u64,
+            extents,
+            guarded: true,
+        };
+        let off = array::create(&me, form).map_err(|e| match e {
+            array::ArrayError::Memory(e) => CreateError::Memory(e),
+            other => panic!("{}: {other}", std::any::type_name::<T>()),
+        })?;
+        let handle = Handle::adopt(&me, off);
+        fill(&Array::at(&me, off));
+        Ok(Self { handle, item: PhantomData })
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&Me, &Array<'_>) -> R) -> R {
+        let me = self.handle.me();
+        act(&me, &Array::at(&me, self.handle.off()))
+    }
+
+    #[cold]
+    fn invalid(index: u64, bytes: &[u8]) -> ItemError {
+        ItemError::Invalid {
+            index: index as usize,
+            what: std::any::type_name::<T>(),
+            bytes: shown(bytes),
+        }
+    }
+
+    /// A `T` out of an item's bytes.
+    #[inline]
+    pub(crate) fn take(index: u64, bytes: &[u8]) -> Result<T, ItemError> {
+        T::take(bytes).ok_or_else(|| Self::invalid(index, bytes))
+    }
+
+    #[inline]
+    fn of_bits(index: u64, bits: u64) -> Result<T, ItemError> {
+        Self::take(index, &bits.to_le_bytes()[..size_of::<T>()])
+    }
+
+    /// Has a large item whole in whose writing somebody died. The caller has what guards it.
+    #[inline]
+    pub(crate) fn settle(array: &Array<'_>) {
+        if !Self::ATOMIC {
+            array.settle();
+        }
+    }
+
+    /// Reads an item; of a large one the caller has what guards it, and has it settled.
+    #[inline]
+    pub(crate) fn read(array: &Array<'_>, index: u64) -> Result<T, ItemError> {
+        if Self::ATOMIC {
+            return Self::of_bits(index, array.load(index));
+        }
+        with_bytes::<T, _>(|bytes| {
+            array.read(index, bytes);
+            Self::take(index, bytes)
+        })
+    }
+
+    /// Writes an item; of a large one the caller has what guards it, and has it settled.
+    #[inline]
+    pub(crate) fn write(array: &Array<'_>, index: u64, value: &T) {
+        if Self::ATOMIC {
+            return array.store(index, bits_of(value));
+        }
+        with_bytes::<T, _>(|bytes| {
+            value.put(bytes);
+            array.put(index, bytes);
+        });
+    }
+
+    /// Reads an item as a whole.
+    #[inline]
+    pub(crate) fn load(&self, index: u64) -> Result<T, ItemError> {
+        if Self::ATOMIC {
+            return self.with(|_, array| Self::read(array, index));
+        }
+        let _held = self.hold(None)?;
+        self.with(|_, array| Self::read(array, index))
+    }
+
+    /// Writes an item as a whole.
+    #[inline]
+    pub(crate) fn store(&self, index: u64, value: &T) -> Result<(), ItemError> {
+        if Self::ATOMIC {
+            self.with(|_, array| Self::write(array, index, value));
+            return Ok(());
+        }
+        let _held = self.hold(None)?;
+        self.with(|_, array| Self::write(array, index, value));
+        Ok(())
+    }
+
+    /// Stores what `change` makes of an item, at one instant; what it was.
+    pub(crate) fn update(
+        &self,
+        index: u64,
+        mut change: impl FnMut(T) -> T,
+    ) -> Result<T, ItemError> {
+        if !Self::ATOMIC {
+            let _held = self.hold(None)?;
+            return self.with(|_, array| {
+                let was = Self::read(array, index)?;
+                Self::write(array, index, &change(was));
+                Ok(was)
+            });
+        }
+        let was = self.with(|_, array| {
+            array.update(index, |old| {
+                Self::of_bits(index, old).ok().map(|value| bits_of(&change(value)))
+            })
+        });
+        // Nothing was stored over what is no value.
+        Self::of_bits(index, was.unwrap_or_else(|stays| stays))
+    }
+
+    /// Takes the lock.
+    pub(crate) fn hold(&self, timeout: Option<Duration>) -> Result<Held<'_, T>, LockError> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        let guard = Array::at(&me, off).guard();
+        let until = Deadline::after(timeout);
+        match guard.acquire(&me, Sort::Recursive, off, &mut RustParker, until) {
+            Acquired::Yes => {
+                Self::settle(&Array::at(&me, off));
+                Ok(Held { cells: self, thread: PhantomData })
+            }
+            Acquired::TimedOut => Err(LockError::TimedOut),
+            Acquired::Interrupted => Err(Interrupted.into()),
+            Acquired::OwnerDied(_) => {
+                Array::at(&me, off).settle_after_death();
+                Err(OwnerDied.into())
+            }
+        }
+    }
+
+    /// Deserialises a handle of an array whose items are `T`s.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        single: bool,
+    ) -> Result<Self, D::Error> {
+        let handle = Handle::deserialize(deserializer, kinds::ARRAY)?;
+        let me = handle.me();
+        let array = Array::at(&me, handle.off());
+        let wrong = |text: String| {
+            codec::note_fault(&text);
+            de::Error::custom(text)
+        };
+        let found = array.format();
+        if !fits::<T>(&found, array.item()) {
+            let (found, wanted) = (String::from_utf8_lossy(&found), Format::of::<T>());
+            return Err(wrong(format!(
+                "a handle of items that are {found:?} ({} bytes) was given; {} is {:?} ({} bytes)",
+                array.item(),
+                std::any::type_name::<T>(),
+                wanted.as_str(),
+                size_of::<T>(),
+            )));
+        }
+        if array.extents().is_empty() != single {
+            let (is, wanted) = if single { ("an array", "Value") } else { ("a value", "Array") };
+            return Err(wrong(format!("a handle of {is} was given: it is no {wanted}")));
+        }
+        Ok(Self { handle, item: PhantomData })
+    }
+}
+
+impl<T: Integer> Cells<T> {
+    pub(crate) fn fetch_update(
+        &self,
+        index: u64,
+        mut change: impl FnMut(T) -> Option<T>,
+    ) -> Result<T, T> {
+        self.with(|_, array| {
+            array
+                .update(index, |old| change(T::of_bits(old)).map(Bits::bits))
+                .map(T::of_bits)
+                .map_err(T::of_bits)
+        })
+    }
+
+    pub(crate) fn swap(&self, index: u64, value: T) -> T {
+        T::of_bits(self.with(|_, array| array.swap(index, value.bits())))
+    }
+
+    pub(crate) fn compare_exchange(&self, index: u64, current: T, new: T) -> Result<T, T> {
+        self.with(|_, array| array.compare_exchange(index, current.bits(), new.bits()))
+            .map(T::of_bits)
+            .map_err(T::of_bits)
+    }
+}
+
+/// The lock of an array, held by this thread.
+#[derive(Debug)]
+pub(crate) struct Held<'a, T: Plain> {
+    pub(crate) cells: &'a Cells<T>,
+    /// The thread that took it lets it go.
+    thread: PhantomData<*const ()>,
+}
+
+impl<T: Plain> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        // Only one more release than there were takings could fail.
+        let _ = self.cells.with(|me, array| array.guard().release(me, Sort::Recursive));
+    }
+}
+
+/// Whether items of that format are `T`s: the same scalars in the same places. Anything is bytes.
+fn fits<T: Plain>(found: &[u8], item: u64) -> bool {
+    let wanted = Format::of::<T>();
+    if item != size_of::<T>() as u64 {
+        return false;
+    }
+    if found == wanted.as_str().as_bytes() {
+        return true;
+    }
+    let Some((wanted, _)) = pep3118::layout(wanted.as_str().as_bytes()) else { return false };
+    if wanted.len() as u64 == item && wanted.iter().all(|(_, scalar)| *scalar == Scalar::U8) {
+        return true;
+    }
+    pep3118::layout(found).is_some_and(|(found, _)| same(&found, &wanted))
+}
+
+fn same(found: &[(u64, Scalar)], wanted: &[(u64, Scalar)]) -> bool {
+    let found: Vec<_> = found.iter().flat_map(|(at, scalar)| parts(*at, *scalar)).collect();
+    found.len() == wanted.len()
+        && found.iter().zip(wanted).all(|((at, is), (wanted_at, wanted))| {
+            at == wanted_at
+                && (is == wanted
+                    || matches!(
+                        (is, wanted),
+                        (Scalar::Char, Scalar::U8) | (Scalar::Wide, Scalar::U32)
+                    ))
+        })
+}
+
+/// A complex number is two floats here.
+fn parts(at: u64, scalar: Scalar) -> Vec<(u64, Scalar)> {
+    match scalar {
+        Scalar::Complex32 => vec![(at, Scalar::F32), (at + 4, Scalar::F32)],
+        Scalar::Complex64 => vec![(at, Scalar::F64), (at + 8, Scalar::F64)],
+        other => vec![(at, other)],
+    }
+}

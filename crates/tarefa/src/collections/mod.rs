@@ -1,0 +1,9 @@
+//! Data that threads and processes share.
+
+pub(crate) mod array;
+pub(crate) mod dict;
+pub(crate) mod items;
+pub(crate) mod list;
+pub(crate) mod object_lock;
+pub(crate) mod set;
+pub(crate) mod value;

@@ -1,0 +1,50 @@
+//! Groups of operations on one object.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+
+use crate::error::{LockError, OwnerDied};
+use crate::runtime::handle::Handle;
+use crate::task::current::Here;
+use crate::task::failure::Interrupted;
+
+/// Groups operations on a container: until it is dropped, other threads' and processes'
+/// operations on the container wait, and those of this thread go on. It may be taken again.
+///
+/// If its process dies, those who wait go on, and the next to group operations is told by
+/// [`OwnerDied`], once.
+#[must_use = "the group ends when this is dropped"]
+#[derive(Debug)]
+pub struct Group<'a> {
+    cell: &'static LockCell,
+    handle: &'a Handle,
+    /// Only the thread that began it may end it.
+    stays: PhantomData<*const ()>,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn begin(
+        handle: &'a Handle,
+        cell: &'static LockCell,
+        timeout: Option<Duration>,
+        mut here: Here,
+    ) -> Result<Self, LockError> {
+        let (me, until) = (handle.me(), Deadline::after(timeout));
+        match cell.acquire(&me, Sort::Recursive, handle.off(), &mut here, until) {
+            Acquired::Yes => Ok(Self { cell, handle, stays: PhantomData }),
+            Acquired::TimedOut => Err(LockError::TimedOut),
+            Acquired::Interrupted => Err(Interrupted.into()),
+            Acquired::OwnerDied(_) => Err(OwnerDied.into()),
+        }
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        // It stays with its thread, which has the lock once for each group.
+        let _ = self.cell.release(&self.handle.me(), Sort::Recursive);
+    }
+}

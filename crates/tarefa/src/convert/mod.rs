@@ -1,0 +1,6 @@
+//! Rust values as the engine's words, keys and bytes, and back.
+
+pub(crate) mod codec;
+pub(crate) mod element;
+pub(crate) mod key;
+pub(crate) mod plain;

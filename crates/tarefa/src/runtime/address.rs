@@ -1,0 +1,93 @@
+//! Objects of another program, by address.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tarefa_engine::shm::Off;
+use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::object::address::ObjectAddress;
+
+use crate::convert::codec;
+use crate::convert::plain::Plain;
+use crate::error::AttachError;
+use crate::runtime::handle::Wire;
+use crate::{
+    Array, Barrier, Condvar, Dict, Event, List, Lock, Mutex, ReentrantLock, Semaphore, Set, Value,
+};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A shared object that has an [`address`].
+pub trait Object: sealed::Sealed + Serialize + DeserializeOwned {}
+
+macro_rules! objects {
+    ($([$($of:tt)*] $object:ty;)*) => {$(
+        impl<$($of)*> sealed::Sealed for $object {}
+        impl<$($of)*> Object for $object {}
+    )*};
+}
+
+objects! {
+    [T] List<T>;
+    [K, V] Dict<K, V>;
+    [T] Set<T>;
+    [T: Plain] Value<T>;
+    [T: Plain] Array<T>;
+    [T: Plain] Mutex<T>;
+    [] Lock;
+    [] ReentrantLock;
+    [] Event;
+    [] Semaphore;
+    [] Barrier;
+    [] Condvar;
+}
+
+/// Where an object is, as text: for a program of the same user that is no task of this one, be it
+/// in Rust or in Python, where `tarefa.attach` reads it. Tasks are given objects as they are.
+///
+/// The text keeps nothing alive: keep the object until the other program has it.
+///
+/// | in Python | in Rust |
+/// |---|---|
+/// | `List`, `Dict`, `Set` | [`List`], [`Dict`], [`Set`] |
+/// | `Value`, `Array` | [`Value`] and [`Mutex`], [`Array`] |
+/// | `Lock`, `RLock` | [`Lock`], [`ReentrantLock`] |
+/// | `Event`, `Semaphore`, `Barrier`, `Condition` | [`Event`], [`Semaphore`], [`Barrier`], [`Condvar`] |
+///
+/// Numbers, texts, bytes, booleans and `None` are read by both languages; anything else by the one
+/// that it was stored by.
+///
+/// ```
+/// use tarefa::{List, address, attach};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let lista: List<i64> = List::new()?;
+/// let texto = address(&lista);
+/// // In another program, which was given the text:
+/// let mesma: List<i64> = attach(&texto)?;
+/// mesma.append(42)?;
+/// assert_eq!(lista.get(0)?, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn address<T: Object>(object: &T) -> String {
+    let wire = codec::encode(object).ok().and_then(|e| codec::decode::<Wire>(&e.bytes).ok());
+    let (kind, root, memory_fd, id, off, object) = wire.expect("an object is written as its place");
+    let runtime = Address { root: root as i32, memory_fd: memory_fd as i32, id };
+    ObjectAddress { runtime, off: Off(off), kind, id: object }.to_string()
+}
+
+/// The object at an [`address`], which may be another program's. This process is a member of that
+/// program's runtime from then on: what it holds when it dies is seen to be without an owner.
+///
+/// # Errors
+/// [`AttachError`]: no address, one of another kind of object, or the object or its program is gone.
+pub fn attach<T: Object>(address: &str) -> Result<T, AttachError> {
+    let at: ObjectAddress = address.parse().map_err(|e| AttachError(format!("{e}")))?;
+    let Address { root, memory_fd, id } = at.runtime;
+    let wire: Wire = (at.kind, root as u64, memory_fd as u64, id, at.off.0, at.id);
+    let encoded = codec::encode(&wire).map_err(|e| AttachError(e.to_string()))?;
+    codec::decode(&encoded.bytes).map_err(|e| AttachError(e.to_string()))
+}

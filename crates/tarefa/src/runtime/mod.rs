@@ -1,0 +1,32 @@
+//! The runtime of this process.
+
+pub(crate) mod address;
+pub(crate) mod environment;
+pub(crate) mod handle;
+pub(crate) mod lifecycle;
+pub(crate) mod zygote;
+
+use std::sync::Once;
+
+use tarefa_engine::shm::Runtime;
+use tarefa_engine::{os, task, trace};
+
+use crate::error::CreateError;
+
+/// The runtime this process makes its objects in.
+pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
+    static PLAN: Once = Once::new();
+    trace::register();
+    let runtime = task::runtime().map_err(CreateError::Runtime)?;
+    PLAN.call_once(|| {
+        if runtime.is_root() {
+            zygote::plan(runtime);
+        }
+    });
+    Ok(runtime)
+}
+
+/// Processes kept ready for the next start, unless `set_spares` says otherwise.
+pub(crate) fn usual_spares() -> u64 {
+    (os::limits::cpu_count() as u64 + 1).min(4)
+}

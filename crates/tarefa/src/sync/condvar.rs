@@ -1,0 +1,208 @@
+//! A condition that threads and processes share.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::condition::{self, Refused, Waited};
+use tarefa_engine::sync::kinds;
+
+use crate::error::{CondvarError, CreateError};
+use crate::runtime;
+use crate::runtime::handle::Handle;
+use crate::task::current::Here;
+
+pub(crate) mod sealed {
+    use crate::error::ItemError;
+
+    /// A guard of a lock that a condition can let go and take again.
+    pub trait Guard: std::fmt::Debug {
+        /// The lock.
+        fn lock(&self) -> tarefa_engine::sync::condition::Lock;
+
+        /// The lock is about to be let go.
+        fn leave(&mut self) {}
+
+        /// The lock was taken again.
+        fn come_back(&mut self) -> Result<(), ItemError> {
+            Ok(())
+        }
+    }
+}
+
+use sealed::Guard;
+
+/// A condition: who holds a lock waits, letting it go, until somebody notifies. Clones are
+/// handles of one condition.
+///
+/// It belongs to the lock that it is first waited for with. Who waits is notified in the order
+/// in which they came, and a notification is never lost to a waiter that has died.
+///
+/// ```
+/// use tarefa::{Condvar, Event, Lock, Thread};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (lock, changed, done) = (Lock::new()?, Condvar::new()?, Event::new()?);
+/// let task = Thread::spawn(
+///     |lock: Lock, changed: Condvar, done: Event| {
+///         let _guard = lock.lock(None).unwrap();
+///         done.set();
+///         changed.notify_all();
+///     },
+///     (lock.clone(), changed.clone(), done.clone()),
+/// )?;
+/// let mut guard = lock.lock(None)?;
+/// while !done.is_set() {
+///     guard = changed.wait(guard).map_err(|e| e.to_string())?;
+/// }
+/// # drop(guard);
+/// # task.join(None)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condvar(Handle);
+
+/// Whether a wait ended because its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// Whether the time was up before a notification came.
+    #[must_use]
+    pub fn timed_out(self) -> bool {
+        self.0
+    }
+}
+
+impl Condvar {
+    /// A condition without a lock so far.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn new() -> Result<Self, CreateError> {
+        let me = runtime::get()?.me();
+        Ok(Self(Handle::adopt(&me, condition::create(&me)?)))
+    }
+
+    /// Lets the lock go, waits to be notified, and takes the lock again.
+    ///
+    /// # Errors
+    /// [`CondvarError`], which gives the guard back.
+    #[track_caller]
+    pub fn wait<G: Guard>(&self, guard: G) -> Result<G, CondvarError<G>> {
+        self.wait_until(guard, Deadline::NEVER, Here::now()).map(|(guard, _)| guard)
+    }
+
+    /// The same, waiting at most `timeout` to be notified.
+    ///
+    /// # Errors
+    /// [`CondvarError`], which gives the guard back.
+    #[track_caller]
+    pub fn wait_timeout<G: Guard>(
+        &self,
+        guard: G,
+        timeout: Duration,
+    ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
+        self.wait_until(guard, Deadline::after(Some(timeout)), Here::now())
+    }
+
+    /// Waits, again and again, as long as `condition` is true of what the guard guards.
+    ///
+    /// # Errors
+    /// [`CondvarError`], which gives the guard back.
+    #[track_caller]
+    pub fn wait_while<G: Guard>(
+        &self,
+        mut guard: G,
+        mut condition: impl FnMut(&mut G) -> bool,
+    ) -> Result<G, CondvarError<G>> {
+        while condition(&mut guard) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// The same for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`CondvarError`], which gives the guard back.
+    #[track_caller]
+    pub fn wait_timeout_while<G: Guard>(
+        &self,
+        mut guard: G,
+        timeout: Duration,
+        mut condition: impl FnMut(&mut G) -> bool,
+    ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
+        let until = Deadline::after(Some(timeout));
+        while condition(&mut guard) {
+            let (back, result) = self.wait_until(guard, until, Here::now())?;
+            guard = back;
+            if result.timed_out() {
+                let still = condition(&mut guard);
+                return Ok((guard, WaitTimeoutResult(still)));
+            }
+        }
+        Ok((guard, WaitTimeoutResult(false)))
+    }
+
+    fn wait_until<G: Guard>(
+        &self,
+        mut guard: G,
+        until: Deadline,
+        mut here: Here,
+    ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
+        let (me, off, lock) = (self.0.me(), self.0.off(), guard.lock());
+        let bound = condition::lock(&me, off).or_else(|| {
+            condition::set_lock(&me, off, lock.off);
+            condition::lock(&me, off)
+        });
+        if bound != Some(lock.off) {
+            return Err(CondvarError::AnotherLock(guard));
+        }
+        guard.leave();
+        let waited = condition::wait(&me, off, lock, &mut here, until);
+        let not_held = matches!(waited, Ok(Waited::GaveUp) | Err(Refused::NotHeld));
+        if !not_held {
+            if let Err(source) = guard.come_back() {
+                return Err(CondvarError::Item { source, guard });
+            }
+        }
+        match waited {
+            Ok(Waited::Notified) => Ok((guard, WaitTimeoutResult(false))),
+            Ok(Waited::TimedOut) => Ok((guard, WaitTimeoutResult(true))),
+            Ok(Waited::Interrupted) => Err(CondvarError::Interrupted(guard)),
+            Ok(Waited::OwnerDied(pid)) => Err(CondvarError::OwnerDied { pid, guard }),
+            Ok(Waited::GaveUp) => {
+                // The lock is not the guard's any more, so it must not let it go.
+                std::mem::forget(guard);
+                Err(CondvarError::GaveUp)
+            }
+            Err(Refused::Wait(source)) => Err(CondvarError::Wait { source, guard }),
+            // Another thread took the lock for this guard, which was sent here.
+            Err(Refused::NotHeld) => Err(CondvarError::AnotherLock(guard)),
+        }
+    }
+
+    /// Wakes the one who has waited longest. Who calls it need not hold the lock.
+    pub fn notify_one(&self) {
+        condition::notify_unheld(&self.0.me(), self.0.off(), 1);
+    }
+
+    /// Wakes all who wait.
+    pub fn notify_all(&self) {
+        condition::notify_unheld(&self.0.me(), self.0.off(), u64::MAX);
+    }
+}
+
+impl Serialize for Condvar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Condvar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Handle::deserialize(deserializer, kinds::CONDITION).map(Self)
+    }
+}

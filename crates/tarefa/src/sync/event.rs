@@ -1,0 +1,83 @@
+//! An event that threads and processes share.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::wait::Outcome;
+use tarefa_engine::sync::{event, kinds};
+
+use crate::error::CreateError;
+use crate::runtime;
+use crate::runtime::handle::Handle;
+use crate::task::current::Here;
+use crate::task::failure::Interrupted;
+
+/// A flag that threads and processes wait for. Clones are handles of one event.
+///
+/// ```
+/// use tarefa::{Event, Process};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ready = Event::new()?;
+/// let task = Process::spawn(|ready: Event| ready.set(), (ready.clone(),))?;
+/// assert!(ready.wait(None)?);
+/// task.join(None)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event(Handle);
+
+impl Event {
+    /// An event whose flag is down.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn new() -> Result<Self, CreateError> {
+        let me = runtime::get()?.me();
+        Ok(Self(Handle::adopt(&me, event::create(&me)?)))
+    }
+
+    /// Whether the flag is up.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        event::is_set(&self.0.me(), self.0.off())
+    }
+
+    /// Raises the flag and wakes all who wait.
+    pub fn set(&self) {
+        event::set(&self.0.me(), self.0.off());
+    }
+
+    /// Lowers the flag.
+    pub fn clear(&self) {
+        event::clear(&self.0.me(), self.0.off());
+    }
+
+    /// Waits until the flag is up, at most `timeout`. False when the time was up first.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when the task that waits is interrupted.
+    #[track_caller]
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Interrupted> {
+        let deadline = Deadline::after(timeout);
+        match event::wait(&self.0.me(), self.0.off(), &mut Here::now(), deadline) {
+            Outcome::Ready => Ok(true),
+            Outcome::TimedOut => Ok(false),
+            Outcome::Interrupted => Err(Interrupted),
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Handle::deserialize(deserializer, kinds::EVENT).map(Self)
+    }
+}

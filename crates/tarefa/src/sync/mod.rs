@@ -1,0 +1,10 @@
+//! Locks, and what else threads and processes meet at.
+
+pub(crate) mod barrier;
+pub(crate) mod condvar;
+pub(crate) mod event;
+pub(crate) mod lock;
+pub(crate) mod mutex;
+pub(crate) mod reentrant_lock;
+pub(crate) mod rwlock;
+pub(crate) mod semaphore;

@@ -1,0 +1,331 @@
+//! A mutex with its value, which threads and processes share.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::condition;
+use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+
+use crate::collections::items::Cells;
+use crate::convert::plain::Plain;
+use crate::error::{CreateError, ItemError, MutexError};
+use crate::sync::condvar::sealed::Guard;
+use crate::task::current::Here;
+use crate::task::failure::Interrupted;
+
+/// The lock is one that its thread might take again, as Python's is; a mutex refuses that.
+const SORT: Sort = Sort::Recursive;
+
+/// A value that one thread of all processes at a time works on. Clones are handles of one mutex.
+///
+/// - The guard has a copy of the value, and puts it back when it is dropped. So a process killed
+///   before that, and a panic, leave the value as it was; one killed while it puts the value back
+///   leaves it as it was or put back, never in between.
+/// - If an owner died, the mutex is *poisoned*: each who takes it is told, by
+///   [`MutexError::OwnerDied`] with the mutex held, until somebody has looked at the value and
+///   said that it is whole, by [`Poisoned::repair`] or [`Poisoned::replace`].
+/// - In Python it is a `tarefa.Value`, whose `get_lock()` is the same lock.
+///
+/// ```
+/// use tarefa::{Failure, Mutex, Process};
+///
+/// fn count(total: Mutex<u64>) -> Result<(), Failure> {
+///     for _ in 0..1000 {
+///         *total.lock(None)? += 1;
+///     }
+///     Ok(())
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let total = Mutex::new(0)?;
+/// let tasks = [(); 2].map(|()| Process::spawn(count, (total.clone(),)).unwrap());
+/// for task in &tasks {
+///     task.result(None)??;
+/// }
+/// assert_eq!(*total.lock(None).unwrap(), 2000);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Mutex<T>(Cells<T>);
+
+/// Why a [`Mutex`] of `T` was not taken; a [`Poisoned`] one is held.
+type Failed<T> = MutexError<Poisoned<T>>;
+
+impl<T: Plain> Mutex<T> {
+    /// A mutex with that value, which is free.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn new(value: T) -> Result<Self, CreateError> {
+        Cells::new(&[], |array| Cells::write(array, 0, &value)).map(Self)
+    }
+
+    fn cell(&self) -> &'static LockCell {
+        self.0.with(|_, array| array.guard())
+    }
+
+    /// Takes the mutex, waiting for it at most `timeout`.
+    ///
+    /// # Errors
+    /// [`MutexError`]; but for [`MutexError::OwnerDied`] the mutex is not the caller's then.
+    #[inline]
+    #[track_caller]
+    pub fn lock(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, T>, Failed<T>> {
+        let (me, cell) = (self.0.handle.me(), self.cell());
+        if cell.is_mine(&me) {
+            return Err(MutexError::Reentrant);
+        }
+        match cell.try_acquire(&me, SORT) {
+            Some(Acquired::Yes) => self.taken(),
+            _ => self.wait(timeout),
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn wait(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, T>, Failed<T>> {
+        let (me, cell, until) = (self.0.handle.me(), self.cell(), Deadline::after(timeout));
+        let mut here = Here::now();
+        loop {
+            match cell.acquire(&me, SORT, self.0.handle.off(), &mut here, until) {
+                Acquired::Yes => return self.taken(),
+                Acquired::TimedOut => return Err(MutexError::TimedOut),
+                Acquired::Interrupted => return Err(Interrupted.into()),
+                // The mutex is free now; that it is poisoned shows once it is taken.
+                Acquired::OwnerDied(_) => {}
+            }
+        }
+    }
+
+    /// Takes the mutex if it is free; `None` if it is not, or is this thread's already.
+    ///
+    /// # Errors
+    /// [`MutexError::OwnerDied`], with the mutex held; [`MutexError::Item`].
+    pub fn try_lock(&self) -> Result<Option<MutexGuard<'_, T>>, Failed<T>> {
+        let (me, cell) = (self.0.handle.me(), self.cell());
+        if cell.is_mine(&me) {
+            return Ok(None);
+        }
+        loop {
+            match cell.try_acquire(&me, SORT) {
+                Some(Acquired::Yes) => return self.taken().map(Some),
+                Some(Acquired::OwnerDied(_)) => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// The mutex is the caller's.
+    #[inline]
+    fn taken(&self) -> Result<MutexGuard<'_, T>, Failed<T>> {
+        let taken = Taken { mutex: Cow::Borrowed(self), stays: PhantomData };
+        self.0.with(|_, array| Cells::<T>::settle(array));
+        if self.cell().poisoned(&self.0.handle.me(), SORT) {
+            return Err(MutexError::OwnerDied(Poisoned(taken.owned())));
+        }
+        let value = taken.read()?;
+        Ok(MutexGuard { taken, value, changed: false })
+    }
+
+    /// Whether an owner has died and nobody has said since that the value is whole.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.cell().poisoned(&self.0.handle.me(), SORT)
+    }
+
+    /// Whether somebody alive holds it.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.cell().locked(&self.0.handle.me(), SORT)
+    }
+}
+
+/// The mutex is this thread's until this is dropped.
+struct Taken<'a, T: Plain> {
+    /// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
+    mutex: Cow<'a, Mutex<T>>,
+    /// The thread that took it lets it go.
+    stays: PhantomData<*const ()>,
+}
+
+impl<T: Plain> Taken<'_, T> {
+    /// The same, with a handle of its own.
+    #[cold]
+    fn owned(self) -> Taken<'static, T> {
+        let mutex = Cow::Owned((*self.mutex).clone());
+        // It stays taken.
+        std::mem::forget(self);
+        Taken { mutex, stays: PhantomData }
+    }
+
+    #[inline]
+    fn read(&self) -> Result<T, ItemError> {
+        self.mutex.0.with(|_, array| Cells::read(array, 0))
+    }
+
+    #[inline]
+    fn write(&self, value: &T) {
+        self.mutex.0.with(|_, array| Cells::write(array, 0, value));
+    }
+}
+
+impl<T: Plain> Drop for Taken<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // It is held, once.
+        let _ = self.mutex.cell().release(&self.mutex.0.handle.me(), SORT);
+    }
+}
+
+/// Holds a [`Mutex`], with a copy of its value that is put back when this is dropped.
+#[must_use = "the mutex is let go when this is dropped"]
+#[derive(Debug)]
+pub struct MutexGuard<'a, T: Plain> {
+    taken: Taken<'a, T>,
+    value: T,
+    changed: bool,
+}
+
+impl<T: Plain> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Plain> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        self.changed = true;
+        &mut self.value
+    }
+}
+
+impl<T: Plain> MutexGuard<'_, T> {
+    #[inline]
+    fn put_back(&mut self) {
+        // Not the child's of a fork, which has a copy of the guard but not the mutex.
+        let mine = || self.taken.mutex.cell().is_mine(&self.taken.mutex.0.handle.me());
+        if self.changed && !std::thread::panicking() && mine() {
+            self.taken.write(&self.value);
+        }
+        self.changed = false;
+    }
+}
+
+impl<T: Plain> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.put_back();
+    }
+}
+
+impl<T: Plain + fmt::Debug> Guard for MutexGuard<'_, T> {
+    fn lock(&self) -> condition::Lock {
+        let mutex = &*self.taken.mutex;
+        condition::Lock { off: mutex.0.handle.off(), cell: mutex.cell(), sort: SORT }
+    }
+
+    fn leave(&mut self) {
+        self.put_back();
+    }
+
+    fn come_back(&mut self) -> Result<(), ItemError> {
+        self.taken.mutex.0.with(|_, array| Cells::<T>::settle(array));
+        self.value = self.taken.read()?;
+        Ok(())
+    }
+}
+
+/// Holds a [`Mutex`] whose owner died. Dropped as it is, the next to take the mutex is told
+/// again.
+#[must_use = "the mutex stays poisoned, and is let go, when this is dropped"]
+pub struct Poisoned<T: Plain>(Taken<'static, T>);
+
+impl<T: Plain> Poisoned<T> {
+    /// The process that died, where that is still known.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.0.mutex.cell().last_dead_pid(&self.0.mutex.0.handle.me())
+    }
+
+    /// The value as it was left.
+    ///
+    /// # Errors
+    /// [`ItemError::Invalid`].
+    pub fn get(&self) -> Result<T, ItemError> {
+        self.0.read()
+    }
+
+    /// Has `mend` make the value whole, which is said by returning; the mutex is as any other
+    /// then.
+    ///
+    /// # Errors
+    /// [`ItemError::Invalid`]: there is nothing to work on. The mutex is let go, and stays
+    /// poisoned; [`replace`](Poisoned::replace) the value.
+    pub fn repair(self, mend: impl FnOnce(&mut T)) -> Result<MutexGuard<'static, T>, ItemError> {
+        let mut value = self.0.read()?;
+        mend(&mut value);
+        Ok(self.replace(value))
+    }
+
+    /// Makes `value` the value; the mutex is as any other then.
+    pub fn replace(self, value: T) -> MutexGuard<'static, T> {
+        // The value before the word: killed in between, the next is told again.
+        self.0.write(&value);
+        self.0.mutex.cell().mend();
+        MutexGuard { taken: self.0, value, changed: false }
+    }
+}
+
+impl<T: Plain> fmt::Debug for Taken<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (*self.mutex).fmt(f)
+    }
+}
+
+impl<T: Plain> fmt::Debug for Poisoned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Poisoned").field(&self.0).finish()
+    }
+}
+
+impl<T> Clone for Mutex<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Two handles are equal when they lead to the same mutex.
+impl<T> PartialEq for Mutex<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.handle == other.0.handle
+    }
+}
+
+impl<T> Eq for Mutex<T> {}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mutex({})", self.0.handle.id())
+    }
+}
+
+impl<T> Serialize for Mutex<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.handle.serialize(serializer)
+    }
+}
+
+impl<'de, T: Plain> Deserialize<'de> for Mutex<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cells::deserialize(deserializer, true).map(Self)
+    }
+}

@@ -1,0 +1,280 @@
+//! A task as a process.
+
+use std::fmt;
+use std::sync::Once;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::task::State;
+use tarefa_engine::task::process as engine;
+use tarefa_engine::task::record::Task as Record;
+
+use crate::convert::codec;
+use crate::convert::codec::{Encoded, POSTCARD};
+use crate::error::{CreateError, EncodeError, ResultError, StartError};
+use crate::runtime;
+use crate::runtime::zygote;
+use crate::runtime::zygote::Trampoline;
+use crate::runtime::{environment, lifecycle};
+use crate::task::target;
+use crate::task::target::{Ended, Target};
+use crate::task::{Core, HasCore, Kind, Slot, Typed, task_methods};
+
+/// Arguments that wait to be sent.
+trait Job: Send {
+    fn encode(&self) -> Result<Encoded, EncodeError>;
+    fn trampoline(&self) -> Trampoline;
+}
+
+struct JobOf<F, A, M> {
+    args: A,
+    trampoline: Trampoline,
+    target: std::marker::PhantomData<fn(F, M)>,
+}
+
+impl<F, A: Serialize + Send, M> Job for JobOf<F, A, M> {
+    fn encode(&self) -> Result<Encoded, EncodeError> {
+        codec::encode(&self.args)
+    }
+
+    fn trampoline(&self) -> Trampoline {
+        self.trampoline
+    }
+}
+
+/// What a child runs, one for each type of target and arguments.
+fn trampoline<F, A, M>(bytes: &[u8]) -> Ended
+where
+    F: Target<A, M>,
+    A: DeserializeOwned,
+{
+    match codec::decode::<A>(bytes) {
+        Ok(args) => target::run::<F, A, M>(args),
+        Err(e) => Ended::failed(format!("the arguments cannot be read: {e}")),
+    }
+}
+
+/// A task that runs as a process of its own.
+///
+/// ```
+/// use tarefa::{Process, Task};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let task = Process::new(|| std::process::id(), ());
+/// task.start()?;
+/// let inside = task.result(None)?;
+/// assert_eq!(task.pid(), Some(inside as i32));
+/// assert_ne!(inside, std::process::id());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// - Its memory is its own: statics have the values they have when a program starts, not
+///   those of the process that started it. What is to be shared is an argument.
+/// - It has the environment variables and the working directory of its starter, as they are
+///   at [`start`](Process::start).
+/// - It ends when the process that started it does.
+/// - Constructors that the program registers to run before `main` may not have run in it.
+pub struct Process<R> {
+    task: Typed<R>,
+    job: Slot<Box<dyn Job>>,
+}
+
+impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
+    /// A process that will call `target` with `args`, a tuple. See [`Target`].
+    pub fn new<F, A, M>(target: F, args: A) -> Self
+    where
+        F: Target<A, M, Output = R>,
+        A: Serialize + DeserializeOwned + Send + 'static,
+        M: 'static,
+    {
+        const { target::check_captures_nothing::<F>() };
+        std::mem::forget(target);
+        let job: Box<dyn Job> = Box::new(JobOf::<F, A, M> {
+            args,
+            trampoline: trampoline::<F, A, M>,
+            target: std::marker::PhantomData,
+        });
+        Self { task: Typed::new(Kind::Process), job: Slot::new(Some(job)) }
+    }
+
+    /// Makes a process and starts it.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn spawn<F, A, M>(target: F, args: A) -> Result<Self, StartError>
+    where
+        F: Target<A, M, Output = R>,
+        A: Serialize + DeserializeOwned + Send + 'static,
+        M: 'static,
+    {
+        let task = Self::new(target, args);
+        task.start()?;
+        Ok(task)
+    }
+
+    /// The same task, named.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.task.core.set_name(name.into());
+        self
+    }
+
+    /// The same task, a daemon or not: a daemon does not keep the program alive.
+    #[must_use]
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.task.core.set_daemon(daemon);
+        self
+    }
+
+    /// The same task, which may run for `limit` at most from the moment its target does.
+    ///
+    /// When the time is up it is interrupted, and can clean up; what it returns then counts. Two
+    /// seconds later its process is killed if it goes on, and its result is
+    /// [`WorkerDied`](crate::WorkerDied) with [`LikelyCause::TimeLimit`](crate::LikelyCause).
+    /// A limit of zero is an error at [`start`](Process::start).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tarefa::{Interrupted, Process, State, sleep};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// fn work() -> Result<(), Interrupted> {
+    ///     sleep(Duration::from_secs(3600))
+    /// }
+    /// let task = Process::new(work, ()).time_limit(Duration::from_millis(100));
+    /// task.start()?;
+    /// assert!(task.result(None)?.is_err());
+    /// assert_eq!((task.state(), task.ran_over_time()), (State::Interrupted, true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.task.core.set_time_limit(limit);
+        self
+    }
+
+    /// The same task, which may take so many bytes of private memory beyond what its process
+    /// starts with: its arguments count, and the stacks of its threads, but no shared objects.
+    ///
+    /// What goes beyond is refused by the system. Most Rust code aborts then, and the result is
+    /// [`WorkerDied`](crate::WorkerDied) with [`LikelyCause::MemoryLimit`](crate::LikelyCause);
+    /// `try_reserve` and its like answer with an error. A limit of zero is an error at
+    /// [`start`](Process::start).
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.task.core.set_memory_limit(bytes);
+        self
+    }
+
+    /// What the target returned, once it has; waits for that at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ResultError`].
+    #[track_caller]
+    pub fn result(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
+        self.task.result(timeout)
+    }
+
+    task_methods!();
+}
+
+/// Sets how many processes are kept forked ahead of need: 0 to 64. With more, many processes
+/// start at once without waiting for a fork; each takes a little memory.
+///
+/// # Errors
+/// [`CreateError`].
+pub fn set_spares(count: usize) -> Result<(), CreateError> {
+    SPARES_SET.call_once(|| {});
+    engine::set_spares(&runtime::get()?.me(), count as u64)?;
+    Ok(())
+}
+
+static SPARES_SET: Once = Once::new();
+
+/// Asks for the zygote and its spares ahead of need.
+pub(crate) fn prepare() -> Result<(), CreateError> {
+    let runtime = runtime::get()?;
+    let me = runtime.me();
+    let mut answer = Ok(());
+    if runtime.is_root() {
+        SPARES_SET.call_once(|| answer = engine::set_spares(&me, runtime::usual_spares()));
+    }
+    answer?;
+    engine::prepare(&me)?;
+    Ok(())
+}
+
+impl<R> Process<R> {
+    /// Puts what is to run into the record.
+    fn fill(task: &Record<'_>, job: &dyn Job, core: &Core) -> Result<(), StartError> {
+        let failed = |source| StartError::Arguments { name: task.name(), source };
+        let args = job.encode().map_err(failed)?;
+        let around = environment::changed().map(|s| codec::encode(&s)).transpose();
+        let around = around.map_err(failed)?.unwrap_or_default();
+        let head = zygote::head(job.trampoline(), &around.bytes);
+        let references = args.references(core.handle()?.runtime());
+        task.set_payload(POSTCARD, &[&head, &around.bytes, &args.bytes], &references)
+            .map_err(CreateError::from)?;
+        Ok(())
+    }
+}
+
+impl<R> HasCore for Process<R> {
+    fn core(&self) -> &Core {
+        &self.task.core
+    }
+
+    fn launch(&self) -> Result<(), StartError> {
+        let core = &self.task.core;
+        core.check_limits()?;
+        let handle = core.handle()?;
+        let me = handle.me();
+        let task = Record::at(&me, handle.off());
+        if !SPARES_SET.is_completed() {
+            prepare()?;
+        }
+        self.job.with(|job| {
+            let Some(todo) = job.as_deref().filter(|_| task.state() == State::New) else {
+                let name = task.name();
+                return Err(match task.state() {
+                    State::New => StartError::NotOurs { name },
+                    _ => StartError::AlreadyStarted { name },
+                });
+            };
+            if !task.begin() {
+                return Err(StartError::AlreadyStarted { name: task.name() });
+            }
+            if let Err(e) = Self::fill(&task, todo, core) {
+                task.unbegin();
+                return Err(e);
+            }
+            engine::start(&me, &task)?;
+            lifecycle::note_started(handle, &task);
+            // Dropped only now: what the arguments mention is held by the payload.
+            *job = None;
+            Ok(())
+        })
+    }
+}
+
+impl<R> fmt::Debug for Process<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Process{:?}", self.task.core)
+    }
+}
+
+impl<R> Serialize for Process<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.task.core.serialize(serializer)
+    }
+}
+
+impl<'de, R: DeserializeOwned> Deserialize<'de> for Process<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let core = Core::deserialize(deserializer)?;
+        Ok(Self { task: Typed::of(core), job: Slot::new(None) })
+    }
+}

@@ -1,0 +1,328 @@
+//! Targets: what a task runs.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+use std::ptr::NonNull;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::ser::{self, Impossible};
+use tarefa_engine::collections::value::tag;
+use tarefa_engine::task::State;
+
+use crate::convert::codec;
+use crate::convert::codec::{Encoded, POSTCARD};
+use crate::task::failure::INTERRUPTED;
+
+/// A function, or a closure that captures nothing, that takes the arguments `A`.
+///
+/// The arguments are a tuple, as many as the function takes: `(x, y)` for a function of two,
+/// `(x,)` for a function of one, `()` for none. `Form` tells functions of one argument from
+/// those of two; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no target for the arguments `{A}`",
+    label = "not a function of these arguments",
+    note = "a target is a function or a non-capturing closure whose parameters are the tuple's \
+            elements: `fn f(x: u32, y: String)` goes with `(1, \"one\".to_owned())`, and a \
+            function of one parameter with `(x,)`"
+)]
+pub trait Target<A, Form>: 'static {
+    /// What the function returns.
+    type Output: Serialize + DeserializeOwned + 'static;
+
+    /// Calls the function.
+    fn call(&self, args: A) -> Self::Output;
+}
+
+macro_rules! targets {
+    ($($name:ident)*) => {
+        impl<F, R, $($name),*> Target<($($name,)*), fn($($name),*)> for F
+        where
+            F: Fn($($name),*) -> R + 'static,
+            R: Serialize + DeserializeOwned + 'static,
+        {
+            type Output = R;
+
+            #[allow(non_snake_case)]
+            fn call(&self, ($($name,)*): ($($name,)*)) -> R {
+                self($($name),*)
+            }
+        }
+    };
+}
+
+targets!();
+targets!(A);
+targets!(A B);
+targets!(A B C);
+targets!(A B C D);
+targets!(A B C D E);
+targets!(A B C D E G);
+targets!(A B C D E G H);
+targets!(A B C D E G H I);
+
+/// What came out of a target.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) state: State,
+    pub(crate) tag: u8,
+    pub(crate) outcome: Encoded,
+}
+
+impl Ended {
+    /// The exit code that goes with it.
+    pub(crate) fn code(&self) -> i32 {
+        match self.state {
+            State::Finished => 0,
+            State::Interrupted => 130,
+            _ => 1,
+        }
+    }
+
+    pub(crate) fn failed(text: String) -> Self {
+        Self { state: State::Failed, tag: tag::STR, outcome: Encoded::of_text(text) }
+    }
+}
+
+/// Refuses a target that captures something. Evaluated when the program is compiled.
+pub(crate) const fn check_captures_nothing<F>() {
+    assert!(
+        size_of::<F>() == 0,
+        "a target of tarefa captures nothing: hand over what the closure uses as arguments, \
+         as in Process::new(|x: u64| x + 1, (x,)), and name a function itself instead of a \
+         pointer to it"
+    );
+}
+
+/// Runs a target: what every task does, on a thread or in a process.
+pub(crate) fn run<F, A, M>(args: A) -> Ended
+where
+    F: Target<A, M>,
+{
+    // SAFETY: who makes a task refuses an F with a size, so an aligned address is all that a
+    // reference to it needs; and was given a value of it, so it has one. It is only lent, so
+    // nothing of it is dropped.
+    let target: &F = unsafe { NonNull::dangling().as_ref() };
+    match panic::catch_unwind(AssertUnwindSafe(|| ended(target.call(args)))) {
+        Ok(ended) => ended,
+        Err(payload) => Ended::failed(crate::runtime::zygote::panic_place(text_of(&*payload))),
+    }
+}
+
+fn ended<R: Serialize>(value: R) -> Ended {
+    let state = verdict(&value);
+    match codec::encode(&value) {
+        Ok(outcome) => Ended { state, tag: POSTCARD, outcome },
+        Err(e) => Ended::failed(format!("the result cannot be sent: {e}")),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn text_of(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
+    text.unwrap_or("(a value that is no text)")
+}
+
+/// How a task that returned this ended: an `Err` is a failure, or an interruption if it
+/// carries [`Interrupted`](crate::Interrupted).
+fn verdict<R: Serialize>(value: &R) -> State {
+    match value.serialize(Probe { inside_error: false }) {
+        Err(Seen::Error) => State::Failed,
+        Err(Seen::Interrupted) => State::Interrupted,
+        _ => State::Finished,
+    }
+}
+
+/// A serialiser that only looks: is it `Err`, and is there an `Interrupted` in it?
+#[derive(Clone, Copy)]
+struct Probe {
+    inside_error: bool,
+}
+
+#[derive(Debug)]
+enum Seen {
+    Nothing,
+    Error,
+    Interrupted,
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("looked at")
+    }
+}
+
+impl std::error::Error for Seen {}
+
+impl ser::Error for Seen {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self::Nothing
+    }
+}
+
+impl Probe {
+    fn seen(self) -> Seen {
+        if self.inside_error { Seen::Error } else { Seen::Nothing }
+    }
+}
+
+macro_rules! plain {
+    ($($method:ident($type:ty))*) => {$(
+        fn $method(self, _: $type) -> Result<(), Seen> {
+            Err(self.seen())
+        }
+    )*};
+}
+
+impl ser::Serializer for Probe {
+    type Ok = ();
+    type Error = Seen;
+    type SerializeSeq = Impossible<(), Seen>;
+    type SerializeTuple = Impossible<(), Seen>;
+    type SerializeTupleStruct = Impossible<(), Seen>;
+    type SerializeTupleVariant = Variant;
+    type SerializeMap = Impossible<(), Seen>;
+    type SerializeStruct = Impossible<(), Seen>;
+    type SerializeStructVariant = Variant;
+
+    plain! {
+        serialize_bool(bool) serialize_i8(i8) serialize_i16(i16) serialize_i32(i32)
+        serialize_i64(i64) serialize_i128(i128) serialize_u8(u8) serialize_u16(u16)
+        serialize_u32(u32) serialize_u64(u64) serialize_u128(u128) serialize_f32(f32)
+        serialize_f64(f64) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
+    }
+
+    fn serialize_none(self) -> Result<(), Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Seen> {
+        if self.inside_error { value.serialize(self) } else { Err(Seen::Nothing) }
+    }
+
+    fn serialize_unit(self) -> Result<(), Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_unit_struct(self, name: &'static str) -> Result<(), Seen> {
+        if self.inside_error && name == INTERRUPTED {
+            return Err(Seen::Interrupted);
+        }
+        Err(self.seen())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &str) -> Result<(), Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Seen> {
+        if self.inside_error { value.serialize(self) } else { Err(Seen::Nothing) }
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), Seen> {
+        if self.inside_error {
+            value.serialize(self)
+        } else if name == "Result" && variant == "Err" {
+            value.serialize(Self { inside_error: true })
+        } else {
+            Err(Seen::Nothing)
+        }
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Variant, Seen> {
+        if self.inside_error { Ok(Variant) } else { Err(Seen::Nothing) }
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Seen> {
+        Err(self.seen())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Variant, Seen> {
+        if self.inside_error { Ok(Variant) } else { Err(Seen::Nothing) }
+    }
+}
+
+/// Looks at the fields of an error's variant.
+struct Variant;
+
+impl Variant {
+    fn look<T: Serialize + ?Sized>(value: &T) -> Result<(), Seen> {
+        match value.serialize(Probe { inside_error: true }) {
+            Err(Seen::Interrupted) => Err(Seen::Interrupted),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ser::SerializeTupleVariant for Variant {
+    type Ok = ();
+    type Error = Seen;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Seen> {
+        Self::look(value)
+    }
+
+    fn end(self) -> Result<(), Seen> {
+        Err(Seen::Error)
+    }
+}
+
+impl ser::SerializeStructVariant for Variant {
+    type Ok = ();
+    type Error = Seen;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Seen> {
+        Self::look(value)
+    }
+
+    fn end(self) -> Result<(), Seen> {
+        Err(Seen::Error)
+    }
+}

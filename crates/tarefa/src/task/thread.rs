@@ -1,0 +1,196 @@
+//! A task as a thread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::shm::Off;
+use tarefa_engine::task::limits::TimeUp;
+use tarefa_engine::task::record::Task as Record;
+use tarefa_engine::task::{State, thread_timer};
+
+use crate::error::{ResultError, StartError};
+use crate::runtime::handle::Handle;
+use crate::runtime::lifecycle;
+use crate::task::current;
+use crate::task::sentinel::Sentinel;
+use crate::task::target;
+use crate::task::target::{Ended, Target};
+use crate::task::{Core, HasCore, Kind, Slot, Typed, task_methods};
+
+type Job = Box<dyn FnOnce() -> Ended + Send>;
+
+/// A task that runs as a thread of this process.
+///
+/// ```
+/// use tarefa::Thread;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let task = Thread::new(|a: u64, b: u64| a * b, (6, 7)).named("produto");
+/// task.start()?;
+/// assert_eq!(task.result(None)?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A target that captures something is refused when the program is compiled:
+///
+/// ```compile_fail
+/// let n = 3;
+/// tarefa::Thread::new(move || n + 1, ());
+/// ```
+pub struct Thread<R> {
+    task: Typed<R>,
+    job: Arc<Slot<Job>>,
+}
+
+impl<R: Serialize + DeserializeOwned + 'static> Thread<R> {
+    /// A thread that will call `target` with `args`, a tuple. See [`Target`].
+    pub fn new<F, A, M>(target: F, args: A) -> Self
+    where
+        F: Target<A, M, Output = R>,
+        A: Serialize + DeserializeOwned + Send + 'static,
+    {
+        const { target::check_captures_nothing::<F>() };
+        std::mem::forget(target);
+        let job: Job = Box::new(move || target::run::<F, A, M>(args));
+        Self { task: Typed::new(Kind::Thread), job: Arc::new(Slot::new(Some(job))) }
+    }
+
+    /// Makes a thread and starts it.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn spawn<F, A, M>(target: F, args: A) -> Result<Self, StartError>
+    where
+        F: Target<A, M, Output = R>,
+        A: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let task = Self::new(target, args);
+        task.start()?;
+        Ok(task)
+    }
+
+    /// The same task, named.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.task.core.set_name(name.into());
+        self
+    }
+
+    /// The same task, a daemon or not: a daemon does not keep the program alive.
+    #[must_use]
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.task.core.set_daemon(daemon);
+        self
+    }
+
+    /// The same task, which may run for `limit` at most from the moment its target does.
+    ///
+    /// When the time is up it is interrupted, and again every two seconds while it goes on: a
+    /// thread cannot be killed without its process. A limit of zero is an error at
+    /// [`start`](Thread::start).
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.task.core.set_time_limit(limit);
+        self
+    }
+
+    /// What the target returned, once it has; waits for that at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ResultError`].
+    #[track_caller]
+    pub fn result(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
+        self.task.result(timeout)
+    }
+
+    task_methods!();
+}
+
+/// What the new thread does.
+fn run(handle: &Handle, job: &Slot<Job>, sentinel: &Sentinel) {
+    let me = handle.me();
+    let task = Record::at(&me, handle.off());
+    let Some(job) = job.with(Option::take) else { return };
+    if !task.run_here() {
+        return;
+    }
+    current::enter(handle.runtime(), handle.off());
+    let kept = task.deadline().map(|at| thread_timer::keep(at, interrupter(handle.clone())));
+    let ended = match &kept {
+        Some(Err(e)) => Ended::failed(format!("there is no thread that keeps its time: {e}")),
+        _ => job(),
+    };
+    drop(kept);
+    current::leave();
+    let references: Vec<Off> = ended.outcome.references(handle.runtime());
+    task.finish(ended.state, ended.code(), Some((ended.tag, &[&ended.outcome.bytes], &references)));
+    sentinel.signal();
+}
+
+/// What is done when the thread's time is up.
+fn interrupter(handle: Handle) -> thread_timer::Act {
+    Arc::new(move || {
+        let me = handle.me();
+        let task = Record::at(&me, handle.off());
+        if task.time_is_up() != TimeUp::Ended {
+            task.request_interrupt();
+        }
+    })
+}
+
+impl<R> HasCore for Thread<R> {
+    fn core(&self) -> &Core {
+        &self.task.core
+    }
+
+    fn launch(&self) -> Result<(), StartError> {
+        let core = &self.task.core;
+        core.check_limits()?;
+        let handle = core.handle()?;
+        let me = handle.me();
+        let task = Record::at(&me, handle.off());
+        if task.state() == State::New && self.job.with(|job| job.is_none()) {
+            return Err(StartError::NotOurs { name: task.name() });
+        }
+        if !task.begin() {
+            return Err(StartError::AlreadyStarted { name: task.name() });
+        }
+        let (own, job, sentinel) =
+            (handle.clone(), Arc::clone(&self.job), Arc::clone(&core.sentinel));
+        let made =
+            std::thread::Builder::new().name(task.name()).spawn(move || run(&own, &job, &sentinel));
+        match made {
+            Ok(_) => {
+                lifecycle::note_started(handle, &task);
+                Ok(())
+            }
+            Err(source) => {
+                task.unbegin();
+                Err(StartError::Thread { name: task.name(), source })
+            }
+        }
+    }
+}
+
+impl<R> fmt::Debug for Thread<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Thread{:?}", self.task.core)
+    }
+}
+
+impl<R> Serialize for Thread<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.task.core.serialize(serializer)
+    }
+}
+
+impl<'de, R: DeserializeOwned> Deserialize<'de> for Thread<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let core = Core::deserialize(deserializer)?;
+        Ok(Self { task: Typed::of(core), job: Arc::new(Slot::new(None)) })
+    }
+}

@@ -1,0 +1,85 @@
+//! Waiting for several tasks.
+
+use std::time::Duration;
+
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::limits;
+use tarefa_engine::sync::wait::Outcome;
+use tarefa_engine::task::State;
+use tarefa_engine::task::record::{self, Task as Record};
+
+use crate::error::WaitError;
+use crate::runtime;
+use crate::task::Task;
+use crate::task::current::Here;
+use crate::task::failure::Interrupted;
+
+/// When [`wait`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnWhen {
+    /// Once one of the tasks has ended.
+    FirstCompleted,
+    /// Once one of the tasks has ended otherwise than [`State::Finished`], or all have.
+    FirstFailed,
+    /// Once all have ended.
+    AllCompleted,
+}
+
+/// Waits for tasks, at most `timeout`. Returns the indices of those that have ended, and of
+/// those that have not.
+///
+/// ```
+/// use tarefa::{ReturnWhen, Task, Thread, wait};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let a = Thread::spawn(|| 1, ())?;
+/// let b = Thread::spawn(|| "two".to_owned(), ())?;
+/// let (ended, left) = wait(&[&a, &b], None, ReturnWhen::AllCompleted)?;
+/// assert_eq!((ended.len(), left.len()), (2, 0));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`WaitError`]: one of them was never started, or the task that waits was interrupted.
+#[track_caller]
+pub fn wait(
+    tasks: &[&dyn Task],
+    timeout: Option<Duration>,
+    return_when: ReturnWhen,
+) -> Result<(Vec<usize>, Vec<usize>), WaitError> {
+    let deadline = Deadline::after(timeout);
+    let mut here = Here::now();
+    let all = return_when == ReturnWhen::AllCompleted;
+    if let Some(new) = tasks.iter().find(|t| t.state() == State::New) {
+        return Err(WaitError::NotStarted { name: new.name() });
+    }
+    loop {
+        let states: Vec<State> = tasks.iter().map(|t| t.state()).collect();
+        let (ended, left): (Vec<_>, Vec<_>) = (0..tasks.len()).partition(|&i| states[i].is_final());
+        let enough = match return_when {
+            ReturnWhen::FirstCompleted => !ended.is_empty(),
+            ReturnWhen::FirstFailed => ended.iter().any(|&i| states[i] != State::Finished),
+            ReturnWhen::AllCompleted => false,
+        };
+        if enough || left.is_empty() || deadline.passed() {
+            return Ok((ended, left));
+        }
+        let handles: Vec<_> = left.iter().filter_map(|&i| tasks[i].core().handle().ok()).collect();
+        let mes: Vec<_> = handles.iter().map(|h| h.me()).collect();
+        let records: Vec<_> =
+            handles.iter().zip(&mes).map(|(h, me)| Record::at(me, h.off())).collect();
+        let Ok(runtime) = runtime::get() else { return Ok((ended, left)) };
+        let outcome = record::join_any(&runtime.me(), &records, all, &mut here, deadline);
+        if outcome == Outcome::Interrupted {
+            return Err(Interrupted.into());
+        }
+    }
+}
+
+/// How many processors this program can use: those it may run on, cut by its cgroup's quota;
+/// at least 1.
+#[must_use]
+pub fn cpu_count() -> usize {
+    limits::cpu_count()
+}

@@ -1,0 +1,3 @@
+//! Looking at a program while it runs or hangs.
+
+pub(crate) mod deadlocks;
