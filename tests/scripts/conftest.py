@@ -19,7 +19,8 @@ def check(tmp_path: Path) -> Check:
 
     def run(script: str, files: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
-            path = tmp_path / (name if name.startswith("scripts/") else f"{SRC}/{name}")
+            whole = name.startswith(("scripts/", "crates/"))
+            path = tmp_path / (name if whole else f"{SRC}/{name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         return subprocess.run(

@@ -58,7 +58,6 @@ def test_accepts(check, name, code):
             1,
             "sync may not name task",
         ),
-        ("trace/mod.rs", "use crate::pool::Pool;", 1, "trace may not name pool"),
         ("pool/mod.rs", "use crate::trace::Span;", 1, "pool may not name trace"),
         (
             "task/mod.rs",
@@ -68,7 +67,7 @@ def test_accepts(check, name, code):
         ),
         ("task/mod.rs", "use crate::Arena;", 1, "through the crate's root"),
         ("task/mod.rs", "use crate::*;", 1, "through the crate's root"),
-        ("error.rs", "use crate::os::Errno;", 1, "error stands beside the layers"),
+        ("error.rs", "use crate::os::Errno;", 1, "error stands beside the rooms"),
         ("task/mod.rs", "fn f() {}\nfn g() { unsafe { h() } }", 2, "unsafe outside os/ and shm/"),
     ],
 )
@@ -104,3 +103,89 @@ def test_the_allowlist_gives_reasons_and_is_not_stale(check, files, words):
 
 def test_an_engine_that_is_not_there_fails(check):
     assert "nothing was checked" in check(SCRIPT, {}).stderr
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"a.rs": "use super::b::B;", "b.rs": "pub struct B;"}, id="one way"),
+        pytest.param({"mod.rs": "mod a;\npub use a::A;", "a.rs": "pub struct A;"}, id="given on"),
+        pytest.param(
+            {
+                "mod.rs": "mod a;\npub mod b;\npub use b::B;",
+                "a.rs": "use super::B;",
+                "b.rs": "pub struct B;",
+            },
+            id="what a module gives on is its child's",
+        ),
+        pytest.param(
+            {
+                "a.rs": "use crate::pool::b::B;",
+                "b.rs": "pub struct B;\n#[cfg(test)]\nmod tests { use super::super::a::A; }",
+            },
+            id="tests",
+        ),
+        pytest.param(
+            {"a.rs": "use super::b;\nfn f() { b::g() }", "b.rs": "// super::a::f"}, id="words"
+        ),
+        pytest.param(
+            {
+                "a/mod.rs": "pub mod low;\npub mod high;",
+                "a/high.rs": "use crate::pool::a;\nfn f() { a::low::g() }",
+                "a/low.rs": "pub fn g() {}",
+            },
+            id="through a module, not of it",
+        ),
+    ],
+)
+def test_a_room_without_a_circle(check, files):
+    files = {f"pool/{name}": code for name, code in files.items()}
+    done = check(SCRIPT, {"lib.rs": "", **files})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({"a.rs": "use super::b::B;", "b.rs": "use super::a::A;"}, id="two"),
+        pytest.param(
+            {
+                "a.rs": "use crate::pool::{b, c::C};\nfn f() { b::g() }",
+                "b.rs": "pub fn g() { super::c::h() }",
+                "c.rs": "\n\nuse crate::pool::a::*;",
+            },
+            id="three",
+        ),
+        pytest.param(
+            {"mod.rs": "pub mod a;\npub struct M;\nfn f() { a::g() }", "a.rs": "use super::M;"},
+            id="a child uses what its parent has, and the other way round",
+        ),
+        pytest.param(
+            {
+                "mod.rs": "mod a;\npub use a::A;\nimpl A {}\npub const N: u32 = 1;",
+                "a.rs": "use super::N;",
+            },
+            id="given on and used",
+        ),
+        pytest.param(
+            {
+                "mod.rs": "pub mod a;\npub mod b;\npub use b::B;",
+                "a.rs": "use super::B;",
+                "b.rs": "fn f() { super::a::g() }",
+            },
+            id="by a name given on",
+        ),
+        pytest.param(
+            {
+                "a.rs": "fn f() { use super::b::g; g() }",
+                "b.rs": "mod m { use super::super::a::f; }",
+            },
+            id="inside a function, inside a module",
+        ),
+    ],
+)
+def test_a_circle_is_told(check, files):
+    files = {f"pool/{name}": code for name, code in files.items()}
+    done = check(SCRIPT, {"lib.rs": "", **files})
+    assert done.returncode == 1
+    assert "a circle inside pool: pool/" in done.stderr

@@ -1,0 +1,26 @@
+"""The rooms of each part of the tree, lowest first: a room may name those before it."""
+
+ENGINE = ("os", "shm", "sync", "collections", "channel", "task", "pool", "trace")
+FRONT = ("runtime", "convert", "sync", "collections", "channel", "task", "pool", "trace")
+
+# Each crate's sources, and the order of its rooms.
+CRATES = {
+    "crates/tarefa-engine/src": ENGINE,
+}
+
+# Rooms with an order of their own inside: the parts of `shm`.
+PARTS: dict[tuple[str, str], tuple[str, ...]] = {}
+
+# Rooms whose circles are still to be cut.
+OPEN = {
+    ("crates/tarefa-engine/src", room)
+    for room in ("os", "shm", "sync", "collections", "task", "trace")
+}
+
+# Rooms of the engine in which `unsafe` is free.
+UNSAFE = {"os", "shm"}
+
+
+def says(order: tuple[str, ...]) -> str:
+    """Return the order as one reads it, highest first."""
+    return " > ".join(reversed(order))
