@@ -9,9 +9,9 @@
 from tarefa._collections._array import Array, RawArray
 from tarefa._collections._counter import Counter
 from tarefa._collections._dict import Dict
-from tarefa._collections._guard import ObjectLock
 from tarefa._collections._list import List
 from tarefa._collections._namespace import Namespace
+from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._set import Set
 from tarefa._collections._value import RawValue, Value
 from tarefa._convert._address import address, attach

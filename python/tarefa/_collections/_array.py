@@ -7,8 +7,8 @@ import operator
 from collections.abc import Iterator
 from typing import Any, Self
 
-from tarefa._collections import _cells
-from tarefa._collections._cells import Copied, Locked
+from tarefa._collections import _items
+from tarefa._collections._items import Copied, Locked
 from tarefa._collections._typecodes import (
     NUMPY_NAMES,
     ItemType,
@@ -44,7 +44,7 @@ class RawArray(Copied, ArrayCore):
         What is read and written through it takes no lock, and ctypes cuts numbers that do not
         fit. The memory stays as long as it does.
         """
-        return _cells.view(self)
+        return _items.view(self)
 
     def snapshot(self) -> Any:
         """A plain copy: a list (of lists, for several dimensions), bytes or str.
@@ -61,7 +61,7 @@ class RawArray(Copied, ArrayCore):
         Raises:
             BufferError: views of it exist: NumPy arrays, memoryviews, ctypes objects.
         """
-        _cells.close(self)
+        _items.close(self)
 
     def __iter__(self) -> Iterator[Any]:
         for i in range(len(self)):
@@ -136,16 +136,16 @@ def make(base: Any, typecode_or_type: Any, size_or_initializer: Any, lock: Any) 
     if items is not None and of_ctype:
         for i, value in enumerate(items):
             check(item.of, value, f"item {i}")
-    made = _cells.build(base, item, shape, lock)
+    made = _items.build(base, item, shape, lock)
     if items is None:
         return made
     if item.of is None:
         ArrayCore.fill(made, items)
     elif of_ctype:
         for i, value in enumerate(items):
-            _cells.put(made, i, value, f"item {i}: ")
+            _items.put(made, i, value, f"item {i}: ")
     else:
-        _cells.view(made)[...] = items
+        _items.view(made)[...] = items
     return made
 
 

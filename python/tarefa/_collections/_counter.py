@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tarefa._collections._dict import Dict, show
-from tarefa._collections._guard import insist
+from tarefa._collections._object_lock import insist
 
 
 def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:

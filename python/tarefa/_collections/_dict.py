@@ -15,7 +15,7 @@ from collections.abc import (
 from types import GenericAlias, MappingProxyType
 from typing import Any, Self
 
-from tarefa._collections._guard import ObjectLock
+from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import DictCore, MapCore
 
 _showing: set[tuple[int, int]] = set()

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, SupportsIndex, TypeVar
 
-from tarefa._collections._guard import ObjectLock, insist
+from tarefa._collections._object_lock import ObjectLock, insist
 from tarefa._engine import ListCore
 from tarefa._runtime._errors import ListChanged
 

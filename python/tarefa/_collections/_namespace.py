@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tarefa._collections._dict import show
-from tarefa._collections._guard import ObjectLock
+from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import NamespaceCore
 
 

@@ -8,7 +8,7 @@ from types import GenericAlias
 from typing import Any, Self
 
 from tarefa._collections._dict import show
-from tarefa._collections._guard import ObjectLock, insist
+from tarefa._collections._object_lock import ObjectLock, insist
 from tarefa._engine import SetCore
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from tarefa._collections import _cells
-from tarefa._collections._cells import Copied, Locked
+from tarefa._collections import _items
+from tarefa._collections._items import Copied, Locked
 from tarefa._collections._typecodes import check, is_ctypes_array, is_dtype, resolve
 from tarefa._engine import ValueCore
 
@@ -36,7 +36,7 @@ class RawValue(Copied, ValueCore):
         What is read and written through it takes no lock, and ctypes cuts numbers that do not
         fit. The memory stays as long as it does.
         """
-        return _cells.view(self)
+        return _items.view(self)
 
     def snapshot(self) -> Any:
         """A plain copy, made while the lock is held if there is one.
@@ -51,12 +51,12 @@ class RawValue(Copied, ValueCore):
         Raises:
             BufferError: views of it exist: NumPy arrays, memoryviews, ctypes objects.
         """
-        _cells.close(self)
+        _items.close(self)
 
     @property
     def _as_parameter_(self) -> Any:
         """What ctypes passes to a function of C."""
-        return _cells.view(self)
+        return _items.view(self)
 
     def __repr__(self) -> str:
         memory = ValueCore.memory.__get__(self)
@@ -128,14 +128,14 @@ def make(base: Any, typecode_or_type: Any, args: tuple[Any, ...], lock: Any) -> 
     if item.of is None:
         if len(args) > 1:
             raise TypeError(f"one value is wanted for type {item.format!r}, not {len(args)}")
-        made = _cells.build(base, item, [], lock)
+        made = _items.build(base, item, [], lock)
         if args:
             ValueCore.put(made, args[0])
         return made
     if is_dtype(item.of):
-        made = _cells.build(base, item, [], lock)
+        made = _items.build(base, item, [], lock)
         if args:
-            _cells.view(made)[...] = args[0] if len(args) == 1 else args
+            _items.view(made)[...] = args[0] if len(args) == 1 else args
         return made
     if is_ctypes_array(item.of):
         # An array, as in multiprocessing.
@@ -148,13 +148,13 @@ def make(base: Any, typecode_or_type: Any, args: tuple[Any, ...], lock: Any) -> 
         if args:
             import ctypes
 
-            ctypes.memmove(_cells.view(made), whole, ctypes.sizeof(whole))
+            ctypes.memmove(_items.view(made), whole, ctypes.sizeof(whole))
         return made
     check(item.of, args, "")
     first = item.of(*args)
-    made = _cells.build(base, item, [], lock)
+    made = _items.build(base, item, [], lock)
     if args:
         import ctypes
 
-        ctypes.pointer(_cells.view(made))[0] = first
+        ctypes.pointer(_items.view(made))[0] = first
     return made

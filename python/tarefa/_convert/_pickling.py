@@ -74,7 +74,7 @@ def _find_context_var(var: ContextVar[Any]) -> _Key:
 
 def by_value_pickler() -> type[Any]:
     """The pickler for what cannot be imported; made at first need."""
-    from tarefa._convert._by_value import ByValue
+    from tarefa._convert._cloudpickler import ByValue
 
     return ByValue
 

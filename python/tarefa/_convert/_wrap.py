@@ -57,11 +57,11 @@ def wrap(core: Any, kind: int) -> Any:
 
         return RWLock.__new__(RWLock, core)
     if kind == 13:
-        from tarefa._collections._cells import wrap as wrap_array
+        from tarefa._collections._items import wrap as wrap_array
 
         return wrap_array(core)
     if core.is_thread:
-        from tarefa._task._view import TaskView
+        from tarefa._task._remote_thread import TaskView
 
         return TaskView(core)
     from tarefa._task._process import Process

@@ -1,12 +1,101 @@
-"""Part of the native module's stub: semaphores, conditions, barriers, read-write locks."""
+"""Locks in shared memory, and what else threads and processes meet at."""
 
 from collections.abc import Callable
 from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
-from tarefa._engine import LockCore
 from tarefa._sync._lock import Owner
+
+@disjoint_base
+class LockCore:
+    """A lock in shared memory; :class:`tarefa.Lock` adds what is written in Python."""
+
+    def __new__(cls, *args: object) -> Self: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *_exc: object) -> None: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def acquire(
+        self,
+        blocking: bool = True,
+        timeout: float | None = -1,
+        *,
+        block: bool | None = None,
+    ) -> bool:
+        """Take the lock.
+
+        Args:
+            blocking: whether to wait.
+            timeout: seconds to wait at most; -1 or None waits for ever.
+            block: the name that ``multiprocessing`` has for ``blocking``; ``timeout`` then means
+                what it means there: below 0 is 0, and without waiting it is ignored.
+
+        Returns:
+            Whether the lock was taken.
+
+        Raises:
+            OwnerDied: whoever held it died; the lock is free, and not taken.
+            ValueError: a timeout below 0 (but -1), or one without waiting.
+        """
+
+    def release(self) -> None:
+        """Let the lock go.
+
+        Raises:
+            RuntimeError: it is not held, or, of an RLock, not by this thread.
+        """
+
+    def owner(self) -> Owner | None:
+        """Who holds it: task, pid, thread and since when; None if nobody alive does."""
+
+    def is_owned(self) -> bool:
+        """Whether the calling thread holds it (a Lock: whether anybody does)."""
+
+    def release_save(self) -> int:
+        """Let it go whatever its depth, which is returned."""
+
+    def acquire_restore(self, depth: int) -> None:
+        """Take it and make its depth what ``release_save`` returned."""
+
+    def locked(self) -> bool:
+        """Whether somebody alive holds it."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@disjoint_base
+class EventCore:
+    """An event in shared memory; :class:`tarefa.Event` adds what is written in Python."""
+
+    def __new__(cls, *args: object) -> Self: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def is_set(self) -> bool:
+        """Whether the flag is up."""
+
+    def set(self) -> None:
+        """Raise the flag and wake all who wait."""
+
+    def clear(self) -> None:
+        """Lower the flag."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the flag is up.
+
+        Args:
+            timeout: seconds to wait at most; None waits for ever.
+
+        Returns:
+            Whether it is up: False when the time passed first.
+
+        Raises:
+            ValueError: a timeout below 0.
+            Interrupted: the calling task was interrupted.
+        """
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
 
 @disjoint_base
 class SemaphoreCore:

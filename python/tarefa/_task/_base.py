@@ -9,7 +9,7 @@ from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import (
-    _tick,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
+    _eval_breaker,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
 )
 from tarefa._runtime._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
 from tarefa._task import _limits, _outcome

@@ -11,7 +11,7 @@ from typing import Any
 from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._convert._pickling import loads
-from tarefa._runtime import _swallowed
+from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitExceeded
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
@@ -27,7 +27,7 @@ def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """The handler of the interrupt signal, in the main thread."""
     if (_in_target or _finishing) and _core is not None and _core.take_interrupt():
         error = _interruption(_core, "was interrupted")
-        _swallowed.watch()
+        _unraisable.watch()
         _core.note_delivered(error)
         raise error
 
@@ -42,7 +42,7 @@ def _interruption(core: Any, what: str) -> Interrupted:
 def prepare_zygote() -> None:
     """In the zygote, once: what all children inherit."""
     signal.signal(_engine.interrupt_signal(), on_interrupt)
-    _swallowed.watch()
+    _unraisable.watch()
     _engine.mind_signals()
 
 

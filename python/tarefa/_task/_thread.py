@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from tarefa import _engine
 from tarefa._engine import TaskCore
-from tarefa._runtime import _swallowed
+from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, StateError, TimeLimitExceeded
 from tarefa._task import _exit, _limits
 from tarefa._task._base import TaskBase, check_arguments, check_timeout
@@ -29,7 +29,7 @@ _join, _is_alive = threading.Thread.join, threading.Thread.is_alive
 
 def _prepare_interrupts() -> None:
     global _prepared
-    _swallowed.watch()
+    _unraisable.watch()
     if not _prepared:
         _prepared = True
         _engine.prepare_thread_interrupts()

@@ -112,8 +112,8 @@ def main(config: dict[str, Any], slot: int) -> None:
 
     import tarefa  # noqa: F401
     from tarefa._convert import _wrap  # noqa: F401
-    from tarefa._runtime import _tick  # noqa: F401
-    from tarefa._task import _child, _outcome, _view  # noqa: F401
+    from tarefa._runtime import _eval_breaker  # noqa: F401
+    from tarefa._task import _child, _outcome, _remote_thread  # noqa: F401
     from tarefa._trace import _stacks
 
     _child.prepare_zygote()

@@ -212,4 +212,4 @@ def test_no_address_space():
 
 def test_what_a_wait_needs_is_there_from_the_start():
     """Later there may be no descriptor to read it with."""
-    run_script("import sys, tarefa; assert 'tarefa._runtime._tick' in sys.modules")
+    run_script("import sys, tarefa; assert 'tarefa._runtime._eval_breaker' in sys.modules")

@@ -24,7 +24,7 @@ static ON_INTERRUPT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 pub(crate) fn tick(py: Python<'_>) -> PyResult<()> {
     py.check_signals()?;
     let tick = TICK.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._runtime._tick")?.getattr("tick").map(Bound::unbind)
+        PyModule::import(py, "tarefa._runtime._eval_breaker")?.getattr("tick").map(Bound::unbind)
     })?;
     tick.bind(py).call0().map(drop)
 }

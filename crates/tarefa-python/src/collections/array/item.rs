@@ -94,7 +94,7 @@ impl Cells {
         let (attach, args) = self.memory().reduce(py)?;
         match &self.lock {
             Lock::Given(lock, false) => {
-                let rebuild = PyModule::import(py, "tarefa._collections._cells")?
+                let rebuild = PyModule::import(py, "tarefa._collections._items")?
                     .getattr("attach_with_lock")?;
                 let all = (attach, args, lock.clone_ref(py)).into_pyobject(py)?;
                 Ok((rebuild.unbind(), all))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarefa._collections._cells import core_of, held, put, view
+from tarefa._collections._items import core_of, held, put, view
 from tarefa._collections._typecodes import check, check_field, field_names, is_dtype
 from tarefa._engine import ArrayCore
 

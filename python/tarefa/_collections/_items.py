@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from tarefa._collections._guard import ObjectLock
+from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._typecodes import NUMPY_NAMES, ItemType, ctype_of, is_dtype
 from tarefa._engine import (
     ArrayCore,
@@ -113,7 +113,7 @@ def build(base: Any, item: ItemType, shape: list[int], lock: Any) -> Any:
 def make_object(base: Any, memory: ArrayMemory, of: Any, lock: Any) -> Any:
     """The object of class ``base`` for a handle, items of the type ``of``."""
     if of is not None:
-        from tarefa._collections._parts import class_of
+        from tarefa._collections._structured_items import class_of
 
         base = class_of(base, of)
     core = ArrayCore if issubclass(base, ArrayCore) else ValueCore
@@ -157,7 +157,7 @@ def _noted(memory: ArrayMemory) -> tuple[Any, Any]:
         return of, lock
     if memory.scalar:
         return None, None
-    from tarefa._convert._structures import of_format
+    from tarefa._convert._ctypes_pickling import of_format
 
     return of_format(memory.format, memory.itemsize), None
 

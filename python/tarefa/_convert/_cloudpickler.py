@@ -22,7 +22,7 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
         if type(obj) is CodeType:
             return self._reduce_code(obj)
         if isinstance(obj, type) and "_ctypes" in sys.modules and _is_ctypes(obj):
-            from tarefa._convert._structures import reduce_type
+            from tarefa._convert._ctypes_pickling import reduce_type
 
             importable = cloudpickle.cloudpickle._should_pickle_by_reference(obj)
             reduced = reduce_type(obj, importable)

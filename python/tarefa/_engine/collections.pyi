@@ -1,4 +1,4 @@
-"""Part of the native module's stub: what ``Value`` and ``Array`` are made of."""
+"""Containers in shared memory: cores of List, Dict and its kin, Array and Value."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn, Self, SupportsIndex, final
@@ -6,6 +6,275 @@ from typing import Any, NoReturn, Self, SupportsIndex, final
 from typing_extensions import disjoint_base
 
 from tarefa._sync._lock import Owner
+
+@disjoint_base
+class ListCore:
+    """A list in shared memory; :class:`tarefa.List` adds what is written in Python."""
+
+    def __new__(cls, *args: object) -> Self: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: SupportsIndex | slice, /) -> Any: ...
+    def __setitem__(self, key: SupportsIndex | slice, item: Any, /) -> None: ...
+    def __delitem__(self, key: SupportsIndex | slice, /) -> None: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def append(self, item: Any) -> None:
+        """Add an element at the end.
+
+        Args:
+            item: anything that pickles.
+
+        Raises:
+            NotPicklable: it does not; the list is as it was.
+            ArenaFull: there is no room for it; the list is as it was.
+        """
+
+    def extend_from(self, items: list[Any]) -> None:
+        """Add the elements of a plain list at the end, all at one instant or none."""
+
+    def insert(self, index: SupportsIndex, item: Any) -> None:
+        """Put an element before the one at ``index``, or at the end.
+
+        Args:
+            index: a place, counted from the end where it is below 0.
+            item: anything that pickles.
+
+        Raises:
+            NotPicklable: it does not; the list is as it was.
+            ArenaFull: there is no room for it; the list is as it was.
+        """
+
+    def pop(self, index: SupportsIndex = -1, /) -> Any:
+        """Take out an element.
+
+        Args:
+            index: which; the last, if not given.
+
+        Returns:
+            The element.
+
+        Raises:
+            IndexError: there is none.
+        """
+
+    def clear(self) -> None:
+        """Take all elements out."""
+
+    def update(self, index: SupportsIndex, change: Callable[[Any], Any], /) -> Any:
+        """Make the element at ``index`` what ``change`` returns for it: one operation.
+
+        ``change`` may be called more than once, if others change the element meanwhile.
+
+        Args:
+            index: which; counted from the end where it is below 0.
+            change: is given a copy of the element.
+
+        Returns:
+            The element now.
+
+        Raises:
+            IndexError: there is none.
+        """
+
+    def read(self, start: int = 0, stop: int | None = None) -> tuple[int, list[Any]]:
+        """Copy elements at one instant.
+
+        Args:
+            start: the first place.
+            stop: the place after the last; None is the list's end.
+
+        Returns:
+            The list's version, for :meth:`rebuild`, and the elements.
+        """
+
+    def rebuild(self, version: int, length: int, sources: list[tuple[bool, Any]]) -> bool:
+        """Make the list anew at one instant, if nobody has changed it meanwhile.
+
+        Args:
+            version: what :meth:`read` said.
+            length: how many elements it had.
+            sources: for each new element ``(True, old place)`` or ``(False, value)``.
+
+        Returns:
+            False if the list has changed: nothing was done.
+        """
+
+    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+        """Take the lock that makes others' operations on the list wait."""
+
+    def guard_release(self) -> None:
+        """Let that lock go."""
+
+    def guard_owner(self) -> Owner | None:
+        """Who holds that lock."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@disjoint_base
+class MapCore:
+    """Keys, and perhaps values, in shared memory: what dicts and sets have in common."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, key: Any, /) -> bool: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def clear(self) -> None:
+        """Take everything out."""
+
+    def walk(self, of: str, backwards: bool) -> MapIterator:
+        """Go over what is there now, whatever happens meanwhile.
+
+        Args:
+            of: "keys", "values" or "items".
+            backwards: from the key that came last to the first.
+        """
+
+    def read(self, of: str) -> tuple[int, list[Any]]:
+        """Copy what is there at one instant.
+
+        Args:
+            of: "keys", "values" or "items".
+
+        Returns:
+            The version, for :meth:`apply`, and the keys, values or pairs.
+        """
+
+    def read_dict(self) -> tuple[int, dict[Any, Any]]:
+        """The same for the pairs, as a plain dict."""
+
+    def apply(
+        self,
+        changes: list[tuple[str, Any, Any]],
+        version: int | None = None,
+        only: bool = False,
+    ) -> bool | None:
+        """Make changes at one instant.
+
+        Args:
+            changes: ``("put", key, value)``, ``("add", key, number)``, ``("remove", key, None)``
+                or ``("toggle", key, None)``, each key once.
+            version: what :meth:`read` said, if nothing may have changed since.
+            only: take out all other keys.
+
+        Returns:
+            Whether it was done; None if Python has to compute a sum: nothing was done.
+
+        Raises:
+            NotAKey: something cannot be a key.
+            NotPicklable: a value does not pickle.
+            ValueError: the container would hold itself.
+            ArenaFull: there is no room. In each case nothing was done.
+        """
+
+    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+        """Take the lock that makes others' operations on the object wait."""
+
+    def guard_release(self) -> None:
+        """Let that lock go."""
+
+    def guard_owner(self) -> Owner | None:
+        """Who holds that lock."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@final
+class MapIterator:
+    """An iteration over the keys, values or pairs that were there when it began."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any: ...
+
+class DictCore(MapCore):
+    """A dict in shared memory; :class:`tarefa.Dict` adds what is written in Python."""
+
+    def __new__(cls, *args: Any, **_kwargs: Any) -> Self: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __setitem__(self, key: Any, value: Any, /) -> None: ...
+    def __delitem__(self, key: Any, /) -> None: ...
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        """The key's value, or ``default`` if it has none."""
+
+    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+        """The key's value, which is ``default`` now if it had none: one operation."""
+
+    def pop(self, key: Any, default: Any = ..., /) -> Any:
+        """Take a key out.
+
+        Returns:
+            Its value, or ``default``.
+
+        Raises:
+            KeyError: it is not there, and no default was given.
+        """
+
+    def popitem(self) -> tuple[Any, Any]:
+        """Take out the key that came last, and return it with its value.
+
+        Raises:
+            KeyError: there is none.
+        """
+
+    def add(self, key: Any, n: Any = 1, /) -> Any:
+        """Add ``n`` to the key's value, where a key that is not there counts as 0: one operation.
+
+        Returns:
+            The value now.
+
+        Raises:
+            TypeError: value and ``n`` cannot be added.
+        """
+
+    def update_value(self, key: Any, change: Callable[[Any], Any], default: Any = ..., /) -> Any:
+        """Make the key's value what ``change`` returns for it: one operation.
+
+        ``change`` may be called more than once, if others change the value meanwhile.
+
+        Args:
+            key: the key.
+            change: is given a copy of the value, or ``default`` if the key is not there.
+            default: what stands for a value that is not there.
+
+        Returns:
+            The value now.
+
+        Raises:
+            KeyError: the key is not there, and no default was given.
+        """
+
+    def put_all(self, pairs: dict[Any, Any]) -> None:
+        """Set keys to values, all at one instant."""
+
+class SetCore(MapCore):
+    """A set in shared memory; :class:`tarefa.Set` adds what is written in Python."""
+
+    def __new__(cls, *args: Any) -> Self: ...
+    def add(self, member: Any) -> None:
+        """Put a member in.
+
+        Raises:
+            NotAKey: what cannot be a key cannot be a member.
+        """
+
+    def discard(self, member: Any) -> None:
+        """Take a member out, if it is there."""
+
+    def remove(self, member: Any) -> None:
+        """Take a member out; ``KeyError`` if it is not there."""
+
+    def pop(self) -> Any:
+        """Take out some member and return it; ``KeyError`` if there is none."""
+
+class NamespaceCore(MapCore):
+    """Attributes in shared memory; :class:`tarefa.Namespace` adds what is written in Python."""
+
+    def __new__(cls, *args: Any, **_kwargs: Any) -> Self: ...
+    def __getattribute__(self, name: str, /) -> Any: ...
+    def __setattr__(self, name: str, value: Any, /) -> None: ...
+    def __delattr__(self, name: str, /) -> None: ...
+    def put_all(self, pairs: dict[str, Any]) -> None:
+        """Set names to values, all at one instant."""
 
 @final
 class ArrayMemory:

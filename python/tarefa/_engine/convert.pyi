@@ -1,0 +1,27 @@
+"""Handles of shared objects on their way to other processes and programs."""
+
+from pickle import PickleBuffer
+from typing import Any
+
+def attach(root: int, memory_fd: int, runtime: int, off: int, id: int, kind: int) -> Any:  # noqa: A002
+    """Make the object of a pickled handle.
+
+    Raises:
+        HandleGone: the object or its runtime is gone, or another user's.
+    """
+
+def address_of(object: object) -> str | None:  # noqa: A002
+    """Where a shared object is, as text; None for what is none, or has a part that is none."""
+
+def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
+    """The arguments of :func:`attach` that a text stands for.
+
+    Raises:
+        ValueError: it is none.
+    """
+
+def collect() -> None:
+    """Forget what the encoding that goes on has met: it begins anew."""
+
+def keep_apart(buffer: PickleBuffer, /) -> bool:
+    """Whether a buffer is to be in the pickle; else the encoding that goes on has noted it."""

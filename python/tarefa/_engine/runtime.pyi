@@ -1,0 +1,50 @@
+"""The runtime and the system below it."""
+
+from typing import TypedDict
+
+class _Diagnostics(TypedDict):
+    arena_claimed: int
+    arena_used: int
+    arena_limit: int
+    objects: int
+    task_processes: int
+    process_slots: int
+    thread_slots: int
+    zygote_pid: int | None
+    pids: list[int]
+    spares: int
+    spares_all: int
+    spares_wanted: int
+    misses: int
+    zygotes: int
+
+def address() -> tuple[int, int, int]:
+    """Of the runtime: its root's pid, the descriptor of the memory there, and its number."""
+
+def cpu_count() -> int:
+    """How many processors this process can use.
+
+    Returns:
+        The number, at least 1: of those its affinity allows, as far as the cgroup's quota goes.
+    """
+
+def diagnostics() -> _Diagnostics | None:
+    """What is in the runtime now; None where there is no runtime."""
+
+def is_root() -> bool | None:
+    """Whether this process made its runtime; None without one."""
+
+def parse_size(text: str) -> int | None:
+    """Bytes of a size as in ``64M``; None where it is none."""
+
+def prepare_runtime() -> None:
+    """Make the runtime, if there is none."""
+
+def set_thread_name(name: str) -> None:
+    """Name the calling thread for ``ps`` and ``top``."""
+
+def signal_name(signal: int) -> str:
+    """``SIGKILL`` for 9."""
+
+def system_limits() -> tuple[int | None, int | None, int | None]:
+    """Descriptors, processes, and the cgroup's memory; None is without limit."""

@@ -1,0 +1,309 @@
+"""Tasks: their records, the zygote and its spares, interrupts, limits, programs."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Self, TypedDict, final
+
+class _ThreadContext(TypedDict):
+    pid: int
+    tid: int
+    letter: str
+    user: float
+    system: float
+    cpu: int
+    threads: int
+    memory: int
+    peak_memory: int
+    voluntary: int | None
+    involuntary: int | None
+    open_files: int | None
+    syscall: int | None
+
+@final
+class UnraisableHook:
+    """A ``sys.unraisablehook`` that has dropped interrupts raised again.
+
+    Args:
+        before: The hook that gets all other exceptions.
+        interrupts: The classes of interrupts.
+    """
+
+    def __new__(
+        cls, before: Callable[[Any], object], interrupts: tuple[type[BaseException], ...]
+    ) -> Self: ...
+    def __call__(self, unraisable: Any, /) -> None: ...
+
+@final
+class TaskCore:
+    """A handle of a task's record. States are the numbers of :class:`tarefa.State`."""
+
+    def __new__(cls, thread: bool, daemon: bool, name: str) -> Self: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    name: str
+    daemon: bool
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one task."""
+
+    @property
+    def state(self) -> int:
+        """Where it is in its life."""
+
+    @property
+    def is_thread(self) -> bool:
+        """Whether it is a thread; else a process."""
+
+    @property
+    def outcome_lost(self) -> bool:
+        """Whether there was no room for its outcome."""
+
+    @property
+    def killed_by_us(self) -> bool:
+        """Whether somebody called :meth:`note_kill`."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process it runs in."""
+
+    @property
+    def tid(self) -> int | None:
+        """The thread it runs in."""
+
+    @property
+    def exitcode(self) -> int | None:
+        """Its exit code, minus a signal's number, or -255 where nobody knows."""
+
+    @property
+    def time_limit(self) -> float | None:
+        """How many seconds it may run."""
+
+    @property
+    def memory_limit(self) -> int | None:
+        """How many bytes of memory it may take beyond what its process starts with."""
+
+    @property
+    def over_time(self) -> bool:
+        """Whether its time was up before it ended."""
+
+    @property
+    def killed_over_time(self) -> bool:
+        """Whether it was killed because it went on after its time."""
+
+    def set_limits(self, time: int | None = None, memory: int | None = None) -> None:
+        """Set its limits: nanoseconds, and bytes. Before it is started."""
+
+    def keep_time(self, ident: int, exception: object) -> None:
+        """In its thread, number ``ident``: have ``exception`` raised there when its time is up.
+
+        Raises:
+            StartError: there is no thread to be had that keeps the time.
+        """
+
+    def begin(self) -> bool:
+        """``NEW`` becomes ``STARTING``; False if it was started before."""
+
+    def unbegin(self) -> None:
+        """Back to ``NEW``, after a start that failed."""
+
+    def set_payload(self, payload: object, dumps: Callable[[Any], bytes]) -> None:
+        """Store what is to run, as ``dumps`` encodes it."""
+
+    def payload(self) -> tuple[bytes, list[bytes | bytearray] | None] | None:
+        """What is to run, encoded."""
+
+    def drop_payload(self) -> None:
+        """Free what was to run."""
+
+    def start_process(self) -> None:
+        """Start it as a process.
+
+        Raises:
+            StartError: the system refused, or the runtime's root has ended.
+        """
+
+    def run_thread(self) -> bool:
+        """The calling thread runs it from now on. True if it was interrupted before."""
+
+    def run_here(self) -> bool:
+        """The calling thread runs it from now on; False if it is not to be run."""
+
+    def finish(
+        self,
+        state: int,
+        code: int,
+        is_error: bool = False,
+        value: object = None,
+        dumps: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        """End it.
+
+        Args:
+            state: how it ended.
+            code: its exit code.
+            is_error: whether the value is a failure.
+            value: what its outcome is.
+            dumps: what encodes the value, if not the way of lists.
+        """
+
+    def outcome(self) -> tuple[bool, Any] | None:
+        """Whether it is a failure, and the value; None while there is no outcome."""
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for its end; False when the time passes first."""
+
+    def join_thread(
+        self, join: Callable[..., Any], thread: Any, timeout: float | None = None
+    ) -> bool:
+        """Have ``threading`` join the thread that runs it, and note the wait meanwhile.
+
+        Returns:
+            Whether it has ended; False at once for one that was not started.
+        """
+
+    def request_interrupt(self) -> None:
+        """Ask for an interrupt, and make its thread look around."""
+
+    def interrupt_due(self) -> bool:
+        """Whether one was asked for and has not been taken."""
+
+    def take_interrupt(self) -> bool:
+        """Take what was asked for."""
+
+    def raise_in_target(self, ident: int, exception: type[BaseException]) -> bool:
+        """Raise it in the thread ``ident``, which runs the task; False if its target is over."""
+
+    def note_delivered(self, interrupt: BaseException) -> None:
+        """In its process: this is raised in its target now, for it was interrupted."""
+
+    def end_target(self) -> None:
+        """In its thread: the target is over, and nothing is raised in it any more."""
+
+    def poke(self) -> None:
+        """Make its thread look around."""
+
+    def waits_here(self) -> bool:
+        """Whether its thread sleeps in a wait of tarefa's."""
+
+    def send_signal(self, signal: int) -> bool:
+        """Send its process a signal; False when that has ended."""
+
+    def note_kill(self) -> None:
+        """Note that its death is our own doing."""
+
+    def process_descriptor(self) -> int:
+        """A descriptor of the caller's that is readable once its process has ended."""
+
+    def process_slot(self) -> int | None:
+        """For :func:`request_stack`."""
+
+    def usage(self) -> tuple[float, float, float, int, int, int]:
+        """User, system and wall time, peak memory, voluntary and involuntary switches."""
+
+    @staticmethod
+    def event_descriptor(ready: bool) -> int:
+        """A new event descriptor, the caller's, readable at once if ``ready``."""
+
+    @staticmethod
+    def signal_descriptor(fd: int) -> None:
+        """Make an event descriptor readable."""
+
+def has_zygote() -> bool:
+    """Whether :func:`set_zygote` was called."""
+
+def interrupt_signal() -> int:
+    """The signal that makes a task's blocked call return."""
+
+def join_any(
+    tasks: list[TaskCore],
+    timeout: float | None = None,
+    all: bool = False,  # noqa: A002
+) -> bool:
+    """Wait until one of the tasks has ended; False when the time passes first.
+
+    ``all`` says that the caller will wait for the others too.
+    """
+
+def leave(code: int) -> None:
+    """End a child whose task has its outcome. Does not return."""
+
+def lift_memory_limit() -> None:
+    """End the memory limit of the task that runs here: its target is over."""
+
+def make_immortal(objects: list[Any]) -> None:
+    """Give objects the count of references of those that CPython never frees and does not count.
+
+    Only where that is known: see ``tarefa._task._immortal``.
+    """
+
+def mind_signals() -> None:
+    """In the main thread: have no signal slept over that comes just before a sleep."""
+
+def own_threads() -> int:
+    """Threads of this process, by the system's count."""
+
+def prepare_thread_interrupts() -> None:
+    """Install the handler that :func:`wake_sleeper` needs."""
+
+def prepare_zygote() -> None:
+    """Ask for a zygote before one is needed."""
+
+def send_to_zygote(bytes: bytes) -> None:  # noqa: A002
+    """Send the zygote a message: see ``tarefa._task._child.message``."""
+
+def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa: A002
+    """Join a runtime in the process slot that its root has taken for this process."""
+
+def serve(child: ModuleType) -> None:
+    """Serve as the zygote of the runtime this process has joined. Does not return."""
+
+def set_spares(count: int) -> None:
+    """Say how many processes are kept ready."""
+
+def set_zygote(argv: list[bytes], envp: list[bytes]) -> None:
+    """Say how a zygote is started."""
+
+def sleep(seconds: float) -> None:
+    """Sleep; an interrupt of the task, or a signal's exception, ends it at once.
+
+    Args:
+        seconds: how long, 0 or more.
+
+    Raises:
+        Interrupted: the calling task was interrupted.
+        ValueError: a time below 0.
+    """
+
+def spawn_program(
+    paths: list[bytes],
+    argv: list[bytes],
+    envp: list[bytes],
+    folder: bytes | None,
+    streams: tuple[int, int, int],
+) -> int:
+    """Start a program that ends with the calling thread.
+
+    Args:
+        paths: where it may be: the first that can be executed is.
+        argv: its arguments, the first its name.
+        envp: its environment, as ``name=value``.
+        folder: its working directory; None is the caller's.
+        streams: what becomes its input, output and error; -1 leaves the caller's.
+
+    Returns:
+        Its pid.
+
+    Raises:
+        OSError: it is not there, cannot be executed, or the system refused.
+    """
+
+def stop_timekeeper() -> None:
+    """Interrupt no thread of this process for its time limit any more: the program ends."""
+
+def thread_context(pid: int, tid: int) -> _ThreadContext | None:
+    """What the system knows of a thread; None when there is none."""
+
+def time_limit_grace() -> float:
+    """Seconds that a task whose time is up has to clean up."""
+
+def wake_sleeper(tid: int) -> bool:
+    """End the call in which a thread of this process sleeps; False if it does not sleep."""
