@@ -9,6 +9,7 @@ compile_error!("tarefa runs on Linux only so far: its `os` module needs an imple
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("tarefa knows the fork of x86-64 and aarch64 only so far: see os/process.rs");
 
+pub mod atomic;
 pub mod os;
 #[macro_use]
 pub mod shm;

@@ -16,11 +16,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use members::*;
 use support::{Handle, acknowledge, wait_for_members, whole};
+use tarefa_engine::atomic::{AtomicBool, AtomicU32, Ordering};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::check::Report;

@@ -30,12 +30,12 @@ mod zygotes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::{
     Pages, Shared, Value, Words, acknowledge, contents, int, use_all, wait_for_members, whole,
 };
+use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::collections::list::List;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;

@@ -5,11 +5,11 @@
 
 mod support;
 
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 
 use proptest::prelude::*;
 use support::{Value, contents, int, whole};
+use tarefa_engine::atomic::Ordering;
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::shm::heap::{self, Kind, slab};

@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use proptest::prelude::*;
 use support::{Words, whole};
+use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::shm::Me;
 use tarefa_engine::shm::arena::layout::JOURNAL;
 use tarefa_engine::shm::heap::{self, Kind};

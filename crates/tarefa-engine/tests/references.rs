@@ -5,11 +5,11 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
 
 use proptest::prelude::*;
 use support::{Random, whole};
+use tarefa_engine::atomic::Ordering;
 use tarefa_engine::collections::list;
 use tarefa_engine::shm::arena::layout::UNIT;
 use tarefa_engine::shm::heap::{self, Kind};

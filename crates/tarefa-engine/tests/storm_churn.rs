@@ -19,10 +19,10 @@ mod support;
 
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use support::{Pages, Random, Shared, Words, acknowledge, int, wait_for_members, whole};
+use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Fetched, Item, tag};
 use tarefa_engine::os::{process, signal};

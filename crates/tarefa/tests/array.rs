@@ -106,6 +106,7 @@ proptest! {
     fn sums_are_those_of_std(start: i16, numbers: Vec<i16>) {
         let value = Value::new(start).unwrap();
         let array = Array::from_values([start; 3]).unwrap();
+        #[expect(clippy::disallowed_types, reason = "what the sums are held against")]
         let std = std::sync::atomic::AtomicI16::new(start);
         let order = std::sync::atomic::Ordering::SeqCst;
         for n in numbers {

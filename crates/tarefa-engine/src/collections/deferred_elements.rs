@@ -1,8 +1,7 @@
 //! Words that a list has let go of, whose blobs are still to be freed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::value;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::Me;
 use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};

@@ -9,10 +9,9 @@
 //!   it odd, and readers take the latch until the next change.
 //! - Positions start at `start`, so taking from the front is one change as well.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
 use super::kinds;
 use super::value::{self, Expected, Fetched, Item};
+use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::deferred_elements;
 use crate::collections::object_lock;
 use crate::collections::object_lock::{Guarded, MaybeGuarded};

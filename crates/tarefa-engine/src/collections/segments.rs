@@ -4,8 +4,7 @@
 //! log2(p + 16) - 4. Segments are reserved whole and backed by memory step by step.
 //! After Brodnik et al., "Resizable Arrays in Optimal Time and Space" (WADS 1999).
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::Me;
 use crate::shm::arena::layout::{BlockHeader, PAGE};
 use crate::shm::arena::offset::{Off, Shared};

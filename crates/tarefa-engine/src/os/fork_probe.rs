@@ -60,8 +60,8 @@ fn limit_life() {
 
 #[cfg(test)]
 mod tests {
+    use crate::atomic::{AtomicU32, Ordering};
     use std::io::{Read, Write};
-    use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
 

@@ -1,9 +1,9 @@
 //! Sleeping on a 32-bit word that several processes share.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::clock::Deadline;
+use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How a sleep on a futex ended. A wake-up may be spurious: look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

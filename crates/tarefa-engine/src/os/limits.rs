@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::sysconf;
+use crate::atomic::{AtomicU64, Ordering};
 
 /// The memory limit of the cgroup this process is in, bytes; `None` without one.
 #[must_use]

@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::atomic::{AtomicPtr, Ordering};
 
 /// The one arena of the process.
 static BASE: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());

@@ -9,9 +9,9 @@
 
 use std::mem;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::{process, signal};
+use crate::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Signals have numbers below this.
 const SIGNALS: usize = 65;

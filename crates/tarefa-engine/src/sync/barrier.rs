@@ -20,10 +20,9 @@
 //! - A party that dies while it waits, or while it runs the action, breaks the barrier: its
 //!   node names the round.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use super::kinds;
 use super::wait::{self, Condition, Outcome, Parker};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::Me;

@@ -9,10 +9,9 @@
 //! - If the owner of the lock dies, all who wait are told: [`LockCell::last_death`] differs from
 //!   what it was when their waits began.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use super::wait::{self, Condition as Awaited, Outcome, Parker};
 use super::{kinds, lock};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::Me;
 use crate::shm::arena::layout::WaitNode;

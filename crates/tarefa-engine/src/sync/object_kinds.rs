@@ -86,7 +86,7 @@ pub struct Seen {
 /// The object at `off`, if one is there: of any offset, also a broken one.
 #[must_use]
 pub fn see(me: &Me, off: Off) -> Option<Seen> {
-    use std::sync::atomic::Ordering;
+    use crate::atomic::Ordering;
     if off.is_none() || !heap::is_block(me, off, heap::Kind::Object) {
         return None;
     }

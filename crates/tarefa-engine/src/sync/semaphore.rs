@@ -6,10 +6,9 @@
 //!   that takes it, and comes back when the process dies.
 //! - Waiters are a `Queue`: `release` gives the permit to the first of them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::kinds;
 use super::wait::{Outcome, Parker};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::Me;
 use crate::shm::arena::layout::WaitNode;

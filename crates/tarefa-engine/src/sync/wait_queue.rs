@@ -11,9 +11,8 @@
 //!
 //! What is waited for is the kind's (`Queued`): see `README.md` beside this file.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use super::wait::{self, Condition, Outcome, Parker};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::arena::layout::{NODES, WaitNode};

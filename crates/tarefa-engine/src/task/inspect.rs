@@ -1,10 +1,9 @@
 //! A look at a task by somebody who holds no reference to it: for reports.
 
-use std::sync::atomic::Ordering;
-
 use super::kinds;
 use super::record::{Record, Task};
 use super::state::State;
+use crate::atomic::Ordering;
 use crate::shm::Me;
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, Kind};

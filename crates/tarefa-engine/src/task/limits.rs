@@ -24,11 +24,11 @@
 //! `tests/crash_table.rs` kills at each step; `tests/python/task/test_limits_of_tasks.py` and
 //! `crates/tarefa/tests/limits.rs` hold both fronts to it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::record::{OVER_TIME, OVER_TIME_KILLED, Task, flag};
 use super::state::State;
+use crate::atomic::Ordering;
 use crate::os::limits;
 
 /// How long a task whose time was up may go on after its interrupt, to clean up: then its

@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::deadlines::Deadlines;
 use super::limits::GRACE;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::os::clock::now_ns;
 use crate::os::{process, signal};
 use crate::shm::member::fork_safe_lock::Latest;
@@ -174,8 +174,8 @@ impl Timekeeper {
 
 #[cfg(test)]
 mod tests {
+    use crate::atomic::{AtomicU64, Ordering};
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     use super::{keep, now_ns};

@@ -11,11 +11,11 @@
 //! threads and processes with a handle one tells. A teller that is killed after its mark tells
 //! nothing: it is the starter, and its standard error ended with it.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::record::{Task, flag};
 use super::state::State;
+use crate::atomic::Ordering;
 use crate::os::pidfd::Exit;
 
 /// A failure is told when it has been waiting to be asked about for so long.

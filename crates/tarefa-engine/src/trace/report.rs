@@ -1,11 +1,11 @@
 //! Who holds what, who waits for whom, and who will wait for ever.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::LOCATE;
 use super::graph;
+use crate::atomic::Ordering;
 use crate::os::clock::Deadline;
 use crate::os::{process, procfs};
 use crate::shm::arena::offset::Off;

@@ -7,10 +7,10 @@
 
 use std::fmt::Write as _;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::report::{self, Report};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{memfd, process, procfs, signal};
 use crate::shm::arena::layout::process_state;
 use crate::shm::member::report_request;

@@ -6,10 +6,10 @@
 //! unchanged afterwards: between the two looks all of it was there at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::graph::{Graph, Item, Need, Node};
+use crate::atomic::Ordering;
 use crate::os::clock::{self, Deadline};
 use crate::os::procfs;
 use crate::shm::Me;

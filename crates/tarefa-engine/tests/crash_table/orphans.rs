@@ -4,12 +4,12 @@ use std::ffi::CString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::scenarios::start_and_join;
 use crate::support;
 use crate::zygotes::{end_zygote, plan_zygote};
+use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::Exit;
 use tarefa_engine::os::{process, procfs, signal};

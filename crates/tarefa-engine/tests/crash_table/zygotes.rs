@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::orphans::linger;
 use crate::support::wait_for_members;
+use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::member::runtime::Address;

@@ -5,9 +5,9 @@
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};

@@ -249,8 +249,8 @@ pub(crate) fn decode_object(py: Python<'_>, me: &Me, object: Option<Off>) -> PyR
         return Err(errors::new(py, "HandleGone", "the object is gone".to_owned()));
     };
     let h = object::header(me, off);
-    let id = h.id.load(std::sync::atomic::Ordering::Relaxed);
-    let kind = h.kind.load(std::sync::atomic::Ordering::Relaxed);
+    let id = h.id.load(tarefa_engine::atomic::Ordering::Relaxed);
+    let kind = h.kind.load(tarefa_engine::atomic::Ordering::Relaxed);
     handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
 }
 

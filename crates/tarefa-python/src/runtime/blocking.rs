@@ -1,11 +1,10 @@
 //! Waiting without the interpreter's lock, and waking for its exceptions.
 
-use std::sync::atomic::Ordering;
-
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyModule;
+use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::{Me, Off, Runtime};

@@ -48,11 +48,11 @@ impl Handle {
     }
 
     pub(crate) fn id(&self) -> u64 {
-        object::header(&self.me(), self.off).id.load(std::sync::atomic::Ordering::Relaxed)
+        object::header(&self.me(), self.off).id.load(tarefa_engine::atomic::Ordering::Relaxed)
     }
 
     pub(crate) fn kind(&self) -> u64 {
-        object::header(&self.me(), self.off).kind.load(std::sync::atomic::Ordering::Relaxed)
+        object::header(&self.me(), self.off).kind.load(tarefa_engine::atomic::Ordering::Relaxed)
     }
 
     /// Takes one more handle of an object whose reference this process can see.

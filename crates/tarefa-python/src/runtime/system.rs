@@ -1,11 +1,11 @@
 //! What the machine and the runtime are.
 
 use std::ffi::CString;
-use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::{limits, process, procfs, signal};
 use tarefa_engine::shm::arena::layout::process_state;
 use tarefa_engine::shm::member::{runtime, slots};
@@ -135,7 +135,7 @@ pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>>
     let (ready, all, wanted, misses, zygotes) =
         zygote_control::get(&me).map_or((0, 0, 0, 0, 0), |c| {
             let (ready, all) = c.count_spares(&me);
-            let load = |w: &std::sync::atomic::AtomicU64| w.load(Ordering::Relaxed);
+            let load = |w: &tarefa_engine::atomic::AtomicU64| w.load(Ordering::Relaxed);
             (ready, all, load(&c.spares_wanted), load(&c.misses), load(&c.zygotes))
         });
     d.set_item("spares", ready)?;

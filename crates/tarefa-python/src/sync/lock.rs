@@ -150,7 +150,7 @@ pub(crate) fn owner_of(
     let Some(holder) = holder else { return Ok(None) };
     let thread = slots::thread_slot(me.runtime(), holder.thread);
     let (pid, _) = slots::owner(slots::process_slot(me.runtime(), holder.process));
-    let order = std::sync::atomic::Ordering::Acquire;
+    let order = tarefa_engine::atomic::Ordering::Acquire;
     let tid = thread.tid.load(order);
     let off = Off(thread.task.load(order));
     let task = if off.is_none() {

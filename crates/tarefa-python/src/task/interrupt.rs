@@ -1,10 +1,10 @@
 //! Making a thread that runs Python, or sleeps in a call of the system, stop.
 
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use tarefa_engine::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::procfs;
 use tarefa_engine::os::procfs::Stands;

@@ -68,7 +68,7 @@ impl TaskCore {
 
     /// The record at `off`, which this process can see.
     pub(crate) fn at(py: Python<'_>, me: &Me, off: Off) -> PyResult<Self> {
-        let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
+        let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
         Ok(Self::of(Handle::acquire(py, me, off, id)?))
     }
 

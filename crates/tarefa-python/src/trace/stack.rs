@@ -20,10 +20,10 @@
 //! The text goes to a file in the asked process's memory, made when it is first asked.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use tarefa_engine::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{fork_probe, futex, memfd, process, signal};
 use tarefa_engine::shm::arena::layout::ProcessSlot;
@@ -278,7 +278,7 @@ fn written_text(slot: &'static ProcessSlot, tid: Option<i32>, until: Deadline) -
 
 /// Notes a wish, unless the stack is being written or was written since; whether to send the
 /// signal.
-fn ask(word: &std::sync::atomic::AtomicU32, count_before: u32, wish: u32) -> bool {
+fn ask(word: &tarefa_engine::atomic::AtomicU32, count_before: u32, wish: u32) -> bool {
     word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
         (count(now) == count_before && now & WRITING == 0).then_some(now | wish)
     })

@@ -424,8 +424,8 @@ impl<'de> de::Deserializer<'de> for Loaded<'_> {
                 };
                 let (me, at) = (runtime.me(), runtime.address());
                 let header = object::header(&me, off);
-                let number = |word: &std::sync::atomic::AtomicU64| {
-                    word.load(std::sync::atomic::Ordering::Relaxed)
+                let number = |word: &tarefa_engine::atomic::AtomicU64| {
+                    word.load(tarefa_engine::atomic::Ordering::Relaxed)
                 };
                 let wire = [
                     number(&header.kind),

@@ -25,13 +25,13 @@ pub(crate) struct Handle {
 impl Handle {
     /// Takes over the reference that making the object gave this process.
     pub(crate) fn adopt(me: &Me, off: Off) -> Self {
-        let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
+        let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
         Self { runtime: me.runtime(), off, id }
     }
 
     /// The object at `off`, which somebody else keeps alive meanwhile.
     pub(crate) fn of(me: &Me, off: Off) -> Option<Self> {
-        let id = object::header(me, off).id.load(std::sync::atomic::Ordering::Relaxed);
+        let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
         matches!(refcount::acquire(me, off, id), Ok(true)).then(|| Self {
             runtime: me.runtime(),
             off,
@@ -58,7 +58,7 @@ impl Handle {
     }
 
     pub(crate) fn kind(&self) -> u64 {
-        object::header(&self.me(), self.off).kind.load(std::sync::atomic::Ordering::Relaxed)
+        object::header(&self.me(), self.off).kind.load(tarefa_engine::atomic::Ordering::Relaxed)
     }
 
     fn from_wire(wire: Wire, wanted: u64) -> Result<Self, String> {

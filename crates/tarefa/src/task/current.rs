@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 use std::panic::Location;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+use tarefa_engine::atomic::AtomicU32;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::{Me, Off, Runtime};
 use tarefa_engine::sync::wait::wait_record;
@@ -158,7 +158,7 @@ impl Condition for Never {
 pub(crate) fn sleep_until(me: &Me, deadline: Deadline) -> Result<(), Interrupted> {
     // The mailbox of a process that runs does not change.
     let word = &me.runtime().process_slot().mailbox;
-    let value = word.load(std::sync::atomic::Ordering::Relaxed);
+    let value = word.load(tarefa_engine::atomic::Ordering::Relaxed);
     let mut never = Never { word, value };
     match wait::wait_spinning(me, &mut Here::now(), &mut never, deadline, &Patience::new(0, 0)) {
         Outcome::Interrupted => Err(Interrupted),

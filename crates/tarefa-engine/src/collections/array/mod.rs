@@ -23,9 +23,8 @@ pub mod pep3118;
 
 mod redo;
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-
 use super::kinds;
+use crate::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::collections::array::pep3118::Scalar;
 use crate::shm::Me;
 use crate::shm::arena::offset::{Off, Shared};

@@ -21,9 +21,8 @@
 //! view of the memory, say, after a death and before anybody has had the guard again, may have that
 //! overwritten.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::{Array, has_record};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::offset::Off;
 use crate::sync::lock::word::{Acquired, Sort};
 

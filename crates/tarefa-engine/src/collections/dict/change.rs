@@ -1,11 +1,10 @@
 //! Changes of one key.
 
-use std::sync::atomic::Ordering;
-
 use super::key::{Canonical, Key};
 use super::probe::{Found, Probe, probe};
 use super::store::{self, DUMMY, Store};
 use super::{Dict, DictError};
+use crate::atomic::Ordering;
 use crate::collections::value::{self, Expected, Fetched, Item, Small};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, OutOfMemory};

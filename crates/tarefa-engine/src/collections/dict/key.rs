@@ -23,10 +23,10 @@
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 
 use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
+use crate::atomic::Ordering;
 use crate::collections::value::{self, Copied, Item, Small, tag};
 use crate::shm::Me;
 use crate::shm::heap::OutOfMemory;

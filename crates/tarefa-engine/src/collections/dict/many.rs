@@ -1,13 +1,13 @@
 //! Changes of many keys at one instant.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 
 use super::change::sum;
 use super::key::{Canonical, Key};
 use super::probe::{self, Found, Probe};
 use super::store::{self, DUMMY, Store};
 use super::{Dict, DictError};
+use crate::atomic::Ordering;
 use crate::collections::deferred_elements;
 use crate::collections::value::{self, Item, Small};
 use crate::shm::arena::layout::JOURNAL;

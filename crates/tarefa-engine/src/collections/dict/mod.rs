@@ -20,8 +20,6 @@ mod probe;
 pub(super) mod store;
 mod walk;
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
 pub use change::Added;
 pub use key::{Canonical, Key, KeyError};
 pub use many::{Applied, Change, Terms};
@@ -29,6 +27,7 @@ pub use walk::{Order, Pair, Range, Snapshot, What};
 
 use self::store::Store;
 use super::value::{self, Fetched};
+use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::object_lock;
 use crate::collections::object_lock::{Guarded, MaybeGuarded};
 use crate::shm::Me;

@@ -1,9 +1,8 @@
 //! Finding a key, with the latch or without.
 
-use std::sync::atomic::Ordering;
-
 use super::key::Canonical;
 use super::store::{DUMMY, Store};
+use crate::atomic::Ordering;
 use crate::shm::Me;
 
 /// Where a key is.

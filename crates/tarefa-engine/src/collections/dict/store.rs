@@ -10,8 +10,7 @@
 //! iteration", 2012). The index is probed linearly from the hash's lower half on. Entries are
 //! backed by memory as they come.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use crate::atomic::{AtomicU64, Ordering};
 use crate::collections::value;
 use crate::shm::Me;
 use crate::shm::arena::layout::{BlockHeader, PAGE};

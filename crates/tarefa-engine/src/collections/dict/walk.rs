@@ -1,8 +1,7 @@
 //! Reading many keys: iterations and snapshots.
 
-use std::sync::atomic::Ordering;
-
 use super::{Dict, DictError};
+use crate::atomic::Ordering;
 use crate::collections::value::{self, Fetched};
 
 /// What of each entry is wanted.

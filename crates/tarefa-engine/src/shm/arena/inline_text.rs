@@ -1,6 +1,6 @@
 //! A short text of one writer, read without a latch.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, Ordering};
 
 /// Up to `8 * N` bytes, which one thread writes and others read at any time. A reader that may
 /// meet the writer finds out by other means whether the text changed meanwhile; what it reads

@@ -1,8 +1,7 @@
 //! What lies where in the arena, before its heap.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
-
 use super::offset::Shared;
+use crate::atomic::{AtomicU32, AtomicU64};
 use crate::shm::arena::inline_text::Text;
 use crate::shm::tx::latch::Latch;
 

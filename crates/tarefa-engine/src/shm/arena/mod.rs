@@ -8,8 +8,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
 
+use crate::atomic::AtomicU64;
 use crate::os::{memfd, mmap};
 use crate::shm::arena::offset::{Off, Shared};
 

@@ -38,10 +38,10 @@ impl fmt::Debug for Off {
 pub unsafe trait Shared: Sync + 'static {}
 
 // SAFETY: atomics are valid for every bit pattern.
-unsafe impl Shared for std::sync::atomic::AtomicU64 {}
+unsafe impl Shared for crate::atomic::AtomicU64 {}
 // SAFETY: atomics are valid for every bit pattern.
-unsafe impl Shared for std::sync::atomic::AtomicU32 {}
+unsafe impl Shared for crate::atomic::AtomicU32 {}
 // SAFETY: atomics are valid for every bit pattern.
-unsafe impl Shared for std::sync::atomic::AtomicU16 {}
+unsafe impl Shared for crate::atomic::AtomicU16 {}
 // SAFETY: atomics are valid for every bit pattern.
-unsafe impl Shared for std::sync::atomic::AtomicU8 {}
+unsafe impl Shared for crate::atomic::AtomicU8 {}

@@ -5,9 +5,8 @@
 //! counted in `super::runs` as runs become free or cease to be); beyond that their pages go
 //! back to the system. All of it under `units_latch`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::OutOfMemory;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{limits, memfd};
 use crate::shm::arena::layout::{PAGE, claimed_at};
 use crate::shm::arena::offset::Off;

@@ -1,9 +1,9 @@
 //! Whether the heap is whole: for tests, while nobody uses it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Kind, header, slab, units};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::backed_pages;

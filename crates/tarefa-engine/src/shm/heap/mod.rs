@@ -16,8 +16,7 @@ mod runs;
 pub mod slab;
 pub mod units;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{BlockHeader, UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Me;

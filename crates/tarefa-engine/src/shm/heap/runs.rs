@@ -2,9 +2,8 @@
 //!
 //! All of it under `units_latch`, inside a change of the caller's.
 
-use std::sync::atomic::Ordering;
-
 use super::units::{entry, free};
+use crate::atomic::Ordering;
 use crate::shm::arena::layout::{ORDERS, RunList};
 use crate::shm::member::Me;
 use crate::shm::tx::journal::Tx;

@@ -4,9 +4,8 @@
 //! start as they are asked for, then reuses freed ones from a list threaded through them.
 //! All of a class under the class's latch; a class takes units under `units_latch` inside it.
 
-use std::sync::atomic::Ordering;
-
 use super::{Kind, OutOfMemory, header, hook, units};
+use crate::atomic::Ordering;
 use crate::shm::arena::layout::{CLASSES, Class, PAGE, UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::backed_pages;

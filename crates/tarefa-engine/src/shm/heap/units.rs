@@ -9,10 +9,9 @@
 //! All of it under `units_latch`. A run between its list and its user is in the thread's slot
 //! (`run`), so that a death gives it back.
 
-use std::sync::atomic::Ordering;
-
 use super::runs::{self, Age};
 use super::{OutOfMemory, STEP};
+use crate::atomic::Ordering;
 use crate::shm::arena::layout::{ORDERS, UNIT, UNITS_AT, Unit, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::backed_pages;

@@ -2,7 +2,8 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+use crate::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Looks at the lock before it gives the processor to others.
 const SPINS: u32 = 100;

@@ -5,9 +5,8 @@ pub mod report_request;
 pub mod runtime;
 pub mod slots;
 
-use std::sync::atomic::Ordering;
-
 use super::arena::Arena;
+use crate::atomic::Ordering;
 use crate::shm::arena::layout::{Header, ThreadSlot};
 use crate::shm::member::runtime::Runtime;
 

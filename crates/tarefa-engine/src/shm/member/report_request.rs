@@ -5,11 +5,11 @@
 //! finds, or that goes with the slot.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::runtime::Runtime;
 use super::slots;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{process, signal};
 use crate::shm::member::Me;
 

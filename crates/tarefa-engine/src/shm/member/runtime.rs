@@ -5,9 +5,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use super::slots;
+use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::os::{limits, pidfd, pipe, process, procfs};
 use crate::shm::arena::Arena;
 use crate::shm::arena::layout;

@@ -4,9 +4,9 @@
 //! no death leaves a slot that nobody can attribute.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::runtime::Runtime;
+use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::os::{futex, process};
 use crate::shm::arena::layout::{
     PROCESSES, PROCESSES_AT, ProcessSlot, THREADS, THREADS_AT, ThreadSlot, process_state,

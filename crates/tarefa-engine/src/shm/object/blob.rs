@@ -3,8 +3,7 @@
 //! Bytes written by a front may hold handles (offsets) of objects. The blob keeps a reference
 //! to each, so an object lives as long as bytes that lead to it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap;

@@ -6,9 +6,9 @@ pub mod refcount;
 pub mod robust_list;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::heap::{self, Kind, OutOfMemory};
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{BlockHeader, REFERENCE_LATCHES};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::member::Me;

@@ -13,8 +13,8 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{THREADS, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;

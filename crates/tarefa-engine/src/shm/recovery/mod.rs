@@ -18,10 +18,10 @@ pub mod wait_nodes;
 
 use std::cell::Cell;
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::heap;
+use crate::atomic::Ordering;
 use crate::os::{futex, pidfd, process, procfs};
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;

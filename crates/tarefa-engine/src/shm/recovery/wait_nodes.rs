@@ -5,8 +5,8 @@
 //! says how it is given up.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{NODES, THREADS, WaitNode};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Me;

@@ -26,8 +26,8 @@
 //! middle of one.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{JOURNAL, ThreadSlot};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;

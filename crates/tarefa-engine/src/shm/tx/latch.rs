@@ -7,8 +7,7 @@
 //! been about to wake. The undo journal is rolled back before the latch is released, so the
 //! next holder sees the structure as it was before the change that was cut short.
 
-use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
-
+use crate::atomic::{AtomicU32, Ordering, compiler_fence};
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::arena::offset::{Off, Shared};

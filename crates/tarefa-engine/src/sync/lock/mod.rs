@@ -3,13 +3,13 @@
 pub mod word;
 
 use super::kinds;
+use crate::atomic::Ordering;
 use crate::shm::Me;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
 use crate::sync::lock::word::{LockCell, Sort};
-use std::sync::atomic::Ordering;
 
 pub use crate::sync::lock::word::{Acquired, Holder, NotHeld};
 

@@ -27,8 +27,7 @@
 //! What a death leaves is in `README.md` beside this file; `tests/loom_lock.rs` runs a model of
 //! it through all interleavings.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::os::clock::{self, Deadline};
 use crate::os::futex;
 use crate::shm::Me;

@@ -3,8 +3,8 @@
 pub mod wait_record;
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::atomic::{AtomicU32, Ordering};
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex::{self, Woken};
 use crate::os::process;

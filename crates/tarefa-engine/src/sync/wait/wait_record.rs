@@ -5,8 +5,7 @@
 //! the rest, and finds them the same, has read one wait. Nothing else relies on a note, so a
 //! death leaves nothing to repair; the slot is cleared with the thread.
 
-use std::sync::atomic::{AtomicU32, Ordering, fence};
-
+use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::os::clock::Deadline;
 use crate::shm::Me;
 use crate::shm::arena::layout::{SEVERAL, ThreadSlot};

@@ -3,10 +3,10 @@
 pub mod zygote_control;
 
 use std::io;
-use std::sync::atomic::Ordering;
 
 use super::record::{Started, Task};
 use super::supervisor;
+use crate::atomic::Ordering;
 use crate::os::limits;
 use crate::shm::Me;
 use crate::shm::heap::OutOfMemory;

@@ -4,8 +4,7 @@
 //! references are changed under the block's latch; a spare is claimed by one
 //! compare-and-swap of its mailbox.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::os::futex;
 use crate::shm::arena::layout::{BlockHeader, ProcessSlot, process_state};
 use crate::shm::arena::offset::{Off, Shared};

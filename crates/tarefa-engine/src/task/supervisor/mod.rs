@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use super::deadlines::Deadlines;
@@ -17,6 +16,7 @@ use super::limits::{GRACE, TimeUp};
 use super::process::NO_ZYGOTE;
 use super::record::{self, Task};
 use super::role;
+use crate::atomic::{AtomicBool, Ordering, fence};
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::epoll::Poll;
 use crate::os::pidfd::{self, Exit};

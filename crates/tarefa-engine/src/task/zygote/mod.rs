@@ -17,11 +17,11 @@
 
 pub(crate) mod root_exit;
 
-use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use super::record::{self, Task};
 use super::role;
+use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
 use crate::os::{futex, limits, process};
 use crate::shm::arena::offset::Off;

@@ -7,8 +7,8 @@
 //! next zygote watches it too.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
+use crate::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use crate::os::{pidfd, pipe, process, signal};
 use crate::shm::Runtime;
 use crate::shm::arena::layout::process_state;

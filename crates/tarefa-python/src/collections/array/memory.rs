@@ -1,11 +1,10 @@
 //! `ArrayMemory`: one handle of an array, which the public object and all views of it share.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
+use tarefa_engine::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, ArrayError, Form};
 use tarefa_engine::shm::object::refcount;

@@ -1,0 +1,201 @@
+//! The only source of atomics: in the engine, in both fronts and in their tests.
+//!
+//! A type here is a name of its own around the standard library's type of that name: the same
+//! bytes and the same instructions, since everything is inlined. Being a type of its own, it can
+//! be told from the standard library's by clippy, which refuses those everywhere else
+//! (`clippy.toml`); and it is the one place where a model takes over the memory.
+//!
+//! Methods are documented where they come from: [`std::sync::atomic`]. Those that nobody needs are
+//! left out.
+
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is their place")]
+
+use std::sync::atomic as std_atomic;
+
+pub use std::sync::atomic::Ordering;
+
+/// As [`std::sync::atomic::fence`].
+#[inline(always)]
+pub fn fence(order: Ordering) {
+    std_atomic::fence(order);
+}
+
+/// As [`std::sync::atomic::compiler_fence`].
+#[inline(always)]
+pub fn compiler_fence(order: Ordering) {
+    std_atomic::compiler_fence(order);
+}
+
+/// The operations that all types have.
+macro_rules! common {
+    ($name:ident, $value:ty) => {
+        /// See the standard library.
+        #[inline(always)]
+        #[must_use]
+        pub const fn new(value: $value) -> Self {
+            Self(std_atomic::$name::new(value))
+        }
+
+        /// See the standard library.
+        #[inline(always)]
+        #[must_use]
+        pub const fn as_ptr(&self) -> *mut $value {
+            self.0.as_ptr()
+        }
+
+        /// See the standard library.
+        #[inline(always)]
+        #[must_use]
+        pub fn load(&self, order: Ordering) -> $value {
+            self.0.load(order)
+        }
+
+        /// See the standard library.
+        #[inline(always)]
+        pub fn store(&self, value: $value, order: Ordering) {
+            self.0.store(value, order);
+        }
+
+        /// See the standard library.
+        #[inline(always)]
+        pub fn swap(&self, value: $value, order: Ordering) -> $value {
+            self.0.swap(value, order)
+        }
+
+        /// See the standard library.
+        ///
+        /// # Errors
+        /// The value that was there, which is not `current`.
+        #[inline(always)]
+        pub fn compare_exchange(
+            &self,
+            current: $value,
+            new: $value,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<$value, $value> {
+            self.0.compare_exchange(current, new, success, failure)
+        }
+
+        /// See the standard library.
+        ///
+        /// # Errors
+        /// The value that was there; it may be `current` all the same.
+        #[inline(always)]
+        pub fn compare_exchange_weak(
+            &self,
+            current: $value,
+            new: $value,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<$value, $value> {
+            self.0.compare_exchange_weak(current, new, success, failure)
+        }
+
+        /// See the standard library.
+        ///
+        /// # Errors
+        /// The value that was there, for which `change` gave none.
+        #[inline(always)]
+        pub fn fetch_update(
+            &self,
+            set: Ordering,
+            fetch: Ordering,
+            change: impl FnMut($value) -> Option<$value>,
+        ) -> Result<$value, $value> {
+            self.0.fetch_update(set, fetch, change)
+        }
+    };
+}
+
+/// Operations with a value, which return the one before.
+macro_rules! fetching {
+    ($value:ty: $($operation:ident)*) => {
+        $(
+            /// See the standard library.
+            #[inline(always)]
+            pub fn $operation(&self, value: $value, order: Ordering) -> $value {
+                self.0.$operation(value, order)
+            }
+        )*
+    };
+}
+
+macro_rules! atomics {
+    ($($name:ident: $value:ty, $($operation:ident)*;)*) => {
+        $(
+            #[doc = concat!("As [`std::sync::atomic::", stringify!($name), "`].")]
+            #[derive(Debug, Default)]
+            #[repr(transparent)]
+            pub struct $name(std_atomic::$name);
+
+            impl $name {
+                common!($name, $value);
+                fetching!($value: $($operation)*);
+            }
+        )*
+    };
+}
+
+atomics! {
+    AtomicBool: bool, fetch_and fetch_or;
+    AtomicU8: u8, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    AtomicU16: u16, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    AtomicU32: u32, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    AtomicU64: u64, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    AtomicUsize: usize, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    AtomicI32: i32, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+}
+
+/// As [`std::sync::atomic::AtomicPtr`].
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct AtomicPtr<T>(std_atomic::AtomicPtr<T>);
+
+impl<T> AtomicPtr<T> {
+    common!(AtomicPtr, *mut T);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_has_the_bytes_of_the_standard_librarys() {
+        fn same<Own, Std>() {
+            assert_eq!(
+                (size_of::<Own>(), align_of::<Own>()),
+                (size_of::<Std>(), align_of::<Std>())
+            );
+        }
+        same::<AtomicBool, std_atomic::AtomicBool>();
+        same::<AtomicU8, std_atomic::AtomicU8>();
+        same::<AtomicU16, std_atomic::AtomicU16>();
+        same::<AtomicU32, std_atomic::AtomicU32>();
+        same::<AtomicU64, std_atomic::AtomicU64>();
+        same::<AtomicUsize, std_atomic::AtomicUsize>();
+        same::<AtomicI32, std_atomic::AtomicI32>();
+        same::<AtomicPtr<u8>, std_atomic::AtomicPtr<u8>>();
+    }
+
+    #[test]
+    fn operations_do_what_they_are_called() {
+        let order = Ordering::Relaxed;
+        let word = AtomicU32::new(6);
+        assert_eq!(word.swap(7, order), 6);
+        assert_eq!(word.fetch_add(1, order), 7);
+        assert_eq!(word.fetch_sub(2, order), 8);
+        assert_eq!(word.fetch_or(8, order), 6);
+        assert_eq!(word.fetch_and(12, order), 14);
+        assert_eq!(word.fetch_xor(4, order), 12);
+        assert_eq!(word.fetch_max(9, order), 8);
+        assert_eq!(word.fetch_min(3, order), 9);
+        assert_eq!(word.compare_exchange(3, 4, order, order), Ok(3));
+        assert_eq!(word.compare_exchange(3, 5, order, order), Err(4));
+        assert_eq!(word.fetch_update(order, order, |_| None), Err(4));
+        assert_eq!(word.fetch_update(order, order, |n| n.checked_mul(2)), Ok(4));
+        word.store(word.load(order) + 1, order);
+        assert_eq!(format!("{word:?}"), "9", "shown as the number it is");
+        assert!(std::ptr::eq(word.as_ptr().cast(), std::ptr::from_ref(&word)));
+    }
+}
