@@ -1,6 +1,8 @@
 """Python's figures, each beside its peer in the same run.
 
-    python -m benches.run                 every row, to the terminal and to benches/RESULTS.md
+    python -m benches.run                 every row, to the terminal, to docs/figures.md and
+                                          README.md, and to benches/history.jsonl
+    python -m benches.run --rust FILE     the Rust rows, from the output of `cargo bench`, likewise
     python -m benches.run --quick         fewer samples, the terminal only
     python -m benches.run --rows append   only rows whose name has this in it, the terminal only
     python -m benches.run --list          the rows' names
@@ -19,45 +21,14 @@ if not __package__:
 import argparse
 import json
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 
-from benches import collections, sync, task
+from benches import collections, sync, tables, task
 from benches.measure import ROOT, Row, machine
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 ROWS = task.ROWS | sync.ROWS | collections.ROWS
-
-
-def number(value):
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def ratio(value):
-    return f"{value:.2f} x" if value >= 0.1 else f"1/{1 / value:,.0f}"
-
-
-def target(row):
-    if row.limit_of == "ours":
-        return f"{row.at_most:g} {row.unit}"
-    if row.at_most >= 0.1:
-        return f"{row.at_most:g} x"
-    return str(Fraction(row.at_most).limit_denominator(1000))
-
-
-def cells(row):
-    return [
-        row.what,
-        row.peer,
-        f"{number(row.ours)} {row.unit}",
-        f"{number(row.theirs)} {row.unit}",
-        ratio(row.ratio),
-        ratio(row.pair_ratio),
-        target(row),
-        "yes" if row.holds else "NO",
-        row.note,
-    ]
 
 
 HEADINGS = [
@@ -73,14 +44,19 @@ HEADINGS = [
 ]
 
 
+def cells(row):
+    figure = replace(tables.of_python(row), note="")
+    what, against, ours, theirs, pair_ratio, at_most, holds = figure.cells()
+    medians = tables.ratio(row.ratio)
+    return [what, against, ours, theirs, medians, pair_ratio, at_most, holds, row.note]
+
+
 def table(rows):
     lines = [HEADINGS, *map(cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
 
@@ -105,6 +81,17 @@ def measure(name, quick):
     return [Row(**values) for values in json.loads(done.stdout.splitlines()[-1])]
 
 
+def write_rust(path, today):
+    """Write the Rust rows that `path`, the output of `cargo bench`, has after criterion's own."""
+    figures = tables.of_rust(path.read_text())
+    if not figures:
+        sys.exit(f"{path} has no figures: is it the output of `cargo bench -p tarefa`?")
+    system = machine().partition(", ")[2]
+    tables.write(figures, "rust figures", system, today, tables.commit())
+    missed = [figure.name for figure in figures if figure.holds is False]
+    print(f"{len(figures)} Rust figures; beyond their bounds: {'; '.join(missed) or 'none'}")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="Measure tarefa's Python figures beside their peers."
@@ -115,7 +102,14 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer samples; writes no file")
     parser.add_argument("--list", action="store_true", help="print the rows' names")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--rust", type=Path, metavar="FILE", help="write the Rust rows from cargo bench's output"
+    )
     options = parser.parse_args()
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    if options.rust:
+        write_rust(options.rust, today)
+        return
     if options.child:
         print(json.dumps([row.as_dict() for row in ROWS[options.child](options.quick)]))
         return
@@ -130,21 +124,17 @@ def main():
         print(f"\r[{position}/{len(names)}] {name:<32}", end="", file=sys.stderr, flush=True)
         rows += measure(name, options.quick)
     print("\r" + " " * 50, file=sys.stderr)
-    heading = f"{machine()}, {datetime.now(UTC):%Y-%m-%d}"
-    print(heading + "\n\n" + table(rows))
+    print(f"{machine()}, {today}\n\n{table(rows)}")
     missed = [row.what for row in rows if not row.holds]
     print(
         f"\n{len(rows) - len(missed)} of {len(rows)} figures hold"
         + (": not " + "; ".join(missed) if missed else ".")
     )
     if not (options.quick or options.rows):
-        RESULTS.write_text(
-            "# Python figures\n\n"
-            f"{heading}. Written by `benches/run.py`; how they are taken: `benches/measure.py`.\n"
-            "A figure holds when the median of the pairs' ratios is within the bound.\n\n"
-            + table(rows)
-            + "\n"
-        )
+        figures = [tables.of_python(row) for row in rows]
+        tables.write(figures, "figures", machine(), today, tables.commit())
+        for name in tables.write_five(figures):
+            print(f"README.md keeps its five figures: not measured: {name}", file=sys.stderr)
 
 
 if __name__ == "__main__":
