@@ -6,22 +6,22 @@
 //! ```
 //! use tarefa::{List, Process};
 //!
-//! fn guarda(minha_lista: List<u32>, quantos: u32) -> Result<(), tarefa::Failure> {
-//!     for numero in 0..quantos {
-//!         minha_lista.append(numero)?;
+//! fn store(numbers: List<u32>, count: u32) -> Result<(), tarefa::Failure> {
+//!     for number in 0..count {
+//!         numbers.append(number)?;
 //!     }
 //!     Ok(())
 //! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let minha_lista = List::new()?;
-//! let tarefas = (0..4)
-//!     .map(|_| Process::spawn(guarda, (minha_lista.clone(), 1000)))
+//! let numbers = List::new()?;
+//! let tasks = (0..4)
+//!     .map(|_| Process::spawn(store, (numbers.clone(), 1000)))
 //!     .collect::<Result<Vec<_>, _>>()?;
-//! for tarefa in &tarefas {
-//!     tarefa.join(None)?;
+//! for task in &tasks {
+//!     task.join(None)?;
 //! }
-//! assert_eq!(minha_lista.len(), 4000);
+//! assert_eq!(numbers.len(), 4000);
 //! # Ok(())
 //! # }
 //! ```
@@ -93,6 +93,16 @@ pub mod __private {
     pub use crate::runtime::lifecycle::{JoinAtExit, Watchdog};
 }
 
+/// The Rust programs of the project's pages are tests. The folder `docs` beside the manifest is a link
+/// to the project's, as README.md is, so that they are in the package as well.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-mod readme {}
+mod pages {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/guia.md")]
+    mod guia {}
+    #[doc = include_str!("../docs/guide.md")]
+    mod guide {}
+    #[doc = include_str!("../docs/when-it-hangs.md")]
+    mod when_it_hangs {}
+}

@@ -19,7 +19,7 @@ class List(ListCore):
     It has all that ``list`` has and takes any picklable object; other objects of tarefa are
     held by reference. Each method happens at one instant for all who look, ``extend``, ``sort``
     and assignments to slices too. An element read from it is a copy: to change one, store it
-    anew. ``lista[i] += n`` is two operations, between which others may come: :meth:`update` is
+    anew. ``numbers[i] += n`` is two operations, between which others may come: :meth:`update` is
     one. :meth:`snapshot` is a plain list of one instant. It can be pickled into any other process
     and is the same list there.
     """
@@ -61,7 +61,7 @@ class List(ListCore):
             yield item
 
     def lock(self) -> ObjectLock:
-        """What groups operations: ``with lista.lock():`` others' operations on it wait."""
+        """What groups operations: ``with numbers.lock():`` others' operations on it wait."""
         return ObjectLock(self)
 
     def snapshot(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The Python blocks of README.md and the guide run as they stand, each in its own interpreter.
+"""The Python blocks of README.md and of docs/ run as they stand, each in its own interpreter.
 
 What a page's reader has in mind is in comments that the page does not show:
 
@@ -15,7 +15,7 @@ import pytest
 from support import run_script
 
 ROOT = Path(__file__).parents[3]
-PAGES = ("README.md", "docs/guia.md")
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 BLOCK = re.compile(
     r"(?:<!-- (?P<what>before|not run):(?P<text>.*?)-->\n+)?```python\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
@@ -25,10 +25,10 @@ SHOWN = re.compile(r"^\s*print\(.*\)\s+# ([^(].*)$", re.MULTILINE)
 
 def blocks():
     for page in PAGES:
-        text = (ROOT / page).read_text()
+        text = page.read_text()
         for found in BLOCK.finditer(text):
             line = text.count("\n", 0, found.start("code")) + 1
-            name = f"{Path(page).stem}_line_{line}"
+            name = f"{page.stem}_line_{line}"
             skipped = found["what"] == "not run"
             mark = pytest.mark.skip(reason=found["text"].strip()) if skipped else ()
             before = found["text"].strip("\n") + "\n" if found["what"] == "before" else ""
@@ -46,5 +46,6 @@ def test_runs_and_prints_what_it_says(before, code, tmp_path):
 
 def test_every_python_block_is_found():
     for page in PAGES:
-        text = (ROOT / page).read_text()
-        assert len(BLOCK.findall(text)) == text.count("```python\n") > 0
+        text = page.read_text()
+        begun = re.findall(r"^ *```python", text, re.MULTILINE)
+        assert len(BLOCK.findall(text)) == len(begun), page

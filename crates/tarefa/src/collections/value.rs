@@ -24,21 +24,21 @@ use crate::error::{CreateError, ItemError, LockError};
 /// ```
 /// use tarefa::{Process, Value};
 ///
-/// fn conta(contador: Value<u64>) {
+/// fn count(counter: Value<u64>) {
 ///     for _ in 0..1000 {
-///         contador.fetch_add(1);
+///         counter.fetch_add(1);
 ///     }
 /// }
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let contador = Value::new(0u64)?;
-/// let tarefas = (0..2)
-///     .map(|_| Process::spawn(conta, (contador.clone(),)))
+/// let counter = Value::new(0u64)?;
+/// let tasks = (0..2)
+///     .map(|_| Process::spawn(count, (counter.clone(),)))
 ///     .collect::<Result<Vec<_>, _>>()?;
-/// for tarefa in &tarefas {
-///     tarefa.join(None)?;
+/// for task in &tasks {
+///     task.join(None)?;
 /// }
-/// assert_eq!(contador.load()?, 2000);
+/// assert_eq!(counter.load()?, 2000);
 /// # Ok(())
 /// # }
 /// ```

@@ -62,12 +62,12 @@ objects! {
 /// use tarefa::{List, address, attach};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let lista: List<i64> = List::new()?;
-/// let texto = address(&lista);
+/// let list: List<i64> = List::new()?;
+/// let text = address(&list);
 /// // In another program, which was given the text:
-/// let mesma: List<i64> = attach(&texto)?;
-/// mesma.append(42)?;
-/// assert_eq!(lista.get(0)?, 42);
+/// let same: List<i64> = attach(&text)?;
+/// same.append(42)?;
+/// assert_eq!(list.get(0)?, 42);
 /// # Ok(())
 /// # }
 /// ```
