@@ -91,8 +91,8 @@ run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
 # --- testing --------------------------------------------------------------------------------------------
-.PHONY: test test-rust test-crash loom test-python test-scripts
-test: test-rust test-crash loom test-python ## Test everything: Rust, the crash table, Python on every version found
+.PHONY: test test-rust test-crash loom test-python test-docs test-scripts
+test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, the crash table, Python on every version found
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
 	cargo test $(RUST)
@@ -107,7 +107,8 @@ loom: ## Only the models of latch, list, lock and queues, in all interleavings
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
 	cargo build --quiet -p tarefa --example visitor
 	@export TAREFA_RUST_EXAMPLES='$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/examples)'; \
-	main=$$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	main=$$($(PY) -c 'import sys, sysconfig; \
+	    print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \
 	failed=; tested=' '; \
 	set -- "$$main" - $(FOUND); \
 	while [ $$# -gt 0 ]; do \
@@ -137,12 +138,15 @@ test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version f
 	done; \
 	if [ -n "$$failed" ]; then echo "Python tests failed on:$$failed" >&2; exit 1; fi
 
+test-docs: | $(INSTALLED) ## Only the tests of the pages: links, both languages of the guide, tables, manifests
+	$(PY) -m pytest -q tests/docs
+
 test-scripts: $(INSTALLED) ## Only the tests of the checking scripts
 	$(PY) -m pytest -q tests/scripts
 
 # --- keeping the tree clean -----------------------------------------------------------------------------
 .PHONY: check check-rust check-python check-tree fmt
-check: check-tree check-rust check-python test-scripts ## Formats, lints, types, layers, crash points, lengths
+check: check-tree check-rust check-python test-scripts test-docs ## Formats, lints, types, layers, crash points, lengths, pages
 
 check-rust: | $(VENV)/.made
 	cargo fmt --all --check
@@ -171,10 +175,11 @@ fmt: $(INSTALLED) ## Format Rust and Python in place
 
 # --- measuring ------------------------------------------------------------------------------------------
 .PHONY: bench storm
-bench: $(INSTALLED) ## Each figure beside its peer, to the terminal and benches/RESULTS.md; then criterion
+bench: $(INSTALLED) ## Each figure beside its peer, to the terminal, docs/figures.md, README.md and the history
 	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[bench]"
 	$(PY) -m benches.run
-	cargo bench $(RUST) --benches
+	cargo bench $(RUST) --benches | tee dist/benches.txt
+	$(PY) -m benches.run --rust dist/benches.txt
 
 storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
 	@echo 'storm: SEED=$(SEED) SECONDS=$(SECONDS)'
@@ -196,9 +201,12 @@ miri: ## Engine and crate under Miri, threads in SEEDS orders; wants a nightly t
 	    $(CARGO_MIRI) test -p tarefa-engine --test threads -- --test-threads=1
 
 # --- the rest -------------------------------------------------------------------------------------------
-.PHONY: docs clean
+.PHONY: docs package clean
 docs: ## The Rust documentation, into target/doc
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps $(RUST)
+
+package: ## Pack the crates, look at what is in them, and run the documentation's programs as packed
+	python3 scripts/check_packages.py
 
 clean: ## Remove everything that was built or installed
 	cargo clean
