@@ -7,7 +7,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("tarefa runs on Linux only so far: its `os` module needs an implementation here");
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-compile_error!("tarefa knows the fork of x86-64 and aarch64 only so far: see os/process.rs");
+compile_error!("tarefa knows the fork of x86-64 and aarch64 only so far: see os/spawn.rs");
 
 pub mod atomic;
 pub mod os;

@@ -38,7 +38,7 @@ use support::{
 use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::collections::list::List;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::process;
+use tarefa_engine::os::{process, spawn};
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::member::report_request;
 use tarefa_engine::shm::tx::crash_point;
@@ -76,7 +76,7 @@ fn victim(text: &str) -> ! {
     };
     if scenario.around == Around::Foreign {
         // SAFETY: this process has one thread.
-        if unsafe { process::fork_child() }.unwrap() != 0 {
+        if unsafe { spawn::fork_child() }.unwrap() != 0 {
             process::exit_now(0);
         }
         while process::parent() == words[0].split(' ').next().unwrap().parse::<i32>().unwrap() {}

@@ -3,11 +3,13 @@
 //! Every other module of the engine reaches Linux through the functions here,
 //! so that another platform has one folder to implement.
 
+pub mod cgroup;
+pub mod child;
 pub mod clock;
 pub mod epoll;
 pub mod fork_probe;
 pub mod futex;
-pub mod limits;
+pub mod machine;
 pub mod memfd;
 mod miri;
 pub mod mmap;
@@ -15,9 +17,11 @@ pub mod pidfd;
 pub mod pipe;
 pub mod process;
 pub mod procfs;
+pub mod rlimit;
 pub mod rusage;
 pub mod signal;
 pub mod signal_rewake;
+pub mod spawn;
 
 use std::io;
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 use super::record::{OVER_TIME, OVER_TIME_KILLED, Task, flag};
 use super::state::State;
 use crate::atomic::Ordering;
-use crate::os::limits;
+use crate::os::rlimit;
 
 /// How long a task whose time was up may go on after its interrupt, to clean up: then its
 /// process is killed.
@@ -81,7 +81,7 @@ impl Task<'_> {
     /// In the process that runs it, before the target does.
     pub(super) fn limit_memory_here(&self) {
         if let Some(bytes) = self.memory_limit() {
-            limits::limit_private_memory(bytes);
+            rlimit::limit_private_memory(bytes);
         }
     }
 

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tarefa_engine::atomic::Ordering;
-use tarefa_engine::os::{limits, process, procfs, signal};
+use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn};
 use tarefa_engine::shm::arena::layout::process_state;
 use tarefa_engine::shm::member::{runtime, slots};
 use tarefa_engine::shm::{Runtime, heap};
@@ -19,7 +19,7 @@ use crate::runtime::member;
 /// Processors this process can use.
 #[pyfunction]
 pub(crate) fn cpu_count() -> usize {
-    limits::cpu_count()
+    machine::cpu_count()
 }
 
 /// Threads of this process, by the system's count.
@@ -49,7 +49,7 @@ pub(crate) fn is_root() -> Option<bool> {
 /// (descriptors, processes, memory of the cgroup): None is unlimited.
 #[pyfunction]
 pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
-    (limits::descriptors(), limits::processes(), limits::cgroup_memory())
+    (rlimit::descriptors(), rlimit::processes(), cgroup::memory())
 }
 
 /// Gives objects the count of references of those that are never freed, and not counted.
@@ -80,7 +80,7 @@ pub(crate) fn time_limit_grace() -> f64 {
 /// The memory limit of the task that runs here, if any, holds no longer: its target is over.
 #[pyfunction]
 pub(crate) fn lift_memory_limit() {
-    limits::lift_private_memory();
+    rlimit::lift_private_memory();
 }
 
 /// No thread of this process is interrupted for its time limit any more: the program ends.
@@ -169,8 +169,8 @@ pub(crate) fn spawn_program(
     let named = strings(vec![argv.first().cloned().unwrap_or_default()])?;
     let (paths, argv, envp) = (strings(paths)?, strings(argv)?, strings(envp)?);
     let folder = folder.map(CString::new).transpose()?;
-    let setup = process::Setup { streams: Some(streams), folder: folder.clone() };
-    let spawned = py.detach(|| process::spawn_any(&paths, &argv, &envp, &setup));
+    let setup = spawn::Setup { streams: Some(streams), folder: folder.clone() };
+    let spawned = py.detach(|| spawn::spawn_any(&paths, &argv, &envp, &setup));
     spawned.map_err(|(e, folder_failed)| {
         let what = if folder_failed { folder.as_ref() } else { named.first() };
         let name = what.map(|n| n.to_string_lossy().into_owned());

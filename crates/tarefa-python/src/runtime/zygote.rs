@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::os::raw::c_int;
 
 use pyo3::prelude::*;
-use tarefa_engine::os::{limits, signal};
+use tarefa_engine::os::{rlimit, signal};
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task;
@@ -124,7 +124,7 @@ pub(crate) fn join_runtime(
     // What a panic prints takes memory, which a task past its limit has none of.
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        limits::lift_private_memory();
+        rlimit::lift_private_memory();
         print(info);
     }));
     // Ctrl-C in a terminal reaches every process of the group; it is the root's to answer.

@@ -28,5 +28,5 @@ pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
 
 /// Processes kept ready for the next start, unless `set_spares` says otherwise.
 pub(crate) fn usual_spares() -> u64 {
-    (os::limits::cpu_count() as u64 + 1).min(4)
+    (os::machine::cpu_count() as u64 + 1).min(4)
 }

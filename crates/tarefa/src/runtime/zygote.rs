@@ -23,7 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
-use tarefa_engine::os::{limits, process, signal};
+use tarefa_engine::os::{process, rlimit, signal};
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::{Off, Runtime};
@@ -151,7 +151,7 @@ thread_local! {
 /// A panic of the target's is told by the task's result, not on the terminal of the child.
 fn note_panic(info: &std::panic::PanicHookInfo<'_>) {
     // What is told of it takes memory, which a task past its limit has none of.
-    limits::lift_private_memory();
+    rlimit::lift_private_memory();
     let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
     if current::is_task() {
         PANICKED_AT.set(place);
@@ -210,7 +210,7 @@ impl zygote::Front for RustFront {
         // SAFETY: the record owns its payload until it is freed, and this process holds it.
         let payload = task.payload().map(|at| unsafe { blob::bytes(&me, at) });
         let ended = call(payload.unwrap_or_default());
-        limits::lift_private_memory();
+        rlimit::lift_private_memory();
         lifecycle::join_all();
         // `leave` runs no destructors; a standard output that is closed is no fault of the task's.
         let _ = std::io::stdout().flush();

@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
-use tarefa_engine::os::{limits, pidfd, process, signal};
+use tarefa_engine::os::{pidfd, process, rlimit, signal};
 
 use crate::error::StartError;
 use crate::task::failure::Failure;
@@ -156,7 +156,7 @@ impl Program {
         unsafe {
             command.pre_exec(|| {
                 process::die_with_parent();
-                limits::limit_program();
+                rlimit::limit_program();
                 Ok(())
             });
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::limits;
+use tarefa_engine::os::machine;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record};
@@ -81,5 +81,5 @@ pub fn wait(
 /// at least 1.
 #[must_use]
 pub fn cpu_count() -> usize {
-    limits::cpu_count()
+    machine::cpu_count()
 }

@@ -7,7 +7,7 @@
 
 use super::OutOfMemory;
 use crate::atomic::{AtomicU64, Ordering};
-use crate::os::{limits, memfd};
+use crate::os::{cgroup, memfd};
 use crate::shm::arena::layout::{PAGE, claimed_at};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Me;
@@ -73,8 +73,8 @@ pub(super) fn claim(
             .checked_add(wanted)
             .is_some_and(|sum| sum <= h.limit.load(Ordering::Relaxed));
         let all = wanted + to_come;
-        let fits_cgroup = all < LOOK_AT_CGROUP
-            || limits::cgroup_memory_left().is_none_or(|left| all + (4 << 20) < left);
+        let fits_cgroup =
+            all < LOOK_AT_CGROUP || cgroup::memory_left().is_none_or(|left| all + (4 << 20) < left);
         if !fits || !fits_cgroup || !back(me, off, len) {
             return Err(OutOfMemory::new(me, len + to_come));
         }

@@ -8,7 +8,7 @@ use std::sync::Once;
 
 use super::slots;
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
-use crate::os::{limits, pidfd, pipe, process, procfs};
+use crate::os::{cgroup, machine, pidfd, pipe, process, procfs};
 use crate::shm::arena::Arena;
 use crate::shm::arena::layout;
 use crate::shm::arena::layout::{Header, MAGIC, ProcessSlot, VERSION};
@@ -238,7 +238,7 @@ impl Runtime {
     }
 
     fn leak(arena: Arena, bell: OwnedFd, bell_heard: Option<OwnedFd>) -> &'static Self {
-        let spins = AtomicU32::new(u32::from(limits::cpu_count() > 1));
+        let spins = AtomicU32::new(u32::from(machine::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
         Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }))
     }
@@ -474,7 +474,7 @@ fn owner_of(pid: i32) -> Option<u32> {
 
 /// Bytes that may be claimed: `TAREFA_ARENA_MAX`, the cgroup's limit, or 9/10 of the memory.
 fn limit(len: u64, asked: Option<u64>) -> u64 {
-    let machine = limits::physical_memory().min(limits::cgroup_memory().unwrap_or(u64::MAX));
+    let machine = machine::physical_memory().min(cgroup::memory().unwrap_or(u64::MAX));
     asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use super::record::{Started, Task};
 use super::supervisor;
 use crate::atomic::Ordering;
-use crate::os::limits;
+use crate::os::rlimit;
 use crate::shm::Me;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
@@ -132,9 +132,9 @@ fn explain(name: String, error: i32) -> StartError {
     let words = |limit: Option<u64>| limit.map_or("the system's".to_owned(), |n| n.to_string());
     match error {
         NO_ZYGOTE => StartError::Zygote { name },
-        libc::EAGAIN => StartError::Processes { name, limit: words(limits::processes()) },
+        libc::EAGAIN => StartError::Processes { name, limit: words(rlimit::processes()) },
         libc::EMFILE | libc::ENFILE => {
-            StartError::Descriptors { name, limit: words(limits::descriptors()) }
+            StartError::Descriptors { name, limit: words(rlimit::descriptors()) }
         }
         _ => StartError::System { name, source: io::Error::from_raw_os_error(error) },
     }

@@ -21,7 +21,7 @@ use crate::os::clock::{Deadline, now_ns};
 use crate::os::epoll::Poll;
 use crate::os::pidfd::{self, Exit};
 use crate::os::rusage::Usage;
-use crate::os::{pipe, process, procfs, signal};
+use crate::os::{child, pipe, process, procfs, signal, spawn};
 use crate::shm::arena::layout::{ProcessSlot, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::fork_safe_lock::Latest;
@@ -137,7 +137,7 @@ const COLLECTING: Duration = Duration::from_millis(100);
 /// How the process `pid` ended, as exactly as this process can know.
 fn how_it_ended(pid: i32, fd: Option<&OwnedFd>, ours: bool) -> (Exit, Usage) {
     let Some(fd) = fd else {
-        let collected = ours.then(|| process::reap_by_number(pid).ok().flatten()).flatten();
+        let collected = ours.then(|| child::reap_by_number(pid).ok().flatten()).flatten();
         return collected.unwrap_or((Exit::Unknown, Usage::default()));
     };
     if ours {
@@ -254,8 +254,8 @@ impl Supervisor<'_> {
             }
             Err(e) if pidfd::says_gone(&e) => true,
             Err(_) => {
-                let uncollected = slot.role.load(Ordering::Relaxed) == role::ZYGOTE
-                    && process::is_child_ended(pid);
+                let uncollected =
+                    slot.role.load(Ordering::Relaxed) == role::ZYGOTE && child::is_ended(pid);
                 let ended = uncollected || !process::exists(pid);
                 if !ended {
                     self.by_clock.push((index, pid));
@@ -532,7 +532,7 @@ impl Supervisor<'_> {
         crash_point!("supervisor.zygote_slot");
         let mut argv = argv.clone();
         argv.push(c_string(&index.to_string()));
-        match process::spawn(&argv, envp) {
+        match spawn::spawn(&argv, envp) {
             Ok(pid) => {
                 slots::hatch(slot, process::pid(), pid);
                 self.watch_new();

@@ -23,7 +23,7 @@ use super::record::{self, Task};
 use super::role;
 use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
-use crate::os::{futex, limits, process};
+use crate::os::{child, futex, process, rlimit, spawn};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
 use crate::shm::member::slots;
@@ -125,7 +125,7 @@ const CALM: Duration = Duration::from_secs(10);
 /// Leaves the status of children that have ended where the supervisor finds it.
 fn collect_children(me: &Me, control: &'static Control, number: u32) {
     let runtime = me.runtime();
-    while let Some((pid, exit, usage)) = process::reap_any() {
+    while let Some((pid, exit, usage)) = child::reap_any() {
         let found = slots::processes(runtime)
             .map(|i| slots::process_slot(runtime, i))
             .find(|s| slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number);
@@ -276,10 +276,10 @@ fn fork(me: &Me, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     slots::process_slot(runtime, index).zygote.store(number, Ordering::Release);
     crash_point!("zygote.numbered");
     // The limit is the program's, which may have changed it since this process was made.
-    limits::follow_processes_of(runtime.root_pid());
+    rlimit::follow_processes_of(runtime.root_pid());
     front.before_fork();
     // SAFETY: the fronts keep the zygote single-threaded (they refuse what starts threads).
-    match unsafe { process::fork_child() } {
+    match unsafe { spawn::fork_child() } {
         Ok(0) => {
             root_exit::watch_in_child(parent);
             let slot = slots::process_slot(runtime, index);

@@ -9,7 +9,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
-use crate::os::{pidfd, pipe, process, signal};
+use crate::os::{child, pidfd, pipe, process, signal};
 use crate::shm::Runtime;
 use crate::shm::arena::layout::process_state;
 use crate::shm::member::slots;
@@ -139,7 +139,7 @@ fn end_all(number: u32) {
                 }
             }
         }
-        if !process::reap_ended() {
+        if !child::reap_ended() {
             break;
         }
         process::nap();

@@ -1,0 +1,89 @@
+//! Soft limits of this process (`getrlimit`), and the one on private memory (`RLIMIT_DATA`).
+
+use crate::atomic::{AtomicU64, Ordering};
+
+use super::{process, procfs};
+
+/// How many descriptors it may have: `None` is unlimited.
+#[must_use]
+pub fn descriptors() -> Option<u64> {
+    soft(libc::RLIMIT_NOFILE)
+}
+
+/// The soft limit on processes of this user: `None` is unlimited.
+#[must_use]
+pub fn processes() -> Option<u64> {
+    soft(libc::RLIMIT_NPROC)
+}
+
+/// Takes over the soft limit on processes of process `pid`, as far as it may.
+pub fn follow_processes_of(pid: i32) {
+    let zero = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let (mut theirs, mut mine) = (zero, zero);
+    // SAFETY: both are readable and writable for the length of the calls.
+    unsafe {
+        if libc::prlimit(pid, libc::RLIMIT_NPROC, std::ptr::null(), &raw mut theirs) != 0
+            || libc::getrlimit(libc::RLIMIT_NPROC, &raw mut mine) != 0
+        {
+            return;
+        }
+        let wanted = theirs.rlim_cur.min(mine.rlim_max);
+        if wanted != mine.rlim_cur {
+            mine.rlim_cur = wanted;
+            libc::setrlimit(libc::RLIMIT_NPROC, &raw const mine);
+        }
+    }
+}
+
+fn soft(which: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is writable for the length of the call.
+    let ret = unsafe { libc::getrlimit(which, &raw mut limit) };
+    (ret == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// What [`limit_private_memory`] was told last, 0 for nothing, and the limit before.
+static PRIVATE: AtomicU64 = AtomicU64::new(0);
+static BEFORE: AtomicU64 = AtomicU64::new(0);
+
+/// From now on this process can have `bytes` more of private memory that it may write to than it
+/// has now; what goes beyond is refused. Its stack is not counted, those of other threads are.
+/// False where the system does not say how much it has.
+pub fn limit_private_memory(bytes: u64) -> bool {
+    let pid = process::pid();
+    let Some(now) = procfs::status_number(pid, pid, "VmData") else { return false };
+    let Some(limit) = data_limit() else { return false };
+    BEFORE.store(limit.rlim_cur, Ordering::Relaxed);
+    PRIVATE.store(bytes, Ordering::Relaxed);
+    set_data_limit(now.saturating_add(bytes).min(limit.rlim_cur))
+}
+
+/// What [`limit_private_memory`] has set holds no longer.
+pub fn lift_private_memory() {
+    if PRIVATE.swap(0, Ordering::Relaxed) != 0 {
+        set_data_limit(BEFORE.load(Ordering::Relaxed));
+    }
+}
+
+/// In a process that is about to execute a program for one whose private memory is limited: the
+/// program can have as much. Async-signal-safe.
+pub fn limit_program() {
+    let bytes = PRIVATE.load(Ordering::Relaxed);
+    if bytes != 0 {
+        set_data_limit(bytes);
+    }
+}
+
+fn data_limit() -> Option<libc::rlimit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is writable for the length of the call.
+    (unsafe { libc::getrlimit(libc::RLIMIT_DATA, &raw mut limit) } == 0).then_some(limit)
+}
+
+/// The soft limit; the hard one stays, so that it can be raised again.
+fn set_data_limit(bytes: u64) -> bool {
+    let Some(mut limit) = data_limit() else { return false };
+    limit.rlim_cur = bytes.min(limit.rlim_max);
+    // SAFETY: `limit` is readable for the length of the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) == 0 }
+}
