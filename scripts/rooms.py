@@ -13,8 +13,7 @@ PARTS: dict[tuple[str, str], tuple[str, ...]] = {}
 
 # Rooms whose circles are still to be cut.
 OPEN = {
-    ("crates/tarefa-engine/src", room)
-    for room in ("shm", "sync", "collections", "task", "trace")
+    ("crates/tarefa-engine/src", room) for room in ("shm", "sync", "collections", "task", "trace")
 }
 
 # Rooms of the engine in which `unsafe` is free.
