@@ -66,3 +66,7 @@ def hold_lock(lock, ready):
     lock.acquire()
     ready.set()
     threading.Event().wait()
+
+
+def raise_it(exception, *args):
+    raise exception(*args)

@@ -15,19 +15,20 @@ class TarefaError(Exception):
 class Interrupted(KeyboardInterrupt):
     """``interrupt()`` was called on the task that runs this code.
 
-    It is a ``KeyboardInterrupt``, so ``except Exception`` does not swallow it; for that reason
-    it is not a :class:`TarefaError`.
+    Raised inside the task only: who asks for the result gets :class:`TaskInterrupted`. It is a
+    ``KeyboardInterrupt``, so ``except Exception`` does not swallow it; for that reason it is not a
+    :class:`TarefaError`.
     """
 
     __module__ = "tarefa"
 
 
-class TimeLimitExceeded(Interrupted):
-    """The task ran longer than its ``time_limit``, and was interrupted for that.
+class TimeLimitInterrupt(Interrupted):
+    """The task that runs this code has run longer than its ``time_limit``.
 
-    Like every :class:`Interrupted` it can be caught, to clean up. A process that goes on after a
-    grace of 2 s is killed, whose result is :class:`WorkerDied` then; a thread is interrupted
-    again.
+    Raised inside the task only: who asks for the result gets :class:`TimeLimitExceeded`. Like
+    every :class:`Interrupted` it can be caught, to clean up. A process that goes on after a grace
+    of 2 s is killed, whose result is :class:`WorkerDied` then; a thread is interrupted again.
     """
 
     __module__ = "tarefa"
@@ -45,6 +46,52 @@ class TimeLimitExceeded(Interrupted):
             else:
                 message = over_time_text(core, task._label())
         super().__init__(message)
+
+
+class TaskInterrupted(TarefaError):
+    """The task was interrupted and did not handle that.
+
+    What ``result()``, ``exception()`` and ``await`` give; inside the task it was
+    :class:`Interrupted`, or another ``KeyboardInterrupt``, which is the ``__cause__``.
+    """
+
+    __module__ = "tarefa"
+
+
+class TimeLimitExceeded(TarefaError, TimeoutError):
+    """The task ran longer than its ``time_limit``, and was interrupted for that.
+
+    What ``result()``, ``exception()`` and ``await`` give; inside the task it was
+    :class:`TimeLimitInterrupt`, which is the ``__cause__``.
+    """
+
+    __module__ = "tarefa"
+
+
+class TaskExited(TarefaError):
+    """The target called ``sys.exit()`` with a code other than 0, or raised ``SystemExit``.
+
+    The ``SystemExit`` is the ``__cause__``.
+
+    Attributes:
+        code: what it was called with, as ``SystemExit.code``: a number, a text.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(self, message: str, code: object = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TaskFailed(TarefaError):
+    """The target raised what no asker may be ended by: a ``GeneratorExit``, for example.
+
+    So it stands for every exception that is not an ``Exception``, as asyncio's ``CancelledError``,
+    and is neither an interrupt nor ``SystemExit``. That exception is the ``__cause__``.
+    """
+
+    __module__ = "tarefa"
 
 
 class WorkerDied(TarefaError):
@@ -69,9 +116,6 @@ class WorkerDied(TarefaError):
         self.pid = pid
         self.exitcode = exitcode
         self.peak_memory = peak_memory
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.pid, self.exitcode, self.peak_memory)
 
 
 class OwnerDied(TarefaError):
@@ -164,17 +208,18 @@ class RemoteError(TarefaError):
     Attributes:
         type_name: the name of its type.
         remote_traceback: the traceback as text.
+        reason: what of it could not travel, and why.
     """
 
     __module__ = "tarefa"
 
-    def __init__(self, message: str, type_name: str = "", remote_traceback: str = "") -> None:
+    def __init__(
+        self, message: str, type_name: str = "", remote_traceback: str = "", reason: str = ""
+    ) -> None:
         super().__init__(message)
         self.type_name = type_name
         self.remote_traceback = remote_traceback
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.type_name, self.remote_traceback)
+        self.reason = reason
 
 
 class RemoteTraceback(Exception):

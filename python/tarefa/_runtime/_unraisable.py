@@ -9,11 +9,11 @@ import sys
 from typing import Any
 
 from tarefa._engine import UnraisableHook
-from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
+from tarefa._runtime._errors import Interrupted, TimeLimitInterrupt
 
 
 def watch() -> None:
     """Have dropped interrupts raised again; called anew, for others may have set their hook."""
     present: Any = getattr(sys, "unraisablehook", None) or sys.__unraisablehook__
     if not isinstance(present, UnraisableHook):
-        sys.unraisablehook = UnraisableHook(present, (Interrupted, TimeLimitExceeded))
+        sys.unraisablehook = UnraisableHook(present, (Interrupted, TimeLimitInterrupt))

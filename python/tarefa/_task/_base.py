@@ -8,10 +8,17 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert import _exceptions
 from tarefa._runtime import (
     _eval_breaker,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
 )
-from tarefa._runtime._errors import ArenaFull, Interrupted, RemoteTraceback, StateError, TaskTimeout
+from tarefa._runtime._errors import (
+    ArenaFull,
+    RemoteTraceback,
+    StateError,
+    TaskExited,
+    TaskTimeout,
+)
 from tarefa._task import _limits, _outcome
 from tarefa._task._current import current_task, note_asked, report_unasked, started
 from tarefa._task._state import State
@@ -52,6 +59,7 @@ class TaskBase:
 
     _tarefa_core: Any
     _tarefa_outcome: tuple[bool, Any] | None = None
+    _tarefa_traceback: Any = None
     _tarefa_sentinel: int | None = None
     _tarefa_unasked = False
 
@@ -168,7 +176,7 @@ class TaskBase:
     def _failure_text(self) -> str:
         """What the task's failure looks like, for people to read."""
         is_error, error = self._tarefa_outcome or self._find_outcome()
-        if not is_error or isinstance(error, SystemExit):
+        if not is_error or isinstance(error, TaskExited):
             return ""
         if isinstance(error.__cause__, RemoteTraceback):
             return error.__cause__.text
@@ -183,40 +191,51 @@ class TaskBase:
             return True, _outcome.died(core, self._label())
         found = _outcome.read(core)
         if found is not None:
-            return found
+            is_error, value = found
+            return is_error, _outcome.for_asker(value, self._label()) if is_error else value
         if core.outcome_lost:
             return True, ArenaFull(
                 f"{self._label()} ended, but the shared memory had no room for its result; "
                 "free something, or raise TAREFA_ARENA_MAX"
             )
-        if state == State.INTERRUPTED:
-            return True, Interrupted(f"{self._label()} was interrupted")
         return False, None
 
     def result(self, timeout: float | None = None) -> Any:
-        """What the target returned; raises what it raised.
+        """What the target returned; raises what it raised, each time with a traceback of its own.
 
         Raises:
             TaskTimeout: it has not ended within ``timeout`` seconds.
             WorkerDied: its process died.
-            Interrupted: it was interrupted and did not handle that.
+            TaskInterrupted: it was interrupted and did not handle that.
+            TimeLimitExceeded: it was interrupted for its time limit, and did not handle that.
+            TaskExited: the target called ``sys.exit()`` with a code other than 0.
+            TaskFailed: it raised what is no ``Exception``, a ``GeneratorExit`` for example.
+            RemoteError: it raised what cannot travel between processes.
         """
         is_error, value = self._ended(timeout)
         if is_error:
+            value = _exceptions.copy(value)
             try:
-                raise value
+                raise BaseException.with_traceback(value, self._tarefa_traceback)
             finally:
                 del value
         return value
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the target raised (or ``WorkerDied``); None if it returned.
+    def exception(self, timeout: float | None = None) -> Exception | None:
+        """What ``result()`` would raise; None if the target returned.
+
+        It is the same object each time; of a thread, the very one that its target raised.
 
         Raises:
             TaskTimeout: it has not ended within ``timeout`` seconds.
         """
         is_error, value = self._ended(timeout)
-        return value if is_error else None
+        if not is_error:
+            return None
+        found: Exception = value
+        # Without what was added where it was raised again.
+        found.__traceback__ = self._tarefa_traceback
+        return found
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._as_coroutine().__await__()
@@ -268,7 +287,7 @@ class TaskBase:
     # -- stopping ------------------------------------------------------------------------
 
     def interrupt(self) -> None:
-        """Raise :class:`Interrupted` in the target.
+        """Raise :class:`Interrupted` in the target; who asks gets :class:`TaskInterrupted`.
 
         At once where it waits in tarefa or sleeps, at the next bytecode in Python code, and on
         return from any other call; ``context().waits_in`` tells which. A task that has ended

@@ -10,9 +10,10 @@ from typing import Any
 
 from tarefa import _engine
 from tarefa._collections._list import List
+from tarefa._convert import _exception_pickling
 from tarefa._convert._pickling import loads
 from tarefa._runtime import _unraisable
-from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitExceeded
+from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
 from tarefa._task import _current, _environment, _exit, _limits, _outcome, _preload
@@ -35,7 +36,7 @@ def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
 def _interruption(core: Any, what: str) -> Interrupted:
     label = f"process {core.name!r}"
     if core.over_time:
-        return TimeLimitExceeded(_limits.over_time_text(core, label))
+        return TimeLimitInterrupt(_limits.over_time_text(core, label))
     return Interrupted(f"{label} {what}")
 
 
@@ -98,9 +99,8 @@ def rehearse() -> None:
     """In the zygote: what a child will do, with targets by reference and by value."""
     global _core
     if not _rehearsals:
-        from tarefa._convert._pickling import by_value_pickler
-
-        by_value_pickler()
+        # What each child would make for itself.
+        _exception_pickling.prepare()
         shared = (List(), Lock(), Event())
         for target, args in ((_nothing, ()), (_use, shared), (lambda: None, ())):
             _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, args, {})))))
@@ -186,12 +186,13 @@ def _tarefa_run(core: Any) -> int:
         finally:
             _in_target = False
             _engine.lift_memory_limit()
-    except Interrupted as e:
+    except KeyboardInterrupt as e:
         state, code, error = 5, 1, e
     except SystemExit as e:
-        code = _exit_code(e)
+        code = _outcome.exit_code(e.code)
         if code:
             state, error = 4, e
+            _show_exit(e.code)
     except BaseException as e:
         state, code, error = 4, 1, e
         if isinstance(e, MemoryError) and not isinstance(e, TarefaError):
@@ -209,6 +210,15 @@ def _tarefa_run(core: Any) -> int:
     return code
 
 
+def _show_exit(code: object) -> None:
+    """Print what ``sys.exit()`` was called with, as an interpreter does at its end."""
+    if not isinstance(code, int) and sys.stderr is not None:
+        try:
+            print(code, file=sys.stderr)  # noqa: T201
+        except Exception:  # noqa: S110 - a closed stream
+            pass
+
+
 def _out_of_memory(core: Any, error: MemoryError) -> MemoryError:
     """The error with the limit in it, if there is one."""
     if core.memory_limit is None:
@@ -222,15 +232,6 @@ def _targets_part(tb: Any) -> Any:
     while tb is not None and tb.tb_frame.f_globals is globals():
         tb = tb.tb_next
     return tb
-
-
-def _exit_code(e: SystemExit) -> int:
-    if e.code is None:
-        return 0
-    if isinstance(e.code, int):
-        return e.code & 0xFF
-    print(e.code, file=sys.stderr)  # noqa: T201 - as an interpreter does at its end
-    return 1
 
 
 def _name_process(name: str) -> None:

@@ -1,37 +1,56 @@
-"""How a target's value or exception travels from the task to who asks for it."""
+"""How a target's value or exception gets from the task to who asks for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tarefa import _engine
-from tarefa._convert._pickling import dumps, loads
-from tarefa._runtime._errors import NotPicklable, RemoteError, RemoteTraceback, WorkerDied
+from tarefa._convert._exception_pickling import pack, shown, unpack
+from tarefa._runtime._errors import (
+    Interrupted,
+    NotPicklable,
+    TaskExited,
+    TaskFailed,
+    TaskInterrupted,
+    TimeLimitExceeded,
+    TimeLimitInterrupt,
+    WorkerDied,
+)
 from tarefa._task import _limits
 
 
+def for_asker(error: BaseException, label: str) -> Exception:
+    """What stands for a target's exception where it is asked for: nothing that ends the asker."""
+    if isinstance(error, Exception):
+        return error
+    found: Exception
+    if isinstance(error, TimeLimitInterrupt):
+        found = TimeLimitExceeded(str(error))
+    elif isinstance(error, Interrupted):
+        found = TaskInterrupted(str(error) or f"{label} was interrupted")
+    elif isinstance(error, KeyboardInterrupt):
+        found = TaskInterrupted(f"{label} was interrupted: {shown(error)}")
+    elif isinstance(error, SystemExit):
+        found = TaskExited(f"{label} called sys.exit({error.code!r})", error.code)
+    else:
+        found = TaskFailed(f"{label} ended with {shown(error)}")
+    found.__cause__ = error
+    return found
+
+
+def exit_code(code: object) -> int:
+    """The exit code for what ``sys.exit()`` was called with; 0 only for what is no failure."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        # The system keeps the last byte.
+        return code & 0xFF or (1 if code else 0)
+    return 1
+
+
 def finish_failed(core: Any, state: int, code: int, error: BaseException) -> None:
-    """End the task with an exception; one that does not survive the way goes as its text."""
-    import traceback
-
-    text = "".join(traceback.format_exception(error)).rstrip()
-    try:
-        data = dumps((error, text))
-        survives = type(loads(data)[0]).__qualname__ == type(error).__qualname__
-    except BaseException:
-        survives = False
-    if not survives:
-        name = type(error).__qualname__
-        try:
-            shown = f"{name}: {error}"
-        except Exception:
-            shown = name
-        data = dumps((RemoteError(shown, name, text), text))
-    core.finish(state, code, True, data, _same)
-
-
-def _same(data: bytes) -> bytes:
-    return data
+    """End the task with an exception."""
+    core.finish(state, code, True, error, pack)
 
 
 def finish_returned(core: Any, value: Any, what: str) -> bool:
@@ -66,11 +85,7 @@ def read(core: Any) -> tuple[bool, Any] | None:
     if found is None:
         return None
     is_error, value = found
-    if is_error:
-        error, text = value
-        error.__cause__ = RemoteTraceback(text)
-        return True, error
-    return False, value
+    return is_error, unpack(value) if is_error else value
 
 
 def died(core: Any, label: str) -> WorkerDied:

@@ -54,7 +54,7 @@ class Process(TaskBase):
         kwargs: the target's keyword arguments.
         daemon: whether the program may end without it; None takes the starter's.
         time_limit: the most seconds it may run; None for no limit. When they are over it is
-            interrupted, with :class:`TimeLimitExceeded`, and 2 s later killed if it goes on.
+            interrupted, with :class:`TimeLimitInterrupt`, and 2 s later killed if it goes on.
         memory_limit: the most memory it may use beyond what its process starts with, in bytes
             or as a size in text such as ``"512M"``; None for no limit. What goes beyond is a
             ``MemoryError`` in the target; one that leaves it arrives as

@@ -25,3 +25,13 @@ class State(enum.IntEnum):
     def is_final(self) -> bool:
         """Whether nothing follows."""
         return self >= State.FINISHED
+
+    def __str__(self) -> str:
+        """Its name."""
+        return self.name
+
+    def __format__(self, spec: str) -> str:
+        """Its name, or its number where the format is one of whole numbers."""
+        return (
+            int.__format__(self, spec) if spec[-1:] in tuple("bcdoxXn") else format(self.name, spec)
+        )

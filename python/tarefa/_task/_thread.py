@@ -14,8 +14,8 @@ from typing import Any, Self
 from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime import _unraisable
-from tarefa._runtime._errors import Interrupted, StateError, TimeLimitExceeded
-from tarefa._task import _exit, _limits
+from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
+from tarefa._task import _exit, _limits, _outcome
 from tarefa._task._base import TaskBase, check_arguments, check_timeout
 from tarefa._task._current import current_task, note_failed, started
 
@@ -42,7 +42,7 @@ def _keep_time(core: TaskCore) -> None:
     if not _stops:
         _stops = True
         atexit.register(_engine.stop_timekeeper)
-    core.keep_time(threading.get_ident(), TimeLimitExceeded)
+    core.keep_time(threading.get_ident(), TimeLimitInterrupt)
 
 
 def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context) -> None:
@@ -67,19 +67,24 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
             # Raised in this thread by its class alone.
             e.args = (_interruption_text(task, core, e),)
         state, code, outcome = 5, 1, (True, e)
+    except KeyboardInterrupt as e:
+        state, code, outcome = 5, 1, (True, e)
     except SystemExit as e:
-        code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
+        code = _outcome.exit_code(e.code)
         state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
     except BaseException as e:
         state, code, outcome = 4, 1, (True, e)
-    task._tarefa_outcome = outcome
     if outcome[0]:
         error = outcome[1]
         if error.__traceback__ is not None:
             error.__traceback__ = error.__traceback__.tb_next
-        if state == 4:
+        error = _outcome.for_asker(error, task._label())
+        outcome = (True, error)
+        task._tarefa_traceback = error.__traceback__
+        if state == 4 and not isinstance(error, TaskExited):
             note_failed(task)
         del error
+    task._tarefa_outcome = outcome
     del run, context, outcome
     core.finish(state, code)
     started.discard(task)
@@ -90,7 +95,7 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
 
 def _interruption_text(task: Thread, core: TaskCore, e: Interrupted) -> str:
     label = task._label()
-    if isinstance(e, TimeLimitExceeded):
+    if isinstance(e, TimeLimitInterrupt):
         return _limits.over_time_text(core, label)
     return f"{label} was interrupted"
 
@@ -108,7 +113,7 @@ class Thread(TaskBase, threading.Thread):
         kwargs: the target's keyword arguments.
         daemon: whether the program may end without it; None takes the starter's.
         time_limit: the most seconds it may run; None for no limit. When they are over it is
-            interrupted, with :class:`TimeLimitExceeded`, and again every 2 s while it goes on: a
+            interrupted, with :class:`TimeLimitInterrupt`, and again every 2 s while it goes on: a
             thread cannot be killed alone.
         memory_limit: None, for threads share their process's memory.
     """

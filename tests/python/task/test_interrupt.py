@@ -15,7 +15,7 @@ import targets
 from support import eventually, run_script
 
 import tarefa
-from tarefa import Interrupted, State
+from tarefa import Interrupted, State, TaskInterrupted
 
 
 def started(Task, target, *args):
@@ -76,7 +76,7 @@ def test_unhandled_it_is_a_state(Task, situation):
     task.join()
     assert task.state is State.INTERRUPTED
     assert not task.is_alive()
-    with pytest.raises(Interrupted):
+    with pytest.raises(TaskInterrupted):
         task.result()
 
 
@@ -369,7 +369,7 @@ def test_unhandled_it_is_as_if_it_had_come_once(Task):
     task.interrupt()
     task.join()
     assert task.state is State.INTERRUPTED
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(TaskInterrupted) as caught:
         task.result()
     assert str(caught.value) == f"{Task.__name__.lower()} 'sunk' was interrupted"
 
@@ -394,7 +394,7 @@ def test_the_interrupt_of_another_task_in_a_finalizer_reaches_nobody(Task, Other
         other.join()
         Asks(other)
         tarefa.sleep(0.001)
-        assert seen == [Interrupted]
+        assert seen == [TaskInterrupted]
         return "went on"
 
     monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
@@ -417,5 +417,5 @@ def test_what_a_task_was_interrupted_with_says_so(Task):
     task = Task(target=tarefa.sleep, args=(10_000,), name="asleep").start()
     eventually(lambda: task.state is State.RUNNING)
     task.interrupt()
-    with pytest.raises(Interrupted, match="'asleep' was interrupted"):
+    with pytest.raises(TaskInterrupted, match="'asleep' was interrupted"):
         task.result()
