@@ -14,7 +14,7 @@ use tarefa_engine::os::{memfd, mmap, process};
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Runtime, object};
+use tarefa_engine::shm::{Member, Runtime, object};
 use tarefa_engine::task;
 
 /// In the environment of the second process: the runtime's address and a size.
@@ -54,15 +54,15 @@ fn pair(name: &str, rounds: usize, n: u32, mut ours: impl FnMut(u32), mut peer: 
 }
 
 /// `touch` bytes of each block are written.
-fn blocks(me: &Me, n: u32, at_once: u32, size: u64, touch: u64) {
+fn blocks(me: &Member, n: u32, at_once: u32, size: u64, touch: u64) {
     let bytes = vec![7; touch as usize];
     for _ in 0..n / at_once {
-        let mark = heap::mark(me);
+        let savepoint = heap::savepoint(me);
         for _ in 0..at_once {
             let block = heap::alloc(me, Kind::Raw, size + heap::HEADER).expect("memory");
             me.arena().write(block.plus(heap::HEADER), &bytes);
         }
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
 }
 
@@ -107,7 +107,7 @@ fn start_rival(runtime: &'static Runtime, size: u64) -> Child {
     child
 }
 
-fn lists(me: &Me, n: u32, at_once: u32) {
+fn lists(me: &Member, n: u32, at_once: u32) {
     for _ in 0..n / at_once {
         let made: Vec<_> = (0..at_once).map(|_| list::create(me).expect("memory")).collect();
         for off in made {
@@ -134,11 +134,11 @@ fn by_hand(file: &OwnedFd, base: *mut u8, n: u32, size: u64) {
     }
 }
 
-fn arrays(me: &Me, n: u32, size: u64) {
+fn arrays(me: &Member, n: u32, size: u64) {
     for _ in 0..n {
-        let mark = heap::mark(me);
+        let savepoint = heap::savepoint(me);
         let off = object::create(me, 0, size).expect("memory");
-        refcount::adopt(me, off, mark).expect("memory");
+        refcount::adopt(me, off, savepoint).expect("memory");
         refcount::release(me, off);
     }
 }

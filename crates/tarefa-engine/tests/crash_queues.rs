@@ -26,12 +26,12 @@ use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::check::Report;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::tx::crash_point;
-use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::sync::barrier::{self, Passed};
 use tarefa_engine::sync::condition::{self, Waited};
-use tarefa_engine::sync::lock::word::{Acquired as Taken, Sort};
+use tarefa_engine::sync::lock::word::{Acquired as Taken, Recursion};
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
-use tarefa_engine::sync::wait::{Outcome, Parker, Plain};
+use tarefa_engine::sync::wait::{BlockingHooks, Outcome, Plain};
 use tarefa_engine::sync::{lock, semaphore};
 use tarefa_engine::task;
 
@@ -50,8 +50,8 @@ const FILES: [&str; 7] = [
 
 /// Passed by the supervisor only, a thread of the root, whose death ends everything.
 const ALLOWED: [&str; 10] = [
-    "waiters.abandoned",
-    "holds.returned",
+    "wait_nodes.abandoned",
+    "robust_list.returned",
     "semaphore.abandoning",
     "semaphore.abandoned",
     "semaphore.returning",
@@ -73,7 +73,7 @@ struct Objects {
 }
 
 impl Objects {
-    fn create(me: &Me, sort: Sort) -> Self {
+    fn create(me: &Member, sort: Recursion) -> Self {
         let handle = |off| support::handle(me, off);
         let objects = Self {
             lock: handle(lock::create(me, sort).unwrap()),
@@ -97,13 +97,13 @@ impl Objects {
         Self { lock, semaphore, condition, barrier, rwlock }
     }
 
-    fn release(&self, me: &Me) {
+    fn release(&self, me: &Member) {
         for (off, _) in self.handles() {
             refcount::release(me, off);
         }
     }
 
-    fn own_lock(&self, me: &Me) -> condition::Lock {
+    fn own_lock(&self, me: &Member) -> condition::Lock {
         condition::Lock::at(me, self.lock.0)
     }
 }
@@ -113,7 +113,7 @@ struct Nag {
     left: u32,
 }
 
-impl Parker for Nag {
+impl BlockingHooks for Nag {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         sleep();
     }
@@ -136,14 +136,14 @@ fn patient() -> Deadline {
     Deadline::after(Some(Duration::from_secs(15)))
 }
 
-type RivalStep = fn(&Me, &Objects, &Rivalry) -> Result<(), String>;
+type RivalStep = fn(&Member, &Objects, &Rivalry) -> Result<(), String>;
 
 struct Scenario {
     name: &'static str,
-    sort: Sort,
-    victim: fn(&Me, &Objects),
+    sort: Recursion,
+    victim: fn(&Member, &Objects),
     rivals: &'static [RivalStep],
-    check: fn(&Me, &Objects, &Case<'_>) -> Result<(), String>,
+    check: fn(&Member, &Objects, &Case<'_>) -> Result<(), String>,
 }
 
 /// How a member ended.
@@ -177,70 +177,70 @@ impl Rivalry {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "semaphore, held",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: holds_permits,
         rivals: &[hold_permits],
         check: all_permits,
     },
     Scenario {
         name: "semaphore, plain",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: takes_permits,
         rivals: &[want_permits],
         check: most_permits,
     },
     Scenario {
         name: "barrier",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: comes,
         rivals: &[come],
         check: nobody_waits,
     },
     Scenario {
         name: "barrier, with an action",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: comes_and_acts,
         rivals: &[come, come],
         check: nobody_waits,
     },
     Scenario {
         name: "barrier, alone",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: comes_alone,
         rivals: &[],
         check: nobody_waits,
     },
     Scenario {
         name: "read-write lock",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: reads_and_writes,
         rivals: &[write, read],
         check: free_to_write,
     },
     Scenario {
         name: "condition with a lock",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: notifies,
         rivals: &[wait, wait],
         check: notified,
     },
     Scenario {
         name: "condition with a recursive lock",
-        sort: Sort::Recursive,
+        sort: Recursion::Allowed,
         victim: notifies,
         rivals: &[wait, wait],
         check: notified,
     },
     Scenario {
         name: "condition, notified in vain",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: waits_first,
         rivals: &[wait_second, notify_first],
         check: notified,
     },
     Scenario {
         name: "a barrier's action, a condition's lock",
-        sort: Sort::Plain,
+        sort: Recursion::Forbidden,
         victim: makes_and_drops,
         rivals: &[],
         check: nobody_waits,

@@ -42,8 +42,8 @@ use tarefa_engine::os::{process, spawn};
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::member::report_request;
 use tarefa_engine::shm::tx::crash_point;
-use tarefa_engine::shm::{Me, Off, Runtime};
-use tarefa_engine::sync::lock::word::{Acquired, Sort};
+use tarefa_engine::shm::{Member, Off, Runtime};
+use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
@@ -162,9 +162,9 @@ impl Rival {
                 .fetch_add(u64::from(support::try_lock(&me, shared.lock.0)?), Ordering::Relaxed);
             // Longer than anybody spins.
             let cell = lock::cell(&me, shared.lock.0);
-            if cell.try_acquire(&me, Sort::Plain) == Some(Acquired::Yes) {
+            if cell.try_acquire(&me, Recursion::Forbidden) == Some(Acquired::Yes) {
                 std::thread::sleep(Duration::from_micros(150));
-                let _ = cell.release(&me, Sort::Plain);
+                let _ = cell.release(&me, Recursion::Forbidden);
             }
             event::set(&me, shared.event.0);
             std::thread::sleep(Duration::from_micros(50));
@@ -192,12 +192,12 @@ fn overtake(
     runtime: &'static Runtime,
     stop: &AtomicBool,
     shared: &Shared,
-    sort: Sort,
+    sort: Recursion,
 ) -> Result<(), String> {
     let me = runtime.me();
     let (cell, off) = match sort {
-        Sort::Plain => (lock::cell(&me, shared.lock.0), shared.lock.0),
-        Sort::Recursive => (List::at(&me, shared.child.0).guard(), shared.child.0),
+        Recursion::Forbidden => (lock::cell(&me, shared.lock.0), shared.lock.0),
+        Recursion::Allowed => (List::at(&me, shared.child.0).object_lock(), shared.child.0),
     };
     let mut died = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -239,7 +239,7 @@ impl Table {
         if scenario.around == Around::Deaths {
             for (name, point) in [
                 ("set", "list.odd"),
-                ("locks", "cell.swapped_free"),
+                ("locks", "lock.swapped_free"),
                 ("dict: one key", "dict.odd"),
                 ("large items", "redo.published"),
             ] {
@@ -251,7 +251,7 @@ impl Table {
                 wait_for_members(self.runtime, 0)?;
             }
         }
-        let mark = heap::mark(&me);
+        let savepoint = heap::savepoint(&me);
         if scenario.around == Around::NoRuns {
             let frontier = || me.header().frontier.load(Ordering::Relaxed);
             let before = frontier();
@@ -272,7 +272,7 @@ impl Table {
                 threads.push(scope.spawn(|| rival.run(runtime, &shared)));
             }
             if scenario.around == Around::Overtaken {
-                for sort in [Sort::Plain, Sort::Recursive] {
+                for sort in [Recursion::Forbidden, Recursion::Allowed] {
                     let (stop, shared) = (&rival.stop, &shared);
                     threads.push(scope.spawn(move || overtake(runtime, stop, shared, sort)));
                 }
@@ -293,11 +293,11 @@ impl Table {
         }
         let acknowledged = written.iter().filter(|b| **b == 1).count();
         let killed = !written.contains(&2);
-        heap::drain(&me, mark);
+        heap::free_deferred(&me, savepoint);
         let result = self.inspect(scenario, &shared, acknowledged);
         shared.release(&me);
         result?;
-        self.settle()?;
+        self.apply_redo()?;
         Ok(Ran { acknowledged, killed })
     }
 
@@ -340,7 +340,7 @@ impl Table {
     }
 
     /// Everything is given back.
-    fn settle(&mut self) -> Result<(), String> {
+    fn apply_redo(&mut self) -> Result<(), String> {
         let me = self.runtime.me();
         // What a victim has set for all: waits would end early to be reported.
         report_request::set_report_after(&me, None);
@@ -444,7 +444,7 @@ impl Table {
                 }
                 self.case(&format!("locks, forced, {point}, attempt {attempt}"), |table| {
                     let killed = locks::forced(table.runtime, point, attempt)?;
-                    table.settle()?;
+                    table.apply_redo()?;
                     if killed {
                         table.reached.insert((*point).to_owned());
                     }
@@ -457,7 +457,7 @@ impl Table {
     fn orphans(&mut self) {
         let me = self.runtime.me();
         let done = |table: &mut Self, result: Result<(), String>| {
-            result.and_then(|()| table.settle()).map(|()| true)
+            result.and_then(|()| table.apply_redo()).map(|()| true)
         };
         for spares in [0, 3] {
             self.case(&format!("orphans, {spares} spares"), |table| {
@@ -475,7 +475,7 @@ impl Table {
     fn over_time(&mut self) {
         let me = self.runtime.me();
         let done = |table: &mut Self, result: Result<(), String>| {
-            result.and_then(|()| table.settle()).map(|()| true)
+            result.and_then(|()| table.apply_redo()).map(|()| true)
         };
         for spares in [0, 3] {
             let name = format!("over time, {spares} spares");
@@ -518,13 +518,13 @@ impl Table {
         plan_zygote(self.runtime, "zygote", "", 0, Path::new(""));
         start_and_join(&me)?;
         end_zygote(&me)?;
-        self.settle()?;
+        self.apply_redo()?;
         Ok(true)
     }
 }
 
 /// The dict is as before or after the step that was cut short.
-fn check_dict(me: &Me, off: Off, steps: &[Step], done: usize) -> Result<(), String> {
+fn check_dict(me: &Member, off: Off, steps: &[Step], done: usize) -> Result<(), String> {
     let mut before = dicts::Pairs::new();
     for step in &steps[..done] {
         if let Step::Dict(what) = step {
@@ -564,7 +564,7 @@ const CONTENDED: &[&str] = &[
     "latch.spinning",
     "latch.taken_late",
     "latch.taken_spinning",
-    "cell.announced",
+    "lock.announced",
     "event.announced",
     "wait.slept",
 ];

@@ -10,11 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use proptest::prelude::*;
 use tarefa_engine::collections::dict::{
-    self, Added, Applied, Canonical, Change, Dict, Key, Order, Peek, Terms, What,
+    self, Added, Applied, Canonical, Change, Dict, Key, OptimisticRead, Order, Terms, What,
 };
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item, Small, tag};
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::heap::check::check;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::task;
@@ -142,7 +142,7 @@ fn contents(dict: &Dict<'_>) -> Vec<(Value, Value)> {
         .collect()
 }
 
-fn run(me: &Me, dict: &Dict<'_>, model: &mut Model, step: &Step) {
+fn run(me: &Member, dict: &Dict<'_>, model: &mut Model, step: &Step) {
     match step {
         Step::Set(k, v) => {
             dict.set(&k.key(), v.item()).unwrap();
@@ -242,7 +242,7 @@ fn run(me: &Me, dict: &Dict<'_>, model: &mut Model, step: &Step) {
             assert_eq!(dict.apply(&changes, Terms::default()).unwrap(), Applied::Yes);
             for k in once {
                 if model.remove(k).is_none() {
-                    assert_eq!(dict.peek(&k.form()), Peek::Word(value::NONE));
+                    assert_eq!(dict.read_optimistic(&k.form()), OptimisticRead::Word(value::NONE));
                     dict.remove(&k.form()).unwrap();
                 }
             }
@@ -352,7 +352,10 @@ fn large_and_small_again() {
         dict.set(&Int(i).key(), Int(-i).item()).unwrap();
     }
     for i in 0..many {
-        assert_eq!(dict.peek(&Int(i).form()), Peek::Word(value::int_word(-i).unwrap()));
+        assert_eq!(
+            dict.read_optimistic(&Int(i).form()),
+            OptimisticRead::Word(value::int_word(-i).unwrap())
+        );
     }
     let queue = many / 4;
     for i in 0..queue {
@@ -364,7 +367,10 @@ fn large_and_small_again() {
     let changes: Vec<_> = some.iter().map(|(k, v)| (k.key(), Change::Put(v.item()))).collect();
     assert_eq!(dict.apply(&changes, Terms::default()).unwrap(), Applied::Yes);
     for (k, _) in &some {
-        assert_eq!(dict.peek(&k.form()), Peek::Word(value::int_word(7).unwrap()));
+        assert_eq!(
+            dict.read_optimistic(&k.form()),
+            OptimisticRead::Word(value::int_word(7).unwrap())
+        );
     }
     while dict.pop_last().unwrap().is_some() {}
     assert_eq!(dict.len().unwrap(), 0);

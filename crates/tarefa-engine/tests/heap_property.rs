@@ -14,7 +14,7 @@ use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::shm::heap::{self, Kind, slab};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, object};
+use tarefa_engine::shm::{Member, object};
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -147,10 +147,10 @@ fn apply(list: List<'_>, model: &mut Vec<Value>, step: &ListStep) {
     }
 }
 
-fn free(me: &Me, marks: &mut Vec<tarefa_engine::shm::Off>, count: usize) {
+fn free(me: &Member, marks: &mut Vec<tarefa_engine::shm::Off>, count: usize) {
     for _ in 0..count {
-        if let Some(mark) = marks.pop() {
-            heap::drain(me, mark);
+        if let Some(savepoint) = marks.pop() {
+            heap::free_deferred(me, savepoint);
         }
     }
 }
@@ -168,13 +168,13 @@ proptest! {
         for step in &steps {
             match step {
                 HeapStep::Alloc(size) => {
-                    marks.push(heap::mark(&me));
+                    marks.push(heap::savepoint(&me));
                     let block = heap::alloc(&me, Kind::Raw, *size).unwrap();
                     let room = size - heap::HEADER.min(*size);
                     me.arena().write(block.plus(heap::HEADER), &vec![0xa5; room as usize]);
                 }
                 HeapStep::Sparse(size, backed) => {
-                    marks.push(heap::mark(&me));
+                    marks.push(heap::savepoint(&me));
                     let block = heap::alloc_sparse(&me, Kind::Raw, *size, *backed).unwrap();
                     heap::back(&me, block, *backed, (*backed + 20_000).min(*size)).unwrap();
                 }
@@ -240,18 +240,18 @@ fn objects_are_clear_however_large() {
     sizes.extend([(7 << 20) + 8, 9 << 20, 30 << 20, 64 << 20]);
     for size in sizes {
         for dirty in [0, size / 3, size] {
-            let mark = heap::mark(&me);
+            let savepoint = heap::savepoint(&me);
             let block = heap::alloc_sparse(&me, Kind::Raw, size, dirty).unwrap();
             if dirty > heap::HEADER {
                 let bytes = vec![0xa5; (dirty - heap::HEADER) as usize];
                 me.arena().write(block.plus(heap::HEADER), &bytes);
             }
-            heap::drain(&me, mark);
+            heap::free_deferred(&me, savepoint);
             let off = object::create(&me, 0, size).unwrap();
             let mut bytes = vec![1; (size - fixed) as usize];
             me.arena().read(off.plus(fixed), &mut bytes);
             assert_eq!(bytes.iter().position(|b| *b != 0), None, "{size} bytes, {dirty} dirty");
-            refcount::adopt(&me, off, mark).unwrap();
+            refcount::adopt(&me, off, savepoint).unwrap();
             whole(&me).unwrap();
             refcount::release(&me, off);
         }
@@ -259,17 +259,17 @@ fn objects_are_clear_however_large() {
     assert_eq!(whole(&me).unwrap(), before);
 }
 
-fn claimed(me: &Me) -> u64 {
+fn claimed(me: &Member) -> u64 {
     me.header().claimed.load(Ordering::Relaxed)
 }
 
 /// Makes and frees one block many times: what is claimed must come to rest.
-fn alternates(me: &Me, size: u64) {
+fn alternates(me: &Member, size: u64) {
     let once = || {
-        let mark = heap::mark(me);
+        let savepoint = heap::savepoint(me);
         heap::alloc(me, Kind::Raw, size).unwrap();
         let now = claimed(me);
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
         (now, claimed(me))
     };
     for _ in 0..40 {
@@ -289,7 +289,7 @@ fn a_block_that_comes_and_goes_costs_no_memory() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
     for size in [16, 100, 1000, 2000, 5000, 20_000, 32_768, 33_000, 100_000, 1 << 20, 24 << 20] {
-        let mark = heap::mark(&me);
+        let savepoint = heap::savepoint(&me);
         let full = slab::class_of(size).map_or(4, |class| 2 * slab::capacity(class));
         for _ in 0..full {
             heap::alloc(&me, Kind::Raw, size).unwrap();
@@ -298,7 +298,7 @@ fn a_block_that_comes_and_goes_costs_no_memory() {
             }
         }
         alternates(&me, size);
-        heap::drain(&me, mark);
+        heap::free_deferred(&me, savepoint);
         alternates(&me, size);
     }
 }
@@ -353,7 +353,7 @@ proptest! {
         limit.store(heap::in_use(&me) + (room << 20), Ordering::Relaxed);
         let (mut marks, mut errors) = (Vec::new(), 0);
         for step in &steps {
-            let mark = heap::mark(&me);
+            let savepoint = heap::savepoint(&me);
             let made = match step {
                 HeapStep::Alloc(size) => heap::alloc_cleared(&me, *size).map(|block| {
                     let room = size - heap::HEADER.min(*size);
@@ -373,9 +373,9 @@ proptest! {
             if let Err(e) = made {
                 errors += 1;
                 prop_assert!(e.used + e.wanted > e.limit, "{e}");
-                heap::drain(&me, mark);
+                heap::free_deferred(&me, savepoint);
             } else {
-                marks.push(mark);
+                marks.push(savepoint);
             }
             prop_assert!(claimed(&me) <= limit.load(Ordering::Relaxed));
         }

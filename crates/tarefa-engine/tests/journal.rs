@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use proptest::prelude::*;
 use support::{Words, whole};
 use tarefa_engine::atomic::{AtomicU64, Ordering};
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::arena::layout::JOURNAL;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::object::refcount;
@@ -53,7 +53,7 @@ fn change() -> impl Strategy<Value = Change> {
         .prop_map(|(sets, spare, outer, end)| Change { sets, spare, outer, end })
 }
 
-fn make(me: &Me, words: Words<'_>, change: &Change) {
+fn make(me: &Member, words: Words<'_>, change: &Change) {
     let _outer = change.outer.map(|n| journal::reserve(me, n).unwrap());
     let more = journal::reserve(me, change.sets.len() + change.spare).unwrap();
     let _latch = words.latch().lock(me);
@@ -113,22 +113,22 @@ fn a_block_handed_over_leaves_the_reservation_alone() {
     let off = support::words(&me);
     let words = Words::at(&me, off);
     for mark_first in [true, false] {
-        let early = heap::mark(&me);
+        let early = heap::savepoint(&me);
         let more = journal::reserve(&me, 300).unwrap();
-        let mark = if mark_first { early } else { heap::mark(&me) };
+        let savepoint = if mark_first { early } else { heap::savepoint(&me) };
         let block = heap::alloc(&me, Kind::Raw, 4000).unwrap();
         let mut tx = Tx::begin_with(&more);
         for i in 0..200 {
             tx.set(words.word(i), block.0);
         }
-        heap::release_to(&me, &mut tx, mark);
+        heap::release_to(&me, &mut tx, savepoint);
         tx.commit();
         drop(more);
         assert_eq!(heap::kind(&me, block), Some(Kind::Raw));
         let mut tx = Tx::begin(&me);
-        heap::hook(&me, &mut tx, block);
+        heap::defer_free(&me, &mut tx, block);
         tx.commit();
-        heap::drain(&me, mark);
+        heap::free_deferred(&me, savepoint);
     }
     refcount::release(&me, off);
     assert_eq!(whole(&me).unwrap(), before);
@@ -151,7 +151,7 @@ fn memory_that_is_not_there_is_an_error_and_changes_nothing() {
 fn more_words_than_reserved_are_refused() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
-    let mark = heap::mark(&me);
+    let savepoint = heap::savepoint(&me);
     let block = heap::alloc(&me, Kind::Raw, 64).unwrap();
     let word: &AtomicU64 = me.arena().at(block.plus(heap::HEADER));
     word.store(1, Ordering::Relaxed);
@@ -164,6 +164,6 @@ fn more_words_than_reserved_are_refused() {
     }));
     assert_eq!(word.load(Ordering::Relaxed), 1);
     drop(more);
-    heap::drain(&me, mark);
+    heap::free_deferred(&me, savepoint);
     std::panic::resume_unwind(refused.unwrap_err());
 }

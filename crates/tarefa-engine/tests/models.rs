@@ -15,7 +15,7 @@ use tarefa_engine::collections::dict::{self, Dict, Key};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Item, tag};
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::tx::journal;
 use tarefa_engine::shm::tx::journal::Tx;
@@ -23,7 +23,7 @@ use tarefa_engine::task;
 
 const STEPS: i64 = if cfg!(miri) { 150 } else { 3000 };
 
-fn me() -> Me {
+fn me() -> Member {
     task::runtime().unwrap().me()
 }
 

@@ -14,7 +14,7 @@ use tarefa_engine::collections::list;
 use tarefa_engine::shm::arena::layout::UNIT;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off, object};
+use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -26,12 +26,12 @@ fn alone() -> MutexGuard<'static, ()> {
     alone
 }
 
-fn id(me: &Me, off: Off) -> u64 {
+fn id(me: &Member, off: Off) -> u64 {
     object::header(me, off).id.load(Ordering::Relaxed)
 }
 
 /// Blocks in which the process notes what it holds.
-fn blocks(me: &Me) -> u64 {
+fn blocks(me: &Member) -> u64 {
     whole(me).unwrap().blocks.get(&(Kind::References as u8)).copied().unwrap_or(0)
 }
 

@@ -21,8 +21,8 @@ use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Runtime};
-use tarefa_engine::sync::lock::word::{Acquired, Sort};
+use tarefa_engine::shm::{Member, Runtime};
+use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
@@ -45,7 +45,7 @@ fn member(text: &str) -> ! {
     }
 }
 
-fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
+fn step(me: &Member, shared: &Shared, random: &mut Random, next: &mut i64) {
     let (list, child) = (List::at(me, shared.list.0), List::at(me, shared.child.0));
     let other = 1 + random.below(child.len().max(1));
     match random.below(16) {
@@ -78,11 +78,11 @@ fn step(me: &Me, shared: &Shared, random: &mut Random, next: &mut i64) {
         7 => {
             let (off, never) = (shared.lock.0, Deadline::NEVER);
             let cell = lock::cell(me, off);
-            if cell.acquire(me, Sort::Plain, off, &mut Plain, never) == Acquired::Yes {
+            if cell.acquire(me, Recursion::Forbidden, off, &mut Plain, never) == Acquired::Yes {
                 let Value::Int(n) = value_of(me, &child.get(0).unwrap()) else { panic!() };
                 child.set(0, int(n + 1)).unwrap();
                 acknowledge(100);
-                cell.release(me, Sort::Plain).unwrap();
+                cell.release(me, Recursion::Forbidden).unwrap();
             }
         }
         8 => {
@@ -180,7 +180,7 @@ fn round(runtime: &'static Runtime, random: &mut Random, until: Instant) -> Resu
     Ok(kills)
 }
 
-fn check(me: &Me, shared: &Shared, told: &[[i64; 3]]) -> Result<(), String> {
+fn check(me: &Member, shared: &Shared, told: &[[i64; 3]]) -> Result<(), String> {
     let mut found = vec![0; told.len()];
     for value in contents(me, shared.list.0) {
         let (who, what) = (number(&value) / EACH, number(&value) % EACH);

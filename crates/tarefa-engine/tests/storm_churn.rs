@@ -29,14 +29,14 @@ use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::arena::layout::UNIT;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::task;
 
 const MEMBER: &str = "TAREFA_CHURN_MEMBER";
 const AT_ONCE: usize = 3;
 /// What is churned.
 #[derive(Clone, Copy, Debug)]
-struct Sort {
+struct Recursion {
     name: &'static str,
     /// Places where blocks wait for somebody to free them.
     places: u64,
@@ -44,9 +44,9 @@ struct Sort {
     largest: u64,
 }
 
-const SORTS: [Sort; 2] = [
-    Sort { name: "blocks of all sizes", places: 700, largest: 6 << 20 },
-    Sort { name: "small blocks", places: 50_000, largest: 2 << 10 },
+const SORTS: [Recursion; 2] = [
+    Recursion { name: "blocks of all sizes", places: 700, largest: 6 << 20 },
+    Recursion { name: "small blocks", places: 50_000, largest: 2 << 10 },
 ];
 /// Operations between two acknowledgements.
 const BATCH: u64 = 64;
@@ -61,7 +61,7 @@ const FIXED: u64 = 3 << 20;
 /// What free runs keep at most.
 const RETAINED: u64 = 32 << 20;
 
-impl Sort {
+impl Recursion {
     /// A size: mostly small, now and then large; each magnitude as likely as the next.
     fn size(self, random: &mut Random) -> u64 {
         let (low, high) = match random.below(100) {
@@ -76,10 +76,10 @@ impl Sort {
     }
 }
 
-struct Member<'a> {
-    me: &'a Me,
+struct MemberProcess<'a> {
+    me: &'a Member,
     shared: &'a Shared,
-    sort: Sort,
+    sort: Recursion,
     random: Random,
     bytes: Vec<u8>,
     /// Lists found in places, held for a while.
@@ -94,7 +94,7 @@ fn member(text: &str) -> ! {
     let sort = SORTS[words[1].parse::<usize>().unwrap()];
     let random = Random::new(words[2].parse().unwrap());
     let bytes = vec![0xa5; sort.largest as usize];
-    let mut it = Member { me: &me, shared: &shared, sort, random, bytes, hoard: Vec::new() };
+    let mut it = MemberProcess { me: &me, shared: &shared, sort, random, bytes, hoard: Vec::new() };
     for n in 1..=words[3].parse().unwrap() {
         it.step();
         if n % BATCH == 0 {
@@ -105,7 +105,7 @@ fn member(text: &str) -> ! {
     process::exit_now(0)
 }
 
-impl Member<'_> {
+impl MemberProcess<'_> {
     fn list(&self) -> List<'_> {
         List::at(self.me, self.shared.list.0)
     }
@@ -152,12 +152,12 @@ impl Member<'_> {
                 refcount::release(self.me, nested);
             }
             15 => {
-                let mark = heap::mark(self.me);
+                let savepoint = heap::savepoint(self.me);
                 for _ in 0..=self.random.below(30) {
                     let size = heap::HEADER + self.sort.size(&mut self.random) / 4;
                     heap::alloc(self.me, Kind::Raw, size).unwrap();
                 }
-                heap::drain(self.me, mark);
+                heap::free_deferred(self.me, savepoint);
             }
             16 => {
                 let own = list::create(self.me).unwrap();

@@ -14,10 +14,10 @@ use support::{Handle, wait_for_members, whole};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::sync::barrier::{self, Passed};
 use tarefa_engine::sync::condition::{self, Waited};
-use tarefa_engine::sync::lock::word::{Acquired as Taken, Sort};
+use tarefa_engine::sync::lock::word::{Acquired as Taken, Recursion};
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock, semaphore};
@@ -62,7 +62,7 @@ struct Objects {
 }
 
 impl Objects {
-    fn create(me: &Me, sort: Sort) -> Self {
+    fn create(me: &Member, sort: Recursion) -> Self {
         let handle = |off| support::handle(me, off);
         let objects = Self {
             lock: handle(lock::create(me, sort).unwrap()),
@@ -95,7 +95,7 @@ fn member(text: &str) -> ! {
     process::exit_now(i32::from(other.join().is_err()))
 }
 
-fn run(me: &Me, objects: &Objects, mut random: Random) {
+fn run(me: &Member, objects: &Objects, mut random: Random) {
     while !event::is_set(me, objects.stop.0) {
         match random.below(4) {
             0 => permits(me, objects, &mut random),
@@ -106,7 +106,7 @@ fn run(me: &Me, objects: &Objects, mut random: Random) {
     }
 }
 
-fn permits(me: &Me, objects: &Objects, random: &mut Random) {
+fn permits(me: &Member, objects: &Objects, random: &mut Random) {
     let off = objects.semaphore.0;
     let deadline = if random.below(2) == 0 { Deadline::NEVER } else { random.soon(300) };
     if semaphore::acquire(me, off, true, &mut Plain, deadline).unwrap() == Outcome::Ready {
@@ -116,7 +116,7 @@ fn permits(me: &Me, objects: &Objects, random: &mut Random) {
     }
 }
 
-fn meet(me: &Me, objects: &Objects, random: &mut Random) {
+fn meet(me: &Member, objects: &Objects, random: &mut Random) {
     let off = objects.barrier.0;
     match barrier::wait(me, off, &mut Plain, random.soon(2000)).unwrap() {
         Passed::Broken(_) | Passed::TimedOut => barrier::reset(me, off),
@@ -125,7 +125,7 @@ fn meet(me: &Me, objects: &Objects, random: &mut Random) {
     }
 }
 
-fn share(me: &Me, objects: &Objects, random: &mut Random) {
+fn share(me: &Member, objects: &Objects, random: &mut Random) {
     let off = objects.rwlock.0;
     let mode = if random.below(3) == 0 { Mode::Write } else { Mode::Read };
     let deadline = if random.below(2) == 0 { Deadline::NEVER } else { random.soon(300) };
@@ -140,9 +140,9 @@ fn share(me: &Me, objects: &Objects, random: &mut Random) {
     }
 }
 
-fn notify(me: &Me, objects: &Objects, random: &mut Random) {
+fn notify(me: &Member, objects: &Objects, random: &mut Random) {
     let (off, lock) = (objects.condition.0, condition::Lock::at(me, objects.lock.0));
-    match lock.cell.acquire(me, lock.sort, lock.off, &mut Plain, Deadline::NEVER) {
+    match lock.cell.acquire(me, lock.recursion, lock.off, &mut Plain, Deadline::NEVER) {
         Taken::Yes => {}
         Taken::OwnerDied(_) => return,
         other => panic!("{other:?}"),
@@ -154,12 +154,12 @@ fn notify(me: &Me, objects: &Objects, random: &mut Random) {
         let waited = condition::wait(me, off, lock, &mut Plain, random.soon(1000)).unwrap();
         assert!(!matches!(waited, Waited::Interrupted | Waited::GaveUp));
     }
-    lock.cell.release(me, lock.sort).unwrap();
+    lock.cell.release(me, lock.recursion).unwrap();
 }
 
 fn round(runtime: &'static Runtime, random: &mut Random, until: Instant) -> Result<u64, String> {
     let me = runtime.me();
-    let sort = if random.below(2) == 0 { Sort::Plain } else { Sort::Recursive };
+    let sort = if random.below(2) == 0 { Recursion::Forbidden } else { Recursion::Allowed };
     let objects = Objects::create(&me, sort);
     let text = support::text(runtime.address(), &objects.handles());
     let start = |random: &mut Random| {
@@ -206,7 +206,7 @@ fn round(runtime: &'static Runtime, random: &mut Random, until: Instant) -> Resu
     Ok(kills)
 }
 
-fn check(me: &Me, objects: &Objects) -> Result<(), String> {
+fn check(me: &Member, objects: &Objects) -> Result<(), String> {
     let off = objects.semaphore.0;
     let (free, wait) = (semaphore::value(me, off), semaphore::waiting(me, off));
     if (free, wait) != (PERMITS, 0) {

@@ -18,10 +18,10 @@ use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off, Runtime};
+use tarefa_engine::shm::{Member, Off, Runtime};
 use tarefa_engine::sync::barrier::{self, Passed};
 use tarefa_engine::sync::condition::{self, Waited};
-use tarefa_engine::sync::lock::word::{Acquired, Sort};
+use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 use tarefa_engine::sync::rwlock::{self, Mode};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock, semaphore};
@@ -36,7 +36,7 @@ fn runtime() -> &'static Runtime {
 }
 
 /// Each of `threads` does `act` with its number.
-fn each(threads: u64, act: impl Fn(&Me, u64) + Sync) {
+fn each(threads: u64, act: impl Fn(&Member, u64) + Sync) {
     std::thread::scope(|scope| {
         for n in 0..threads {
             let act = &act;
@@ -70,7 +70,7 @@ impl Bare {
 #[test]
 fn a_lock_orders_what_it_guards() {
     let me = runtime().me();
-    for sort in [Sort::Plain, Sort::Recursive] {
+    for sort in [Recursion::Forbidden, Recursion::Allowed] {
         let (off, count) = (lock::create(&me, sort).unwrap(), Bare::new());
         each(3, |me, _| {
             let cell = lock::cell(me, off);
@@ -131,13 +131,14 @@ fn a_semaphore_lets_so_many_in() {
 #[test]
 fn a_condition_wakes_who_waits() {
     let me = runtime().me();
-    let (off, mutex) = (condition::create(&me).unwrap(), lock::create(&me, Sort::Plain).unwrap());
+    let (off, mutex) =
+        (condition::create(&me).unwrap(), lock::create(&me, Recursion::Forbidden).unwrap());
     assert!(condition::set_lock(&me, off, mutex));
     let (made, taken) = (Bare::new(), Bare::new());
     each(2, |me, n| {
         let lock = condition::Lock::at(me, mutex);
         for i in 0..TIMES {
-            let how = lock.cell.acquire(me, Sort::Plain, mutex, &mut Plain, NEVER);
+            let how = lock.cell.acquire(me, Recursion::Forbidden, mutex, &mut Plain, NEVER);
             assert_eq!(how, Acquired::Yes);
             if n == 0 {
                 made.add();
@@ -149,7 +150,7 @@ fn a_condition_wakes_who_waits() {
                 }
                 taken.add();
             }
-            lock.cell.release(me, Sort::Plain).unwrap();
+            lock.cell.release(me, Recursion::Forbidden).unwrap();
         }
     });
     assert_eq!(taken.get(), TIMES);
@@ -199,7 +200,7 @@ fn a_list_is_appended_to_read_and_emptied() {
                     if let Ok(fetched) = list.get(i / 2) {
                         let _ = value_of(me, &fetched);
                     }
-                    let _ = list.peek(i);
+                    let _ = list.read_optimistic(i);
                     assert!(contents(me, off).len() as u64 <= 2 * TIMES);
                 }
             }
@@ -229,7 +230,7 @@ fn a_dict_is_changed_and_read() {
                 dict.set(&key(i * 2 + n), int(i as i64)).unwrap();
                 dict.set(&key(1_000_000 + n), Item::Blob(tag::BYTES, b"bytes", &[])).unwrap();
             } else {
-                let _ = dict.peek(key(i).canonical());
+                let _ = dict.read_optimistic(key(i).canonical());
                 let _ = dict.get(key(1_000_000).canonical()).unwrap();
                 assert!(dict.len().unwrap() <= 2 * TIMES + 2);
             }
@@ -256,14 +257,14 @@ fn an_array_is_counted_in_and_its_large_items_are_whole() {
         let (small, pairs) = (Array::at(me, small), Array::at(me, large));
         for _ in 0..TIMES {
             small.add(1, Scalar::I64, 1).unwrap();
-            let how = pairs.guard().acquire(me, Sort::Recursive, large, &mut Plain, NEVER);
+            let how = pairs.object_lock().acquire(me, Recursion::Allowed, large, &mut Plain, NEVER);
             assert_eq!(how, Acquired::Yes);
-            pairs.settle();
+            pairs.apply_redo();
             let mut bytes = [0; 48];
             pairs.read(0, &mut bytes);
             assert!(bytes[24..].iter().all(|b| *b == bytes[24]));
             pairs.put(1, &[n as u8 + 1; 24]);
-            pairs.guard().release(me, Sort::Recursive).unwrap();
+            pairs.object_lock().release(me, Recursion::Allowed).unwrap();
         }
     });
     assert_eq!(Array::at(&me, small).load(1), 3 * TIMES);
@@ -275,17 +276,17 @@ fn an_array_is_counted_in_and_its_large_items_are_whole() {
 fn blocks_of_all_sizes_come_and_go() {
     let total = AtomicU64::new(0);
     each(3, |me, n| {
-        let mark = heap::mark(me);
+        let savepoint = heap::savepoint(me);
         for i in 0..TIMES.min(200) {
             let size = 16 + (n + 1) * (i % 40) * 100;
             let block = heap::alloc(me, Kind::Raw, size + heap::HEADER).unwrap();
             me.arena().write(block.plus(heap::HEADER), &vec![n as u8; size as usize]);
             total.fetch_add(1, Ordering::Relaxed);
             if i % 7 == 6 {
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
             }
         }
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     });
     assert_eq!(total.load(Ordering::Relaxed), 3 * TIMES.min(200));
 }

@@ -47,11 +47,11 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::address_of, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::parse_address, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::collect, m)?)?;
-    m.add_function(wrap_pyfunction!(runtime::handle::keep_apart, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::wake_sleeper, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::interrupt_signal, m)?)?;
-    m.add_function(wrap_pyfunction!(task::interrupt::mind_signals, m)?)?;
+    m.add_function(wrap_pyfunction!(task::interrupt::watch_signals, m)?)?;
     m.add_function(wrap_pyfunction!(trace::stack::stack_signal, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::sleep, m)?)?;
     m.add_function(wrap_pyfunction!(task::context::thread_context, m)?)?;

@@ -382,7 +382,7 @@ impl From<engine_dict::DictError> for DictError {
     fn from(error: engine_dict::DictError) -> Self {
         match error {
             // Only an interrupt ends the wait for the lock of whoever groups operations.
-            engine_dict::DictError::Guarded(_) => Self::Interrupted(Interrupted),
+            engine_dict::DictError::Locked(_) => Self::Interrupted(Interrupted),
             engine_dict::DictError::Memory(e) => Self::Memory(e),
         }
     }
@@ -606,7 +606,7 @@ impl From<engine_list::ListError> for ListError {
             }
             engine_list::ListError::Memory(e) => Self::Memory(e),
             // Only an interrupt ends the wait for the lock of whoever groups operations.
-            engine_list::ListError::Guarded(_) => Self::Interrupted(Interrupted),
+            engine_list::ListError::Locked(_) => Self::Interrupted(Interrupted),
             // Answered where it can arise, by trying again.
             engine_list::ListError::Changed => Self::OutOfRange { index: 0, len: 0 },
         }

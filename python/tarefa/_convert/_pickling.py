@@ -79,7 +79,7 @@ def by_value_pickler() -> type[Any]:
     return ByValue
 
 
-_keep_apart = _engine.keep_apart
+_keep_apart = _engine.keep_out_of_band
 
 
 def dumps(obj: Any) -> bytes:

@@ -23,5 +23,5 @@ def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
 def collect() -> None:
     """Forget what the encoding that goes on has met: it begins anew."""
 
-def keep_apart(buffer: PickleBuffer, /) -> bool:
+def keep_out_of_band(buffer: PickleBuffer, /) -> bool:
     """Whether a buffer is to be in the pickle; else the encoding that goes on has noted it."""

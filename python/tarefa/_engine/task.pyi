@@ -178,7 +178,7 @@ class TaskCore:
     def end_target(self) -> None:
         """In its thread: the target is over, and nothing is raised in it any more."""
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         """Make its thread look around."""
 
     def waits_here(self) -> bool:
@@ -235,7 +235,7 @@ def make_immortal(objects: list[Any]) -> None:
     Only where that is known: see ``tarefa._task._immortal``.
     """
 
-def mind_signals() -> None:
+def watch_signals() -> None:
     """In the main thread: have no signal slept over that comes just before a sleep."""
 
 def own_threads() -> int:

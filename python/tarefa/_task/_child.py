@@ -44,7 +44,7 @@ def prepare_zygote() -> None:
     """In the zygote, once: what all children inherit."""
     signal.signal(_engine.interrupt_signal(), on_interrupt)
     _unraisable.watch()
-    _engine.mind_signals()
+    _engine.watch_signals()
 
 
 def after_fork(spare: bool) -> None:

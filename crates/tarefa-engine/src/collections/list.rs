@@ -14,16 +14,16 @@ use super::value::{self, Expected, Fetched, Item};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::deferred_elements;
 use crate::collections::object_lock;
-use crate::collections::object_lock::{Guarded, MaybeGuarded};
+use crate::collections::object_lock::{Locked, MaybeGuarded};
 use crate::collections::segments;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::{Latch, Latched};
-use crate::sync::lock::word::{Holder, LockCell, Sort};
+use crate::sync::lock::word::{Holder, LockWord, Recursion};
 
 /// Positions that are left unused at the start of a table before its elements move.
 const MOVE_FROM: u64 = 1024;
@@ -43,7 +43,7 @@ pub struct ListObject {
     table: AtomicU64,
     /// Positions that are backed by memory.
     backed: AtomicU64,
-    guard: LockCell,
+    object_lock: LockWord,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -81,9 +81,9 @@ pub enum ListError {
     /// The list changed since the snapshot.
     #[error("the list was changed meanwhile")]
     Changed,
-    /// See [`Guarded`].
+    /// See [`Locked`].
     #[error(transparent)]
-    Guarded(#[from] Guarded),
+    Locked(#[from] Locked),
     /// See [`OutOfMemory`].
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
@@ -91,14 +91,14 @@ pub enum ListError {
 
 impl MaybeGuarded for ListError {
     fn is_guarded(&self) -> bool {
-        matches!(self, Self::Guarded(_))
+        matches!(self, Self::Locked(_))
     }
 }
 
 /// A list, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a> {
-    me: &'a Me,
+    me: &'a Member,
     off: Off,
     it: &'static ListObject,
 }
@@ -107,26 +107,26 @@ pub struct List<'a> {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kinds::LIST, size_of::<ListObject>() as u64)
-        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
 /// Who has the list at `off` for itself; for [`crate::sync::object_kinds`].
-pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
-    List::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
+pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
+    List::at(me, off).object_lock().taken_by(me, Recursion::Allowed).into_iter().collect()
 }
 
 impl<'a> List<'a> {
     /// The list at `off`.
     #[must_use]
     #[inline]
-    pub fn at(me: &'a Me, off: Off) -> Self {
+    pub fn at(me: &'a Member, off: Off) -> Self {
         Self { me, off, it: me.arena().at(off) }
     }
 
@@ -140,13 +140,13 @@ impl<'a> List<'a> {
     /// Elements.
     ///
     /// # Errors
-    /// [`ListError::Guarded`].
+    /// [`ListError::Locked`].
     #[inline]
     pub fn count(&self) -> Result<u64, ListError> {
-        if !self.it.guard.grouped(self.me) {
+        if !self.it.object_lock.grouped(self.me) {
             let len = self.len();
             fence(Ordering::Acquire);
-            if !self.it.guard.grouped(self.me) {
+            if !self.it.object_lock.grouped(self.me) {
                 return Ok(len);
             }
         }
@@ -166,14 +166,14 @@ impl<'a> List<'a> {
     }
 
     /// Takes the latch, unless another thread groups its operations.
-    fn enter(&self) -> Result<Latched<'a>, Guarded> {
-        object_lock::enter(self.me, &self.it.latch, &self.it.guard)
+    fn enter(&self) -> Result<Latched<'a>, Locked> {
+        object_lock::enter(self.me, &self.it.latch, &self.it.object_lock)
     }
 
     /// The lock of whoever groups operations on the list.
     #[must_use]
-    pub fn guard(&self) -> &'static LockCell {
-        &self.it.guard
+    pub fn object_lock(&self) -> &'static LockWord {
+        &self.it.object_lock
     }
 
     fn check(&self, index: u64) -> Result<u64, ListError> {
@@ -185,11 +185,11 @@ impl<'a> List<'a> {
     /// that changes at this moment; `Some(Err)` past the end.
     #[must_use]
     #[inline]
-    pub fn peek(&self, index: u64) -> Option<Result<u64, ListError>> {
+    pub fn read_optimistic(&self, index: u64) -> Option<Result<u64, ListError>> {
         let it = self.it;
         // SYNC POINT: pairs with the release stores of `changing`.
         let version = it.version.load(Ordering::Acquire);
-        if version & 1 != 0 || it.guard.grouped(self.me) {
+        if version & 1 != 0 || it.object_lock.grouped(self.me) {
             return None;
         }
         let len = it.len.load(Ordering::Acquire);
@@ -197,19 +197,21 @@ impl<'a> List<'a> {
             return Some(Err(ListError::OutOfRange { index, len }));
         }
         let position = it.start.load(Ordering::Relaxed) + index;
-        let word = segments::word_unsure(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
+        let word =
+            segments::word_optimistic(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
         fence(Ordering::Acquire);
         // The guard again: an append leaves the version alone.
-        let same = it.version.load(Ordering::Relaxed) == version && !it.guard.grouped(self.me);
+        let same =
+            it.version.load(Ordering::Relaxed) == version && !it.object_lock.grouped(self.me);
         (same && word != 0 && value::blob_of(word).is_none()).then_some(Ok(word))
     }
 
     /// The element at `index`.
     ///
     /// # Errors
-    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Guarded`].
+    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Locked`].
     pub fn get(&self, index: u64) -> Result<Fetched, ListError> {
-        if let Some(word) = self.peek(index) {
+        if let Some(word) = self.read_optimistic(index) {
             return word.map(Fetched::Word);
         }
         let _latch = self.enter()?;
@@ -251,19 +253,19 @@ impl<'a> List<'a> {
         // old one grows. At least as many elements were taken as are moved.
         let start = it.start.load(Ordering::Relaxed);
         if start >= MOVE_FROM && start >= it.len.load(Ordering::Relaxed) {
-            let mark = heap::mark(self.me);
+            let savepoint = heap::savepoint(self.me);
             let keep: Vec<_> = (0..self.len()).map(Source::Keep).collect();
-            let moved = self.rebuild_latched(&keep, mark);
-            heap::drain(self.me, mark);
+            let moved = self.rebuild_latched(&keep, savepoint);
+            heap::free_deferred(self.me, savepoint);
             moved?;
             return self.reserve(more);
         }
         if it.table.load(Ordering::Relaxed) == 0 {
-            let mark = heap::mark(self.me);
+            let savepoint = heap::savepoint(self.me);
             let table = segments::create(self.me)?;
             let mut tx = Tx::begin(self.me);
             tx.set(&it.table, table.0);
-            heap::release_to(self.me, &mut tx, mark);
+            heap::release_to(self.me, &mut tx, savepoint);
             crash_point!("list.table");
             tx.commit();
             crash_point!("list.table_done");
@@ -278,7 +280,7 @@ impl<'a> List<'a> {
     /// Adds an element at the end.
     ///
     /// # Errors
-    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    /// [`ListError::Memory`], [`ListError::Locked`]; the list is as it was.
     #[inline]
     pub fn append(&self, item: Item<'_>) -> Result<(), ListError> {
         if let Item::Word(word) = item {
@@ -298,21 +300,21 @@ impl<'a> List<'a> {
     /// Adds elements at the end, all at one instant.
     ///
     /// # Errors
-    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    /// [`ListError::Memory`], [`ListError::Locked`]; the list is as it was.
     pub fn extend(&self, items: &[Item<'_>]) -> Result<(), ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = self.store_all(items).map_err(ListError::from).and_then(|words| {
             let _latch = self.enter()?;
-            Ok(self.extend_latched(&words, mark)?)
+            Ok(self.extend_latched(&words, savepoint)?)
         });
         if result.is_err() {
-            heap::drain(self.me, mark);
+            heap::free_deferred(self.me, savepoint);
         }
         result
     }
 
-    /// Adds words whose blobs hang on the chain above `mark`.
-    fn extend_latched(&self, words: &[u64], mark: Off) -> Result<(), OutOfMemory> {
+    /// Adds words whose blobs hang on the chain above `savepoint`.
+    fn extend_latched(&self, words: &[u64], savepoint: Off) -> Result<(), OutOfMemory> {
         self.reserve(words.len() as u64)?;
         let len = self.it.len.load(Ordering::Relaxed);
         for (i, word) in words.iter().enumerate() {
@@ -321,7 +323,7 @@ impl<'a> List<'a> {
         }
         let mut tx = Tx::begin(self.me);
         tx.set(&self.it.len, len + words.len() as u64);
-        heap::release_to(self.me, &mut tx, mark);
+        heap::release_to(self.me, &mut tx, savepoint);
         crash_point!("list.extend");
         tx.commit();
         crash_point!("list.extend_done");
@@ -335,30 +337,30 @@ impl<'a> List<'a> {
     /// Replaces the element at `index`.
     ///
     /// # Errors
-    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Guarded`]; the list is as it
+    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Locked`]; the list is as it
     /// was.
     pub fn set(&self, index: u64, item: Item<'_>) -> Result<(), ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = value::store(self.me, item).map_err(ListError::from).and_then(|new| {
             let _latch = self.enter()?;
             self.check(index)?;
-            self.set_latched(index, new, mark);
+            self.set_latched(index, new, savepoint);
             Ok(())
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
-    /// Replaces an element; its blob, if any, hangs on the chain above `mark`.
-    fn set_latched(&self, index: u64, new: u64, mark: Off) {
+    /// Replaces an element; its blob, if any, hangs on the chain above `savepoint`.
+    fn set_latched(&self, index: u64, new: u64, savepoint: Off) {
         let word = self.word(index);
         let old = value::blob_of(word.load(Ordering::Relaxed));
         self.changing(|| {
             let mut tx = Tx::begin(self.me);
             tx.set(word, new);
-            heap::release_to(self.me, &mut tx, mark);
+            heap::release_to(self.me, &mut tx, savepoint);
             if let Some(blob) = old {
-                heap::hook(self.me, &mut tx, blob);
+                heap::defer_free(self.me, &mut tx, blob);
             }
             crash_point!("list.set");
             tx.commit();
@@ -376,17 +378,17 @@ impl<'a> List<'a> {
         expected: Expected<'_>,
         item: Item<'_>,
     ) -> Result<bool, ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = value::store(self.me, item).map_err(ListError::from).and_then(|new| {
             let _latch = self.enter()?;
             self.check(index)?;
             let same = expected.is(self.me, self.word(index).load(Ordering::Relaxed));
             if same {
-                self.set_latched(index, new, mark);
+                self.set_latched(index, new, savepoint);
             }
             Ok(same)
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
@@ -394,16 +396,16 @@ impl<'a> List<'a> {
     /// however long the list; in between it costs a copy of the list's words.
     ///
     /// # Errors
-    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Guarded`]; the list is as it
+    /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Locked`]; the list is as it
     /// was.
     pub fn remove(&self, index: u64) -> Result<Fetched, ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let taken = {
             let _latch = self.enter()?;
             let len = self.check(index)?;
             self.remove_latched(index, len)
         };
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         taken
     }
 
@@ -412,14 +414,14 @@ impl<'a> List<'a> {
     /// # Errors
     /// As [`List::remove`].
     pub fn pop(&self) -> Result<Fetched, ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let taken = {
             let _latch = self.enter()?;
             let len = self.len();
             let last = len.checked_sub(1).ok_or(ListError::OutOfRange { index: 0, len })?;
             self.remove_latched(last, len)
         };
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         taken
     }
 
@@ -428,7 +430,7 @@ impl<'a> List<'a> {
         let taken = value::fetch(self.me, word)?;
         if index != 0 && index + 1 != len {
             let keep = (0..len).filter(|i| *i != index).map(Source::Keep);
-            self.rebuild_latched(&keep.collect::<Vec<_>>(), heap::mark(self.me))?;
+            self.rebuild_latched(&keep.collect::<Vec<_>>(), heap::savepoint(self.me))?;
             return Ok(taken);
         }
         self.changing(|| {
@@ -440,7 +442,7 @@ impl<'a> List<'a> {
             }
             tx.set(&self.it.len, len - 1);
             if let Some(blob) = value::blob_of(word) {
-                heap::hook(self.me, &mut tx, blob);
+                heap::defer_free(self.me, &mut tx, blob);
             }
             crash_point!("list.remove");
             tx.commit();
@@ -452,27 +454,27 @@ impl<'a> List<'a> {
     /// Puts an element before the one at `index`; past the end it is an append.
     ///
     /// # Errors
-    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    /// [`ListError::Memory`], [`ListError::Locked`]; the list is as it was.
     pub fn insert(&self, index: u64, item: Item<'_>) -> Result<(), ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = value::store(self.me, item).map_err(ListError::from).and_then(|word| {
             let _latch = self.enter()?;
             let len = self.len();
             if index >= len {
-                return Ok(self.extend_latched(&[word], mark)?);
+                return Ok(self.extend_latched(&[word], savepoint)?);
             }
             let mut sources: Vec<_> = (0..len).map(Source::Keep).collect();
             sources.insert(index as usize, Source::New(Item::Word(word)));
-            Ok(self.rebuild_latched(&sources, mark)?)
+            Ok(self.rebuild_latched(&sources, savepoint)?)
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
     /// What the list is at this instant, from `from` to `to` (cut at the end).
     ///
     /// # Errors
-    /// [`ListError::Memory`] when the objects it mentions cannot be held, [`ListError::Guarded`].
+    /// [`ListError::Memory`] when the objects it mentions cannot be held, [`ListError::Locked`].
     pub fn snapshot(&self, from: u64, to: u64) -> Result<Snapshot, ListError> {
         let _latch = self.enter()?;
         self.mend_version();
@@ -488,9 +490,9 @@ impl<'a> List<'a> {
     /// snapshot had `version` and `len` elements.
     ///
     /// # Errors
-    /// [`ListError::Changed`], [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    /// [`ListError::Changed`], [`ListError::Memory`], [`ListError::Locked`]; the list is as it was.
     pub fn rebuild(&self, version: u64, len: u64, sources: &[Source<'_>]) -> Result<(), ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let mut stored = Vec::with_capacity(sources.len());
         let mut failed = None;
         for source in sources {
@@ -511,33 +513,33 @@ impl<'a> List<'a> {
             self.enter().map_err(ListError::from).and_then(|_latch| {
                 let same = self.it.version.load(Ordering::Relaxed) == version && self.len() == len;
                 if same {
-                    Ok(self.rebuild_latched(&stored, mark)?)
+                    Ok(self.rebuild_latched(&stored, savepoint)?)
                 } else {
                     Err(ListError::Changed)
                 }
             })
         };
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
     /// Takes everything out.
     ///
     /// # Errors
-    /// [`ListError::Memory`], [`ListError::Guarded`]; the list is as it was.
+    /// [`ListError::Memory`], [`ListError::Locked`]; the list is as it was.
     pub fn clear(&self) -> Result<(), ListError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = {
             let _latch = self.enter()?;
-            self.rebuild_latched(&[], mark)
+            self.rebuild_latched(&[], savepoint)
         };
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         Ok(result?)
     }
 
     /// Builds a new table of `sources` (whose new words' blobs hang on the chain above
-    /// `mark`), swaps it in, and leaves the old table and dropped blobs on the chain.
-    fn rebuild_latched(&self, sources: &[Source<'_>], mark: Off) -> Result<(), OutOfMemory> {
+    /// `savepoint`), swaps it in, and leaves the old table and dropped blobs on the chain.
+    fn rebuild_latched(&self, sources: &[Source<'_>], savepoint: Off) -> Result<(), OutOfMemory> {
         let (me, it) = (self.me, self.it);
         let len = self.len();
         let mut kept = vec![false; len as usize];
@@ -561,7 +563,7 @@ impl<'a> List<'a> {
             .map(|i| self.word(i).load(Ordering::Relaxed))
             .filter(|word| value::blob_of(*word).is_some())
             .collect();
-        let trash = deferred_elements::create(me, &dropped)?;
+        let deferred_elements = deferred_elements::create(me, &dropped)?;
         let old_table = Off(it.table.load(Ordering::Relaxed));
         self.changing(|| {
             let mut tx = Tx::begin(me);
@@ -569,11 +571,11 @@ impl<'a> List<'a> {
             tx.set(&it.start, 0);
             tx.set(&it.len, sources.len() as u64);
             tx.set(&it.backed, backed);
-            tx.set(&deferred_elements::at(me, trash).len, dropped.len() as u64);
-            heap::release_to(me, &mut tx, mark);
-            heap::hook(me, &mut tx, trash);
+            tx.set(&deferred_elements::at(me, deferred_elements).len, dropped.len() as u64);
+            heap::release_to(me, &mut tx, savepoint);
+            heap::defer_free(me, &mut tx, deferred_elements);
             if !old_table.is_none() {
-                heap::hook(me, &mut tx, old_table);
+                heap::defer_free(me, &mut tx, old_table);
             }
             crash_point!("list.rebuild");
             tx.commit();
@@ -590,7 +592,7 @@ impl<'a> List<'a> {
 }
 
 /// One step of taking a list apart: its last blob, then its table.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let list = List::at(me, off);
     let it = list.it;
     let len = it.len.load(Ordering::Relaxed);
@@ -604,11 +606,11 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
     let mut tx = Tx::begin(me);
     if let Some((i, blob)) = last {
         tx.set(&it.len, i);
-        heap::hook(me, &mut tx, blob);
+        heap::defer_free(me, &mut tx, blob);
     } else {
         tx.set(&it.len, 0);
         tx.set(&it.table, 0);
-        heap::hook(me, &mut tx, table);
+        heap::defer_free(me, &mut tx, table);
     }
     crash_point!("list.dismantled");
     tx.commit();

@@ -11,7 +11,7 @@ pub mod value;
 use crate::shm::heap;
 use crate::shm::object;
 use crate::sync::object_kinds;
-use crate::sync::object_kinds::Sort;
+use crate::sync::object_kinds::KindInfo;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -31,7 +31,7 @@ pub mod kinds {
 
 /// Tells the heap how this layer's things are taken apart.
 pub fn register() {
-    object::register(kinds::LIST, list::take_apart);
+    object::register(kinds::LIST, list::destroy_step);
     let dicts: [(u64, object_kinds::Name); 4] = [
         (kinds::DICT, |_, _| "Dict"),
         (kinds::SET, |_, _| "Set"),
@@ -39,13 +39,13 @@ pub fn register() {
         (kinds::NAMESPACE, |_, _| "Namespace"),
     ];
     for (kind, name) in dicts {
-        object::register(kind, dict::take_apart);
-        object_kinds::register(kind, Sort::held(name, dict::holders));
+        object::register(kind, dict::destroy_step);
+        object_kinds::register(kind, KindInfo::held(name, dict::holders));
     }
-    object::register(heap::STORE, dict::store::take_apart);
-    object::register(kinds::ARRAY, array::take_apart);
-    object::register(heap::TABLE, segments::take_apart);
-    object_kinds::register(kinds::LIST, Sort::held(|_, _| "List", list::holders));
-    object_kinds::register(kinds::ARRAY, Sort::held(array::sort_name, array::holders));
-    object::register(heap::TRASH, deferred_elements::take_apart);
+    object::register(heap::STORE, dict::store::destroy_step);
+    object::register(kinds::ARRAY, array::destroy_step);
+    object::register(heap::SEGMENTS, segments::destroy_step);
+    object_kinds::register(kinds::LIST, KindInfo::held(|_, _| "List", list::holders));
+    object_kinds::register(kinds::ARRAY, KindInfo::held(array::sort_name, array::holders));
+    object::register(heap::DEFERRED_ELEMENTS, deferred_elements::destroy_step);
 }

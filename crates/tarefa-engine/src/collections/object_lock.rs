@@ -1,28 +1,28 @@
 //! Groups of operations: the lock that every container carries.
 //!
-//! Whoever holds a container's guard, a recursive [`LockCell`], has the container for itself:
-//! its own operations go on, and everybody else's answer [`Guarded`] with nothing changed. The
-//! front does each through [`giving_way`], which waits, can be interrupted, and tries again.
+//! Whoever holds a container's object lock, a recursive [`LockWord`], has the container for itself:
+//! its own operations go on, and everybody else's answer [`Locked`] with nothing changed. The
+//! front does each through [`retry_when_unlocked`], which waits, can be interrupted, and tries again.
 //!
 //! An operation looks at the guard after it has the container's latch. A reader without the
-//! latch asks [`LockCell::grouped`] before it reads, and again afterwards unless every change
-//! moves a version that it checks. It takes the latch if anybody has the guard, itself too: so
+//! latch asks [`LockWord::grouped`] before it reads, and again afterwards unless every change
+//! moves a version that it checks. It takes the latch if anybody has the object lock, itself too: so
 //! it sees nothing of another's group, and in its own nothing of an operation that had the
 //! latch when the group began.
 //!
 //! A guard whose owner has died stands in nobody's way. The next to take it is told.
 
 use crate::os::clock::{self, Deadline};
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 use crate::shm::tx::latch::{Latch, Latched};
-use crate::sync::lock::word::LockCell;
-use crate::sync::wait::Parker;
+use crate::sync::lock::word::LockWord;
+use crate::sync::wait::BlockingHooks;
 
-/// Another thread holds the container's lock: wait for it with [`giving_way`].
+/// Another thread holds the container's lock: wait for it with [`retry_when_unlocked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("another thread groups its operations on the object: wait for its lock")]
-pub struct Guarded;
+pub struct Locked;
 
 /// Errors that may say so.
 pub trait MaybeGuarded {
@@ -30,18 +30,18 @@ pub trait MaybeGuarded {
     fn is_guarded(&self) -> bool;
 }
 
-/// Takes a container's latch, unless another thread has its guard.
+/// Takes a container's latch, unless another thread has its object lock.
 ///
 /// # Errors
-/// [`Guarded`].
+/// [`Locked`].
 #[inline]
 pub fn enter<'a>(
-    me: &'a Me,
+    me: &'a Member,
     latch: &'static Latch,
-    guard: &'static LockCell,
-) -> Result<Latched<'a>, Guarded> {
+    object_lock: &'static LockWord,
+) -> Result<Latched<'a>, Locked> {
     let latched = latch.lock(me);
-    if guard.held_by_another(me) { Err(Guarded) } else { Ok(latched) }
+    if object_lock.held_by_another(me) { Err(Locked) } else { Ok(latched) }
 }
 
 /// The wait for somebody's group was interrupted; the operation was not done.
@@ -54,35 +54,35 @@ pub struct Interrupted;
 /// their turn as those who wait for the lock itself.
 ///
 /// # Errors
-/// [`Interrupted`], when `parker` says so.
+/// [`Interrupted`], when `hooks` says so.
 #[inline]
-pub fn giving_way<T, E: MaybeGuarded, P: Parker>(
-    me: &Me,
-    guard: &'static LockCell,
+pub fn retry_when_unlocked<T, E: MaybeGuarded, P: BlockingHooks>(
+    me: &Member,
+    object_lock: &'static LockWord,
     object: Off,
-    parker: impl FnOnce() -> P,
+    hooks: impl FnOnce() -> P,
     mut act: impl FnMut() -> Result<T, E>,
 ) -> Result<Result<T, E>, (P, Interrupted)> {
     match act() {
-        Err(e) if e.is_guarded() => wait_and(me, guard, object, parker(), act),
+        Err(e) if e.is_guarded() => wait_and(me, object_lock, object, hooks(), act),
         other => Ok(other),
     }
 }
 
 #[cold]
-fn wait_and<T, E: MaybeGuarded, P: Parker>(
-    me: &Me,
-    guard: &'static LockCell,
+fn wait_and<T, E: MaybeGuarded, P: BlockingHooks>(
+    me: &Member,
+    object_lock: &'static LockWord,
     object: Off,
-    mut parker: P,
+    mut hooks: P,
     mut act: impl FnMut() -> Result<T, E>,
 ) -> Result<Result<T, E>, (P, Interrupted)> {
     let began = clock::now_ns();
     loop {
-        match guard.pass(me, object, &mut parker, Deadline::NEVER, began, &mut act) {
+        match object_lock.wait_unlocked(me, object, &mut hooks, Deadline::NEVER, began, &mut act) {
             Ok(Err(e)) if e.is_guarded() => {}
             Ok(other) => return Ok(other),
-            Err(_) => return Err((parker, Interrupted)),
+            Err(_) => return Err((hooks, Interrupted)),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! After Brodnik et al., "Resizable Arrays in Optimal Time and Space" (WADS 1999).
 
 use crate::atomic::{AtomicU64, Ordering};
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::{BlockHeader, PAGE};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
@@ -38,27 +38,27 @@ fn before(k: usize) -> u64 {
 }
 
 /// Makes an empty table, hooked on the thread's chain.
-pub(super) fn create(me: &Me) -> Result<Off, OutOfMemory> {
+pub(super) fn create(me: &Member) -> Result<Off, OutOfMemory> {
     let off = heap::alloc(me, Kind::Raw, size_of::<Table>() as u64)?;
     for segment in &at(me, off).segments {
         segment.store(0, Ordering::Relaxed);
-        crash_point!("table.cleared");
+        crash_point!("segments.cleared");
     }
     // Raw refers to nothing; from here on its segments are freed with it.
     let info = &heap::header(me, off).info;
     info.store(info.load(Ordering::Relaxed) & !0xff | Kind::Table as u64, Ordering::Release);
-    crash_point!("table.made");
+    crash_point!("segments.made");
     Ok(off)
 }
 
 /// The table at `off`.
-pub(super) fn at(me: &Me, off: Off) -> &'static Table {
+pub(super) fn at(me: &Member, off: Off) -> &'static Table {
     me.arena().at(off)
 }
 
 /// The word at `position`, which is backed.
 #[inline]
-pub(super) fn word(me: &Me, table: &Table, position: u64) -> &'static AtomicU64 {
+pub(super) fn word(me: &Member, table: &Table, position: u64) -> &'static AtomicU64 {
     let (k, i) = place(position);
     let segment = table.segments[k].load(Ordering::Acquire);
     me.arena().at(Off(segment + heap::HEADER + i * 8))
@@ -66,7 +66,7 @@ pub(super) fn word(me: &Me, table: &Table, position: u64) -> &'static AtomicU64 
 
 /// The same for a reader that may see a table that was just freed: `None` for nonsense.
 #[inline]
-pub(super) fn word_unsure(me: &Me, table: Off, position: u64) -> Option<u64> {
+pub(super) fn word_optimistic(me: &Member, table: Off, position: u64) -> Option<u64> {
     let (k, i) = place(position);
     if k >= SEGMENTS || table.is_none() {
         return None;
@@ -86,7 +86,7 @@ pub(super) fn word_unsure(me: &Me, table: Off, position: u64) -> Option<u64> {
 ///
 /// `note`, if given, is kept up to date in the same change that adds a segment.
 pub(super) fn grow(
-    me: &Me,
+    me: &Member,
     table: Off,
     backed: u64,
     wanted: u64,
@@ -105,17 +105,17 @@ pub(super) fn grow(
         let bytes = (heap::HEADER + (i + more) * 8).next_multiple_of(PAGE).min(size);
         let after = before(k) + if whole { FIRST << k } else { (bytes - heap::HEADER) / 8 };
         if i == 0 {
-            let mark = heap::mark(me);
+            let savepoint = heap::savepoint(me);
             let segment = heap::alloc_sparse(me, Kind::Raw, size, bytes)?;
             let mut tx = Tx::begin(me);
             tx.set(&at(me, table).segments[k], segment.0);
-            heap::release_to(me, &mut tx, mark);
+            heap::release_to(me, &mut tx, savepoint);
             if let Some(note) = note {
                 tx.set(note, after);
             }
-            crash_point!("table.segment");
+            crash_point!("segments.segment");
             tx.commit();
-            crash_point!("table.segment_done");
+            crash_point!("segments.segment_done");
         } else {
             let segment = Off(at(me, table).segments[k].load(Ordering::Relaxed));
             heap::back(me, segment, heap::HEADER + i * 8, bytes)?;
@@ -126,17 +126,17 @@ pub(super) fn grow(
 }
 
 /// One step of taking a table apart: its last segment.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let table = at(me, off);
     let last = table.segments.iter().rposition(|s| s.load(Ordering::Relaxed) != 0);
     let Some(k) = last else { return true };
     let segment = Off(table.segments[k].load(Ordering::Relaxed));
     let mut tx = Tx::begin(me);
     tx.set(&table.segments[k], 0);
-    heap::hook(me, &mut tx, segment);
-    crash_point!("table.shrunk");
+    heap::defer_free(me, &mut tx, segment);
+    crash_point!("segments.shrunk");
     tx.commit();
-    crash_point!("table.shrunk_done");
+    crash_point!("segments.shrunk_done");
     false
 }
 

@@ -13,7 +13,7 @@
 //! | 2^50 + n | the integer n - 2^49, of 50 bits |
 //! | from 2^51 on | the float whose bits are the word's, inverted |
 
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::object::blob;
@@ -128,7 +128,7 @@ pub enum Item<'a> {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn store(me: &Me, item: Item<'_>) -> Result<u64, OutOfMemory> {
+pub fn store(me: &Member, item: Item<'_>) -> Result<u64, OutOfMemory> {
     Ok(match item {
         Item::Word(word) => word,
         Item::Blob(tag, bytes, references) => blob::create(me, tag, &[bytes], references)?.0,
@@ -152,7 +152,7 @@ pub struct Copied {
     pub tag: u8,
     /// The content.
     pub bytes: Vec<u8>,
-    held: blob::Held,
+    held: blob::HeldBlob,
 }
 
 impl Copied {
@@ -167,7 +167,7 @@ impl Copied {
 ///
 /// # Errors
 /// [`OutOfMemory`] when the objects mentioned cannot be held.
-pub fn fetch(me: &Me, word: u64) -> Result<Fetched, OutOfMemory> {
+pub fn fetch(me: &Member, word: u64) -> Result<Fetched, OutOfMemory> {
     let Some(at) = blob_of(word) else { return Ok(Fetched::Word(word)) };
     let held = blob::hold(me, at)?;
     Ok(Fetched::Blob(Copied { tag: blob::tag(me, at), bytes: blob::read(me, at), held }))
@@ -197,12 +197,14 @@ impl<'a> Expected<'a> {
 
     /// Whether the element of that word, which must not be freed meanwhile, is that.
     #[must_use]
-    pub fn is(&self, me: &Me, word: u64) -> bool {
+    pub fn is(&self, me: &Member, word: u64) -> bool {
         match (blob_of(word), self) {
             (None, Self::Word(expected)) => *expected == word,
-            (Some(at), Self::Blob(tag, bytes)) => blob::glimpse(me, at).is_some_and(|seen| {
-                seen.tag == *tag && seen.len() == bytes.len() as u64 && seen.matches(0, bytes)
-            }),
+            (Some(at), Self::Blob(tag, bytes)) => {
+                blob::read_optimistic(me, at).is_some_and(|seen| {
+                    seen.tag == *tag && seen.len() == bytes.len() as u64 && seen.matches(0, bytes)
+                })
+            }
             _ => false,
         }
     }

@@ -37,7 +37,7 @@ const F_SETSIG: i32 = 10;
 /// any more (and at other times). Through a new descriptor, which is this process's alone and
 /// never closed; `None` where there is none to be had. Async-signal-safe.
 #[must_use]
-pub fn signal_when_deaf(fd: BorrowedFd<'_>, signal: i32) -> Option<BorrowedFd<'static>> {
+pub fn signal_when_reader_closes(fd: BorrowedFd<'_>, signal: i32) -> Option<BorrowedFd<'static>> {
     // Written by hand, for formatting allocates.
     let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
     let (mut at, mut rest) = (path.len() - 1, fd.as_raw_fd());
@@ -65,7 +65,7 @@ pub fn signal_when_deaf(fd: BorrowedFd<'_>, signal: i32) -> Option<BorrowedFd<'s
 
 /// Whether nobody reads from the pipe of `fd`, its write end, any more. Async-signal-safe.
 #[must_use]
-pub fn is_deaf(fd: BorrowedFd<'_>) -> bool {
+pub fn is_reader_closed(fd: BorrowedFd<'_>) -> bool {
     let mut p = libc::pollfd { fd: fd.as_raw_fd(), events: 0, revents: 0 };
     // SAFETY: `p` is one writable pollfd.
     let ready = check(unsafe { libc::poll(&raw mut p, 1, 0) });

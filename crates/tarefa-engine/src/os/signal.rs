@@ -18,7 +18,7 @@ pub fn stack_signal() -> i32 {
 
 /// The signal that tells the zygote and its children that their parent has ended.
 #[must_use]
-pub fn orphan_signal() -> i32 {
+pub fn root_exit_signal() -> i32 {
     libc::SIGRTMIN() + 7
 }
 

@@ -18,5 +18,5 @@ pub mod object;
 pub mod recovery;
 
 pub use arena::offset::Off;
-pub use member::Me;
+pub use member::Member;
 pub use member::runtime::Runtime;

@@ -21,11 +21,11 @@
 //!   node names the round.
 
 use super::kinds;
-use super::wait::{self, Condition, Outcome, Parker};
+use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
@@ -130,7 +130,7 @@ pub enum Passed {
 #[derive(Debug)]
 pub struct Acting {
     barrier: &'static Barrier,
-    me: Me,
+    me: Member,
     waiter: Waiter,
     round: u64,
     index: u64,
@@ -145,23 +145,23 @@ pub(super) const RECOVERY: Recovery =
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kinds::BARRIER, size_of::<Barrier>() as u64).and_then(|off| {
         at(me, off).parties.store(1, Ordering::Relaxed);
         at(me, off).limit.store(NO_LIMIT, Ordering::Relaxed);
         crash_point!("barrier.made");
-        refcount::adopt(me, off, mark).map(|()| off)
+        refcount::adopt(me, off, savepoint).map(|()| off)
     });
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
 /// Says for how many parties it is, at least one; how many seconds a wait takes at most; and
 /// whether the last to come has an action to run. Before it is used.
-pub fn set_up(me: &Me, off: Off, parties: u32, limit: Option<f64>, acts: bool) {
+pub fn set_up(me: &Member, off: Off, parties: u32, limit: Option<f64>, acts: bool) {
     let barrier = at(me, off);
     let _latch = barrier.latch.lock(me);
     let mut tx = Tx::begin(me);
@@ -172,39 +172,39 @@ pub fn set_up(me: &Me, off: Off, parties: u32, limit: Option<f64>, acts: bool) {
     crash_point!("barrier.set_up");
 }
 
-fn at(me: &Me, off: Off) -> &'static Barrier {
+fn at(me: &Member, off: Off) -> &'static Barrier {
     me.arena().at(off)
 }
 
 /// Parties of a round.
 #[must_use]
-pub fn parties(me: &Me, off: Off) -> u32 {
+pub fn parties(me: &Member, off: Off) -> u32 {
     at(me, off).parties.load(Ordering::Relaxed) as u32
 }
 
 /// Seconds that a wait takes at most, where none are given.
 #[must_use]
-pub fn limit(me: &Me, off: Off) -> Option<f64> {
+pub fn limit(me: &Member, off: Off) -> Option<f64> {
     let bits = at(me, off).limit.load(Ordering::Relaxed);
     (bits != NO_LIMIT).then(|| f64::from_bits(bits))
 }
 
 /// Whether the last to come has an action to run.
 #[must_use]
-pub fn acts(me: &Me, off: Off) -> bool {
+pub fn acts(me: &Member, off: Off) -> bool {
     at(me, off).acts.load(Ordering::Relaxed) != 0
 }
 
 /// Parties that wait now.
 #[must_use]
-pub fn waiting(me: &Me, off: Off) -> u32 {
+pub fn waiting(me: &Member, off: Off) -> u32 {
     let word = at(me, off).word.load(Ordering::Acquire);
     if word & (BROKEN | RESETTING) == 0 { (word >> COME) as u32 } else { 0 }
 }
 
 /// Why it is broken, if it is.
 #[must_use]
-pub fn broken(me: &Me, off: Off) -> Option<Why> {
+pub fn broken(me: &Member, off: Off) -> Option<Why> {
     let barrier = at(me, off);
     let word = barrier.word.load(Ordering::Acquire);
     let why = Why::unpack(barrier.why.load(Ordering::Acquire));
@@ -216,33 +216,33 @@ pub fn broken(me: &Me, off: Off) -> Option<Why> {
 /// # Errors
 /// [`OutOfMemory`].
 pub fn set_action(
-    me: &Me,
+    me: &Member,
     off: Off,
     tag: u8,
     bytes: &[u8],
     references: &[Off],
 ) -> Result<(), OutOfMemory> {
     let barrier = at(me, off);
-    let mark = heap::mark(me);
+    let savepoint = heap::savepoint(me);
     let made = blob::create(me, tag, &[bytes], references);
     if let Ok(blob) = made {
         let _latch = barrier.latch.lock(me);
         if barrier.action.load(Ordering::Relaxed) == 0 {
             let mut tx = Tx::begin(me);
             tx.set(&barrier.action, blob.0);
-            heap::release_to(me, &mut tx, mark);
+            heap::release_to(me, &mut tx, savepoint);
             crash_point!("barrier.action");
             tx.commit();
             crash_point!("barrier.action_done");
         }
     }
-    heap::drain(me, mark);
+    heap::free_deferred(me, savepoint);
     made.map(drop)
 }
 
 /// Whether the action's encoded form is there.
 #[must_use]
-pub fn has_action(me: &Me, off: Off) -> bool {
+pub fn has_action(me: &Member, off: Off) -> bool {
     let barrier = at(me, off);
     let _latch = barrier.latch.lock(me);
     barrier.action.load(Ordering::Relaxed) != 0
@@ -253,7 +253,7 @@ pub fn has_action(me: &Me, off: Off) -> bool {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn action(me: &Me, off: Off) -> Result<Option<(u8, Vec<u8>, blob::Held)>, OutOfMemory> {
+pub fn action(me: &Member, off: Off) -> Result<Option<(u8, Vec<u8>, blob::HeldBlob)>, OutOfMemory> {
     let barrier = at(me, off);
     // Set once, and freed with the barrier only, which the caller holds.
     let latch = barrier.latch.lock(me);
@@ -267,7 +267,7 @@ pub fn action(me: &Me, off: Off) -> Result<Option<(u8, Vec<u8>, blob::Held)>, Ou
 }
 
 /// One step of taking a barrier apart.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let action = &at(me, off).action;
     let blob = Off(action.load(Ordering::Relaxed));
     if blob.is_none() {
@@ -275,7 +275,7 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
     }
     let mut tx = Tx::begin(me);
     tx.set(action, 0);
-    heap::hook(me, &mut tx, blob);
+    heap::defer_free(me, &mut tx, blob);
     crash_point!("barrier.action_dropping");
     tx.commit();
     crash_point!("barrier.action_dropped");
@@ -284,13 +284,13 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
 
 impl Barrier {
     /// The half that is watched.
-    fn futex(&'static self, me: &Me) -> &'static AtomicU32 {
+    fn futex(&'static self, me: &Member) -> &'static AtomicU32 {
         // Little-endian, as all supported processors are: the low half comes first.
         wait::word(me, me.arena().offset_of(&self.word))
     }
 
     /// Runs `change` under the latch, and wakes if it says so.
-    fn locked<T>(&'static self, me: &Me, change: impl FnOnce(&mut bool) -> T) -> T {
+    fn locked<T>(&'static self, me: &Member, change: impl FnOnce(&mut bool) -> T) -> T {
         let mut wakes = false;
         let latched = self.latch.lock(me);
         if self.word.load(Ordering::Relaxed) & RESETTING != 0 {
@@ -306,7 +306,7 @@ impl Barrier {
 
     /// Stores what all waiters look at.
     fn publish(&self, word: u64, wakes: &mut bool) {
-        // SYNC POINT: pairs with the acquire load in `Waiting::is_over`.
+        // SYNC POINT: pairs with the acquire load in `BarrierWait::is_over`.
         let before = self.word.swap(word, Ordering::AcqRel);
         crash_point!("barrier.published");
         *wakes |= before & SLEEPERS != 0;
@@ -329,7 +329,7 @@ impl Barrier {
 
     /// Tells the waiters of this round, of whom each is in the queue, that it is off; then the
     /// next begins. Whoever comes after a death goes on from the start.
-    fn finish_reset(&self, me: &Me, wakes: &mut bool) {
+    fn finish_reset(&self, me: &Member, wakes: &mut bool) {
         let round = self.word.load(Ordering::Relaxed) & ROUND;
         let mut next = self.first(me, round);
         while let Some(waiter) = next {
@@ -345,13 +345,13 @@ impl Barrier {
     }
 
     /// The first in the queue, if it is this round's.
-    fn first(&self, me: &Me, round: u64) -> Option<Waiter> {
+    fn first(&self, me: &Member, round: u64) -> Option<Waiter> {
         (self.tag.load(Ordering::Relaxed) == round + 1).then(|| self.queue.first(me)).flatten()
     }
 
     /// Puts the waiter into this round's queue, as part of a change.
     // crash: part of the caller's change.
-    fn enqueue(&self, me: &Me, tx: &mut Tx<'_>, off: Off, waiter: Waiter, round: u64) {
+    fn enqueue(&self, me: &Member, tx: &mut Tx<'_>, off: Off, waiter: Waiter, round: u64) {
         if self.tag.load(Ordering::Relaxed) != round + 1 {
             self.queue.forget(tx);
             tx.set(&self.tag, round + 1);
@@ -381,9 +381,9 @@ enum Came {
 /// # Errors
 /// [`WaitError`]; the barrier is as it was.
 pub fn wait(
-    me: &Me,
+    me: &Member,
     off: Off,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Result<Passed, WaitError> {
     let barrier = at(me, off);
@@ -396,8 +396,8 @@ pub fn wait(
                 return Ok(Passed::Act(acting));
             }
             Came::Waits(waiter, round, index) => {
-                let mut waiting = Waiting { barrier, me, off, round };
-                let outcome = wait::wait(me, parker, &mut waiting, deadline);
+                let mut waiting = BarrierWait { barrier, me, off, round };
+                let outcome = wait::wait(me, hooks, &mut waiting, deadline);
                 if !me.is_here() {
                     // Forked by a signal's handler: the place is the parent's.
                     return Ok(Passed::Interrupted);
@@ -405,8 +405,8 @@ pub fn wait(
                 return Ok(barrier.leave(me, waiter, round, index, outcome));
             }
             Came::Full(round) => {
-                let mut waiting = Waiting { barrier, me, off, round };
-                match wait::wait(me, parker, &mut waiting, deadline) {
+                let mut waiting = BarrierWait { barrier, me, off, round };
+                match wait::wait(me, hooks, &mut waiting, deadline) {
                     Outcome::Interrupted => return Ok(Passed::Interrupted),
                     // Of a round that is over by now nothing has to be broken: it comes to
                     // the next, too late.
@@ -421,7 +421,7 @@ pub fn wait(
 }
 
 impl Barrier {
-    fn come(&self, me: &Me, off: Off, wakes: &mut bool) -> Result<Came, WaitError> {
+    fn come(&self, me: &Member, off: Off, wakes: &mut bool) -> Result<Came, WaitError> {
         let word = self.word.load(Ordering::Relaxed);
         let (round, index) = (word & ROUND, word >> COME);
         if word & BROKEN != 0 {
@@ -450,7 +450,7 @@ impl Barrier {
     }
 
     /// Breaks the barrier for one who waits for a round to be over; false if it is.
-    fn too_late(&'static self, me: &Me, round: u64) -> bool {
+    fn too_late(&'static self, me: &Member, round: u64) -> bool {
         self.locked(me, |wakes| {
             let word = self.word.load(Ordering::Relaxed);
             let same = word & ROUND == round && word & BROKEN == 0;
@@ -464,7 +464,7 @@ impl Barrier {
     /// The waiter's wait has ended.
     fn leave(
         &'static self,
-        me: &Me,
+        me: &Member,
         waiter: Waiter,
         round: u64,
         index: u64,
@@ -566,13 +566,13 @@ impl Drop for Acting {
 }
 
 /// Breaks the barrier: all who wait, and all who come, are told.
-pub fn abort(me: &Me, off: Off) {
+pub fn abort(me: &Member, off: Off) {
     let barrier = at(me, off);
     barrier.locked(me, |wakes| barrier.shatter(Why::Aborted, wakes));
 }
 
 /// Makes the barrier whole and empty: all who wait are told that it was broken.
-pub fn reset(me: &Me, off: Off) {
+pub fn reset(me: &Member, off: Off) {
     let barrier = at(me, off);
     barrier.locked(me, |wakes| {
         let word = barrier.word.load(Ordering::Relaxed);
@@ -590,20 +590,20 @@ pub fn reset(me: &Me, off: Off) {
     });
 }
 
-struct Waiting<'a> {
+struct BarrierWait<'a> {
     barrier: &'static Barrier,
-    me: &'a Me,
+    me: &'a Member,
     off: Off,
     round: u64,
 }
 
-impl Waiting<'_> {
+impl BarrierWait<'_> {
     fn is_over(&self, word: u64) -> bool {
         word & ROUND != self.round || word & BROKEN != 0
     }
 }
 
-impl Condition for Waiting<'_> {
+impl Awaited for BarrierWait<'_> {
     fn word(&self) -> &'static AtomicU32 {
         self.barrier.futex(self.me)
     }
@@ -629,7 +629,7 @@ impl Condition for Waiting<'_> {
     }
 }
 
-fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
     let (barrier, waiter) = (at(dead, off), Waiter::of_node(dead, node));
     barrier.locked(dead, |wakes| {
         let word = barrier.word.load(Ordering::Relaxed);

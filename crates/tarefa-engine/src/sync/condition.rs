@@ -6,14 +6,14 @@
 //!   waiter has a ticket, and a notification knows the first ticket that came too late for it.
 //! - A waiter that gives up, for the time or for an interrupt, leaves nothing behind and takes
 //!   nothing along: it is notified or not, under the latch.
-//! - If the owner of the lock dies, all who wait are told: [`LockCell::last_death`] differs from
+//! - If the owner of the lock dies, all who wait are told: [`LockWord::last_death`] differs from
 //!   what it was when their waits began.
 
-use super::wait::{self, Condition as Awaited, Outcome, Parker};
+use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use super::{kinds, lock};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
@@ -22,9 +22,9 @@ use crate::shm::object::{self, ObjectHeader};
 use crate::shm::recovery::wait_nodes::Recovery;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
-use crate::sync::lock::word::{Acquired, LockCell, Sort};
+use crate::sync::lock::word::{Acquired, LockWord, Recursion};
 use crate::sync::wait_queue::{
-    Queue, Queued, WaitError, Waiter, Waiting, Wakes, locked, looked_around, state,
+    Queue, QueueWait, Queued, WaitError, Waiter, Wakes, locked, looked_around, state,
 };
 
 #[repr(C)]
@@ -76,22 +76,22 @@ pub(super) const RECOVERY: Recovery =
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kinds::CONDITION, size_of::<Condition>() as u64)
-        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
-fn at(me: &Me, off: Off) -> &'static Condition {
+fn at(me: &Member, off: Off) -> &'static Condition {
     me.arena().at(off)
 }
 
 /// Says which lock goes with the condition, once; this process holds it. False if there is one.
-pub fn set_lock(me: &Me, off: Off, lock: Off) -> bool {
+pub fn set_lock(me: &Member, off: Off, lock: Off) -> bool {
     let condition = at(me, off);
     let _latch = condition.latch.lock(me);
     if condition.lock.load(Ordering::Relaxed) != 0 {
@@ -109,14 +109,14 @@ pub fn set_lock(me: &Me, off: Off, lock: Off) -> bool {
 
 /// The lock that goes with the condition.
 #[must_use]
-pub fn lock(me: &Me, off: Off) -> Option<Off> {
+pub fn lock(me: &Member, off: Off) -> Option<Off> {
     let condition = at(me, off);
     let _latch = condition.latch.lock(me);
     Some(Off(condition.lock.load(Ordering::Relaxed))).filter(|lock| !lock.is_none())
 }
 
 /// One step of taking a condition apart.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let word = &at(me, off).lock;
     let lock = Off(word.load(Ordering::Relaxed));
     if lock.is_none() {
@@ -139,19 +139,19 @@ impl Queued for Condition {
 
     /// Nothing is there to be given: a notification of a thread that died goes no further than
     /// it came, and the death of the lock's owner is told to all.
-    fn settle(&'static self, _: &Me, _: &mut Wakes) {}
+    fn grant(&'static self, _: &Member, _: &mut Wakes) {}
 }
 
 impl Condition {
     /// Takes the waiter out of the queue as part of a change, notified.
     // crash: part of the caller's change.
-    fn grant(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter, horizon: u64) {
+    fn grant(&self, me: &Member, tx: &mut Tx<'_>, waiter: Waiter, horizon: u64) {
         self.queue.remove(me, tx, waiter);
         waiter.decide(tx, state::GRANTED, horizon);
     }
 
     /// Frees a node that was notified, and notifies the next instead, if one waited then.
-    fn pass_on(&self, me: &Me, waiter: Waiter, wakes: &mut Wakes) {
+    fn pass_on(&self, me: &Member, waiter: Waiter, wakes: &mut Wakes) {
         let horizon = waiter.detail();
         let next = self.queue.first(me).filter(|next| next.detail() < horizon);
         let mut tx = Tx::begin(me);
@@ -167,7 +167,7 @@ impl Condition {
         }
     }
 
-    fn drop_out(&self, me: &Me, waiter: Waiter) {
+    fn drop_out(&self, me: &Member, waiter: Waiter) {
         let mut tx = Tx::begin(me);
         self.queue.remove(me, &mut tx, waiter);
         waiter.free_in(&mut tx);
@@ -179,10 +179,10 @@ impl Condition {
 
 /// A waiter, and the lock by whose owner's death it is told.
 struct Told<'a> {
-    waiting: Waiting<'a, Condition>,
-    me: &'a Me,
-    cell: &'static LockCell,
-    sort: Sort,
+    waiting: QueueWait<'a, Condition>,
+    me: &'a Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
     death: u64,
 }
 
@@ -201,7 +201,7 @@ impl Awaited for Told<'_> {
 
     fn announce(&mut self) -> Option<u32> {
         let value = self.waiting.announce()?;
-        (self.cell.last_death(self.me, self.sort) == self.death).then_some(value)
+        (self.cell.last_death(self.me, self.recursion) == self.death).then_some(value)
     }
 }
 
@@ -211,18 +211,19 @@ pub struct Lock {
     /// The object.
     pub off: Off,
     /// Its cell.
-    pub cell: &'static LockCell,
-    /// Its sort.
-    pub sort: Sort,
+    pub cell: &'static LockWord,
+    /// Whether its owner may take it again.
+    pub recursion: Recursion,
 }
 
 impl Lock {
     /// Of a [`lock()`] object.
     #[must_use]
-    pub fn at(me: &Me, off: Off) -> Self {
+    pub fn at(me: &Member, off: Off) -> Self {
         let kind = object::header(me, off).kind.load(Ordering::Relaxed);
-        let sort = if kind == kinds::RLOCK { Sort::Recursive } else { Sort::Plain };
-        Self { off, cell: lock::cell(me, off), sort }
+        let recursion =
+            if kind == kinds::RLOCK { Recursion::Allowed } else { Recursion::Forbidden };
+        Self { off, cell: lock::cell(me, off), recursion }
     }
 }
 
@@ -235,10 +236,10 @@ impl Lock {
 /// # Errors
 /// [`Refused`]; nothing has happened then.
 pub fn wait(
-    me: &Me,
+    me: &Member,
     off: Off,
     lock: Lock,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Result<Waited, Refused> {
     let (condition, cell) = (at(me, off), lock.cell);
@@ -247,7 +248,7 @@ pub fn wait(
     }
     let waiter = Waiter::free(me)?;
     // Nobody dies as its owner while this thread is that.
-    let death = cell.last_death(me, lock.sort);
+    let death = cell.last_death(me, lock.recursion);
     locked(condition, me, |_| {
         let ticket = condition.tickets.load(Ordering::Relaxed);
         let mut tx = Tx::begin(me);
@@ -259,12 +260,12 @@ pub fn wait(
         crash_point!("condition.came");
     });
     // It is this thread's, so it can be let go.
-    let depth = cell.release_all(me, lock.sort).unwrap_or(0);
+    let depth = cell.release_all(me, lock.recursion).unwrap_or(0);
     crash_point!("condition.let_go");
-    let waiting = Waiting::new(condition, me, waiter);
-    let mut told = Told { waiting, me, cell, sort: lock.sort, death };
-    let outcome = wait::wait(me, parker, &mut told, deadline);
-    let outcome = looked_around(parker, outcome);
+    let waiting = QueueWait::new(condition, me, waiter);
+    let mut told = Told { waiting, me, cell, recursion: lock.recursion, death };
+    let outcome = wait::wait(me, hooks, &mut told, deadline);
+    let outcome = looked_around(hooks, outcome);
     if !me.is_here() {
         // Forked by a signal's handler: the place is the parent's, and so will the lock be.
         return Ok(Waited::GaveUp);
@@ -284,7 +285,7 @@ pub fn wait(
     let mut interrupted = outcome == Outcome::Interrupted;
     let mut died = None;
     let got = loop {
-        match cell.acquire(me, lock.sort, lock.off, parker, Deadline::NEVER) {
+        match cell.acquire(me, lock.recursion, lock.off, hooks, Deadline::NEVER) {
             Acquired::Yes => break true,
             Acquired::OwnerDied(pid) => died = Some(pid),
             Acquired::Interrupted | Acquired::TimedOut => {
@@ -304,7 +305,7 @@ pub fn wait(
     if !got {
         return Ok(Waited::GaveUp);
     }
-    if lock.sort == Sort::Recursive {
+    if lock.recursion == Recursion::Allowed {
         cell.restore_depth(depth);
     }
     if notified {
@@ -312,7 +313,7 @@ pub fn wait(
     }
     Ok(if interrupted {
         Waited::Interrupted
-    } else if cell.last_death(me, lock.sort) != death {
+    } else if cell.last_death(me, lock.recursion) != death {
         Waited::OwnerDied(died.flatten().or_else(|| cell.last_dead_pid(me)))
     } else if notified {
         Waited::Notified
@@ -325,7 +326,7 @@ pub fn wait(
 ///
 /// # Errors
 /// [`Refused::NotHeld`].
-pub fn notify(me: &Me, off: Off, lock: Lock, n: u64) -> Result<(), Refused> {
+pub fn notify(me: &Member, off: Off, lock: Lock, n: u64) -> Result<(), Refused> {
     if !lock.cell.is_mine(me) {
         return Err(Refused::NotHeld);
     }
@@ -334,7 +335,7 @@ pub fn notify(me: &Me, off: Off, lock: Lock, n: u64) -> Result<(), Refused> {
 }
 
 /// The same by a caller who need not hold the lock, as some languages have it.
-pub fn notify_unheld(me: &Me, off: Off, n: u64) {
+pub fn notify_unheld(me: &Member, off: Off, n: u64) {
     let condition = at(me, off);
     locked(condition, me, |wakes| {
         let horizon = condition.tickets.load(Ordering::Relaxed);
@@ -352,12 +353,12 @@ pub fn notify_unheld(me: &Me, off: Off, n: u64) {
 
 /// How many wait to be notified.
 #[must_use]
-pub fn waiting(me: &Me, off: Off) -> usize {
+pub fn waiting(me: &Member, off: Off) -> usize {
     let condition = at(me, off);
     locked(condition, me, |_| condition.queue.len(me))
 }
 
-fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
     let (condition, waiter) = (at(dead, off), Waiter::of_node(dead, node));
     locked(condition, dead, |wakes| {
         if waiter.state() == state::GRANTED {

@@ -5,11 +5,11 @@
 //! cost nothing but a wake-up, which [`wait::waking`] makes good.
 
 use super::kinds;
-use super::wait::{self, Condition, Outcome, Parker};
+use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::refcount;
@@ -34,31 +34,31 @@ unsafe impl Shared for EventObject {}
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kinds::EVENT, size_of::<EventObject>() as u64)
-        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
-fn word_of(me: &Me, off: Off) -> &'static AtomicU32 {
+fn word_of(me: &Member, off: Off) -> &'static AtomicU32 {
     &me.arena().at::<EventObject>(off).word
 }
 
 /// Whether the flag is up.
 #[must_use]
-pub fn is_set(me: &Me, off: Off) -> bool {
+pub fn is_set(me: &Member, off: Off) -> bool {
     word_of(me, off).load(Ordering::Acquire) & SET != 0
 }
 
 /// Raises the flag and wakes all who wait.
-pub fn set(me: &Me, off: Off) {
+pub fn set(me: &Member, off: Off) {
     let word = word_of(me, off);
     wait::waking(me, word, || {
-        // SYNC POINT: pairs with the acquire loads of `is_set` and `Waiting`.
+        // SYNC POINT: pairs with the acquire loads of `is_set` and `EventWait`.
         let raise = |w: u32| {
             let raises = if w & SET == 0 { w.wrapping_add(ONE_RAISE) } else { w };
             Some((raises | SET) & !SLEEPERS)
@@ -73,12 +73,12 @@ pub fn set(me: &Me, off: Off) {
 }
 
 /// Lowers the flag.
-pub fn clear(me: &Me, off: Off) {
+pub fn clear(me: &Member, off: Off) {
     word_of(me, off).fetch_and(!SET, Ordering::AcqRel);
     crash_point!("event.cleared");
 }
 
-struct Waiting {
+struct EventWait {
     object: Off,
     word: &'static AtomicU32,
     /// How often the flag had been raised when the wait began.
@@ -89,13 +89,13 @@ fn raises(word: u32) -> u32 {
     word & !(SET | SLEEPERS)
 }
 
-impl Waiting {
+impl EventWait {
     fn is_over(&self, word: u32) -> bool {
         word & SET != 0 || raises(word) != self.raises
     }
 }
 
-impl Condition for Waiting {
+impl Awaited for EventWait {
     fn word(&self) -> &'static AtomicU32 {
         self.word
     }
@@ -116,8 +116,8 @@ impl Condition for Waiting {
 }
 
 /// Waits until the flag is up.
-pub fn wait(me: &Me, off: Off, parker: &mut dyn Parker, deadline: Deadline) -> Outcome {
+pub fn wait(me: &Member, off: Off, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
     let word = word_of(me, off);
     let raises = raises(word.load(Ordering::Acquire));
-    wait::wait(me, parker, &mut Waiting { object: off, word, raises }, deadline)
+    wait::wait(me, hooks, &mut EventWait { object: off, word, raises }, deadline)
 }

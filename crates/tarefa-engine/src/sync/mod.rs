@@ -16,7 +16,7 @@ pub mod wait_queue;
 
 use crate::shm::object;
 use crate::shm::recovery::wait_nodes;
-use crate::sync::object_kinds::Sort;
+use crate::sync::object_kinds::KindInfo;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -42,13 +42,13 @@ pub fn register() {
     wait_nodes::register(kinds::CONDITION, condition::RECOVERY);
     wait_nodes::register(kinds::BARRIER, barrier::RECOVERY);
     wait_nodes::register(kinds::RWLOCK, rwlock::RECOVERY);
-    object::register(kinds::CONDITION, condition::take_apart);
-    object::register(kinds::BARRIER, barrier::take_apart);
-    object_kinds::register(kinds::LOCK, Sort::held(|_, _| "Lock", lock::holders));
-    object_kinds::register(kinds::RLOCK, Sort::held(|_, _| "RLock", lock::holders));
-    object_kinds::register(kinds::EVENT, Sort::unheld(|_, _| "Event"));
-    object_kinds::register(kinds::CONDITION, Sort::unheld(|_, _| "Condition"));
-    object_kinds::register(kinds::BARRIER, Sort::unheld(|_, _| "Barrier"));
+    object::register(kinds::CONDITION, condition::destroy_step);
+    object::register(kinds::BARRIER, barrier::destroy_step);
+    object_kinds::register(kinds::LOCK, KindInfo::held(|_, _| "Lock", lock::holders));
+    object_kinds::register(kinds::RLOCK, KindInfo::held(|_, _| "RLock", lock::holders));
+    object_kinds::register(kinds::EVENT, KindInfo::unheld(|_, _| "Event"));
+    object_kinds::register(kinds::CONDITION, KindInfo::unheld(|_, _| "Condition"));
+    object_kinds::register(kinds::BARRIER, KindInfo::unheld(|_, _| "Barrier"));
     object_kinds::register(kinds::SEMAPHORE, semaphore::SORT);
     object_kinds::register(kinds::RWLOCK, rwlock::SORT);
 }

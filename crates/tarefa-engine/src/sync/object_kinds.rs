@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use crate::shm::arena::offset::Off;
 use crate::shm::object::KINDS;
-use crate::shm::{Me, heap, object};
+use crate::shm::{Member, heap, object};
 use crate::sync::lock::word::Holder;
 
 /// How many of its holders must let go before one who waits for the object can go on.
@@ -25,18 +25,18 @@ pub enum Holders {
     /// Nobody holds it: who waits for it is let go by somebody who is not known.
     Nobody,
     /// The object names them.
-    Of(fn(&Me, Off) -> Vec<Holder>),
+    Of(fn(&Member, Off) -> Vec<Holder>),
     /// They are noted as [`crate::shm::object::robust_list`]; the function says whether so many holds are all
     /// that there can be, so that nobody else can let a waiter go.
-    Noted(fn(&Me, Off, usize) -> bool),
+    Noted(fn(&Member, Off, usize) -> bool),
 }
 
 /// What an object is called for people, by its kind, as in `Lock`.
-pub type Name = fn(&Me, Off) -> &'static str;
+pub type Name = fn(&Member, Off) -> &'static str;
 
 /// What one kind of object is to those who wait for it.
 #[derive(Clone, Copy, Debug)]
-pub struct Sort {
+pub struct KindInfo {
     /// See [`Name`].
     pub name: Name,
     /// See [`Holders`].
@@ -45,7 +45,7 @@ pub struct Sort {
     pub frees: Frees,
 }
 
-impl Sort {
+impl KindInfo {
     /// A kind that nobody holds.
     #[must_use]
     pub const fn unheld(name: Name) -> Self {
@@ -54,21 +54,21 @@ impl Sort {
 
     /// A kind whose objects name their holders, all of which must let go.
     #[must_use]
-    pub const fn held(name: Name, holders: fn(&Me, Off) -> Vec<Holder>) -> Self {
+    pub const fn held(name: Name, holders: fn(&Member, Off) -> Vec<Holder>) -> Self {
         Self { name, holders: Holders::Of(holders), frees: Frees::All }
     }
 }
 
-static SORTS: [OnceLock<Sort>; KINDS] = [const { OnceLock::new() }; KINDS];
+static SORTS: [OnceLock<KindInfo>; KINDS] = [const { OnceLock::new() }; KINDS];
 
 /// Says what objects of `kind` are to those who wait for them. The first call for a kind counts.
-pub fn register(kind: u64, sort: Sort) {
+pub fn register(kind: u64, sort: KindInfo) {
     let _ = SORTS[kind as usize].set(sort);
 }
 
 /// What was registered for `kind`.
 #[must_use]
-pub fn sort(kind: u64) -> Option<&'static Sort> {
+pub fn sort(kind: u64) -> Option<&'static KindInfo> {
     SORTS.get(kind as usize)?.get()
 }
 
@@ -85,7 +85,7 @@ pub struct Seen {
 
 /// The object at `off`, if one is there: of any offset, also a broken one.
 #[must_use]
-pub fn see(me: &Me, off: Off) -> Option<Seen> {
+pub fn see(me: &Member, off: Off) -> Option<Seen> {
     use crate::atomic::Ordering;
     if off.is_none() || !heap::is_block(me, off, heap::Kind::Object) {
         return None;

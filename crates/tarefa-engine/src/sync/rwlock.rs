@@ -12,10 +12,10 @@
 //!   dead writer's is told, once, to the next who comes in either way; the lock is free then.
 
 use super::kinds;
-use super::wait::{Outcome, Parker};
+use super::wait::{BlockingHooks, Outcome};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::clock::{self, Deadline};
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
@@ -28,7 +28,7 @@ use crate::shm::recovery::wait_nodes::Recovery;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
 use crate::sync::lock::word::Holder;
-use crate::sync::object_kinds::{Frees, Holders, Sort};
+use crate::sync::object_kinds::{Frees, Holders, KindInfo};
 use crate::sync::wait_queue;
 use crate::sync::wait_queue::{Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 
@@ -58,7 +58,7 @@ struct RwLock {
     latch: Latch,
     /// Times that it is held for reading.
     readers: AtomicU64,
-    /// The thread that writes, as [`Me::name`]; 0 for none.
+    /// The thread that writes, as [`Member::name`]; 0 for none.
     writer: AtomicU64,
     /// How often the writer has taken it, besides the first time.
     depth: AtomicU64,
@@ -69,7 +69,7 @@ struct RwLock {
     /// Writers that died, shifted left by 32, and the process of the last.
     deaths: AtomicU64,
     /// `deaths` when somebody last said that what the lock guards is whole.
-    mended: AtomicU64,
+    poison_cleared: AtomicU64,
     /// 1 while those in `reading` have their turn, after a writer.
     turn: AtomicU64,
     /// Readers that wait.
@@ -103,8 +103,8 @@ pub enum Acquired {
 pub struct NotHeld;
 
 /// What it is to those who wait for it.
-pub(super) const SORT: Sort =
-    Sort { name: |_, _| "RWLock", holders: Holders::Noted(|_, _, _| true), frees: Frees::All };
+pub(super) const SORT: KindInfo =
+    KindInfo { name: |_, _| "RWLock", holders: Holders::Noted(|_, _, _| true), frees: Frees::All };
 
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: true };
@@ -113,17 +113,17 @@ pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thre
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kinds::RWLOCK, size_of::<RwLock>() as u64)
-        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
-fn at(me: &Me, off: Off) -> &'static RwLock {
+fn at(me: &Member, off: Off) -> &'static RwLock {
     me.arena().at(off)
 }
 
@@ -132,7 +132,7 @@ impl Queued for RwLock {
         &self.latch
     }
 
-    fn settle(&'static self, me: &Me, wakes: &mut Wakes) {
+    fn grant(&'static self, me: &Member, wakes: &mut Wakes) {
         if self.died.load(Ordering::Relaxed) != 0 {
             self.tell_of_death(me, wakes);
         }
@@ -167,7 +167,7 @@ impl RwLock {
 
     /// Notes in a change that the lock is held once more.
     // crash: part of the caller's change.
-    fn add(&self, me: &Me, tx: &mut Tx<'_>, mode: Mode, thread: u32, entry: Off) {
+    fn add(&self, me: &Member, tx: &mut Tx<'_>, mode: Mode, thread: u32, entry: Off) {
         match mode {
             Mode::Read => tx.set(&self.readers, self.readers.load(Ordering::Relaxed) + 1),
             Mode::Write => {
@@ -196,7 +196,7 @@ impl RwLock {
         tx.set(entry, 0);
     }
 
-    fn grant(&self, me: &Me, mode: Mode, waiter: Waiter, wakes: &mut Wakes) {
+    fn grant(&self, me: &Member, mode: Mode, waiter: Waiter, wakes: &mut Wakes) {
         let mut tx = Tx::begin(me);
         self.queue(mode).remove(me, &mut tx, waiter);
         self.add(me, &mut tx, mode, waiter.thread(), Off(waiter.info()));
@@ -209,7 +209,7 @@ impl RwLock {
 
     /// A writer has died: who has waited longest of those whose turn it is hears of it.
     #[cold]
-    fn tell_of_death(&self, me: &Me, wakes: &mut Wakes) {
+    fn tell_of_death(&self, me: &Member, wakes: &mut Wakes) {
         let readers = self.reading.first(me).map(|w| (Mode::Read, w));
         let next = readers.or_else(|| self.writing.first(me).map(|w| (Mode::Write, w)));
         let Some((mode, waiter)) = next else { return };
@@ -255,18 +255,18 @@ enum Came {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn try_acquire(me: &Me, off: Off, mode: Mode) -> Result<Acquired, OutOfMemory> {
+pub fn try_acquire(me: &Member, off: Off, mode: Mode) -> Result<Acquired, OutOfMemory> {
     let entry = robust_list::reserve(me)?;
     let lock = at(me, off);
     let reads = robust_list::has(me, Mode::Read.hold(off, me.index()));
     let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, false));
     note(me, off, mode, entry, matches!(came, Ok(Came::Yes)));
     // Only waiting can be too deep.
-    Ok(came.map_or(Acquired::TimedOut, |came| came.settled()))
+    Ok(came.map_or(Acquired::TimedOut, |came| came.acquired()))
 }
 
 impl Came {
-    fn settled(&self) -> Acquired {
+    fn acquired(&self) -> Acquired {
         match self {
             Self::Yes | Self::Deeper => Acquired::Yes,
             Self::Waits(_) | Self::Busy => Acquired::TimedOut,
@@ -277,7 +277,7 @@ impl Came {
 }
 
 /// The entry says what the thread has, or is not needed.
-fn note(me: &Me, off: Off, mode: Mode, entry: Off, taken: bool) {
+fn note(me: &Member, off: Off, mode: Mode, entry: Off, taken: bool) {
     if taken {
         robust_list::note(me, mode.hold(off, me.index()), entry);
     } else {
@@ -290,10 +290,10 @@ fn note(me: &Me, off: Off, mode: Mode, entry: Off, taken: bool) {
 /// # Errors
 /// [`WaitError`].
 pub fn acquire(
-    me: &Me,
+    me: &Member,
     off: Off,
     mode: Mode,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Result<Acquired, WaitError> {
     let entry = robust_list::reserve(me)?;
@@ -302,7 +302,7 @@ pub fn acquire(
     let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, true));
     let result = match came {
         Ok(Came::Waits(waiter)) => {
-            let outcome = wait_queue::wait(lock, me, waiter, parker, deadline);
+            let outcome = wait_queue::wait(lock, me, waiter, hooks, deadline);
             if !me.is_here() {
                 // Forked by a signal's handler: place and entry are the parent's.
                 return Ok(Acquired::Interrupted);
@@ -311,7 +311,7 @@ pub fn acquire(
             note(me, off, mode, entry, acquired == Acquired::Yes);
             return Ok(acquired);
         }
-        Ok(ref came) => Ok(came.settled()),
+        Ok(ref came) => Ok(came.acquired()),
         Err(e) => Err(e),
     };
     note(me, off, mode, entry, matches!(came, Ok(Came::Yes)));
@@ -322,7 +322,7 @@ impl RwLock {
     /// One comes, who `reads` already or not; `waits` where the lock is not free.
     fn come(
         &self,
-        me: &Me,
+        me: &Member,
         off: Off,
         mode: Mode,
         entry: Off,
@@ -365,7 +365,7 @@ impl RwLock {
     }
 
     /// The wait has ended; how, all in all.
-    fn leave(&'static self, me: &Me, waiter: Waiter, outcome: Outcome) -> Acquired {
+    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Acquired {
         let decided = |waiter: Waiter| {
             if waiter.state() == state::TOLD {
                 return Acquired::OwnerDied(pid_of(waiter.info()));
@@ -397,7 +397,7 @@ impl RwLock {
 
     /// Undoes, as part of a change, what has come of a wait whose thread does not take it.
     // crash: part of the caller's change.
-    fn give_up(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter, state: u64, mode: Mode) {
+    fn give_up(&self, me: &Member, tx: &mut Tx<'_>, waiter: Waiter, state: u64, mode: Mode) {
         match state {
             state::GRANTED => self.take_off(tx, mode, robust_list::word(me, Off(waiter.info()))),
             // The next who comes is told instead.
@@ -411,7 +411,7 @@ impl RwLock {
 ///
 /// # Errors
 /// [`NotHeld`].
-pub fn release(me: &Me, off: Off, mode: Mode) -> Result<(), NotHeld> {
+pub fn release(me: &Member, off: Off, mode: Mode) -> Result<(), NotHeld> {
     let lock = at(me, off);
     if mode == Mode::Write && lock.writer.load(Ordering::Relaxed) == me.name() {
         // The writer's alone, so it changes under nobody's hands.
@@ -436,13 +436,13 @@ pub fn release(me: &Me, off: Off, mode: Mode) -> Result<(), NotHeld> {
 
 /// Times that the lock is held for reading now.
 #[must_use]
-pub fn readers(me: &Me, off: Off) -> u64 {
+pub fn readers(me: &Member, off: Off) -> u64 {
     at(me, off).readers.load(Ordering::Acquire)
 }
 
 /// The thread that holds it for writing.
 #[must_use]
-pub fn writer(me: &Me, off: Off) -> Option<Holder> {
+pub fn writer(me: &Member, off: Off) -> Option<Holder> {
     let lock = at(me, off);
     let name = lock.writer.load(Ordering::Acquire);
     let (thread, _) = slots::parse_name(name)?;
@@ -450,46 +450,46 @@ pub fn writer(me: &Me, off: Off) -> Option<Holder> {
     Some(Holder { process, thread, since_ns: lock.since.load(Ordering::Relaxed) })
 }
 
-/// Whether a writer has died since [`mend`]: for those who leave what the lock guards under
+/// Whether a writer has died since [`clear_poison`]: for those who leave what the lock guards under
 /// suspicion until somebody says that it is whole.
 #[must_use]
-pub fn poisoned(me: &Me, off: Off) -> bool {
+pub fn poisoned(me: &Member, off: Off) -> bool {
     let lock = at(me, off);
-    lock.deaths.load(Ordering::Acquire) != lock.mended.load(Ordering::Acquire)
+    lock.deaths.load(Ordering::Acquire) != lock.poison_cleared.load(Ordering::Acquire)
 }
 
 /// The process of the last writer that died, if it was the process that did.
 #[must_use]
-pub fn last_dead_pid(me: &Me, off: Off) -> Option<i32> {
+pub fn last_dead_pid(me: &Member, off: Off) -> Option<i32> {
     Some(at(me, off).deaths.load(Ordering::Acquire) as u32 as i32).filter(|pid| *pid != 0)
 }
 
 /// Says that what the lock guards is whole. The caller holds it for writing.
-pub fn mend(me: &Me, off: Off) {
+pub fn clear_poison(me: &Member, off: Off) {
     let lock = at(me, off);
-    lock.mended.store(lock.deaths.load(Ordering::Acquire), Ordering::Release);
+    lock.poison_cleared.store(lock.deaths.load(Ordering::Acquire), Ordering::Release);
     crash_point!("rwlock.mended");
 }
 
 /// Whether the calling thread holds it in that way.
 #[must_use]
-pub fn is_mine(me: &Me, off: Off, mode: Mode) -> bool {
+pub fn is_mine(me: &Member, off: Off, mode: Mode) -> bool {
     robust_list::has(me, mode.hold(off, me.index()))
 }
 
 /// Whether somebody holds it, in either way.
 #[must_use]
-pub fn locked_by_any(me: &Me, off: Off) -> bool {
+pub fn locked_by_any(me: &Member, off: Off) -> bool {
     readers(me, off) > 0 || writer(me, off).is_some()
 }
 
 /// Who holds it, in either way: slots of process and thread, once for each time.
 #[must_use]
-pub fn holders(me: &Me, off: Off) -> Vec<(u32, u32)> {
+pub fn holders(me: &Member, off: Off) -> Vec<(u32, u32)> {
     robust_list::holders(me, off)
 }
 
-fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
     let (lock, waiter) = (at(dead, off), Waiter::of_node(dead, node));
     locked(lock, dead, |_| {
         let mut tx = Tx::begin(dead);
@@ -502,7 +502,7 @@ fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
     });
 }
 
-fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
+fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold) {
     let (lock, mode) = (at(dead, hold.object), Mode::of(hold.what));
     locked(lock, dead, |_| {
         let mut tx = Tx::begin(dead);
@@ -520,7 +520,7 @@ fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
 }
 
 /// The number of the dead process; 0 where only the thread has ended.
-fn dead_pid(dead: &Me) -> u64 {
+fn dead_pid(dead: &Member) -> u64 {
     let owner = dead.slot().owner.load(Ordering::Acquire);
     let process = slots::process_slot(dead.runtime(), owner.saturating_sub(1) as u32);
     match slots::owner(process) {

@@ -7,10 +7,10 @@
 //! - Waiters are a `Queue`: `release` gives the permit to the first of them.
 
 use super::kinds;
-use super::wait::{Outcome, Parker};
+use super::wait::{BlockingHooks, Outcome};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::clock::Deadline;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
@@ -21,7 +21,7 @@ use crate::shm::object::{self, ObjectHeader};
 use crate::shm::recovery::wait_nodes::Recovery;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
-use crate::sync::object_kinds::{Frees, Holders, Sort};
+use crate::sync::object_kinds::{Frees, Holders, KindInfo};
 use crate::sync::wait_queue;
 use crate::sync::wait_queue::{Queue, Queued, WaitError, Waiter, Wakes, locked, state};
 
@@ -59,7 +59,7 @@ pub struct TooMany {
 }
 
 /// What it is to those who wait for it: any permit that comes back lets one of them go.
-pub(super) const SORT: Sort = Sort {
+pub(super) const SORT: KindInfo = KindInfo {
     name: |me, off| if bound(me, off).is_some() { "BoundedSemaphore" } else { "Semaphore" },
     holders: Holders::Noted(are_all),
     frees: Frees::One,
@@ -67,7 +67,7 @@ pub(super) const SORT: Sort = Sort {
 
 /// Whether so many holds are all the permits that there were at first. Others were taken without
 /// a `with`, by nobody knows whom; and where there were none, all are given by others.
-fn are_all(me: &Me, off: Off, holds: usize) -> bool {
+fn are_all(me: &Member, off: Off, holds: usize) -> bool {
     let first = at(me, off).first.load(Ordering::Relaxed);
     first > 0 && holds as u64 >= first
 }
@@ -79,25 +79,25 @@ pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thre
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made =
         object::create(me, kinds::SEMAPHORE, size_of::<Semaphore>() as u64).and_then(|off| {
             at(me, off).value.store(1, Ordering::Relaxed);
             at(me, off).bound.store(MOST, Ordering::Relaxed);
             at(me, off).first.store(1, Ordering::Relaxed);
             crash_point!("semaphore.made");
-            refcount::adopt(me, off, mark).map(|()| off)
+            refcount::adopt(me, off, savepoint).map(|()| off)
         });
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
 /// Says how many permits are free, at most [`MOST`]; `bounded`: never more than that. Before it
 /// is used.
-pub fn set_up(me: &Me, off: Off, value: u64, bounded: bool) {
+pub fn set_up(me: &Member, off: Off, value: u64, bounded: bool) {
     let semaphore = at(me, off);
     locked(semaphore, me, |_| {
         let mut tx = Tx::begin(me);
@@ -109,7 +109,7 @@ pub fn set_up(me: &Me, off: Off, value: u64, bounded: bool) {
     });
 }
 
-fn at(me: &Me, off: Off) -> &'static Semaphore {
+fn at(me: &Member, off: Off) -> &'static Semaphore {
     me.arena().at(off)
 }
 
@@ -119,19 +119,19 @@ fn permit(off: Off, thread: u32) -> Hold {
 
 /// Permits that are free now.
 #[must_use]
-pub fn value(me: &Me, off: Off) -> u64 {
+pub fn value(me: &Member, off: Off) -> u64 {
     at(me, off).value.load(Ordering::Acquire)
 }
 
 /// The most permits that may be free, where the semaphore is bounded.
 #[must_use]
-pub fn bound(me: &Me, off: Off) -> Option<u64> {
+pub fn bound(me: &Member, off: Off) -> Option<u64> {
     Some(at(me, off).bound.load(Ordering::Relaxed)).filter(|bound| *bound != MOST)
 }
 
 /// How many wait for a permit.
 #[must_use]
-pub fn waiting(me: &Me, off: Off) -> usize {
+pub fn waiting(me: &Member, off: Off) -> usize {
     let semaphore = at(me, off);
     locked(semaphore, me, |_| semaphore.queue.len(me))
 }
@@ -141,7 +141,7 @@ impl Queued for Semaphore {
         &self.latch
     }
 
-    fn settle(&'static self, me: &Me, wakes: &mut Wakes) {
+    fn grant(&'static self, me: &Member, wakes: &mut Wakes) {
         while let Some(waiter) = self.queue.first(me) {
             let value = self.value.load(Ordering::Relaxed);
             if value == 0 {
@@ -166,7 +166,7 @@ impl Queued for Semaphore {
 
 impl Semaphore {
     /// Takes a permit if one is free, noting it in `entry` if there is one.
-    fn take(&self, me: &Me, hold: Hold, entry: Option<Off>) -> bool {
+    fn take(&self, me: &Member, hold: Hold, entry: Option<Off>) -> bool {
         let value = self.value.load(Ordering::Relaxed);
         if value == 0 || !self.queue.is_empty() {
             return false;
@@ -189,7 +189,7 @@ impl Semaphore {
 ///
 /// # Errors
 /// [`OutOfMemory`], for a held one.
-pub fn try_acquire(me: &Me, off: Off, held: bool) -> Result<bool, OutOfMemory> {
+pub fn try_acquire(me: &Member, off: Off, held: bool) -> Result<bool, OutOfMemory> {
     let (semaphore, hold) = (at(me, off), permit(off, me.index()));
     let entry = if held { Some(robust_list::reserve(me)?) } else { None };
     let taken = locked(semaphore, me, |_| semaphore.take(me, hold, entry));
@@ -198,7 +198,7 @@ pub fn try_acquire(me: &Me, off: Off, held: bool) -> Result<bool, OutOfMemory> {
 }
 
 /// The entry says that the thread has the permit, or is not needed.
-fn note(me: &Me, hold: Hold, entry: Option<Off>, taken: bool) {
+fn note(me: &Member, hold: Hold, entry: Option<Off>, taken: bool) {
     match entry {
         Some(entry) if taken => robust_list::note(me, hold, entry),
         Some(entry) => robust_list::unreserve(me, entry),
@@ -211,10 +211,10 @@ fn note(me: &Me, hold: Hold, entry: Option<Off>, taken: bool) {
 /// # Errors
 /// [`WaitError`].
 pub fn acquire(
-    me: &Me,
+    me: &Member,
     off: Off,
     held: bool,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Result<Outcome, WaitError> {
     let (semaphore, hold) = (at(me, off), permit(off, me.index()));
@@ -234,7 +234,7 @@ pub fn acquire(
         Err(e) => Err(e),
         Ok(None) => Ok(Outcome::Ready),
         Ok(Some(waiter)) => {
-            let outcome = wait_queue::wait(semaphore, me, waiter, parker, deadline);
+            let outcome = wait_queue::wait(semaphore, me, waiter, hooks, deadline);
             if !me.is_here() {
                 // Forked by a signal's handler: place and entry are the parent's.
                 return Ok(Outcome::Interrupted);
@@ -248,7 +248,7 @@ pub fn acquire(
 
 impl Semaphore {
     /// The wait has ended; how, all in all.
-    fn leave(&'static self, me: &Me, waiter: Waiter, outcome: Outcome) -> Outcome {
+    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Outcome {
         if outcome == Outcome::Ready {
             waiter.leave();
             return outcome;
@@ -276,14 +276,14 @@ impl Semaphore {
 
     /// Makes `n` permits free; `entry` is one of them that was held, or none.
     // crash: part of the caller's change.
-    fn give_back(&self, me: &Me, tx: &mut Tx<'_>, n: u64, entry: Off) {
+    fn give_back(&self, me: &Member, tx: &mut Tx<'_>, n: u64, entry: Off) {
         tx.set(&self.value, self.value.load(Ordering::Relaxed) + n);
         if !entry.is_none() {
             tx.set(robust_list::word(me, entry), 0);
         }
     }
 
-    fn release(&'static self, me: &Me, n: u64, entry: Option<Off>) -> Result<(), TooMany> {
+    fn release(&'static self, me: &Member, n: u64, entry: Option<Off>) -> Result<(), TooMany> {
         let result = locked(self, me, |_| {
             let free = self.value.load(Ordering::Relaxed);
             let bound = self.bound.load(Ordering::Relaxed);
@@ -319,7 +319,7 @@ impl Semaphore {
 ///
 /// # Errors
 /// [`TooMany`]: nothing was given back.
-pub fn release(me: &Me, off: Off, n: u64) -> Result<(), TooMany> {
+pub fn release(me: &Member, off: Off, n: u64) -> Result<(), TooMany> {
     let entry = if n == 0 { None } else { robust_list::forget(me, permit(off, me.index())) };
     at(me, off).release(me, n, entry)
 }
@@ -329,7 +329,7 @@ pub fn release(me: &Me, off: Off, n: u64) -> Result<(), TooMany> {
 ///
 /// # Errors
 /// [`TooMany`]: nothing was given back.
-pub fn release_held(me: &Me, off: Off) -> Result<(), TooMany> {
+pub fn release_held(me: &Member, off: Off) -> Result<(), TooMany> {
     let entry = robust_list::forget(me, permit(off, me.index()))
         .or_else(|| robust_list::forget_any(me, off, PERMIT));
     at(me, off).release(me, 1, entry)
@@ -337,7 +337,7 @@ pub fn release_held(me: &Me, off: Off) -> Result<(), TooMany> {
 
 /// Makes a held permit one that does not come back when this process dies: the calling thread's,
 /// or that of another thread of this process.
-pub fn keep(me: &Me, off: Off) {
+pub fn keep(me: &Member, off: Off) {
     let entry = robust_list::forget(me, permit(off, me.index()))
         .or_else(|| robust_list::forget_any(me, off, PERMIT));
     if let Some(entry) = entry {
@@ -347,7 +347,7 @@ pub fn keep(me: &Me, off: Off) {
     }
 }
 
-fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
     let (semaphore, waiter) = (at(dead, off), Waiter::of_node(dead, node));
     locked(semaphore, dead, |_| {
         let mut tx = Tx::begin(dead);
@@ -364,7 +364,7 @@ fn abandon(dead: &Me, node: &'static WaitNode, off: Off) {
     });
 }
 
-fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
+fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold) {
     let semaphore = at(dead, hold.object);
     locked(semaphore, dead, |_| {
         let mut tx = Tx::begin(dead);
@@ -379,6 +379,6 @@ fn return_hold(dead: &Me, entry: &'static AtomicU64, hold: Hold) {
 
 /// Who holds permits: slots of process and thread, once for each.
 #[must_use]
-pub fn holders(me: &Me, off: Off) -> Vec<(u32, u32)> {
+pub fn holders(me: &Member, off: Off) -> Vec<(u32, u32)> {
     robust_list::holders(me, off)
 }

@@ -11,7 +11,7 @@
 //!
 //! What is waited for is the kind's (`Queued`): see `README.md` beside this file.
 
-use super::wait::{self, Condition, Outcome, Parker};
+use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
@@ -22,7 +22,7 @@ use crate::shm::member::slots;
 use crate::shm::recovery::wait_nodes;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
-use crate::shm::{Me, Runtime};
+use crate::shm::{Member, Runtime};
 
 /// Values of the low byte of [`WaitNode::state`]; above it is the kind's own.
 pub(super) mod state {
@@ -79,13 +79,13 @@ impl Waiter {
     }
 
     /// A free node of the calling thread.
-    pub(super) fn free(me: &Me) -> Result<Self, WaitError> {
+    pub(super) fn free(me: &Member) -> Result<Self, WaitError> {
         let id = wait_nodes::free_node(me).ok_or(WaitError::TooDeep)?;
         Ok(Self { id, node: wait_nodes::node(me.runtime(), id) })
     }
 
     /// The waiter whose node this is, one of a thread in slot `thread`.
-    pub(super) fn of_node(dead: &Me, node: &'static WaitNode) -> Self {
+    pub(super) fn of_node(dead: &Member, node: &'static WaitNode) -> Self {
         let place = dead.slot().nodes.iter().position(|n| std::ptr::eq(n, node)).unwrap_or(0);
         Self { id: u64::from(dead.index()) * NODES as u64 + place as u64 + 1, node }
     }
@@ -117,38 +117,38 @@ impl Waiter {
         tx.set(&self.node.object, object.0);
         tx.set(&self.node.state, state::WAITING | detail << 8);
         tx.set(&self.node.info, info);
-        crash_point!("queue.entering");
+        crash_point!("wait_queue.entering");
     }
 
     /// Marks what became of it.
     pub(super) fn decide(self, tx: &mut Tx<'_>, state: u64, detail: u64) {
         tx.set(&self.node.state, state | detail << 8);
-        crash_point!("queue.deciding");
+        crash_point!("wait_queue.deciding");
     }
 
     /// Notes more, of its kind's.
     pub(super) fn note(self, tx: &mut Tx<'_>, info: u64) {
         tx.set(&self.node.info, info);
-        crash_point!("queue.noting");
+        crash_point!("wait_queue.noting");
     }
 
     /// Frees the node as part of a change.
     pub(super) fn free_in(self, tx: &mut Tx<'_>) {
         tx.set(&self.node.object, 0);
-        crash_point!("queue.freeing");
+        crash_point!("wait_queue.freeing");
     }
 
     /// Frees the node: the thread has taken what it was given.
     pub(super) fn leave(self) {
         self.node.object.store(0, Ordering::Release);
-        crash_point!("queue.left");
+        crash_point!("wait_queue.left");
     }
 
     /// Tells it that its wait is over; the change that says so is final, and the latch held.
     pub(super) fn tell(self, wakes: &mut Wakes) {
-        // SYNC POINT: pairs with the acquire load in `Waiting::ready`.
+        // SYNC POINT: pairs with the acquire load in `QueueWait::ready`.
         let before = self.node.word.swap(word::DONE, Ordering::AcqRel);
-        crash_point!("queue.told");
+        crash_point!("wait_queue.told");
         if before == word::ASLEEP {
             wakes.0.push(&self.node.word);
         }
@@ -161,22 +161,22 @@ impl Queue {
     }
 
     /// Who has waited longest.
-    pub(super) fn first(&self, me: &Me) -> Option<Waiter> {
+    pub(super) fn first(&self, me: &Member) -> Option<Waiter> {
         Waiter::of(me.runtime(), self.first.load(Ordering::Relaxed))
     }
 
     /// How many wait.
-    pub(super) fn len(&self, me: &Me) -> usize {
+    pub(super) fn len(&self, me: &Member) -> usize {
         std::iter::successors(self.first(me), |waiter| Self::after(me, *waiter)).count()
     }
 
     /// Who came after `waiter`.
-    pub(super) fn after(me: &Me, waiter: Waiter) -> Option<Waiter> {
+    pub(super) fn after(me: &Member, waiter: Waiter) -> Option<Waiter> {
         Waiter::of(me.runtime(), waiter.node.next.load(Ordering::Relaxed))
     }
 
     /// Puts `waiter` at the end.
-    pub(super) fn push(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter) {
+    pub(super) fn push(&self, me: &Member, tx: &mut Tx<'_>, waiter: Waiter) {
         let last = self.last.load(Ordering::Relaxed);
         tx.set(&waiter.node.next, 0);
         tx.set(&waiter.node.prev, last);
@@ -185,11 +185,11 @@ impl Queue {
             None => tx.set(&self.first, waiter.id),
         }
         tx.set(&self.last, waiter.id);
-        crash_point!("queue.pushed");
+        crash_point!("wait_queue.pushed");
     }
 
     /// Takes `waiter` out.
-    pub(super) fn remove(&self, me: &Me, tx: &mut Tx<'_>, waiter: Waiter) {
+    pub(super) fn remove(&self, me: &Member, tx: &mut Tx<'_>, waiter: Waiter) {
         let next = waiter.node.next.load(Ordering::Relaxed);
         let prev = waiter.node.prev.load(Ordering::Relaxed);
         match Waiter::of(me.runtime(), prev) {
@@ -200,14 +200,14 @@ impl Queue {
             Some(after) => tx.set(&after.node.prev, prev),
             None => tx.set(&self.last, prev),
         }
-        crash_point!("queue.removed");
+        crash_point!("wait_queue.removed");
     }
 
     /// Makes the queue empty, whoever was in it.
     pub(super) fn forget(&self, tx: &mut Tx<'_>) {
         tx.set(&self.first, 0);
         tx.set(&self.last, 0);
-        crash_point!("queue.forgotten");
+        crash_point!("wait_queue.forgotten");
     }
 }
 
@@ -230,38 +230,38 @@ pub(super) trait Queued: Sync + 'static {
 
     /// Gives to waiters what can be given. Goes on where a killed thread stopped: what it did
     /// not come to is done by the next who calls this, and all waiters do when somebody died.
-    fn settle(&'static self, me: &Me, wakes: &mut Wakes);
+    fn grant(&'static self, me: &Member, wakes: &mut Wakes);
 }
 
-/// Runs `change` under the object's latch, settles, and wakes.
+/// Runs `change` under the object's latch, grants, and wakes.
 pub(super) fn locked<Q: Queued, T>(
     q: &'static Q,
-    me: &Me,
+    me: &Member,
     change: impl FnOnce(&mut Wakes) -> T,
 ) -> T {
     let mut wakes = Wakes::default();
     let latched = q.latch().lock(me);
     let result = change(&mut wakes);
-    q.settle(me, &mut wakes);
+    q.grant(me, &mut wakes);
     drop(latched);
     wakes.wake();
     result
 }
 
 /// The calling thread in a queue.
-pub(super) struct Waiting<'a, Q: Queued> {
+pub(super) struct QueueWait<'a, Q: Queued> {
     q: &'static Q,
-    me: &'a Me,
+    me: &'a Member,
     waiter: Waiter,
 }
 
-impl<'a, Q: Queued> Waiting<'a, Q> {
-    pub(super) fn new(q: &'static Q, me: &'a Me, waiter: Waiter) -> Self {
+impl<'a, Q: Queued> QueueWait<'a, Q> {
+    pub(super) fn new(q: &'static Q, me: &'a Member, waiter: Waiter) -> Self {
         Self { q, me, waiter }
     }
 }
 
-impl<Q: Queued> Condition for Waiting<'_, Q> {
+impl<Q: Queued> Awaited for QueueWait<'_, Q> {
     fn word(&self) -> &'static AtomicU32 {
         &self.waiter.node.word
     }
@@ -277,12 +277,12 @@ impl<Q: Queued> Condition for Waiting<'_, Q> {
     fn announce(&mut self) -> Option<u32> {
         locked(self.q, self.me, |wakes| {
             // What somebody who died has left to be given.
-            self.q.settle(self.me, wakes);
+            self.q.grant(self.me, wakes);
             if self.waiter.state() != state::WAITING {
                 return None;
             }
             self.waiter.node.word.store(word::ASLEEP, Ordering::Release);
-            crash_point!("queue.asleep");
+            crash_point!("wait_queue.asleep");
             Some(word::ASLEEP)
         })
     }
@@ -292,19 +292,19 @@ impl<Q: Queued> Condition for Waiting<'_, Q> {
 /// state, which the caller looks at under the latch unless the outcome is `Ready`.
 pub(super) fn wait<Q: Queued>(
     q: &'static Q,
-    me: &Me,
+    me: &Member,
     waiter: Waiter,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Outcome {
-    let outcome = wait::wait(me, parker, &mut Waiting::new(q, me, waiter), deadline);
-    looked_around(parker, outcome)
+    let outcome = wait::wait(me, hooks, &mut QueueWait::new(q, me, waiter), deadline);
+    looked_around(hooks, outcome)
 }
 
 /// Whether the thread in that slot has got what it waited for of `object` in a queue, though it
 /// may still sleep.
 #[must_use]
-pub fn is_told(me: &Me, thread: u32, object: Off) -> bool {
+pub fn is_told(me: &Member, thread: u32, object: Off) -> bool {
     let nodes = &slots::thread_slot(me.runtime(), thread).nodes;
     let mut its = nodes.iter().filter(|n| n.object.load(Ordering::Acquire) == object.0).peekable();
     its.peek().is_some() && its.all(|n| n.state.load(Ordering::Acquire) & 0xff != state::WAITING)
@@ -312,6 +312,6 @@ pub fn is_told(me: &Me, thread: u32, object: Off) -> bool {
 
 /// An interrupt that came while the waiter was told comes first: what it was given it would
 /// otherwise take along.
-pub(super) fn looked_around(parker: &mut dyn Parker, outcome: Outcome) -> Outcome {
-    if outcome == Outcome::Ready && parker.interrupted() { Outcome::Interrupted } else { outcome }
+pub(super) fn looked_around(hooks: &mut dyn BlockingHooks, outcome: Outcome) -> Outcome {
+    if outcome == Outcome::Ready && hooks.interrupted() { Outcome::Interrupted } else { outcome }
 }

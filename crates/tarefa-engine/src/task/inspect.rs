@@ -4,7 +4,7 @@ use super::kinds;
 use super::record::{Record, Task};
 use super::state::State;
 use crate::atomic::Ordering;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, Kind};
 use crate::shm::member::slots;
@@ -18,7 +18,7 @@ const NAME: usize = 200;
 
 /// What a task was a moment ago.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glimpse {
+pub struct Inspection {
     /// The object.
     pub seen: Seen,
     /// Its name.
@@ -31,20 +31,20 @@ pub struct Glimpse {
 
 /// Looks at the task at `off`; `None` if there is none. Never blocks.
 #[must_use]
-pub fn of(me: &Me, off: Off) -> Option<Glimpse> {
+pub fn of(me: &Member, off: Off) -> Option<Inspection> {
     let seen = object_kinds::see(me, off).filter(|s| s.kind == kinds::TASK)?;
     let task = Task::at(me, off);
     let state = State::from_number(task.it().state_now());
-    let glimpse = Glimpse {
+    let inspection = Inspection {
         seen,
         name: name(me, task.it()),
         is_thread: task.is_thread(),
         has_ended: state.is_final(),
     };
-    (object_kinds::see(me, off) == Some(seen)).then_some(glimpse)
+    (object_kinds::see(me, off) == Some(seen)).then_some(inspection)
 }
 
-fn name(me: &Me, it: &Record) -> String {
+fn name(me: &Member, it: &Record) -> String {
     let blob = it.name_now();
     if blob.is_none() {
         return it.short_name();
@@ -56,9 +56,9 @@ fn name(me: &Me, it: &Record) -> String {
 }
 
 /// The thread that runs the task at `off`, which so keeps those who wait for its end.
-pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
-    let Some(glimpse) = of(me, off).filter(|g| !g.has_ended) else { return Vec::new() };
-    debug_assert_eq!(glimpse.seen.off, off);
+pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
+    let Some(inspection) = of(me, off).filter(|g| !g.has_ended) else { return Vec::new() };
+    debug_assert_eq!(inspection.seen.off, off);
     let it = Task::at(me, off).it();
     let Some((thread, since_ns)) = it.runs_in() else { return Vec::new() };
     let slot = slots::thread_slot(me.runtime(), thread);

@@ -28,7 +28,7 @@ use crate::shm::Runtime;
 use crate::shm::object;
 use crate::sync;
 use crate::sync::object_kinds;
-use crate::sync::object_kinds::Sort;
+use crate::sync::object_kinds::KindInfo;
 
 /// Numbers of the object kinds of this layer.
 pub mod kinds {
@@ -52,8 +52,8 @@ pub mod role {
 pub fn register() {
     sync::register();
     collections::register();
-    object::register(kinds::TASK, record::take_apart);
-    object_kinds::register(kinds::TASK, Sort::held(|_, _| "task", inspect::holders));
+    object::register(kinds::TASK, record::destroy_step);
+    object_kinds::register(kinds::TASK, KindInfo::held(|_, _| "task", inspect::holders));
 }
 
 /// The runtime of this process, with its supervisor if this is the root.

@@ -10,7 +10,7 @@ use crate::os::clock::Deadline;
 use crate::os::{process, procfs};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
-use crate::shm::{Me, Runtime};
+use crate::shm::{Member, Runtime};
 use crate::sync::object_kinds;
 use crate::sync::object_kinds::Seen;
 use crate::sync::wait::wait_record::How;
@@ -103,13 +103,13 @@ pub struct Holds {
 /// Who waits for whom in the runtime now, over all of its processes and threads. Takes no latch,
 /// so it works, too, where all is stuck.
 #[must_use]
-pub fn deadlocks(me: &Me) -> Report {
+pub fn deadlocks(me: &Member) -> Report {
     deadlocks_with(me, &BTreeMap::new())
 }
 
 /// The same, with what the caller knows of where threads of its own process stand, by thread id.
 #[must_use]
-pub fn deadlocks_with(me: &Me, known: &BTreeMap<i32, String>) -> Report {
+pub fn deadlocks_with(me: &Member, known: &BTreeMap<i32, String>) -> Report {
     let mut looks = 0;
     let (picture, lasting, passing) = loop {
         looks += 1;
@@ -132,7 +132,7 @@ pub fn deadlocks_with(me: &Me, known: &BTreeMap<i32, String>) -> Report {
 }
 
 struct Maker<'a> {
-    me: &'a Me,
+    me: &'a Member,
     picture: &'a Picture,
     known: &'a BTreeMap<i32, String>,
     runtime: &'static Runtime,

@@ -15,7 +15,7 @@ use crate::os::{memfd, process, procfs, signal};
 use crate::shm::arena::layout::process_state;
 use crate::shm::member::report_request;
 use crate::shm::member::slots;
-use crate::shm::{Me, Runtime};
+use crate::shm::{Member, Runtime};
 
 /// Requests that the thread has not looked at yet; while it is above 0 there is a thread.
 static PENDING: AtomicU64 = AtomicU64::new(0);
@@ -46,7 +46,7 @@ fn serve(runtime: &'static Runtime) {
 }
 
 /// One report for all that is asked for now.
-fn answer(me: &Me) {
+fn answer(me: &Member) {
     let asked = report_request::take(me);
     if asked.processes.is_empty() && asked.threads.is_empty() {
         return;
@@ -95,7 +95,7 @@ const LOOKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether the wait of the thread in that slot is in the report, or the thread has ended.
-fn waits(me: &Me, index: u32, report: &Report) -> bool {
+fn waits(me: &Member, index: u32, report: &Report) -> bool {
     let tid = slots::thread_slot(me.runtime(), index).tid.load(Ordering::Acquire) as i32;
     tid == 0 || report.waiting().any(|t| t.tid == tid)
 }
@@ -105,7 +105,7 @@ fn signal_name() -> String {
 }
 
 /// Writes the report to the standard error of the process in that slot.
-fn tell(me: &Me, index: u32, why: &str, report: &Report) {
+fn tell(me: &Member, index: u32, why: &str, report: &Report) {
     let (pid, state) = slots::owner(slots::process_slot(me.runtime(), index));
     if state != process_state::LIVE {
         return;

@@ -12,7 +12,7 @@ use super::graph::{Graph, Item, Need, Node};
 use crate::atomic::Ordering;
 use crate::os::clock::{self, Deadline};
 use crate::os::procfs;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
@@ -76,7 +76,7 @@ pub struct Picture {
 
 /// Looks at everything.
 #[must_use]
-pub fn look(me: &Me) -> Picture {
+pub fn look(me: &Member) -> Picture {
     let at_ns = clock::now_ns();
     let until = Deadline::after(Some(SEARCH));
     let threads = threads(me);
@@ -106,7 +106,7 @@ pub fn look(me: &Me) -> Picture {
     Picture { at_ns, threads, objects, complete }
 }
 
-fn object(me: &Me, seen: Seen, noted: &Noted) -> Object {
+fn object(me: &Member, seen: Seen, noted: &Noted) -> Object {
     let (mut holders, all) = match object_kinds::sort(seen.kind).map(|s| s.holders) {
         None | Some(Holders::Nobody) => (Vec::new(), false),
         Some(Holders::Of(find)) => (find(me, seen.off), true),
@@ -126,7 +126,7 @@ fn object(me: &Me, seen: Seen, noted: &Noted) -> Object {
 }
 
 /// What the members refer to, what is noted of holds, and whether that is all.
-fn references_of_all(me: &Me, until: Deadline) -> (HashSet<Off>, Noted, bool) {
+fn references_of_all(me: &Member, until: Deadline) -> (HashSet<Off>, Noted, bool) {
     let (mut referred, mut noted) = (HashSet::new(), Noted::new());
     let mut complete = true;
     let mut count = 0u64;
@@ -135,7 +135,7 @@ fn references_of_all(me: &Me, until: Deadline) -> (HashSet<Off>, Noted, bool) {
         if slots::owner(slots::process_slot(runtime, process)).1 != process_state::LIVE {
             continue;
         }
-        complete &= refcount::glimpse(me, process, &mut |entry| {
+        complete &= refcount::inspect(me, process, &mut |entry| {
             count += 1;
             if count % 4096 == 0 && until.passed() {
                 return false;
@@ -157,7 +157,7 @@ fn references_of_all(me: &Me, until: Deadline) -> (HashSet<Off>, Noted, bool) {
     (referred, noted, complete)
 }
 
-fn threads(me: &Me) -> BTreeMap<u32, Thread> {
+fn threads(me: &Member) -> BTreeMap<u32, Thread> {
     let runtime = me.runtime();
     let found = slots::threads(runtime).filter_map(|index| {
         let slot = slots::thread_slot(runtime, index);
@@ -177,7 +177,7 @@ fn threads(me: &Me) -> BTreeMap<u32, Thread> {
 }
 
 /// Whether the wait is over, though its thread may still sleep.
-fn is_told(me: &Me, index: u32, wait: &Wait) -> bool {
+fn is_told(me: &Member, index: u32, wait: &Wait) -> bool {
     wait.objects.iter().any(|off| wait_queue::is_told(me, index, *off))
 }
 
@@ -226,7 +226,7 @@ impl Picture {
     /// Whether all threads of the cycle are asleep in the waits they were seen in, and the same
     /// threads still hold what they wait for. Then they were all there at one instant.
     #[must_use]
-    pub fn is_stable(&self, me: &Me, cycle: &[u32]) -> bool {
+    pub fn is_stable(&self, me: &Member, cycle: &[u32]) -> bool {
         cycle.iter().all(|index| {
             let Some(thread) = self.threads.get(index) else { return false };
             let Some(wait) = &thread.wait else { return false };
@@ -240,7 +240,7 @@ impl Picture {
         })
     }
 
-    fn are_still_held(&self, me: &Me, wait: &Wait) -> bool {
+    fn are_still_held(&self, me: &Member, wait: &Wait) -> bool {
         let of =
             |o: &Object| (o.seen, o.all, o.holders.iter().map(|h| h.thread).collect::<Vec<_>>());
         wait.objects.iter().all(|off| {

@@ -6,7 +6,7 @@ use super::*;
 
 // Semaphore.
 
-pub(crate) fn holds_permits(me: &Me, objects: &Objects) {
+pub(crate) fn holds_permits(me: &Member, objects: &Objects) {
     let off = objects.semaphore.0;
     for i in 0..9 {
         assert_eq!(
@@ -37,7 +37,11 @@ pub(crate) fn holds_permits(me: &Me, objects: &Objects) {
     assert!(semaphore::holders(me, off).len() <= 1);
 }
 
-pub(crate) fn hold_permits(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn hold_permits(
+    me: &Member,
+    objects: &Objects,
+    rivalry: &Rivalry,
+) -> Result<(), String> {
     let off = objects.semaphore.0;
     while rivalry.goes_on() {
         match semaphore::acquire(me, off, true, &mut Plain, patient()) {
@@ -51,7 +55,7 @@ pub(crate) fn hold_permits(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Res
     Ok(())
 }
 
-pub(crate) fn all_permits(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
+pub(crate) fn all_permits(me: &Member, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
     let off = objects.semaphore.0;
     let (value, waiting) = (semaphore::value(me, off), semaphore::waiting(me, off));
     let holders = semaphore::holders(me, off);
@@ -61,7 +65,7 @@ pub(crate) fn all_permits(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<()
     Ok(())
 }
 
-pub(crate) fn takes_permits(me: &Me, objects: &Objects) {
+pub(crate) fn takes_permits(me: &Member, objects: &Objects) {
     let off = objects.semaphore.0;
     let took = |pause| {
         acknowledge(TOOK);
@@ -87,7 +91,11 @@ pub(crate) fn takes_permits(me: &Me, objects: &Objects) {
     }
 }
 
-pub(crate) fn want_permits(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn want_permits(
+    me: &Member,
+    objects: &Objects,
+    rivalry: &Rivalry,
+) -> Result<(), String> {
     let off = objects.semaphore.0;
     while rivalry.goes_on() {
         // One that was taken plainly is gone with the member.
@@ -101,7 +109,7 @@ pub(crate) fn want_permits(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Res
     Ok(())
 }
 
-pub(crate) fn most_permits(me: &Me, objects: &Objects, case: &Case<'_>) -> Result<(), String> {
+pub(crate) fn most_permits(me: &Member, objects: &Objects, case: &Case<'_>) -> Result<(), String> {
     let times = |byte| case.written.iter().filter(|b| **b == byte).count();
     // One that was given to a member that did not come to take it must be there.
     let waited = case.point.starts_with("wait.");
@@ -115,24 +123,24 @@ pub(crate) fn most_permits(me: &Me, objects: &Objects, case: &Case<'_>) -> Resul
 // Barrier.
 
 pub(crate) fn pass(
-    me: &Me,
+    me: &Member,
     objects: &Objects,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
     fails: bool,
 ) {
-    try_pass(me, objects, parker, deadline, fails).unwrap();
+    try_pass(me, objects, hooks, deadline, fails).unwrap();
 }
 
 pub(crate) fn try_pass(
-    me: &Me,
+    me: &Member,
     objects: &Objects,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
     fails: bool,
 ) -> Result<(), String> {
     let off = objects.barrier.0;
-    match barrier::wait(me, off, parker, deadline).map_err(|e| e.to_string())? {
+    match barrier::wait(me, off, hooks, deadline).map_err(|e| e.to_string())? {
         Passed::Act(acting) => {
             std::thread::sleep(micros(120));
             if fails {
@@ -147,7 +155,7 @@ pub(crate) fn try_pass(
     Ok(())
 }
 
-pub(crate) fn comes(me: &Me, objects: &Objects) {
+pub(crate) fn comes(me: &Member, objects: &Objects) {
     let off = objects.barrier.0;
     let somebody = || {
         let start = Instant::now();
@@ -169,7 +177,7 @@ pub(crate) fn comes(me: &Me, objects: &Objects) {
     }
 }
 
-pub(crate) fn comes_and_acts(me: &Me, objects: &Objects) {
+pub(crate) fn comes_and_acts(me: &Member, objects: &Objects) {
     barrier::set_up(me, objects.barrier.0, 2, Some(1.0), true);
     for i in 0..8 {
         pass(me, objects, &mut Plain, soon(4000), false);
@@ -179,14 +187,14 @@ pub(crate) fn comes_and_acts(me: &Me, objects: &Objects) {
     }
 }
 
-pub(crate) fn comes_alone(me: &Me, objects: &Objects) {
+pub(crate) fn comes_alone(me: &Member, objects: &Objects) {
     for i in 0..3 {
         pass(me, objects, &mut Plain, soon(300), false);
         pass(me, objects, &mut Nag { left: 1 + i }, soon(300), false);
     }
 }
 
-pub(crate) fn come(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn come(me: &Member, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
     while rivalry.goes_on() {
         try_pass(me, objects, &mut Plain, soon(2500), false)?;
         std::thread::sleep(micros(60));
@@ -194,7 +202,7 @@ pub(crate) fn come(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), 
     Ok(())
 }
 
-pub(crate) fn nobody_waits(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
+pub(crate) fn nobody_waits(me: &Member, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
     let off = objects.barrier.0;
     let waiting = barrier::waiting(me, off);
     if waiting > 0 && barrier::broken(me, off).is_none() {
@@ -218,7 +226,7 @@ pub(crate) fn nobody_waits(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(
 
 // Read-write lock.
 
-pub(crate) fn reads_and_writes(me: &Me, objects: &Objects) {
+pub(crate) fn reads_and_writes(me: &Member, objects: &Objects) {
     let off = objects.rwlock.0;
     let got = |acquired| acquired == Ok(Acquired::Yes);
     let release = |mode| rwlock::release(me, off, mode).unwrap();
@@ -226,7 +234,7 @@ pub(crate) fn reads_and_writes(me: &Me, objects: &Objects) {
         for mode in [Mode::Write, Mode::Read] {
             assert!(got(rwlock::acquire(me, off, mode, &mut Plain, Deadline::NEVER)));
             if mode == Mode::Write {
-                rwlock::mend(me, off);
+                rwlock::clear_poison(me, off);
                 assert!(!rwlock::poisoned(me, off));
             }
             std::thread::sleep(micros(90 * (i % 3)));
@@ -256,7 +264,7 @@ pub(crate) fn reads_and_writes(me: &Me, objects: &Objects) {
 }
 
 pub(crate) fn take_turns(
-    me: &Me,
+    me: &Member,
     objects: &Objects,
     rivalry: &Rivalry,
     mode: Mode,
@@ -276,15 +284,15 @@ pub(crate) fn take_turns(
     Ok(())
 }
 
-pub(crate) fn write(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn write(me: &Member, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
     take_turns(me, objects, rivalry, Mode::Write)
 }
 
-pub(crate) fn read(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn read(me: &Member, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
     take_turns(me, objects, rivalry, Mode::Read)
 }
 
-pub(crate) fn free_to_write(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
+pub(crate) fn free_to_write(me: &Member, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
     let off = objects.rwlock.0;
     let mut acquired = rwlock::try_acquire(me, off, Mode::Write);
     if let Ok(Acquired::OwnerDied(_)) = acquired {
@@ -301,10 +309,10 @@ pub(crate) fn free_to_write(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<
 // Condition.
 
 /// Takes the condition's lock; how often its owner had died.
-pub(crate) fn take(me: &Me, lock: condition::Lock) -> Result<u32, String> {
+pub(crate) fn take(me: &Member, lock: condition::Lock) -> Result<u32, String> {
     let mut died = 0;
     loop {
-        match lock.cell.acquire(me, lock.sort, lock.off, &mut Plain, patient()) {
+        match lock.cell.acquire(me, lock.recursion, lock.off, &mut Plain, patient()) {
             Taken::Yes => return Ok(died),
             Taken::OwnerDied(_) => died += 1,
             other => return Err(format!("the condition's lock: {other:?}")),
@@ -312,9 +320,9 @@ pub(crate) fn take(me: &Me, lock: condition::Lock) -> Result<u32, String> {
     }
 }
 
-pub(crate) fn notifies(me: &Me, objects: &Objects) {
+pub(crate) fn notifies(me: &Member, objects: &Objects) {
     let (off, lock) = (objects.condition.0, objects.own_lock(me));
-    let recursive = lock.sort == Sort::Recursive;
+    let recursive = lock.recursion == Recursion::Allowed;
     for i in 0..8 {
         take(me, lock).unwrap();
         if recursive {
@@ -330,13 +338,13 @@ pub(crate) fn notifies(me: &Me, objects: &Objects) {
             continue;
         }
         if recursive {
-            lock.cell.release(me, lock.sort).unwrap();
+            lock.cell.release(me, lock.recursion).unwrap();
         }
-        lock.cell.release(me, lock.sort).unwrap();
+        lock.cell.release(me, lock.recursion).unwrap();
     }
 }
 
-pub(crate) fn wait(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn wait(me: &Member, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
     let (off, lock) = (objects.condition.0, objects.own_lock(me));
     let mut told = 0;
     while rivalry.goes_on() {
@@ -350,24 +358,24 @@ pub(crate) fn wait(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), 
         }
         std::thread::sleep(micros(60));
         condition::notify(me, off, lock, 2).map_err(|e| e.to_string())?;
-        lock.cell.release(me, lock.sort).map_err(|e| e.to_string())?;
+        lock.cell.release(me, lock.recursion).map_err(|e| e.to_string())?;
     }
     if told > 1 { Err(format!("a waiter was told {told} times")) } else { Ok(()) }
 }
 
 /// Waits, and when it is notified notifies the next before it lets the lock go: killed anywhere
 /// it leaves nobody behind without a word.
-pub(crate) fn waits_first(me: &Me, objects: &Objects) {
+pub(crate) fn waits_first(me: &Member, objects: &Objects) {
     let (off, lock) = (objects.condition.0, objects.own_lock(me));
     take(me, lock).unwrap();
     acknowledge(TOOK);
     assert_eq!(condition::wait(me, off, lock, &mut Plain, patient()), Ok(Waited::Notified));
     condition::notify(me, off, lock, 1).unwrap();
-    lock.cell.release(me, lock.sort).unwrap();
+    lock.cell.release(me, lock.recursion).unwrap();
 }
 
 /// Until as many wait as are to; false if they never will.
-pub(crate) fn until(me: &Me, objects: &Objects, rivalry: &Rivalry, waiting: usize) -> bool {
+pub(crate) fn until(me: &Member, objects: &Objects, rivalry: &Rivalry, waiting: usize) -> bool {
     while rivalry.goes_on() {
         if condition::waiting(me, objects.condition.0) == waiting {
             return true;
@@ -377,21 +385,25 @@ pub(crate) fn until(me: &Me, objects: &Objects, rivalry: &Rivalry, waiting: usiz
     false
 }
 
-pub(crate) fn wait_second(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn wait_second(me: &Member, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
     let (off, lock) = (objects.condition.0, objects.own_lock(me));
     if !until(me, objects, rivalry, 1) {
         return Ok(());
     }
     take(me, lock)?;
     let waited = condition::wait(me, off, lock, &mut Plain, patient());
-    lock.cell.release(me, lock.sort).map_err(|e| e.to_string())?;
+    lock.cell.release(me, lock.recursion).map_err(|e| e.to_string())?;
     match waited {
         Ok(Waited::Notified | Waited::OwnerDied(_)) => Ok(()),
         other => Err(format!("the second to wait: {other:?}")),
     }
 }
 
-pub(crate) fn notify_first(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Result<(), String> {
+pub(crate) fn notify_first(
+    me: &Member,
+    objects: &Objects,
+    rivalry: &Rivalry,
+) -> Result<(), String> {
     let (off, lock) = (objects.condition.0, objects.own_lock(me));
     // Where the first was killed before its wait, the second is left or did not come.
     let both = until(me, objects, rivalry, 2);
@@ -403,10 +415,10 @@ pub(crate) fn notify_first(me: &Me, objects: &Objects, rivalry: &Rivalry) -> Res
         // Longer than anybody spins.
         std::thread::sleep(micros(300));
     }
-    lock.cell.release(me, lock.sort).map_err(|e| e.to_string())
+    lock.cell.release(me, lock.recursion).map_err(|e| e.to_string())
 }
 
-pub(crate) fn notified(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
+pub(crate) fn notified(me: &Member, objects: &Objects, _: &Case<'_>) -> Result<(), String> {
     let (off, lock) = (objects.condition.0, objects.own_lock(me));
     if take(me, lock)? > 1 {
         return Err("the owner died more than once".to_owned());
@@ -419,11 +431,11 @@ pub(crate) fn notified(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(), S
         let me = runtime.me();
         take(&me, lock)?;
         let waited = condition::wait(&me, off, lock, &mut Plain, patient());
-        lock.cell.release(&me, lock.sort).map_err(|e| e.to_string())?;
+        lock.cell.release(&me, lock.recursion).map_err(|e| e.to_string())?;
         if waited == Ok(Waited::Notified) { Ok(()) } else { Err(format!("it was {waited:?}")) }
     });
     loop {
-        lock.cell.release(me, lock.sort).map_err(|e| e.to_string())?;
+        lock.cell.release(me, lock.recursion).map_err(|e| e.to_string())?;
         std::thread::sleep(micros(50));
         take(me, lock)?;
         if condition::waiting(me, off) == 1 {
@@ -431,15 +443,15 @@ pub(crate) fn notified(me: &Me, objects: &Objects, _: &Case<'_>) -> Result<(), S
         }
     }
     condition::notify(me, off, lock, 1).map_err(|e| e.to_string())?;
-    lock.cell.release(me, lock.sort).map_err(|e| e.to_string())?;
+    lock.cell.release(me, lock.recursion).map_err(|e| e.to_string())?;
     other.join().map_err(|_| "a waiter panicked".to_owned())?
 }
 
 // Made and dropped by the member alone.
 
-pub(crate) fn makes_and_drops(me: &Me, objects: &Objects) {
+pub(crate) fn makes_and_drops(me: &Member, objects: &Objects) {
     for _ in 0..2 {
-        let own = Objects::create(me, Sort::Plain);
+        let own = Objects::create(me, Recursion::Forbidden);
         barrier::set_action(me, own.barrier.0, 1, b"an action", &[objects.lock.0]).unwrap();
         barrier::set_action(me, own.barrier.0, 1, b"too late", &[]).unwrap();
         let (tag, bytes, held) = barrier::action(me, own.barrier.0).unwrap().unwrap();

@@ -9,15 +9,15 @@ use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off};
-use tarefa_engine::sync::lock::word::{Acquired, Sort};
+use tarefa_engine::shm::{Member, Off};
+use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 use tarefa_engine::sync::wait::Plain;
 
 use crate::scenarios::Step;
 use crate::support::{self, Shared};
 
 /// Small and large ones, of several forms, with notes.
-pub(crate) fn make(me: &Me, shared: &Shared) {
+pub(crate) fn make(me: &Member, shared: &Shared) {
     for (format, item, extents) in
         [(&b"i"[..], 4, &[][..]), (b"d", 8, &[30_000]), (b"T{<b:a:3x<i:b:}", 8, &[3, 5])]
     {
@@ -31,7 +31,7 @@ pub(crate) fn make(me: &Me, shared: &Shared) {
     }
 }
 
-pub(crate) fn count(me: &Me, shared: &Shared, n: i64) {
+pub(crate) fn count(me: &Member, shared: &Shared, n: i64) {
     let array = Array::at(me, shared.array.0);
     for i in 0..n {
         array.add(0, Scalar::I64, 1).unwrap();
@@ -43,29 +43,34 @@ pub(crate) fn count(me: &Me, shared: &Shared, n: i64) {
     }
 }
 
-pub(crate) fn count_locked(me: &Me, shared: &Shared, n: i64) {
+pub(crate) fn count_locked(me: &Member, shared: &Shared, n: i64) {
     let array = Array::at(me, shared.array.0);
     for _ in 0..n {
-        let how =
-            array.guard().acquire(me, Sort::Recursive, shared.array.0, &mut Plain, Deadline::NEVER);
+        let how = array.object_lock().acquire(
+            me,
+            Recursion::Allowed,
+            shared.array.0,
+            &mut Plain,
+            Deadline::NEVER,
+        );
         assert_eq!(how, Acquired::Yes);
         array.store(1, array.load(1) + 1);
         array.store(2, array.load(2) + 1);
-        array.guard().release(me, Sort::Recursive).unwrap();
+        array.object_lock().release(me, Recursion::Allowed).unwrap();
     }
 }
 
 /// Takes the lock of the pair, and has it settled; how many owners had died.
-fn hold_pair(me: &Me, pair: &Array<'_>, off: Off) -> Result<i64, String> {
+fn hold_pair(me: &Member, pair: &Array<'_>, off: Off) -> Result<i64, String> {
     let mut died = 0;
     loop {
-        match pair.guard().acquire(me, Sort::Recursive, off, &mut Plain, Deadline::NEVER) {
+        match pair.object_lock().acquire(me, Recursion::Allowed, off, &mut Plain, Deadline::NEVER) {
             Acquired::Yes => break,
             Acquired::OwnerDied(_) => died += 1,
             other => return Err(format!("the pair's lock: {other:?}")),
         }
     }
-    pair.settle();
+    pair.apply_redo();
     Ok(died)
 }
 
@@ -82,20 +87,20 @@ fn number(pair: &Array<'_>) -> Result<i64, String> {
 }
 
 /// Counts in the second item, which stays whole.
-pub(crate) fn count_pairs(me: &Me, shared: &Shared, n: i64) {
+pub(crate) fn count_pairs(me: &Member, shared: &Shared, n: i64) {
     let (pair, off) = (Array::at(me, shared.pair.0), shared.pair.0);
     for _ in 0..n {
         let _ = hold_pair(me, &pair, off).unwrap();
         let next = number(&pair).unwrap() + 1;
         pair.put(1, &next.to_le_bytes().repeat(3));
-        pair.guard().release(me, Sort::Recursive).unwrap();
+        pair.object_lock().release(me, Recursion::Allowed).unwrap();
     }
 }
 
 /// What a death in step `done` may leave; somebody had died before who counted in the pair,
 /// `earlier` times.
 pub(crate) fn inspect(
-    me: &Me,
+    me: &Member,
     shared: &Shared,
     steps: &[Step],
     done: usize,
@@ -120,23 +125,23 @@ pub(crate) fn inspect(
     let pair = Array::at(me, shared.pair.0);
     let died = hold_pair(me, &pair, shared.pair.0)?;
     let is = number(&pair)?;
-    pair.guard().release(me, Sort::Recursive).map_err(|e| e.to_string())?;
+    pair.object_lock().release(me, Recursion::Allowed).map_err(|e| e.to_string())?;
     let of = |step: &Step| if let Step::CountPairs(n) = step { *n } else { 0 };
     let least = earlier + sum(&steps[..done], of);
     let most = least + sum(now, of);
     if died > 1 || !(least..=most).contains(&is) {
         return Err(format!("the pair: {is}, not {least} to {most}; {died} owners died"));
     }
-    let guard = Array::at(me, shared.array.0).guard();
+    let guard = Array::at(me, shared.array.0).object_lock();
     let (mut died, object) = (0, shared.array.0);
     loop {
-        match guard.acquire(me, Sort::Recursive, object, &mut Plain, Deadline::NEVER) {
+        match guard.acquire(me, Recursion::Allowed, object, &mut Plain, Deadline::NEVER) {
             Acquired::Yes => break,
             Acquired::OwnerDied(_) => died += 1,
             other => return Err(format!("the array's lock: {other:?}")),
         }
     }
-    guard.release(me, Sort::Recursive).map_err(|e| e.to_string())?;
+    guard.release(me, Recursion::Allowed).map_err(|e| e.to_string())?;
     let apart = first - second;
     if died > 1 || !(0..=died).contains(&apart) {
         return Err(format!("{died} owners died, and the items are {apart} apart"));

@@ -7,7 +7,7 @@ use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list;
 use tarefa_engine::collections::value::{self, Expected, Item, Small, tag};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off};
+use tarefa_engine::shm::{Member, Off};
 
 /// Keys and values are numbers: an even one is a word, an odd one a blob.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ fn form(value: &Value) -> Canonical<'_> {
 }
 
 /// What the dict holds, in order.
-pub(crate) fn pairs(me: &Me, off: Off) -> Pairs {
+pub(crate) fn pairs(me: &Member, off: Off) -> Pairs {
     let shot = Dict::at(me, off).snapshot(What::Pairs).unwrap();
     // A key that was toggled in has no value.
     let value = |fetched| if is_none(&fetched) { Value::Int(-1) } else { value_of(me, &fetched) };
@@ -145,7 +145,7 @@ impl Do {
         all
     }
 
-    pub(crate) fn run(self, me: &Me, off: Off) {
+    pub(crate) fn run(self, me: &Member, off: Off) {
         let dict = Dict::at(me, off);
         let apply = |from: u64, n: u64, terms: Terms, change: Option<Change<'static>>| {
             let keys: Pairs = (from..from + n).map(|k| (coded(k), coded(k + 1))).collect();
@@ -208,7 +208,7 @@ impl Do {
 }
 
 /// Uses the dict, which is as it was then.
-pub(crate) fn use_one(me: &Me, off: Off) -> Result<(), String> {
+pub(crate) fn use_one(me: &Member, off: Off) -> Result<(), String> {
     let (dict, before) = (Dict::at(me, off), pairs(me, off));
     if dict.len().map_err(|e| e.to_string())? != before.len() as u64 {
         return Err("the dict's length is not that of its entries".to_owned());

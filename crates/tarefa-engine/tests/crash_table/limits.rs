@@ -10,7 +10,7 @@ use crate::zygotes::{end_zygote, plan_zygote};
 use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::pidfd::Exit;
 use tarefa_engine::os::signal;
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::sync::wait::Plain;
@@ -24,7 +24,7 @@ fn ms(n: u64) -> Duration {
 }
 
 /// The task's time was `limit`: it was interrupted, and killed after the grace.
-fn cut_off(me: &Me, off: Off, limit: Duration) -> Result<(), String> {
+fn cut_off(me: &Member, off: Off, limit: Duration) -> Result<(), String> {
     let task = Task::at(me, off);
     task.join(&mut Plain, Deadline::after(Some(Duration::from_secs(20))));
     let end = (task.state(), task.exit(), task.over_time(), task.killed_over_time());
@@ -40,7 +40,7 @@ fn cut_off(me: &Me, off: Off, limit: Duration) -> Result<(), String> {
 }
 
 /// Each is cut off at its time, and one that ends before is not.
-pub(crate) fn over_time(me: &Me, spares: u64) -> Result<(), String> {
+pub(crate) fn over_time(me: &Member, spares: u64) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, spares).map_err(|e| e.to_string())?;
     start_and_join(me)?;
@@ -57,7 +57,7 @@ pub(crate) fn over_time(me: &Me, spares: u64) -> Result<(), String> {
 }
 
 /// The same where the supervisor has no descriptor of the process.
-pub(crate) fn without_descriptors(me: &Me) -> Result<(), String> {
+pub(crate) fn without_descriptors(me: &Member) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     start_and_join(me)?;
@@ -69,7 +69,7 @@ pub(crate) fn without_descriptors(me: &Me) -> Result<(), String> {
 }
 
 /// A process that somebody kills at about its deadline is not said to have been killed for that.
-pub(crate) fn dead_before(me: &Me) -> Result<(), String> {
+pub(crate) fn dead_before(me: &Member) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, 2).map_err(|e| e.to_string())?;
     start_and_join(me)?;
@@ -93,7 +93,7 @@ pub(crate) fn dead_before(me: &Me) -> Result<(), String> {
 }
 
 /// A thread of this process with a limit, which ends once it has been interrupted.
-pub(crate) fn run_in_limited_thread(me: &Me) {
+pub(crate) fn run_in_limited_thread(me: &Member) {
     let runtime = me.runtime();
     let off = record::create(me, record::flag::THREAD, "a limited thread").unwrap();
     let task = Task::at(me, off);
@@ -125,7 +125,7 @@ pub(crate) fn run_in_limited_thread(me: &Me) {
 
 /// A record with limits, which this process runs itself: the supervisor learns of a deadline
 /// that is no child's.
-pub(crate) fn run_limited(me: &Me) {
+pub(crate) fn run_limited(me: &Member) {
     let off = record::create(me, 0, "limited").unwrap();
     let task = Task::at(me, off);
     task.set_limits(Some(ms(1)), None);

@@ -13,9 +13,9 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::tx::crash_point;
-use tarefa_engine::shm::{Me, Runtime};
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
-use tarefa_engine::sync::wait::{self, Parker, Plain};
+use tarefa_engine::shm::{Member, Runtime};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
+use tarefa_engine::sync::wait::{self, BlockingHooks, Plain};
 use tarefa_engine::sync::{event, lock};
 
 use crate::support::{self, Shared, acknowledge, use_all, wait_for_members, whole};
@@ -23,11 +23,11 @@ use crate::support::{self, Shared, acknowledge, use_all, wait_for_members, whole
 /// For [`member`].
 pub(crate) const MEMBER: &str = "TAREFA_CRASH_LOCKS";
 
-/// The points, each passed by the holder or the heir in [`forced`].
+/// The points, each passed by the holder or the successor in [`forced`].
 pub(crate) const POINTS: &[&str] =
-    &["cell.heir_gone", "cell.reservation_back", "cell.reservation_left"];
+    &["lock.heir_gone", "lock.reservation_back", "lock.reservation_left"];
 
-/// How long the heir stays where it has announced a sleep: longer with each attempt, for members
+/// How long the successor stays where it has announced a sleep: longer with each attempt, for members
 /// that others keep from running.
 fn stay(attempt: u32) -> Duration {
     Duration::from_millis(30) * (attempt + 1)
@@ -37,12 +37,12 @@ fn stay(attempt: u32) -> Duration {
 struct Poked(u32);
 
 impl Poked {
-    fn new(me: &Me) -> Self {
+    fn new(me: &Member) -> Self {
         Self(me.slot().interrupt.load(Ordering::Relaxed))
     }
 }
 
-impl Parker for Poked {
+impl BlockingHooks for Poked {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         sleep();
     }
@@ -58,9 +58,9 @@ pub(crate) fn member(text: &str) -> ! {
     let words: Vec<&str> = text.splitn(4, '|').collect();
     let stays = stay(words[2].parse().unwrap());
     let (runtime, shared) = Shared::join(words[3]);
-    let (me, off, sort) = (runtime.me(), shared.lock.0, Sort::Plain);
+    let (me, off, sort) = (runtime.me(), shared.lock.0, Recursion::Forbidden);
     let cell = lock::cell(&me, off);
-    let take = |parker: &mut dyn Parker| cell.acquire(&me, sort, off, parker, Deadline::NEVER);
+    let take = |hooks: &mut dyn BlockingHooks| cell.acquire(&me, sort, off, hooks, Deadline::NEVER);
     let told = || {
         event::wait(&me, shared.event.0, &mut Plain, Deadline::NEVER);
         event::clear(&me, shared.event.0);
@@ -78,17 +78,17 @@ pub(crate) fn member(text: &str) -> ! {
         std::thread::sleep(stays * 3);
         acknowledge(1);
         told();
-        if words[1] == "cell.reservation_back" {
-            // Until the heir has announced its sleep, been interrupted, and waits no more.
-            crash_point::pause("cell.released_waking", stays * 3);
+        if words[1] == "lock.reservation_back" {
+            // Until the successor has announced its sleep, been interrupted, and waits no more.
+            crash_point::pause("lock.released_waking", stays * 3);
         }
         crash_point::arm(words[1], 1);
         cell.release(&me, sort).unwrap();
     } else {
         // When it is woken, the holder has the lock again already; and see `forced`.
         crash_point::pause("wait.slept", stays);
-        crash_point::pause("cell.announced", stays);
-        if words[1] == "cell.reservation_back" {
+        crash_point::pause("lock.announced", stays);
+        if words[1] == "lock.reservation_back" {
             // Until the holder has looked whether this thread still waits.
             crash_point::pause("wait.over", stays * 10);
         }
@@ -101,9 +101,9 @@ pub(crate) fn member(text: &str) -> ! {
 }
 
 /// Ended at the end, however that comes.
-struct Member(Child);
+struct MemberProcess(Child);
 
-impl Drop for Member {
+impl Drop for MemberProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -111,13 +111,13 @@ impl Drop for Member {
 }
 
 /// Waits for a byte; false if the member has ended.
-fn byte(Member(child): &mut Member) -> bool {
+fn byte(MemberProcess(child): &mut MemberProcess) -> bool {
     let out = child.stdout.as_mut().expect("piped");
     out.read_exact(&mut [0]).is_ok()
 }
 
 /// The thread slots of those who sleep on the lock, once there are `count`.
-fn sleepers(me: &Me, cell: &'static LockCell, count: usize) -> Result<Vec<u32>, String> {
+fn sleepers(me: &Member, cell: &'static LockWord, count: usize) -> Result<Vec<u32>, String> {
     let (at, start) = (me.arena().offset_of(cell).0, Instant::now());
     let sleeps = |t: &u32| {
         let slot = slots::thread_slot(me.runtime(), *t);
@@ -148,17 +148,17 @@ pub(crate) fn forced(runtime: &'static Runtime, point: &str, attempt: u32) -> Re
     result
 }
 
-fn killed(me: &Me, shared: &Shared, point: &str, attempt: u32) -> Result<bool, String> {
+fn killed(me: &Member, shared: &Shared, point: &str, attempt: u32) -> Result<bool, String> {
     let stays = stay(attempt);
     let (runtime, off) = (me.runtime(), shared.lock.0);
     let cell = lock::cell(me, off);
     let text = |who| format!("{who}|{point}|{attempt}|{}", shared.text(runtime.address()));
-    let member = |who| Member(support::execute(MEMBER, &text(who)));
+    let member = |who| MemberProcess(support::execute(MEMBER, &text(who)));
     let mut holder = member("holder");
     if !byte(&mut holder) {
         return Err("the holder has ended".to_owned());
     }
-    let mut heir = member("heir");
+    let mut successor = member("successor");
     let index = sleepers(me, cell, 1)?[0];
     std::thread::sleep(stays * 3);
     event::set(me, shared.event.0);
@@ -172,20 +172,20 @@ fn killed(me: &Me, shared: &Shared, point: &str, attempt: u32) -> Result<bool, S
     });
     sleepers(me, cell, 2)?;
     std::thread::sleep(stays);
-    if point == "cell.heir_gone" {
-        heir.0.kill().map_err(|e| e.to_string())?;
-        let _ = heir.0.wait();
+    if point == "lock.heir_gone" {
+        successor.0.kill().map_err(|e| e.to_string())?;
+        let _ = successor.0.wait();
         wait_for_members(runtime, 1)?;
     } else {
         // Until it has announced its sleep anew, and stays there.
-        wait::poke(me, index);
+        wait::wake(me, index);
         std::thread::sleep(stays + stays / 3);
     }
     event::set(me, shared.event.0);
     let told = waiting.join().expect("a thread")?;
-    let dies = if point == "cell.reservation_left" { &mut heir } else { &mut holder };
+    let dies = if point == "lock.reservation_left" { &mut successor } else { &mut holder };
     let dead = !dies.0.wait().is_ok_and(|status| status.success());
-    let expected = u32::from(point == "cell.heir_gone");
+    let expected = u32::from(point == "lock.heir_gone");
     if dead && told != expected {
         return Err(format!("told {told} times of a death"));
     }

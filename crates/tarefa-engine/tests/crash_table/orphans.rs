@@ -16,7 +16,7 @@ use tarefa_engine::os::{process, procfs, signal};
 use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::task;
 use tarefa_engine::task::State;
@@ -52,12 +52,16 @@ fn within(what: &str, mut done: impl FnMut() -> bool) -> Result<(), String> {
 }
 
 /// Starts a task that runs until it is killed.
-fn start(me: &Me, how: &[u8]) -> Result<Off, String> {
+fn start(me: &Member, how: &[u8]) -> Result<Off, String> {
     start_limited(me, how, None)
 }
 
 /// The same, with a time limit.
-pub(crate) fn start_limited(me: &Me, how: &[u8], time: Option<Duration>) -> Result<Off, String> {
+pub(crate) fn start_limited(
+    me: &Member,
+    how: &[u8],
+    time: Option<Duration>,
+) -> Result<Off, String> {
     let off = record::create(me, 0, "lingers").map_err(|e| e.to_string())?;
     let task = Task::at(me, off);
     task.set_payload(20, &[how], &[]).map_err(|e| e.to_string())?;
@@ -69,7 +73,7 @@ pub(crate) fn start_limited(me: &Me, how: &[u8], time: Option<Duration>) -> Resu
 }
 
 /// Kills the task; its end must say so.
-fn kill(me: &Me, off: Off, with: i32) -> Result<(), String> {
+fn kill(me: &Member, off: Off, with: i32) -> Result<(), String> {
     let task = Task::at(me, off);
     if task.state() != State::Running {
         return Err(format!("a task that lingers is {:?}", task.state()));
@@ -81,7 +85,7 @@ fn kill(me: &Me, off: Off, with: i32) -> Result<(), String> {
     if end == (State::Killed, Some(Exit::Signal(with))) { Ok(()) } else { Err(format!("{end:?}")) }
 }
 
-pub(crate) fn kill_zygote(me: &Me) -> Result<(), String> {
+pub(crate) fn kill_zygote(me: &Member) -> Result<(), String> {
     let control = zygote_control::get(me).map_err(|e| e.to_string())?;
     let index = || control.zygote_slot.load(Ordering::Acquire).checked_sub(1);
     within("there is a zygote", || index().is_some())?;
@@ -91,7 +95,7 @@ pub(crate) fn kill_zygote(me: &Me) -> Result<(), String> {
 }
 
 /// Tasks go on without their zygote, the next start works, and every end is told as it was.
-pub(crate) fn outlive_zygotes(me: &Me, spares: u64) -> Result<(), String> {
+pub(crate) fn outlive_zygotes(me: &Member, spares: u64) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, spares).map_err(|e| e.to_string())?;
     start_and_join(me)?;
@@ -110,7 +114,7 @@ pub(crate) fn outlive_zygotes(me: &Me, spares: u64) -> Result<(), String> {
 }
 
 /// A zygote that does not get on keeps nobody waiting for the death of a task.
-pub(crate) fn busy_zygote(me: &Me) -> Result<(), String> {
+pub(crate) fn busy_zygote(me: &Member) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     let task = start(me, b"asleep")?;
@@ -147,7 +151,7 @@ pub(crate) fn without_descriptors(
 }
 
 /// Deaths are noticed, and lives respected, without a descriptor to watch with.
-pub(crate) fn no_descriptors(me: &Me) -> Result<(), String> {
+pub(crate) fn no_descriptors(me: &Member) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     let before = start(me, b"asleep")?;

@@ -13,8 +13,8 @@ use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::member::report_request;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Runtime, object};
-use tarefa_engine::sync::lock::word::{Acquired, Sort};
+use tarefa_engine::shm::{Member, Runtime, object};
+use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::wait::wait_record;
 use tarefa_engine::sync::{event, lock};
@@ -294,7 +294,7 @@ pub(crate) fn first(n: u64) -> Vec<Value> {
     (0..n).map(one).collect()
 }
 
-pub(crate) fn fill(me: &Me, off: Off, values: &[Value]) {
+pub(crate) fn fill(me: &Member, off: Off, values: &[Value]) {
     let items: Vec<Item<'_>> = values
         .iter()
         .map(|v| match v {
@@ -356,7 +356,7 @@ impl Step {
         all
     }
 
-    pub(crate) fn run(self, me: &Me, shared: &Shared) {
+    pub(crate) fn run(self, me: &Member, shared: &Shared) {
         let off = shared.list.0;
         let list = List::at(me, off);
         match self {
@@ -388,7 +388,8 @@ impl Step {
                 }
             }
             CreateAndDrop => {
-                let made = [list::create(me), lock::create(me, Sort::Plain), event::create(me)];
+                let made =
+                    [list::create(me), lock::create(me, Recursion::Forbidden), event::create(me)];
                 List::at(me, made[0].unwrap()).append(int(1)).unwrap();
                 made.into_iter().for_each(|off| refcount::release(me, off.unwrap()));
             }
@@ -402,23 +403,27 @@ impl Step {
                 let (off, never) = (shared.lock.0, Deadline::NEVER);
                 let cell = lock::cell(me, off);
                 for i in 0..n {
-                    while cell.acquire(me, Sort::Plain, off, &mut Plain, never) != Acquired::Yes {}
+                    while cell.acquire(me, Recursion::Forbidden, off, &mut Plain, never)
+                        != Acquired::Yes
+                    {}
                     if n > 10 && i % 4 == 0 {
                         std::thread::sleep(Duration::from_micros(100));
                     }
-                    if cell.poisoned(me, Sort::Plain) || i == 1 {
-                        cell.mend();
+                    if cell.poisoned(me, Recursion::Forbidden) || i == 1 {
+                        cell.clear_poison();
                     }
-                    cell.release(me, Sort::Plain).unwrap();
+                    cell.release(me, Recursion::Forbidden).unwrap();
                 }
             }
             Overtakes(n) => {
                 let (off, never) = (shared.lock.0, Deadline::NEVER);
                 let cell = lock::cell(me, off);
                 for _ in 0..n {
-                    while cell.acquire(me, Sort::Plain, off, &mut Plain, never) != Acquired::Yes {}
+                    while cell.acquire(me, Recursion::Forbidden, off, &mut Plain, never)
+                        != Acquired::Yes
+                    {}
                     std::thread::sleep(Duration::from_micros(700));
-                    cell.release(me, Sort::Plain).unwrap();
+                    cell.release(me, Recursion::Forbidden).unwrap();
                 }
             }
             Groups(n) => (0..n).for_each(|_| group(me, shared)),
@@ -436,61 +441,61 @@ impl Step {
             ChildOps(n) => {
                 let child = List::at(me, shared.child.0);
                 for _ in 0..n {
-                    giving_way(me, shared.child.0, || child.append(int(5))).unwrap();
-                    giving_way(me, shared.child.0, || child.pop()).unwrap();
+                    retry_when_unlocked(me, shared.child.0, || child.append(int(5))).unwrap();
+                    retry_when_unlocked(me, shared.child.0, || child.pop()).unwrap();
                 }
             }
             Runs(mib) => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 for _ in 0..2 {
                     heap::alloc_sparse(me, Kind::Raw, mib << 20, 5000).unwrap();
                 }
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
             }
             Threads => threads(me.runtime(), shared.child),
             Large(size) => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 heap::alloc(me, Kind::Raw, size).unwrap();
                 heap::alloc(me, Kind::Raw, size / 3).unwrap();
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
             }
             Shed(mib) => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 for _ in 0..3 {
                     heap::alloc(me, Kind::Raw, mib << 20).unwrap();
                 }
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
             }
             Pressure => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 for size in [16, 900, 2000, 30_000] {
                     heap::alloc(me, Kind::Raw, size).unwrap();
                 }
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
                 heap::alloc(me, Kind::Raw, 1 << 45).unwrap_err();
             }
             LargeObject(size) => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 let block = heap::alloc(me, Kind::Raw, size).unwrap();
                 me.arena().write(block.plus(heap::HEADER), &vec![0xa5; 1 << 20]);
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
                 let off = object::create(me, 0, size).unwrap();
-                refcount::adopt(me, off, mark).unwrap();
+                refcount::adopt(me, off, savepoint).unwrap();
                 refcount::release(me, off);
             }
             Small(count, size) => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 for _ in 0..count {
                     heap::alloc(me, Kind::Raw, size).unwrap();
                 }
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
             }
             Sparse => {
-                let mark = heap::mark(me);
+                let savepoint = heap::savepoint(me);
                 let block = heap::alloc_sparse(me, Kind::Raw, 20 << 20, 5000).unwrap();
                 heap::back(me, block, 5000, 900_000).unwrap();
                 heap::back(me, block, 900_000, 19 << 20).unwrap();
-                heap::drain(me, mark);
+                heap::free_deferred(me, savepoint);
             }
             Record => run_record(me, shared),
             ThreadTask => run_in_thread(me),
@@ -503,7 +508,7 @@ impl Step {
                 task.request_interrupt();
                 assert!(task.interrupt_due() && task.take_interrupt());
                 assert!(task.begin() && task.run_here());
-                task.poke();
+                task.wake();
                 task.finish(State::Interrupted, 1, None);
                 refcount::release(me, off);
             }
@@ -536,20 +541,20 @@ impl Step {
 }
 
 /// One operation on a list, once no other thread groups its own.
-pub(crate) fn giving_way<T>(
-    me: &Me,
+pub(crate) fn retry_when_unlocked<T>(
+    me: &Member,
     off: Off,
     act: impl FnMut() -> Result<T, ListError>,
 ) -> Result<T, ListError> {
-    let guard = List::at(me, off).guard();
-    object_lock::giving_way(me, guard, off, || Plain, act).expect("nobody interrupts")
+    let guard = List::at(me, off).object_lock();
+    object_lock::retry_when_unlocked(me, guard, off, || Plain, act).expect("nobody interrupts")
 }
 
 /// Operations on the child list under its lock, taken more than once.
-pub(crate) fn group(me: &Me, shared: &Shared) {
-    let (off, sort) = (shared.child.0, Sort::Recursive);
+pub(crate) fn group(me: &Member, shared: &Shared) {
+    let (off, sort) = (shared.child.0, Recursion::Allowed);
     let child = List::at(me, off);
-    let cell = child.guard();
+    let cell = child.object_lock();
     let take = || {
         let limit = Deadline::after(Some(Duration::from_secs(10)));
         while cell.acquire(me, sort, off, &mut Plain, limit) != Acquired::Yes {
@@ -571,23 +576,28 @@ pub(crate) fn group(me: &Me, shared: &Shared) {
     cell.release(me, sort).unwrap();
 }
 
-fn report(me: &Me, shared: &Shared) {
+fn report(me: &Member, shared: &Shared) {
     wait_record::place(me, "a/path", 12, "f");
     wait_record::label(me, "a thread");
     report_request::set_report_after(me, Some(Duration::from_micros(200)));
     let (off, limit) = (shared.lock.0, || Deadline::after(Some(Duration::from_millis(4))));
     let cell = lock::cell(me, off);
-    while cell.acquire(me, Sort::Plain, off, &mut Plain, Deadline::NEVER) != Acquired::Yes {}
-    assert_eq!(cell.acquire(me, Sort::Plain, off, &mut Plain, limit()), Acquired::TimedOut);
+    while cell.acquire(me, Recursion::Forbidden, off, &mut Plain, Deadline::NEVER) != Acquired::Yes
+    {
+    }
+    assert_eq!(
+        cell.acquire(me, Recursion::Forbidden, off, &mut Plain, limit()),
+        Acquired::TimedOut
+    );
     let report = trace::deadlocks(me);
     assert!(report.complete && report.cycles.is_empty());
     assert_eq!(report.holding().count(), 1);
-    cell.release(me, Sort::Plain).unwrap();
+    cell.release(me, Recursion::Forbidden).unwrap();
     report_request::set_report_after(me, None);
 }
 
 /// Leaves the process with references to `n` lists that are in one another, and to what `list` has.
-pub(crate) fn hoard(me: &Me, list: List<'_>, n: u64) {
+pub(crate) fn hoard(me: &Member, list: List<'_>, n: u64) {
     let all = list::create(me).unwrap();
     let mut inner = list::create(me).unwrap();
     for i in 0..n {
@@ -602,7 +612,12 @@ pub(crate) fn hoard(me: &Me, list: List<'_>, n: u64) {
 }
 
 /// Whether the words are as they may be after `done` of the steps.
-pub(crate) fn check_words(me: &Me, off: Off, steps: &[Step], done: usize) -> Result<(), String> {
+pub(crate) fn check_words(
+    me: &Member,
+    off: Off,
+    steps: &[Step],
+    done: usize,
+) -> Result<(), String> {
     let value = |steps: &[Step]| {
         let set = |s: &Step| if let SetWords(value) = s { Some(*value) } else { None };
         steps.iter().rev().find_map(set).unwrap_or(0)
@@ -661,7 +676,7 @@ pub(crate) fn threads(runtime: &'static Runtime, child: support::Handle) {
     }
 }
 
-pub(crate) fn run_record(me: &Me, shared: &Shared) {
+pub(crate) fn run_record(me: &Member, shared: &Shared) {
     let off = record::create(me, 0, "a record").unwrap();
     let task = Task::at(me, off);
     task.set_payload(20, &[b"payload", b" of two"], &[shared.child.0]).unwrap();
@@ -676,7 +691,7 @@ pub(crate) fn run_record(me: &Me, shared: &Shared) {
 }
 
 /// A task that a thread of this process comes to run after a while, and is joined meanwhile.
-pub(crate) fn run_in_thread(me: &Me) {
+pub(crate) fn run_in_thread(me: &Member) {
     let runtime = me.runtime();
     let off = record::create(me, record::flag::THREAD, "a thread").unwrap();
     let task = Task::at(me, off);
@@ -695,7 +710,7 @@ pub(crate) fn run_in_thread(me: &Me) {
 
 /// Three tasks that fail here: the first is asked about, the second is told, of the third somebody
 /// was told before it ended.
-pub(crate) fn fail_and_tell(me: &Me) {
+pub(crate) fn fail_and_tell(me: &Member) {
     for n in 0..3 {
         let off = record::create(me, record::flag::THREAD, "fails").unwrap();
         let task = Task::at(me, off);
@@ -715,7 +730,7 @@ pub(crate) fn fail_and_tell(me: &Me) {
 }
 
 /// Starts a process and waits for its end.
-pub(crate) fn start_and_join(me: &Me) -> Result<(), String> {
+pub(crate) fn start_and_join(me: &Member) -> Result<(), String> {
     let off = record::create(me, 0, "a task").map_err(|e| e.to_string())?;
     let task = Task::at(me, off);
     task.set_payload(20, &[b"payload"], &[]).map_err(|e| e.to_string())?;

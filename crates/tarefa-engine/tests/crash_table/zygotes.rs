@@ -15,7 +15,7 @@ use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::tx::crash_point;
-use tarefa_engine::shm::{Me, Runtime};
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::process::zygote_control::zygote_state;
 use tarefa_engine::task::record::Task;
@@ -133,7 +133,7 @@ pub(crate) fn plan_zygote(
 }
 
 /// Ends the zygote and its spares, and waits until they are gone.
-pub(crate) fn end_zygote(me: &Me) -> Result<(), String> {
+pub(crate) fn end_zygote(me: &Member) -> Result<(), String> {
     let runtime = me.runtime();
     task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
     let start = Instant::now();

@@ -24,8 +24,8 @@ use tarefa_engine::shm::object::{self, ObjectHeader};
 use tarefa_engine::shm::tx::journal;
 use tarefa_engine::shm::tx::journal::Tx;
 use tarefa_engine::shm::tx::latch::Latch;
-use tarefa_engine::shm::{Me, Runtime, heap};
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+use tarefa_engine::shm::{Member, Runtime, heap};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
@@ -64,7 +64,7 @@ impl Random {
 /// Words behind a latch, which change all at once or not at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'a> {
-    me: &'a Me,
+    me: &'a Member,
     off: Off,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Words<'a> {
     pub const COUNT: usize = 200;
     const LATCH: u64 = size_of::<ObjectHeader>() as u64;
 
-    pub fn at(me: &'a Me, off: Off) -> Self {
+    pub fn at(me: &'a Member, off: Off) -> Self {
         Self { me, off }
     }
 
@@ -103,12 +103,12 @@ impl<'a> Words<'a> {
 }
 
 /// Makes [`Words`], all 0; this process holds a reference to them.
-pub fn words(me: &Me) -> Off {
-    let mark = heap::mark(me);
+pub fn words(me: &Member) -> Off {
+    let savepoint = heap::savepoint(me);
     let size = Words::LATCH + 8 + Words::COUNT as u64 * 8;
     // A kind that nobody registers: it refers to nothing.
     let off = object::create(me, 0, size).expect("memory");
-    refcount::adopt(me, off, mark).expect("memory");
+    refcount::adopt(me, off, savepoint).expect("memory");
     off
 }
 
@@ -150,19 +150,19 @@ pub fn join(text: &str) -> (&'static Runtime, Vec<Handle>) {
 }
 
 /// The handle of an object.
-pub fn handle(me: &Me, off: Off) -> Handle {
+pub fn handle(me: &Member, off: Off) -> Handle {
     (off, id(me, off))
 }
 
-fn id(me: &Me, off: Off) -> u64 {
+fn id(me: &Member, off: Off) -> u64 {
     tarefa_engine::shm::object::header(me, off).id.load(Ordering::Relaxed)
 }
 
 impl Shared {
-    pub fn create(me: &Me) -> Self {
+    pub fn create(me: &Member) -> Self {
         let list = list::create(me).expect("a list");
         let child = list::create(me).expect("a list");
-        let lock = lock::create(me, Sort::Plain).expect("a lock");
+        let lock = lock::create(me, Recursion::Forbidden).expect("a lock");
         let event = event::create(me).expect("an event");
         let form = Form { format: b"q", item: 8, extents: &[4], guarded: true };
         let large = Form { format: b"T{<q:a:<q:b:<q:c:}", item: 24, extents: &[2], guarded: true };
@@ -184,7 +184,7 @@ impl Shared {
         [list, child, lock, event, words, array, pair, dict]
     }
 
-    pub fn release(&self, me: &Me) {
+    pub fn release(&self, me: &Member) {
         for (off, _) in self.handles() {
             refcount::release(me, off);
         }
@@ -227,7 +227,7 @@ pub fn int(n: i64) -> Item<'static> {
     Item::Word(value::int_word(n).expect("a small number"))
 }
 
-pub fn value_of(me: &Me, fetched: &Fetched) -> Value {
+pub fn value_of(me: &Member, fetched: &Fetched) -> Value {
     match fetched {
         Fetched::Word(word) => match value::small(*word) {
             Small::Int(n) => Value::Int(n),
@@ -240,7 +240,7 @@ pub fn value_of(me: &Me, fetched: &Fetched) -> Value {
     }
 }
 
-pub fn contents(me: &Me, off: Off) -> Vec<Value> {
+pub fn contents(me: &Member, off: Off) -> Vec<Value> {
     let snapshot = List::at(me, off).snapshot(0, u64::MAX).expect("memory");
     snapshot.items.iter().map(|f| value_of(me, f)).collect()
 }
@@ -312,12 +312,17 @@ pub fn describe(runtime: &'static Runtime) -> String {
 }
 
 /// Takes the lock and lets it go; how often it said that its owner had died.
-pub fn try_lock(me: &Me, off: Off) -> Result<u32, String> {
-    try_cell(me, lock::cell(me, off), Sort::Plain, off)
+pub fn try_lock(me: &Member, off: Off) -> Result<u32, String> {
+    try_cell(me, lock::cell(me, off), Recursion::Forbidden, off)
 }
 
 /// The same for any cell.
-pub fn try_cell(me: &Me, cell: &'static LockCell, sort: Sort, off: Off) -> Result<u32, String> {
+pub fn try_cell(
+    me: &Member,
+    cell: &'static LockWord,
+    sort: Recursion,
+    off: Off,
+) -> Result<u32, String> {
     let mut died = 0;
     loop {
         let limit = Deadline::after(Some(Duration::from_secs(10)));
@@ -335,10 +340,10 @@ pub fn try_cell(me: &Me, cell: &'static LockCell, sort: Sort, off: Off) -> Resul
 }
 
 /// Uses everything once.
-pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
+pub fn use_all(me: &Member, shared: &Shared) -> Result<(), String> {
     try_lock(me, shared.lock.0)?;
     for off in [shared.list.0, shared.child.0] {
-        try_cell(me, List::at(me, off).guard(), Sort::Recursive, off)?;
+        try_cell(me, List::at(me, off).object_lock(), Recursion::Allowed, off)?;
     }
     event::clear(me, shared.event.0);
     event::set(me, shared.event.0);
@@ -366,7 +371,7 @@ pub fn use_all(me: &Me, shared: &Shared) -> Result<(), String> {
 
 /// Makes what stays for good now, before the heap is compared with what it was. The supervisor
 /// starts on a thread of its own, and this waits until it sleeps.
-pub fn ready(me: &Me) {
+pub fn ready(me: &Member) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         zygote_control::get(me).expect("memory");
@@ -382,7 +387,7 @@ pub fn ready(me: &Me) {
 }
 
 /// The four integers.
-pub fn numbers(me: &Me, shared: &Shared) -> [i64; 4] {
+pub fn numbers(me: &Member, shared: &Shared) -> [i64; 4] {
     let array = Array::at(me, shared.array.0);
     [0, 1, 2, 3].map(|i| array.load(i) as i64)
 }
@@ -397,7 +402,7 @@ pub struct Pages {
 
 impl Pages {
     /// As it is now.
-    pub fn now(me: &Me) -> Self {
+    pub fn now(me: &Member) -> Self {
         let h = me.header();
         // What changes meanwhile is counted as claimed rather than as held.
         let held = memfd::held(me.arena().fd()).expect("a file");
@@ -412,7 +417,7 @@ impl Pages {
     }
 
     /// Since then only tables and slots have come into use, besides what is claimed.
-    pub fn check(&self, me: &Me) -> Result<(), String> {
+    pub fn check(&self, me: &Member) -> Result<(), String> {
         let now = Self::now(me);
         // Their first and last pages, whole.
         if now.besides <= self.besides + (now.tables - self.tables) + (64 << 10) {
@@ -423,7 +428,7 @@ impl Pages {
 }
 
 /// The heap, which must be whole.
-pub fn whole(me: &Me) -> Result<Report, String> {
+pub fn whole(me: &Member) -> Result<Report, String> {
     let report = check(me);
     if report.faults.is_empty() { Ok(report) } else { Err(report.faults.join("; ")) }
 }

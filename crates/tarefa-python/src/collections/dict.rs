@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use tarefa_engine::collections::dict::{Added, Dict, Peek};
+use tarefa_engine::collections::dict::{Added, Dict, OptimisticRead};
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item};
 
 use crate::collections::map::MapCore;
@@ -50,10 +50,10 @@ fn none() -> Item<'static> {
 #[inline]
 fn value_of(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
     let (py, me) = (key.py(), core.handle().me());
-    with_form(key, |form| match Dict::at(&me, core.handle().off()).peek(form) {
-        Peek::Word(word) => encode::decode_word(py, word).map(Some),
-        Peek::Absent => Ok(None),
-        Peek::Unsure => {
+    with_form(key, |form| match Dict::at(&me, core.handle().off()).read_optimistic(form) {
+        OptimisticRead::Word(word) => encode::decode_word(py, word).map(Some),
+        OptimisticRead::Absent => Ok(None),
+        OptimisticRead::Unknown => {
             let fetched = core.with(py, &me, |dict| dict.get(form))?;
             fetched.map(|fetched| encode::decode(py, &me, fetched)).transpose()
         }
@@ -245,7 +245,7 @@ fn change<'py>(
     let (py, me) = (key.py(), core.handle().me());
     let stored = core.encode_key(&me, PyKey::of(key)?, key)?;
     let stored = stored.key()?;
-    let cell = Dict::at(&me, core.handle().off()).guard();
+    let cell = Dict::at(&me, core.handle().off()).object_lock();
     insisting(py, &me, cell, core.handle().off(), || {
         let read = core.with(py, &me, |dict| dict.get(stored.canonical()))?;
         let old = match (&read, default) {

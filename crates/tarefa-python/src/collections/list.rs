@@ -6,10 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Expected, Item};
-use tarefa_engine::shm::{Me, Off};
+use tarefa_engine::shm::{Member, Off};
 
 use crate::collections::object_lock;
-use crate::collections::object_lock::{giving_way, insisting};
+use crate::collections::object_lock::{insisting, retry_when_unlocked};
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::runtime::errors;
@@ -38,11 +38,11 @@ impl ListCore {
     fn with<T>(
         &self,
         py: Python<'_>,
-        me: &Me,
+        me: &Member,
         mut act: impl FnMut(&List<'_>) -> Result<T, ListError>,
     ) -> PyResult<T> {
         let list = List::at(me, self.handle.off());
-        giving_way(py, me, list.guard(), self.handle.off(), || act(&list))?
+        retry_when_unlocked(py, me, list.object_lock(), self.handle.off(), || act(&list))?
             .map_err(|e| failed(py, e))
     }
 
@@ -67,7 +67,11 @@ fn failed(py: Python<'_>, e: ListError) -> PyErr {
     }
 }
 
-fn encode_all<'py>(me: &Me, items: &Bound<'py, PyList>, into: Off) -> PyResult<Vec<Encoded<'py>>> {
+fn encode_all<'py>(
+    me: &Member,
+    items: &Bound<'py, PyList>,
+    into: Off,
+) -> PyResult<Vec<Encoded<'py>>> {
     items.iter().map(|item| encode::encode_into(me, &item, into)).collect()
 }
 
@@ -144,7 +148,9 @@ impl ListCore {
         let index = index_of(key)?;
         let me = self.handle.me();
         let list = List::at(&me, self.handle.off());
-        if let Some(word) = Self::position(&list, index).ok().and_then(|at| list.peek(at)) {
+        if let Some(word) =
+            Self::position(&list, index).ok().and_then(|at| list.read_optimistic(at))
+        {
             return encode::decode_word(py, word.map_err(|e| failed(py, e))?);
         }
         let fetched = self.with(py, &me, |list| list.get(Self::position(list, index)?))?;
@@ -222,7 +228,7 @@ impl ListCore {
     ) -> PyResult<Py<PyAny>> {
         let index = index_of(index)?;
         let me = self.handle.me();
-        let cell = List::at(&me, self.handle.off()).guard();
+        let cell = List::at(&me, self.handle.off()).object_lock();
         insisting(py, &me, cell, self.handle.off(), || {
             let (position, read) = self.with(py, &me, |list| {
                 let position = Self::position(list, index)?;
@@ -307,20 +313,20 @@ impl ListCore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let me = self.handle.me();
-        let cell = List::at(&me, self.handle.off()).guard();
+        let cell = List::at(&me, self.handle.off()).object_lock();
         object_lock::acquire(py, &me, cell, self.handle.off(), blocking, timeout)
     }
 
     /// Lets that lock go.
     fn guard_release(&self) -> PyResult<()> {
         let me = self.handle.me();
-        object_lock::release(&me, List::at(&me, self.handle.off()).guard())
+        object_lock::release(&me, List::at(&me, self.handle.off()).object_lock())
     }
 
     /// Who holds that lock.
     fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.handle.me();
-        object_lock::owner(py, &me, List::at(&me, self.handle.off()).guard())
+        object_lock::owner(py, &me, List::at(&me, self.handle.off()).object_lock())
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

@@ -8,10 +8,10 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use tarefa_engine::collections::dict::{
     self, Applied, Change, Dict, DictError, Key, Order, Pair, Range, Terms, What,
 };
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 
 use crate::collections::object_lock;
-use crate::collections::object_lock::giving_way;
+use crate::collections::object_lock::retry_when_unlocked;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::convert::key::{PyKey, Stored, with_form};
@@ -62,15 +62,15 @@ impl MapCore {
     pub(crate) fn with<T>(
         &self,
         py: Python<'_>,
-        me: &Me,
+        me: &Member,
         mut act: impl FnMut(&Dict<'_>) -> Result<T, DictError>,
     ) -> PyResult<T> {
         let dict = Dict::at(me, self.handle.off());
         match act(&dict) {
             Ok(done) => Ok(done),
             Err(DictError::Memory(e)) => Err(errors::out_of_memory(py, e)),
-            Err(DictError::Guarded(_)) => {
-                giving_way(py, me, dict.guard(), self.handle.off(), || act(&dict))?
+            Err(DictError::Locked(_)) => {
+                retry_when_unlocked(py, me, dict.object_lock(), self.handle.off(), || act(&dict))?
                     .map_err(|e| failed(py, e))
             }
         }
@@ -79,7 +79,7 @@ impl MapCore {
     /// Encodes a key and a value that are to be put in.
     pub(crate) fn encode_key<'py>(
         &self,
-        me: &Me,
+        me: &Member,
         key: PyKey<'py>,
         object: &Bound<'py, PyAny>,
     ) -> PyResult<Stored<'py>> {
@@ -92,14 +92,20 @@ impl MapCore {
 
     pub(crate) fn encode_value<'py>(
         &self,
-        me: &Me,
+        me: &Member,
         object: &Bound<'py, PyAny>,
     ) -> PyResult<Encoded<'py>> {
         encode::encode_into(me, object, self.handle.off())
     }
 
     /// Makes several changes at one instant.
-    fn make(&self, py: Python<'_>, me: &Me, todo: &[Todo<'_>], terms: Terms) -> PyResult<Applied> {
+    fn make(
+        &self,
+        py: Python<'_>,
+        me: &Member,
+        todo: &[Todo<'_>],
+        terms: Terms,
+    ) -> PyResult<Applied> {
         let changes = todo
             .iter()
             .map(|one| Ok((one.key()?, one.change()?)))
@@ -122,7 +128,7 @@ impl MapCore {
 pub(crate) fn failed(py: Python<'_>, e: DictError) -> PyErr {
     match e {
         DictError::Memory(e) => errors::out_of_memory(py, e),
-        DictError::Guarded(e) => pyo3::exceptions::PyRuntimeError::new_err(e.to_string()),
+        DictError::Locked(e) => pyo3::exceptions::PyRuntimeError::new_err(e.to_string()),
     }
 }
 
@@ -162,7 +168,7 @@ fn what(name: &str) -> What {
 }
 
 /// An entry as Python sees it: a key, a value, or a tuple of both.
-fn decoded(py: Python<'_>, me: &Me, pair: Pair) -> PyResult<Py<PyAny>> {
+fn decoded(py: Python<'_>, me: &Member, pair: Pair) -> PyResult<Py<PyAny>> {
     let key = pair.key.map(|key| encode::decode(py, me, key)).transpose()?;
     let value = pair.value.map(|value| encode::decode(py, me, value)).transpose()?;
     match (key, value) {
@@ -274,20 +280,20 @@ impl MapCore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let me = self.handle.me();
-        let cell = Dict::at(&me, self.handle.off()).guard();
+        let cell = Dict::at(&me, self.handle.off()).object_lock();
         object_lock::acquire(py, &me, cell, self.handle.off(), blocking, timeout)
     }
 
     /// Lets that lock go.
     fn guard_release(&self) -> PyResult<()> {
         let me = self.handle.me();
-        object_lock::release(&me, Dict::at(&me, self.handle.off()).guard())
+        object_lock::release(&me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
     /// Who holds that lock.
     fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.handle.me();
-        object_lock::owner(py, &me, Dict::at(&me, self.handle.off()).guard())
+        object_lock::owner(py, &me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
@@ -339,7 +345,7 @@ impl MapIterator {
         };
         let me = self.handle.me();
         let dict = Dict::at(&me, self.handle.off());
-        let pairs = giving_way(py, &me, dict.guard(), self.handle.off(), || {
+        let pairs = retry_when_unlocked(py, &me, dict.object_lock(), self.handle.off(), || {
             dict.walk(&mut range, self.order, self.what, most)
         })?
         .map_err(|e| failed(py, e))?;

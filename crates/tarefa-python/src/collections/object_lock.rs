@@ -3,24 +3,24 @@
 use pyo3::prelude::*;
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::MaybeGuarded;
-use tarefa_engine::shm::{Me, Off};
-use tarefa_engine::sync::lock::word::{LockCell, Sort};
+use tarefa_engine::shm::{Member, Off};
+use tarefa_engine::sync::lock::word::{LockWord, Recursion};
 
 use crate::runtime::blocking;
-use crate::runtime::blocking::PyParker;
+use crate::runtime::blocking::PyBlockingHooks;
 use crate::sync::lock;
 
 /// Runs `act` until no other thread's group stands in its way; an error of its own is inside.
 #[inline]
-pub(crate) fn giving_way<T, E: MaybeGuarded>(
+pub(crate) fn retry_when_unlocked<T, E: MaybeGuarded>(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
+    me: &Member,
+    cell: &'static LockWord,
     object: Off,
     act: impl FnMut() -> Result<T, E>,
 ) -> PyResult<Result<T, E>> {
-    object_lock::giving_way(me, cell, object, || PyParker::new(py), act)
-        .map_err(|(parker, _)| parker.into_error())
+    object_lock::retry_when_unlocked(me, cell, object, || PyBlockingHooks::new(py), act)
+        .map_err(|(hooks, _)| hooks.into_error())
 }
 
 /// How often something is computed anew before others have to wait for it.
@@ -30,8 +30,8 @@ const TRIES: usize = 8;
 /// to wait: it holds the lock of the object then.
 pub(crate) fn insisting<T>(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
+    me: &Member,
+    cell: &'static LockWord,
     object: Off,
     mut once: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<T> {
@@ -53,26 +53,26 @@ pub(crate) fn insisting<T>(
 /// Takes the lock of an object, as `acquire` of an `RLock`.
 pub(crate) fn acquire(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
+    me: &Member,
+    cell: &'static LockWord,
     object: Off,
     blocking: Option<&Bound<'_, PyAny>>,
     timeout: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<bool> {
     let until = lock::patience(blocking, timeout, None)?;
-    lock::take(py, me, cell, Sort::Recursive, object, until)
+    lock::take(py, me, cell, Recursion::Allowed, object, until)
 }
 
 /// Lets it go.
-pub(crate) fn release(me: &Me, cell: &'static LockCell) -> PyResult<()> {
-    lock::let_go(me, cell, Sort::Recursive)
+pub(crate) fn release(me: &Member, cell: &'static LockWord) -> PyResult<()> {
+    lock::let_go(me, cell, Recursion::Allowed)
 }
 
 /// Who holds it.
 pub(crate) fn owner(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
+    me: &Member,
+    cell: &'static LockWord,
 ) -> PyResult<Option<Py<PyAny>>> {
-    lock::owner(py, me, cell, Sort::Recursive)
+    lock::owner(py, me, cell, Recursion::Allowed)
 }

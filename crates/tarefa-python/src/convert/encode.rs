@@ -10,13 +10,13 @@ use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyModule, PyStri
 use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
-use tarefa_engine::shm::{Me, Off};
+use tarefa_engine::shm::{Member, Off};
 
 use crate::convert::out_of_band;
-use crate::convert::out_of_band::{Apart, Whole};
+use crate::convert::out_of_band::{InBand, OutOfBand};
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::{Handle, Mentioned};
+use crate::runtime::handle::{Handle, References};
 
 /// The tag of pickled bytes.
 pub(crate) const PICKLE: u8 = tag::FRONT;
@@ -52,11 +52,11 @@ pub(crate) enum Encoded<'py> {
     /// One object; its handle keeps it until the blob does.
     Object(Vec<u8>, Vec<Off>, #[expect(dead_code, reason = "kept")] Handle),
     /// Pickled, and objects mentioned.
-    Pickled(Bound<'py, PyBytes>, Mentioned),
+    Pickled(Bound<'py, PyBytes>, References),
     /// The same with large buffers beside the pickle.
-    Apart(Apart<'py>, Mentioned),
+    OutOfBand(OutOfBand<'py>, References),
     /// A `bytearray`, which keeps its size meanwhile.
-    ByteArray(Whole),
+    ByteArray(InBand),
 }
 
 impl Encoded<'_> {
@@ -68,7 +68,7 @@ impl Encoded<'_> {
             Self::Object(bytes, refs, _) => Item::Blob(tag::OBJECT, bytes, refs),
             Self::Owned(tag, bytes, refs) => Item::Blob(*tag, bytes, refs),
             Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
-            Self::Apart(apart, refs) => Item::Parts(APART, apart.parts(), refs),
+            Self::OutOfBand(apart, refs) => Item::Parts(APART, apart.parts(), refs),
             Self::ByteArray(whole) => Item::Blob(BYTEARRAY, whole.bytes(), &[]),
         })
     }
@@ -79,7 +79,7 @@ impl Encoded<'_> {
     pub(crate) fn objects(&self) -> &[Off] {
         match self {
             Self::Object(_, refs, _) | Self::Owned(_, _, refs) => refs,
-            Self::Pickled(_, refs) | Self::Apart(_, refs) => refs,
+            Self::Pickled(_, refs) | Self::OutOfBand(_, refs) => refs,
             Self::Word(_) | Self::Bytes(..) | Self::Str(_) | Self::ByteArray(_) => &[],
         }
     }
@@ -88,7 +88,7 @@ impl Encoded<'_> {
 /// Encodes an object that goes into the container at `into`, which it may not mention.
 #[inline]
 pub(crate) fn encode_into<'py>(
-    me: &Me,
+    me: &Member,
     object: &Bound<'py, PyAny>,
     into: Off,
 ) -> PyResult<Encoded<'py>> {
@@ -131,7 +131,7 @@ pub(crate) fn word(object: &Bound<'_, PyAny>) -> Option<u64> {
 }
 
 /// Encodes any object.
-pub(crate) fn encode<'py>(me: &Me, object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
     if let Some(word) = word(object) {
         return Ok(Encoded::Word(word));
     }
@@ -160,7 +160,7 @@ pub(crate) fn encode<'py>(me: &Me, object: &Bound<'py, PyAny>) -> PyResult<Encod
         }
     }
     if object.is_exact_instance_of::<PyByteArray>() {
-        return Ok(Encoded::ByteArray(Whole::new(object)?));
+        return Ok(Encoded::ByteArray(InBand::new(object)?));
     }
     let dumps = function(object.py(), &DUMPS, "dumps_apart")?;
     pickled(dumps, object, me.runtime().id())
@@ -176,7 +176,7 @@ pub(crate) fn pickled<'py>(
     if buffers.is_empty() {
         return Ok(Encoded::Pickled(bytes, refs));
     }
-    Ok(Encoded::Apart(Apart::new(bytes, &buffers)?, refs))
+    Ok(Encoded::OutOfBand(OutOfBand::new(bytes, &buffers)?, refs))
 }
 
 fn encode_int<'py>(int: &Bound<'py, PyInt>) -> PyResult<Encoded<'py>> {
@@ -218,7 +218,7 @@ pub(crate) fn bytes_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py
 }
 
 /// Decodes what was read from a container.
-pub(crate) fn decode(py: Python<'_>, me: &Me, mut fetched: Fetched) -> PyResult<Py<PyAny>> {
+pub(crate) fn decode(py: Python<'_>, me: &Member, mut fetched: Fetched) -> PyResult<Py<PyAny>> {
     if let Fetched::Blob(copied) = &mut fetched {
         if copied.tag == APART {
             let bytes = std::mem::take(&mut copied.bytes);
@@ -229,7 +229,7 @@ pub(crate) fn decode(py: Python<'_>, me: &Me, mut fetched: Fetched) -> PyResult<
 }
 
 /// The same, lent.
-pub(crate) fn decode_ref(py: Python<'_>, me: &Me, fetched: &Fetched) -> PyResult<Py<PyAny>> {
+pub(crate) fn decode_ref(py: Python<'_>, me: &Member, fetched: &Fetched) -> PyResult<Py<PyAny>> {
     match fetched {
         Fetched::Word(word) => decode_word(py, *word),
         Fetched::Blob(copied) => match copied.tag {
@@ -244,7 +244,11 @@ pub(crate) fn decode_ref(py: Python<'_>, me: &Me, fetched: &Fetched) -> PyResult
 }
 
 /// A handle of the object that a blob stands for and keeps alive.
-pub(crate) fn decode_object(py: Python<'_>, me: &Me, object: Option<Off>) -> PyResult<Py<PyAny>> {
+pub(crate) fn decode_object(
+    py: Python<'_>,
+    me: &Member,
+    object: Option<Off>,
+) -> PyResult<Py<PyAny>> {
     let Some(off) = object else {
         return Err(errors::new(py, "HandleGone", "the object is gone".to_owned()));
     };

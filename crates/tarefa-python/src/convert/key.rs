@@ -20,7 +20,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyFrozenSet, PyInt, PyModule, PyString, PyTuple};
 use tarefa_engine::collections::dict::{Canonical, Key, KeyError};
 use tarefa_engine::collections::value::{Item, tag};
-use tarefa_engine::shm::{Me, Off};
+use tarefa_engine::shm::{Member, Off};
 
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
@@ -149,7 +149,7 @@ pub(crate) fn with_form<T>(
 /// Runs `act` with a key that is to be put into the container at `into`.
 #[inline]
 pub(crate) fn with_key<T>(
-    me: &Me,
+    me: &Member,
     object: &Bound<'_, PyAny>,
     into: Off,
     act: impl FnOnce(&Key<'_>) -> PyResult<T>,
@@ -173,7 +173,7 @@ pub(crate) fn with_key<T>(
 
 impl<'py> Stored<'py> {
     /// A key, ready to be stored.
-    pub(crate) fn from(me: &Me, key: PyKey<'py>, object: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn from(me: &Member, key: PyKey<'py>, object: &Bound<'py, PyAny>) -> PyResult<Self> {
         let given = match &key {
             // The word that was given may be another one: True, 1.0.
             PyKey::Word(_) | PyKey::Form(_) => Some(encode::encode(me, object)?),

@@ -48,7 +48,7 @@ unsafe fn content(buffer: &PyBuffer<u8>) -> &'static [u8] {
         return &[];
     }
     // SAFETY: the exporter keeps the memory in place for as long as the buffer is held; a PyBuffer
-    // of bytes is contiguous here, for `Apart::new` and `Whole::new` look.
+    // of bytes is contiguous here, for `OutOfBand::new` and `InBand::new` look.
     unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), len) }
 }
 
@@ -61,11 +61,11 @@ fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
 }
 
 /// A `bytearray` on its way in.
-pub(crate) struct Whole {
+pub(crate) struct InBand {
     buffer: PyBuffer<u8>,
 }
 
-impl Whole {
+impl InBand {
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self { buffer: contiguous(object)? })
     }
@@ -77,7 +77,7 @@ impl Whole {
 }
 
 /// A pickle and its buffers on their way in.
-pub(crate) struct Apart<'py> {
+pub(crate) struct OutOfBand<'py> {
     /// Of the fields below, which do not move.
     parts: Vec<&'static [u8]>,
     _head: Box<[u8]>,
@@ -85,7 +85,7 @@ pub(crate) struct Apart<'py> {
     _buffers: Vec<PyBuffer<u8>>,
 }
 
-impl<'py> Apart<'py> {
+impl<'py> OutOfBand<'py> {
     /// Of a pickle and the memory views of its buffers.
     pub(crate) fn new(pickle: Bound<'py, PyBytes>, views: &[Py<PyAny>]) -> PyResult<Self> {
         let py = pickle.py();
@@ -153,7 +153,7 @@ fn layout(bytes: &[u8]) -> Option<Layout> {
     (at <= bytes.len()).then_some(Layout { pickle, buffers })
 }
 
-fn spoilt(py: Python<'_>) -> PyErr {
+fn corrupt(py: Python<'_>) -> PyErr {
     errors::new(py, "NotReadable", "the element's bytes are not as they were written".to_owned())
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn taken<'py>(
     py: Python<'py>,
     bytes: &[u8],
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyList>)> {
-    let found = layout(bytes).ok_or_else(|| spoilt(py))?;
+    let found = layout(bytes).ok_or_else(|| corrupt(py))?;
     let buffers = PyList::empty(py);
     for (at, flags) in found.buffers {
         buffers.append(object_of(py, &bytes[at], flags)?)?;
@@ -198,7 +198,7 @@ pub(crate) fn taken_over(
     py: Python<'_>,
     bytes: Vec<u8>,
 ) -> PyResult<(Bound<'_, PyBytes>, Bound<'_, PyList>)> {
-    let found = layout(&bytes).ok_or_else(|| spoilt(py))?;
+    let found = layout(&bytes).ok_or_else(|| corrupt(py))?;
     let pickle = encode::bytes_of(py, &bytes[found.pickle])?;
     let copy = Arc::new(Copy(Box::into_raw(bytes.into_boxed_slice())));
     let buffers = PyList::empty(py);
@@ -208,7 +208,7 @@ pub(crate) fn taken_over(
             let bytes = unsafe { &(&*copy.0)[at] };
             buffers.append(object_of(py, bytes, flags)?)?;
         } else {
-            let piece = Piece { copy: Arc::clone(&copy), at, readonly: flags & READONLY != 0 };
+            let piece = BufferView { copy: Arc::clone(&copy), at, readonly: flags & READONLY != 0 };
             buffers.append(PyMemoryView::from(&Bound::new(py, piece)?.into_any())?)?;
         }
     }
@@ -234,14 +234,14 @@ impl Drop for Copy {
 /// A part of a copy, lent through the buffer protocol.
 #[pyclass(frozen, module = "tarefa._engine")]
 #[derive(Debug)]
-struct Piece {
+struct BufferView {
     copy: Arc<Copy>,
     at: Range<usize>,
     readonly: bool,
 }
 
 #[pymethods]
-impl Piece {
+impl BufferView {
     // SAFETY: called by the interpreter, with a view to fill in.
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,

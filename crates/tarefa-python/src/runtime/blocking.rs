@@ -7,8 +7,8 @@ use pyo3::types::PyModule;
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
-use tarefa_engine::shm::{Me, Off, Runtime};
-use tarefa_engine::sync::wait::{Outcome, Parker};
+use tarefa_engine::shm::{Member, Off, Runtime};
+use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
 use crate::task::interrupt;
@@ -50,20 +50,20 @@ fn raise_due(py: Python<'_>) -> PyResult<()> {
 }
 
 /// The calling thread is about to sleep: if it is the main one, no signal is slept over.
-pub(crate) fn mind_signals_of_main(me: &Me) {
+pub(crate) fn mind_signals_of_main(me: &Member) {
     if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
-        interrupt::mind_signals();
+        interrupt::watch_signals();
     }
 }
 
 /// A wait of a Python thread.
-pub(crate) struct PyParker<'py> {
+pub(crate) struct PyBlockingHooks<'py> {
     py: Python<'py>,
     /// What ended the wait.
     pub(crate) error: Option<PyErr>,
 }
 
-impl<'py> PyParker<'py> {
+impl<'py> PyBlockingHooks<'py> {
     pub(crate) fn new(py: Python<'py>) -> Self {
         Self { py, error: None }
     }
@@ -82,7 +82,7 @@ impl<'py> PyParker<'py> {
     }
 }
 
-impl Parker for PyParker<'_> {
+impl BlockingHooks for PyBlockingHooks<'_> {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         // SAFETY: the thread is attached (`py`), and `sleep` touches no Python object.
         let state = unsafe { ffi::PyEval_SaveThread() };
@@ -91,7 +91,7 @@ impl Parker for PyParker<'_> {
         unsafe { ffi::PyEval_RestoreThread(state) };
     }
 
-    fn place(&mut self, me: &Me) {
+    fn place(&mut self, me: &Member) {
         call_site::note_place(self.py, me);
         mind_signals_of_main(me);
     }

@@ -62,7 +62,7 @@ pub(crate) fn wait(py: Python<'_>, e: WaitError) -> PyErr {
 pub(crate) fn list(py: Python<'_>, e: ListError) -> PyErr {
     match e {
         ListError::OutOfRange { .. } => PyIndexError::new_err(e.to_string()),
-        ListError::Changed | ListError::Guarded(_) => new(py, "ListChanged", e.to_string()),
+        ListError::Changed | ListError::Locked(_) => new(py, "ListChanged", e.to_string()),
         ListError::Memory(e) => out_of_memory(py, e),
     }
 }

@@ -16,7 +16,7 @@ use tarefa_engine::collections::kinds;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::address::ObjectAddress;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off, Runtime, object};
+use tarefa_engine::shm::{Member, Off, Runtime, object};
 use tarefa_engine::task;
 
 use crate::collections::dict;
@@ -31,11 +31,11 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Takes over a reference that this process has just taken.
-    pub(crate) fn adopt(me: &Me, off: Off) -> Self {
+    pub(crate) fn adopt(me: &Member, off: Off) -> Self {
         Self { runtime: me.runtime(), off }
     }
 
-    pub(crate) fn me(&self) -> Me {
+    pub(crate) fn me(&self) -> Member {
         self.runtime.me()
     }
 
@@ -56,7 +56,7 @@ impl Handle {
     }
 
     /// Takes one more handle of an object whose reference this process can see.
-    pub(crate) fn acquire(py: Python<'_>, me: &Me, off: Off, id: u64) -> PyResult<Self> {
+    pub(crate) fn acquire(py: Python<'_>, me: &Member, off: Off, id: u64) -> PyResult<Self> {
         match refcount::acquire(me, off, id) {
             Ok(true) => Ok(Self::adopt(me, off)),
             Ok(false) => Err(errors::new(
@@ -83,7 +83,7 @@ impl Handle {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        MET.with(|m| {
+        COLLECTORS.with(|m| {
             if let Some(met) = m.borrow_mut().last_mut() {
                 met.objects.push(self.clone());
             }
@@ -180,7 +180,7 @@ fn attach_function(py: Python<'_>) -> PyResult<Py<PyAny>> {
 
 /// What an encoding that is going on has met so far.
 #[derive(Default)]
-struct Met {
+struct ReferenceCollector {
     /// Objects, held: what mentions them may be gone when the pickle is made.
     objects: Vec<Handle>,
     /// Memory views of buffers that lie beside the pickle.
@@ -189,7 +189,7 @@ struct Met {
 
 thread_local! {
     /// Of the encodings that are going on in this thread, innermost last.
-    static MET: RefCell<Vec<Met>> = const { RefCell::new(Vec::new()) };
+    static COLLECTORS: RefCell<Vec<ReferenceCollector>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The object of another process's handle, attached to here.
@@ -264,12 +264,12 @@ pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyA
 
 /// The objects that an encoding mentions, each once, and held until this is dropped.
 #[derive(Default)]
-pub(crate) struct Mentioned {
+pub(crate) struct References {
     places: Vec<Off>,
     _held: Vec<Handle>,
 }
 
-impl Mentioned {
+impl References {
     /// Those of `met` that are of that runtime: others are kept by their own holders only.
     fn of(met: Vec<Handle>, runtime: u64) -> Self {
         let ours = met.iter().filter(|h| h.runtime.id() == runtime);
@@ -285,7 +285,7 @@ impl Mentioned {
     }
 }
 
-impl std::ops::Deref for Mentioned {
+impl std::ops::Deref for References {
     type Target = [Off];
 
     fn deref(&self) -> &[Off] {
@@ -298,22 +298,23 @@ pub(crate) fn collecting<'py>(
     encode: &Bound<'py, PyAny>,
     value: &Bound<'py, PyAny>,
     runtime: u64,
-) -> PyResult<(Bound<'py, PyBytes>, Mentioned)> {
+) -> PyResult<(Bound<'py, PyBytes>, References)> {
     let (bytes, refs, _) = collecting_all(encode, value, runtime)?;
     Ok((bytes, refs))
 }
 
-/// The same, with the buffers for which `encode` has asked [`keep_apart`].
+/// The same, with the buffers for which `encode` has asked [`keep_out_of_band`].
 pub(crate) fn collecting_all<'py>(
     encode: &Bound<'py, PyAny>,
     value: &Bound<'py, PyAny>,
     runtime: u64,
-) -> PyResult<(Bound<'py, PyBytes>, Mentioned, Vec<Py<PyAny>>)> {
-    MET.with(|m| m.borrow_mut().push(Met::default()));
+) -> PyResult<(Bound<'py, PyBytes>, References, Vec<Py<PyAny>>)> {
+    COLLECTORS.with(|m| m.borrow_mut().push(ReferenceCollector::default()));
     let result = encode.call1((value,));
-    let Met { objects, buffers } = MET.with(|m| m.borrow_mut().pop()).unwrap_or_default();
+    let ReferenceCollector { objects, buffers } =
+        COLLECTORS.with(|m| m.borrow_mut().pop()).unwrap_or_default();
     let bytes = result?.cast_into::<PyBytes>()?;
-    Ok((bytes, Mentioned::of(objects, runtime), buffers))
+    Ok((bytes, References::of(objects, runtime), buffers))
 }
 
 /// From this many bytes on a buffer lies beside the pickle: a smaller one is copied sooner than
@@ -324,7 +325,7 @@ const APART: usize = 1 << 14;
 /// noted for the encoding that is going on.
 #[pyfunction]
 #[pyo3(signature = (buffer, /))]
-pub(crate) fn keep_apart(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = buffer.py();
     let raw = match buffer.call_method0(intern!(py, "raw")) {
         Ok(raw) => raw,
@@ -335,7 +336,7 @@ pub(crate) fn keep_apart(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
     if raw.len()? < APART {
         return Ok(true);
     }
-    Ok(MET.with(|m| match m.borrow_mut().last_mut() {
+    Ok(COLLECTORS.with(|m| match m.borrow_mut().last_mut() {
         Some(met) => {
             met.buffers.push(raw.unbind());
             false
@@ -348,5 +349,5 @@ pub(crate) fn keep_apart(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
 #[pyfunction]
 pub(crate) fn collect() {
     // Dropped outside of the borrow: what it frees may run Python code.
-    let _met = MET.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
+    let _met = COLLECTORS.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
 }

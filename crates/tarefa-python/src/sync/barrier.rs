@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyModule, PyTuple};
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
-use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
@@ -84,8 +84,8 @@ impl BarrierCore {
         let (py, this) = (slf.py(), slf.get());
         let (me, off) = (this.handle.me(), this.handle.off());
         let until = deadline(timeout.or_else(|| barrier::limit(&me, off)))?;
-        let mut parker = PyParker::new(py);
-        let mut passed = barrier::wait(&me, off, &mut parker, until);
+        let mut hooks = PyBlockingHooks::new(py);
+        let mut passed = barrier::wait(&me, off, &mut hooks, until);
         if let Ok(Passed::Act(acting)) = passed {
             if let Err(e) = slf.call_method0("_act") {
                 acting.failed();
@@ -97,7 +97,7 @@ impl BarrierCore {
             Passed::Yes(index) => Ok(index),
             Passed::Broken(why) => Err(this.broken_error(py, why)),
             Passed::TimedOut => Err(this.broken_error(py, Why::TimedOut)),
-            Passed::Interrupted | Passed::Act(_) => Err(parker.into_error()),
+            Passed::Interrupted | Passed::Act(_) => Err(hooks.into_error()),
         }
     }
 

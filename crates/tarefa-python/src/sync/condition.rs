@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition::{self, Lock, Refused, Waited};
-use tarefa_engine::sync::wait::Parker;
+use tarefa_engine::sync::wait::BlockingHooks;
 
-use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
@@ -24,13 +24,13 @@ pub(crate) struct ConditionCore {
     lock: OnceLock<Lock>,
 }
 
-/// A parker that goes on after an interrupt, and keeps the first one's exception.
+/// Hooks that go on after an interrupt, and keep the first one's exception.
 struct Twice<'py> {
-    inner: PyParker<'py>,
+    inner: PyBlockingHooks<'py>,
     first: Option<PyErr>,
 }
 
-impl Parker for Twice<'_> {
+impl BlockingHooks for Twice<'_> {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         self.inner.release(sleep);
     }
@@ -120,18 +120,18 @@ impl ConditionCore {
         block: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let (until, lock) = (patience(blocking, timeout, block)?, self.lock()?);
-        take(py, &self.handle.me(), lock.cell, lock.sort, lock.off, until)
+        take(py, &self.handle.me(), lock.cell, lock.recursion, lock.off, until)
     }
 
     /// Lets the condition's lock go.
     fn release(&self) -> PyResult<()> {
         let lock = self.lock()?;
-        let_go(&self.handle.me(), lock.cell, lock.sort)
+        let_go(&self.handle.me(), lock.cell, lock.recursion)
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         let lock = self.lock()?;
-        take(py, &self.handle.me(), lock.cell, lock.sort, lock.off, Some(Deadline::NEVER))
+        take(py, &self.handle.me(), lock.cell, lock.recursion, lock.off, Some(Deadline::NEVER))
     }
 
     #[pyo3(signature = (*_exc))]
@@ -143,13 +143,13 @@ impl ConditionCore {
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let (me, lock, until) = (self.handle.me(), self.lock()?, deadline(timeout)?);
-        let mut parker = Twice { inner: PyParker::new(py), first: None };
-        let waited = condition::wait(&me, self.handle.off(), lock, &mut parker, until);
+        let mut hooks = Twice { inner: PyBlockingHooks::new(py), first: None };
+        let waited = condition::wait(&me, self.handle.off(), lock, &mut hooks, until);
         match waited.map_err(|e| Self::refused(py, e, "wait on"))? {
             Waited::Notified => Ok(true),
             Waited::TimedOut => Ok(false),
             Waited::Interrupted | Waited::GaveUp => {
-                Err(parker.first.unwrap_or_else(|| parker.inner.into_error()))
+                Err(hooks.first.unwrap_or_else(|| hooks.inner.into_error()))
             }
             Waited::OwnerDied(pid) => {
                 let who = pid.map_or_else(
@@ -182,13 +182,13 @@ impl ConditionCore {
     /// Whether somebody alive holds the condition's lock.
     fn locked(&self) -> PyResult<bool> {
         let lock = self.lock()?;
-        Ok(lock.cell.locked(&self.handle.me(), lock.sort))
+        Ok(lock.cell.locked(&self.handle.me(), lock.recursion))
     }
 
     /// Who holds the condition's lock: an Owner (task, pid, thread, since), or None.
     fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let lock = self.lock()?;
-        owner(py, &self.handle.me(), lock.cell, lock.sort)
+        owner(py, &self.handle.me(), lock.cell, lock.recursion)
     }
 
     /// How many wait to be notified now.

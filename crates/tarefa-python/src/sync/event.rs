@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tarefa_engine::sync::event;
 
-use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
@@ -59,9 +59,9 @@ impl EventCore {
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let until = deadline(timeout)?;
-        let mut parker = PyParker::new(py);
-        let outcome = event::wait(&self.handle.me(), self.handle.off(), &mut parker, until);
-        parker.verdict(outcome)
+        let mut hooks = PyBlockingHooks::new(py);
+        let outcome = event::wait(&self.handle.me(), self.handle.off(), &mut hooks, until);
+        hooks.verdict(outcome)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

@@ -5,12 +5,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::member::slots;
-use tarefa_engine::shm::{Me, Off, object};
-use tarefa_engine::sync::lock::word::{Acquired, Holder, LockCell, NotHeld, Sort};
+use tarefa_engine::shm::{Member, Off, object};
+use tarefa_engine::sync::lock::word::{Acquired, Holder, LockWord, NotHeld, Recursion};
 use tarefa_engine::sync::{kinds, lock};
 use tarefa_engine::task;
 
-use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
@@ -21,16 +21,16 @@ use crate::runtime::member;
 #[derive(Debug)]
 pub(crate) struct LockCore {
     handle: Handle,
-    cell: &'static LockCell,
-    sort: Sort,
+    cell: &'static LockWord,
+    recursion: Recursion,
 }
 
 /// The exception for a lock whose owner has died.
-pub(crate) fn owner_died(py: Python<'_>, sort: Sort, pid: Option<i32>) -> PyErr {
-    let who = match (pid, sort) {
+pub(crate) fn owner_died(py: Python<'_>, recursion: Recursion, pid: Option<i32>) -> PyErr {
+    let who = match (pid, recursion) {
         (Some(pid), _) => format!("process {pid}, which held the lock,"),
-        (None, Sort::Plain) => "the process that held the lock".to_owned(),
-        (None, Sort::Recursive) => "the thread that held the lock".to_owned(),
+        (None, Recursion::Forbidden) => "the process that held the lock".to_owned(),
+        (None, Recursion::Allowed) => "the thread that held the lock".to_owned(),
     };
     let text = format!(
         "{who} has died; the lock is free now: check the data it guards, then acquire it again"
@@ -74,21 +74,21 @@ pub(crate) fn patience(
 #[inline]
 pub(crate) fn take(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
-    sort: Sort,
+    me: &Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
     object: Off,
     until: Option<Deadline>,
 ) -> PyResult<bool> {
-    go_on(py, me, cell, sort, object, until, cell.try_acquire(me, sort))
+    go_on(py, me, cell, recursion, object, until, cell.try_acquire(me, recursion))
 }
 
 /// The rest of [`take`], after an attempt that ended with `how`.
 fn go_on(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
-    sort: Sort,
+    me: &Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
     object: Off,
     until: Option<Deadline>,
     how: Option<Acquired>,
@@ -98,9 +98,9 @@ fn go_on(
         None => match until {
             None => return Ok(false),
             Some(until) => {
-                let mut parker = PyParker::new(py);
-                match cell.acquire(me, sort, object, &mut parker, until) {
-                    Acquired::Interrupted => return Err(parker.into_error()),
+                let mut hooks = PyBlockingHooks::new(py);
+                match cell.acquire(me, recursion, object, &mut hooks, until) {
+                    Acquired::Interrupted => return Err(hooks.into_error()),
                     how => how,
                 }
             }
@@ -109,19 +109,19 @@ fn go_on(
     match how {
         Acquired::Yes => Ok(true),
         Acquired::TimedOut | Acquired::Interrupted => Ok(false),
-        Acquired::OwnerDied(pid) => Err(owner_died(py, sort, pid)),
+        Acquired::OwnerDied(pid) => Err(owner_died(py, recursion, pid)),
     }
 }
 
 /// Lets the lock of `cell` go.
 #[inline]
-pub(crate) fn let_go(me: &Me, cell: &'static LockCell, sort: Sort) -> PyResult<()> {
-    cell.release(me, sort).map_err(|e| {
-        PyRuntimeError::new_err(match (e, sort) {
-            (NotHeld::Free, Sort::Plain) => {
+pub(crate) fn let_go(me: &Member, cell: &'static LockWord, recursion: Recursion) -> PyResult<()> {
+    cell.release(me, recursion).map_err(|e| {
+        PyRuntimeError::new_err(match (e, recursion) {
+            (NotHeld::Free, Recursion::Forbidden) => {
                 "release() of an unlocked lock: it is not held, so there is nothing to release"
             }
-            (NotHeld::Free, Sort::Recursive) => {
+            (NotHeld::Free, Recursion::Allowed) => {
                 "cannot release un-acquired lock: it is not held, so there is nothing to release"
             }
             (NotHeld::Another, _) => {
@@ -134,17 +134,17 @@ pub(crate) fn let_go(me: &Me, cell: &'static LockCell, sort: Sort) -> PyResult<(
 /// Who holds the lock of `cell`: an `Owner`, or None.
 pub(crate) fn owner(
     py: Python<'_>,
-    me: &Me,
-    cell: &'static LockCell,
-    sort: Sort,
+    me: &Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
 ) -> PyResult<Option<Py<PyAny>>> {
-    owner_of(py, me, cell.holder(me, sort))
+    owner_of(py, me, cell.holder(me, recursion))
 }
 
 /// An `Owner`, or None.
 pub(crate) fn owner_of(
     py: Python<'_>,
-    me: &Me,
+    me: &Member,
     holder: Option<Holder>,
 ) -> PyResult<Option<Py<PyAny>>> {
     let Some(holder) = holder else { return Ok(None) };
@@ -174,9 +174,10 @@ pub(crate) fn owner_of(
 impl LockCore {
     pub(crate) fn of(handle: Handle) -> Self {
         let me = handle.me();
-        let sort = if handle.kind() == kinds::RLOCK { Sort::Recursive } else { Sort::Plain };
+        let recursion =
+            if handle.kind() == kinds::RLOCK { Recursion::Allowed } else { Recursion::Forbidden };
         let cell = lock::cell(&me, handle.off());
-        Self { handle, cell, sort }
+        Self { handle, cell, recursion }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -186,13 +187,13 @@ impl LockCore {
     /// Takes the lock if that needs no waiting.
     #[inline]
     pub(crate) fn attempt(&self) -> Option<Acquired> {
-        self.cell.try_acquire(&self.handle.me(), self.sort)
+        self.cell.try_acquire(&self.handle.me(), self.recursion)
     }
 
     /// What `acquire()` answers after an attempt that ended with `how`.
     pub(crate) fn go_on(&self, py: Python<'_>, how: Option<Acquired>) -> PyResult<bool> {
         let (me, until) = (self.handle.me(), Some(Deadline::NEVER));
-        go_on(py, &me, self.cell, self.sort, self.handle.off(), until, how)
+        go_on(py, &me, self.cell, self.recursion, self.handle.off(), until, how)
     }
 
     /// `acquire` of Python: see `raw`.
@@ -204,18 +205,18 @@ impl LockCore {
         block: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let until = patience(blocking, timeout, block)?;
-        take(py, &self.handle.me(), self.cell, self.sort, self.handle.off(), until)
+        take(py, &self.handle.me(), self.cell, self.recursion, self.handle.off(), until)
     }
 
     /// Lets the lock go, if it may be.
     #[inline]
     pub(crate) fn try_release(&self) -> bool {
-        self.cell.release(&self.handle.me(), self.sort).is_ok()
+        self.cell.release(&self.handle.me(), self.recursion).is_ok()
     }
 
     /// `release` of Python: see `raw`.
     pub(crate) fn release(&self) -> PyResult<()> {
-        let_go(&self.handle.me(), self.cell, self.sort)
+        let_go(&self.handle.me(), self.cell, self.recursion)
     }
 }
 
@@ -228,31 +229,31 @@ impl LockCore {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
-        let sort = match args.get_item(0) {
+        let recursion = match args.get_item(0) {
             Ok(first) if first.cast::<PyString>().is_ok_and(|s| s == "recursive") => {
-                Sort::Recursive
+                Recursion::Allowed
             }
             Ok(_) => return Err(PyTypeError::new_err("Lock() takes no arguments")),
-            Err(_) => Sort::Plain,
+            Err(_) => Recursion::Forbidden,
         };
         let me = member::me(py)?;
-        let off = lock::create(&me, sort).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = lock::create(&me, recursion).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 
     /// Whether somebody alive holds it.
     fn locked(&self) -> bool {
-        self.cell.locked(&self.handle.me(), self.sort)
+        self.cell.locked(&self.handle.me(), self.recursion)
     }
 
     /// Who holds it: an Owner (task, pid, thread, since), or None.
     fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        owner(py, &self.handle.me(), self.cell, self.sort)
+        owner(py, &self.handle.me(), self.cell, self.recursion)
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         let until = Some(Deadline::NEVER);
-        take(py, &self.handle.me(), self.cell, self.sort, self.handle.off(), until)
+        take(py, &self.handle.me(), self.cell, self.recursion, self.handle.off(), until)
     }
 
     #[pyo3(signature = (*_exc))]
@@ -263,15 +264,15 @@ impl LockCore {
     /// Whether the calling thread holds it: for conditions.
     fn is_owned(&self) -> bool {
         let me = self.handle.me();
-        match self.sort {
-            Sort::Plain => self.cell.locked(&me, self.sort),
-            Sort::Recursive => self.cell.is_mine(&me),
+        match self.recursion {
+            Recursion::Forbidden => self.cell.locked(&me, self.recursion),
+            Recursion::Allowed => self.cell.is_mine(&me),
         }
     }
 
     /// Lets it go whatever its depth, which is returned: for conditions.
     fn release_save(&self) -> PyResult<u32> {
-        self.cell.release_all(&self.handle.me(), self.sort).map_err(|_| {
+        self.cell.release_all(&self.handle.me(), self.recursion).map_err(|_| {
             PyRuntimeError::new_err("cannot release un-acquired lock: this thread does not hold it")
         })
     }
@@ -281,14 +282,14 @@ impl LockCore {
     fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
         let (me, off, mut died) = (self.handle.me(), self.handle.off(), None);
         loop {
-            let mut parker = PyParker::new(py);
-            match self.cell.acquire(&me, self.sort, off, &mut parker, Deadline::NEVER) {
+            let mut hooks = PyBlockingHooks::new(py);
+            match self.cell.acquire(&me, self.recursion, off, &mut hooks, Deadline::NEVER) {
                 Acquired::Yes => break,
-                Acquired::OwnerDied(pid) => died = Some(owner_died(py, self.sort, pid)),
-                Acquired::TimedOut | Acquired::Interrupted => return Err(parker.into_error()),
+                Acquired::OwnerDied(pid) => died = Some(owner_died(py, self.recursion, pid)),
+                Acquired::TimedOut | Acquired::Interrupted => return Err(hooks.into_error()),
             }
         }
-        if self.sort == Sort::Recursive {
+        if self.recursion == Recursion::Allowed {
             self.cell.restore_depth(depth);
         }
         died.map_or(Ok(()), Err)

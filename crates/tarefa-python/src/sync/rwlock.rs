@@ -4,10 +4,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::lock::word::Sort;
+use tarefa_engine::sync::lock::word::Recursion;
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 
-use crate::runtime::blocking::PyParker;
+use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
@@ -32,20 +32,20 @@ impl RWLockCore {
 
     fn take(&self, py: Python<'_>, mode: Mode, until: Option<Deadline>) -> PyResult<bool> {
         let (me, off) = (self.handle.me(), self.handle.off());
-        let mut parker = PyParker::new(py);
+        let mut hooks = PyBlockingHooks::new(py);
         let acquired = match until {
             None => {
                 rwlock::try_acquire(&me, off, mode).map_err(|e| errors::out_of_memory(py, e))?
             }
-            Some(until) => rwlock::acquire(&me, off, mode, &mut parker, until)
+            Some(until) => rwlock::acquire(&me, off, mode, &mut hooks, until)
                 .map_err(|e| errors::wait(py, e))?,
         };
         match acquired {
             Acquired::Yes => Ok(true),
             Acquired::TimedOut => Ok(false),
-            Acquired::Interrupted => Err(parker.into_error()),
+            Acquired::Interrupted => Err(hooks.into_error()),
             Acquired::OwnerDied(pid) => {
-                let sort = if pid.is_some() { Sort::Plain } else { Sort::Recursive };
+                let sort = if pid.is_some() { Recursion::Forbidden } else { Recursion::Allowed };
                 Err(owner_died(py, sort, pid))
             }
             Acquired::Upgrade => Err(PyRuntimeError::new_err(

@@ -7,7 +7,7 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::semaphore;
 use tarefa_engine::sync::wait::Outcome;
 
-use crate::runtime::blocking::PyParker;
+use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
@@ -36,11 +36,11 @@ impl SemaphoreCore {
             let taken = semaphore::try_acquire(&me, off, held);
             return taken.map_err(|e| errors::out_of_memory(py, e));
         };
-        let mut parker = PyParker::new(py);
-        match semaphore::acquire(&me, off, held, &mut parker, until) {
+        let mut hooks = PyBlockingHooks::new(py);
+        match semaphore::acquire(&me, off, held, &mut hooks, until) {
             Ok(Outcome::Ready) => Ok(true),
             Ok(Outcome::TimedOut) => Ok(false),
-            Ok(Outcome::Interrupted) => Err(parker.into_error()),
+            Ok(Outcome::Interrupted) => Err(hooks.into_error()),
             Err(e) => Err(errors::wait(py, e)),
         }
     }

@@ -9,9 +9,9 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::procfs;
 use tarefa_engine::os::procfs::Stands;
 use tarefa_engine::os::{process, signal, signal_rewake};
-use tarefa_engine::sync::wait::{Condition, wait};
+use tarefa_engine::sync::wait::{Awaited, wait};
 
-use crate::runtime::blocking::{PyParker, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::member;
 
 /// Has `exception` raised in the thread `ident` of this process, at its next bytecode.
@@ -129,14 +129,14 @@ pub(crate) fn wake_sleeper(tid: i32) -> bool {
 /// is ended or interrupted by: see [`nudge`]. Called again before each of its sleeps, for the
 /// program may have set a handler meanwhile.
 #[pyfunction]
-pub(crate) fn mind_signals() {
+pub(crate) fn watch_signals() {
     let asked = signal::interrupt_signal();
     signal_rewake::mind(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGALRM, asked]);
 }
 
 struct Never(&'static AtomicU32);
 
-impl Condition for Never {
+impl Awaited for Never {
     fn word(&self) -> &'static AtomicU32 {
         self.0
     }
@@ -159,9 +159,9 @@ impl Condition for Never {
 pub(crate) fn sleep(py: Python<'_>, seconds: f64) -> PyResult<()> {
     let until = deadline(Some(seconds))?;
     let me = member::me(py)?;
-    let mut parker = PyParker::new(py);
+    let mut hooks = PyBlockingHooks::new(py);
     // A word that nobody else changes: only the clock and interrupts end the sleep.
     let mut never = Never(&me.slot().recursive_held);
-    let outcome = wait(&me, &mut parker, &mut never, until);
-    parker.verdict(outcome).map(drop)
+    let outcome = wait(&me, &mut hooks, &mut never, until);
+    hooks.verdict(outcome).map(drop)
 }

@@ -14,7 +14,7 @@ use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::object::blob;
-use tarefa_engine::shm::{Me, Off, object};
+use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::sync::wait::Overdue;
 use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::{self, Task, flag};
@@ -25,7 +25,7 @@ use tarefa_engine::task::{State, process};
 use crate::convert::encode;
 use crate::convert::encode::{APART, PICKLE};
 use crate::convert::out_of_band;
-use crate::runtime::blocking::{PyParker, deadline, mind_signals_of_main, tick};
+use crate::runtime::blocking::{PyBlockingHooks, deadline, mind_signals_of_main, tick};
 use crate::runtime::errors;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
@@ -67,7 +67,7 @@ impl TaskCore {
     }
 
     /// The record at `off`, which this process can see.
-    pub(crate) fn at(py: Python<'_>, me: &Me, off: Off) -> PyResult<Self> {
+    pub(crate) fn at(py: Python<'_>, me: &Member, off: Off) -> PyResult<Self> {
         let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
         Ok(Self::of(Handle::acquire(py, me, off, id)?))
     }
@@ -80,7 +80,7 @@ impl TaskCore {
         }
         raising.set = true;
         if interrupt::raise_in_thread(ident, exception.bind(py)) {
-            self.with(|t| t.poke());
+            self.with(|t| t.wake());
             interrupt::wake_sleeper(self.with(|t| t.tid()));
         }
     }
@@ -336,9 +336,9 @@ impl TaskCore {
     #[pyo3(signature = (timeout = None))]
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let until = deadline(timeout)?;
-        let mut parker = PyParker::new(py);
-        let outcome = self.with(|t| t.join(&mut parker, until));
-        parker.verdict(outcome)
+        let mut hooks = PyBlockingHooks::new(py);
+        let outcome = self.with(|t| t.join(&mut hooks, until));
+        hooks.verdict(outcome)
     }
 
     /// Has `join`, of `threading`, join the thread `thread`, which runs it, and says meanwhile
@@ -388,8 +388,8 @@ impl TaskCore {
     }
 
     /// Makes its thread look around.
-    fn poke(&self) {
-        self.with(|t| t.poke());
+    fn wake(&self) {
+        self.with(|t| t.wake());
     }
 
     /// Has `exception` raised in the thread `ident`, which runs it; false if its target is over.
@@ -557,7 +557,7 @@ pub(crate) fn join_any(
     let Some(first) = tasks.first() else { return Ok(true) };
     let me = first.get().handle.me();
     let tasks: Vec<_> = tasks.iter().map(|t| Task::at(&me, t.get().handle.off())).collect();
-    let mut parker = PyParker::new(py);
-    let outcome = record::join_any(&me, &tasks, all, &mut parker, until);
-    parker.verdict(outcome)
+    let mut hooks = PyBlockingHooks::new(py);
+    let outcome = record::join_any(&me, &tasks, all, &mut hooks, until);
+    hooks.verdict(outcome)
 }

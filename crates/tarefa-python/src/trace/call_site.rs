@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::wait_record;
 
 /// Frames that are looked at, to find one that is not this package's.
@@ -44,7 +44,7 @@ pub(crate) fn own_folder(py: Python<'_>) -> &'static str {
 /// Notes where the calling thread stands, and once what it is called. Nothing is noted where
 /// that cannot be found out.
 #[inline]
-pub(crate) fn note_place(py: Python<'_>, me: &Me) {
+pub(crate) fn note_place(py: Python<'_>, me: &Member) {
     // SAFETY: attached; borrowed from the running thread, and null outside of Python code.
     let frame = unsafe { ffi::PyEval_GetFrame() };
     if frame.is_null() {
@@ -69,7 +69,13 @@ pub(crate) fn note_place(py: Python<'_>, me: &Me) {
 }
 
 #[cold]
-fn note_new(py: Python<'_>, me: &Me, frame: &Bound<'_, PyAny>, code: Bound<'_, PyAny>, line: i32) {
+fn note_new(
+    py: Python<'_>,
+    me: &Member,
+    frame: &Bound<'_, PyAny>,
+    code: Bound<'_, PyAny>,
+    line: i32,
+) {
     let mut names_it = false;
     let found = note_outside(py, me, frame);
     let _ = NOTED.try_with(|noted| {
@@ -88,7 +94,7 @@ fn note_new(py: Python<'_>, me: &Me, frame: &Bound<'_, PyAny>, code: Bound<'_, P
 }
 
 /// Notes the innermost frame outside of this package; how far out it is.
-fn note_outside(py: Python<'_>, me: &Me, frame: &Bound<'_, PyAny>) -> Result<usize, ()> {
+fn note_outside(py: Python<'_>, me: &Member, frame: &Bound<'_, PyAny>) -> Result<usize, ()> {
     let mut at = frame.clone();
     for depth in 0..FRAMES {
         let (file, line, function) = parts(&at).map_err(drop)?;

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tarefa_engine::os::clock;
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::member::report_request;
 use tarefa_engine::sync::object_kinds::Seen;
 use tarefa_engine::trace::report::{self, Report, Standing};
@@ -17,7 +17,7 @@ use crate::runtime::member;
 use crate::trace::call_site;
 
 /// The task of a thread, if it is there still.
-fn task(py: Python<'_>, me: &Me, seen: Option<Seen>) -> PyResult<Py<PyAny>> {
+fn task(py: Python<'_>, me: &Member, seen: Option<Seen>) -> PyResult<Py<PyAny>> {
     let Some(seen) = seen else { return Ok(py.None()) };
     match Handle::acquire(py, me, seen.off, seen.id) {
         Ok(handle) => handle::wrap(py, handle, seen.kind),
@@ -27,7 +27,7 @@ fn task(py: Python<'_>, me: &Me, seen: Option<Seen>) -> PyResult<Py<PyAny>> {
 
 fn standing<'py>(
     py: Python<'py>,
-    me: &Me,
+    me: &Member,
     report: &Report,
     it: &Standing,
 ) -> PyResult<Bound<'py, PyDict>> {

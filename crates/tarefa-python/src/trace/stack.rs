@@ -39,7 +39,7 @@ const EVEN_IN_C: u32 = 4;
 const STEP: u32 = 8;
 
 /// How long the interpreter has to come to its next bytecode.
-const PATIENCE: Duration = Duration::from_millis(100);
+const ADAPTIVE_SPIN: Duration = Duration::from_millis(100);
 /// As many frames as `faulthandler` writes.
 const FRAMES: usize = 100;
 
@@ -244,7 +244,7 @@ fn written_text(slot: &'static ProcessSlot, tid: Option<i32>, until: Deadline) -
     let gone = || slots::owner(slot) != owner || until.passed();
     let pid = owner.0;
     let tid = tid.unwrap_or(pid);
-    let wishes = [(WANTED, Some(PATIENCE)), (WANTED | EVEN_IN_C, None)];
+    let wishes = [(WANTED, Some(ADAPTIVE_SPIN)), (WANTED | EVEN_IN_C, None)];
     let wishes = if tid == pid { &wishes[..] } else { &wishes[1..] };
     loop {
         let now = word.load(Ordering::Acquire);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::array::Array as Engine;
 
-use crate::collections::items::{Cells, Held};
+use crate::collections::items::{Cells, LockedItems};
 use crate::convert::plain::{Integer, Plain};
 use crate::error::{CreateError, ItemError, LockError};
 
@@ -314,7 +314,7 @@ impl<'a, T: Plain> IntoIterator for &'a Array<T> {
 /// Holds an [`Array`]'s lock until it is dropped.
 #[must_use = "the lock is let go when this is dropped"]
 #[derive(Debug)]
-pub struct ArrayGuard<'a, T: Plain>(Held<'a, T>);
+pub struct ArrayGuard<'a, T: Plain>(LockedItems<'a, T>);
 
 impl<T: Plain> ArrayGuard<'_, T> {
     /// A copy of an item.

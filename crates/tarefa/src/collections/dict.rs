@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::dict::{self, Added, Applied, Change, DictError as Failed, What};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::object_lock;
-use tarefa_engine::collections::object_lock::Guarded;
+use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::value::{Expected, Fetched, small, word_of};
 
 use crate::collections::object_lock::Group;
@@ -100,9 +100,14 @@ where
     ) -> Result<U, DictError> {
         let me = self.handle.me();
         let it = dict::Dict::at(&me, self.handle.off());
-        let done =
-            object_lock::giving_way(&me, it.guard(), self.handle.off(), || RustParker, || act(&it));
-        Ok(done.unwrap_or_else(|_interrupted| Err(Guarded.into()))?)
+        let done = object_lock::retry_when_unlocked(
+            &me,
+            it.object_lock(),
+            self.handle.off(),
+            || RustParker,
+            || act(&it),
+        );
+        Ok(done.unwrap_or_else(|_interrupted| Err(Locked.into()))?)
     }
 
     fn value(&self, fetched: Fetched) -> Result<V, DictError> {
@@ -382,7 +387,7 @@ where
     /// [`LockError`]; there is no group then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
-        let cell = dict::Dict::at(&self.handle.me(), self.handle.off()).guard();
+        let cell = dict::Dict::at(&self.handle.me(), self.handle.off()).object_lock();
         Group::begin(&self.handle, cell, timeout, Here::now())
     }
 }

@@ -9,8 +9,8 @@ use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::shm::Me;
-use tarefa_engine::sync::lock::word::{Acquired, Sort};
+use tarefa_engine::shm::Member;
+use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 
 use crate::convert::codec;
 use crate::convert::plain::{Bits, Format, Integer, Plain};
@@ -89,7 +89,7 @@ impl<T: Plain> Cells<T> {
     }
 
     #[inline]
-    pub(crate) fn with<R>(&self, act: impl FnOnce(&Me, &Array<'_>) -> R) -> R {
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&Member, &Array<'_>) -> R) -> R {
         let me = self.handle.me();
         act(&me, &Array::at(&me, self.handle.off()))
     }
@@ -116,9 +116,9 @@ impl<T: Plain> Cells<T> {
 
     /// Has a large item whole in whose writing somebody died. The caller has what guards it.
     #[inline]
-    pub(crate) fn settle(array: &Array<'_>) {
+    pub(crate) fn apply_redo(array: &Array<'_>) {
         if !Self::ATOMIC {
-            array.settle();
+            array.apply_redo();
         }
     }
 
@@ -192,19 +192,19 @@ impl<T: Plain> Cells<T> {
     }
 
     /// Takes the lock.
-    pub(crate) fn hold(&self, timeout: Option<Duration>) -> Result<Held<'_, T>, LockError> {
+    pub(crate) fn hold(&self, timeout: Option<Duration>) -> Result<LockedItems<'_, T>, LockError> {
         let (me, off) = (self.handle.me(), self.handle.off());
-        let guard = Array::at(&me, off).guard();
+        let guard = Array::at(&me, off).object_lock();
         let until = Deadline::after(timeout);
-        match guard.acquire(&me, Sort::Recursive, off, &mut RustParker, until) {
+        match guard.acquire(&me, Recursion::Allowed, off, &mut RustParker, until) {
             Acquired::Yes => {
-                Self::settle(&Array::at(&me, off));
-                Ok(Held { cells: self, thread: PhantomData })
+                Self::apply_redo(&Array::at(&me, off));
+                Ok(LockedItems { cells: self, thread: PhantomData })
             }
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
             Acquired::OwnerDied(_) => {
-                Array::at(&me, off).settle_after_death();
+                Array::at(&me, off).redo_after_death();
                 Err(OwnerDied.into())
             }
         }
@@ -268,16 +268,16 @@ impl<T: Integer> Cells<T> {
 
 /// The lock of an array, held by this thread.
 #[derive(Debug)]
-pub(crate) struct Held<'a, T: Plain> {
+pub(crate) struct LockedItems<'a, T: Plain> {
     pub(crate) cells: &'a Cells<T>,
     /// The thread that took it lets it go.
     thread: PhantomData<*const ()>,
 }
 
-impl<T: Plain> Drop for Held<'_, T> {
+impl<T: Plain> Drop for LockedItems<'_, T> {
     fn drop(&mut self) {
         // Only one more release than there were takings could fail.
-        let _ = self.cells.with(|me, array| array.guard().release(me, Sort::Recursive));
+        let _ = self.cells.with(|me, array| array.object_lock().release(me, Recursion::Allowed));
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
 use tarefa_engine::collections::object_lock;
-use tarefa_engine::collections::object_lock::Guarded;
+use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::value::Expected;
 
 use crate::collections::object_lock::Group;
@@ -72,7 +72,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     }
 
     /// Runs `act`, once no other thread groups its operations on the list. An interrupt while it
-    /// waits for that is [`EngineError::Guarded`].
+    /// waits for that is [`EngineError::Locked`].
     #[inline]
     fn with<U>(
         &self,
@@ -80,8 +80,14 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     ) -> Result<U, EngineError> {
         let me = self.handle.me();
         let list = list::List::at(&me, self.handle.off());
-        object_lock::giving_way(&me, list.guard(), self.handle.off(), || RustParker, || act(&list))
-            .unwrap_or_else(|_interrupted| Err(Guarded.into()))
+        object_lock::retry_when_unlocked(
+            &me,
+            list.object_lock(),
+            self.handle.off(),
+            || RustParker,
+            || act(&list),
+        )
+        .unwrap_or_else(|_interrupted| Err(Locked.into()))
     }
 
     #[inline]
@@ -194,7 +200,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// [`LockError`]; there is no group then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
-        let cell = list::List::at(&self.handle.me(), self.handle.off()).guard();
+        let cell = list::List::at(&self.handle.me(), self.handle.off()).object_lock();
         Group::begin(&self.handle, cell, timeout, Here::now())
     }
 

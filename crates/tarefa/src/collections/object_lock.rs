@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
 use crate::error::{LockError, OwnerDied};
 use crate::runtime::handle::Handle;
@@ -19,7 +19,7 @@ use crate::task::failure::Interrupted;
 #[must_use = "the group ends when this is dropped"]
 #[derive(Debug)]
 pub struct Group<'a> {
-    cell: &'static LockCell,
+    cell: &'static LockWord,
     handle: &'a Handle,
     /// Only the thread that began it may end it.
     stays: PhantomData<*const ()>,
@@ -28,12 +28,12 @@ pub struct Group<'a> {
 impl<'a> Group<'a> {
     pub(crate) fn begin(
         handle: &'a Handle,
-        cell: &'static LockCell,
+        cell: &'static LockWord,
         timeout: Option<Duration>,
         mut here: Here,
     ) -> Result<Self, LockError> {
         let (me, until) = (handle.me(), Deadline::after(timeout));
-        match cell.acquire(&me, Sort::Recursive, handle.off(), &mut here, until) {
+        match cell.acquire(&me, Recursion::Allowed, handle.off(), &mut here, until) {
             Acquired::Yes => Ok(Self { cell, handle, stays: PhantomData }),
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
@@ -45,6 +45,6 @@ impl<'a> Group<'a> {
 impl Drop for Group<'_> {
     fn drop(&mut self) {
         // It stays with its thread, which has the lock once for each group.
-        let _ = self.cell.release(&self.handle.me(), Sort::Recursive);
+        let _ = self.cell.release(&self.handle.me(), Recursion::Allowed);
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::dict::{self, Change, DictError as Failed, Terms, What};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::object_lock;
-use tarefa_engine::collections::object_lock::Guarded;
+use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::value::{Fetched, Item, NONE};
 
 use crate::collections::object_lock::Group;
@@ -59,9 +59,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Set<T> {
     ) -> Result<U, DictError> {
         let me = self.handle.me();
         let it = dict::Dict::at(&me, self.handle.off());
-        let done =
-            object_lock::giving_way(&me, it.guard(), self.handle.off(), || RustParker, || act(&it));
-        Ok(done.unwrap_or_else(|_interrupted| Err(Guarded.into()))?)
+        let done = object_lock::retry_when_unlocked(
+            &me,
+            it.object_lock(),
+            self.handle.off(),
+            || RustParker,
+            || act(&it),
+        );
+        Ok(done.unwrap_or_else(|_interrupted| Err(Locked.into()))?)
     }
 
     fn form<Q: Serialize + ?Sized>(member: &Q) -> Result<Form, DictError> {
@@ -170,7 +175,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Set<T> {
     /// [`LockError`]; there is no group then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
-        let cell = dict::Dict::at(&self.handle.me(), self.handle.off()).guard();
+        let cell = dict::Dict::at(&self.handle.me(), self.handle.off()).object_lock();
         Group::begin(&self.handle, cell, timeout, Here::now())
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::collections::items::{Cells, Held};
+use crate::collections::items::{Cells, LockedItems};
 use crate::convert::plain::{Integer, Plain};
 use crate::error::{CreateError, ItemError, LockError};
 
@@ -142,7 +142,7 @@ impl<T: Integer> Value<T> {
 /// Holds a [`Value`]'s lock until it is dropped.
 #[must_use = "the lock is let go when this is dropped"]
 #[derive(Debug)]
-pub struct ValueGuard<'a, T: Plain>(Held<'a, T>);
+pub struct ValueGuard<'a, T: Plain>(LockedItems<'a, T>);
 
 impl<T: Plain> ValueGuard<'_, T> {
     /// What it is.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off, Runtime, object};
+use tarefa_engine::shm::{Member, Off, Runtime, object};
 
 use crate::convert::codec;
 
@@ -24,13 +24,13 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Takes over the reference that making the object gave this process.
-    pub(crate) fn adopt(me: &Me, off: Off) -> Self {
+    pub(crate) fn adopt(me: &Member, off: Off) -> Self {
         let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
         Self { runtime: me.runtime(), off, id }
     }
 
     /// The object at `off`, which somebody else keeps alive meanwhile.
-    pub(crate) fn of(me: &Me, off: Off) -> Option<Self> {
+    pub(crate) fn of(me: &Member, off: Off) -> Option<Self> {
         let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
         matches!(refcount::acquire(me, off, id), Ok(true)).then(|| Self {
             runtime: me.runtime(),
@@ -40,7 +40,7 @@ impl Handle {
     }
 
     #[inline]
-    pub(crate) fn me(&self) -> Me {
+    pub(crate) fn me(&self) -> Member {
         self.runtime.me()
     }
 

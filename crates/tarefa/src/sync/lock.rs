@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 use tarefa_engine::sync::{kinds, lock};
 
 use crate::error::{CreateError, LockError, OwnerDied};
@@ -49,7 +49,7 @@ impl Lock {
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
         let me = runtime::get()?.me();
-        Ok(Self(Handle::adopt(&me, lock::create(&me, Sort::Plain)?)))
+        Ok(Self(Handle::adopt(&me, lock::create(&me, Recursion::Forbidden)?)))
     }
 
     /// Takes the lock, waiting for it at most `timeout`. A thread that has it already waits
@@ -61,7 +61,7 @@ impl Lock {
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
         let me = self.0.me();
-        match lock::cell(&me, self.0.off()).try_acquire(&me, Sort::Plain) {
+        match lock::cell(&me, self.0.off()).try_acquire(&me, Recursion::Forbidden) {
             Some(Acquired::Yes) => Ok(LockGuard(self)),
             Some(_) => Err(OwnerDied.into()),
             None => self.wait(timeout),
@@ -73,7 +73,7 @@ impl Lock {
     fn wait(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
         let (me, off) = (self.0.me(), self.0.off());
         let until = Deadline::after(timeout);
-        match self.cell().acquire(&me, Sort::Plain, off, &mut Here::now(), until) {
+        match self.cell().acquire(&me, Recursion::Forbidden, off, &mut Here::now(), until) {
             Acquired::Yes => Ok(LockGuard(self)),
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
@@ -86,21 +86,21 @@ impl Lock {
     /// # Errors
     /// [`OwnerDied`]; the lock is free then.
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, OwnerDied> {
-        match self.cell().try_acquire(&self.0.me(), Sort::Plain) {
+        match self.cell().try_acquire(&self.0.me(), Recursion::Forbidden) {
             Some(Acquired::Yes) => Ok(Some(LockGuard(self))),
             Some(Acquired::OwnerDied(_)) => Err(OwnerDied),
             _ => Ok(None),
         }
     }
 
-    fn cell(&self) -> &'static LockCell {
+    fn cell(&self) -> &'static LockWord {
         lock::cell(&self.0.me(), self.0.off())
     }
 
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.cell().locked(&self.0.me(), Sort::Plain)
+        self.cell().locked(&self.0.me(), Recursion::Forbidden)
     }
 }
 
@@ -109,7 +109,7 @@ impl crate::sync::condvar::sealed::Guard for LockGuard<'_> {
         tarefa_engine::sync::condition::Lock {
             off: self.0.0.off(),
             cell: self.0.cell(),
-            sort: Sort::Plain,
+            recursion: Recursion::Forbidden,
         }
     }
 }
@@ -119,7 +119,7 @@ impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         let me = self.0.0.me();
         // Only a second release could fail, and this is the only one.
-        let _ = lock::cell(&me, self.0.0.off()).release(&me, Sort::Plain);
+        let _ = lock::cell(&me, self.0.0.off()).release(&me, Recursion::Forbidden);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition;
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
 use crate::collections::items::Cells;
 use crate::convert::plain::Plain;
@@ -19,7 +19,7 @@ use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 
 /// The lock is one that its thread might take again, as Python's is; a mutex refuses that.
-const SORT: Sort = Sort::Recursive;
+const RECURSION: Recursion = Recursion::Allowed;
 
 /// A value that one thread of all processes at a time works on. Clones are handles of one mutex.
 ///
@@ -65,8 +65,8 @@ impl<T: Plain> Mutex<T> {
         Cells::new(&[], |array| Cells::write(array, 0, &value)).map(Self)
     }
 
-    fn cell(&self) -> &'static LockCell {
-        self.0.with(|_, array| array.guard())
+    fn cell(&self) -> &'static LockWord {
+        self.0.with(|_, array| array.object_lock())
     }
 
     /// Takes the mutex, waiting for it at most `timeout`.
@@ -80,7 +80,7 @@ impl<T: Plain> Mutex<T> {
         if cell.is_mine(&me) {
             return Err(MutexError::Reentrant);
         }
-        match cell.try_acquire(&me, SORT) {
+        match cell.try_acquire(&me, RECURSION) {
             Some(Acquired::Yes) => self.taken(),
             _ => self.wait(timeout),
         }
@@ -92,7 +92,7 @@ impl<T: Plain> Mutex<T> {
         let (me, cell, until) = (self.0.handle.me(), self.cell(), Deadline::after(timeout));
         let mut here = Here::now();
         loop {
-            match cell.acquire(&me, SORT, self.0.handle.off(), &mut here, until) {
+            match cell.acquire(&me, RECURSION, self.0.handle.off(), &mut here, until) {
                 Acquired::Yes => return self.taken(),
                 Acquired::TimedOut => return Err(MutexError::TimedOut),
                 Acquired::Interrupted => return Err(Interrupted.into()),
@@ -112,7 +112,7 @@ impl<T: Plain> Mutex<T> {
             return Ok(None);
         }
         loop {
-            match cell.try_acquire(&me, SORT) {
+            match cell.try_acquire(&me, RECURSION) {
                 Some(Acquired::Yes) => return self.taken().map(Some),
                 Some(Acquired::OwnerDied(_)) => {}
                 _ => return Ok(None),
@@ -124,8 +124,8 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     fn taken(&self) -> Result<MutexGuard<'_, T>, Failed<T>> {
         let taken = Taken { mutex: Cow::Borrowed(self), stays: PhantomData };
-        self.0.with(|_, array| Cells::<T>::settle(array));
-        if self.cell().poisoned(&self.0.handle.me(), SORT) {
+        self.0.with(|_, array| Cells::<T>::apply_redo(array));
+        if self.cell().poisoned(&self.0.handle.me(), RECURSION) {
             return Err(MutexError::OwnerDied(Poisoned(taken.owned())));
         }
         let value = taken.read()?;
@@ -135,13 +135,13 @@ impl<T: Plain> Mutex<T> {
     /// Whether an owner has died and nobody has said since that the value is whole.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.cell().poisoned(&self.0.handle.me(), SORT)
+        self.cell().poisoned(&self.0.handle.me(), RECURSION)
     }
 
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.cell().locked(&self.0.handle.me(), SORT)
+        self.cell().locked(&self.0.handle.me(), RECURSION)
     }
 }
 
@@ -178,7 +178,7 @@ impl<T: Plain> Drop for Taken<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // It is held, once.
-        let _ = self.mutex.cell().release(&self.mutex.0.handle.me(), SORT);
+        let _ = self.mutex.cell().release(&self.mutex.0.handle.me(), RECURSION);
     }
 }
 
@@ -230,7 +230,7 @@ impl<T: Plain> Drop for MutexGuard<'_, T> {
 impl<T: Plain + fmt::Debug> Guard for MutexGuard<'_, T> {
     fn lock(&self) -> condition::Lock {
         let mutex = &*self.taken.mutex;
-        condition::Lock { off: mutex.0.handle.off(), cell: mutex.cell(), sort: SORT }
+        condition::Lock { off: mutex.0.handle.off(), cell: mutex.cell(), recursion: RECURSION }
     }
 
     fn leave(&mut self) {
@@ -238,7 +238,7 @@ impl<T: Plain + fmt::Debug> Guard for MutexGuard<'_, T> {
     }
 
     fn come_back(&mut self) -> Result<(), ItemError> {
-        self.taken.mutex.0.with(|_, array| Cells::<T>::settle(array));
+        self.taken.mutex.0.with(|_, array| Cells::<T>::apply_redo(array));
         self.value = self.taken.read()?;
         Ok(())
     }
@@ -280,7 +280,7 @@ impl<T: Plain> Poisoned<T> {
     pub fn replace(self, value: T) -> MutexGuard<'static, T> {
         // The value before the word: killed in between, the next is told again.
         self.0.write(&value);
-        self.0.mutex.cell().mend();
+        self.0.mutex.cell().clear_poison();
         MutexGuard { taken: self.0, value, changed: false }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 use tarefa_engine::sync::{kinds, lock};
 
 use crate::error::{CreateError, LockError, OwnerDied};
@@ -51,10 +51,10 @@ impl ReentrantLock {
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
         let me = runtime::get()?.me();
-        Ok(Self(Handle::adopt(&me, lock::create(&me, Sort::Recursive)?)))
+        Ok(Self(Handle::adopt(&me, lock::create(&me, Recursion::Allowed)?)))
     }
 
-    fn cell(&self) -> &'static LockCell {
+    fn cell(&self) -> &'static LockWord {
         lock::cell(&self.0.me(), self.0.off())
     }
 
@@ -70,7 +70,7 @@ impl ReentrantLock {
     pub fn lock(&self, timeout: Option<Duration>) -> Result<ReentrantLockGuard<'_>, LockError> {
         let (me, until) = (self.0.me(), Deadline::after(timeout));
         let here = &mut Here::now();
-        match self.cell().acquire(&me, Sort::Recursive, self.0.off(), here, until) {
+        match self.cell().acquire(&me, Recursion::Allowed, self.0.off(), here, until) {
             Acquired::Yes => Ok(self.guard()),
             Acquired::TimedOut => Err(LockError::TimedOut),
             Acquired::Interrupted => Err(Interrupted.into()),
@@ -83,7 +83,7 @@ impl ReentrantLock {
     /// # Errors
     /// [`OwnerDied`]; the lock is free then.
     pub fn try_lock(&self) -> Result<Option<ReentrantLockGuard<'_>>, OwnerDied> {
-        match self.cell().try_acquire(&self.0.me(), Sort::Recursive) {
+        match self.cell().try_acquire(&self.0.me(), Recursion::Allowed) {
             Some(Acquired::Yes) => Ok(Some(self.guard())),
             Some(Acquired::OwnerDied(_)) => Err(OwnerDied),
             _ => Ok(None),
@@ -93,14 +93,14 @@ impl ReentrantLock {
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.cell().locked(&self.0.me(), Sort::Recursive)
+        self.cell().locked(&self.0.me(), Recursion::Allowed)
     }
 }
 
 impl Drop for ReentrantLockGuard<'_> {
     fn drop(&mut self) {
         // The guard stays with its thread, which has the lock once for each guard.
-        let _ = self.lock.cell().release(&self.lock.0.me(), Sort::Recursive);
+        let _ = self.lock.cell().release(&self.lock.0.me(), Recursion::Allowed);
     }
 }
 

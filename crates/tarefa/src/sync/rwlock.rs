@@ -79,7 +79,7 @@ impl<T: Plain> RwLock<T> {
         loop {
             match rwlock::acquire(&me, off, mode, here, until)? {
                 Acquired::Yes => {
-                    self.cells.with(|_, array| Cells::<T>::settle(array));
+                    self.cells.with(|_, array| Cells::<T>::apply_redo(array));
                     return Ok(Taken { lock: Cow::Borrowed(self), mode, stays: PhantomData });
                 }
                 Acquired::TimedOut => return Err(MutexError::TimedOut),
@@ -272,7 +272,7 @@ impl<T: Plain> PoisonedWrite<T> {
     pub fn replace(self, value: T) -> RwLockWriteGuard<'static, T> {
         // The value before the word: killed in between, the next is told again.
         self.0.set(&value);
-        rwlock::mend(&self.0.lock.lock.me(), self.0.lock.lock.off());
+        rwlock::clear_poison(&self.0.lock.lock.me(), self.0.lock.lock.off());
         RwLockWriteGuard { taken: self.0, value, changed: false }
     }
 }

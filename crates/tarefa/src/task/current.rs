@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tarefa_engine::atomic::AtomicU32;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::shm::{Me, Off, Runtime};
+use tarefa_engine::shm::{Member, Off, Runtime};
 use tarefa_engine::sync::wait::wait_record;
-use tarefa_engine::sync::wait::{self, Condition, Outcome, Parker, Patience};
+use tarefa_engine::sync::wait::{self, AdaptiveSpin, Awaited, BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
 use crate::runtime::handle::Handle;
@@ -88,7 +88,7 @@ fn taken() -> bool {
 #[derive(Debug)]
 pub(crate) struct RustParker;
 
-impl Parker for RustParker {
+impl BlockingHooks for RustParker {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         sleep();
     }
@@ -110,7 +110,7 @@ impl Here {
     }
 }
 
-impl Parker for Here {
+impl BlockingHooks for Here {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         sleep();
     }
@@ -119,7 +119,7 @@ impl Parker for Here {
         taken()
     }
 
-    fn place(&mut self, me: &Me) {
+    fn place(&mut self, me: &Member) {
         wait_record::place(me, self.0.file(), self.0.line(), "");
         if me.slot().label.is_empty() {
             if let Some(name) = std::thread::current().name().filter(|n| *n != "main") {
@@ -135,7 +135,7 @@ struct Never {
     value: u32,
 }
 
-impl Condition for Never {
+impl Awaited for Never {
     fn word(&self) -> &'static AtomicU32 {
         self.word
     }
@@ -155,12 +155,13 @@ impl Condition for Never {
 
 /// Sleeps until `deadline`, or until the task is interrupted.
 #[track_caller]
-pub(crate) fn sleep_until(me: &Me, deadline: Deadline) -> Result<(), Interrupted> {
+pub(crate) fn sleep_until(me: &Member, deadline: Deadline) -> Result<(), Interrupted> {
     // The mailbox of a process that runs does not change.
     let word = &me.runtime().process_slot().mailbox;
     let value = word.load(tarefa_engine::atomic::Ordering::Relaxed);
     let mut never = Never { word, value };
-    match wait::wait_spinning(me, &mut Here::now(), &mut never, deadline, &Patience::new(0, 0)) {
+    match wait::wait_spinning(me, &mut Here::now(), &mut never, deadline, &AdaptiveSpin::new(0, 0))
+    {
         Outcome::Interrupted => Err(Interrupted),
         Outcome::TimedOut | Outcome::Ready => Ok(()),
     }

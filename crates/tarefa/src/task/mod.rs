@@ -23,7 +23,7 @@ use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::os::signal;
-use tarefa_engine::shm::Me;
+use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::record::{self, Task as Record, flag};
 use tarefa_engine::task::{State, kinds};
@@ -138,7 +138,7 @@ impl Core {
     }
 
     /// The record of a task that has one.
-    fn record<T>(&self, with: impl FnOnce(&Me, &Record<'_>) -> T) -> Option<T> {
+    fn record<T>(&self, with: impl FnOnce(&Member, &Record<'_>) -> T) -> Option<T> {
         let handle = self.handle.get()?;
         let me = handle.me();
         Some(with(&me, &Record::at(&me, handle.off())))

@@ -26,14 +26,14 @@ mod redo;
 use super::kinds;
 use crate::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::collections::array::pep3118::Scalar;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::blob;
 use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::tx::journal::Tx;
-use crate::sync::lock::word::{Holder, LockCell, Sort};
+use crate::sync::lock::word::{Holder, LockWord, Recursion};
 
 /// What lies in the arena. Once a handle is out, only the guard changes, and `note` at the end.
 #[repr(C)]
@@ -51,7 +51,7 @@ struct ArrayObject {
     /// A blob of the front that made it, 0 for none.
     note: AtomicU64,
     /// The lock of those who want several items, or a large one, at one instant.
-    guard: LockCell,
+    object_lock: LockWord,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -99,7 +99,7 @@ pub enum ArrayError {
 ///
 /// # Errors
 /// [`ArrayError`].
-pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
+pub fn create(me: &Member, form: Form<'_>) -> Result<Off, ArrayError> {
     if form.format.len() > FORMAT {
         return Err(ArrayError::Format(form.format.len()));
     }
@@ -122,7 +122,7 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
     // Blocks start at multiples of 16.
     let items = (bytes.next_multiple_of(8) + record).next_multiple_of(16);
     let size = before.next_multiple_of(16) + (align - 16) + items;
-    let mark = heap::mark(me);
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kinds::ARRAY, size).and_then(|off| {
         let it: &ArrayObject = me.arena().at(off);
         it.item.store(form.item, Ordering::Relaxed);
@@ -137,10 +137,10 @@ pub fn create(me: &Me, form: Form<'_>) -> Result<Off, ArrayError> {
         }
         me.arena().write(off.plus(FIXED + 8 * form.extents.len() as u64), form.format);
         crash_point!("array.formed");
-        refcount::adopt(me, off, mark).map(|()| off)
+        refcount::adopt(me, off, savepoint).map(|()| off)
     });
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     Ok(made?)
 }
@@ -158,12 +158,12 @@ fn has_record(item: u64, guarded: bool, len: u64) -> bool {
     !is_word(item) && guarded && len > 0
 }
 
-fn extent(me: &Me, off: Off, dimension: usize) -> &'static AtomicU64 {
+fn extent(me: &Member, off: Off, dimension: usize) -> &'static AtomicU64 {
     me.arena().at(off.plus(FIXED + 8 * dimension as u64))
 }
 
 /// One step of taking an array apart: its note.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let it: &ArrayObject = me.arena().at(off);
     let note = Off(it.note.load(Ordering::Relaxed));
     if note.is_none() {
@@ -171,7 +171,7 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
     }
     let mut tx = Tx::begin(me);
     tx.set(&it.note, 0);
-    heap::hook(me, &mut tx, note);
+    heap::defer_free(me, &mut tx, note);
     crash_point!("array.dismantled");
     tx.commit();
     crash_point!("array.dismantled_done");
@@ -181,7 +181,7 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
 /// An array, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Array<'a> {
-    me: &'a Me,
+    me: &'a Member,
     off: Off,
     it: &'static ArrayObject,
 }
@@ -219,13 +219,13 @@ macro_rules! each {
 }
 
 /// Who has its lock; for [`crate::sync::object_kinds`].
-pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
     let array: &ArrayObject = me.arena().at(off);
-    array.guard.taken_by(me, Sort::Recursive).into_iter().collect()
+    array.object_lock.taken_by(me, Recursion::Allowed).into_iter().collect()
 }
 
 /// What it is for people: one item without dimensions is a value.
-pub(super) fn sort_name(me: &Me, off: Off) -> &'static str {
+pub(super) fn sort_name(me: &Member, off: Off) -> &'static str {
     if Array::at(me, off).dimensions() == 0 { "Value" } else { "Array" }
 }
 
@@ -235,7 +235,7 @@ impl<'a> Array<'a> {
     /// The array at `off`.
     #[must_use]
     #[inline]
-    pub fn at(me: &'a Me, off: Off) -> Self {
+    pub fn at(me: &'a Member, off: Off) -> Self {
         Self { me, off, it: me.arena().at(off) }
     }
 
@@ -269,8 +269,8 @@ impl<'a> Array<'a> {
     /// The lock that it carries; who takes it is agreed among the fronts: see [`Form::guarded`].
     #[must_use]
     #[inline]
-    pub fn guard(&self) -> &'static LockCell {
-        &self.it.guard
+    pub fn object_lock(&self) -> &'static LockWord {
+        &self.it.object_lock
     }
 
     /// The first whole word after the items, as an offset.
@@ -312,17 +312,17 @@ impl<'a> Array<'a> {
     /// # Errors
     /// [`OutOfMemory`].
     pub fn set_note(&self, tag: u8, bytes: &[u8], references: &[Off]) -> Result<(), OutOfMemory> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let blob = match blob::create(self.me, tag, &[bytes], references) {
             Ok(blob) => blob,
             Err(e) => {
-                heap::drain(self.me, mark);
+                heap::free_deferred(self.me, savepoint);
                 return Err(e);
             }
         };
         let mut tx = Tx::begin(self.me);
         tx.set(&self.it.note, blob.0);
-        heap::release_to(self.me, &mut tx, mark);
+        heap::release_to(self.me, &mut tx, savepoint);
         crash_point!("array.noted");
         tx.commit();
         crash_point!("array.noted_done");
@@ -532,7 +532,7 @@ mod tests {
     use super::*;
     use crate::shm::Runtime;
 
-    fn array(me: &Me, format: &[u8], item: u64, extents: &[u64]) -> Off {
+    fn array(me: &Member, format: &[u8], item: u64, extents: &[u64]) -> Off {
         create(me, Form { format, item, extents, guarded: false }).unwrap()
     }
 
@@ -586,7 +586,7 @@ mod tests {
             };
             for i in 0..it.len() {
                 it.put(i, &vec![i as u8 + 1; item as usize]);
-                it.settle();
+                it.apply_redo();
             }
             let expected: Vec<u8> =
                 (0..it.len()).flat_map(|i| vec![i as u8 + 1; item as usize]).collect();

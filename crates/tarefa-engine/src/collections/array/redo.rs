@@ -24,7 +24,7 @@
 use super::{Array, has_record};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::offset::Off;
-use crate::sync::lock::word::{Acquired, Sort};
+use crate::sync::lock::word::{Acquired, Recursion};
 
 const WORD: u64 = 8;
 
@@ -51,7 +51,7 @@ impl Array<'_> {
     }
 
     /// Writes an item as a whole: a death leaves it as it was or as it is to be, for whoever
-    /// [settles](Array::settle). The caller has the guard, and the array is settled.
+    /// is [applied](Array::apply_redo). The caller has the guard, and the array is settled.
     ///
     /// # Panics
     /// When there is no such item, or `bytes` are not one.
@@ -78,7 +78,7 @@ impl Array<'_> {
     /// Finishes what somebody died in who wrote an item. The caller has the guard, be it with
     /// others who only read.
     #[inline]
-    pub fn settle(&self) {
+    pub fn apply_redo(&self) {
         if let Some(record) = self.record() {
             let named = self.named(record).load(Ordering::Acquire);
             if named != 0 {
@@ -91,12 +91,12 @@ impl Array<'_> {
     /// array settled for those who look at it without the guard now. If somebody else has it, he
     /// has done so.
     #[cold]
-    pub fn settle_after_death(&self) {
+    pub fn redo_after_death(&self) {
         if self.record().is_some()
-            && self.guard().try_acquire(self.me, Sort::Recursive) == Some(Acquired::Yes)
+            && self.object_lock().try_acquire(self.me, Recursion::Allowed) == Some(Acquired::Yes)
         {
-            self.settle();
-            let _ = self.guard().release(self.me, Sort::Recursive);
+            self.apply_redo();
+            let _ = self.object_lock().release(self.me, Recursion::Allowed);
         }
     }
 

@@ -27,10 +27,10 @@ impl Dict<'_> {
     #[inline]
     pub fn set(&self, key: &Key<'_>, value: Item<'_>) -> Result<(), DictError> {
         let hash = key.canonical().hash(self.me);
-        self.with_value(value, |word, mark| {
+        self.with_value(value, |word, savepoint| {
             match self.place(key.canonical(), hash) {
-                (Some(store), Probe::Found(found)) => self.replace(&store, found, word, mark),
-                _ => self.insert(key, hash, word, mark)?,
+                (Some(store), Probe::Found(found)) => self.replace(&store, found, word, savepoint),
+                _ => self.insert(key, hash, word, savepoint)?,
             }
             Ok(())
         })
@@ -49,12 +49,12 @@ impl Dict<'_> {
             return Ok(Some(there));
         }
         let hash = key.canonical().hash(self.me);
-        self.with_value(value, |word, mark| {
+        self.with_value(value, |word, savepoint| {
             if let (Some(store), Probe::Found(found)) = self.place(key.canonical(), hash) {
                 let there = store.entry(found.position).value.load(Ordering::Relaxed);
                 return Ok(Some(value::fetch(self.me, there)?));
             }
-            self.insert(key, hash, word, mark)?;
+            self.insert(key, hash, word, savepoint)?;
             Ok(None)
         })
     }
@@ -72,12 +72,12 @@ impl Dict<'_> {
     ) -> Result<bool, DictError> {
         let hash = key.canonical().hash(self.me);
         let absent = value.is_none();
-        self.with_value(value.unwrap_or(Item::Word(value::NONE)), |word, mark| {
+        self.with_value(value.unwrap_or(Item::Word(value::NONE)), |word, savepoint| {
             let place = self.place(key.canonical(), hash);
             let (Some(store), Probe::Found(found)) = place else {
                 let as_expected = matches!(expected, Expected::Absent);
                 if as_expected && !absent {
-                    self.insert(key, hash, word, mark)?;
+                    self.insert(key, hash, word, savepoint)?;
                 }
                 return Ok(as_expected);
             };
@@ -86,7 +86,7 @@ impl Dict<'_> {
             if as_expected && absent {
                 self.delete(&store, found, found.position + 1 == store.end());
             } else if as_expected {
-                self.replace(&store, found, word, mark);
+                self.replace(&store, found, word, savepoint);
             }
             Ok(as_expected)
         })
@@ -101,7 +101,7 @@ impl Dict<'_> {
     /// [`DictError`]; the dict is as it was.
     pub fn add(&self, key: &Key<'_>, n: Small) -> Result<Added, DictError> {
         let hash = key.canonical().hash(self.me);
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = self.enter().and_then(|_latch| {
             let place = self.place(key.canonical(), hash);
             let now = match &place {
@@ -112,12 +112,12 @@ impl Dict<'_> {
             };
             let Some((sum, word)) = sum(now, n) else { return Ok(Added::NotSmall) };
             match place {
-                (Some(store), Probe::Found(found)) => self.replace(&store, found, word, mark),
-                _ => self.insert(key, hash, word, mark)?,
+                (Some(store), Probe::Found(found)) => self.replace(&store, found, word, savepoint),
+                _ => self.insert(key, hash, word, savepoint)?,
             }
             Ok(Added::Now(sum))
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
@@ -170,7 +170,7 @@ impl Dict<'_> {
                 let mut tx = Tx::begin(self.me);
                 tx.set(&self.it.store, 0);
                 tx.set(&self.it.len, 0);
-                heap::hook(self.me, &mut tx, store.off);
+                heap::defer_free(self.me, &mut tx, store.off);
                 crash_point!("dict.clear");
                 tx.commit();
                 crash_point!("dict.clear_done");
@@ -184,9 +184,9 @@ impl Dict<'_> {
         &self,
         change: impl FnOnce() -> Result<T, DictError>,
     ) -> Result<T, DictError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = self.enter().and_then(|_latch| change());
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
@@ -197,13 +197,13 @@ impl Dict<'_> {
         value: Item<'_>,
         change: impl FnOnce(u64, Off) -> Result<T, DictError>,
     ) -> Result<T, DictError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let stored = value::store(self.me, value).map_err(DictError::from);
         let result = stored.and_then(|word| {
             let _latch = self.enter()?;
-            change(word, mark)
+            change(word, savepoint)
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
@@ -215,9 +215,9 @@ impl Dict<'_> {
         (store, at)
     }
 
-    /// Replaces a value; blobs of the new one hang on the chain above `mark`.
+    /// Replaces a value; blobs of the new one hang on the chain above `savepoint`.
     #[inline]
-    fn replace(&self, store: &Store, found: Found, word: u64, mark: Off) {
+    fn replace(&self, store: &Store, found: Found, word: u64, savepoint: Off) {
         let at = &store.entry(found.position).value;
         let old = value::blob_of(at.load(Ordering::Relaxed));
         if old.is_none() && value::blob_of(word).is_none() {
@@ -233,9 +233,9 @@ impl Dict<'_> {
         self.changing(|| {
             let mut tx = Tx::begin(self.me);
             tx.set(at, word);
-            heap::release_to(self.me, &mut tx, mark);
+            heap::release_to(self.me, &mut tx, savepoint);
             if let Some(blob) = old {
-                heap::hook(self.me, &mut tx, blob);
+                heap::defer_free(self.me, &mut tx, blob);
             }
             crash_point!("dict.set");
             tx.commit();
@@ -243,8 +243,14 @@ impl Dict<'_> {
         });
     }
 
-    /// Puts in a key that is not there; blobs of the value hang on the chain above `mark`.
-    fn insert(&self, key: &Key<'_>, hash: u64, word: u64, mark: Off) -> Result<(), OutOfMemory> {
+    /// Puts in a key that is not there; blobs of the value hang on the chain above `savepoint`.
+    fn insert(
+        &self,
+        key: &Key<'_>,
+        hash: u64,
+        word: u64,
+        savepoint: Off,
+    ) -> Result<(), OutOfMemory> {
         let it = self.it;
         let store = self.reserve(1)?;
         let stored = key.make(self.me)?;
@@ -264,7 +270,7 @@ impl Dict<'_> {
             tx.set(&h.end, position + 1);
             tx.set(&it.len, it.len.load(Ordering::Relaxed) + 1);
             tx.set(&it.next, number + 1);
-            heap::release_to(self.me, &mut tx, mark);
+            heap::release_to(self.me, &mut tx, savepoint);
             crash_point!("dict.insert");
             tx.commit();
             crash_point!("dict.insert_done");
@@ -287,7 +293,7 @@ impl Dict<'_> {
                 tx.set(&store.header().end, found.position);
             }
             for blob in words.into_iter().filter_map(value::blob_of) {
-                heap::hook(self.me, &mut tx, blob);
+                heap::defer_free(self.me, &mut tx, blob);
             }
             crash_point!("dict.delete");
             tx.commit();
@@ -308,13 +314,13 @@ impl Dict<'_> {
 
     /// Moves everything to a new store for `len` keys, without what was deleted.
     fn rebuild(&self, len: u64) -> Result<Store, OutOfMemory> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let new = Store::create(self.me, store::bits_for(len), len)
-            .inspect_err(|_| heap::drain(self.me, mark))?;
+            .inspect_err(|_| heap::free_deferred(self.me, savepoint))?;
         let end = self.refill(&new, |_, value| Some(value));
-        self.move_to(&new, end, mark, |_| {});
+        self.move_to(&new, end, savepoint, |_| {});
         // The old store is empty now, and goes at once, for it may be large.
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         Ok(new)
     }
 
@@ -339,20 +345,26 @@ impl Dict<'_> {
         end
     }
 
-    /// Makes a store of `end` entries, which hangs on the chain above `mark` with whatever they
+    /// Makes a store of `end` entries, which hangs on the chain above `savepoint` with whatever they
     /// need, the dict's, and runs `also` in the same change; the old one hangs on the chain
     /// then, empty.
-    pub(super) fn move_to(&self, new: &Store, end: u64, mark: Off, also: impl FnOnce(&mut Tx<'_>)) {
+    pub(super) fn move_to(
+        &self,
+        new: &Store,
+        end: u64,
+        savepoint: Off,
+        also: impl FnOnce(&mut Tx<'_>),
+    ) {
         let old = self.current();
         self.changing(|| {
             let mut tx = Tx::begin(self.me);
             tx.set(&self.it.store, new.word());
             tx.set(&new.header().end, end);
             tx.set(&new.header().used, end);
-            heap::release_to(self.me, &mut tx, mark);
+            heap::release_to(self.me, &mut tx, savepoint);
             if let Some(old) = old {
                 tx.set(&old.header().end, 0);
-                heap::hook(self.me, &mut tx, old.off);
+                heap::defer_free(self.me, &mut tx, old.off);
             }
             also(&mut tx);
             crash_point!("dict.moved");

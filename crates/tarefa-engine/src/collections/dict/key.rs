@@ -28,7 +28,7 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 
 use crate::atomic::Ordering;
 use crate::collections::value::{self, Copied, Item, Small, tag};
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::object::blob;
 
@@ -149,7 +149,7 @@ impl<'a> Canonical<'a> {
     }
 
     #[inline]
-    pub(super) fn hash(&self, me: &Me) -> u64 {
+    pub(super) fn hash(&self, me: &Member) -> u64 {
         let seed = me.header().runtime_id.load(Ordering::Relaxed);
         match self {
             Self::Word(word) => {
@@ -164,14 +164,14 @@ impl<'a> Canonical<'a> {
 
     /// Whether the stored key of that word has this form. May be asked of what was just freed.
     #[inline]
-    pub(super) fn is_of(&self, me: &Me, stored: u64) -> bool {
+    pub(super) fn is_of(&self, me: &Member, stored: u64) -> bool {
         let Some(off) = value::blob_of(stored) else {
             return match self {
                 Self::Word(word) if *word == stored => true,
                 _ => Self::of_word(stored).as_ref() == Ok(self),
             };
         };
-        let Some(seen) = blob::glimpse(me, off) else { return false };
+        let Some(seen) = blob::read_optimistic(me, off) else { return false };
         if seen.tag == tag::KEY {
             let Some(head) = seen.word(0) else { return false };
             let (how, len) = (head as u8, head >> 8);
@@ -237,7 +237,7 @@ impl<'a> Key<'a> {
     }
 
     /// Its word; its blob, if it needs one, hangs on the thread's chain.
-    pub(super) fn make(&self, me: &Me) -> Result<u64, OutOfMemory> {
+    pub(super) fn make(&self, me: &Member) -> Result<u64, OutOfMemory> {
         let word;
         let (how, form): (u8, &[u8]) = match &self.canonical {
             Canonical::Word(w) => {

@@ -72,7 +72,7 @@ impl Dict<'_> {
         changes: &[(Key<'_>, Change<'_>)],
         terms: Terms,
     ) -> Result<Applied, DictError> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let chosen = last_of_each(changes);
         let stored = chosen
             .iter()
@@ -100,9 +100,9 @@ impl Dict<'_> {
                     hash: *hash,
                 })
                 .collect();
-            self.apply_latched(&todo, terms.only, mark)
+            self.apply_latched(&todo, terms.only, savepoint)
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
@@ -110,7 +110,7 @@ impl Dict<'_> {
         &self,
         todo: &[Todo<'_>],
         only: bool,
-        mark: Off,
+        savepoint: Off,
     ) -> Result<Applied, DictError> {
         let Some(mut steps) = self.plan(todo, only) else { return Ok(Applied::NotSmall) };
         if steps.is_empty() {
@@ -126,7 +126,7 @@ impl Dict<'_> {
             .sum();
         let many = records + BESIDE > JOURNAL;
         if many && records as u64 > self.it.len.load(Ordering::Relaxed) / COPY_FROM {
-            return Ok(self.apply_aside(todo, &steps, new, mark).map(|()| Applied::Yes)?);
+            return Ok(self.apply_aside(todo, &steps, new, savepoint).map(|()| Applied::Yes)?);
         }
         if new > 0 {
             let before = self.it.store.load(Ordering::Relaxed);
@@ -137,7 +137,7 @@ impl Dict<'_> {
             }
         }
         let room = journal::reserve(self.me, records + BESIDE)?;
-        self.apply_in_place(todo, &steps, mark, &room)?;
+        self.apply_in_place(todo, &steps, savepoint, &room)?;
         Ok(Applied::Yes)
     }
 
@@ -214,7 +214,7 @@ impl Dict<'_> {
         &self,
         todo: &[Todo<'_>],
         steps: &[Step],
-        mark: Off,
+        savepoint: Off,
         room: &journal::More<'_>,
     ) -> Result<(), OutOfMemory> {
         let Some(store) = self.current() else { return Ok(()) };
@@ -227,7 +227,7 @@ impl Dict<'_> {
                 (end, number) = (end + 1, number + 1);
             }
         }
-        let trash = deferred_elements::create(self.me, &dropped)?;
+        let deferred_elements = deferred_elements::create(self.me, &dropped)?;
         let mut position = store.end();
         self.changing(|| {
             let (mut used, mut len) = (store.used(), self.it.len.load(Ordering::Relaxed));
@@ -257,9 +257,9 @@ impl Dict<'_> {
             tx.set(&store.header().used, used);
             tx.set(&self.it.len, len);
             tx.set(&self.it.next, number);
-            tx.set(&deferred_elements::at(self.me, trash).len, dropped.len() as u64);
-            heap::release_to(self.me, &mut tx, mark);
-            heap::hook(self.me, &mut tx, trash);
+            tx.set(&deferred_elements::at(self.me, deferred_elements).len, dropped.len() as u64);
+            heap::release_to(self.me, &mut tx, savepoint);
+            heap::defer_free(self.me, &mut tx, deferred_elements);
             crash_point!("dict.apply");
             tx.commit();
             crash_point!("dict.apply_done");
@@ -273,7 +273,7 @@ impl Dict<'_> {
         todo: &[Todo<'_>],
         steps: &[Step],
         new: u64,
-        mark: Off,
+        savepoint: Off,
     ) -> Result<(), OutOfMemory> {
         let gone = steps.iter().filter(|step| matches!(step, Step::Delete(_))).count() as u64;
         let len = self.it.len.load(Ordering::Relaxed) + new - gone;
@@ -302,12 +302,12 @@ impl Dict<'_> {
                 (end, number) = (end + 1, number + 1);
             }
         }
-        let trash = deferred_elements::create(self.me, &dropped)?;
-        self.move_to(&store, end, mark, |tx| {
+        let deferred_elements = deferred_elements::create(self.me, &dropped)?;
+        self.move_to(&store, end, savepoint, |tx| {
             tx.set(&self.it.len, end);
             tx.set(&self.it.next, number);
-            tx.set(&deferred_elements::at(self.me, trash).len, dropped.len() as u64);
-            heap::hook(self.me, tx, trash);
+            tx.set(&deferred_elements::at(self.me, deferred_elements).len, dropped.len() as u64);
+            heap::defer_free(self.me, tx, deferred_elements);
             crash_point!("dict.applied_aside");
         });
         Ok(())

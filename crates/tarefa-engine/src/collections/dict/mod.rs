@@ -29,15 +29,15 @@ use self::store::Store;
 use super::value::{self, Fetched};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::object_lock;
-use crate::collections::object_lock::{Guarded, MaybeGuarded};
-use crate::shm::Me;
+use crate::collections::object_lock::{Locked, MaybeGuarded};
+use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::{Latch, Latched};
-use crate::sync::lock::word::{Holder, LockCell, Sort};
+use crate::sync::lock::word::{Holder, LockWord, Recursion};
 
 /// How often a reader looks anew before it takes the latch: a change lasts no longer than this.
 const LOOKS: u32 = 3;
@@ -55,7 +55,7 @@ pub struct DictObject {
     len: AtomicU64,
     /// The number that the next key gets.
     next: AtomicU64,
-    guard: LockCell,
+    object_lock: LockWord,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -64,9 +64,9 @@ unsafe impl Shared for DictObject {}
 /// Why a dict stayed as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DictError {
-    /// See [`Guarded`].
+    /// See [`Locked`].
     #[error(transparent)]
-    Guarded(#[from] Guarded),
+    Locked(#[from] Locked),
     /// See [`OutOfMemory`].
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
@@ -74,25 +74,25 @@ pub enum DictError {
 
 impl MaybeGuarded for DictError {
     fn is_guarded(&self) -> bool {
-        matches!(self, Self::Guarded(_))
+        matches!(self, Self::Locked(_))
     }
 }
 
-/// What [`Dict::peek`] sees.
+/// What [`Dict::read_optimistic`] sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peek {
+pub enum OptimisticRead {
     /// The value, which has no blob.
     Word(u64),
     /// The key is not there.
     Absent,
     /// It takes the latch: the value has a blob, or the dict changes at this moment.
-    Unsure,
+    Unknown,
 }
 
 /// A dict, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Dict<'a> {
-    me: &'a Me,
+    me: &'a Member,
     off: Off,
     it: &'static DictObject,
 }
@@ -102,26 +102,26 @@ pub struct Dict<'a> {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me, kind: u64) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member, kind: u64) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kind, size_of::<DictObject>() as u64)
-        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
 /// Who has the dict at `off` for itself; for [`crate::sync::object_kinds`].
-pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
-    Dict::at(me, off).guard().taken_by(me, Sort::Recursive).into_iter().collect()
+pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
+    Dict::at(me, off).object_lock().taken_by(me, Recursion::Allowed).into_iter().collect()
 }
 
 impl<'a> Dict<'a> {
     /// The dict at `off`.
     #[must_use]
     #[inline]
-    pub fn at(me: &'a Me, off: Off) -> Self {
+    pub fn at(me: &'a Member, off: Off) -> Self {
         Self { me, off, it: me.arena().at(off) }
     }
 
@@ -139,14 +139,14 @@ impl<'a> Dict<'a> {
 
     /// The lock of whoever groups operations on the dict.
     #[must_use]
-    pub fn guard(&self) -> &'static LockCell {
-        &self.it.guard
+    pub fn object_lock(&self) -> &'static LockWord {
+        &self.it.object_lock
     }
 
     /// Takes the latch for one operation, unless another thread groups its own.
     #[inline]
     fn enter(&self) -> Result<Latched<'a>, DictError> {
-        let latch = object_lock::enter(self.me, &self.it.latch, &self.it.guard)?;
+        let latch = object_lock::enter(self.me, &self.it.latch, &self.it.object_lock)?;
         // A writer died in `changing`: its change is undone, so the version can be even again.
         let version = self.it.version.load(Ordering::Relaxed);
         if version & 1 != 0 {
@@ -174,7 +174,7 @@ impl<'a> Dict<'a> {
         for _ in 0..LOOKS {
             // SYNC POINT: pairs with the release stores of `changing`.
             let version = self.it.version.load(Ordering::Acquire);
-            if self.it.guard.grouped(self.me) {
+            if self.it.object_lock.grouped(self.me) {
                 return None;
             }
             if version & 1 == 0 {
@@ -225,11 +225,11 @@ impl<'a> Dict<'a> {
     /// The key's value, if it can be had without the latch.
     #[must_use]
     #[inline]
-    pub fn peek(&self, key: &Canonical<'_>) -> Peek {
+    pub fn read_optimistic(&self, key: &Canonical<'_>) -> OptimisticRead {
         match self.peek_word(key, key.hash(self.me)) {
-            Some(0) => Peek::Absent,
-            Some(word) if value::blob_of(word).is_none() => Peek::Word(word),
-            _ => Peek::Unsure,
+            Some(0) => OptimisticRead::Absent,
+            Some(word) if value::blob_of(word).is_none() => OptimisticRead::Word(word),
+            _ => OptimisticRead::Unknown,
         }
     }
 
@@ -273,13 +273,13 @@ impl<'a> Dict<'a> {
 }
 
 /// One step of taking a dict apart: its store, which is taken apart by itself.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Dict::at(me, off).it;
     let Some(store) = Store::of_word(me, it.store.load(Ordering::Relaxed)) else { return true };
     let mut tx = Tx::begin(me);
     tx.set(&it.store, 0);
     tx.set(&it.len, 0);
-    heap::hook(me, &mut tx, store.off);
+    heap::defer_free(me, &mut tx, store.off);
     crash_point!("dict.dismantled");
     tx.commit();
     crash_point!("dict.dismantled_done");

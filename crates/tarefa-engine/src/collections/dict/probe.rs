@@ -3,7 +3,7 @@
 use super::key::Canonical;
 use super::store::{DUMMY, Store};
 use crate::atomic::Ordering;
-use crate::shm::Me;
+use crate::shm::Member;
 
 /// Where a key is.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(super) enum Probe {
 /// Looks for a key. Without the latch what it says may be nonsense, but it ends, and nothing it
 /// reads is a fault.
 #[inline]
-pub(super) fn probe(me: &Me, store: &Store, hash: u64, key: &Canonical<'_>) -> Probe {
+pub(super) fn probe(me: &Member, store: &Store, hash: u64, key: &Canonical<'_>) -> Probe {
     let (mask, capacity) = (store.mask(), store.capacity());
     let (mut at, mut free) = (hash & mask, None);
     for _ in 0..=mask {
@@ -50,7 +50,7 @@ pub(super) fn probe(me: &Me, store: &Store, hash: u64, key: &Canonical<'_>) -> P
 
 /// The same, if it is there.
 #[inline]
-pub(super) fn find(me: &Me, store: &Store, hash: u64, key: &Canonical<'_>) -> Option<Found> {
+pub(super) fn find(me: &Member, store: &Store, hash: u64, key: &Canonical<'_>) -> Option<Found> {
     match probe(me, store, hash, key) {
         Probe::Found(found) => Some(found),
         Probe::Free(_) => None,

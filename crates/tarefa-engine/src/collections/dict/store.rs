@@ -12,7 +12,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::collections::value;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::{BlockHeader, PAGE};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
@@ -84,7 +84,7 @@ pub(super) fn bits_for(len: u64) -> u32 {
 /// A store, of whichever dict.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Store {
-    me: Me,
+    me: Member,
     pub(super) off: Off,
     pub(super) bits: u32,
 }
@@ -92,7 +92,7 @@ pub(super) struct Store {
 impl Store {
     /// The store that a dict's word names; `None` for none, and for nonsense.
     #[inline]
-    pub(super) fn of_word(me: &Me, word: u64) -> Option<Self> {
+    pub(super) fn of_word(me: &Member, word: u64) -> Option<Self> {
         let (off, bits) = (word & ((1 << BITS_AT) - 1), (word >> BITS_AT) as u32);
         if !(LEAST..=MOST).contains(&bits) || off % 16 != 0 || off == 0 {
             return None;
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// Makes an empty store with room for at least `entries`, hooked on the thread's chain.
-    pub(super) fn create(me: &Me, bits: u32, entries: u64) -> Result<Self, OutOfMemory> {
+    pub(super) fn create(me: &Member, bits: u32, entries: u64) -> Result<Self, OutOfMemory> {
         let size = bytes(bits, capacity(bits));
         let backed = if heap::is_small(size) { capacity(bits) } else { 0 };
         let off = heap::alloc_sparse(me, Kind::Raw, size, bytes(bits, 0).min(size))?;
@@ -222,7 +222,7 @@ pub(super) fn slot_word(hash: u64, position: u64) -> u64 {
 }
 
 /// One step of taking a store apart: its last entry with a blob.
-pub(in crate::collections) fn take_apart(me: &Me, off: Off) -> bool {
+pub(in crate::collections) fn destroy_step(me: &Member, off: Off) -> bool {
     let h: &StoreHeader = me.arena().at(off);
     let store = Store { me: *me, off, bits: h.bits.load(Ordering::Relaxed) as u32 };
     let mut position = h.end.load(Ordering::Relaxed);
@@ -237,7 +237,7 @@ pub(in crate::collections) fn take_apart(me: &Me, off: Off) -> bool {
         tx.set(&h.end, position);
         for word in words {
             if let Some(blob) = value::blob_of(word) {
-                heap::hook(me, &mut tx, blob);
+                heap::defer_free(me, &mut tx, blob);
             }
         }
         crash_point!("dict.store_emptied");

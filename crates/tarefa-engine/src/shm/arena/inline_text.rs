@@ -26,13 +26,13 @@ impl<const N: usize> Text<N> {
             word.store(u64::from_le_bytes(whole), Ordering::Relaxed);
         }
         self.len.store(text.len() as u64, Ordering::Release);
-        crash_point!("text.set");
+        crash_point!("inline_text.set");
     }
 
     /// Empties it.
     pub fn clear(&self) {
         self.len.store(0, Ordering::Release);
-        crash_point!("text.cleared");
+        crash_point!("inline_text.cleared");
     }
 
     /// Whether there is none.

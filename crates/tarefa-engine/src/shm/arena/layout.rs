@@ -74,8 +74,8 @@ pub struct Header {
     pub user: AtomicU64,
     /// The root's descriptor of the memory file.
     pub memory_fd: AtomicU64,
-    /// The root's descriptor of the bell that wakes its supervisor.
-    pub bell_fd: AtomicU64,
+    /// The root's descriptor of the doorbell that wakes its supervisor.
+    pub doorbell_fd: AtomicU64,
     /// Bytes that may be claimed.
     pub limit: AtomicU64,
     /// Bytes claimed from the system.

@@ -10,7 +10,7 @@ use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{cgroup, memfd};
 use crate::shm::arena::layout::{PAGE, claimed_at};
 use crate::shm::arena::offset::Off;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
 /// Bytes of free runs that stay claimed at most.
@@ -19,7 +19,7 @@ const RETAIN: u64 = 32 << 20;
 const LOOK_AT_CGROUP: u64 = 1 << 20;
 
 /// The words of the bitmap for `len` bytes at `off`: (word, mask).
-fn words(me: &Me, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU64, u64)> {
+fn words(me: &Member, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU64, u64)> {
     let (first, last) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
     let (arena, start) = (me.arena(), claimed_at(me.arena().len()));
     (first / 64..last.div_ceil(64)).map(move |w| {
@@ -31,7 +31,7 @@ fn words(me: &Me, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU6
 }
 
 /// Bytes of free runs that stay claimed at most, in this arena.
-pub(super) fn most_retained(me: &Me) -> u64 {
+pub(super) fn most_retained(me: &Member) -> u64 {
     RETAIN.min(me.header().limit.load(Ordering::Relaxed) / 8)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn most_retained(me: &Me) -> u64 {
 ///
 /// # Errors
 /// [`OutOfMemory`]: it cannot be met.
-pub(super) fn fits(me: &Me, wanted: u64) -> Result<(), OutOfMemory> {
+pub(super) fn fits(me: &Member, wanted: u64) -> Result<(), OutOfMemory> {
     let h = me.header();
     let claimed = h.claimed.load(Ordering::Relaxed);
     let used = claimed.saturating_sub(h.retained.load(Ordering::Relaxed));
@@ -52,7 +52,7 @@ pub(super) fn fits(me: &Me, wanted: u64) -> Result<(), OutOfMemory> {
 /// same request. Tells `kept` of each range that was backed already, so holds what a former user
 /// left there; all else is zero.
 pub(super) fn claim(
-    me: &Me,
+    me: &Member,
     off: Off,
     len: u64,
     to_come: u64,
@@ -96,23 +96,23 @@ pub(super) fn claim(
         let mut tx = Tx::begin(me);
         tx.set(word, before | mask);
         tx.set(&h.claimed, h.claimed.load(Ordering::Relaxed) + new);
-        crash_point!("claims.marked");
+        crash_point!("backed_pages.marked");
         tx.commit();
-        crash_point!("claims.marked_done");
+        crash_point!("backed_pages.marked_done");
     }
     me.slot().claiming.store(0, Ordering::Release);
-    crash_point!("claims.claimed");
+    crash_point!("backed_pages.claimed");
     Ok(())
 }
 
 /// Backs the pages of `len` bytes at `off`, and notes them as about to be marked.
-fn back(me: &Me, off: Off, len: u64) -> bool {
+fn back(me: &Member, off: Off, len: u64) -> bool {
     let (first, end) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
     debug_assert!(end - first < 1 << 16);
     me.slot().claiming.store(first << 16 | (end - first), Ordering::Release);
-    crash_point!("claims.noted");
+    crash_point!("backed_pages.noted");
     let backed = memfd::claim(me.arena().fd(), first * PAGE, (end - first) * PAGE).is_ok();
-    crash_point!("claims.backed");
+    crash_point!("backed_pages.backed");
     if !backed {
         return_unmarked(me);
     }
@@ -120,7 +120,7 @@ fn back(me: &Me, off: Off, len: u64) -> bool {
 }
 
 /// A dead thread was about to claim pages: those that it has not marked go back.
-pub(in crate::shm) fn unclaim(dead: &Me) {
+pub(in crate::shm) fn unclaim(dead: &Member) {
     if dead.slot().claiming.load(Ordering::Acquire) != 0 {
         // Others may have claimed the same since: they hold the latch from backing to marking.
         let _latch = dead.header().units_latch.lock(dead);
@@ -129,7 +129,7 @@ pub(in crate::shm) fn unclaim(dead: &Me) {
 }
 
 /// Gives back the pages of `claiming` that nobody has marked.
-fn return_unmarked(me: &Me) {
+fn return_unmarked(me: &Member) {
     let claiming = &me.slot().claiming;
     let noted = claiming.load(Ordering::Relaxed);
     let (first, end) = (noted >> 16, (noted >> 16) + (noted & 0xffff));
@@ -141,11 +141,11 @@ fn return_unmarked(me: &Me) {
         }
     }
     claiming.store(0, Ordering::Release);
-    crash_point!("claims.unclaimed");
+    crash_point!("backed_pages.unclaimed");
 }
 
 /// Bytes that are claimed of `len` bytes at `off`.
-pub(super) fn count(me: &Me, off: Off, len: u64) -> u64 {
+pub(super) fn count(me: &Member, off: Off, len: u64) -> u64 {
     words(me, off, len)
         .map(|(word, mask)| u64::from((mask & word.load(Ordering::Relaxed)).count_ones()) * PAGE)
         .sum()
@@ -155,7 +155,7 @@ pub(super) fn count(me: &Me, off: Off, len: u64) -> u64 {
 /// little less, and the others are given back. Returns how many bytes stay claimed.
 ///
 /// The run is the thread's, so this can be done again from the start after a death.
-pub(super) fn release(me: &Me, off: Off, len: u64, keep: u64) -> u64 {
+pub(super) fn release(me: &Member, off: Off, len: u64, keep: u64) -> u64 {
     let have = count(me, off, len);
     if have <= keep {
         return have;
@@ -175,7 +175,7 @@ pub(super) fn release(me: &Me, off: Off, len: u64, keep: u64) -> u64 {
     if memfd::punch(me.arena().fd(), cut.0, len).is_err() {
         return have;
     }
-    crash_point!("claims.punched");
+    crash_point!("backed_pages.punched");
     let h = me.header();
     for (word, mask) in words(me, cut, len) {
         let before = word.load(Ordering::Relaxed);
@@ -186,9 +186,9 @@ pub(super) fn release(me: &Me, off: Off, len: u64, keep: u64) -> u64 {
         let mut tx = Tx::begin(me);
         tx.set(word, before & !mask);
         tx.set(&h.claimed, h.claimed.load(Ordering::Relaxed) - gone);
-        crash_point!("claims.unmarked");
+        crash_point!("backed_pages.unmarked");
         tx.commit();
-        crash_point!("claims.unmarked_done");
+        crash_point!("backed_pages.unmarked_done");
     }
     kept
 }

@@ -7,7 +7,7 @@ use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::backed_pages;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::member::slots;
 use crate::shm::tx::latch::Latch;
 
@@ -29,7 +29,7 @@ pub struct Report {
 }
 
 struct Checker<'a> {
-    me: &'a Me,
+    me: &'a Member,
     report: Report,
 }
 
@@ -39,7 +39,7 @@ fn get(word: &AtomicU64) -> u64 {
 
 /// Walks everything. Nobody may change anything meanwhile.
 #[must_use]
-pub fn check(me: &Me) -> Report {
+pub fn check(me: &Member) -> Report {
     let mut it = Checker { me, report: Report::default() };
     it.latches();
     it.slots();

@@ -3,8 +3,8 @@
 //! A fresh block hangs on its thread's chain ([`crate::shm::arena::layout::ThreadSlot::chain`]): the
 //! thread alone owns it, and if the thread's process dies the block is freed. A structure
 //! takes the block over in the same [`Tx`] in which it unhooks it from the chain
-//! ([`mark`], [`release_to`]); a block taken out of a structure is hooked on the same way
-//! ([`hook`]) and then freed by [`drain`].
+//! ([`savepoint`], [`release_to`]); a block taken out of a structure is hooked on the same way
+//! ([`defer_free`]) and then freed by [`free_deferred`].
 //!
 //! `README.md` beside this file says how memory is laid out, kept and wasted. Checked by
 //! `tests/heap_property.rs` against [`check`], and by `tests/storm_churn.rs`.
@@ -19,7 +19,7 @@ pub mod units;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{BlockHeader, UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
 /// What a block holds, which says how it is freed.
@@ -37,7 +37,7 @@ pub enum Kind {
     /// A table of segments of a list.
     Table = 5,
     /// Words that a container has let go of.
-    Trash = 6,
+    DeferredElements = 6,
     /// Index and entries of a dict.
     Store = 7,
 }
@@ -50,7 +50,7 @@ impl Kind {
             3 => Self::References,
             4 => Self::Object,
             5 => Self::Table,
-            6 => Self::Trash,
+            6 => Self::DeferredElements,
             7 => Self::Store,
             _ => return None,
         })
@@ -58,9 +58,9 @@ impl Kind {
 }
 
 /// The number under which [`super::object::register`] takes the destructor of tables.
-pub const TABLE: u64 = super::object::KINDS as u64 - 1;
+pub const SEGMENTS: u64 = super::object::KINDS as u64 - 1;
 /// The same for trash.
-pub const TRASH: u64 = super::object::KINDS as u64 - 2;
+pub const DEFERRED_ELEMENTS: u64 = super::object::KINDS as u64 - 2;
 /// The same for the stores of dicts.
 pub const STORE: u64 = super::object::KINDS as u64 - 3;
 
@@ -85,7 +85,7 @@ pub struct OutOfMemory {
 impl OutOfMemory {
     /// Of so many bytes, asked for just now.
     #[must_use]
-    pub fn new(me: &Me, wanted: u64) -> Self {
+    pub fn new(me: &Member, wanted: u64) -> Self {
         Self { wanted, used: in_use(me), limit: me.header().limit.load(Ordering::Relaxed) }
     }
 }
@@ -100,12 +100,15 @@ const STEP: u64 = 4 << 20;
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
 #[inline]
-pub fn alloc(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
+pub fn alloc(me: &Member, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
     alloc_sparse(me, kind, size, size)
 }
 
 /// Does it, and once more if it fails and there were empty slabs to give back.
-fn pressing<T>(me: &Me, mut act: impl FnMut() -> Result<T, OutOfMemory>) -> Result<T, OutOfMemory> {
+fn pressing<T>(
+    me: &Member,
+    mut act: impl FnMut() -> Result<T, OutOfMemory>,
+) -> Result<T, OutOfMemory> {
     act().or_else(|e| if slab::give_back_empty(me) { act() } else { Err(e) })
 }
 
@@ -116,7 +119,7 @@ fn pressing<T>(me: &Me, mut act: impl FnMut() -> Result<T, OutOfMemory>) -> Resu
 ///
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
-pub fn alloc_cleared(me: &Me, size: u64) -> Result<Off, OutOfMemory> {
+pub fn alloc_cleared(me: &Member, size: u64) -> Result<Off, OutOfMemory> {
     let clear = |from: u64, to: u64| me.arena().clear(Off(from), to.saturating_sub(from) as usize);
     if let Some(class) = slab::class_of(size) {
         let off = pressing(me, || slab::alloc(me, Kind::Raw, class, size))?;
@@ -141,12 +144,12 @@ pub fn alloc_cleared(me: &Me, size: u64) -> Result<Off, OutOfMemory> {
 ///
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
-pub(super) fn alloc_blob(me: &Me, size: u64) -> Result<Off, OutOfMemory> {
+pub(super) fn alloc_blob(me: &Member, size: u64) -> Result<Off, OutOfMemory> {
     alloc_fresh(me, Kind::Blob, size)
 }
 
 /// A block whose words 2 to 7 are zero from the moment it is owned.
-pub(super) fn alloc_fresh(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
+pub(super) fn alloc_fresh(me: &Member, kind: Kind, size: u64) -> Result<Off, OutOfMemory> {
     // Raw first, for a raw block refers to nothing; its kind is the store that publishes.
     let off = alloc(me, Kind::Raw, size)?;
     for at in (HEADER..size.min(64)).step_by(8) {
@@ -166,7 +169,7 @@ pub(super) fn alloc_fresh(me: &Me, kind: Kind, size: u64) -> Result<Off, OutOfMe
 ///
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
-pub fn alloc_sparse(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
+pub fn alloc_sparse(me: &Member, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
     if let Some(class) = slab::class_of(size) {
         return pressing(me, || slab::alloc(me, kind, class, size));
     }
@@ -174,14 +177,14 @@ pub fn alloc_sparse(me: &Me, kind: Kind, size: u64, backed: u64) -> Result<Off, 
 }
 
 fn large(
-    me: &Me,
+    me: &Member,
     kind: Kind,
     size: u64,
     backed: u64,
     kept: &mut dyn FnMut(Off, u64),
 ) -> Result<Off, OutOfMemory> {
     backed_pages::fits(me, backed)?;
-    let mark = mark(me);
+    let savepoint = savepoint(me);
     let first = backed.min(STEP);
     let latch = me.header().units_latch.lock(me);
     let count = size.div_ceil(UNIT);
@@ -193,14 +196,14 @@ fn large(
     tx.set(&entry.head, size);
     // Raw as long as not all of it is backed.
     tx.set(&block.info, size << 8 | Kind::Raw as u64);
-    hook(me, &mut tx, off);
+    defer_free(me, &mut tx, off);
     tx.set(&me.slot().run, 0);
     crash_point!("heap.large_hooked");
     tx.commit();
     crash_point!("heap.large_done");
     drop(latch);
     if let Err(e) = back_in_steps(me, off, first, backed, kept) {
-        drain(me, mark);
+        free_deferred(me, savepoint);
         return Err(e);
     }
     // crash: nothing is in it yet, whatever it is called.
@@ -210,7 +213,7 @@ fn large(
 
 /// Gives back to the system all memory that is free: what free runs and empty slabs keep for the
 /// next user. The thread holds no latch of the heap.
-pub fn trim(me: &Me) {
+pub fn trim(me: &Member) {
     slab::give_back_empty(me);
     let _latch = me.header().units_latch.lock(me);
     units::trim(me);
@@ -219,7 +222,7 @@ pub fn trim(me: &Me) {
 /// Bytes claimed from the system that blocks are in: neither kept by free runs, which keep 32 MiB
 /// at most, nor by empty slabs, of which there is one of each class at most.
 #[must_use]
-pub fn in_use(me: &Me) -> u64 {
+pub fn in_use(me: &Member) -> u64 {
     let [claimed, retained] =
         [&me.header().claimed, &me.header().retained].map(|word| word.load(Ordering::Relaxed));
     claimed.saturating_sub(retained).saturating_sub(slab::kept(me))
@@ -229,7 +232,7 @@ pub fn in_use(me: &Me) -> u64 {
 ///
 /// # Errors
 /// [`OutOfMemory`]; some of it may be backed then, which is no harm.
-pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> {
+pub fn back(me: &Member, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> {
     if slab::class_of(size(me, block)).is_some() {
         return Ok(());
     }
@@ -240,7 +243,7 @@ pub fn back(me: &Me, block: Off, from: u64, to: u64) -> Result<(), OutOfMemory> 
 }
 
 fn back_in_steps(
-    me: &Me,
+    me: &Member,
     block: Off,
     from: u64,
     to: u64,
@@ -258,13 +261,13 @@ fn back_in_steps(
 
 /// A block's header.
 #[must_use]
-pub fn header(me: &Me, block: Off) -> &'static BlockHeader {
+pub fn header(me: &Member, block: Off) -> &'static BlockHeader {
     me.arena().at(block)
 }
 
 /// A block's size in bytes, its header included.
 #[must_use]
-pub fn size(me: &Me, block: Off) -> u64 {
+pub fn size(me: &Member, block: Off) -> u64 {
     header(me, block).info.load(Ordering::Relaxed) >> 8
 }
 
@@ -276,42 +279,42 @@ pub fn is_small(size: u64) -> bool {
 
 /// A block's kind; `None` when it is free.
 #[must_use]
-pub fn kind(me: &Me, block: Off) -> Option<Kind> {
+pub fn kind(me: &Member, block: Off) -> Option<Kind> {
     Kind::from_bits(header(me, block).info.load(Ordering::Relaxed))
 }
 
 /// Hooks `block` on the thread's chain: from the commit on the thread owns it.
-pub fn hook(me: &Me, tx: &mut Tx<'_>, block: Off) {
+pub fn defer_free(me: &Member, tx: &mut Tx<'_>, block: Off) {
     tx.set(&header(me, block).next, me.slot().chain.load(Ordering::Relaxed));
     tx.set(&me.slot().chain, block.0);
     crash_point!("heap.hooked");
 }
 
-/// The chain as it is now; later [`release_to`] it, or [`drain`] down to it.
+/// The chain as it is now; later [`release_to`] it, or [`free_deferred`] down to it.
 #[must_use]
-pub fn mark(me: &Me) -> Off {
+pub fn savepoint(me: &Member) -> Off {
     Off(me.slot().chain.load(Ordering::Relaxed))
 }
 
-/// Unhooks all blocks hooked since `mark`: from the commit on a structure owns them.
-pub fn release_to(me: &Me, tx: &mut Tx<'_>, mark: Off) {
-    tx.set(&me.slot().chain, mark.0);
+/// Unhooks all blocks hooked since `savepoint`: from the commit on a structure owns them.
+pub fn release_to(me: &Member, tx: &mut Tx<'_>, savepoint: Off) {
+    tx.set(&me.slot().chain, savepoint.0);
     crash_point!("heap.released");
 }
 
-/// Frees all blocks hooked since `mark`, and whatever falls with them.
-pub fn drain(me: &Me, mark: Off) {
+/// Frees all blocks hooked since `savepoint`, and whatever falls with them.
+pub fn free_deferred(me: &Member, savepoint: Off) {
     loop {
         let head = Off(me.slot().chain.load(Ordering::Relaxed));
-        if head == mark || head.is_none() {
+        if head == savepoint || head.is_none() {
             return;
         }
         let taken_apart = match kind(me, head) {
-            Some(Kind::Blob) => crate::shm::object::blob::take_apart(me, head),
-            Some(Kind::References) => crate::shm::object::refcount::take_apart(me, head),
-            Some(Kind::Object) => super::object::take_apart(me, head),
-            Some(Kind::Table) => super::object::destructor(TABLE)(me, head),
-            Some(Kind::Trash) => super::object::destructor(TRASH)(me, head),
+            Some(Kind::Blob) => crate::shm::object::blob::destroy_step(me, head),
+            Some(Kind::References) => crate::shm::object::refcount::destroy_step(me, head),
+            Some(Kind::Object) => super::object::destroy_step(me, head),
+            Some(Kind::Table) => super::object::destructor(SEGMENTS)(me, head),
+            Some(Kind::DeferredElements) => super::object::destructor(DEFERRED_ELEMENTS)(me, head),
             Some(Kind::Store) => super::object::destructor(STORE)(me, head),
             Some(Kind::Raw) | None => true,
         };
@@ -322,7 +325,7 @@ pub fn drain(me: &Me, mark: Off) {
 }
 
 /// Gives the chain's first block back to the heap.
-fn free_head(me: &Me, block: Off) {
+fn free_head(me: &Member, block: Off) {
     if let Some(class) = slab::class_of(size(me, block)) {
         return slab::free_head(me, block, class);
     }
@@ -346,7 +349,7 @@ fn free_head(me: &Me, block: Off) {
 
 /// Gives the pages of a very large block back a step at a time, but for the first step's: the
 /// block is nothing any more but its header, which says how large it is.
-fn give_up_pages(me: &Me, block: Off) {
+fn give_up_pages(me: &Member, block: Off) {
     let size = size(me, block);
     if size <= backed_pages::most_retained(me) {
         return;
@@ -360,7 +363,7 @@ fn give_up_pages(me: &Me, block: Off) {
 
 /// Whether a block of that kind starts at `block`: for offsets that come from outside.
 #[must_use]
-pub fn is_block(me: &Me, block: Off, wanted: Kind) -> bool {
+pub fn is_block(me: &Member, block: Off, wanted: Kind) -> bool {
     let start = heap_at(me.arena().len());
     if block.0 < start || block.0 % 16 != 0 || block.0 > me.arena().len() - UNIT {
         return false;

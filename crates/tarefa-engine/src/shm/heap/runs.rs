@@ -5,7 +5,7 @@
 use super::units::{entry, free};
 use crate::atomic::Ordering;
 use crate::shm::arena::layout::{ORDERS, RunList};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
 /// Since when a run's memory is unused.
@@ -17,14 +17,14 @@ pub(super) enum Age {
     Oldest(u64),
 }
 
-fn list(me: &Me, order: usize, retained: u64) -> &'static RunList {
+fn list(me: &Member, order: usize, retained: u64) -> &'static RunList {
     let h = me.header();
     if retained == 0 { &h.cold_runs[order] } else { &h.warm_runs[order] }
 }
 
 /// A free run of at least `order`, the smallest of those with memory if there are any; and its
 /// order.
-pub(super) fn find(me: &Me, order: usize) -> Option<(u64, usize)> {
+pub(super) fn find(me: &Member, order: usize) -> Option<(u64, usize)> {
     let h = me.header();
     [&h.warm_runs, &h.cold_runs].into_iter().find_map(|lists| {
         (order..ORDERS)
@@ -33,14 +33,14 @@ pub(super) fn find(me: &Me, order: usize) -> Option<(u64, usize)> {
 }
 
 /// The run whose memory is unused for longest, and its order.
-pub(super) fn oldest(me: &Me) -> Option<(u64, usize)> {
+pub(super) fn oldest(me: &Member) -> Option<(u64, usize)> {
     let last = |o: usize| me.header().warm_runs[o].last.load(Ordering::Relaxed).checked_sub(1);
     let all = (0..ORDERS).filter_map(|o| Some((last(o)?, o)));
     all.min_by_key(|(unit, _)| entry(me, *unit).stamp.load(Ordering::Relaxed))
 }
 
 /// Makes `unit` the head of a free run, `retained` bytes of which are claimed.
-pub(super) fn link(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize, retained: u64, age: Age) {
+pub(super) fn link(me: &Member, tx: &mut Tx<'_>, unit: u64, order: usize, retained: u64, age: Age) {
     let (h, list, e) = (me.header(), list(me, order, retained), entry(me, unit));
     let (first, last) = (list.first.load(Ordering::Relaxed), list.last.load(Ordering::Relaxed));
     tx.set(&e.state, free(order));
@@ -72,7 +72,7 @@ pub(super) fn link(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize, retained: 
 }
 
 /// Takes the free run that `unit` heads out of its list.
-pub(super) fn unlink(me: &Me, tx: &mut Tx<'_>, unit: u64, order: usize) {
+pub(super) fn unlink(me: &Member, tx: &mut Tx<'_>, unit: u64, order: usize) {
     let (h, e) = (me.header(), entry(me, unit));
     let retained = e.retained.load(Ordering::Relaxed);
     let list = list(me, order, retained);

@@ -4,12 +4,12 @@
 //! start as they are asked for, then reuses freed ones from a list threaded through them.
 //! All of a class under the class's latch; a class takes units under `units_latch` inside it.
 
-use super::{Kind, OutOfMemory, header, hook, units};
+use super::{Kind, OutOfMemory, defer_free, header, units};
 use crate::atomic::Ordering;
 use crate::shm::arena::layout::{CLASSES, Class, PAGE, UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::backed_pages;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
 /// The sizes: multiples of 16 up to 128, then four to each doubling.
@@ -81,12 +81,12 @@ pub fn backed(class: usize) -> u64 {
 }
 
 /// The unit that heads the slab of that class which holds `block`.
-fn head_of(me: &Me, block: Off, class: usize) -> u64 {
+fn head_of(me: &Member, block: Off, class: usize) -> u64 {
     units::of(me, block) & !(units(class) - 1)
 }
 
 /// Whether `block`, in `unit`, is one that a slab has carved: for offsets that come from outside.
-pub(super) fn holds(me: &Me, block: Off, unit: u64) -> bool {
+pub(super) fn holds(me: &Member, block: Off, unit: u64) -> bool {
     let heads = (0..=MOST_UNITS.trailing_zeros()).map(|order| unit >> order << order);
     heads.into_iter().any(|head| {
         let entry = units::entry(me, head);
@@ -100,7 +100,7 @@ pub(super) fn holds(me: &Me, block: Off, unit: u64) -> bool {
     })
 }
 
-pub(super) fn alloc(me: &Me, kind: Kind, class: usize, size: u64) -> Result<Off, OutOfMemory> {
+pub(super) fn alloc(me: &Member, kind: Kind, class: usize, size: u64) -> Result<Off, OutOfMemory> {
     let shared: &'static Class = &me.header().classes[class];
     let latch = shared.latch.lock(me);
     let unit = match with_room(me, shared) {
@@ -126,7 +126,7 @@ pub(super) fn alloc(me: &Me, kind: Kind, class: usize, size: u64) -> Result<Off,
         unlink(me, &mut tx, shared, unit);
     }
     tx.set(&header(me, block).info, size << 8 | kind as u64);
-    hook(me, &mut tx, block);
+    defer_free(me, &mut tx, block);
     crash_point!("slab.hooked");
     tx.commit();
     crash_point!("slab.allocated");
@@ -139,7 +139,7 @@ const _: () = assert!(capacity(CLASSES - 1) >= 2);
 
 /// A slab with room: the empty one only if there is no other, so that it can go when memory is
 /// needed elsewhere.
-fn with_room(me: &Me, shared: &Class) -> Option<u64> {
+fn with_room(me: &Member, shared: &Class) -> Option<u64> {
     let unit = shared.partial.load(Ordering::Relaxed).checked_sub(1)?;
     if unit + 1 != shared.empty.load(Ordering::Relaxed) {
         return Some(unit);
@@ -148,7 +148,7 @@ fn with_room(me: &Me, shared: &Class) -> Option<u64> {
 }
 
 /// Makes an empty slab of `class`, which has none with room. Its latch is held.
-fn grow(me: &Me, class: usize) -> Result<u64, OutOfMemory> {
+fn grow(me: &Member, class: usize) -> Result<u64, OutOfMemory> {
     let shared: &'static Class = &me.header().classes[class];
     let units_latch = me.header().units_latch.lock(me);
     let unit = units::take_backed(me, units(class), backed(class), 0, &mut |_, _| {})?;
@@ -169,7 +169,7 @@ fn grow(me: &Me, class: usize) -> Result<u64, OutOfMemory> {
 }
 
 /// Frees the first block of the thread's chain.
-pub(super) fn free_head(me: &Me, block: Off, class: usize) {
+pub(super) fn free_head(me: &Member, block: Off, class: usize) {
     let shared: &'static Class = &me.header().classes[class];
     let latch = shared.latch.lock(me);
     let unit = head_of(me, block, class);
@@ -203,7 +203,7 @@ pub(super) fn free_head(me: &Me, block: Off, class: usize) {
 
 /// Gives the empty slabs of all classes back, for memory is needed elsewhere. False if there
 /// were none. The thread holds no latch of the heap.
-pub(super) fn give_back_empty(me: &Me) -> bool {
+pub(super) fn give_back_empty(me: &Member) -> bool {
     let mut some = false;
     for (class, shared) in me.header().classes.iter().enumerate() {
         let latch = shared.latch.lock(me);
@@ -223,7 +223,7 @@ pub(super) fn give_back_empty(me: &Me) -> bool {
 
 /// Bytes that empty slabs keep.
 #[must_use]
-pub fn kept(me: &Me) -> u64 {
+pub fn kept(me: &Member) -> u64 {
     let kept = |(class, shared): (usize, &Class)| {
         let unit = shared.empty.load(Ordering::Relaxed).checked_sub(1)?;
         Some(backed_pages::count(me, units::at(me, unit), UNIT * units(class)))
@@ -232,14 +232,14 @@ pub fn kept(me: &Me) -> u64 {
 }
 
 /// A slab that is empty becomes a run that the thread gives back.
-fn give_up(me: &Me, tx: &mut Tx<'_>, shared: &Class, unit: u64, class: usize) {
+fn give_up(me: &Member, tx: &mut Tx<'_>, shared: &Class, unit: u64, class: usize) {
     unlink(me, tx, shared, unit);
     tx.set(&units::entry(me, unit).state, units::in_flight(units(class)));
     tx.set(&me.slot().run, unit + 1);
     crash_point!("slab.give_up");
 }
 
-fn give_back(me: &Me) {
+fn give_back(me: &Member) {
     {
         let _units = me.header().units_latch.lock(me);
         units::give_back(me);
@@ -247,7 +247,7 @@ fn give_back(me: &Me) {
     units::shed(me);
 }
 
-fn link(me: &Me, tx: &mut Tx<'_>, class: &Class, unit: u64) {
+fn link(me: &Member, tx: &mut Tx<'_>, class: &Class, unit: u64) {
     let first = class.partial.load(Ordering::Relaxed);
     let slab = units::entry(me, unit);
     tx.set(&slab.next, first);
@@ -259,7 +259,7 @@ fn link(me: &Me, tx: &mut Tx<'_>, class: &Class, unit: u64) {
     crash_point!("slab.link");
 }
 
-fn unlink(me: &Me, tx: &mut Tx<'_>, class: &Class, unit: u64) {
+fn unlink(me: &Member, tx: &mut Tx<'_>, class: &Class, unit: u64) {
     let slab = units::entry(me, unit);
     let (next, prev) = (slab.next.load(Ordering::Relaxed), slab.prev.load(Ordering::Relaxed));
     if prev == 0 {

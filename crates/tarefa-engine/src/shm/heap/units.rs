@@ -15,34 +15,34 @@ use crate::atomic::Ordering;
 use crate::shm::arena::layout::{ORDERS, UNIT, UNITS_AT, Unit, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::backed_pages;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
 /// The table's entry for `unit`.
 #[must_use]
-pub fn entry(me: &Me, unit: u64) -> &'static Unit {
+pub fn entry(me: &Member, unit: u64) -> &'static Unit {
     me.arena().at(Off(UNITS_AT + unit * size_of::<Unit>() as u64))
 }
 
 /// The unit that holds `block`.
 #[must_use]
-pub fn of(me: &Me, block: Off) -> u64 {
+pub fn of(me: &Member, block: Off) -> u64 {
     (block.0 - heap_at(me.arena().len())) / UNIT
 }
 
 /// Where `unit` starts.
-pub(super) fn at(me: &Me, unit: u64) -> Off {
+pub(super) fn at(me: &Member, unit: u64) -> Off {
     Off(heap_at(me.arena().len()) + unit * UNIT)
 }
 
-pub(super) fn total(me: &Me) -> u64 {
+pub(super) fn total(me: &Member) -> u64 {
     (me.arena().len() - heap_at(me.arena().len())) / UNIT
 }
 
 /// Takes a run of `count` units, the first `backed` bytes of it backed by memory; it is
 /// in the thread's `run` then. See [`backed_pages::claim`] for the rest.
 pub(super) fn take_backed(
-    me: &Me,
+    me: &Member,
     count: u64,
     backed: u64,
     to_come: u64,
@@ -64,7 +64,7 @@ pub(super) fn take_backed(
 
 /// Gives back to the system what free runs keep claimed, for somebody needs it elsewhere. False
 /// if there was nothing.
-pub(super) fn trim(me: &Me) -> bool {
+pub(super) fn trim(me: &Member) -> bool {
     let all = &me.header().retained;
     let before = all.load(Ordering::Relaxed);
     while let Some((unit, order)) = runs::oldest(me) {
@@ -80,7 +80,7 @@ pub(super) fn trim(me: &Me) -> bool {
 
 /// Gives back to the system what free runs keep claimed beyond what they may, the oldest first, a
 /// step at a time: the latch is taken for each.
-pub(super) fn shed(me: &Me) {
+pub(super) fn shed(me: &Member) {
     let h = me.header();
     let most = backed_pages::most_retained(me);
     while h.retained.load(Ordering::Relaxed) > most {
@@ -99,7 +99,7 @@ pub(super) fn shed(me: &Me) {
 }
 
 /// Moves a free run from its list to the thread's `run`.
-fn withdraw(me: &Me, unit: u64, order: usize) {
+fn withdraw(me: &Member, unit: u64, order: usize) {
     let mut tx = Tx::begin(me);
     runs::unlink(me, &mut tx, unit, order);
     tx.set(&entry(me, unit).state, in_flight(1 << order));
@@ -110,7 +110,7 @@ fn withdraw(me: &Me, unit: u64, order: usize) {
 }
 
 /// Takes a run of `count` units, with pages if there is one.
-fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
+fn take(me: &Member, count: u64) -> Result<u64, OutOfMemory> {
     let order = count.next_power_of_two().trailing_zeros() as usize;
     if order >= ORDERS {
         return Err(OutOfMemory::new(me, count.saturating_mul(UNIT)));
@@ -161,7 +161,7 @@ fn take(me: &Me, count: u64) -> Result<u64, OutOfMemory> {
 }
 
 /// Takes a run that was never used.
-fn take_new(me: &Me, count: u64, order: usize) -> Result<u64, OutOfMemory> {
+fn take_new(me: &Member, count: u64, order: usize) -> Result<u64, OutOfMemory> {
     let frontier = &me.header().frontier;
     loop {
         let at = frontier.load(Ordering::Relaxed);
@@ -190,13 +190,13 @@ fn take_new(me: &Me, count: u64, order: usize) -> Result<u64, OutOfMemory> {
 
 /// Gives the run in the thread's slot back, joined with its free neighbours, with its pages. The
 /// caller calls [`shed`] once it has let go of the latch.
-pub(super) fn give_back(me: &Me) {
+pub(super) fn give_back(me: &Member) {
     put_back(me, u64::MAX, Age::New);
 }
 
 /// The same for what a dead thread was about to use or to give back: its pages may be marked
 /// without being backed, and go.
-pub(in crate::shm) fn give_back_for_dead(me: &Me) {
+pub(in crate::shm) fn give_back_for_dead(me: &Member) {
     put_back(me, 0, Age::New);
 }
 
@@ -204,7 +204,7 @@ pub(in crate::shm) fn give_back_for_dead(me: &Me) {
 /// stay claimed.
 ///
 /// Each step leaves a run in the slot that this can begin with.
-fn put_back(me: &Me, keep: u64, age: Age) {
+fn put_back(me: &Member, keep: u64, age: Age) {
     let mut unit = me.slot().run.load(Ordering::Relaxed) - 1;
     let mut count = units_of(entry(me, unit).state.load(Ordering::Relaxed));
     let mut retained = backed_pages::release(me, at(me, unit), UNIT * count, keep);

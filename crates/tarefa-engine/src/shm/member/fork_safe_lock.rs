@@ -59,7 +59,7 @@ impl<T> Local<T> {
     ///
     /// # Safety
     /// The lock is held, by this thread.
-    pub(in crate::shm) unsafe fn peek(&self) -> &T {
+    pub(in crate::shm) unsafe fn get_unlocked(&self) -> &T {
         // SAFETY: the caller's promise.
         unsafe { &*self.value.get() }
     }

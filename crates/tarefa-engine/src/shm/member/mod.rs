@@ -12,13 +12,13 @@ use crate::shm::member::runtime::Runtime;
 
 /// A thread's slot in one runtime: what nearly every function of the engine needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Me {
+pub struct Member {
     runtime: &'static Runtime,
     slot: &'static ThreadSlot,
     index: u32,
 }
 
-impl Me {
+impl Member {
     pub(super) fn new(runtime: &'static Runtime, slot: &'static ThreadSlot, index: u32) -> Self {
         Self { runtime, slot, index }
     }

@@ -11,7 +11,7 @@ use super::runtime::Runtime;
 use super::slots;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{process, signal};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 
 extern "C" fn signalled(_: i32) {
     let before = process::errno();
@@ -36,9 +36,9 @@ pub fn ask(runtime: &'static Runtime) {
 }
 
 /// The wait of the calling thread has lasted long.
-pub fn ask_overdue(me: &Me) {
+pub fn ask_overdue(me: &Member) {
     me.slot().overdue.store(1, Ordering::Release);
-    crash_point!("asking.overdue");
+    crash_point!("report_request.overdue");
     count(me.runtime());
 }
 
@@ -50,16 +50,16 @@ fn count(runtime: &'static Runtime) {
 
 /// How long a wait may last before a report is made of it; `None` is for ever.
 #[must_use]
-pub fn report_after(me: &Me) -> Option<Duration> {
+pub fn report_after(me: &Member) -> Option<Duration> {
     let ns = me.header().report_after.load(Ordering::Relaxed);
     (ns != 0).then(|| Duration::from_nanos(ns))
 }
 
 /// Sets it, for waits that go to sleep from now on in any process of the runtime.
-pub fn set_report_after(me: &Me, after: Option<Duration>) {
+pub fn set_report_after(me: &Member, after: Option<Duration>) {
     let ns = after.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1));
     me.header().report_after.store(ns, Ordering::Relaxed);
-    crash_point!("asking.report_after");
+    crash_point!("report_request.report_after");
 }
 
 /// What `TAREFA_REPORT_AFTER` says, if it says anything: a number of seconds, 0 for never.
@@ -91,19 +91,19 @@ pub struct Asked {
 
 /// Takes all that was asked for. For the supervisor's side alone.
 #[must_use]
-pub fn take(me: &Me) -> Asked {
+pub fn take(me: &Member) -> Asked {
     let runtime = me.runtime();
     let taken =
         |word: &AtomicU64| word.load(Ordering::Acquire) != 0 && word.swap(0, Ordering::AcqRel) != 0;
     let processes =
         slots::processes(runtime).filter(|p| taken(&slots::process_slot(runtime, *p).report));
     let processes = processes.collect();
-    crash_point!("asking.taken_processes");
+    crash_point!("report_request.taken_processes");
     let threads = slots::threads(runtime).filter(|t| {
         let overdue = &slots::thread_slot(runtime, *t).overdue;
         overdue.load(Ordering::Acquire) != 0 && overdue.swap(0, Ordering::AcqRel) != 0
     });
     let threads = threads.collect();
-    crash_point!("asking.taken_threads");
+    crash_point!("report_request.taken_threads");
     Asked { processes, threads }
 }

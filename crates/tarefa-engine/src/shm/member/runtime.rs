@@ -13,11 +13,11 @@ use crate::shm::arena::Arena;
 use crate::shm::arena::layout;
 use crate::shm::arena::layout::{Header, MAGIC, ProcessSlot, VERSION};
 use crate::shm::arena::offset::Off;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::member::fork_safe_lock::{Local, LocalGuard};
 use crate::shm::member::report_request;
 use crate::shm::object::refcount;
-use crate::shm::object::refcount::Held;
+use crate::shm::object::refcount::ProcessReferences;
 use crate::shm::object::robust_list;
 
 /// Counts forks of this process's line: a changed number means "another process now".
@@ -31,9 +31,9 @@ static FIRST: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut());
 /// See the module. Lives as long as the process.
 pub struct Runtime {
     arena: Arena,
-    bell: OwnedFd,
-    /// The bell's other end, in the root only.
-    bell_heard: Option<OwnedFd>,
+    doorbell: OwnedFd,
+    /// The doorbell's other end, in the root only.
+    doorbell_reader: Option<OwnedFd>,
     spins: AtomicU32,
     here: AtomicPtr<Here>,
 }
@@ -45,7 +45,7 @@ struct Here {
     root: bool,
     /// A descriptor of the root, which the children of a fork go on using.
     root_pidfd: Option<&'static OwnedFd>,
-    held: Local<Held>,
+    held: Local<ProcessReferences>,
     idle_threads: Local<Vec<u32>>,
 }
 
@@ -128,9 +128,9 @@ impl Runtime {
         let asked = asked_limit()?;
         let report_after = report_request::after_of_environment()?;
         let arena = Arena::create()?;
-        let (heard, bell) = pipe::doorbell()?;
+        let (heard, doorbell) = pipe::doorbell()?;
         let len = arena.len();
-        let runtime = Self::leak(arena, bell, Some(heard));
+        let runtime = Self::leak(arena, doorbell, Some(heard));
         let h = runtime.header();
         let mut id = [0u8; 8];
         // SAFETY: eight writable bytes. Without randomness the address of a stack variable
@@ -144,10 +144,10 @@ impl Runtime {
         h.root_start.store(procfs::start_time(process::pid()), Ordering::Relaxed);
         h.user.store(u64::from(process::user()), Ordering::Relaxed);
         h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
-        h.bell_fd.store(runtime.bell.as_raw_fd() as u64, Ordering::Relaxed);
+        h.doorbell_fd.store(runtime.doorbell.as_raw_fd() as u64, Ordering::Relaxed);
         h.limit.store(limit(len, asked), Ordering::Relaxed);
         h.magic.store(MAGIC, Ordering::Release);
-        runtime.settle(true, None)?;
+        runtime.join(true, None)?;
         report_request::set_report_after(&runtime.me(), report_after);
         report_request::listen();
         Ok(runtime)
@@ -214,42 +214,42 @@ impl Runtime {
             {
                 return Err(AttachError::Gone(pid));
             }
-            arena_bell_fd = h.bell_fd.load(Ordering::Relaxed) as i32;
+            arena_bell_fd = h.doorbell_fd.load(Ordering::Relaxed) as i32;
         }
         let path = format!("/proc/{pid}/fd/{arena_bell_fd}");
         let mut options = std::fs::OpenOptions::new();
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-        let bell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
-        let runtime = Self::leak(arena, bell, None);
+        let doorbell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
+        let runtime = Self::leak(arena, doorbell, None);
         let root: &'static OwnedFd = Box::leak(Box::new(root));
         if let Some(index) = slot {
             let slot = slots::process_slot(runtime, index);
             if !slots::hatch(slot, pid, process::pid()) {
                 return Err(AttachError::Gone(pid));
             }
-            runtime.settle_in(index, false, Some(root));
+            runtime.join_as(index, false, Some(root));
         } else {
-            let settled = runtime.settle(false, Some(root));
-            settled.map_err(|e| AttachError::System(pid, e))?;
+            let joined = runtime.join(false, Some(root));
+            joined.map_err(|e| AttachError::System(pid, e))?;
         }
         all.push(runtime);
         report_request::listen();
         Ok(runtime)
     }
 
-    fn leak(arena: Arena, bell: OwnedFd, bell_heard: Option<OwnedFd>) -> &'static Self {
+    fn leak(arena: Arena, doorbell: OwnedFd, doorbell_reader: Option<OwnedFd>) -> &'static Self {
         let spins = AtomicU32::new(u32::from(machine::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
-        Box::leak(Box::new(Self { arena, bell, bell_heard, spins, here }))
+        Box::leak(Box::new(Self { arena, doorbell, doorbell_reader, spins, here }))
     }
 
     /// Takes a process slot for this process.
-    fn settle(&'static self, root: bool, root_pidfd: Option<&'static OwnedFd>) -> io::Result<()> {
-        self.settle_in(slots::take_process(self)?, root, root_pidfd);
+    fn join(&'static self, root: bool, root_pidfd: Option<&'static OwnedFd>) -> io::Result<()> {
+        self.join_as(slots::take_process(self)?, root, root_pidfd);
         Ok(())
     }
 
-    fn settle_in(&'static self, index: u32, root: bool, root_pidfd: Option<&'static OwnedFd>) {
+    fn join_as(&'static self, index: u32, root: bool, root_pidfd: Option<&'static OwnedFd>) {
         let slot = slots::process_slot(self, index);
         if !root && process::parent() != self.root_pid() {
             slot.start_time.store(procfs::start_time(process::pid()), Ordering::Release);
@@ -260,7 +260,7 @@ impl Runtime {
             index,
             root,
             root_pidfd,
-            held: Local::new(Held::default()),
+            held: Local::new(ProcessReferences::default()),
             idle_threads: Local::new(Vec::new()),
         };
         // not shared: a pointer of this process alone.
@@ -277,7 +277,7 @@ impl Runtime {
         // SAFETY: never freed.
         let old = unsafe { &*self.here.load(Ordering::Acquire) };
         let old_held = old.held.lock().all();
-        self.settle_in(index, false, old.root_pidfd);
+        self.join_as(index, false, old.root_pidfd);
         let me = self.me();
         for (off, id, handles) in old_held {
             let _ = refcount::acquire_many(&me, off, id, handles);
@@ -285,7 +285,7 @@ impl Runtime {
     }
 
     fn here(&'static self) -> &'static Here {
-        // SAFETY: set by `settle` before the runtime is handed out; the old one is leaked, so
+        // SAFETY: set by `join` before the runtime is handed out; the old one is leaked, so
         // references to it stay good.
         let here = unsafe { &*self.here.load(Ordering::Acquire) };
         if here.forks == FORKS.load(Ordering::Acquire) { here } else { self.resettle(here) }
@@ -304,7 +304,7 @@ impl Runtime {
         let old_held = old.held.lock().all();
         let open = || pidfd::open(self.root_pid()).ok().map(|fd| &*Box::leak(Box::new(fd)));
         let root = old.root_pidfd.or_else(open);
-        if self.settle(false, root).is_err() {
+        if self.join(false, root).is_err() {
             // No slot: nothing here could work, and there is nobody to tell.
             eprintln!("tarefa: process {} finds no slot in its runtime", process::pid());
             process::exit_now(70);
@@ -322,7 +322,7 @@ impl Runtime {
     /// The calling thread's slot.
     #[must_use]
     #[inline]
-    pub fn me(&'static self) -> Me {
+    pub fn me(&'static self) -> Member {
         if let Some((me, forks)) = ME.get() {
             if std::ptr::eq(me.runtime(), self) && forks == FORKS.load(Ordering::Relaxed) {
                 return me;
@@ -332,7 +332,7 @@ impl Runtime {
     }
 
     #[cold]
-    fn me_slow(&'static self) -> Me {
+    fn me_slow(&'static self) -> Member {
         let here = self.here();
         let known = THREADS_HERE
             .try_with(|t| {
@@ -349,9 +349,9 @@ impl Runtime {
         let index = idle.unwrap_or_else(|| {
             slots::take_thread(self, here.index).unwrap_or_else(|e| panic!("tarefa: {e}"))
         });
-        slots::settle_thread(self, here.index, index);
+        slots::enter_thread(self, here.index, index);
         let slot = slots::thread_slot(self, index);
-        let me = Me::new(self, slot, index);
+        let me = Member::new(self, slot, index);
         let entry = (me, here.forks);
         ME.set(Some(entry));
         let _ = THREADS_HERE.try_with(|t| t.borrow_mut().0.push(entry));
@@ -434,25 +434,25 @@ impl Runtime {
         slots::process_slot(self, index)
     }
 
-    pub(in crate::shm) fn held(&'static self) -> LocalGuard<'static, Held> {
+    pub(in crate::shm) fn held(&'static self) -> LocalGuard<'static, ProcessReferences> {
         self.here().held.lock()
     }
 
     /// Wakes the supervisor.
     pub fn ring(&self) {
-        pipe::ring(self.bell.as_fd());
+        pipe::ring(self.doorbell.as_fd());
     }
 
     /// The descriptor that [`Runtime::ring`] writes to.
     #[must_use]
-    pub fn bell(&self) -> &OwnedFd {
-        &self.bell
+    pub fn doorbell(&self) -> &OwnedFd {
+        &self.doorbell
     }
 
     /// The descriptor on which the supervisor hears [`Runtime::ring`]; in the root only.
     #[must_use]
-    pub fn bell_heard(&self) -> Option<&OwnedFd> {
-        self.bell_heard.as_ref()
+    pub fn doorbell_reader(&self) -> Option<&OwnedFd> {
+        self.doorbell_reader.as_ref()
     }
 
     /// `count`, or 0 where spinning cannot help because there is one processor only.
@@ -512,12 +512,12 @@ pub fn parse_size(text: &str) -> Option<u64> {
 
 thread_local! {
     /// The slot used last, for the fast path.
-    static ME: Cell<Option<(Me, u32)>> = const { Cell::new(None) };
+    static ME: Cell<Option<(Member, u32)>> = const { Cell::new(None) };
     static THREADS_HERE: RefCell<ThreadsHere> = const { RefCell::new(ThreadsHere(Vec::new())) };
 }
 
 /// Gives the thread's slots back when the thread ends.
-struct ThreadsHere(Vec<(Me, u32)>);
+struct ThreadsHere(Vec<(Member, u32)>);
 
 impl Drop for ThreadsHere {
     fn drop(&mut self) {
@@ -531,7 +531,7 @@ impl Drop for ThreadsHere {
                 let holds = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
                 slots::leave_thread(me.slot());
                 if holds {
-                    slots::poke_waiters(me.runtime());
+                    slots::wake_waiters(me.runtime());
                 }
                 let mut idle = here.idle_threads.lock();
                 if holds {
@@ -583,7 +583,7 @@ extern "C" fn child_of_fork_c() {
 
 fn unlock_tables() {
     // SAFETY: `before_fork` locked it in this very thread; only this thread runs here.
-    for runtime in unsafe { RUNTIMES.peek() } {
+    for runtime in unsafe { RUNTIMES.get_unlocked() } {
         // SAFETY: never freed.
         let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
         here.held.unlock();
@@ -592,15 +592,15 @@ fn unlock_tables() {
     RUNTIMES.unlock();
 }
 
-/// The end of the bell's pipe that hears is the root's alone: by its closing others notice the
+/// The end of the doorbell's pipe that hears is the root's alone: by its closing others notice the
 /// root's end.
 fn forget_bells() {
     // SAFETY: as in `unlock_tables`; runtimes are never dropped, so the number is closed once.
-    for runtime in unsafe { RUNTIMES.peek() } {
+    for runtime in unsafe { RUNTIMES.get_unlocked() } {
         // SAFETY: never freed.
         let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
         if let (Some(heard), true) =
-            (&runtime.bell_heard, here.root && here.forks == FORKS.load(Ordering::Acquire))
+            (&runtime.doorbell_reader, here.root && here.forks == FORKS.load(Ordering::Acquire))
         {
             pipe::close(heard.as_raw_fd());
         }

@@ -178,7 +178,7 @@ pub fn parse_name(name: u64) -> Option<(u32, u64)> {
 }
 
 /// Makes slot `index` the calling thread's, which is one of the process in slot `process`.
-pub(in crate::shm) fn settle_thread(runtime: &'static Runtime, process: u32, index: u32) {
+pub(in crate::shm) fn enter_thread(runtime: &'static Runtime, process: u32, index: u32) {
     let slot = thread_slot(runtime, index);
     slot.task.store(0, Ordering::Relaxed);
     slot.waiting_on.store(0, Ordering::Relaxed);
@@ -206,7 +206,7 @@ pub(in crate::shm) fn leave_thread(slot: &ThreadSlot) {
 }
 
 /// Makes all threads that wait look at who owns what they wait for.
-pub(in crate::shm) fn poke_waiters(runtime: &'static Runtime) {
+pub(in crate::shm) fn wake_waiters(runtime: &'static Runtime) {
     // Pairs with the fence between a waiter's note and its look at the owner.
     fence(Ordering::SeqCst);
     for t in threads(runtime) {

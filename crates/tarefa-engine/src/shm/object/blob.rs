@@ -8,7 +8,7 @@ use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap;
 use crate::shm::heap::OutOfMemory;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::object;
 use crate::shm::object::refcount;
 use crate::shm::tx::journal::Tx;
@@ -33,11 +33,11 @@ unsafe impl Shared for BlobHeader {}
 
 const HEADER: u64 = size_of::<BlobHeader>() as u64;
 
-fn header(me: &Me, blob: Off) -> &'static BlobHeader {
+fn header(me: &Member, blob: Off) -> &'static BlobHeader {
     me.arena().at(blob)
 }
 
-fn reference(me: &Me, blob: Off, i: u64) -> &'static AtomicU64 {
+fn reference(me: &Member, blob: Off, i: u64) -> &'static AtomicU64 {
     me.arena().at(blob.plus(HEADER + i * 8))
 }
 
@@ -47,7 +47,12 @@ fn reference(me: &Me, blob: Off, i: u64) -> &'static AtomicU64 {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me, tag: u8, parts: &[&[u8]], references: &[Off]) -> Result<Off, OutOfMemory> {
+pub fn create(
+    me: &Member,
+    tag: u8,
+    parts: &[&[u8]],
+    references: &[Off],
+) -> Result<Off, OutOfMemory> {
     let len: u64 = parts.iter().map(|p| p.len() as u64).sum();
     let room = references.len() as u64;
     let blob = heap::alloc_blob(me, HEADER + room * 8 + len)?;
@@ -75,27 +80,27 @@ pub fn create(me: &Me, tag: u8, parts: &[&[u8]], references: &[Off]) -> Result<O
     Ok(blob)
 }
 
-fn content(me: &Me, blob: Off) -> Off {
+fn content(me: &Member, blob: Off) -> Off {
     blob.plus(HEADER + header(me, blob).room.load(Ordering::Relaxed) * 8)
 }
 
 /// How to read the content.
 #[must_use]
-pub fn tag(me: &Me, blob: Off) -> u8 {
+pub fn tag(me: &Member, blob: Off) -> u8 {
     header(me, blob).tag.load(Ordering::Relaxed) as u8
 }
 
 /// Bytes of content.
 #[must_use]
-pub fn len(me: &Me, blob: Off) -> usize {
+pub fn len(me: &Member, blob: Off) -> usize {
     header(me, blob).len.load(Ordering::Relaxed) as usize
 }
 
 /// A blob as a reader without the latch sees it, who may look at one that was just freed:
 /// what it says may be nonsense, but asking is never a fault.
 #[derive(Clone, Copy, Debug)]
-pub struct Glimpse {
-    me: Me,
+pub struct OptimisticBlob {
+    me: Member,
     /// How to read the content.
     pub tag: u8,
     at: Off,
@@ -105,14 +110,14 @@ pub struct Glimpse {
 /// A look at the blob at `off`, or at what is there now; `None` where no blob can be.
 #[must_use]
 #[inline]
-pub fn glimpse(me: &Me, off: Off) -> Option<Glimpse> {
+pub fn read_optimistic(me: &Member, off: Off) -> Option<OptimisticBlob> {
     let words = me.arena().words(off, size_of::<BlobHeader>() / 8)?;
     let [len, tag, room] = [2, 3, 5].map(|i| words[i].load(Ordering::Relaxed));
     let at = off.0.checked_add(HEADER)?.checked_add(room.checked_mul(8)?)?;
-    Some(Glimpse { me: *me, tag: tag as u8, at: Off(at), len })
+    Some(OptimisticBlob { me: *me, tag: tag as u8, at: Off(at), len })
 }
 
-impl Glimpse {
+impl OptimisticBlob {
     /// Bytes of content.
     #[must_use]
     #[inline]
@@ -156,12 +161,12 @@ impl Glimpse {
 
 /// Handles, taken for this process, of the objects a blob mentions; given back on drop.
 #[derive(Debug)]
-pub struct Held {
-    me: Me,
+pub struct HeldBlob {
+    me: Member,
     objects: Vec<Off>,
 }
 
-impl Held {
+impl HeldBlob {
     /// The first object mentioned.
     #[must_use]
     pub fn first(&self) -> Option<Off> {
@@ -169,7 +174,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBlob {
     fn drop(&mut self) {
         // The thread that drops it may be another one than the one that made it.
         let me = self.me.runtime().me();
@@ -183,8 +188,8 @@ impl Drop for Held {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn hold(me: &Me, blob: Off) -> Result<Held, OutOfMemory> {
-    let mut held = Held { me: *me, objects: Vec::new() };
+pub fn hold(me: &Member, blob: Off) -> Result<HeldBlob, OutOfMemory> {
+    let mut held = HeldBlob { me: *me, objects: Vec::new() };
     for i in 0..header(me, blob).counted.load(Ordering::Relaxed) {
         let object = Off(reference(me, blob, i).load(Ordering::Relaxed));
         let id = object::header(me, object).id.load(Ordering::Relaxed);
@@ -201,14 +206,14 @@ pub fn hold(me: &Me, blob: Off) -> Result<Held, OutOfMemory> {
 /// The blob must not be freed while the slice lives: the caller owns it, or holds the latch
 /// of the structure that does.
 #[must_use]
-pub unsafe fn bytes(me: &Me, blob: Off) -> &'static [u8] {
+pub unsafe fn bytes(me: &Member, blob: Off) -> &'static [u8] {
     // SAFETY: a blob's content never changes after it is made; the caller keeps it alive.
     unsafe { me.arena().slice(content(me, blob), len(me, blob)) }
 }
 
 /// Copies the content.
 #[must_use]
-pub fn read(me: &Me, blob: Off) -> Vec<u8> {
+pub fn read(me: &Member, blob: Off) -> Vec<u8> {
     let mut out = vec![0; len(me, blob)];
     me.arena().read(content(me, blob), &mut out);
     out
@@ -217,7 +222,7 @@ pub fn read(me: &Me, blob: Off) -> Vec<u8> {
 /// The first bytes of its content as text, for somebody who does not keep it alive: what it is
 /// if the blob is freed meanwhile is nonsense, and no more than that.
 #[must_use]
-pub fn glimpse_text(me: &Me, blob: Off, most: usize) -> String {
+pub fn glimpse_text(me: &Member, blob: Off, most: usize) -> String {
     let arena = me.arena().len();
     let h = header(me, blob);
     let room = h.room.load(Ordering::Relaxed).saturating_mul(8);
@@ -232,7 +237,7 @@ pub fn glimpse_text(me: &Me, blob: Off, most: usize) -> String {
 }
 
 /// One step of taking a blob apart: true once it refers to nothing.
-pub(in crate::shm) fn take_apart(me: &Me, blob: Off) -> bool {
+pub(in crate::shm) fn destroy_step(me: &Member, blob: Off) -> bool {
     let h = header(me, blob);
     let counted = h.counted.load(Ordering::Relaxed);
     if counted == 0 {

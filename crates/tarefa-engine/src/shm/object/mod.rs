@@ -11,7 +11,7 @@ use super::heap::{self, Kind, OutOfMemory};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{BlockHeader, REFERENCE_LATCHES};
 use crate::shm::arena::offset::{Off, Shared};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
 
@@ -33,7 +33,7 @@ pub struct ObjectHeader {
 unsafe impl Shared for ObjectHeader {}
 
 /// Takes one step of taking an object apart; true once nothing is left but its own block.
-pub type Destructor = fn(&Me, Off) -> bool;
+pub type Destructor = fn(&Member, Off) -> bool;
 
 /// Types of objects, and of other blocks that need taking apart, that there can be.
 pub const KINDS: usize = 32;
@@ -53,12 +53,12 @@ pub(super) fn destructor(kind: u64) -> Destructor {
 
 /// The header of the object at `off`.
 #[must_use]
-pub fn header(me: &Me, off: Off) -> &'static ObjectHeader {
+pub fn header(me: &Member, off: Off) -> &'static ObjectHeader {
     me.arena().at(off)
 }
 
 /// The latch that guards the reference count of the object at `off`.
-pub fn latch(me: &Me, off: Off) -> &'static Latch {
+pub fn latch(me: &Member, off: Off) -> &'static Latch {
     &me.header().reference_latches[(off.0 / 64) as usize % REFERENCE_LATCHES]
 }
 
@@ -67,7 +67,7 @@ pub fn latch(me: &Me, off: Off) -> &'static Latch {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
+pub fn create(me: &Member, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
     let size = size.max(size_of::<ObjectHeader>() as u64);
     let off = heap::alloc_cleared(me, size)?;
     let h = header(me, off);
@@ -90,7 +90,7 @@ pub fn create(me: &Me, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
 }
 
 /// One step of taking an object apart: true once nothing is left but its own block.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let h = header(me, off);
     if h.id.load(Ordering::Acquire) != 0 {
         if !destructor(h.kind.load(Ordering::Relaxed))(me, off) {
@@ -108,7 +108,7 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
 }
 
 /// Adds a reference inside a change of the caller's, which holds the object's latch.
-pub fn add(me: &Me, tx: &mut Tx<'_>, off: Off) {
+pub fn add(me: &Member, tx: &mut Tx<'_>, off: Off) {
     let count = &header(me, off).references;
     tx.set(count, count.load(Ordering::Relaxed) + 1);
     crash_point!("object.referenced");
@@ -116,19 +116,19 @@ pub fn add(me: &Me, tx: &mut Tx<'_>, off: Off) {
 
 /// Takes a reference away inside a change of the caller's, which holds the object's latch;
 /// the last one hooks the object on the thread's chain.
-pub fn remove(me: &Me, tx: &mut Tx<'_>, off: Off) {
+pub fn remove(me: &Member, tx: &mut Tx<'_>, off: Off) {
     let count = &header(me, off).references;
     let left = count.load(Ordering::Relaxed) - 1;
     tx.set(count, left);
     if left == 0 {
-        heap::hook(me, tx, off);
+        heap::defer_free(me, tx, off);
     }
     crash_point!("object.unreferenced");
 }
 
 /// Whether `off` is a living object with that id: for handles that come from outside.
 #[must_use]
-pub fn exists(me: &Me, off: Off, id: u64) -> bool {
+pub fn exists(me: &Member, off: Off, id: u64) -> bool {
     heap::is_block(me, off, Kind::Object)
         && header(me, off).id.load(Ordering::Acquire) == id
         && header(me, off).references.load(Ordering::Acquire) > 0

@@ -13,7 +13,7 @@ use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap;
 use crate::shm::heap::{Kind, OutOfMemory};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::object;
 use crate::shm::object::robust_list;
 use crate::shm::object::robust_list::Spread;
@@ -47,7 +47,7 @@ const _: () = assert!(size_of::<References>() as u64 == SIZE);
 
 /// A process's own view of what it holds.
 #[derive(Debug, Default)]
-pub(in crate::shm) struct Held {
+pub(in crate::shm) struct ProcessReferences {
     objects: HashMap<Off, Holding, BuildHasherDefault<Spread>>,
     pub(in crate::shm) holds: robust_list::Table,
     entries: Entries,
@@ -60,19 +60,19 @@ struct Holding {
     id: u64,
 }
 
-impl Held {
+impl ProcessReferences {
     /// Objects held, with their ids: what a forked process takes over.
     pub(in crate::shm) fn all(&self) -> Vec<(Off, u64, u64)> {
         self.objects.iter().map(|(off, h)| (*off, h.id, h.handles)).collect()
     }
 
     /// An entry that is free, and 0; more are made when there is none.
-    pub(in crate::shm) fn take_entry(&mut self, me: &Me) -> Result<Off, OutOfMemory> {
+    pub(in crate::shm) fn take_entry(&mut self, me: &Member) -> Result<Off, OutOfMemory> {
         self.entries.take(me)
     }
 
     /// Gives an entry back, which is 0.
-    pub(in crate::shm) fn give_entry(&mut self, me: &Me, entry: Off) {
+    pub(in crate::shm) fn give_entry(&mut self, me: &Member, entry: Off) {
         self.entries.give(me, entry);
     }
 }
@@ -89,7 +89,7 @@ struct Entries {
 }
 
 impl Entries {
-    fn take(&mut self, me: &Me) -> Result<Off, OutOfMemory> {
+    fn take(&mut self, me: &Member) -> Result<Off, OutOfMemory> {
         let block = match self.with_room.last() {
             Some(block) => *block,
             None => self.grow(me)?,
@@ -105,13 +105,13 @@ impl Entries {
         Ok(me.arena().offset_of(&refs.entries[free.trailing_zeros() as usize]))
     }
 
-    fn grow(&mut self, me: &Me) -> Result<Off, OutOfMemory> {
-        let mark = heap::mark(me);
+    fn grow(&mut self, me: &Member) -> Result<Off, OutOfMemory> {
+        let savepoint = heap::savepoint(me);
         let block = heap::alloc_cleared(me, SIZE)?;
         debug_assert_eq!(block.0 % SIZE, 0);
         let refs: &References = me.arena().at(block);
         refs.free.store(ALL, Ordering::Relaxed);
-        crash_point!("references.cleared");
+        crash_point!("refcount.cleared");
         let first = &me.runtime().process_slot().references;
         let next = Off(first.load(Ordering::Relaxed));
         let mut tx = Tx::begin(me);
@@ -122,16 +122,16 @@ impl Entries {
         let info = &heap::header(me, block).info;
         tx.set(info, info.load(Ordering::Relaxed) & !0xff | Kind::References as u64);
         tx.set(first, block.0);
-        heap::release_to(me, &mut tx, mark);
-        crash_point!("references.block");
+        heap::release_to(me, &mut tx, savepoint);
+        crash_point!("refcount.block");
         tx.commit();
-        crash_point!("references.block_done");
+        crash_point!("refcount.block_done");
         self.with_room.push(block);
         (self.blocks, self.empty) = (self.blocks + 1, self.empty + 1);
         Ok(block)
     }
 
-    fn give(&mut self, me: &Me, entry: Off) {
+    fn give(&mut self, me: &Member, entry: Off) {
         let block = Off(entry.0 / SIZE * SIZE);
         let refs: &References = me.arena().at(block);
         let index = (entry.0 - me.arena().offset_of(&refs.entries[0]).0) / 8;
@@ -150,8 +150,8 @@ impl Entries {
 
     /// Gives empty blocks back but for a few. Seldom, for who glimpses at the list of another
     /// process's blocks loses its way when they go.
-    fn shrink(&mut self, me: &Me) {
-        let mark = heap::mark(me);
+    fn shrink(&mut self, me: &Member) {
+        let savepoint = heap::savepoint(me);
         let mut keep = KEPT / 2;
         let (blocks, empty) = (&mut self.blocks, &mut self.empty);
         self.with_room.retain(|block| {
@@ -164,7 +164,7 @@ impl Entries {
                 return true;
             }
             unhang(me, *block, refs);
-            heap::drain(me, mark);
+            heap::free_deferred(me, savepoint);
             (*blocks, *empty) = (*blocks - 1, *empty - 1);
             false
         });
@@ -172,7 +172,7 @@ impl Entries {
 }
 
 /// Takes a block without references out of its process's list and hooks it on the chain.
-fn unhang(me: &Me, block: Off, refs: &References) {
+fn unhang(me: &Member, block: Off, refs: &References) {
     let (next, prev) =
         (Off(refs.next.load(Ordering::Relaxed)), Off(refs.prev.load(Ordering::Relaxed)));
     let mut tx = Tx::begin(me);
@@ -184,17 +184,17 @@ fn unhang(me: &Me, block: Off, refs: &References) {
     if !next.is_none() {
         tx.set(&me.arena().at::<References>(next).prev, prev.0);
     }
-    heap::hook(me, &mut tx, block);
-    crash_point!("references.unneeded");
+    heap::defer_free(me, &mut tx, block);
+    crash_point!("refcount.unneeded");
     tx.commit();
-    crash_point!("references.unneeded_done");
+    crash_point!("refcount.unneeded_done");
 }
 
 /// Takes over the object just made, the first block of the thread's chain, as this process's.
 ///
 /// # Errors
 /// [`OutOfMemory`]: the object is still on the chain.
-pub fn adopt(me: &Me, off: Off, mark: Off) -> Result<(), OutOfMemory> {
+pub fn adopt(me: &Member, off: Off, savepoint: Off) -> Result<(), OutOfMemory> {
     let mut held = me.runtime().held();
     let entry = held.take_entry(me)?;
     let word: &AtomicU64 = me.arena().at(entry);
@@ -202,10 +202,10 @@ pub fn adopt(me: &Me, off: Off, mark: Off) -> Result<(), OutOfMemory> {
     let mut tx = Tx::begin(me);
     tx.set(word, off.0);
     object::add(me, &mut tx, off);
-    heap::release_to(me, &mut tx, mark);
-    crash_point!("references.adopted");
+    heap::release_to(me, &mut tx, savepoint);
+    crash_point!("refcount.adopted");
     tx.commit();
-    crash_point!("references.adopted_done");
+    crash_point!("refcount.adopted_done");
     let id = object::header(me, off).id.load(Ordering::Relaxed);
     held.objects.insert(off, Holding { handles: 1, entry, id });
     Ok(())
@@ -215,12 +215,12 @@ pub fn adopt(me: &Me, off: Off, mark: Off) -> Result<(), OutOfMemory> {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn acquire(me: &Me, off: Off, id: u64) -> Result<bool, OutOfMemory> {
+pub fn acquire(me: &Member, off: Off, id: u64) -> Result<bool, OutOfMemory> {
     acquire_many(me, off, id, 1)
 }
 
 pub(in crate::shm) fn acquire_many(
-    me: &Me,
+    me: &Member,
     off: Off,
     id: u64,
     n: u64,
@@ -243,16 +243,16 @@ pub(in crate::shm) fn acquire_many(
     let mut tx = Tx::begin(me);
     tx.set(word, off.0);
     object::add(me, &mut tx, off);
-    crash_point!("references.acquired");
+    crash_point!("refcount.acquired");
     tx.commit();
-    crash_point!("references.acquired_done");
+    crash_point!("refcount.acquired_done");
     held.objects.insert(off, Holding { handles: n, entry, id });
     Ok(true)
 }
 
 /// Gives one handle back; with the last one the object may be freed.
-pub fn release(me: &Me, off: Off) {
-    let mark = heap::mark(me);
+pub fn release(me: &Member, off: Off) {
+    let savepoint = heap::savepoint(me);
     {
         let mut held = me.runtime().held();
         let Some(h) = held.objects.get_mut(&off) else { return };
@@ -266,14 +266,14 @@ pub fn release(me: &Me, off: Off) {
         let mut tx = Tx::begin(me);
         tx.set(word, 0);
         object::remove(me, &mut tx, off);
-        crash_point!("references.released");
+        crash_point!("refcount.released");
         tx.commit();
-        crash_point!("references.released_done");
+        crash_point!("refcount.released_done");
         drop(latch);
         held.objects.remove(&off);
         held.give_entry(me, entry);
     }
-    heap::drain(me, mark);
+    heap::free_deferred(me, savepoint);
 }
 
 /// Blocks of references that are looked at, of one process.
@@ -283,7 +283,7 @@ const BLOCKS: usize = 1 << 16;
 /// object's offset, or what [`crate::shm::object::robust_list`] makes of a hold) that may be gone by now, and not all
 /// of those that come and go meanwhile. Ends when `see` says so with false; true if it has seen
 /// them all.
-pub fn glimpse(me: &Me, process: u32, see: &mut dyn FnMut(u64) -> bool) -> bool {
+pub fn inspect(me: &Member, process: u32, see: &mut dyn FnMut(u64) -> bool) -> bool {
     let slot = crate::shm::member::slots::process_slot(me.runtime(), process);
     let mut block = Off(slot.references.load(Ordering::Acquire));
     for _ in 0..BLOCKS {
@@ -306,7 +306,7 @@ pub fn glimpse(me: &Me, process: u32, see: &mut dyn FnMut(u64) -> bool) -> bool 
 }
 
 /// One step of returning a dead process's references: true once none is left.
-pub(in crate::shm) fn take_apart(me: &Me, block: Off) -> bool {
+pub(in crate::shm) fn destroy_step(me: &Member, block: Off) -> bool {
     let refs: &References = me.arena().at(block);
     for entry in &refs.entries {
         let word = entry.load(Ordering::Relaxed);
@@ -318,16 +318,16 @@ pub(in crate::shm) fn take_apart(me: &Me, block: Off) -> bool {
         let mut tx = Tx::begin(me);
         tx.set(entry, 0);
         object::remove(me, &mut tx, off);
-        crash_point!("references.returned");
+        crash_point!("refcount.returned");
         tx.commit();
-        crash_point!("references.returned_done");
+        crash_point!("refcount.returned_done");
         return false;
     }
     true
 }
 
 /// Hooks the next block of references of a dead process on the thread's chain.
-pub(in crate::shm) fn hook_next(me: &Me, references: &AtomicU64) -> bool {
+pub(in crate::shm) fn hook_next(me: &Member, references: &AtomicU64) -> bool {
     let block = Off(references.load(Ordering::Acquire));
     if block.is_none() {
         return false;
@@ -335,9 +335,9 @@ pub(in crate::shm) fn hook_next(me: &Me, references: &AtomicU64) -> bool {
     let refs: &References = me.arena().at(block);
     let mut tx = Tx::begin(me);
     tx.set(references, refs.next.load(Ordering::Relaxed));
-    heap::hook(me, &mut tx, block);
-    crash_point!("references.unhung");
+    heap::defer_free(me, &mut tx, block);
+    crash_point!("refcount.unhung");
     tx.commit();
-    crash_point!("references.unhung_done");
+    crash_point!("refcount.unhung_done");
     true
 }

@@ -19,7 +19,7 @@ use crate::shm::arena::layout::{THREADS, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
 use crate::shm::heap::{Kind, OutOfMemory};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::member::slots;
 use crate::shm::object::refcount::References;
 use crate::shm::recovery::wait_nodes;
@@ -87,42 +87,42 @@ pub(in crate::shm) type Table = HashMap<u64, Vec<Off>, BuildHasherDefault<Spread
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn reserve(me: &Me) -> Result<Off, OutOfMemory> {
+pub fn reserve(me: &Member) -> Result<Off, OutOfMemory> {
     me.runtime().held().take_entry(me)
 }
 
 /// Gives an entry back that is 0.
-pub fn unreserve(me: &Me, entry: Off) {
+pub fn unreserve(me: &Member, entry: Off) {
     me.runtime().held().give_entry(me, entry);
 }
 
 /// The entry's word.
 #[must_use]
-pub fn word(me: &Me, entry: Off) -> &'static AtomicU64 {
+pub fn word(me: &Member, entry: Off) -> &'static AtomicU64 {
     me.arena().at(entry)
 }
 
 /// Notes for this process that `entry` says `hold` now.
-pub fn note(me: &Me, hold: Hold, entry: Off) {
+pub fn note(me: &Member, hold: Hold, entry: Off) {
     me.runtime().held().holds.entry(hold.pack()).or_default().push(entry);
 }
 
 /// Whether this process has such a hold.
 #[must_use]
-pub fn has(me: &Me, hold: Hold) -> bool {
+pub fn has(me: &Member, hold: Hold) -> bool {
     me.runtime().held().holds.contains_key(&hold.pack())
 }
 
 /// Forgets such a hold of this process and returns its entry, which the caller clears and then
 /// gives back by [`unreserve`].
 #[must_use]
-pub fn forget(me: &Me, hold: Hold) -> Option<Off> {
+pub fn forget(me: &Member, hold: Hold) -> Option<Off> {
     forget_packed(&mut me.runtime().held().holds, hold.pack())
 }
 
 /// The same for whichever thread of this process has one.
 #[must_use]
-pub fn forget_any(me: &Me, object: Off, what: u64) -> Option<Off> {
+pub fn forget_any(me: &Member, object: Off, what: u64) -> Option<Off> {
     let mut held = me.runtime().held();
     let alike =
         |packed: &u64| Hold::unpack(*packed).is_some_and(|h| h.object == object && h.what == what);
@@ -140,7 +140,7 @@ fn forget_packed(holds: &mut Table, packed: u64) -> Option<Off> {
 }
 
 /// The calling thread ends: gives back what only it could.
-pub(in crate::shm) fn return_of_thread(me: &Me) {
+pub(in crate::shm) fn return_of_thread(me: &Member) {
     let mine: Vec<Hold> = {
         let held = me.runtime().held();
         let holds = held.holds.keys().filter_map(|packed| Hold::unpack(*packed));
@@ -159,7 +159,7 @@ pub(in crate::shm) fn return_of_thread(me: &Me) {
 
 /// Gives back all that a dead process holds: `references` is its list of blocks, and `dead` one
 /// of its threads.
-pub(in crate::shm) fn return_all(dead: &Me, references: &AtomicU64) {
+pub(in crate::shm) fn return_all(dead: &Member, references: &AtomicU64) {
     let mut block = Off(references.load(Ordering::Acquire));
     while !block.is_none() {
         let refs: &'static References = dead.arena().at(block);
@@ -170,7 +170,7 @@ pub(in crate::shm) fn return_all(dead: &Me, references: &AtomicU64) {
             }
             debug_assert_eq!(entry.load(Ordering::Relaxed), 0);
             entry.store(0, Ordering::Release);
-            crash_point!("holds.returned");
+            crash_point!("robust_list.returned");
         }
         block = Off(refs.next.load(Ordering::Acquire));
     }
@@ -180,7 +180,7 @@ pub(in crate::shm) fn return_all(dead: &Me, references: &AtomicU64) {
 ///
 /// A look from outside, which stops nobody: what changes meanwhile may be seen or not.
 #[must_use]
-pub fn holders(me: &Me, object: Off) -> Vec<(u32, u32)> {
+pub fn holders(me: &Member, object: Off) -> Vec<(u32, u32)> {
     let runtime = me.runtime();
     let mut found = Vec::new();
     for process in slots::processes(runtime) {

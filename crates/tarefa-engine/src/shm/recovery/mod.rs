@@ -25,7 +25,7 @@ use crate::atomic::Ordering;
 use crate::os::{futex, pidfd, process, procfs};
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
 use crate::shm::object::refcount;
@@ -34,7 +34,7 @@ use crate::shm::tx::journal;
 use crate::shm::tx::latch;
 
 /// Marks the process in slot `index` dead. False if somebody else has.
-pub fn mark_dead(me: &Me, index: u32) -> bool {
+pub fn mark_dead(me: &Member, index: u32) -> bool {
     let slot = slots::process_slot(me.runtime(), index);
     let live = slot.owner.load(Ordering::Acquire);
     if !matches!(live & 0xff, process_state::LIVE | process_state::EMBRYO) {
@@ -42,32 +42,32 @@ pub fn mark_dead(me: &Me, index: u32) -> bool {
     }
     let dead = live & !0xff | process_state::DEAD;
     let mine = slot.owner.compare_exchange(live, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-    crash_point!("reclaim.marked");
+    crash_point!("recovery.marked");
     if mine {
         let former = u64::from(slots::lock_owner(me.runtime(), index)) << 32 | live >> 8;
         slot.former.store(former, Ordering::Release);
-        crash_point!("reclaim.noted");
+        crash_point!("recovery.noted");
         slot.generation.fetch_add(1, Ordering::AcqRel);
-        crash_point!("reclaim.aged");
+        crash_point!("recovery.aged");
     }
     mine
 }
 
 /// Cleans up after the process in slot `index`, which [`mark_dead`] has marked; the slot
 /// itself stays taken until [`forget`].
-pub fn clean_up(me: &Me, index: u32) {
+pub fn clean_up(me: &Member, index: u32) {
     let runtime = me.runtime();
     clean_up_threads(me, index);
-    slots::poke_waiters(runtime);
+    slots::wake_waiters(runtime);
     let slot = slots::process_slot(runtime, index);
-    let mark = heap::mark(me);
+    let savepoint = heap::savepoint(me);
     while refcount::hook_next(me, &slot.references) {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
 }
 
 /// Gives the slot of a dead process back.
-pub fn forget(me: &Me, index: u32) {
+pub fn forget(me: &Member, index: u32) {
     slots::free_process(me.runtime(), index);
 }
 
@@ -80,9 +80,9 @@ fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32
 }
 
 /// Cleans up after the threads of the dead process in slot `index`.
-fn clean_up_threads(me: &Me, index: u32) {
+fn clean_up_threads(me: &Member, index: u32) {
     let runtime = me.runtime();
-    let dead = |t| Me::new(runtime, slots::thread_slot(runtime, t), t);
+    let dead = |t| Member::new(runtime, slots::thread_slot(runtime, t), t);
     // First the latches of all: what follows takes latches that any of them may have held.
     for t in threads_of(runtime, index) {
         release_latches(&dead(t));
@@ -100,26 +100,26 @@ fn clean_up_threads(me: &Me, index: u32) {
 }
 
 /// `dead` is the dead thread's own slot: what is in it is worked off in place.
-fn release_latches(dead: &Me) {
+fn release_latches(dead: &Member) {
     journal::rollback(dead);
     for held in dead.slot().held.iter().rev() {
         let off = Off(held.load(Ordering::Acquire));
         if !off.is_none() {
             latch::at(dead, off).release_for_dead(dead.index());
             held.store(0, Ordering::Release);
-            crash_point!("reclaim.latch");
+            crash_point!("recovery.latch");
         }
     }
 }
 
-fn return_blocks(dead: &Me) {
+fn return_blocks(dead: &Member) {
     heap::backed_pages::unclaim(dead);
     if dead.slot().run.load(Ordering::Acquire) != 0 {
         let _latch = dead.header().units_latch.lock(dead);
         heap::units::give_back_for_dead(dead);
     }
     while journal::hook_more(dead) {}
-    heap::drain(dead, Off::NONE);
+    heap::free_deferred(dead, Off::NONE);
     let word = dead.slot().waiting_on.load(Ordering::Acquire);
     if word != 0 {
         futex::wake_all(dead.arena().at(Off(word)));
@@ -137,12 +137,12 @@ pub fn become_cleaner() {
 }
 
 /// How long to wait for a latch before [`help`].
-pub(super) fn patience() -> Duration {
+pub(super) fn latch_timeout() -> Duration {
     if CLEANER.get() { Duration::from_millis(2) } else { Duration::from_secs(1) }
 }
 
-/// The thread in slot `holder` has held a latch for longer than [`patience`].
-pub(super) fn help(me: &Me, holder: u32) {
+/// The thread in slot `holder` has held a latch for longer than [`latch_timeout`].
+pub(super) fn help(me: &Member, holder: u32) {
     if CLEANER.get() {
         release_early(me, holder);
     } else if !me.runtime().root_alive() {
@@ -151,7 +151,7 @@ pub(super) fn help(me: &Me, holder: u32) {
 }
 
 /// The cleaner is busy with one death and needs a latch that another dead process holds.
-fn release_early(me: &Me, holder: u32) {
+fn release_early(me: &Member, holder: u32) {
     let runtime = me.runtime();
     let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
     let Some(index) = owner.checked_sub(1) else { return };
@@ -159,7 +159,7 @@ fn release_early(me: &Me, holder: u32) {
     let (pid, state) = slots::owner(slot);
     if state == process_state::DEAD || gone(pid, slot.start_time.load(Ordering::Acquire)) {
         for t in threads_of(runtime, index as u32) {
-            release_latches(&Me::new(runtime, slots::thread_slot(runtime, t), t));
+            release_latches(&Member::new(runtime, slots::thread_slot(runtime, t), t));
         }
     }
 }
@@ -174,7 +174,7 @@ fn gone(pid: i32, start_time: u64) -> bool {
 }
 
 /// For a runtime whose root is gone: if the holder of a latch has died, clean up after it.
-fn without_root(me: &Me, holder: u32) {
+fn without_root(me: &Member, holder: u32) {
     let runtime = me.runtime();
     let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
     let Some(index) = owner.checked_sub(1) else { return };
@@ -191,14 +191,14 @@ fn without_root(me: &Me, holder: u32) {
     }
     let mine = (process::pid() as u64) << 32 | 1;
     let swap = slot.watched.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed);
-    crash_point!("reclaim.cleaner");
+    crash_point!("recovery.cleaner");
     if swap.is_err() {
         return;
     }
     if !mark_dead(me, index as u32) {
         // Marked by a cleaner that died, perhaps before it had made the generation old.
         slot.generation.fetch_add(1, Ordering::AcqRel);
-        crash_point!("reclaim.aged_again");
+        crash_point!("recovery.aged_again");
     }
     // Not the references, for this thread is in the middle of something.
     clean_up_threads(me, index as u32);

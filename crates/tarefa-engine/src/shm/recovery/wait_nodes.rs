@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{NODES, THREADS, WaitNode};
 use crate::shm::arena::offset::Off;
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
 use crate::shm::object;
@@ -21,10 +21,10 @@ use crate::shm::object::robust_list::Hold;
 pub struct Recovery {
     /// The thread whose `node` belongs to the object will not come back: takes the node out,
     /// frees it, and passes on what it was given and has not taken.
-    pub abandon: fn(dead: &Me, node: &'static WaitNode, object: Off),
+    pub abandon: fn(dead: &Member, node: &'static WaitNode, object: Off),
     /// The thread will not give back what the `entry` says it holds: gives it back, and clears
     /// the entry in the same change.
-    pub return_hold: fn(dead: &Me, entry: &'static AtomicU64, hold: Hold),
+    pub return_hold: fn(dead: &Member, entry: &'static AtomicU64, hold: Hold),
     /// Whether a thread that ends while its process lives on gives back what it holds.
     pub with_thread: bool,
 }
@@ -37,7 +37,7 @@ pub fn register(kind: u64, recovery: Recovery) {
 }
 
 /// What is done for the object at `off`.
-pub(in crate::shm) fn recovery(me: &Me, off: Off) -> Option<&'static Recovery> {
+pub(in crate::shm) fn recovery(me: &Member, off: Off) -> Option<&'static Recovery> {
     let kind = object::header(me, off).kind.load(Ordering::Acquire);
     RECOVERIES.get(kind as usize).and_then(|r| r.get())
 }
@@ -58,14 +58,14 @@ pub fn thread_of(id: u64) -> u32 {
 /// The number of a node of the calling thread that is free; `None` when it waits in too many
 /// places at once.
 #[must_use]
-pub fn free_node(me: &Me) -> Option<u64> {
+pub fn free_node(me: &Member) -> Option<u64> {
     let free = |node: &WaitNode| node.object.load(Ordering::Relaxed) == 0;
     let place = me.slot().nodes.iter().position(free)?;
     Some(u64::from(me.index()) * NODES as u64 + place as u64 + 1)
 }
 
 /// Gives up all places of a dead thread.
-pub(in crate::shm) fn abandon_all(dead: &Me) {
+pub(in crate::shm) fn abandon_all(dead: &Member) {
     for node in &dead.slot().nodes {
         let off = Off(node.object.load(Ordering::Acquire));
         if off.is_none() {
@@ -76,6 +76,6 @@ pub(in crate::shm) fn abandon_all(dead: &Me) {
         }
         debug_assert_eq!(node.object.load(Ordering::Relaxed), 0);
         node.object.store(0, Ordering::Release);
-        crash_point!("waiters.abandoned");
+        crash_point!("wait_nodes.abandoned");
     }
 }

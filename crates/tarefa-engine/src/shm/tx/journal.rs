@@ -17,7 +17,7 @@
 //! tx.commit();                                // `more` is good for another change, or dropped
 //! ```
 //!
-//! - The block belongs to the slot (`journal_more`), not to the chain: [`heap::mark`] and
+//! - The block belongs to the slot (`journal_more`), not to the chain: [`heap::savepoint`] and
 //!   [`heap::release_to`] of the caller neither see it nor let go of it, whatever their order.
 //! - It goes back to the heap when [`More`] is dropped, or from the slot of a dead thread.
 //! - Dropping it takes latches of the heap: not inside a reference latch.
@@ -32,7 +32,7 @@ use crate::shm::arena::layout::{JOURNAL, ThreadSlot};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
 use crate::shm::heap::{Kind, OutOfMemory};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 
 /// Bytes of an entry: an offset and the old value.
 const ENTRY: u64 = 16;
@@ -40,7 +40,7 @@ const ENTRY: u64 = 16;
 /// Room in the thread's journal for a large change, as long as it lives.
 #[derive(Debug)]
 pub struct More<'a> {
-    me: &'a Me,
+    me: &'a Member,
     /// The block with the entries past the slot's own; none if those are enough.
     block: Off,
     /// Words a change may set.
@@ -49,7 +49,7 @@ pub struct More<'a> {
     stays: PhantomData<*const ()>,
 }
 
-/// Makes room for a change that sets `words` words, counting what [`heap::hook`],
+/// Makes room for a change that sets `words` words, counting what [`heap::defer_free`],
 /// [`heap::release_to`] and the like set in it.
 ///
 /// Up to [`JOURNAL`] words need no memory. A second reservation while the first lives is
@@ -57,16 +57,16 @@ pub struct More<'a> {
 ///
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
-pub fn reserve(me: &Me, words: usize) -> Result<More<'_>, OutOfMemory> {
+pub fn reserve(me: &Member, words: usize) -> Result<More<'_>, OutOfMemory> {
     let past = words.saturating_sub(JOURNAL) as u64;
     let mut more = More { me, block: Off::NONE, words: words.max(JOURNAL), stays: PhantomData };
     if past > 0 {
-        let mark = heap::mark(me);
+        let savepoint = heap::savepoint(me);
         let size = past.saturating_mul(ENTRY).saturating_add(heap::HEADER);
         let block = heap::alloc(me, Kind::Raw, size)?;
         let top = &me.slot().journal_more;
         let mut tx = Tx::begin(me);
-        heap::release_to(me, &mut tx, mark);
+        heap::release_to(me, &mut tx, savepoint);
         tx.set(&heap::header(me, block).next, top.load(Ordering::Relaxed));
         tx.set(top, block.0);
         crash_point!("journal.reserved");
@@ -83,15 +83,15 @@ impl Drop for More<'_> {
             return;
         }
         debug_assert_eq!(self.me.slot().journal_more.load(Ordering::Relaxed), self.block.0);
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         hook_more(self.me);
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
     }
 }
 
 /// Moves the newest block of entries to the thread's chain; false if there is none. No change
 /// is under way.
-pub(in crate::shm) fn hook_more(me: &Me) -> bool {
+pub(in crate::shm) fn hook_more(me: &Member) -> bool {
     let top = &me.slot().journal_more;
     let block = Off(top.load(Ordering::Relaxed));
     if block.is_none() {
@@ -99,7 +99,7 @@ pub(in crate::shm) fn hook_more(me: &Me) -> bool {
     }
     let mut tx = Tx::begin(me);
     tx.set(top, heap::header(me, block).next.load(Ordering::Relaxed));
-    heap::hook(me, &mut tx, block);
+    heap::defer_free(me, &mut tx, block);
     crash_point!("journal.returned");
     tx.commit();
     crash_point!("journal.returned_done");
@@ -108,7 +108,7 @@ pub(in crate::shm) fn hook_more(me: &Me) -> bool {
 
 /// The entry `i` of a thread's journal, whose newest block is `more`.
 #[inline]
-fn entry(me: &Me, slot: &'static ThreadSlot, more: Off, i: usize) -> [&'static AtomicU64; 2] {
+fn entry(me: &Member, slot: &'static ThreadSlot, more: Off, i: usize) -> [&'static AtomicU64; 2] {
     if let Some([off, old]) = slot.journal.get(i) {
         return [off, old];
     }
@@ -119,7 +119,7 @@ fn entry(me: &Me, slot: &'static ThreadSlot, more: Off, i: usize) -> [&'static A
 /// One change in the making. Dropped without [`Tx::commit`], it is undone.
 #[derive(Debug)]
 pub struct Tx<'a> {
-    me: &'a Me,
+    me: &'a Member,
     len: usize,
     /// Words it may set, and the block with the entries past the slot's.
     words: usize,
@@ -130,7 +130,7 @@ impl<'a> Tx<'a> {
     /// Starts a change of up to [`JOURNAL`] words. The thread holds the latches of all it
     /// will touch.
     #[must_use]
-    pub fn begin(me: &'a Me) -> Self {
+    pub fn begin(me: &'a Member) -> Self {
         debug_assert_eq!(me.slot().journal_len.load(Ordering::Relaxed), 0, "nested change");
         Self { me, len: 0, words: JOURNAL, more: Off::NONE }
     }
@@ -177,7 +177,7 @@ impl Drop for Tx<'_> {
 }
 
 /// Undoes the change `me` has in its journal, if any.
-pub(in crate::shm) fn rollback(me: &Me) {
+pub(in crate::shm) fn rollback(me: &Member) {
     let slot = me.slot();
     let len = slot.journal_len.load(Ordering::Acquire) as usize;
     let more = Off(slot.journal_more.load(Ordering::Acquire));

@@ -11,7 +11,7 @@ use crate::atomic::{AtomicU32, Ordering, compiler_fence};
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::arena::offset::{Off, Shared};
-use crate::shm::member::Me;
+use crate::shm::member::Member;
 use crate::shm::recovery;
 
 const SLEEPERS: u32 = 1 << 31;
@@ -33,7 +33,7 @@ unsafe impl Shared for Latch {}
 #[derive(Debug)]
 pub struct Latched<'a> {
     latch: &'static Latch,
-    me: &'a Me,
+    me: &'a Member,
     depth: usize,
 }
 
@@ -42,7 +42,7 @@ impl Latch {
     ///
     /// # Panics
     /// When the thread holds too many latches already: a bug in the engine.
-    pub fn lock<'a>(&'static self, me: &'a Me) -> Latched<'a> {
+    pub fn lock<'a>(&'static self, me: &'a Member) -> Latched<'a> {
         let slot = me.slot();
         let depth = slot
             .held
@@ -63,7 +63,7 @@ impl Latch {
     }
 
     #[cold]
-    fn lock_slow(&'static self, me: &Me, mine: u32) {
+    fn lock_slow(&'static self, me: &Member, mine: u32) {
         for _ in 0..me.runtime().spins(SPINS) {
             let seen = self.word.load(Ordering::Relaxed);
             if seen == 0
@@ -101,7 +101,7 @@ impl Latch {
             }
             // The supervisor releases what the dead held. The time limit is for the supervisor
             // itself, and for a runtime whose root is gone.
-            let limit = Deadline::after(Some(recovery::patience()));
+            let limit = Deadline::after(Some(recovery::latch_timeout()));
             if futex::wait(&self.word, seen | SLEEPERS, limit) == futex::Woken::TimedOut {
                 recovery::help(me, (seen & !SLEEPERS) - 1);
             }
@@ -141,6 +141,6 @@ impl Drop for Latched<'_> {
 }
 
 /// The latch at `off`.
-pub(in crate::shm) fn at(me: &Me, off: Off) -> &'static Latch {
+pub(in crate::shm) fn at(me: &Member, off: Off) -> &'static Latch {
     me.arena().at(off)
 }

@@ -1,15 +1,15 @@
-//! The locks of user code: held across calls, robust. A [`LockCell`] in an object of its own.
+//! The locks of user code: held across calls, robust. A [`LockWord`] in an object of its own.
 
 pub mod word;
 
 use super::kinds;
 use crate::atomic::Ordering;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::sync::lock::word::{LockCell, Sort};
+use crate::sync::lock::word::{LockWord, Recursion};
 
 pub use crate::sync::lock::word::{Acquired, Holder, NotHeld};
 
@@ -17,41 +17,41 @@ pub use crate::sync::lock::word::{Acquired, Holder, NotHeld};
 #[derive(Debug)]
 struct LockObject {
     object: ObjectHeader,
-    cell: LockCell,
+    cell: LockWord,
 }
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for LockObject {}
 
-/// Makes a lock of that sort; this process holds a reference to it.
+/// Makes a lock, recursive or not; this process holds a reference to it.
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me, sort: Sort) -> Result<Off, OutOfMemory> {
-    let kind = match sort {
-        Sort::Plain => kinds::LOCK,
-        Sort::Recursive => kinds::RLOCK,
+pub fn create(me: &Member, recursion: Recursion) -> Result<Off, OutOfMemory> {
+    let kind = match recursion {
+        Recursion::Forbidden => kinds::LOCK,
+        Recursion::Allowed => kinds::RLOCK,
     };
-    let mark = heap::mark(me);
+    let savepoint = heap::savepoint(me);
     let made = object::create(me, kind, size_of::<LockObject>() as u64)
-        .and_then(|off| refcount::adopt(me, off, mark).map(|()| off));
+        .and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
-        heap::drain(me, mark);
+        heap::free_deferred(me, savepoint);
     }
     made
 }
 
 /// Who holds the lock at `off`; for [`crate::sync::object_kinds`].
-pub(super) fn holders(me: &Me, off: Off) -> Vec<Holder> {
+pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
     let lock = me.arena().at::<LockObject>(off);
     let recursive = lock.object.kind.load(Ordering::Relaxed) == kinds::RLOCK;
-    let sort = if recursive { Sort::Recursive } else { Sort::Plain };
-    lock.cell.taken_by(me, sort).into_iter().collect()
+    let recursion = if recursive { Recursion::Allowed } else { Recursion::Forbidden };
+    lock.cell.taken_by(me, recursion).into_iter().collect()
 }
 
 /// The cell of the lock at `off`.
 #[inline]
 #[must_use]
-pub fn cell(me: &Me, off: Off) -> &'static LockCell {
+pub fn cell(me: &Member, off: Off) -> &'static LockWord {
     &me.arena().at::<LockObject>(off).cell
 }

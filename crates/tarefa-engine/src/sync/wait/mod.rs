@@ -8,7 +8,7 @@ use crate::atomic::{AtomicU32, Ordering};
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex::{self, Woken};
 use crate::os::process;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::report_request;
 use crate::sync::wait::wait_record::{How, Wanted};
@@ -20,12 +20,12 @@ pub enum Outcome {
     Ready,
     /// The deadline passed first.
     TimedOut,
-    /// [`Parker::interrupted`] said so.
+    /// [`BlockingHooks::interrupted`] said so.
     Interrupted,
 }
 
 /// What a language does around a wait.
-pub trait Parker {
+pub trait BlockingHooks {
     /// Runs `sleep` with everything released that others need to get on (the interpreter's
     /// lock, say).
     fn release(&mut self, sleep: &mut dyn FnMut());
@@ -35,15 +35,15 @@ pub trait Parker {
     fn interrupted(&mut self) -> bool;
 
     /// Notes where in the program the thread stands ([`wait_record::place`]), for it is about to sleep.
-    /// Called with all still held that [`Parker::release`] lets go.
-    fn place(&mut self, _me: &Me) {}
+    /// Called with all still held that [`BlockingHooks::release`] lets go.
+    fn place(&mut self, _me: &Member) {}
 }
 
-/// A parker for the engine's own threads: nothing to release, nothing interrupts.
+/// Hooks for the engine's own threads: nothing to release, nothing interrupts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain;
 
-impl Parker for Plain {
+impl BlockingHooks for Plain {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         sleep();
     }
@@ -54,7 +54,7 @@ impl Parker for Plain {
 }
 
 /// What is waited for.
-pub trait Condition {
+pub trait Awaited {
     /// The word to sleep on.
     fn word(&self) -> &'static AtomicU32;
 
@@ -84,12 +84,12 @@ const SPIN_LEAST: u64 = 1_500;
 /// How long a thread spins in waits of one sort: long where they turn out short, and the other
 /// way round.
 #[derive(Debug)]
-pub struct Patience {
+pub struct AdaptiveSpin {
     spin: Cell<u64>,
     most: u64,
 }
 
-impl Patience {
+impl AdaptiveSpin {
     /// Spins `first` nanoseconds at first, and never more than `most`.
     #[must_use]
     pub const fn new(first: u64, most: u64) -> Self {
@@ -108,56 +108,56 @@ impl Patience {
 }
 
 thread_local! {
-    static PATIENCE: Patience = const { Patience::new(20_000, SPIN_MOST) };
+    static ADAPTIVE_SPIN: AdaptiveSpin = const { AdaptiveSpin::new(20_000, SPIN_MOST) };
 }
 
 /// Waits for `condition`.
 pub fn wait(
-    me: &Me,
-    parker: &mut dyn Parker,
-    condition: &mut dyn Condition,
+    me: &Member,
+    hooks: &mut dyn BlockingHooks,
+    condition: &mut dyn Awaited,
     deadline: Deadline,
 ) -> Outcome {
-    PATIENCE.with(|patience| wait_spinning(me, parker, condition, deadline, patience))
+    ADAPTIVE_SPIN.with(|spinning| wait_spinning(me, hooks, condition, deadline, spinning))
 }
 
-/// Waits for `condition`, with a patience of the caller's.
+/// Waits for `condition`, with a spinning of the caller's.
 pub fn wait_spinning(
-    me: &Me,
-    parker: &mut dyn Parker,
-    condition: &mut dyn Condition,
+    me: &Member,
+    hooks: &mut dyn BlockingHooks,
+    condition: &mut dyn Awaited,
     deadline: Deadline,
-    patience: &Patience,
+    spinning: &AdaptiveSpin,
 ) -> Outcome {
     if condition.ready() {
         return Outcome::Ready;
     }
     let start = now_ns();
-    let mut spin = if me.runtime().spins(1) == 0 { 0 } else { patience.spin.get() };
+    let mut spin = if me.runtime().spins(1) == 0 { 0 } else { spinning.spin.get() };
     let learns = spin > 0;
     let overdue = Overdue::new();
     loop {
         let seen = me.slot().interrupt.load(Ordering::Acquire);
         // A signal's handler that forks goes on in two processes, and the wait is the parent's.
-        if parker.interrupted() || !me.is_here() {
+        if hooks.interrupted() || !me.is_here() {
             return Outcome::Interrupted;
         }
         let mut outcome = None;
         if spin == 0 {
-            parker.place(me);
+            hooks.place(me);
         }
-        parker.release(&mut || {
+        hooks.release(&mut || {
             outcome = if spin > 0 {
                 spin_once(me, condition, deadline, seen, spin, start)
             } else {
                 sleep_once(me, condition, deadline, seen, start, &overdue)
             };
         });
-        // The parker decides again, then the wait goes on without spinning.
+        // The hooks decide again, then the wait goes on without spinning.
         spin = 0;
         if let Some(outcome) = outcome {
             if learns && outcome == Outcome::Ready {
-                patience.learn(now_ns() - start);
+                spinning.learn(now_ns() - start);
             }
             return outcome;
         }
@@ -166,8 +166,8 @@ pub fn wait_spinning(
 
 /// One spin; `None` when the thread is to look around.
 fn spin_once(
-    me: &Me,
-    condition: &mut dyn Condition,
+    me: &Member,
+    condition: &mut dyn Awaited,
     deadline: Deadline,
     seen: u32,
     spin: u64,
@@ -190,7 +190,7 @@ fn spin_once(
         // What is waited for may be queued for this very processor.
         process::yield_now();
     }
-    // A signal that came meanwhile has ended no sleep: the parker looks once more.
+    // A signal that came meanwhile has ended no sleep: the hooks look once more.
     deadline.passed().then(|| if condition.ready() { Outcome::Ready } else { Outcome::TimedOut })
 }
 
@@ -207,14 +207,14 @@ impl Overdue {
 
     /// When it is due, of a wait since `since`; never, if it was made.
     #[must_use]
-    pub fn due(&self, me: &Me, since: u64) -> Deadline {
+    pub fn due(&self, me: &Member, since: u64) -> Deadline {
         let after = if self.0.get() { None } else { report_request::report_after(me) };
         let at = after.and_then(|a| since.checked_add(u64::try_from(a.as_nanos()).ok()?));
         at.map_or(Deadline::NEVER, Deadline::at)
     }
 
     /// Asks for it. The wait must be noted, for the report shows it.
-    pub fn ask(&self, me: &Me) {
+    pub fn ask(&self, me: &Member) {
         self.0.set(true);
         report_request::ask_overdue(me);
     }
@@ -222,8 +222,8 @@ impl Overdue {
 
 /// One sleep; `None` when the thread is to look around.
 fn sleep_once(
-    me: &Me,
-    condition: &mut dyn Condition,
+    me: &Member,
+    condition: &mut dyn Awaited,
     deadline: Deadline,
     seen: u32,
     since: u64,
@@ -262,7 +262,7 @@ fn sleep_once(
 
 /// Runs `change`, which may wake sleepers of `word`, so that they are woken even if this
 /// process dies between the change and the wake-up.
-pub fn waking<T>(me: &Me, word: &'static AtomicU32, change: impl FnOnce() -> T) -> T {
+pub fn waking<T>(me: &Member, word: &'static AtomicU32, change: impl FnOnce() -> T) -> T {
     let slot = me.slot();
     // The thread may be in a wait already.
     let before = slot.waiting_on.load(Ordering::Relaxed);
@@ -274,8 +274,8 @@ pub fn waking<T>(me: &Me, word: &'static AtomicU32, change: impl FnOnce() -> T) 
     result
 }
 
-/// Makes the thread in slot `index` look around: it asks its parker whether to go on waiting.
-pub fn poke(me: &Me, index: u32) {
+/// Makes the thread in slot `index` look around: it asks its hooks whether to go on.
+pub fn wake(me: &Member, index: u32) {
     let slot = crate::shm::member::slots::thread_slot(me.runtime(), index);
     poke_word(&slot.interrupt);
 }
@@ -289,6 +289,6 @@ pub fn poke_word(interrupt: &AtomicU32) {
 
 /// The 32-bit word at `off`.
 #[must_use]
-pub fn word(me: &Me, off: Off) -> &'static AtomicU32 {
+pub fn word(me: &Member, off: Off) -> &'static AtomicU32 {
     me.arena().at(off)
 }

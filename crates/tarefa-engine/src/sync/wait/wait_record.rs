@@ -7,7 +7,7 @@
 
 use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::os::clock::Deadline;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::{SEVERAL, ThreadSlot};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
@@ -37,13 +37,13 @@ pub struct Wanted<'a> {
 /// Says so until it is dropped.
 #[derive(Debug)]
 pub struct Noted {
-    me: Me,
+    me: Member,
 }
 
 /// Notes that the calling thread sleeps on `word` from now on, in a wait that began at `since`.
 #[must_use]
 pub fn note(
-    me: &Me,
+    me: &Member,
     word: &'static AtomicU32,
     wanted: Wanted<'_>,
     since: u64,
@@ -65,7 +65,7 @@ pub fn note(
     // A survivor wakes this word's sleepers if this thread dies: a wake-up may have been its.
     slot.waiting_on.store(me.arena().offset_of(word).0, Ordering::Release);
     crash_point!("wait.noted");
-    // Either a cleaner sees the note and pokes this thread, or this thread sees its owner dead.
+    // Either a cleaner sees the note and wakes this thread, or this thread sees its owner dead.
     fence(Ordering::SeqCst);
     Noted { me: *me }
 }
@@ -86,7 +86,7 @@ impl Drop for Noted {
 
 /// Notes where in the program the calling thread stands, as `file:line in function`; of a path
 /// that is too long the end.
-pub fn place(me: &Me, file: &str, line: u32, function: &str) {
+pub fn place(me: &Member, file: &str, line: u32, function: &str) {
     const ROOM: usize = crate::shm::arena::inline_text::Text::<20>::ROOM;
     let slot = me.slot();
     let function = cut(function, 60);
@@ -106,7 +106,7 @@ pub fn place(me: &Me, file: &str, line: u32, function: &str) {
 }
 
 /// Notes what the calling thread is called in its language.
-pub fn label(me: &Me, name: &str) {
+pub fn label(me: &Member, name: &str) {
     me.slot().label.set(cut(name, crate::shm::arena::inline_text::Text::<4>::ROOM).as_bytes());
 }
 
@@ -141,7 +141,7 @@ pub struct Wait {
 /// The wait of the thread in that slot, if it sleeps in one. Never blocks, and reads nothing
 /// that may be gone; what changes under its eyes is looked at again, a few times.
 #[must_use]
-pub fn of(me: &Me, index: u32) -> Option<Wait> {
+pub fn of(me: &Member, index: u32) -> Option<Wait> {
     let slot = slots::thread_slot(me.runtime(), index);
     for _ in 0..4 {
         let thread = slot.name.load(Ordering::Acquire);
@@ -190,6 +190,6 @@ fn is_still(slot: &ThreadSlot, wait: &Wait) -> bool {
 
 /// Whether the thread in that slot is in the same wait still.
 #[must_use]
-pub fn goes_on(me: &Me, index: u32, wait: &Wait) -> bool {
+pub fn goes_on(me: &Member, index: u32, wait: &Wait) -> bool {
     is_still(slots::thread_slot(me.runtime(), index), wait)
 }

@@ -8,7 +8,7 @@ use super::record::{Started, Task};
 use super::supervisor;
 use crate::atomic::Ordering;
 use crate::os::rlimit;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
 use crate::task::process::zygote_control::{Control, zygote_state};
@@ -76,7 +76,7 @@ pub(super) const NO_ZYGOTE: i32 = -1;
 ///
 /// # Errors
 /// See [`StartError`]; the task is `New` again.
-pub fn start(me: &Me, task: &Task<'_>) -> Result<(), StartError> {
+pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
     let runtime = me.runtime();
     if !runtime.root_alive() {
         task.unbegin();
@@ -144,7 +144,7 @@ fn explain(name: String, error: i32) -> StartError {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn prepare(me: &Me) -> Result<(), OutOfMemory> {
+pub fn prepare(me: &Member) -> Result<(), OutOfMemory> {
     let control = zygote_control::get(me)?;
     if control.zygote.load(Ordering::Acquire) == zygote_state::NONE {
         supervisor::want_zygote(me, control);
@@ -156,7 +156,7 @@ pub fn prepare(me: &Me) -> Result<(), OutOfMemory> {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn set_spares(me: &Me, count: u64) -> Result<(), OutOfMemory> {
+pub fn set_spares(me: &Member, count: u64) -> Result<(), OutOfMemory> {
     let control = zygote_control::get(me)?;
     let count = count.min(zygote_control::SPARES as u64);
     control.spares_asked.store(count, Ordering::Release);

@@ -12,7 +12,7 @@ use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::member::slots;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
-use crate::shm::{Me, object};
+use crate::shm::{Member, object};
 use crate::task::record::Task;
 
 /// Most spares there can be.
@@ -58,7 +58,7 @@ pub struct Control {
     /// Zygotes made so far.
     pub zygotes: AtomicU64,
     /// The zygote sleeps on it: bumped with every wish.
-    pub bell: AtomicU32,
+    pub zygote_futex: AtomicU32,
     /// Set while the zygote sleeps.
     pub asleep: AtomicU32,
     first: AtomicU64,
@@ -82,7 +82,7 @@ unsafe impl Shared for Control {}
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn get(me: &Me) -> Result<&'static Control, OutOfMemory> {
+pub fn get(me: &Member) -> Result<&'static Control, OutOfMemory> {
     let root = &me.header().roots[ROOT];
     let off = root.load(Ordering::Acquire);
     if off != 0 {
@@ -90,19 +90,19 @@ pub fn get(me: &Me) -> Result<&'static Control, OutOfMemory> {
     }
     let _latch = me.header().roots_latch.lock(me);
     if root.load(Ordering::Acquire) == 0 {
-        let mark = heap::mark(me);
+        let mark = heap::savepoint(me);
         let size = size_of::<Control>() as u64;
         let block = heap::alloc(me, Kind::Raw, size)?;
         for at in (heap::HEADER..size).step_by(8) {
             me.arena().at::<AtomicU64>(block.plus(at)).store(0, Ordering::Relaxed);
-            crash_point!("control.cleared");
+            crash_point!("zygote_control.cleared");
         }
         let mut tx = Tx::begin(me);
         tx.set(root, block.0);
         heap::release_to(me, &mut tx, mark);
-        crash_point!("control.made");
+        crash_point!("zygote_control.made");
         tx.commit();
-        crash_point!("control.ready");
+        crash_point!("zygote_control.ready");
     }
     Ok(me.arena().at(Off(root.load(Ordering::Acquire))))
 }
@@ -110,17 +110,17 @@ pub fn get(me: &Me) -> Result<&'static Control, OutOfMemory> {
 impl Control {
     /// Wakes the zygote.
     pub fn ring(&self) {
-        self.bell.fetch_add(1, Ordering::AcqRel);
-        crash_point!("control.rung");
+        self.zygote_futex.fetch_add(1, Ordering::AcqRel);
+        crash_point!("zygote_control.rung");
         // Either the zygote is seen asleep, or it sees the bell changed.
         fence(Ordering::SeqCst);
         if self.asleep.load(Ordering::Acquire) != 0 {
-            futex::wake_all(&self.bell);
+            futex::wake_all(&self.zygote_futex);
         }
     }
 
     /// Queues a request to fork a process for the task; the queue holds a reference to it.
-    pub(in crate::task) fn push(&'static self, me: &Me, task: &Task<'_>) {
+    pub(in crate::task) fn push(&'static self, me: &Member, task: &Task<'_>) {
         {
             let _latch = self.latch.lock(me);
             let _count = object::latch(me, task.offset()).lock(me);
@@ -135,15 +135,15 @@ impl Control {
             }
             tx.set(&self.last, off);
             object::add(me, &mut tx, task.offset());
-            crash_point!("control.pushed");
+            crash_point!("zygote_control.pushed");
             tx.commit();
-            crash_point!("control.pushed_done");
+            crash_point!("zygote_control.pushed_done");
         }
         self.ring();
     }
 
     /// Moves the first request into `slot`, whose `task` takes over the queue's reference.
-    pub(in crate::task) fn pop_into(&'static self, me: &Me, slot: &ProcessSlot) -> Option<Off> {
+    pub(in crate::task) fn pop_into(&'static self, me: &Member, slot: &ProcessSlot) -> Option<Off> {
         let _latch = self.latch.lock(me);
         let first = Off(self.first.load(Ordering::Relaxed));
         if first.is_none() {
@@ -156,14 +156,14 @@ impl Control {
             tx.set(&self.last, 0);
         }
         tx.set(&slot.task, first.0);
-        crash_point!("control.popped");
+        crash_point!("zygote_control.popped");
         tx.commit();
-        crash_point!("control.popped_done");
+        crash_point!("zygote_control.popped_done");
         Some(first)
     }
 
     /// Puts a request back to the front: the zygote died before it had forked.
-    pub(in crate::task) fn unpop(&'static self, me: &Me, slot: &ProcessSlot) {
+    pub(in crate::task) fn unpop(&'static self, me: &Member, slot: &ProcessSlot) {
         let _latch = self.latch.lock(me);
         let off = slot.task.load(Ordering::Relaxed);
         let first = self.first.load(Ordering::Relaxed);
@@ -174,9 +174,9 @@ impl Control {
             tx.set(&self.last, off);
         }
         tx.set(&slot.task, 0);
-        crash_point!("control.unpopped");
+        crash_point!("zygote_control.unpopped");
         tx.commit();
-        crash_point!("control.unpopped_done");
+        crash_point!("zygote_control.unpopped_done");
     }
 
     /// Whether somebody waits for a fork.
@@ -187,7 +187,7 @@ impl Control {
 
     /// Spares that are there: (ready, all).
     #[must_use]
-    pub fn count_spares(&self, me: &Me) -> (u64, u64) {
+    pub fn count_spares(&self, me: &Member) -> (u64, u64) {
         let mut counts = (0, 0);
         for entry in &self.spares {
             if let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) {
@@ -200,7 +200,7 @@ impl Control {
     }
 
     /// Gives the task to a spare, if one is idle.
-    pub(in crate::task) fn hand_to_spare(&'static self, me: &Me, task: &Task<'_>) -> bool {
+    pub(in crate::task) fn hand_to_spare(&'static self, me: &Member, task: &Task<'_>) -> bool {
         let claimed = mailbox::CLAIMED | me.runtime().process_index() << 8;
         for entry in &self.spares {
             let seen = entry.load(Ordering::Acquire);
@@ -212,7 +212,7 @@ impl Control {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             );
-            crash_point!("control.claimed");
+            crash_point!("zygote_control.claimed");
             if swap.is_err() {
                 continue;
             }
@@ -224,7 +224,7 @@ impl Control {
                     Ordering::AcqRel,
                     Ordering::Relaxed,
                 );
-                crash_point!("control.unclaimed");
+                crash_point!("zygote_control.unclaimed");
                 if swap.is_ok() {
                     futex::wake_all(&slot.mailbox);
                 }
@@ -232,7 +232,7 @@ impl Control {
             }
             // SYNC POINT: pairs with the spare's acquire load of its mailbox.
             slot.mailbox.store(mailbox::TASK, Ordering::Release);
-            crash_point!("control.mailed");
+            crash_point!("zygote_control.mailed");
             futex::wake_all(&slot.mailbox);
             return true;
         }
@@ -244,7 +244,7 @@ impl Control {
     /// Puts the task in the slot of the spare that `entry` lists, which is claimed; false if
     /// the spare is no more. Under the latch that a cleaner takes once after it has marked the
     /// slot dead: it finds the task, or nothing is put there.
-    fn give(&'static self, me: &Me, task: &Task<'_>, entry: &AtomicU64, seen: u64) -> bool {
+    fn give(&'static self, me: &Member, task: &Task<'_>, entry: &AtomicU64, seen: u64) -> bool {
         let index = (seen - 1) as u32;
         let slot = slots::process_slot(me.runtime(), index);
         let _latch = self.latch.lock(me);
@@ -261,18 +261,18 @@ impl Control {
         tx.set(&slot.role, crate::task::role::TASK);
         tx.set(&slot.starter, u64::from(starter));
         object::add(me, &mut tx, task.offset());
-        crash_point!("control.given");
+        crash_point!("zygote_control.given");
         tx.commit();
-        crash_point!("control.given_done");
+        crash_point!("zygote_control.given_done");
         true
     }
 
     /// Runs `tell` with the task, if any, of the process `pid` in `slot`, unless that process
     /// has been buried: for the zygote, which has no reference to the task of its own. Under
-    /// the latch of [`Control::settle`], so that the task is not freed meanwhile.
+    /// the latch of [`Control::release_finished`], so that the task is not freed meanwhile.
     pub(in crate::task) fn with_task(
         &'static self,
-        me: &Me,
+        me: &Member,
         slot: &ProcessSlot,
         pid: i32,
         tell: impl FnOnce(Option<Task<'_>>),
@@ -286,36 +286,36 @@ impl Control {
 
     /// Lists the spare in slot `index`; false when the list is full. Under the latch, because a
     /// starter that dies while it takes an entry has the entry put back as it was.
-    pub(in crate::task) fn list_spare(&'static self, me: &Me, index: u32) -> bool {
+    pub(in crate::task) fn list_spare(&'static self, me: &Member, index: u32) -> bool {
         let _latch = self.latch.lock(me);
         let free = self.spares.iter().find(|e| e.load(Ordering::Relaxed) == 0);
         if let Some(entry) = free {
             entry.store(u64::from(index) + 1, Ordering::Release);
-            crash_point!("control.spare_listed");
+            crash_point!("zygote_control.spare_listed");
         }
         free.is_some()
     }
 
     /// The spare in slot `index` is no more.
-    pub(in crate::task) fn unlist_spare(&'static self, me: &Me, index: u32) {
+    pub(in crate::task) fn unlist_spare(&'static self, me: &Member, index: u32) {
         let _latch = self.latch.lock(me);
         for entry in &self.spares {
             if entry.load(Ordering::Relaxed) == u64::from(index) + 1 {
                 entry.store(0, Ordering::Release);
-                crash_point!("control.spare_unlisted");
+                crash_point!("zygote_control.spare_unlisted");
             }
         }
     }
 
     /// Waits for whoever is giving a task to a process that is now marked dead, or tells one.
-    pub(in crate::task) fn settle(&'static self, me: &Me) {
+    pub(in crate::task) fn release_finished(&'static self, me: &Member) {
         drop(self.latch.lock(me));
     }
 
     /// Takes a request away that the dead process `starter` (as [`slots::lock_owner`] named
     /// it) has left, and says that its task ended; false if there is none.
-    pub(in crate::task) fn forget_request_of(&'static self, me: &Me, starter: u32) -> bool {
-        let mark = heap::mark(me);
+    pub(in crate::task) fn forget_request_of(&'static self, me: &Member, starter: u32) -> bool {
+        let mark = heap::savepoint(me);
         let found = {
             let _latch = self.latch.lock(me);
             let (mut before, mut off) = (Off::NONE, Off(self.first.load(Ordering::Relaxed)));
@@ -339,32 +339,32 @@ impl Control {
                     tx.set(&self.last, before.0);
                 }
                 object::remove(me, &mut tx, off);
-                crash_point!("control.forgotten");
+                crash_point!("zygote_control.forgotten");
                 tx.commit();
-                crash_point!("control.forgotten_done");
+                crash_point!("zygote_control.forgotten_done");
             }
             !off.is_none()
         };
-        heap::drain(me, mark);
+        heap::free_deferred(me, mark);
         found
     }
 }
 
 /// Drops the reference that a slot's `task` holds.
-pub(in crate::task) fn drop_slot_task(me: &Me, slot: &ProcessSlot) {
+pub(in crate::task) fn drop_slot_task(me: &Member, slot: &ProcessSlot) {
     let off = Off(slot.task.load(Ordering::Acquire));
     if off.is_none() {
         return;
     }
-    let mark = heap::mark(me);
+    let mark = heap::savepoint(me);
     {
         let _count = object::latch(me, off).lock(me);
         let mut tx = Tx::begin(me);
         tx.set(&slot.task, 0);
         object::remove(me, &mut tx, off);
-        crash_point!("control.task_dropped");
+        crash_point!("zygote_control.task_dropped");
         tx.commit();
-        crash_point!("control.task_dropped_done");
+        crash_point!("zygote_control.task_dropped_done");
     }
-    heap::drain(me, mark);
+    heap::free_deferred(me, mark);
 }

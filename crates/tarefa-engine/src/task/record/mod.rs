@@ -12,7 +12,7 @@ use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex;
 use crate::os::pidfd::Exit;
 use crate::os::rusage::Usage;
-use crate::shm::Me;
+use crate::shm::Member;
 use crate::shm::arena::layout::THREADS;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
@@ -22,7 +22,7 @@ use crate::shm::object::{blob, refcount};
 use crate::shm::tx::journal::Tx;
 use crate::sync::wait::wait_record;
 use crate::sync::wait::wait_record::{How, Noted, Wanted};
-use crate::sync::wait::{self, Condition, Outcome, Overdue, Parker, Patience};
+use crate::sync::wait::{self, AdaptiveSpin, Awaited, BlockingHooks, Outcome, Overdue};
 
 const SLEEPERS: u32 = 1 << 31;
 /// The process exists, its id is known, the target does not run yet.
@@ -140,7 +140,7 @@ pub type Outgoing<'a> = (u8, &'a [&'a [u8]], &'a [Off]);
 /// A task's record, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
-    me: &'a Me,
+    me: &'a Member,
     off: Off,
     it: &'static Record,
 }
@@ -158,18 +158,18 @@ pub enum Started {
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Me, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn create(me: &Member, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
+    let savepoint = heap::savepoint(me);
     let mut named = false;
     let made = object::create(me, kinds::TASK, size_of::<Record>() as u64).and_then(|off| {
         let it = Task::at(me, off).it;
         it.flags.store(flags, Ordering::Relaxed);
         crash_point!("task.flags");
         named = it.set_short_name(name);
-        refcount::adopt(me, off, mark).map(|()| off)
+        refcount::adopt(me, off, savepoint).map(|()| off)
     });
     match made {
-        Err(_) => heap::drain(me, mark),
+        Err(_) => heap::free_deferred(me, savepoint),
         Ok(_) if named => {}
         Ok(off) => {
             if let Err(e) = Task::at(me, off).set_name(name) {
@@ -182,14 +182,14 @@ pub fn create(me: &Me, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
 }
 
 /// One step of taking a record apart: its blobs.
-pub(super) fn take_apart(me: &Me, off: Off) -> bool {
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Task::at(me, off).it;
     for word in [&it.payload, &it.outcome, &it.name] {
         let blob = Off(word.load(Ordering::Relaxed));
         if !blob.is_none() {
             let mut tx = Tx::begin(me);
             tx.set(word, 0);
-            heap::hook(me, &mut tx, blob);
+            heap::defer_free(me, &mut tx, blob);
             crash_point!("task.dismantled");
             tx.commit();
             crash_point!("task.dismantled_done");
@@ -202,7 +202,7 @@ pub(super) fn take_apart(me: &Me, off: Off) -> bool {
 impl<'a> Task<'a> {
     /// The record at `off`.
     #[must_use]
-    pub fn at(me: &'a Me, off: Off) -> Self {
+    pub fn at(me: &'a Member, off: Off) -> Self {
         Self { me, off, it: me.arena().at(off) }
     }
 
@@ -216,7 +216,7 @@ impl<'a> Task<'a> {
         self.it
     }
 
-    pub(super) fn me(&self) -> &'a Me {
+    pub(super) fn me(&self) -> &'a Member {
         self.me
     }
 
@@ -230,13 +230,13 @@ impl<'a> Task<'a> {
         State::from_number(self.word() & 0xff)
     }
 
-    /// Sets `mark` if it runs, has the mark `after` (0 for any) and not `mark` yet.
-    pub(super) fn mark_while_running(&self, mark: u32, after: u32) -> bool {
+    /// Sets `savepoint` if it runs, has the savepoint `after` (0 for any) and not `savepoint` yet.
+    pub(super) fn mark_while_running(&self, savepoint: u32, after: u32) -> bool {
         let marked = self.it.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |seen| {
             let fits = State::from_number(seen & 0xff) == State::Running
-                && seen & mark == 0
+                && seen & savepoint == 0
                 && seen & after == after;
-            fits.then_some(seen | mark)
+            fits.then_some(seen | savepoint)
         });
         crash_point!("task.marked");
         marked.is_ok()
@@ -360,12 +360,12 @@ impl<'a> Task<'a> {
     /// code and the usage, then the state. With no memory for the outcome, the flag
     /// `OUTCOME_LOST` says so.
     pub fn finish(&self, end: State, code: i32, outcome: Option<Outgoing<'_>>) {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         if let Some((tag, parts, mentioned)) = outcome {
             if let Ok(blob) = blob::create(self.me, tag, parts, mentioned) {
                 let mut tx = Tx::begin(self.me);
                 tx.set(&self.it.outcome, blob.0);
-                heap::release_to(self.me, &mut tx, mark);
+                heap::release_to(self.me, &mut tx, savepoint);
                 crash_point!("task.outcome");
                 tx.commit();
                 crash_point!("task.outcome_done");
@@ -374,7 +374,7 @@ impl<'a> Task<'a> {
                 crash_point!("task.outcome_lost");
             }
         }
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         let usage = if self.is_thread() { Usage::of_thread() } else { Usage::of_process() };
         self.set_usage(&usage);
         self.it.exit.store(1 << 32 | u64::from(code as u32), Ordering::Relaxed);
@@ -436,20 +436,20 @@ impl<'a> Task<'a> {
         bytes: &[&[u8]],
         refs: &[Off],
     ) -> Result<(), OutOfMemory> {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let result = blob::create(self.me, tag, bytes, refs).map(|blob| {
             let old = Off(word.load(Ordering::Relaxed));
             let mut tx = Tx::begin(self.me);
             tx.set(word, blob.0);
-            heap::release_to(self.me, &mut tx, mark);
+            heap::release_to(self.me, &mut tx, savepoint);
             if !old.is_none() {
-                heap::hook(self.me, &mut tx, old);
+                heap::defer_free(self.me, &mut tx, old);
             }
             crash_point!("task.blob");
             tx.commit();
             crash_point!("task.blob_done");
         });
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
         result
     }
 
@@ -463,17 +463,17 @@ impl<'a> Task<'a> {
 
     /// Frees what was to run.
     pub fn drop_payload(&self) {
-        let mark = heap::mark(self.me);
+        let savepoint = heap::savepoint(self.me);
         let old = Off(self.it.payload.load(Ordering::Relaxed));
         if !old.is_none() {
             let mut tx = Tx::begin(self.me);
             tx.set(&self.it.payload, 0);
-            heap::hook(self.me, &mut tx, old);
+            heap::defer_free(self.me, &mut tx, old);
             crash_point!("task.payload_dropped");
             tx.commit();
             crash_point!("task.payload_gone");
         }
-        heap::drain(self.me, mark);
+        heap::free_deferred(self.me, savepoint);
     }
 
     /// What is to run. Never changes between start and end.
@@ -550,12 +550,12 @@ impl<'a> Task<'a> {
     }
 
     /// Waits for its end. `Ready` means that [`Task::state`] is final.
-    pub fn join(&self, parker: &mut dyn Parker, deadline: Deadline) -> Outcome {
+    pub fn join(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
         let mut ending = Ending { task: *self };
         if self.is_thread() {
-            return wait::wait(self.me, parker, &mut ending, deadline);
+            return wait::wait(self.me, hooks, &mut ending, deadline);
         }
-        JOINING.with(|p| wait::wait_spinning(self.me, parker, &mut ending, deadline, p))
+        JOINING.with(|p| wait::wait_spinning(self.me, hooks, &mut ending, deadline, p))
     }
 
     /// Notes, until that is dropped, that the calling thread waits for the task's end in a way
@@ -584,13 +584,13 @@ impl<'a> Task<'a> {
     pub fn request_interrupt(&self) {
         self.it.interrupts.fetch_add(1, Ordering::AcqRel);
         crash_point!("task.interrupt");
-        self.poke();
+        self.wake();
     }
 
     /// Makes the thread that runs it look around.
-    pub fn poke(&self) {
+    pub fn wake(&self) {
         if let Some(index) = self.it.thread.load(Ordering::Acquire).checked_sub(1) {
-            wait::poke(self.me, index as u32);
+            wait::wake(self.me, index as u32);
         }
     }
 
@@ -643,10 +643,10 @@ pub(super) fn exit_of(word: u64) -> Option<Exit> {
 /// Waits until one of `tasks` has ended; `all` says that the caller wants to see them all end,
 /// one after the other.
 pub fn join_any(
-    me: &Me,
+    me: &Member,
     tasks: &[Task<'_>],
     all: bool,
-    parker: &mut dyn Parker,
+    hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Outcome {
     let interrupt = &me.slot().interrupt;
@@ -656,7 +656,7 @@ pub fn join_any(
     let first = tasks.first().map_or(interrupt, |t| &t.it.state);
     loop {
         let seen = interrupt.load(Ordering::Acquire);
-        if parker.interrupted() {
+        if hooks.interrupted() {
             return Outcome::Interrupted;
         }
         let mut words = Vec::new();
@@ -678,8 +678,8 @@ pub fn join_any(
             _ => deadline,
         };
         let mut woken = futex::Woken::Woken;
-        parker.place(me);
-        parker.release(&mut || {
+        hooks.place(me);
+        hooks.release(&mut || {
             let wanted = Wanted { how, objects: &objects };
             let _noted = wait_record::note(me, first, wanted, start, deadline);
             let due = overdue.due(me, start);
@@ -701,7 +701,7 @@ struct Ending<'a> {
     task: Task<'a>,
 }
 
-impl Condition for Ending<'_> {
+impl Awaited for Ending<'_> {
     fn word(&self) -> &'static AtomicU32 {
         &self.task.it.state
     }
@@ -724,14 +724,14 @@ impl Condition for Ending<'_> {
 
 thread_local! {
     /// A short task in a spare ends within this time, and a wake-up costs a good part of it.
-    static JOINING: Patience = const { Patience::new(200_000, 300_000) };
+    static JOINING: AdaptiveSpin = const { AdaptiveSpin::new(200_000, 300_000) };
 }
 
 struct Forking<'a> {
     task: Task<'a>,
 }
 
-impl Condition for Forking<'_> {
+impl Awaited for Forking<'_> {
     fn word(&self) -> &'static AtomicU32 {
         &self.task.it.state
     }

@@ -1,6 +1,6 @@
 //! The supervisor: a thread of the root that notices every death, once, and cleans up.
 //!
-//! It sleeps on the descriptors of all member processes and on a bell that new members ring, and
+//! It sleeps on the descriptors of all member processes and on a doorbell that new members ring, and
 //! until the first of the deadlines of tasks with a time limit: see [`super::limits`].
 //! It never needs a language's locks, and a failure of the system makes it slower (it looks
 //! around by the clock where it has no descriptor), never silent.
@@ -26,7 +26,7 @@ use crate::shm::arena::layout::{ProcessSlot, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::fork_safe_lock::Latest;
 use crate::shm::member::slots;
-use crate::shm::{Me, Runtime, recovery};
+use crate::shm::{Member, Runtime, recovery};
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::{Control, mailbox, zygote_state};
 use crate::task::zygote::root_exit;
@@ -89,8 +89,9 @@ pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
 
 fn start(runtime: &'static Runtime) -> io::Result<()> {
     let poll = Poll::new()?;
-    let bell = runtime.bell_heard().ok_or_else(|| io::Error::other("a root has a bell"))?;
-    poll.add(bell.as_fd(), BELL)?;
+    let doorbell =
+        runtime.doorbell_reader().ok_or_else(|| io::Error::other("a root has a doorbell"))?;
+    poll.add(doorbell.as_fd(), DOORBELL)?;
     let thread = std::thread::Builder::new().name("tarefa".into()).stack_size(256 * 1024);
     thread.spawn(move || {
         signal::block_all();
@@ -106,13 +107,13 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             reports_seen: 0,
             deadlines: Deadlines::default(),
         };
-        it.serve(bell);
+        it.serve(doorbell);
     })?;
     Ok(())
 }
 
 /// Asks for a zygote if there is none.
-pub(super) fn want_zygote(me: &Me, control: &Control) {
+pub(super) fn want_zygote(me: &Member, control: &Control) {
     // The request before the look at the state: see `zygote_ended`.
     fence(Ordering::SeqCst);
     let swap = control.zygote.compare_exchange(
@@ -127,7 +128,7 @@ pub(super) fn want_zygote(me: &Me, control: &Control) {
     }
 }
 
-const BELL: u64 = u64::MAX;
+const DOORBELL: u64 = u64::MAX;
 /// As many zygotes may be killed while they start as one that ends so of itself stands for;
 /// after three of those, starts are refused.
 const OWN_FAILURE: u32 = 8;
@@ -157,7 +158,7 @@ fn how_it_ended(pid: i32, fd: Option<&OwnedFd>, ours: bool) -> (Exit, Usage) {
 }
 
 struct Supervisor<'a> {
-    me: &'a Me,
+    me: &'a Member,
     poll: &'a Poll,
     /// By process slot.
     watched: HashMap<u32, OwnedFd>,
@@ -175,7 +176,7 @@ struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    fn serve(&mut self, bell: &OwnedFd) -> ! {
+    fn serve(&mut self, doorbell: &OwnedFd) -> ! {
         let mut keys = Vec::new();
         // The root itself is not watched: with it ends this thread.
         self.me.runtime().process_slot().watched.store(1, Ordering::Release);
@@ -187,8 +188,8 @@ impl Supervisor<'_> {
             let first = self.deadlines.first().map_or(Deadline::NEVER, Deadline::at);
             self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first));
             for key in &keys {
-                if *key == BELL {
-                    pipe::silence(bell.as_fd());
+                if *key == DOORBELL {
+                    pipe::silence(doorbell.as_fd());
                 } else if self.watched.contains_key(&(*key as u32)) {
                     self.ended(*key as u32);
                 }
@@ -289,7 +290,7 @@ impl Supervisor<'_> {
         let ours = slot.role.load(Ordering::Relaxed) == role::ZYGOTE
             || slot.zygote.load(Ordering::Acquire) != 0;
         let (exit, usage) = how_it_ended(pid, fd.as_ref(), ours);
-        self.bury(index, exit, &usage);
+        self.reap(index, exit, &usage);
     }
 
     /// Whether a child of a zygote has been collected, or its zygote is gone.
@@ -369,7 +370,7 @@ impl Supervisor<'_> {
                 Some((exit, stat)) => {
                     self.watched.remove(&index);
                     let (user_ns, system_ns) = (stat.user_ns, stat.system_ns);
-                    self.bury(index, exit, &Usage { user_ns, system_ns, ..Usage::default() });
+                    self.reap(index, exit, &Usage { user_ns, system_ns, ..Usage::default() });
                 }
             }
         }
@@ -383,7 +384,7 @@ impl Supervisor<'_> {
     }
 
     /// Cleans up after the process in slot `index` and publishes its end.
-    fn bury(&mut self, index: u32, exit: Exit, usage: &Usage) {
+    fn reap(&mut self, index: u32, exit: Exit, usage: &Usage) {
         let (me, runtime) = (self.me, self.me.runtime());
         self.deadlines.remove(index);
         let slot = slots::process_slot(runtime, index);
@@ -405,7 +406,7 @@ impl Supervisor<'_> {
         recovery::clean_up(me, index);
         let control = zygote_control::get(me).ok();
         if let Some(control) = control {
-            control.settle(me);
+            control.release_finished(me);
         }
         if task.is_none() {
             // A starter may just have given it a task.

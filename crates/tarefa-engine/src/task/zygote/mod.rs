@@ -29,7 +29,7 @@ use crate::shm::heap;
 use crate::shm::member::slots;
 use crate::shm::object::blob;
 use crate::shm::tx::journal::Tx;
-use crate::shm::{Me, Runtime};
+use crate::shm::{Member, Runtime};
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::{Control, mailbox, zygote_state};
 
@@ -65,7 +65,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     // What was to be imported before the first start is there for all.
     let mut message = take_message(&me, control, front);
     loop {
-        let seen = control.bell.load(Ordering::Acquire);
+        let seen = control.zygote_futex.load(Ordering::Acquire);
         collect_children(&me, control, number);
         while control.has_requests() {
             serve_request(&me, control, front);
@@ -88,7 +88,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         if have < wanted && failures < 3 {
             // The task just started gets its turn first.
             let pause = Deadline::after(Some(Duration::from_micros(300)));
-            futex::wait(&control.bell, seen, pause);
+            futex::wait(&control.zygote_futex, seen, pause);
             if !control.has_requests() {
                 failures = if fork_spare(&me, control, front) { 0 } else { failures + 1 };
             }
@@ -101,7 +101,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         fence(Ordering::SeqCst);
         let asked = control.spares_asked.load(Ordering::Acquire);
         let calm = Deadline::after((wanted > asked).then_some(CALM));
-        let woken = futex::wait(&control.bell, seen, calm);
+        let woken = futex::wait(&control.zygote_futex, seen, calm);
         control.asleep.store(0, Ordering::Release);
         crash_point!("zygote.awake");
         if woken == futex::Woken::TimedOut {
@@ -123,7 +123,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 const CALM: Duration = Duration::from_secs(10);
 
 /// Leaves the status of children that have ended where the supervisor finds it.
-fn collect_children(me: &Me, control: &'static Control, number: u32) {
+fn collect_children(me: &Member, control: &'static Control, number: u32) {
     let runtime = me.runtime();
     while let Some((pid, exit, usage)) = child::reap_any() {
         let found = slots::processes(runtime)
@@ -141,11 +141,11 @@ fn collect_children(me: &Me, control: &'static Control, number: u32) {
     }
 }
 
-fn take_message(me: &Me, control: &Control, front: &mut dyn Front) -> bool {
+fn take_message(me: &Member, control: &Control, front: &mut dyn Front) -> bool {
     if control.message.load(Ordering::Acquire) == 0 {
         return false;
     }
-    let mark = heap::mark(me);
+    let mark = heap::savepoint(me);
     let message;
     {
         let _latch = me.header().roots_latch.lock(me);
@@ -156,13 +156,13 @@ fn take_message(me: &Me, control: &Control, front: &mut dyn Front) -> bool {
         }
         let mut tx = Tx::begin(me);
         tx.set(&control.message, 0);
-        heap::hook(me, &mut tx, message);
+        heap::defer_free(me, &mut tx, message);
         crash_point!("zygote.message");
         tx.commit();
         crash_point!("zygote.message_taken");
     }
     let bytes = blob::read(me, message);
-    heap::drain(me, mark);
+    heap::free_deferred(me, mark);
     front.message(&bytes)
 }
 
@@ -170,8 +170,8 @@ fn take_message(me: &Me, control: &Control, front: &mut dyn Front) -> bool {
 ///
 /// # Errors
 /// [`heap::OutOfMemory`].
-pub fn send_message(me: &Me, control: &Control, bytes: &[u8]) -> Result<(), heap::OutOfMemory> {
-    let mark = heap::mark(me);
+pub fn send_message(me: &Member, control: &Control, bytes: &[u8]) -> Result<(), heap::OutOfMemory> {
+    let mark = heap::savepoint(me);
     let result = {
         let _latch = me.header().roots_latch.lock(me);
         let old = Off(control.message.load(Ordering::Acquire));
@@ -181,19 +181,19 @@ pub fn send_message(me: &Me, control: &Control, bytes: &[u8]) -> Result<(), heap
             tx.set(&control.message, new.0);
             heap::release_to(me, &mut tx, mark);
             if !old.is_none() {
-                heap::hook(me, &mut tx, old);
+                heap::defer_free(me, &mut tx, old);
             }
             crash_point!("zygote.message_sent");
             tx.commit();
             crash_point!("zygote.message_sent_done");
         })
     };
-    heap::drain(me, mark);
+    heap::free_deferred(me, mark);
     control.ring();
     result
 }
 
-fn serve_request(me: &Me, control: &'static Control, front: &mut dyn Front) {
+fn serve_request(me: &Member, control: &'static Control, front: &mut dyn Front) {
     let runtime = me.runtime();
     let Ok(index) = slots::take_embryo(runtime) else {
         // No slot: this process's own holds the request while it is refused.
@@ -243,7 +243,7 @@ fn serve_request(me: &Me, control: &'static Control, front: &mut dyn Front) {
 }
 
 /// Forks a spare; false when the system refuses.
-fn fork_spare(me: &Me, control: &'static Control, front: &mut dyn Front) -> bool {
+fn fork_spare(me: &Member, control: &'static Control, front: &mut dyn Front) -> bool {
     let runtime = me.runtime();
     let Ok(index) = slots::take_embryo(runtime) else { return false };
     let slot = slots::process_slot(runtime, index);
@@ -269,7 +269,7 @@ fn fork_spare(me: &Me, control: &'static Control, front: &mut dyn Front) -> bool
 }
 
 /// Forks; in the child the engine is ready when it returns 0.
-fn fork(me: &Me, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
+fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     let runtime = me.runtime();
     let parent = process::pid();
     let number = zygote_control::get(me).map_or(0, |c| c.zygotes.load(Ordering::Relaxed)) as u32;
@@ -324,7 +324,7 @@ fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 }
 
 /// Sends one idle spare away: fewer are wanted.
-fn dismiss_one(me: &Me, control: &Control) -> bool {
+fn dismiss_one(me: &Member, control: &Control) -> bool {
     for entry in &control.spares {
         let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
         let slot = slots::process_slot(me.runtime(), index as u32);

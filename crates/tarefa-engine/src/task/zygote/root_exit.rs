@@ -23,7 +23,7 @@ static CONTROL: AtomicPtr<Control> = AtomicPtr::new(std::ptr::null_mut());
 /// A descriptor of the root.
 static ROOT: AtomicI32 = AtomicI32::new(-1);
 /// In a child whose zygote has ended: its own descriptor of the bell.
-static BELL: AtomicI32 = AtomicI32::new(-1);
+static DOORBELL: AtomicI32 = AtomicI32::new(-1);
 /// In the zygote: descriptors of children of zygotes before it.
 static INHERITED: AtomicPtr<Vec<OwnedFd>> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -46,10 +46,10 @@ pub(in crate::task) fn watch_in_zygote(
     ZYGOTE.store(number, Ordering::Release);
     // SAFETY: both handlers make system calls and touch atomics only.
     unsafe {
-        let _ = signal::handle(signal::orphan_signal(), parent_ended, true);
+        let _ = signal::handle(signal::root_exit_signal(), parent_ended, true);
         let _ = signal::handle(libc::SIGCHLD, child_ended, false);
     }
-    process::signal_with_parent(signal::orphan_signal());
+    process::signal_with_parent(signal::root_exit_signal());
 }
 
 /// In a child, right after its fork from the process `zygote`.
@@ -57,7 +57,7 @@ pub(in crate::task) fn watch_in_child(zygote: i32) {
     // not shared: a number of this process alone.
     ZYGOTE.store(0, Ordering::Release);
     signal::default(libc::SIGCHLD);
-    process::signal_with_parent(signal::orphan_signal());
+    process::signal_with_parent(signal::root_exit_signal());
     if process::parent() != zygote {
         parent_ended(0);
     }
@@ -82,7 +82,7 @@ extern "C" fn child_ended(_: i32) {
     if let Some(control) = unsafe { CONTROL.load(Ordering::Acquire).as_ref() } {
         // The zygote itself sleeps on it, if anybody: the signal ends that sleep.
         // crash: nothing depends on the count; a point takes a lock, which no handler may.
-        control.bell.fetch_add(1, Ordering::AcqRel);
+        control.zygote_futex.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -98,22 +98,23 @@ extern "C" fn parent_ended(_: i32) {
 /// In a child: its zygote has ended, or the bell's pipe has changed.
 fn orphaned() {
     // Nobody signals a child for the root's end now.
-    if BELL.load(Ordering::Acquire) < 0 {
+    if DOORBELL.load(Ordering::Acquire) < 0 {
         let runtime = Runtime::existing_unlocked();
-        let own =
-            runtime.and_then(|r| pipe::signal_when_deaf(r.bell().as_fd(), signal::orphan_signal()));
+        let own = runtime.and_then(|r| {
+            pipe::signal_when_reader_closes(r.doorbell().as_fd(), signal::root_exit_signal())
+        });
         if let Some(own) = own {
             // not shared: a number of this process alone.
-            BELL.store(own.as_raw_fd(), Ordering::Release);
+            DOORBELL.store(own.as_raw_fd(), Ordering::Release);
         }
     }
-    let (root, bell) = (ROOT.load(Ordering::Acquire), BELL.load(Ordering::Acquire));
+    let (root, bell) = (ROOT.load(Ordering::Acquire), DOORBELL.load(Ordering::Acquire));
     // SAFETY: both are opened by this module and never closed. A process that ends closes its
     // pipes, and only then counts as ended: the signal may come in between.
     let over = unsafe {
         root < 0
             || pidfd::ended(BorrowedFd::borrow_raw(root))
-            || bell >= 0 && pipe::is_deaf(BorrowedFd::borrow_raw(bell))
+            || bell >= 0 && pipe::is_reader_closed(BorrowedFd::borrow_raw(bell))
     };
     if over {
         process::exit_now(0);

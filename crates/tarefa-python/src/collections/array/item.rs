@@ -7,8 +7,8 @@ use pyo3::types::{PyModule, PyTuple};
 use tarefa_engine::collections::array::Array;
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::shm::Me;
-use tarefa_engine::sync::lock::word::{Acquired, LockCell, Sort};
+use tarefa_engine::shm::Member;
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
 use super::memory::ArrayMemory;
 use super::scalars::{Bits, Type, exact_int, shown};
@@ -115,18 +115,18 @@ impl Cells {
             Lock::Own => {
                 let me = self.memory().me()?;
                 let array = Array::at(&me, self.memory().off());
-                let cell = array.guard();
-                match cell.try_acquire(&me, Sort::Recursive) {
+                let cell = array.object_lock();
+                match cell.try_acquire(&me, Recursion::Allowed) {
                     Some(Acquired::Yes) => {}
                     Some(Acquired::OwnerDied(pid)) => {
-                        array.settle_after_death();
-                        return Err(lock::owner_died(py, Sort::Recursive, pid));
+                        array.redo_after_death();
+                        return Err(lock::owner_died(py, Recursion::Allowed, pid));
                     }
                     _ => self.guard_wait(py, &me, cell)?,
                 }
-                array.settle();
+                array.apply_redo();
                 let result = act(&array);
-                let _ = cell.release(&me, Sort::Recursive);
+                let _ = cell.release(&me, Recursion::Allowed);
                 result
             }
             Lock::Given(lock, _) => {
@@ -140,14 +140,14 @@ impl Cells {
     }
 
     #[cold]
-    fn guard_wait(&self, py: Python<'_>, me: &Me, cell: &'static LockCell) -> PyResult<()> {
+    fn guard_wait(&self, py: Python<'_>, me: &Member, cell: &'static LockWord) -> PyResult<()> {
         // Another thread may close it while this one waits.
         let handle = self.memory().handle()?;
         let until = Some(Deadline::NEVER);
-        lock::take(py, me, cell, Sort::Recursive, handle.off(), until)
-            .inspect_err(|_| Array::at(me, handle.off()).settle_after_death())?;
+        lock::take(py, me, cell, Recursion::Allowed, handle.off(), until)
+            .inspect_err(|_| Array::at(me, handle.off()).redo_after_death())?;
         if let Err(closed) = self.memory().me() {
-            let _ = cell.release(me, Sort::Recursive);
+            let _ = cell.release(me, Recursion::Allowed);
             return Err(closed);
         }
         Ok(())
@@ -162,10 +162,11 @@ impl Cells {
     ) -> PyResult<bool> {
         let (me, handle) = (self.memory().me()?, self.memory().handle()?);
         let array = Array::at(&me, handle.off());
-        let taken = object_lock::acquire(py, &me, array.guard(), handle.off(), blocking, timeout)
-            .inspect_err(|_| array.settle_after_death())?;
+        let taken =
+            object_lock::acquire(py, &me, array.object_lock(), handle.off(), blocking, timeout)
+                .inspect_err(|_| array.redo_after_death())?;
         if taken {
-            array.settle();
+            array.apply_redo();
         }
         Ok(taken)
     }
@@ -173,13 +174,13 @@ impl Cells {
     /// Lets it go.
     pub(super) fn guard_release(&self) -> PyResult<()> {
         let me = self.memory().me()?;
-        object_lock::release(&me, Array::at(&me, self.memory().off()).guard())
+        object_lock::release(&me, Array::at(&me, self.memory().off()).object_lock())
     }
 
     /// Who holds it.
     pub(super) fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.memory().me()?;
-        object_lock::owner(py, &me, Array::at(&me, self.memory().off()).guard())
+        object_lock::owner(py, &me, Array::at(&me, self.memory().off()).object_lock())
     }
 
     /// Runs `act` whoever holds the lock.

@@ -8,7 +8,7 @@ use tarefa_engine::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, ArrayError, Form};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Me, Off, Runtime};
+use tarefa_engine::shm::{Member, Off, Runtime};
 
 use super::buffer::Shape;
 use crate::convert::encode::PICKLE;
@@ -108,7 +108,7 @@ impl ArrayMemory {
 
     /// The calling thread; an error when this is closed.
     #[inline]
-    pub(super) fn me(&self) -> PyResult<Me> {
+    pub(super) fn me(&self) -> PyResult<Member> {
         if self.open.load(Ordering::Relaxed) { Ok(self.runtime.me()) } else { Err(closed()) }
     }
 
@@ -197,7 +197,7 @@ impl ArrayMemory {
             return Err(PyBufferError::new_err(text));
         }
         if let Ok(me) = self.me() {
-            if Array::at(&me, self.off).guard().is_mine(&me) {
+            if Array::at(&me, self.off).object_lock().is_mine(&me) {
                 let text = "cannot close it while this thread holds its lock: release that first";
                 return Err(PyRuntimeError::new_err(text));
             }
