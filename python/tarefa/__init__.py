@@ -6,6 +6,8 @@
 42
 """
 
+# Before a wait may come when there is no descriptor to read it with.
+from tarefa import _hooks  # noqa: F401
 from tarefa._collections._array import Array, RawArray
 from tarefa._collections._counter import Counter
 from tarefa._collections._dict import Dict

@@ -48,6 +48,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::parse_address, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::collect, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::hooks::register_class, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::wake_sleeper, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::interrupt_signal, m)?)?;

@@ -7,8 +7,9 @@ import operator
 from collections.abc import Iterator
 from typing import Any, Self
 
-from tarefa._collections import _items
-from tarefa._collections._items import Copied, Locked
+from tarefa._collections import _items, _making
+from tarefa._collections._items import Locked
+from tarefa._collections._making import Copied
 from tarefa._collections._typecodes import (
     NUMPY_NAMES,
     ItemType,
@@ -136,7 +137,7 @@ def make(base: Any, typecode_or_type: Any, size_or_initializer: Any, lock: Any) 
     if items is not None and of_ctype:
         for i, value in enumerate(items):
             check(item.of, value, f"item {i}")
-    made = _items.build(base, item, shape, lock)
+    made = _making.build(base, item, shape, lock)
     if items is None:
         return made
     if item.of is None:
@@ -179,3 +180,6 @@ def _extent(given: Any) -> int:
     if size < 0:
         raise ValueError(f"the size of an array is not below 0: {size}")
     return size
+
+
+_making.note_classes(Array, RawArray, several=True)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from tarefa._collections._dict import Dict, show
 from tarefa._collections._object_lock import insist
+from tarefa._engine import register_class
 
 
 def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:
@@ -181,3 +182,6 @@ class Counter(Dict):
             )
 
         return show(self, text, f"tarefa.{name}({{...}})")
+
+
+register_class("Counter", Counter)

@@ -16,7 +16,7 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, Self
 
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._engine import DictCore, MapCore
+from tarefa._engine import DictCore, MapCore, register_class
 
 _showing: set[tuple[int, int]] = set()
 
@@ -217,3 +217,6 @@ class DictValues(_View, ValuesView[Any]):
 
 MutableMapping.register(Dict)
 Mapping.register(Dict)
+
+
+register_class("Dict", Dict)

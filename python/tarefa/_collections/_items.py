@@ -1,4 +1,4 @@
-"""What ``Value`` and ``Array`` have in common: making, attaching, views, the lock."""
+"""What ``Value`` and ``Array`` have in common once they are made: the lock, views."""
 
 from __future__ import annotations
 
@@ -6,18 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._collections._typecodes import NUMPY_NAMES, ItemType, ctype_of, is_dtype
-from tarefa._engine import (
-    ArrayCore,
-    ArrayMemory,
-    LockCore,
-    ValueCore,
-    make_array,
-)
-from tarefa._runtime import _fork
-from tarefa._runtime._errors import ArenaFull
-
-_fork.watch()
+from tarefa._collections._typecodes import NUMPY_NAMES, ctype_of, is_dtype
+from tarefa._engine import ArrayCore, ValueCore
 
 Core = ArrayCore | ValueCore
 
@@ -91,92 +81,6 @@ def held(item: Any) -> AbstractContextManager[Any]:
         return lock
     core_of(item).memory.__get__(item).check_open()
     return nullcontext()
-
-
-def build(base: Any, item: ItemType, shape: list[int], lock: Any) -> Any:
-    """Make the memory, and the object of class ``base`` or of one made for the item's type.
-
-    ``lock`` is None for a raw one.
-    """
-    own, given = lock is True, None if lock is True else lock
-    if given is not None and not hasattr(given, "acquire"):
-        raise AttributeError(f"lock is True, False or a lock: {given!r} has no method 'acquire'")
-    if any(n >= 1 << 63 for n in shape):
-        raise ArenaFull(f"{max(shape)} items of {item.size} bytes are more than any memory holds")
-    # What others have to know besides the format. A lock that is not tarefa's travels by itself.
-    travels = given if isinstance(given, LockCore) else None
-    note = None if item.of is None and travels is None else (item.of, travels)
-    memory = make_array(item.format, item.size, shape, own, note)
-    return make_object(base, memory, item.of, given)
-
-
-def make_object(base: Any, memory: ArrayMemory, of: Any, lock: Any) -> Any:
-    """The object of class ``base`` for a handle, items of the type ``of``."""
-    if of is not None:
-        from tarefa._collections._structured_items import class_of
-
-        base = class_of(base, of)
-    core = ArrayCore if issubclass(base, ArrayCore) else ValueCore
-    return core.__new__(base, memory, lock)
-
-
-class Copied:
-    """Copying an array or a value makes a new one, with a lock of its own if there was one."""
-
-    __slots__ = ()
-
-    def __copy__(self) -> Any:
-        core: Any = core_of(self)  # type: ignore[arg-type]
-        memory = core.memory.__get__(self)
-        of = getattr(type(self), "_tarefa_of", None)
-        locked = core.is_locked.__get__(self)
-        note = None if of is None else (of, None)
-        new = make_array(memory.format, memory.itemsize, list(memory.shape), locked, note)
-        with held(self), memoryview(new) as to, memoryview(memory) as source:
-            to[:] = source
-        return make_object(_base(new, locked), new, of, None)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        memo[id(self)] = made = self.__copy__()
-        return made
-
-
-def wrap(memory: ArrayMemory) -> Any:
-    """The public object for a handle."""
-    of, lock = _noted(memory)
-    return make_object(_base(memory, memory.guarded or lock is not None), memory, of, lock)
-
-
-def _noted(memory: ArrayMemory) -> tuple[Any, Any]:
-    """The items' ctypes type or dtype, and the lock, where it is not in the memory."""
-    note = memory.note()
-    if note is not None:
-        from tarefa._convert._pickling import loads
-
-        of, lock = loads(note)
-        return of, lock
-    if memory.scalar:
-        return None, None
-    from tarefa._convert._ctypes_pickling import of_format
-
-    return of_format(memory.format, memory.itemsize), None
-
-
-def _base(memory: ArrayMemory, locked: bool) -> Any:
-    if memory.shape:
-        from tarefa._collections._array import Array, RawArray
-
-        return Array if locked else RawArray
-    from tarefa._collections._value import RawValue, Value
-
-    return Value if locked else RawValue
-
-
-def attach_with_lock(attach: Any, arguments: tuple[int, ...], lock: Any) -> Any:
-    """The object for a handle, with a lock that is no object of tarefa."""
-    found = attach(*arguments)
-    memory = core_of(found).memory.__get__(found)
-    return make_object(_base(memory, True), memory, _noted(memory)[0], lock)
 
 
 def view(item: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, SupportsIndex, TypeVar
 
 from tarefa._collections._object_lock import ObjectLock, insist
-from tarefa._engine import ListCore
+from tarefa._engine import ListCore, register_class
 from tarefa._runtime._errors import ListChanged
 
 T = TypeVar("T")
@@ -238,3 +238,6 @@ def _need_slice(key: object) -> None:
     if not isinstance(key, slice):
         name = type(key).__name__
         raise TypeError(f"list indices must be integers or slices, not {name}")
+
+
+register_class("List", List)

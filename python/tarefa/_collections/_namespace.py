@@ -6,7 +6,7 @@ from typing import Any
 
 from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._engine import NamespaceCore
+from tarefa._engine import NamespaceCore, register_class
 
 
 class Namespace(NamespaceCore):
@@ -66,3 +66,6 @@ class Namespace(NamespaceCore):
             return f"tarefa.Namespace({', '.join(f'{name}={value!r}' for name, value in pairs)})"
 
         return show(self, text, "tarefa.Namespace(...)")
+
+
+register_class("Namespace", Namespace)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock, insist
-from tarefa._engine import SetCore
+from tarefa._engine import SetCore, register_class
 
 
 def _plain(other: Any) -> Any:
@@ -201,3 +201,6 @@ class Set(SetCore):
 
 
 MutableSet.register(Set)
+
+
+register_class("Set", Set)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from tarefa._collections import _items
-from tarefa._collections._items import Copied, Locked
+from tarefa._collections import _items, _making
+from tarefa._collections._items import Locked
+from tarefa._collections._making import Copied
 from tarefa._collections._typecodes import check, is_ctypes_array, is_dtype, resolve
 from tarefa._engine import ValueCore
 
@@ -128,12 +129,12 @@ def make(base: Any, typecode_or_type: Any, args: tuple[Any, ...], lock: Any) -> 
     if item.of is None:
         if len(args) > 1:
             raise TypeError(f"one value is wanted for type {item.format!r}, not {len(args)}")
-        made = _items.build(base, item, [], lock)
+        made = _making.build(base, item, [], lock)
         if args:
             ValueCore.put(made, args[0])
         return made
     if is_dtype(item.of):
-        made = _items.build(base, item, [], lock)
+        made = _making.build(base, item, [], lock)
         if args:
             _items.view(made)[...] = args[0] if len(args) == 1 else args
         return made
@@ -152,9 +153,12 @@ def make(base: Any, typecode_or_type: Any, args: tuple[Any, ...], lock: Any) -> 
         return made
     check(item.of, args, "")
     first = item.of(*args)
-    made = _items.build(base, item, [], lock)
+    made = _making.build(base, item, [], lock)
     if args:
         import ctypes
 
         ctypes.pointer(_items.view(made))[0] = first
     return made
+
+
+_making.note_classes(Value, RawValue, several=False)

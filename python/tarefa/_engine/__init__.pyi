@@ -26,6 +26,7 @@ from tarefa._engine.convert import (
     collect,
     keep_out_of_band,
     parse_address,
+    register_class,
 )
 from tarefa._engine.runtime import (
     address,
@@ -57,7 +58,6 @@ from tarefa._engine.task import (
     leave,
     lift_memory_limit,
     make_immortal,
-    watch_signals,
     own_threads,
     prepare_thread_interrupts,
     prepare_zygote,
@@ -71,6 +71,7 @@ from tarefa._engine.task import (
     thread_context,
     time_limit_grace,
     wake_sleeper,
+    watch_signals,
 )
 from tarefa._engine.trace import (
     deadlocks,
@@ -123,7 +124,6 @@ __all__ = [
     "lift_memory_limit",
     "make_array",
     "make_immortal",
-    "watch_signals",
     "offer_stack",
     "own_threads",
     "parse_address",
@@ -132,6 +132,7 @@ __all__ = [
     "prepare_stacks",
     "prepare_thread_interrupts",
     "prepare_zygote",
+    "register_class",
     "report_after",
     "request_stack",
     "send_to_zygote",
@@ -149,5 +150,6 @@ __all__ = [
     "thread_context",
     "time_limit_grace",
     "wake_sleeper",
+    "watch_signals",
     "write_stack",
 ]

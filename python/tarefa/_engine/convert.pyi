@@ -1,5 +1,6 @@
 """Handles of shared objects on their way to other processes and programs."""
 
+from collections.abc import Callable
 from pickle import PickleBuffer
 from typing import Any
 
@@ -22,6 +23,12 @@ def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
 
 def collect() -> None:
     """Forget what the encoding that goes on has met: it begins anew."""
+
+def register_class(kind: str, class_: type[Any] | Callable[[Any], Any], /) -> None:
+    """Have objects of that kind be of ``class_``, whose ``__new__`` takes a core.
+
+    Or what that function makes of one.
+    """
 
 def keep_out_of_band(buffer: PickleBuffer, /) -> bool:
     """Whether a buffer is to be in the pickle; else the encoding that goes on has noted it."""

@@ -35,7 +35,5 @@ def configure(*, spares: int | None = None, report_after: float | None = None) -
             raise TypeError(f"spares must be a whole number, not {type(spares).__name__}")
         if not 0 <= spares <= 64:
             raise ValueError(f"spares must be from 0 to 64: {spares}")
-        from tarefa._task._process import prepare
-
-        prepare()
+        _engine.prepare_zygote()
         _engine.set_spares(spares)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pickle
 import threading
+from collections.abc import Callable
+
+# Says whose time is up in the calling thread; the module of limits sets it.
+say_over_time: Callable[[], str] | None = None
+_OVER_TIME = "the task ran longer than its time limit"
 
 
 class TarefaError(Exception):
@@ -36,15 +41,7 @@ class TimeLimitInterrupt(Interrupted):
     def __init__(self, message: str | None = None) -> None:
         if message is None:
             # Raised by its class alone, in the thread whose time is up.
-            from tarefa._task._current import current_task
-            from tarefa._task._limits import over_time_text
-
-            task = current_task()
-            core = getattr(task, "_tarefa_core", None)
-            if task is None or core is None or core.time_limit is None:
-                message = "the task ran longer than its time limit"
-            else:
-                message = over_time_text(core, task._label())
+            message = say_over_time() if say_over_time is not None else _OVER_TIME
         super().__init__(message)
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, SupportsIndex
 
-from tarefa._engine import BarrierCore
+from tarefa._engine import BarrierCore, register_class
 
 _local = threading.local()
 
@@ -87,3 +87,6 @@ class Barrier(BarrierCore):
 
     def __hash__(self) -> int:
         return hash(self.object_id)
+
+
+register_class("Barrier", Barrier)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tarefa._engine import ConditionCore, LockCore
+from tarefa._engine import ConditionCore, LockCore, register_class
 from tarefa._sync._lock import RLock
 
 T = TypeVar("T")
@@ -82,3 +82,6 @@ class Condition(ConditionCore):
 
     def __hash__(self) -> int:
         return hash(self.object_id)
+
+
+register_class("Condition", Condition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tarefa._engine import EventCore
+from tarefa._engine import EventCore, register_class
 
 
 class Event(EventCore):
@@ -24,3 +24,6 @@ class Event(EventCore):
 
     def __hash__(self) -> int:
         return hash(self.object_id)
+
+
+register_class("Event", Event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from tarefa._engine import LockCore
+from tarefa._engine import LockCore, register_class
 
 if TYPE_CHECKING:
     from tarefa._task._base import TaskBase
@@ -89,3 +89,7 @@ class RLock(LockCore):
 
     def __hash__(self) -> int:
         return hash(self.object_id)
+
+
+register_class("Lock", Lock)
+register_class("RLock", RLock)

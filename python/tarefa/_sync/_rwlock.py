@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tarefa._engine import RWLockCore
+from tarefa._engine import RWLockCore, register_class
 
 
 class RWLock(RWLockCore):
@@ -43,3 +43,6 @@ class RWLock(RWLockCore):
 
     def __hash__(self) -> int:
         return hash(self.object_id)
+
+
+register_class("RWLock", RWLock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import SupportsIndex
 
-from tarefa._engine import SemaphoreCore
+from tarefa._engine import SemaphoreCore, register_class
 
 
 class Semaphore(SemaphoreCore):
@@ -63,3 +63,10 @@ class BoundedSemaphore(Semaphore):
     def __init__(self, value: SupportsIndex = 1) -> None:
         super().__init__()
         self.set_up(operator.index(value), True)
+
+
+def _from_handle(core: SemaphoreCore) -> Semaphore:
+    return Semaphore.__new__(Semaphore if core.bound is None else BoundedSemaphore, core)
+
+
+register_class("Semaphore", _from_handle)

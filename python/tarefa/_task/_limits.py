@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tarefa import _engine
+from tarefa._runtime import _errors
 from tarefa._runtime._errors import MemoryLimitExceeded
+from tarefa._task._current import current_task
 
 _MOST = 2**63 - 1
 
@@ -67,6 +69,18 @@ def size_text(size: int) -> str:
 def over_time_text(core: Any, label: str) -> str:
     """What an interrupt says that comes from the time limit."""
     return f"{label} ran longer than its time limit of {seconds_text(core.time_limit)}"
+
+
+def _own_over_time() -> str:
+    """The same of the task that runs the calling code."""
+    task = current_task()
+    core = getattr(task, "_tarefa_core", None)
+    if task is None or core is None or core.time_limit is None:
+        return "the task ran longer than its time limit"
+    return over_time_text(core, task._label())
+
+
+_errors.say_over_time = _own_over_time
 
 
 def killed_text() -> str:

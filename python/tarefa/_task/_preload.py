@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from tarefa import _engine
+from tarefa._task._zygote_command import ensure_command, prepare
 
 
 def preload(modules: Iterable[str]) -> None:
@@ -30,9 +31,6 @@ def preload(modules: Iterable[str]) -> None:
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"preload takes names of modules, not {type(name).__name__} {name!r}")
-    from tarefa._task._process import prepare
-    from tarefa._task._zygote import ensure_command
-
     ensure_command()
     # Before a zygote is asked for: it then imports before it forks its first child.
     _engine.send_to_zygote(json.dumps(names).encode() + b"\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
@@ -12,31 +11,12 @@ from tarefa import _engine
 from tarefa._convert._pickling import dumps, dumps_call, dumps_function
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
-from tarefa._task import _current, _environment, _exit, _zygote
+from tarefa._task import _current, _environment, _exit
 from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
 from tarefa._task._limits import check_memory_limit, check_time_limit
+from tarefa._task._zygote_command import prepare
 
 _count = itertools.count(1)
-_prepared = False
-
-
-def prepare() -> None:
-    """Have a zygote made, before it is needed."""
-    global _prepared
-    if not _prepared:
-        _zygote.ensure_command()
-        _engine.prepare_zygote()
-        _prepared = True
-
-
-def first_spares() -> int:
-    """How many processes are kept ready from the start."""
-    asked = os.environ.get("TAREFA_SPARES", "")
-    if asked:
-        if not asked.isdecimal() or int(asked) > 64:
-            raise ValueError(f"TAREFA_SPARES must be a number from 0 to 64: {asked!r}")
-        return int(asked)
-    return min(2 * _engine.cpu_count(), 8)
 
 
 class Process(TaskBase):
@@ -92,8 +72,7 @@ class Process(TaskBase):
         self._tarefa_core = TaskCore(False, bool(daemon), self._tarefa_name)
         if limited:
             self._tarefa_core.set_limits(time, memory)
-        if not _prepared:
-            prepare()
+        prepare()
 
     @classmethod
     def _of(cls, core: Any) -> Process:
@@ -194,6 +173,18 @@ class Process(TaskBase):
     def kill(self) -> None:
         """Send it SIGKILL."""
         self._signal(SIGKILL)
+
+
+def _from_handle(core: TaskCore) -> TaskBase:
+    """The task of a handle: a process, or a thread of another process."""
+    if core.is_thread:
+        from tarefa._task._remote_thread import TaskView
+
+        return TaskView(core)
+    return Process._of(core)
+
+
+_engine.register_class("Task", _from_handle)
 
 
 class _SubclassRun:

@@ -700,7 +700,7 @@ def test_arrays_of_another_language():
 
     def attach(what, size, shape, guarded=True):
         memory = tarefa._engine.make_array(what, size, shape, guarded, None)
-        attach, arguments = tarefa._collections._items.wrap(memory).__reduce__()
+        attach, arguments = tarefa._collections._making.from_handle(memory).__reduce__()
         return attach(*arguments)
 
     points = attach("T{<b:x:7x<d:y:<B:color:1x(3)<H:tags:}", 24, [3])

@@ -15,6 +15,7 @@ use crate::convert::encode::Encoded;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
+use crate::runtime::hooks::{self, Hook};
 use crate::runtime::member;
 
 /// A list in shared memory.
@@ -164,7 +165,7 @@ impl ListCore {
         item: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         if !is_index(key) {
-            return self.call_python(py, "set_slice", (key, item));
+            return self.call_python(py, &hooks::SET_SLICE, (key, item));
         }
         let index = index_of(key)?;
         let me = self.handle.me();
@@ -175,7 +176,7 @@ impl ListCore {
 
     fn __delitem__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         if !is_index(key) {
-            return self.call_python(py, "delete_slice", (key,));
+            return self.call_python(py, &hooks::DELETE_SLICE, (key,));
         }
         self.remove_at(py, index_of(key)?, |_| out_of_range()).map(drop)
     }
@@ -374,15 +375,14 @@ impl ListCore {
         Ok(items.as_any().get_item(key)?.unbind())
     }
 
-    fn call_python<'py, A>(&self, py: Python<'py>, name: &str, args: A) -> PyResult<()>
+    fn call_python<'py, A>(&self, py: Python<'py>, hook: &'static Hook, args: A) -> PyResult<()>
     where
         A: IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>, Error = PyErr>,
     {
-        let module = PyModule::import(py, "tarefa._collections._list")?;
         let core = Py::new(py, Self { handle: self.handle.clone() })?;
         let args = args.into_pyobject(py)?;
         let mut all = vec![core.into_any().into_bound(py)];
         all.extend(args.iter());
-        module.getattr(name)?.call1(PyTuple::new(py, all)?).map(drop)
+        hook.get(py)?.call1(PyTuple::new(py, all)?).map(drop)
     }
 }

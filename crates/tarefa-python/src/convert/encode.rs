@@ -1,12 +1,11 @@
 //! Python objects as words and blobs.
 //!
 //! int, float, bool, None, str and bytes have forms of the engine's own, which Rust reads too;
-//! everything else is pickled by `tarefa._convert._pickling`.
+//! everything else is pickled by the package.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyModule, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString};
 use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
@@ -17,6 +16,7 @@ use crate::convert::out_of_band::{InBand, OutOfBand};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::{Handle, References};
+use crate::runtime::hooks;
 
 /// The tag of pickled bytes.
 pub(crate) const PICKLE: u8 = tag::FRONT;
@@ -24,20 +24,6 @@ pub(crate) const PICKLE: u8 = tag::FRONT;
 pub(crate) const APART: u8 = tag::FRONT + 2;
 /// The tag of a `bytearray`.
 const BYTEARRAY: u8 = tag::FRONT + 3;
-
-static DUMPS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-fn function<'py>(
-    py: Python<'py>,
-    cell: &'static PyOnceLock<Py<PyAny>>,
-    name: &str,
-) -> PyResult<&'py Bound<'py, PyAny>> {
-    let f = cell.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._convert._pickling")?.getattr(name).map(Bound::unbind)
-    })?;
-    Ok(f.bind(py))
-}
 
 /// An encoded object, ready for the engine.
 pub(crate) enum Encoded<'py> {
@@ -162,7 +148,7 @@ pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<E
     if object.is_exact_instance_of::<PyByteArray>() {
         return Ok(Encoded::ByteArray(InBand::new(object)?));
     }
-    let dumps = function(object.py(), &DUMPS, "dumps_apart")?;
+    let dumps = hooks::DUMPS_APART.get(object.py())?;
     pickled(dumps, object, me.runtime().id())
 }
 
@@ -264,7 +250,7 @@ fn load<'py>(
 ) -> PyResult<Py<PyAny>> {
     let kwargs = pyo3::types::PyDict::new(py);
     kwargs.set_item("buffers", buffers)?;
-    Ok(function(py, &LOADS, "loads")?.call((pickle,), Some(&kwargs))?.unbind())
+    Ok(hooks::LOADS.get(py)?.call((pickle,), Some(&kwargs))?.unbind())
 }
 
 /// Decodes bytes that mention no object by tag alone.
@@ -291,7 +277,7 @@ pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py
             Ok(PyFloat::new(py, f64::from_bits(bits)).into_any().unbind())
         }
         PICKLE => {
-            let loads = function(py, &LOADS, "loads")?;
+            let loads = hooks::LOADS.get(py)?;
             Ok(loads.call1((bytes_of(py, bytes)?,))?.unbind())
         }
         APART => load(py, out_of_band::taken(py, bytes)?),

@@ -1,7 +1,7 @@
 //! Python objects as keys: what they are compared by, so that `Dict` finds what `dict` would.
 //!
 //! int, float, bool, None, str and bytes are the engine's own. A tuple, a frozenset, or what
-//! `tarefa._convert._keys.reduce_key` takes apart becomes bytes of [`tag::KEY`]:
+//! `tarefa._hooks.reduce_key` takes apart becomes bytes of [`tag::KEY`]:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -16,14 +16,14 @@ use std::borrow::Cow;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyFrozenSet, PyInt, PyModule, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyFrozenSet, PyInt, PyString, PyTuple};
 use tarefa_engine::collections::dict::{Canonical, Key, KeyError};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::shm::{Member, Off};
 
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
+use crate::runtime::hooks;
 
 /// A key's canonical form, and what it borrows from.
 pub(crate) enum PyKey<'py> {
@@ -65,25 +65,10 @@ impl Place<'_> {
     }
 }
 
-static REDUCE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static REFUSAL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-fn function<'py>(
-    py: Python<'py>,
-    cell: &'static PyOnceLock<Py<PyAny>>,
-    name: &str,
-) -> PyResult<&'py Bound<'py, PyAny>> {
-    let f = cell.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._convert._keys")?.getattr(name).map(Bound::unbind)
-    })?;
-    Ok(f.bind(py))
-}
-
 /// The error for something that cannot be a key; no reason means that it is unhashable.
 fn refusal(object: &Bound<'_, PyAny>, place: Place<'_>, reason: Option<&str>) -> PyErr {
     let py = object.py();
-    let made =
-        function(py, &REFUSAL, "refusal").and_then(|f| f.call1((object, place.text(), reason)));
+    let made = hooks::KEY_REFUSAL.get(py).and_then(|f| f.call1((object, place.text(), reason)));
     made.map_or_else(|e| e, PyErr::from_value)
 }
 
@@ -242,9 +227,9 @@ fn canonical(object: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Canonical<
     reduced(object, place)
 }
 
-/// What `tarefa._convert._keys` says of a key: an equal one, its kind and parts, or why it is none.
+/// What the package says of a key: an equal one, its kind and parts, or why it is none.
 fn reduced(object: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Canonical<'static>> {
-    let said = function(object.py(), &REDUCE, "reduce_key")?.call1((object,))?;
+    let said = hooks::REDUCE_KEY.get(object.py())?.call1((object,))?;
     let Ok(parts) = said.cast_exact::<PyTuple>() else {
         let reason: Option<String> = said.extract()?;
         return Err(refusal(object, place, reason.as_deref()));

@@ -2,8 +2,6 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyModule;
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{process, signal};
@@ -11,21 +9,16 @@ use tarefa_engine::shm::{Member, Off, Runtime};
 use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
+use crate::runtime::hooks;
 use crate::task::interrupt;
 use crate::trace::call_site;
-
-static TICK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-static ON_INTERRUPT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Lets signals' handlers and exceptions set from other threads happen now.
 ///
 /// Both are raised by the evaluation loop only, so a function of one instruction is run.
 pub(crate) fn tick(py: Python<'_>) -> PyResult<()> {
     py.check_signals()?;
-    let tick = TICK.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._runtime._eval_breaker")?.getattr("tick").map(Bound::unbind)
-    })?;
-    tick.bind(py).call0().map(drop)
+    hooks::TICK.get(py)?.call0().map(drop)
 }
 
 /// Raises the interrupt that was asked of the process's task, if the calling thread runs it.
@@ -43,10 +36,7 @@ fn raise_due(py: Python<'_>) -> PyResult<()> {
     if task.is_thread() || !task.interrupt_due() {
         return Ok(());
     }
-    let raise = ON_INTERRUPT.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._task._child")?.getattr("on_interrupt").map(Bound::unbind)
-    })?;
-    raise.bind(py).call1((signal::interrupt_signal(), py.None())).map(drop)
+    hooks::ON_INTERRUPT.get(py)?.call1((signal::interrupt_signal(), py.None())).map(drop)
 }
 
 /// The calling thread is about to sleep: if it is the main one, no signal is slept over.

@@ -1,20 +1,18 @@
-//! Exceptions of `tarefa._runtime._errors`, raised from Rust.
+//! Exceptions of the package, raised from Rust.
 
 use std::io;
 
 use pyo3::exceptions::{PyIndexError, PyRecursionError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyModule;
 use tarefa_engine::collections::list::ListError;
 use tarefa_engine::shm::heap::OutOfMemory;
 use tarefa_engine::shm::member::runtime::AttachError;
 use tarefa_engine::sync::wait_queue::WaitError;
 use tarefa_engine::task::process::StartError;
 
-static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+use crate::runtime::hooks;
 
-/// An instance of the class `name` of `tarefa._runtime._errors`.
+/// An instance of the class `name` of `tarefa._hooks`.
 pub(crate) fn new(py: Python<'_>, name: &str, args: impl ErrorArgs) -> PyErr {
     args.raise(py, name)
 }
@@ -42,9 +40,7 @@ fn make<'py>(
     name: &str,
     call: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyErr {
-    let module = MODULE
-        .get_or_try_init(py, || PyModule::import(py, "tarefa._runtime._errors").map(Bound::unbind));
-    let made = module.and_then(|m| call(&m.bind(py).getattr(name)?));
+    let made = hooks::named(py, name).and_then(|class| call(&class));
     made.map_or_else(|e| e, PyErr::from_value)
 }
 

@@ -10,8 +10,7 @@ use std::cell::RefCell;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyModule, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 use tarefa_engine::collections::kinds;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::address::ObjectAddress;
@@ -19,8 +18,19 @@ use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, Runtime, object};
 use tarefa_engine::task;
 
+use crate::collections::array::{ArrayCore, ArrayMemory, ValueCore};
 use crate::collections::dict;
+use crate::collections::list::ListCore;
+use crate::collections::map::MapCore;
 use crate::runtime::errors;
+use crate::runtime::hooks;
+use crate::sync::barrier::BarrierCore;
+use crate::sync::condition::ConditionCore;
+use crate::sync::event::EventCore;
+use crate::sync::lock::LockCore;
+use crate::sync::rwlock::RWLockCore;
+use crate::sync::semaphore::SemaphoreCore;
+use crate::task::TaskCore;
 
 /// One counted handle of an object in the arena.
 #[derive(Debug)]
@@ -73,7 +83,7 @@ impl Handle {
     /// Another process may get it, and may start tasks then.
     fn will_travel(&self, py: Python<'_>) -> PyResult<()> {
         if self.runtime.is_root() && !task::supervisor::has_zygote() {
-            PyModule::import(py, "tarefa._task._zygote")?.call_method0("ensure_command")?;
+            hooks::ENSURE_ZYGOTE_COMMAND.get(py)?.call0()?;
         }
         Ok(())
     }
@@ -91,7 +101,7 @@ impl Handle {
         self.will_travel(py)?;
         let a = self.runtime.address();
         let args = (a.root, a.memory_fd, a.id, self.off.0, self.id(), self.kind());
-        Ok((attach_function(py)?, args.into_pyobject(py)?))
+        Ok((hooks::ATTACH.get(py)?.clone().unbind(), args.into_pyobject(py)?))
     }
 }
 
@@ -127,27 +137,27 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
         let module = object.get_type().getattr("__module__").ok();
         module.and_then(|m| m.extract::<String>().ok()).is_some_and(|m| m == "tarefa")
     };
-    let handle = if let Ok(map) = object.cast::<crate::collections::map::MapCore>() {
+    let handle = if let Ok(map) = object.cast::<MapCore>() {
         map.get().handle().clone()
-    } else if let Ok(list) = object.cast::<crate::collections::list::ListCore>() {
+    } else if let Ok(list) = object.cast::<ListCore>() {
         list.get().handle().clone()
-    } else if let Ok(lock) = object.cast::<crate::sync::lock::LockCore>() {
+    } else if let Ok(lock) = object.cast::<LockCore>() {
         lock.get().handle().clone()
-    } else if let Ok(event) = object.cast::<crate::sync::event::EventCore>() {
+    } else if let Ok(event) = object.cast::<EventCore>() {
         event.get().handle().clone()
-    } else if let Ok(semaphore) = object.cast::<crate::sync::semaphore::SemaphoreCore>() {
+    } else if let Ok(semaphore) = object.cast::<SemaphoreCore>() {
         semaphore.get().handle().clone()
-    } else if let Ok(condition) = object.cast::<crate::sync::condition::ConditionCore>() {
+    } else if let Ok(condition) = object.cast::<ConditionCore>() {
         condition.get().handle().clone()
-    } else if let Ok(lock) = object.cast::<crate::sync::rwlock::RWLockCore>() {
+    } else if let Ok(lock) = object.cast::<RWLockCore>() {
         lock.get().handle().clone()
-    } else if let Ok(barrier) = object.cast::<crate::sync::barrier::BarrierCore>() {
+    } else if let Ok(barrier) = object.cast::<BarrierCore>() {
         // Its action goes with it; where that fails, pickling says why.
         object.call_method0("_publish").ok()?;
         barrier.get().handle().clone()
-    } else if let Ok(array) = object.cast::<crate::collections::array::ArrayCore>() {
+    } else if let Ok(array) = object.cast::<ArrayCore>() {
         array.get().cells().by_reference()?
-    } else if let Ok(value) = object.cast::<crate::collections::array::ValueCore>() {
+    } else if let Ok(value) = object.cast::<ValueCore>() {
         value.get().cells().by_reference()?
     } else {
         return None;
@@ -167,15 +177,6 @@ impl Drop for Handle {
     fn drop(&mut self) {
         refcount::release(&self.me(), self.off);
     }
-}
-
-static ATTACH: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-fn attach_function(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    let f = ATTACH.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._engine")?.getattr("attach").map(Bound::unbind)
-    })?;
-    Ok(f.clone_ref(py))
 }
 
 /// What an encoding that is going on has met so far.
@@ -221,45 +222,28 @@ pub(crate) fn attach(
 
 /// The Python object for a handle.
 pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
-    static WRAP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let cores: Py<PyAny> = match kind {
-        tarefa_engine::sync::kinds::LOCK | tarefa_engine::sync::kinds::RLOCK => {
-            Py::new(py, crate::sync::lock::LockCore::of(handle))?.into_any()
-        }
-        tarefa_engine::sync::kinds::EVENT => {
-            Py::new(py, crate::sync::event::EventCore::of(handle))?.into_any()
-        }
-        tarefa_engine::sync::kinds::SEMAPHORE => {
-            Py::new(py, crate::sync::semaphore::SemaphoreCore::of(handle))?.into_any()
-        }
-        tarefa_engine::sync::kinds::CONDITION => {
-            Py::new(py, crate::sync::condition::ConditionCore::of(handle))?.into_any()
-        }
-        tarefa_engine::sync::kinds::BARRIER => {
-            Py::new(py, crate::sync::barrier::BarrierCore::of(handle))?.into_any()
-        }
-        tarefa_engine::sync::kinds::RWLOCK => {
-            Py::new(py, crate::sync::rwlock::RWLockCore::of(handle))?.into_any()
-        }
-        kinds::LIST => Py::new(py, crate::collections::list::ListCore::of(handle))?.into_any(),
-        kind @ (kinds::DICT | kinds::COUNTER | kinds::SET | kinds::NAMESPACE) => match kind {
-            kinds::SET => dict::bare(py, handle, dict::SetCore)?,
-            kinds::NAMESPACE => dict::bare(py, handle, dict::NamespaceCore)?,
-            _ => dict::bare(py, handle, dict::DictCore)?,
-        },
-        kinds::ARRAY => {
-            Py::new(py, crate::collections::array::ArrayMemory::of(handle)?)?.into_any()
-        }
-        task::kinds::TASK => Py::new(py, crate::task::TaskCore::of(handle))?.into_any(),
+    use tarefa_engine::sync::kinds as sync_kinds;
+    let (name, core): (_, Py<PyAny>) = match kind {
+        sync_kinds::LOCK => ("Lock", Py::new(py, LockCore::of(handle))?.into_any()),
+        sync_kinds::RLOCK => ("RLock", Py::new(py, LockCore::of(handle))?.into_any()),
+        sync_kinds::EVENT => ("Event", Py::new(py, EventCore::of(handle))?.into_any()),
+        sync_kinds::SEMAPHORE => ("Semaphore", Py::new(py, SemaphoreCore::of(handle))?.into_any()),
+        sync_kinds::CONDITION => ("Condition", Py::new(py, ConditionCore::of(handle))?.into_any()),
+        sync_kinds::BARRIER => ("Barrier", Py::new(py, BarrierCore::of(handle))?.into_any()),
+        sync_kinds::RWLOCK => ("RWLock", Py::new(py, RWLockCore::of(handle))?.into_any()),
+        kinds::LIST => ("List", Py::new(py, ListCore::of(handle))?.into_any()),
+        kinds::DICT => ("Dict", dict::bare(py, handle, dict::DictCore)?),
+        kinds::COUNTER => ("Counter", dict::bare(py, handle, dict::DictCore)?),
+        kinds::SET => ("Set", dict::bare(py, handle, dict::SetCore)?),
+        kinds::NAMESPACE => ("Namespace", dict::bare(py, handle, dict::NamespaceCore)?),
+        kinds::ARRAY => ("Array", Py::new(py, ArrayMemory::of(handle)?)?.into_any()),
+        task::kinds::TASK => ("Task", Py::new(py, TaskCore::of(handle))?.into_any()),
         other => {
             let text = format!("the object is of a kind ({other}) that this version does not know");
             return Err(errors::new(py, "HandleGone", text));
         }
     };
-    let wrap = WRAP.get_or_try_init(py, || {
-        PyModule::import(py, "tarefa._convert._wrap")?.getattr("wrap").map(Bound::unbind)
-    })?;
-    wrap.bind(py).call1((cores, kind)).map(Bound::unbind)
+    hooks::public(py, name, core)
 }
 
 /// The objects that an encoding mentions, each once, and held until this is dropped.

@@ -3,6 +3,7 @@
 pub(crate) mod blocking;
 pub(crate) mod errors;
 pub(crate) mod handle;
+pub(crate) mod hooks;
 pub(crate) mod member;
 pub(crate) mod system;
 pub(crate) mod unraisable;

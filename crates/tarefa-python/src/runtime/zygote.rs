@@ -14,6 +14,7 @@ use tarefa_engine::task::supervisor::{self, Zygote};
 use tarefa_engine::task::zygote::{self, Front};
 
 use crate::runtime::errors;
+use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::task::TaskCore;
 
@@ -38,9 +39,12 @@ pub(crate) fn has_zygote() -> bool {
     supervisor::has_zygote()
 }
 
-/// Asks for a zygote before one is needed.
+/// Asks for a zygote before one is needed; how it is started is said first.
 #[pyfunction]
 pub(crate) fn prepare_zygote(py: Python<'_>) -> PyResult<()> {
+    if !supervisor::has_zygote() {
+        hooks::ENSURE_ZYGOTE_COMMAND.get(py)?.call0()?;
+    }
     let me = member::me(py)?;
     process::prepare(&me).map_err(|e| errors::out_of_memory(py, e))
 }

@@ -1,13 +1,14 @@
 //! `BarrierCore`: what `tarefa.Barrier` is made of.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyModule, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
+use crate::runtime::hooks;
 use crate::runtime::member;
 
 /// Tags of an action's blob: pickled, or why it cannot be.
@@ -104,8 +105,7 @@ impl BarrierCore {
     /// Hangs the action's pickled form on the barrier, for other processes.
     fn publish_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
-        let dumps = PyModule::import(py, "tarefa._convert._pickling")?.getattr("dumps")?;
-        let set = match handle::collecting(&dumps, action, me.runtime().id()) {
+        let set = match handle::collecting(hooks::DUMPS.get(py)?, action, me.runtime().id()) {
             Ok((bytes, mut references)) => {
                 // Whoever runs it has a handle of the barrier.
                 references.forget(off);
@@ -138,8 +138,7 @@ impl BarrierCore {
             );
             return Err(errors::new(py, "NotPicklable", text));
         }
-        let loads = PyModule::import(py, "tarefa._convert._pickling")?.getattr("loads")?;
-        Ok(Some(loads.call1((PyBytes::new(py, &bytes),))?.unbind()))
+        Ok(Some(hooks::LOADS.get(py)?.call1((PyBytes::new(py, &bytes),))?.unbind()))
     }
 
     /// Breaks the barrier.

@@ -14,6 +14,7 @@ use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
+use crate::runtime::hooks;
 use crate::runtime::member;
 
 /// A lock in shared memory.
@@ -167,8 +168,7 @@ pub(crate) fn owner_of(
         }
     };
     let ago = clock::now_ns().saturating_sub(holder.since_ns) as f64 / 1e9;
-    let class = PyModule::import(py, "tarefa._sync._lock")?.getattr("Owner")?;
-    Ok(Some(class.call_method1("_since", (task, pid, tid, ago))?.unbind()))
+    Ok(Some(hooks::OWNER.get(py)?.call_method1("_since", (task, pid, tid, ago))?.unbind()))
 }
 
 impl LockCore {

@@ -7,9 +7,11 @@ use std::sync::OnceLock;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::wait_record;
+
+use crate::runtime::hooks;
 
 /// Frames that are looked at, to find one that is not this package's.
 const FRAMES: usize = 16;
@@ -28,17 +30,25 @@ thread_local! {
 
 static FOLDER: OnceLock<String> = OnceLock::new();
 
-/// The folder of this package, with a slash.
-pub(crate) fn own_folder(py: Python<'_>) -> &'static str {
-    if let Some(folder) = FOLDER.get() {
-        return folder;
+/// Learns in which folder this package is: of a thread that only `faulthandler` tells of, there is
+/// nothing else to know its frames by.
+pub(crate) fn learn_folder(py: Python<'_>) {
+    if FOLDER.get().is_none() {
+        let found = hooks::FOLDER.get(py).and_then(|folder| folder.extract());
+        FOLDER.get_or_init(|| found.unwrap_or_else(|_| "\0".to_owned()));
     }
-    let find = || -> PyResult<String> {
-        let file: String = PyModule::import(py, "tarefa")?.getattr("__file__")?.extract()?;
-        Ok(file.rsplit_once('/').map_or(file.clone(), |(folder, _)| format!("{folder}/")))
-    };
-    let found = find().unwrap_or_else(|_| "\0".to_owned());
-    FOLDER.get_or_init(|| found)
+}
+
+/// Whether code of this package runs in the frame: by the name of its module.
+fn is_own(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = frame.py();
+    let globals = frame.getattr(intern!(py, "f_globals"))?.cast_into::<PyDict>()?;
+    let name = globals.get_item(intern!(py, "__name__"))?;
+    let name = name.as_ref().and_then(|name| name.cast::<PyString>().ok());
+    Ok(name.is_some_and(|name| {
+        let name = name.to_string_lossy();
+        name == "tarefa" || name.starts_with("tarefa.")
+    }))
 }
 
 /// Notes where the calling thread stands, and once what it is called. Nothing is noted where
@@ -97,9 +107,9 @@ fn note_new(
 fn note_outside(py: Python<'_>, me: &Member, frame: &Bound<'_, PyAny>) -> Result<usize, ()> {
     let mut at = frame.clone();
     for depth in 0..FRAMES {
-        let (file, line, function) = parts(&at).map_err(drop)?;
-        let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
-        if !file.starts_with(own_folder(py)) {
+        if !is_own(&at).map_err(drop)? {
+            let (file, line, function) = parts(&at).map_err(drop)?;
+            let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
             wait_record::place(me, &file, line, &function);
             return Ok(depth);
         }
@@ -154,9 +164,9 @@ pub(crate) fn own_threads(py: Python<'_>) -> PyResult<BTreeMap<i32, String>> {
         let mut at = frames.call_method1("get", (ident,))?;
         for _ in 0..FRAMES {
             let Some(tid) = tid.filter(|_| !at.is_none()) else { break };
-            let (file, line, function) = parts(&at)?;
-            let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
-            if !file.starts_with(own_folder(py)) {
+            if !is_own(&at)? {
+                let (file, line, function) = parts(&at)?;
+                let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
                 places.insert(tid, format!("{file}:{line} in {function}"));
                 break;
             }

@@ -29,6 +29,7 @@ use tarefa_engine::os::{fork_probe, futex, memfd, process, signal};
 use tarefa_engine::shm::arena::layout::ProcessSlot;
 use tarefa_engine::shm::member::slots;
 
+use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::trace::call_site;
 
@@ -182,10 +183,9 @@ pub(crate) fn offer_once(py: Python<'_>) {
 #[cold]
 fn offer_first(py: Python<'_>) {
     if !OFFERED.swap(true, Ordering::AcqRel) {
-        call_site::own_folder(py);
+        call_site::learn_folder(py);
         // Without it a report lacks a line, no more.
-        let offer = || PyModule::import(py, "tarefa._trace._stacks")?.call_method0("offer");
-        let _ = offer();
+        let _ = hooks::OFFER_STACK.get(py).and_then(|offer| offer.call0());
     }
 }
 

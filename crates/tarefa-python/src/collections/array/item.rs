@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyTuple};
+use pyo3::types::PyTuple;
 use tarefa_engine::collections::array::Array;
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::os::clock::Deadline;
@@ -15,6 +15,7 @@ use super::scalars::{Bits, Type, exact_int, shown};
 use crate::collections::object_lock;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
+use crate::runtime::hooks;
 use crate::sync::lock;
 
 /// What operations on items wait for.
@@ -94,10 +95,8 @@ impl Cells {
         let (attach, args) = self.memory().reduce(py)?;
         match &self.lock {
             Lock::Given(lock, false) => {
-                let rebuild = PyModule::import(py, "tarefa._collections._items")?
-                    .getattr("attach_with_lock")?;
                 let all = (attach, args, lock.clone_ref(py)).into_pyobject(py)?;
-                Ok((rebuild.unbind(), all))
+                Ok((hooks::ATTACH_WITH_LOCK.get(py)?.clone().unbind(), all))
             }
             _ => Ok((attach, args)),
         }

@@ -15,6 +15,7 @@ use crate::convert::encode::PICKLE;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
+use crate::runtime::hooks;
 use crate::runtime::member;
 
 /// The memory of an array: writable bytes to whoever asks for a buffer.
@@ -290,11 +291,10 @@ pub(crate) fn make_array(
     note: &Bound<'_, PyAny>,
 ) -> PyResult<ArrayMemory> {
     let me = member::me(py)?;
-    let dumps = PyModule::import(py, "tarefa._convert._pickling")?.getattr("dumps")?;
     let note = if note.is_none() {
         None
     } else {
-        Some(handle::collecting(&dumps, note, me.runtime().id())?)
+        Some(handle::collecting(hooks::DUMPS.get(py)?, note, me.runtime().id())?)
     };
     let form = Form { format: format.as_bytes(), item: itemsize, extents: &shape, guarded };
     // A large one takes a while to clear.

@@ -1,0 +1,76 @@
+"""The ways into the package from outside: what the extension asks for, and where a zygote begins.
+
+The extension imports no other module. It looks these names up when it first needs them; public
+classes it does not: they register themselves (``_engine.register_class``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tarefa._collections._list import delete_slice, set_slice
+from tarefa._collections._making import attach_with_lock
+from tarefa._convert._pickling import dumps, dumps_apart, loads
+from tarefa._engine import attach
+from tarefa._runtime._errors import (
+    ArenaFull,
+    BrokenBarrierError,
+    HandleGone,
+    ListChanged,
+    NotPicklable,
+    NotReadable,
+    OwnerDied,
+    StartError,
+)
+from tarefa._runtime._eval_breaker import tick
+from tarefa._sync._lock import Owner
+from tarefa._task._zygote_command import ensure_command as ensure_zygote_command
+
+__all__ = [
+    "FOLDER",
+    "ArenaFull",
+    "BrokenBarrierError",
+    "HandleGone",
+    "ListChanged",
+    "NotPicklable",
+    "NotReadable",
+    "Owner",
+    "OwnerDied",
+    "StartError",
+    "attach",
+    "attach_with_lock",
+    "delete_slice",
+    "dumps",
+    "dumps_apart",
+    "ensure_zygote_command",
+    "loads",
+    "set_slice",
+    "tick",
+]
+
+# With a slash. A stack of another process is text, in which only this tells whose a frame is.
+FOLDER = __file__.rpartition("/")[0] + "/"
+
+
+def __getattr__(name: str) -> Any:
+    """What is in modules that most programs do without; imported at its first use."""
+    found: Any
+    if name == "reduce_key":
+        from tarefa._convert._keys import reduce_key as found
+    elif name == "refusal":
+        from tarefa._convert._keys import refusal as found
+    elif name == "offer_stack":
+        from tarefa._trace._stacks import offer as found
+    elif name == "on_interrupt":
+        from tarefa._task._child import on_interrupt as found
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found
+
+
+def run_zygote(config: dict[str, Any], slot: int) -> None:
+    """The life of a zygote: its command line calls this."""
+    from tarefa._task import _zygote
+    from tarefa._trace import _stacks
+
+    _zygote.main(config, slot, lambda: _stacks.prepare(from_interpreter=True))
