@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tarefa import _engine
 from tarefa._convert import _exceptions
-from tarefa._convert._pickling import by_value_pickler, loads
+from tarefa._convert._pickling import loads
 from tarefa._runtime._errors import RemoteError, RemoteTraceback
 
 
@@ -46,7 +46,7 @@ class _Linked(NamedTuple):
 
 def prepare() -> None:
     """Make what :func:`pack` needs."""
-    _pickler_class()
+    from tarefa._convert import _exception_pickler  # noqa: F401
 
 
 def pack(error: BaseException) -> bytes:
@@ -224,39 +224,19 @@ def _instead(error: BaseException, reason: str) -> Any:
 
 
 def _dumps(value: Any, instead: dict[int, Any]) -> bytes:
+    from tarefa._convert._exception_pickler import ExceptionPickler
+
+    def reduce_exception(error: BaseException) -> Any:
+        found = instead.get(id(error))
+        if found is not None:
+            return found
+        return None if _exceptions.reduces_itself(error) else _reduced(error)
+
     buffer = io.BytesIO()
-    pickler = _pickler_class()(buffer, protocol=5)
-    pickler.instead = instead
+    pickler = ExceptionPickler(buffer, protocol=5)
+    pickler.reduce_exception = reduce_exception
     pickler.dump(value)
     return buffer.getvalue()
-
-
-def _pickler_class() -> Any:
-    """Made at first need, for cloudpickle is slow to import."""
-    global _made
-    if _made is None:
-        base: Any = by_value_pickler()
-
-        class ExceptionPickler(base):  # type: ignore[misc]
-            """Has exceptions go as what they consist of, also among arguments and attributes."""
-
-            instead: dict[int, Any]
-
-            def reducer_override(self, obj: Any) -> Any:
-                """What ``pickle`` asks first."""
-                if isinstance(obj, BaseException):
-                    found = self.instead.get(id(obj))
-                    if found is not None:
-                        return found
-                    if not _exceptions.reduces_itself(obj):
-                        return _reduced(obj)
-                return super().reducer_override(obj)
-
-        _made = ExceptionPickler
-    return _made
-
-
-_made: Any = None
 
 
 # -- where it is asked for ---------------------------------------------------------------

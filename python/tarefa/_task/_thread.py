@@ -287,7 +287,7 @@ class Thread(TaskBase, threading.Thread):
             raise Interrupted(f"{self._label()} interrupts itself")
         if not core.raise_in_target(ident, Interrupted):
             return
-        core.poke()
+        core.wake()
         tid = core.tid
         if tid is not None:
             _engine.wake_sleeper(tid)
@@ -299,7 +299,7 @@ class Thread(TaskBase, threading.Thread):
         stack = []
         while frame is not None:
             code = frame.f_code
-            if code.co_filename not in (__file__, threading.__file__):
+            if frame.f_globals.get("__name__") not in (__name__, "threading"):
                 stack.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
             frame = frame.f_back
         return tuple(reversed(stack))
