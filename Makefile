@@ -195,10 +195,11 @@ miri: ## Engine and crate under Miri, threads in SEEDS orders; wants a nightly t
 	@$(CARGO_MIRI) --version >/dev/null 2>&1 || { echo 'Miri is not installed:' \
 	    'rustup toolchain install nightly --component miri --component rust-src' >&2; exit 1; }
 	export PROPTEST_CASES=8 MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-disable-weak-memory-emulation'; \
-	$(CARGO_MIRI) test -p tarefa-engine --lib --test models --test dict --test journal --test references; \
+	$(CARGO_MIRI) test -p tarefa-engine --lib --test miri_models --test property_dict --test property_journal \
+	    --test property_references; \
 	$(CARGO_MIRI) test -p tarefa --test array --test dict --test mutex
 	MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-preemption-rate=0.05 -Zmiri-many-seeds=0..$(SEEDS)' \
-	    $(CARGO_MIRI) test -p tarefa-engine --test threads -- --test-threads=1
+	    $(CARGO_MIRI) test -p tarefa-engine --test miri_threads -- --test-threads=1
 
 # --- the rest -------------------------------------------------------------------------------------------
 .PHONY: docs package clean

@@ -21,8 +21,8 @@
 //!   it when it buries the process. Who the starter is, and which zygote forked it, plays no part.
 //! - A thread cannot be killed alone: it is interrupted again after each further [`GRACE`].
 //!
-//! `tests/crash_table.rs` kills at each step; `tests/python/task/test_limits_of_tasks.py` and
-//! `crates/tarefa/tests/limits.rs` hold both fronts to it.
+//! `tests/crash/table/` kills at each step; `tests/python/task/test_limits_of_tasks.py` and
+//! `crates/tarefa/tests/task/limits.rs` hold both fronts to it.
 
 use std::time::Duration;
 

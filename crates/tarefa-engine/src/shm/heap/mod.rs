@@ -7,7 +7,7 @@
 //! ([`defer_free`]) and then freed by [`free_deferred`].
 //!
 //! `README.md` beside this file says how memory is laid out, kept and wasted. Checked by
-//! `tests/heap_property.rs` against [`check`], and by `tests/storm_churn.rs`.
+//! `tests/property/heap.rs` against [`check`], and by `tests/storm/churn.rs`.
 
 pub mod backed_pages;
 #[doc(hidden)]

@@ -22,7 +22,7 @@
 //! - It goes back to the heap when [`More`] is dropped, or from the slot of a dead thread.
 //! - Dropping it takes latches of the heap: not inside a reference latch.
 //!
-//! `tests/journal.rs` holds changes of any size against a model; the crash table kills in the
+//! `tests/property/journal.rs` holds changes of any size against a model; the crash table kills in the
 //! middle of one.
 
 use std::marker::PhantomData;

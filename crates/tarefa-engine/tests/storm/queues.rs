@@ -6,6 +6,7 @@
 
 #![allow(clippy::format_push_string)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::time::{Duration, Instant};

@@ -9,22 +9,15 @@
 #![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
 #![allow(clippy::needless_for_each, clippy::format_collect, clippy::format_push_string)]
 
-#[path = "crash_table/allowed.rs"]
 mod allowed;
-#[path = "crash_table/arrays.rs"]
 mod arrays;
-#[path = "crash_table/dicts.rs"]
 mod dicts;
-#[path = "crash_table/limits.rs"]
 mod limits;
-#[path = "crash_table/locks.rs"]
 mod locks;
-#[path = "crash_table/orphans.rs"]
 mod orphans;
-#[path = "crash_table/scenarios.rs"]
 mod scenarios;
+#[path = "../../support/mod.rs"]
 mod support;
-#[path = "crash_table/zygotes.rs"]
 mod zygotes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -572,7 +565,7 @@ const CONTENDED: &[&str] = &[
 const NEW_RUNS: &[&str] =
     &["units.grown", "units.grown_done", "units.skipped", "units.joined", "units.joined_done"];
 
-/// Files whose points `crash_queues.rs` kills at.
+/// Files whose points `crash/queues` kills at.
 const ELSEWHERE: &[&str] = &[
     "sync/wait_queue.rs",
     "sync/semaphore.rs",

@@ -1,11 +1,12 @@
 //! List and dict against the language's own and a change of many words, in small: what Miri can run
-//! (`make miri`), and looks at for pointers that reach where they must not. `heap_property.rs`,
-//! `dict.rs` and `journal.rs` do more of it.
+//! (`make miri`), and looks at for pointers that reach where they must not. The tests in
+//! `property/` do more of it.
 
 #![allow(missing_docs)]
 #![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
 #![allow(clippy::needless_for_each, clippy::format_collect, clippy::format_push_string)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@
 #![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
 #![allow(clippy::needless_for_each, clippy::format_collect, clippy::format_push_string)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! The crash table of what has queues: semaphore, condition, barrier, read-write lock.
 //!
-//! As `crash_table.rs` does it: each scenario runs once to learn which crash points its member
+//! As the crash table does it: each scenario runs once to learn which crash points its member
 //! passes, and then once for each point and several of its passes with a member that dies there,
 //! while others use the same object. They must go on, hear of what is to be told once, and at the
 //! end nothing may be taken, waited for or left behind. Every point of the files below must be
@@ -9,8 +9,8 @@
 #![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::naive_bytecount)]
 #![allow(clippy::needless_for_each, clippy::format_push_string)]
 
-#[path = "crash_queues/members.rs"]
 mod members;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

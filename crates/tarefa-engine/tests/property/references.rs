@@ -2,6 +2,7 @@
 
 #![allow(clippy::enum_glob_use, clippy::wildcard_imports, clippy::format_push_string)]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
