@@ -84,7 +84,6 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::system::prepare_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::system_limits, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::parse_size, m)?)?;
-    m.add_function(wrap_pyfunction!(runtime::system::time_limit_grace, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::lift_memory_limit, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::stop_timekeeper, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::make_immortal, m)?)?;

@@ -1,6 +1,5 @@
 //! Errors, one type for each operation.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tarefa_engine::collections::dict as engine_dict;
 use tarefa_engine::collections::list as engine_list;
 use tarefa_engine::shm::heap::OutOfMemory;
 pub use tarefa_engine::sync::wait_queue::WaitError as QueueError;
-use tarefa_engine::task::limits::GRACE;
+pub use tarefa_engine::task::cause_of_death::{Cause as LikelyCause, Death as WorkerDied};
 use tarefa_engine::task::process as engine_process;
 
 use crate::task::failure::Interrupted;
@@ -182,96 +181,6 @@ pub enum ResultError {
         #[source]
         source: DecodeError,
     },
-}
-
-/// Why a process most likely died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LikelyCause {
-    /// `kill()` or `terminate()` was called on its task.
-    Ended,
-    /// It ran longer than its time limit, and went on after the interrupt that this meant.
-    TimeLimit(Duration),
-    /// It could not get the memory it wanted, for it has a limit of so many bytes.
-    MemoryLimit(u64),
-    /// It called `exit`.
-    Exit,
-    /// SIGKILL from outside, or from the kernel for want of memory.
-    Killed,
-    /// Unsafe or foreign code touched memory that is not there, or the stack overflowed.
-    BadMemory,
-    /// It aborted: a panic that could not unwind, or an allocation that failed.
-    Abort,
-    /// A signal from outside.
-    Signal,
-    /// Somebody else collected its exit status.
-    Unknown,
-}
-
-impl fmt::Display for LikelyCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TimeLimit(limit) => {
-                return write!(
-                    f,
-                    "it ran longer than its time limit of {limit:?}, and did not end within {GRACE:?} \
-                     of the interrupt"
-                );
-            }
-            Self::MemoryLimit(bytes) => {
-                return write!(
-                    f,
-                    "an allocation that failed, for its memory limit is {} beyond what it started \
-                     with; or a panic that could not unwind",
-                    mebibytes(*bytes)
-                );
-            }
-            Self::Ended => "kill() or terminate() was called on it",
-            Self::Exit => "its target called exit()",
-            Self::Killed => {
-                "somebody sent it SIGKILL; if nobody did, the kernel did for want of memory"
-            }
-            Self::BadMemory => {
-                "unsafe or foreign code used memory that is not there, or the stack overflowed"
-            }
-            Self::Abort => "a panic that could not unwind, or an allocation that failed",
-            Self::Signal => "somebody sent it this signal",
-            Self::Unknown => "unknown: somebody else collected its exit status",
-        })
-    }
-}
-
-/// The process of a task died before its target returned.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("task {name:?} (pid {pid}) died: {}, peak memory {}; likely cause: {cause}",
-    how(*.exit_code, .signal.as_deref()), mebibytes(*.peak_memory))]
-pub struct WorkerDied {
-    /// The task's name.
-    pub name: String,
-    /// Its process.
-    pub pid: i32,
-    /// The code it exited with; `None` when a signal ended it.
-    pub exit_code: Option<i32>,
-    /// The name of the signal that ended it.
-    pub signal: Option<String>,
-    /// The most memory it had, bytes.
-    pub peak_memory: u64,
-    /// What it most likely died of.
-    pub cause: LikelyCause,
-}
-
-/// With one digit after the point.
-fn mebibytes(bytes: u64) -> String {
-    let tenths = (bytes.saturating_mul(10) + (1 << 19)) >> 20;
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
-}
-
-fn how(exit_code: Option<i32>, signal: Option<&str>) -> String {
-    match (signal, exit_code) {
-        (Some(signal), _) => signal.to_owned(),
-        (None, Some(code)) => format!("exit code {code}"),
-        (None, None) => "exit status unknown".to_owned(),
-    }
 }
 
 /// A task could not be reached.

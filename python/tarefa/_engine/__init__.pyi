@@ -69,7 +69,6 @@ from tarefa._engine.task import (
     spawn_program,
     stop_timekeeper,
     thread_context,
-    time_limit_grace,
     wake_sleeper,
     watch_signals,
 )
@@ -148,7 +147,6 @@ __all__ = [
     "stop_timekeeper",
     "system_limits",
     "thread_context",
-    "time_limit_grace",
     "wake_sleeper",
     "watch_signals",
     "write_stack",

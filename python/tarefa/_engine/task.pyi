@@ -85,9 +85,17 @@ class TaskCore:
     def over_time(self) -> bool:
         """Whether its time was up before it ended."""
 
-    @property
-    def killed_over_time(self) -> bool:
-        """Whether it was killed because it went on after its time."""
+    def over_time_words(self) -> str:
+        """``ran longer than its time limit of 0.5 s``."""
+
+    def time_limit_words(self) -> str:
+        """Its time limit, as in ``0.5 s``."""
+
+    def memory_limit_words(self) -> str:
+        """Its memory limit, as in ``512 MiB``."""
+
+    def death_words(self) -> str:
+        """What there is to say of the end of its process, of a task that was killed."""
 
     def set_limits(self, time: int | None = None, memory: int | None = None) -> None:
         """Set its limits: nanoseconds, and bytes. Before it is started."""
@@ -301,9 +309,6 @@ def stop_timekeeper() -> None:
 
 def thread_context(pid: int, tid: int) -> _ThreadContext | None:
     """What the system knows of a thread; None when there is none."""
-
-def time_limit_grace() -> float:
-    """Seconds that a task whose time is up has to clean up."""
 
 def wake_sleeper(tid: int) -> bool:
     """End the call in which a thread of this process sleeps; False if it does not sleep."""

@@ -370,9 +370,9 @@ class TaskBase:
         if core.daemon:
             parts.append("daemon")
         if core.time_limit is not None:
-            parts.append(f"time limit {_limits.seconds_text(core.time_limit)}")
+            parts.append(f"time limit {core.time_limit_words()}")
         if core.memory_limit is not None:
-            parts.append(f"memory limit {_limits.size_text(core.memory_limit)}")
+            parts.append(f"memory limit {core.memory_limit_words()}")
         return f"<tarefa.{', '.join(parts)}>"
 
     def __reduce__(self) -> Any:

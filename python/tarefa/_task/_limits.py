@@ -53,22 +53,9 @@ def check_memory_limit(size: object) -> int | None:
     return found
 
 
-def seconds_text(seconds: float) -> str:
-    """``0.5 s``."""
-    return f"{seconds:.10g} s"
-
-
-def size_text(size: int) -> str:
-    """``512 MiB``, or whatever unit leaves no fraction."""
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size % unit == 0:
-            return f"{size // unit} {name}"
-    return f"{size} bytes"
-
-
 def over_time_text(core: Any, label: str) -> str:
     """What an interrupt says that comes from the time limit."""
-    return f"{label} ran longer than its time limit of {seconds_text(core.time_limit)}"
+    return f"{label} {core.over_time_words()}"
 
 
 def _own_over_time() -> str:
@@ -83,18 +70,12 @@ def _own_over_time() -> str:
 _errors.say_over_time = _own_over_time
 
 
-def killed_text() -> str:
-    """The same of a process that went on after it."""
-    grace = seconds_text(_engine.time_limit_grace())
-    return f"did not end within {grace} of the interrupt, and was ended by SIGKILL"
-
-
 def over_memory(core: Any, label: str, error: MemoryError) -> MemoryLimitExceeded:
     """The error of a target that ran out of memory and has a limit."""
     said = f" ({error})" if str(error) else ""
     text = (
         f"{label} (pid {core.pid}) ran out of memory{said}: its memory limit is "
-        f"{size_text(core.memory_limit)} beyond what it started with; have it use less, or raise "
+        f"{core.memory_limit_words()} beyond what it started with; have it use less, or raise "
         "memory_limit"
     )
     found = MemoryLimitExceeded(text)

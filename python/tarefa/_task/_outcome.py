@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarefa import _engine
 from tarefa._convert._exception_pickling import pack, shown, unpack
 from tarefa._runtime._errors import (
     Interrupted,
@@ -16,7 +15,6 @@ from tarefa._runtime._errors import (
     TimeLimitInterrupt,
     WorkerDied,
 )
-from tarefa._task import _limits
 
 
 def for_asker(error: BaseException, label: str) -> Exception:
@@ -90,38 +88,5 @@ def read(core: Any) -> tuple[bool, Any] | None:
 
 def died(core: Any, label: str) -> WorkerDied:
     """The error for a task whose process ended without an outcome."""
-    code, peak, pid = core.exitcode, core.usage()[3], core.pid
-    memory = f"{peak / 2**20:.0f} MiB" if peak else "an unknown amount"
-    label = f"{label} (pid {pid})"
-    if code == -9 and core.killed_over_time:
-        text = f"{_limits.over_time_text(core, label)}, {_limits.killed_text()}"
-        return WorkerDied(f"{text}; peak memory {memory}.", pid, code, peak)
-    limit = core.memory_limit
-    if core.killed_by_us:
-        cause = "it was ended by kill() or terminate()"
-    elif code == -9:
-        cause = (
-            "somebody sent it SIGKILL, or the system did because memory ran out; "
-            "look at the memory it used, and at the system's log"
-        )
-    elif limit is not None and code in (-6, -11):
-        cause = (
-            f"native code in it did not get the memory it wanted, for its memory limit is "
-            f"{_limits.size_text(limit)} beyond what it started with; or it is broken"
-        )
-    elif code in (-11, -7, -4, -8):
-        cause = "native code that it called is broken; faulthandler shows where"
-    elif code is not None and code >= 0:
-        cause = "something called os._exit(), or the interpreter could not go on"
-    else:
-        cause = "a signal ended it"
-    if code == -255:
-        how = "ended, and another part of the program collected its status first"
-    elif code is not None and code < 0:
-        how = f"was ended by {_engine.signal_name(-code)}"
-    else:
-        how = f"exited with code {code}"
-    text = f"{label} {how} before it had a result; peak memory {memory}. Likely: {cause}."
-    if core.over_time:
-        text += f" It was interrupted before: {_limits.over_time_text(core, 'it')}."
-    return WorkerDied(text, pid, code, peak)
+    text = f"{label} (pid {core.pid}) {core.death_words()}"
+    return WorkerDied(text, core.pid, core.exitcode, core.usage()[3])

@@ -58,7 +58,7 @@ pub fn cpu_quota() -> Option<f64> {
 }
 
 /// The folders of this process's cgroup and its ancestors; "" names the unified hierarchy.
-fn dirs(controller: &str) -> Vec<PathBuf> {
+pub(super) fn dirs(controller: &str) -> Vec<PathBuf> {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let path = text.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');

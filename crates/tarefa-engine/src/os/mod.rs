@@ -13,6 +13,7 @@ pub mod machine;
 pub mod memfd;
 mod miri;
 pub mod mmap;
+pub mod oom;
 pub mod pidfd;
 pub mod pipe;
 pub mod process;

@@ -30,10 +30,17 @@ use super::record::{OVER_TIME, OVER_TIME_KILLED, Task, flag};
 use super::state::State;
 use crate::atomic::Ordering;
 use crate::os::rlimit;
+use crate::units::Seconds;
 
 /// How long a task whose time was up may go on after its interrupt, to clean up: then its
 /// process is killed.
 pub const GRACE: Duration = Duration::from_secs(2);
+
+/// What is said of a task that was interrupted because its time limit had passed.
+#[must_use]
+pub fn over_time_words(limit: Duration) -> String {
+    format!("ran longer than its time limit of {}", Seconds(limit))
+}
 
 /// What follows now that a task's time is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

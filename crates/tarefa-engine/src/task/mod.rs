@@ -7,9 +7,11 @@
 //! - [`zygote`]: the single-threaded process that forks children;
 //! - [`supervisor`]: the root's thread that notices deaths, cleans up after them, and ends what
 //!   runs too long;
+//! - [`cause_of_death`]: why a task's process ended, in words;
 //! - [`unretrieved`]: failures that nobody asked about;
 //! - [`limits`], [`thread_timer`]: how long a task may run, and how much memory it may take.
 
+pub mod cause_of_death;
 mod deadlines;
 pub mod inspect;
 pub mod limits;

@@ -8,11 +8,11 @@ use pyo3::types::{PyDict, PyList};
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn};
 use tarefa_engine::shm::arena::layout::process_state;
-use tarefa_engine::shm::member::{runtime, slots};
+use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::{Runtime, heap};
-use tarefa_engine::task;
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::{role, thread_timer};
+use tarefa_engine::units;
 
 use crate::runtime::member;
 
@@ -68,13 +68,7 @@ pub(crate) fn make_immortal(objects: &Bound<'_, PyList>) {
 /// Bytes of a size as in `64M`; None where it is none.
 #[pyfunction]
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
-    runtime::parse_size(text)
-}
-
-/// Seconds that a task whose time is up has to clean up.
-#[pyfunction]
-pub(crate) fn time_limit_grace() -> f64 {
-    task::limits::GRACE.as_secs_f64()
+    units::parse_size(text)
 }
 
 /// The memory limit of the task that runs here, if any, holds no longer: its target is over.

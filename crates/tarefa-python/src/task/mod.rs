@@ -16,11 +16,13 @@ use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::sync::wait::Overdue;
-use tarefa_engine::task::limits::TimeUp;
+use tarefa_engine::task::cause_of_death::Death;
+use tarefa_engine::task::limits::{self, TimeUp};
 use tarefa_engine::task::record::{self, Task, flag};
 use tarefa_engine::task::thread_timer;
 use tarefa_engine::task::thread_timer::Kept;
 use tarefa_engine::task::{State, process};
+use tarefa_engine::units::{Seconds, Size};
 
 use crate::convert::encode;
 use crate::convert::encode::{APART, PICKLE};
@@ -190,16 +192,31 @@ impl TaskCore {
         self.with(|t| t.memory_limit())
     }
 
+    /// `ran longer than its time limit of 0.5 s`: what is said of one whose time is up.
+    fn over_time_words(&self) -> String {
+        limits::over_time_words(self.with(|t| t.time_limit()).unwrap_or_default())
+    }
+
+    /// `0.5 s`: its time limit, in words.
+    fn time_limit_words(&self) -> String {
+        Seconds(self.with(|t| t.time_limit()).unwrap_or_default()).to_string()
+    }
+
+    /// `512 MiB`: its memory limit, in words.
+    fn memory_limit_words(&self) -> String {
+        Size(self.with(|t| t.memory_limit()).unwrap_or_default()).to_string()
+    }
+
+    /// What there is to say of the end of its process, of a task that was killed: `was ended by
+    /// SIGKILL before it had a result; ...`.
+    fn death_words(&self) -> String {
+        self.with(|t| Death::of(t).words().to_string())
+    }
+
     /// Whether its time was up before it ended.
     #[getter]
     fn over_time(&self) -> bool {
         self.with(|t| t.over_time())
-    }
-
-    /// Whether it was killed because it went on after its time.
-    #[getter]
-    fn killed_over_time(&self) -> bool {
-        self.with(|t| t.killed_over_time())
     }
 
     /// In its thread, whose number is `ident`: has `exception` raised there when its time is up.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use tarefa_engine::task::limits::over_time_words;
+
 use crate::task::current;
 
 /// Somebody called `interrupt()` on the task that runs here.
@@ -73,7 +75,7 @@ impl<E: Error + 'static> From<E> for Failure {
             cause = e.source();
         }
         if let Some(limit) = interrupted.then(current::passed_limit).flatten() {
-            text = format!("{text}: it ran longer than its time limit of {limit:?}");
+            text = format!("{text}: it {}", over_time_words(limit));
         }
         Self(if interrupted { Inner::Interrupted(Interrupted, text) } else { Inner::Text(text) })
     }

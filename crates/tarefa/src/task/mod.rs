@@ -22,7 +22,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::{self, Exit};
-use tarefa_engine::os::signal;
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::record::{self, Task as Record, flag};
@@ -31,8 +30,7 @@ use tarefa_engine::task::{State, kinds};
 use crate::convert::codec;
 use crate::convert::codec::POSTCARD;
 use crate::error::{
-    CreateError, DecodeError, JoinError, LikelyCause, ResultError, SignalError, StartError,
-    WorkerDied,
+    CreateError, DecodeError, JoinError, ResultError, SignalError, StartError, WorkerDied,
 };
 use crate::runtime;
 use crate::runtime::handle::Handle;
@@ -242,7 +240,7 @@ impl Core {
             }
             // One that was killed as it was about to end may have left an outcome.
             let Some(outcome) = task.outcome().filter(|_| task.state() != State::Killed) else {
-                return Err(died(task).into());
+                return Err(WorkerDied::of(task).into());
             };
             // SAFETY: the record keeps its outcome, which never changes, and is held here.
             let bytes = unsafe { tarefa_engine::shm::object::blob::bytes(me, outcome) };
@@ -334,33 +332,6 @@ impl Serialize for Core {
 impl<'de> Deserialize<'de> for Core {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Handle::deserialize(deserializer, kinds::TASK).map(Self::of)
-    }
-}
-
-/// What is known of a process that ended without an outcome.
-fn died(task: &Record<'_>) -> WorkerDied {
-    let exit = task.exit().unwrap_or(Exit::Unknown);
-    let cause = match exit {
-        Exit::Signal(libc::SIGKILL) if task.killed_over_time() => {
-            LikelyCause::TimeLimit(task.time_limit().unwrap_or_default())
-        }
-        _ if task.flags() & flag::KILLED_BY_US != 0 => LikelyCause::Ended,
-        Exit::Code(_) => LikelyCause::Exit,
-        Exit::Signal(libc::SIGKILL) => LikelyCause::Killed,
-        Exit::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGILL) => LikelyCause::BadMemory,
-        Exit::Signal(libc::SIGABRT) => {
-            task.memory_limit().map_or(LikelyCause::Abort, LikelyCause::MemoryLimit)
-        }
-        Exit::Signal(_) => LikelyCause::Signal,
-        Exit::Unknown => LikelyCause::Unknown,
-    };
-    WorkerDied {
-        name: task.name(),
-        pid: task.pid(),
-        exit_code: if let Exit::Code(code) = exit { Some(code) } else { None },
-        signal: if let Exit::Signal(number) = exit { Some(signal::name(number)) } else { None },
-        peak_memory: task.usage().peak_bytes,
-        cause,
     }
 }
 

@@ -19,6 +19,7 @@ use crate::shm::member::report_request;
 use crate::shm::object::refcount;
 use crate::shm::object::refcount::ProcessReferences;
 use crate::shm::object::robust_list;
+use crate::units::parse_size;
 
 /// Counts forks of this process's line: a changed number means "another process now".
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -494,22 +495,6 @@ fn asked_limit() -> io::Result<Option<u64>> {
     }
 }
 
-/// `"64M"`, `"1g"`, `"65536"`: bytes, with the units K, M, G, T of 1024.
-#[must_use]
-pub fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim().to_ascii_lowercase();
-    let text = text.strip_suffix("ib").or(text.strip_suffix('b')).unwrap_or(&text);
-    let shift = match text.chars().last()? {
-        'k' => 10,
-        'm' => 20,
-        'g' => 30,
-        't' => 40,
-        _ => 0,
-    };
-    let digits = if shift == 0 { text } else { &text[..text.len() - 1] };
-    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
 thread_local! {
     /// The slot used last, for the fast path.
     static ME: Cell<Option<(Member, u32)>> = const { Cell::new(None) };
@@ -611,18 +596,4 @@ fn child_of_fork() {
     // not shared: a counter of this process alone.
     FORKS.fetch_add(1, Ordering::AcqRel);
     ME.set(None);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_size;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(parse_size("65536"), Some(65536));
-        assert_eq!(parse_size("64M"), Some(64 << 20));
-        assert_eq!(parse_size(" 2 GiB "), Some(2 << 30));
-        assert_eq!(parse_size("much"), None);
-        assert_eq!(parse_size("99999999999T"), None);
-    }
 }

@@ -47,6 +47,10 @@ pub mod flag {
     pub const RETRIEVED: u32 = 32;
     /// Somebody tells of the failure, or has.
     pub const TOLD: u32 = 64;
+    /// The kernel killed its process for want of memory.
+    pub const OUT_OF_MEMORY: u32 = 128;
+    /// Its process was killed because its starter's had ended.
+    pub const ENDED_WITH_STARTER: u32 = 256;
 }
 
 /// Bytes of the name in the record, with its length.

@@ -14,14 +14,14 @@ use std::time::Duration;
 use super::deadlines::Deadlines;
 use super::limits::{GRACE, TimeUp};
 use super::process::NO_ZYGOTE;
-use super::record::{self, Task};
+use super::record::{self, Task, flag};
 use super::role;
 use crate::atomic::{AtomicBool, Ordering, fence};
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::epoll::Poll;
 use crate::os::pidfd::{self, Exit};
 use crate::os::rusage::Usage;
-use crate::os::{child, pipe, process, procfs, signal, spawn};
+use crate::os::{child, oom, pipe, process, procfs, signal, spawn};
 use crate::shm::arena::layout::{ProcessSlot, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::fork_safe_lock::Latest;
@@ -106,6 +106,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             early_deaths: 0,
             reports_seen: 0,
             deadlines: Deadlines::default(),
+            out_of_memory: None,
         };
         it.serve(doorbell);
     })?;
@@ -173,6 +174,9 @@ struct Supervisor<'a> {
     reports_seen: u64,
     /// By process slot: when its task's time is up, or the grace after it.
     deadlines: Deadlines<u32>,
+    /// How many deaths of the kernel's making for want of memory are accounted for, once there
+    /// is a zygote.
+    out_of_memory: Option<u64>,
 }
 
 impl Supervisor<'_> {
@@ -397,6 +401,10 @@ impl Supervisor<'_> {
                 Task::at(me, task).process_ended(exit, usage);
             }
         }
+        let flags = if self.ran_out_of_memory(exit) { flag::OUT_OF_MEMORY } else { 0 };
+        if let Some(task) = task.filter(|_| flags != 0) {
+            Task::at(me, task).change_flags(flags, 0);
+        }
         let generation = slots::lock_owner(runtime, index);
         recovery::mark_dead(me, index);
         if let Some(task) = task {
@@ -413,6 +421,7 @@ impl Supervisor<'_> {
             let late = Off(slot.task.load(Ordering::Acquire));
             if !late.is_none() {
                 Task::at(me, late).process_ended(exit, usage);
+                Task::at(me, late).change_flags(flags, 0);
                 Task::at(me, late).killed();
             }
         }
@@ -426,6 +435,17 @@ impl Supervisor<'_> {
         }
         self.kill_started_by(generation);
         recovery::forget(me, index);
+    }
+
+    /// Whether the kernel killed a process that ended so for want of memory, by its count, which
+    /// says how many and not whom.
+    fn ran_out_of_memory(&mut self, exit: Exit) -> bool {
+        let (Exit::Signal(libc::SIGKILL), Some(told)) = (exit, &mut self.out_of_memory) else {
+            return false;
+        };
+        let more = oom::kills().is_some_and(|kills| kills > *told);
+        *told += u64::from(more);
+        more
     }
 
     /// A dead process is no spare any more, and what it had claimed is free again.
@@ -459,6 +479,11 @@ impl Supervisor<'_> {
             let started = slot.starter.load(Ordering::Acquire) == u64::from(generation)
                 && slot.role.load(Ordering::Relaxed) == role::TASK;
             if started && state == process_state::LIVE {
+                // Held by the slot until it is buried, which is this thread's to do.
+                let task = Off(slot.task.load(Ordering::Acquire));
+                if !task.is_none() {
+                    Task::at(self.me, task).change_flags(flag::ENDED_WITH_STARTER, 0);
+                }
                 self.signal(other, libc::SIGKILL);
             }
         }
@@ -521,6 +546,9 @@ impl Supervisor<'_> {
         let Some(Zygote::Execute(argv, envp)) = ZYGOTE.get() else {
             return self.refuse_all(control, NO_ZYGOTE);
         };
+        if self.out_of_memory.is_none() {
+            self.out_of_memory = oom::kills();
+        }
         control.zygote.store(zygote_state::STARTING, Ordering::Release);
         control.zygotes.fetch_add(1, Ordering::Relaxed);
         crash_point!("supervisor.starting");
