@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -38,14 +39,12 @@ def missing(package: Path) -> list[str]:
     return found
 
 
-def pack(target: Path) -> list[Path]:
-    """Pack all crates of the workspace; return the unpacked folders."""
+def pack(target: Path, unpacked: Path) -> list[Path]:
+    """Pack all crates of the workspace; return the folders into which they are unpacked."""
     packed = target / "package"
     shutil.rmtree(packed, ignore_errors=True)
     command = ["cargo", "package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"]
     subprocess.run(command, cwd=ROOT, check=True)
-    unpacked = target / "unpacked"
-    shutil.rmtree(unpacked, ignore_errors=True)
     for crate in sorted(packed.glob("*.crate")):
         with tarfile.open(crate) as archive:
             archive.extractall(unpacked, filter="data")
@@ -71,15 +70,17 @@ def main() -> int:
     parser.add_argument("--no-tests", action="store_true", help="only look at what is packed")
     options = parser.parse_args()
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-    packages = pack(target)
-    found = [sentence for package in packages for sentence in missing(package)]
-    for sentence in found:
-        print(sentence, file=sys.stderr)
-    if found:
-        return 1
-    names = ", ".join(package.name for package in packages)
-    print(f"packages: {names}: each with README and licences")
-    return 0 if options.no_tests else doc_tests(packages, target)
+    # Outside the tree, where cargo would take them for members of the workspace.
+    with tempfile.TemporaryDirectory() as unpacked:
+        packages = pack(target, Path(unpacked))
+        found = [sentence for package in packages for sentence in missing(package)]
+        for sentence in found:
+            print(sentence, file=sys.stderr)
+        if found:
+            return 1
+        names = ", ".join(package.name for package in packages)
+        print(f"packages: {names}: each with README and licences")
+        return 0 if options.no_tests else doc_tests(packages, target)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_has_the_bytes_of_the_standard_librarys() {
+    fn a_type_has_the_bytes_of_std() {
         fn same<Own, Std>() {
             assert_eq!(
                 (size_of::<Own>(), align_of::<Own>()),
