@@ -10,7 +10,7 @@ from typing import Any
 
 from tarefa._collections._list import delete_slice, set_slice
 from tarefa._collections._making import attach_with_lock
-from tarefa._convert._pickling import dumps, dumps_apart, loads
+from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
 from tarefa._engine import attach
 from tarefa._runtime._errors import (
     ArenaFull,
@@ -41,7 +41,7 @@ __all__ = [
     "attach_with_lock",
     "delete_slice",
     "dumps",
-    "dumps_apart",
+    "dumps_out_of_band",
     "ensure_zygote_command",
     "loads",
     "set_slice",

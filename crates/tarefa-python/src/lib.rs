@@ -46,7 +46,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::address_of, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::parse_address, m)?)?;
-    m.add_function(wrap_pyfunction!(runtime::handle::collect, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::handle::discard_collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::hooks::register_class, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::prepare_thread_interrupts, m)?)?;

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any
 
 import cloudpickle
 
-from tarefa._convert._pickling import reduce_context_var
+from tarefa._convert._context_vars import reduce_context_var
 
 
 class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
@@ -18,7 +20,7 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
     def reducer_override(self, obj: Any) -> Any:
         """What ``pickle`` asks first."""
         if type(obj) is ContextVar:
-            return reduce_context_var(obj)
+            return reduce_context_var(obj, _pickles)
         if type(obj) is CodeType:
             return self._reduce_code(obj)
         if isinstance(obj, type) and "_ctypes" in sys.modules and _is_ctypes(obj):
@@ -39,3 +41,18 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
 def _is_ctypes(obj: type) -> bool:
     ctypes: Any = sys.modules["_ctypes"]
     return issubclass(obj, (ctypes.Structure, ctypes.Union, ctypes.Array))
+
+
+def dumps_by_value(obj: Any, keep: Callable[[Any], bool] | None = None) -> bytes:
+    """Pickle ``obj``; ``keep`` says of each large buffer whether it stays in the pickle."""
+    buffer = io.BytesIO()
+    ByValue(buffer, protocol=5, buffer_callback=keep).dump(obj)
+    return buffer.getvalue()
+
+
+def _pickles(obj: Any) -> bool:
+    try:
+        dumps_by_value(obj)
+    except Exception:
+        return False
+    return True

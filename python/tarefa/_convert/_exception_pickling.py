@@ -123,7 +123,7 @@ def _pack_linked(error: BaseException) -> bytes:
         data = _dumps(linked, {})
         _unpack_linked(data)
     except Exception:
-        _engine.collect()
+        _engine.discard_collected()
         instead: dict[int, Any] = {}
         for n, e in enumerate(errors):
             instead[id(e)], notes = _that_travels(e, linked[n].notes)

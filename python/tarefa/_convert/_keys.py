@@ -21,7 +21,6 @@ from pathlib import PurePath, PureWindowsPath
 from typing import Any
 from uuid import UUID
 
-from tarefa._convert._pickling import _describe
 from tarefa._engine import EventCore, LockCore
 from tarefa._runtime._errors import NotAKey
 
@@ -65,7 +64,9 @@ def refusal(obj: Any, place: str, reason: str | None) -> NotAKey:
     if reason is None:
         where = "" if place == "key" else f": {place}"
         return NotAKey(f"unhashable type: {type(obj).__name__!r}{where}")
-    return NotAKey(f"{place} ({_describe(obj)}) cannot be shared as a key: {reason}")
+    from tarefa._convert._culprit import describe
+
+    return NotAKey(f"{place} ({describe(obj)}) cannot be shared as a key: {reason}")
 
 
 def _compares_as(cls: Any, base: Any) -> bool:

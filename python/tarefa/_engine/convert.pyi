@@ -21,7 +21,7 @@ def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
         ValueError: it is none.
     """
 
-def collect() -> None:
+def discard_collected() -> None:
     """Forget what the encoding that goes on has met: it begins anew."""
 
 def register_class(kind: str, class_: type[Any] | Callable[[Any], Any], /) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from tarefa import _engine
-from tarefa._convert._pickling import dumps, dumps_call, dumps_function
+from tarefa._convert._function_cache import dumps_function
+from tarefa._convert._pickling import dumps, dumps_call
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit

@@ -274,4 +274,4 @@ def rebuild(inner, outer):
 
 def test_outside_of_an_encoding_buffers_stay_in_the_pickle():
     array = np.arange(LARGE)
-    np.testing.assert_array_equal(pickle.loads(_pickling.dumps_apart(array)), array)
+    np.testing.assert_array_equal(pickle.loads(_pickling.dumps_out_of_band(array)), array)

@@ -148,7 +148,7 @@ pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<E
     if object.is_exact_instance_of::<PyByteArray>() {
         return Ok(Encoded::ByteArray(InBand::new(object)?));
     }
-    let dumps = hooks::DUMPS_APART.get(object.py())?;
+    let dumps = hooks::DUMPS_OUT_OF_BAND.get(object.py())?;
     pickled(dumps, object, me.runtime().id())
 }
 

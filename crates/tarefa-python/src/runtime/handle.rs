@@ -1,7 +1,7 @@
 //! Handles: what a Python object of tarefa holds, and how it travels.
 //!
 //! A handle is pickled as (address of the runtime, offset, id, kind). While the front encodes
-//! something itself it collects the handles it meets ([`collect`]), so that the bytes keep
+//! something itself it collects the handles it meets ([`collecting`]), so that the bytes keep
 //! their objects alive; a handle pickled by anyone else must be kept by its sender until the
 //! receiver has it.
 
@@ -88,7 +88,7 @@ impl Handle {
         Ok(())
     }
 
-    /// For `__reduce__`: (function, arguments). Notes the object for a running [`collect`].
+    /// For `__reduce__`: (function, arguments). Notes the object for a running [`collecting`].
     pub(crate) fn reduce<'py>(
         &self,
         py: Python<'py>,
@@ -331,7 +331,7 @@ pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Drops what has been collected so far by the innermost encoding: it starts anew.
 #[pyfunction]
-pub(crate) fn collect() {
+pub(crate) fn discard_collected() {
     // Dropped outside of the borrow: what it frees may run Python code.
     let _met = COLLECTORS.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
 }

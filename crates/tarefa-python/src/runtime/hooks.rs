@@ -14,7 +14,7 @@ pub(crate) struct Hook {
 
 /// Picklers of an object: for bytes by themselves, and for the engine's encoding.
 pub(crate) static DUMPS: Hook = Hook::new("dumps");
-pub(crate) static DUMPS_APART: Hook = Hook::new("dumps_apart");
+pub(crate) static DUMPS_OUT_OF_BAND: Hook = Hook::new("dumps_out_of_band");
 pub(crate) static LOADS: Hook = Hook::new("loads");
 /// What an object is as a key, and the error for one that is none.
 pub(crate) static REDUCE_KEY: Hook = Hook::new("reduce_key");
