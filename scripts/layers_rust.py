@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from circles import circles
 from rooms import CRATES, OPEN, PARTS, UNSAFE, says
-from rust_modules import Crate, circles, groups
+from rust_modules import Crate, groups
 from rust_text import blank, closing_brace, line_of, rust_files
 
 _ENGINE = "crates/tarefa-engine/src"

@@ -8,6 +8,13 @@ CRATES = {
     "crates/tarefa-engine/src": ENGINE,
 }
 
+# The Python package: each room is a folder of that name with an underscore before it. Beside them
+# stand the package itself and its ways in from outside.
+PACKAGE = "python/tarefa"
+PACKAGE_ROOMS = FRONT
+PACKAGE_ENTRY = ("_hooks",)
+EXTENSION = "crates/tarefa-python/src"
+
 # Rooms with an order of their own inside: the parts of `shm`.
 PARTS: dict[tuple[str, str], tuple[str, ...]] = {}
 

@@ -23,14 +23,20 @@ _NOT_NEWLINE = re.compile(r"[^\n]")
 _TEST_ATTRIBUTE = re.compile(r"#\[\s*(?:cfg\s*\((?P<cfg>[^\]]*)\)|(?:\w+\s*::\s*)?test)\s*\]")
 
 
-def blank(text: str) -> str:
-    """Return `text` with comments and string and character literals turned into spaces."""
+def blank(text: str, *, literals: bool = True) -> str:
+    """Return `text` with comments and string and character literals turned into spaces.
+
+    Without `literals` only the comments are.
+    """
     pieces: list[str] = []
     at = 0
     while match := _TOKEN.search(text, at):
         pieces.append(text[at : match.start()])
         end = _literal_end(text, match)
-        pieces.append(_NOT_NEWLINE.sub(" ", text[match.start() : end]))
+        found = text[match.start() : end]
+        if literals or match["line"] or match["block"]:
+            found = _NOT_NEWLINE.sub(" ", found)
+        pieces.append(found)
         at = end
     pieces.append(text[at:])
     return "".join(pieces)

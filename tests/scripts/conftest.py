@@ -1,4 +1,4 @@
-"""A small engine on disk, for the checking scripts to look at."""
+"""A small tree on disk, for the checking scripts to look at."""
 
 import subprocess
 import sys
@@ -15,11 +15,19 @@ Check = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
-    """Return what writes files of an engine and runs one script over them."""
+    """Return what writes files of an engine and runs one script over them.
 
-    def run(script: str, files: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-        for name, text in files.items():
-            whole = name.startswith(("scripts/", "crates/"))
+    Names that begin with a folder of the tree are that folder's. A package is there; None as a
+    file's text leaves the file out.
+    """
+
+    def run(
+        script: str, files: dict[str, str | None], *options: str
+    ) -> subprocess.CompletedProcess[str]:
+        for name, text in ({"python/tarefa/__init__.py": ""} | files).items():
+            if text is None:
+                continue
+            whole = name.startswith(("scripts/", "crates/", "python/"))
             path = tmp_path / (name if whole else f"{SRC}/{name}")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
