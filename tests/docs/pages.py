@@ -31,6 +31,9 @@ class Section:
     title: str
     blocks: list[Block] = field(default_factory=list)
     tables: list[tuple[int, int]] = field(default_factory=list)  # rows, columns
+    paragraphs: int = 0
+    items: int = 0
+    code: set[str] = field(default_factory=set)  # the words in its sentences' `code`
 
 
 def everything():
@@ -92,6 +95,11 @@ def sections(text):
             before = (block["before"] or "").strip("\n") + "\n"
             section.blocks.append(Block(block["language"], block["text"], before))
         section.tables = list(tables(piece))
+        prose = without_code(piece)
+        section.paragraphs = len(re.findall(r"(?:\A|\n\n)[^\n#|<-]", prose))
+        section.items = len(re.findall(r"^ *- ", prose, re.MULTILINE))
+        spans = re.findall(r"`([^`]+)`", prose)
+        section.code = {word for span in spans for word in re.findall(r"[A-Za-z_]\w*", span)}
         found.append(section)
     return found
 

@@ -3,14 +3,21 @@
 Both have the same sections, with the same tables, and the same programs but for names and texts.
 """
 
+import builtins
 import re
 
 import pytest
 from pages import ROOT, anchors, headings, sections
 from shapes import python_shape, rust_shape, shape
 
+import tarefa
+
 GUIDE, GUIA = ROOT / "docs/guide.md", ROOT / "docs/guia.md"
 BOTH = list(zip(sections(GUIDE.read_text()), sections(GUIA.read_text()), strict=False))
+# What a sentence may name that is not the program's own: of tarefa, its objects, and Python itself.
+OBJECTS = (tarefa, tarefa.Process, tarefa.List, tarefa.Dict, tarefa.Value, tarefa.Lock, builtins)
+KNOWN = {name for thing in OBJECTS for name in dir(thing) if name[0] != "_"}
+KNOWN -= {"add", "type", "value"}  # the programs in English have names like these
 EXPECTED_OUTPUT = re.compile(r"^\s*print\(.*\)\s+# (\S+)$", re.MULTILINE)
 
 
@@ -44,6 +51,13 @@ class TestSection:
 
     def test_has_the_same_tables(self, english, portuguese):
         assert english.tables == portuguese.tables
+
+    def test_has_the_same_paragraphs(self, english, portuguese):
+        assert english.paragraphs == portuguese.paragraphs
+        assert english.items == portuguese.items
+
+    def test_speaks_of_the_same_names(self, english, portuguese):
+        assert english.code & KNOWN == portuguese.code & KNOWN
 
 
 # What the comparison tells apart, and what it does not.
