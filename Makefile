@@ -146,7 +146,7 @@ test-scripts: $(INSTALLED) ## Only the tests of the checking scripts
 
 # --- keeping the tree clean -----------------------------------------------------------------------------
 .PHONY: check check-rust check-python check-tree fmt
-check: check-tree check-rust check-python test-scripts test-docs ## Formats, lints, types, layers, crash points, lengths, pages
+check: check-tree check-rust check-python docs test-scripts test-docs ## Formats, lints, types, layers, crash points, lengths, pages and their links
 
 check-rust: | $(VENV)/.made
 	cargo fmt --all --check
@@ -203,7 +203,7 @@ miri: ## Engine and crate under Miri, threads in SEEDS orders; wants a nightly t
 
 # --- the rest -------------------------------------------------------------------------------------------
 .PHONY: docs package clean
-docs: ## The Rust documentation, into target/doc
+docs: ## The Rust documentation, into target/doc; a dead link in it is an error
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps $(RUST)
 
 package: ## Pack the crates, look at what is in them, and run the documentation's programs as packed

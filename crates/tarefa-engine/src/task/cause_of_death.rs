@@ -7,7 +7,7 @@
 //!  limits of the task    ─┘
 //! ```
 //!
-//! - A new cause is a variant of [`Cause`], a line in [`Cause::of`], and its words in `Display`.
+//! - A new cause is a variant of [`Cause`], a line in `Cause::of`, and its words in `Display`.
 //! - What only the supervisor can know (the kernel killed for want of memory, the starter ended)
 //!   it notes as a flag of the record before it publishes the death.
 //! - `crates/tarefa/tests/deaths.tsv` has ways to die and what is said of each;
