@@ -73,6 +73,8 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::zygote::serve, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::leave, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::set_spares, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::zygote::usual_spares, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::zygote::most_spares, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::cpu_count, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::diagnostics, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::system::address, m)?)?;

@@ -264,6 +264,16 @@ def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa
 def serve(child: ModuleType) -> None:
     """Serve as the zygote of the runtime this process has joined. Does not return."""
 
+def usual_spares() -> int:
+    """Return how many processes are kept ready unless somebody sets another number.
+
+    Raises:
+        ValueError: what the environment says is none.
+    """
+
+def most_spares() -> int:
+    """Return the most processes that may be kept ready."""
+
 def set_spares(count: int) -> None:
     """Say how many processes are kept ready."""
 

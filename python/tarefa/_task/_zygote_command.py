@@ -70,6 +70,7 @@ _RESERVE = b"MIMALLOC_ARENA_RESERVE"
 def _set_command() -> None:
     from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 
+    spares = _engine.usual_spares()
     env, cwd, path = _environment.take_baseline()
     env = dict(env)
     settings = _settings(env)
@@ -95,14 +96,4 @@ def _set_command() -> None:
         json.dumps(config).encode(),
     ]
     _engine.set_zygote(argv, [k + b"=" + v for k, v in env.items()])
-    _engine.set_spares(first_spares())
-
-
-def first_spares() -> int:
-    """How many processes are kept ready from the start."""
-    asked = os.environ.get("TAREFA_SPARES", "")
-    if asked:
-        if not asked.isdecimal() or int(asked) > 64:
-            raise ValueError(f"TAREFA_SPARES must be a number from 0 to 64: {asked!r}")
-        return int(asked)
-    return min(2 * _engine.cpu_count(), 8)
+    _engine.set_spares(spares)

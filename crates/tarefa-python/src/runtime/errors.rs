@@ -2,9 +2,10 @@
 
 use std::io;
 
-use pyo3::exceptions::{PyIndexError, PyRecursionError};
+use pyo3::exceptions::{PyIndexError, PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use tarefa_engine::collections::list::ListError;
+use tarefa_engine::settings::BadSetting;
 use tarefa_engine::shm::heap::OutOfMemory;
 use tarefa_engine::shm::member::runtime::AttachError;
 use tarefa_engine::sync::wait_queue::WaitError;
@@ -79,6 +80,9 @@ pub(crate) fn start(py: Python<'_>, e: StartError) -> PyErr {
 }
 
 pub(crate) fn runtime_failed(py: Python<'_>, e: &io::Error) -> PyErr {
+    if e.get_ref().is_some_and(|e| e.is::<BadSetting>()) {
+        return PyValueError::new_err(e.to_string());
+    }
     let hint = match e.raw_os_error() {
         Some(24 | 23) => {
             " The limit on open files (RLIMIT_NOFILE, ulimit -n) is reached: close some or raise it."

@@ -3,8 +3,10 @@
 use std::ffi::CString;
 use std::os::raw::c_int;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use tarefa_engine::os::{rlimit, signal};
+use tarefa_engine::settings;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task;
@@ -55,6 +57,18 @@ pub(crate) fn send_to_zygote(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
     let me = member::me(py)?;
     let sent = zygote_control::get(&me).and_then(|c| zygote::send_message(&me, c, bytes));
     sent.map_err(|e| errors::out_of_memory(py, e))
+}
+
+/// How many spares are kept unless somebody sets another number.
+#[pyfunction]
+pub(crate) fn usual_spares() -> PyResult<u64> {
+    process::usual_spares().map_err(|e| PyValueError::new_err(e.to_string()))
+}
+
+/// The most spares that may be asked for.
+#[pyfunction]
+pub(crate) fn most_spares() -> u64 {
+    settings::MOST_SPARES
 }
 
 /// Sets how many spares are kept.

@@ -9,7 +9,7 @@ pub(crate) mod zygote;
 use std::sync::Once;
 
 use tarefa_engine::shm::Runtime;
-use tarefa_engine::{os, task, trace};
+use tarefa_engine::{task, trace};
 
 use crate::error::CreateError;
 
@@ -24,9 +24,4 @@ pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
         }
     });
     Ok(runtime)
-}
-
-/// Processes kept ready for the next start, unless `set_spares` says otherwise.
-pub(crate) fn usual_spares() -> u64 {
-    (os::machine::cpu_count() as u64 + 1).min(4)
 }

@@ -24,6 +24,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
 use tarefa_engine::os::{process, rlimit, signal};
+use tarefa_engine::settings;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::{Off, Runtime};
@@ -37,7 +38,6 @@ use crate::task::target;
 use crate::task::target::{Ended, Target};
 
 /// Carries the runtime's address to the zygote: root process, its descriptor, the id.
-const VARIABLE: &str = "TAREFA_ZYGOTE";
 
 /// What a child calls: decodes the arguments, runs the target, encodes what came out.
 pub(crate) type Trampoline = fn(&[u8]) -> Ended;
@@ -78,7 +78,7 @@ pub(crate) fn plan(runtime: &'static Runtime) {
     let mut envp: Vec<CString> = std::env::vars_os()
         .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
         .collect();
-    let address = format!("{VARIABLE}={},{},{:x}", at.root, at.memory_fd, at.id);
+    let address = format!("{}={},{},{:x}", settings::ZYGOTE, at.root, at.memory_fd, at.id);
     envp.extend(CString::new(address));
     let mut argv = vec![c"/proc/self/exe".to_owned()];
     // The whole command line follows, so that a task sees the arguments its program had.
@@ -93,9 +93,9 @@ pub(crate) fn plan(runtime: &'static Runtime) {
 static BEFORE_MAIN: extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) = before_main;
 
 extern "C" fn before_main(argc: c_int, argv: *mut *mut c_char, _envp: *mut *mut c_char) {
-    let Some(address) = std::env::var_os(VARIABLE) else { return };
+    let Some(address) = std::env::var_os(settings::ZYGOTE) else { return };
     // SAFETY: no thread exists yet that could read the environment.
-    unsafe { std::env::remove_var(VARIABLE) };
+    unsafe { std::env::remove_var(settings::ZYGOTE) };
     let slot = take_slot_argument(argc, argv);
     match (parse(&address), slot) {
         (Some(address), Some(slot)) => become_zygote(address, slot),

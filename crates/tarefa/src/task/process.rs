@@ -1,7 +1,7 @@
 //! A task as a process.
 
 use std::fmt;
-use std::sync::Once;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -187,22 +187,31 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
 /// # Errors
 /// [`CreateError`].
 pub fn set_spares(count: usize) -> Result<(), CreateError> {
-    SPARES_SET.call_once(|| {});
+    let mut set = spares_set();
     engine::set_spares(&runtime::get()?.me(), count as u64)?;
+    *set = true;
     Ok(())
 }
 
-static SPARES_SET: Once = Once::new();
+/// Whether a number of spares is set. One that the environment says wrongly is told each time.
+static SPARES_SET: Mutex<bool> = Mutex::new(false);
+
+fn spares_set() -> MutexGuard<'static, bool> {
+    SPARES_SET.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Asks for the zygote and its spares ahead of need.
 pub(crate) fn prepare() -> Result<(), CreateError> {
     let runtime = runtime::get()?;
     let me = runtime.me();
-    let mut answer = Ok(());
     if runtime.is_root() {
-        SPARES_SET.call_once(|| answer = engine::set_spares(&me, runtime::usual_spares()));
+        let mut set = spares_set();
+        if !*set {
+            let count = engine::usual_spares().map_err(|bad| CreateError::Runtime(bad.into()))?;
+            engine::set_spares(&me, count)?;
+            *set = true;
+        }
     }
-    answer?;
     engine::prepare(&me)?;
     Ok(())
 }
@@ -233,7 +242,7 @@ impl<R> HasCore for Process<R> {
         let handle = core.handle()?;
         let me = handle.me();
         let task = Record::at(&me, handle.off());
-        if !SPARES_SET.is_completed() {
+        if !*spares_set() {
             prepare()?;
         }
         self.job.with(|job| {

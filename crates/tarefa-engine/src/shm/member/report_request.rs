@@ -4,7 +4,6 @@
 //! for marks when the count has changed. A death in between leaves a mark that the next count
 //! finds, or that goes with the slot.
 
-use std::io;
 use std::time::Duration;
 
 use super::runtime::Runtime;
@@ -60,24 +59,6 @@ pub fn set_report_after(me: &Member, after: Option<Duration>) {
     let ns = after.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX).max(1));
     me.header().report_after.store(ns, Ordering::Relaxed);
     crash_point!("report_request.report_after");
-}
-
-/// What `TAREFA_REPORT_AFTER` says, if it says anything: a number of seconds, 0 for never.
-pub(in crate::shm) fn after_of_environment() -> io::Result<Option<Duration>> {
-    let text = std::env::var_os("TAREFA_REPORT_AFTER").unwrap_or_default();
-    let text = text.to_string_lossy();
-    let text = text.trim();
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let seconds = text.parse::<f64>().ok().filter(|s| *s >= 0.0);
-    match seconds {
-        Some(seconds) => Ok(Duration::try_from_secs_f64(seconds).ok().filter(|d| !d.is_zero())),
-        None => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("TAREFA_REPORT_AFTER must be a number of seconds, as in 30, not {text:?}"),
-        )),
-    }
 }
 
 /// What was asked for: processes (slots), and threads (slots) whose waits are overdue.

@@ -9,6 +9,7 @@ use std::sync::Once;
 use super::slots;
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::os::{cgroup, machine, pidfd, pipe, process, procfs};
+use crate::settings;
 use crate::shm::arena::Arena;
 use crate::shm::arena::layout;
 use crate::shm::arena::layout::{Header, MAGIC, ProcessSlot, VERSION};
@@ -19,7 +20,6 @@ use crate::shm::member::report_request;
 use crate::shm::object::refcount;
 use crate::shm::object::refcount::ProcessReferences;
 use crate::shm::object::robust_list;
-use crate::units::parse_size;
 
 /// Counts forks of this process's line: a changed number means "another process now".
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -126,8 +126,8 @@ impl Runtime {
     // crash: the process alone knows of the arena; it dies with it.
     fn create() -> io::Result<&'static Self> {
         watch_forks();
-        let asked = asked_limit()?;
-        let report_after = report_request::after_of_environment()?;
+        let asked = settings::arena_max()?;
+        let report_after = settings::report_after()?;
         let arena = Arena::create()?;
         let (heard, doorbell) = pipe::doorbell()?;
         let len = arena.len();
@@ -473,26 +473,10 @@ fn owner_of(pid: i32) -> Option<u32> {
     Some(std::os::unix::fs::MetadataExt::uid(&metadata))
 }
 
-/// Bytes that may be claimed: `TAREFA_ARENA_MAX`, the cgroup's limit, or 9/10 of the memory.
+/// Bytes that may be claimed: what was asked for, the cgroup's limit, or 9/10 of the memory.
 fn limit(len: u64, asked: Option<u64>) -> u64 {
     let machine = machine::physical_memory().min(cgroup::memory().unwrap_or(u64::MAX));
     asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
-}
-
-/// What `TAREFA_ARENA_MAX` says, if it says anything.
-fn asked_limit() -> io::Result<Option<u64>> {
-    let text = std::env::var_os("TAREFA_ARENA_MAX").unwrap_or_default();
-    let text = text.to_string_lossy();
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    match parse_size(&text) {
-        Some(size) if size > 0 => Ok(Some(size)),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("TAREFA_ARENA_MAX must be a size, as in 64M or 2G, not {text:?}"),
-        )),
-    }
 }
 
 thread_local! {

@@ -7,7 +7,9 @@ use std::io;
 use super::record::{Started, Task};
 use super::supervisor;
 use crate::atomic::Ordering;
-use crate::os::rlimit;
+use crate::os::{machine, rlimit};
+use crate::settings;
+use crate::settings::BadSetting;
 use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
@@ -152,13 +154,24 @@ pub fn prepare(me: &Member) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Sets how many spares are kept: 0 to [`zygote_control::SPARES`].
+/// How many spares are kept unless somebody sets another number: what the environment says, or
+/// twice the processors, so that a burst of starts finds some while others are being made, and
+/// at most 8, for each takes memory that may never be used. A burst that finds none makes it
+/// more for a while.
+///
+/// # Errors
+/// [`BadSetting`].
+pub fn usual_spares() -> Result<u64, BadSetting> {
+    Ok(settings::spares()?.unwrap_or_else(|| (2 * machine::cpu_count() as u64).min(8)))
+}
+
+/// Sets how many spares are kept: 0 to [`settings::MOST_SPARES`].
 ///
 /// # Errors
 /// [`OutOfMemory`].
 pub fn set_spares(me: &Member, count: u64) -> Result<(), OutOfMemory> {
     let control = zygote_control::get(me)?;
-    let count = count.min(zygote_control::SPARES as u64);
+    let count = count.min(settings::MOST_SPARES);
     control.spares_asked.store(count, Ordering::Release);
     control.spares_wanted.store(count, Ordering::Release);
     crash_point!("process.spares");

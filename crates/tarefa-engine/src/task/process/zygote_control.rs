@@ -6,6 +6,7 @@
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::os::futex;
+use crate::settings;
 use crate::shm::arena::layout::{BlockHeader, ProcessSlot, process_state};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
@@ -16,7 +17,7 @@ use crate::shm::{Member, object};
 use crate::task::record::Task;
 
 /// Most spares there can be.
-pub const SPARES: usize = 64;
+pub const SPARES: usize = settings::MOST_SPARES as usize;
 const ROOT: usize = 0;
 
 /// States of the zygote.
