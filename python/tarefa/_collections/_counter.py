@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tarefa._collections._dict import Dict, show
-from tarefa._collections._object_lock import insist
+from tarefa._collections._object_lock import retry_optimistic
 from tarefa._engine import register_class
 
 
@@ -95,7 +95,7 @@ class Counter(Dict):
             version, now = self.read_dict()
             return self.apply([("put", *pair) for pair in change(now).items()], version, only)
 
-        insist(self, attempt)
+        retry_optimistic(self, attempt)
 
     def copy(self) -> Self:
         """A new shared counter with the same counts."""

@@ -49,10 +49,10 @@ class Locked:
 def lock_of(item: Any) -> Any:
     """The lock of an array or a value that has one."""
     given = core_of(item).lock_given.__get__(item)
-    return ObjectLock(_Guarded(item)) if given is None else given
+    return ObjectLock(_LockedItem(item)) if given is None else given
 
 
-class _Guarded:
+class _LockedItem:
     """An object as :class:`ObjectLock` wants it, whatever the fields of its structure hide."""
 
     __slots__ = ("_item",)
@@ -60,21 +60,21 @@ class _Guarded:
     def __init__(self, item: Any) -> None:
         self._item = item
 
-    def guard_acquire(self, blocking: bool, timeout: float | None) -> bool:
-        taken: bool = core_of(self._item).guard_acquire(self._item, blocking, timeout)
+    def object_lock_acquire(self, blocking: bool, timeout: float | None) -> bool:
+        taken: bool = core_of(self._item).object_lock_acquire(self._item, blocking, timeout)
         return taken
 
-    def guard_release(self) -> None:
-        core_of(self._item).guard_release(self._item)
+    def object_lock_release(self) -> None:
+        core_of(self._item).object_lock_release(self._item)
 
-    def guard_owner(self) -> Any:
-        return core_of(self._item).guard_owner(self._item)
+    def object_lock_owner(self) -> Any:
+        return core_of(self._item).object_lock_owner(self._item)
 
     def __reduce__(self) -> tuple[Any, tuple[Any]]:
-        return _Guarded, (self._item,)
+        return _LockedItem, (self._item,)
 
 
-def held(item: Any) -> AbstractContextManager[Any]:
+def exclusive(item: Any) -> AbstractContextManager[Any]:
     """What keeps others off while a view of ``item`` is read or written."""
     if core_of(item).is_locked.__get__(item):
         lock: AbstractContextManager[Any] = lock_of(item)

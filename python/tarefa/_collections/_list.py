@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, SupportsIndex, TypeVar
 
-from tarefa._collections._object_lock import ObjectLock, insist
+from tarefa._collections._object_lock import ObjectLock, retry_optimistic
 from tarefa._engine import ListCore, register_class
 from tarefa._runtime._errors import ListChanged
 
@@ -93,7 +93,7 @@ class List(ListCore):
             version, items = self.read()
             return self.rebuild(version, len(items), plan(items))
 
-        if not insist(self, attempt):
+        if not retry_optimistic(self, attempt):
             raise ListChanged("the list was changed by what was called to rearrange it")
 
     def remove(self, value: Any, /) -> None:

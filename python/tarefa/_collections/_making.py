@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tarefa._collections._items import core_of, held
+from tarefa._collections._items import core_of, exclusive
 from tarefa._convert._pickling import loads
 from tarefa._engine import (
     ArrayCore,
@@ -62,7 +62,7 @@ class Copied:
         locked = core.is_locked.__get__(self)
         note = None if of is None else (of, None)
         new = make_array(memory.format, memory.itemsize, list(memory.shape), locked, note)
-        with held(self), memoryview(new) as to, memoryview(memory) as source:
+        with exclusive(self), memoryview(new) as to, memoryview(memory) as source:
             to[:] = source
         return make_object(_base(new, locked), new, of, None)
 
@@ -74,7 +74,7 @@ class Copied:
 def from_handle(memory: ArrayMemory) -> Any:
     """The public object for a handle."""
     of, lock = _noted(memory)
-    return make_object(_base(memory, memory.guarded or lock is not None), memory, of, lock)
+    return make_object(_base(memory, memory.locked or lock is not None), memory, of, lock)
 
 
 def _noted(memory: ArrayMemory) -> tuple[Any, Any]:

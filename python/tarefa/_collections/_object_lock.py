@@ -25,12 +25,12 @@ class ObjectLock:
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
         """Take it; whether that succeeded within ``timeout`` seconds (-1 or None: for ever)."""
-        taken: bool = self._core.guard_acquire(blocking, timeout)
+        taken: bool = self._core.object_lock_acquire(blocking, timeout)
         return taken
 
     def release(self) -> None:
         """Let it go; ``RuntimeError`` if this thread does not hold it."""
-        self._core.guard_release()
+        self._core.object_lock_release()
 
     def locked(self) -> bool:
         """Whether somebody alive holds it."""
@@ -38,7 +38,7 @@ class ObjectLock:
 
     def owner(self) -> Owner | None:
         """Who holds it: task, pid, thread and since when; None if nobody does."""
-        owner: Owner | None = self._core.guard_owner()
+        owner: Owner | None = self._core.object_lock_owner()
         return owner
 
     def __enter__(self) -> bool:
@@ -58,7 +58,7 @@ class ObjectLock:
 _TRIES = 8
 
 
-def insist(core: Any, attempt: Callable[[], Any]) -> bool:
+def retry_optimistic(core: Any, attempt: Callable[[], Any]) -> bool:
     """Run ``attempt`` until it says that it was done.
 
     If others come in between, again and again, they have to wait: it holds the object's lock then.

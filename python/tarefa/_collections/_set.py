@@ -8,7 +8,7 @@ from types import GenericAlias
 from typing import Any, Self
 
 from tarefa._collections._dict import show
-from tarefa._collections._object_lock import ObjectLock, insist
+from tarefa._collections._object_lock import ObjectLock, retry_optimistic
 from tarefa._engine import SetCore, register_class
 
 
@@ -80,7 +80,7 @@ class Set(SetCore):
             gone = [m for m in members if not all(m in other for other in wanted)]
             return not gone or self.apply([("remove", m, None) for m in gone], version)
 
-        insist(self, attempt)
+        retry_optimistic(self, attempt)
 
     def difference_update(self, *others: Iterable[Any]) -> None:
         """Take out all members of the others, at one instant."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarefa._collections._items import core_of, held, put, view
+from tarefa._collections._items import core_of, exclusive, put, view
 from tarefa._collections._typecodes import check, check_field, field_names, is_dtype
 from tarefa._engine import ArrayCore
 
@@ -41,19 +41,19 @@ def _make(base: Any, of: Any) -> Any:
 
 def _field(ctype: Any, name: str) -> property:
     def read(value: Any) -> Any:
-        with held(value):
+        with exclusive(value):
             return getattr(view(value), name)
 
     def write(value: Any, new: Any) -> None:
         check_field(ctype, name, new, f"field {name}")
-        with held(value):
+        with exclusive(value):
             setattr(view(value), name, new)
 
     return property(read, write, doc=f"The field ``{name}``; waits for the lock.")
 
 
 def _copy(item: Any, ctype: Any) -> Any:
-    with held(item):
+    with exclusive(item):
         return ctype.from_buffer_copy(core_of(item).memory.__get__(item))
 
 
@@ -82,13 +82,13 @@ class _CtypesValue:
     @property
     def value(self) -> Any:
         """The value; reading and writing wait for the lock, if there is one."""
-        with held(self):
+        with exclusive(self):
             return view(self).value
 
     @value.setter
     def value(self, new: Any) -> None:
         check(self._tarefa_of, new, "")
-        with held(self):
+        with exclusive(self):
             view(self).value = new
 
     def _tarefa_shown(self) -> str:
@@ -106,7 +106,7 @@ class _CtypesItems:
     _tarefa_of: Any
 
     def __getitem__(self, key: Any) -> Any:
-        with held(self):
+        with exclusive(self):
             return view(self)[self._tarefa_key(key)]
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -120,7 +120,7 @@ class _CtypesItems:
                 check(self._tarefa_of, part, f"item {i}")
         else:
             check(self._tarefa_of, value, "")
-        with held(self):
+        with exclusive(self):
             put(self, key, value, "")
 
     def __len__(self) -> int:
@@ -150,16 +150,16 @@ class _NumpyItems:
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> Any:
-        with held(self):
+        with exclusive(self):
             return view(self)[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        with held(self):
+        with exclusive(self):
             view(self)[key] = value
 
     def snapshot(self) -> Any:
         """A list of plain values, copied while the lock is held if there is one."""
-        with held(self):
+        with exclusive(self):
             return view(self).tolist()
 
     def _tarefa_shown(self) -> str:
@@ -174,17 +174,17 @@ class _NumpyValue:
     @property
     def value(self) -> Any:
         """The value; reading and writing wait for the lock, if there is one."""
-        with held(self):
+        with exclusive(self):
             return view(self)[()]
 
     @value.setter
     def value(self, new: Any) -> None:
-        with held(self):
+        with exclusive(self):
             view(self)[...] = new
 
     def snapshot(self) -> Any:
         """A plain value, copied while the lock is held if there is one."""
-        with held(self):
+        with exclusive(self):
             return view(self).tolist()
 
     def _tarefa_shown(self) -> str:

@@ -98,13 +98,15 @@ class ListCore:
             False if the list has changed: nothing was done.
         """
 
-    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+    def object_lock_acquire(
+        self, blocking: bool | None = None, timeout: float | None = None
+    ) -> bool:
         """Take the lock that makes others' operations on the list wait."""
 
-    def guard_release(self) -> None:
+    def object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def guard_owner(self) -> Owner | None:
+    def object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
@@ -166,13 +168,15 @@ class MapCore:
             ArenaFull: there is no room. In each case nothing was done.
         """
 
-    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+    def object_lock_acquire(
+        self, blocking: bool | None = None, timeout: float | None = None
+    ) -> bool:
         """Take the lock that makes others' operations on the object wait."""
 
-    def guard_release(self) -> None:
+    def object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def guard_owner(self) -> Owner | None:
+    def object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
@@ -316,14 +320,14 @@ class ArrayMemory:
         """Whether its items are read and written without a view."""
 
     @property
-    def guarded(self) -> bool:
+    def locked(self) -> bool:
         """Whether operations take the lock that is part of it."""
 
 def make_array(
     format: str,  # noqa: A002 - what it is
     itemsize: int,
     shape: list[int],
-    guarded: bool,
+    locked: bool,
     note: object,
 ) -> ArrayMemory:
     """Make an array of zeroes.
@@ -332,7 +336,7 @@ def make_array(
         format: how an item looks, as PEP 3118 writes it.
         itemsize: its bytes.
         shape: items along each dimension; empty for a single value.
-        guarded: whether operations are to take the lock that is part of it.
+        locked: whether operations are to take the lock that is part of it.
         note: what others have to know of it; None for nothing.
     """
 
@@ -438,13 +442,15 @@ class ArrayCore:
             BufferError: views exist.
         """
 
-    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+    def object_lock_acquire(
+        self, blocking: bool | None = None, timeout: float | None = None
+    ) -> bool:
         """Take the lock that is part of it."""
 
-    def guard_release(self) -> None:
+    def object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def guard_owner(self) -> Owner | None:
+    def object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
@@ -537,13 +543,15 @@ class ValueCore:
             BufferError: views exist.
         """
 
-    def guard_acquire(self, blocking: bool | None = None, timeout: float | None = None) -> bool:
+    def object_lock_acquire(
+        self, blocking: bool | None = None, timeout: float | None = None
+    ) -> bool:
         """Take the lock that is part of it."""
 
-    def guard_release(self) -> None:
+    def object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def guard_owner(self) -> Owner | None:
+    def object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property

@@ -179,9 +179,9 @@ class Process(TaskBase):
 def _from_handle(core: TaskCore) -> TaskBase:
     """The task of a handle: a process, or a thread of another process."""
     if core.is_thread:
-        from tarefa._task._remote_thread import TaskView
+        from tarefa._task._remote_thread import RemoteThread
 
-        return TaskView(core)
+        return RemoteThread(core)
     return Process._of(core)
 
 

@@ -273,7 +273,7 @@ impl MapCore {
 
     /// Takes the lock that makes others' operations on the object wait.
     #[pyo3(signature = (blocking = None, timeout = None))]
-    fn guard_acquire(
+    fn object_lock_acquire(
         &self,
         py: Python<'_>,
         blocking: Option<&Bound<'_, PyAny>>,
@@ -285,13 +285,13 @@ impl MapCore {
     }
 
     /// Lets that lock go.
-    fn guard_release(&self) -> PyResult<()> {
+    fn object_lock_release(&self) -> PyResult<()> {
         let me = self.handle.me();
         object_lock::release(&me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
     /// Who holds that lock.
-    fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.handle.me();
         object_lock::owner(py, &me, Dict::at(&me, self.handle.off()).object_lock())
     }

@@ -40,7 +40,7 @@ impl Cells {
     /// With the lock that was given, or its own if it has one.
     pub(super) fn new(memory: Py<ArrayMemory>, lock: Option<Bound<'_, PyAny>>) -> Self {
         let lock = match lock {
-            None if memory.get().guarded => Lock::Own,
+            None if memory.get().locked => Lock::Own,
             None => Lock::None,
             Some(lock) => {
                 let travels = handle::of_object(&lock).is_some();
@@ -153,7 +153,7 @@ impl Cells {
     }
 
     /// Takes the lock of its own.
-    pub(super) fn guard_acquire(
+    pub(super) fn object_lock_acquire(
         &self,
         py: Python<'_>,
         blocking: Option<&Bound<'_, PyAny>>,
@@ -171,13 +171,13 @@ impl Cells {
     }
 
     /// Lets it go.
-    pub(super) fn guard_release(&self) -> PyResult<()> {
+    pub(super) fn object_lock_release(&self) -> PyResult<()> {
         let me = self.memory().me()?;
         object_lock::release(&me, Array::at(&me, self.memory().off()).object_lock())
     }
 
     /// Who holds it.
-    pub(super) fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    pub(super) fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.memory().me()?;
         object_lock::owner(py, &me, Array::at(&me, self.memory().off()).object_lock())
     }

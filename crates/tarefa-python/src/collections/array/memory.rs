@@ -34,7 +34,7 @@ pub(crate) struct ArrayMemory {
     pub(super) scalar: Option<Scalar>,
     pub(super) item: usize,
     pub(super) extents: Vec<usize>,
-    pub(super) guarded: bool,
+    pub(super) locked: bool,
     /// As a buffer of items, and of bytes.
     pub(super) shape: Shape,
     bytes: Shape,
@@ -89,7 +89,7 @@ impl ArrayMemory {
             format,
             item,
             extents,
-            guarded: array.guarded(),
+            locked: array.guarded(),
         };
         OPEN.fetch_add(1, Ordering::Relaxed);
         // The reference is this object's now.
@@ -244,8 +244,8 @@ impl ArrayMemory {
 
     /// Whether it has a lock of its own that operations take.
     #[getter]
-    fn guarded(&self) -> bool {
-        self.guarded
+    fn locked(&self) -> bool {
+        self.locked
     }
 
     /// What the one who made it left for others to know of it, pickled.
@@ -281,13 +281,13 @@ impl Drop for ArrayMemory {
 ///
 /// `shape` is empty for a single value. `note` is pickled into it, for others to read.
 #[pyfunction]
-#[pyo3(signature = (format, itemsize, shape, guarded, note))]
+#[pyo3(signature = (format, itemsize, shape, locked, note))]
 pub(crate) fn make_array(
     py: Python<'_>,
     format: &str,
     itemsize: u64,
     shape: Vec<u64>,
-    guarded: bool,
+    locked: bool,
     note: &Bound<'_, PyAny>,
 ) -> PyResult<ArrayMemory> {
     let me = member::me(py)?;
@@ -296,7 +296,7 @@ pub(crate) fn make_array(
     } else {
         Some(handle::collecting(hooks::DUMPS.get(py)?, note, me.runtime().id())?)
     };
-    let form = Form { format: format.as_bytes(), item: itemsize, extents: &shape, guarded };
+    let form = Form { format: format.as_bytes(), item: itemsize, extents: &shape, guarded: locked };
     // A large one takes a while to clear.
     let off = py.detach(|| {
         let me = me.runtime().me();

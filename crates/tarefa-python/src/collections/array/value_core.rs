@@ -122,23 +122,23 @@ impl ValueCore {
 
     /// Takes the lock that is part of it.
     #[pyo3(signature = (blocking = None, timeout = None))]
-    fn guard_acquire(
+    fn object_lock_acquire(
         &self,
         py: Python<'_>,
         blocking: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        self.cells.guard_acquire(py, blocking, timeout)
+        self.cells.object_lock_acquire(py, blocking, timeout)
     }
 
     /// Lets that lock go.
-    fn guard_release(&self) -> PyResult<()> {
-        self.cells.guard_release()
+    fn object_lock_release(&self) -> PyResult<()> {
+        self.cells.object_lock_release()
     }
 
     /// Who holds that lock.
-    fn guard_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        self.cells.guard_owner(py)
+    fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.cells.object_lock_owner(py)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
