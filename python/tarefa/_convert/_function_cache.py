@@ -11,7 +11,16 @@ from tarefa._convert._pickling import dumps
 
 # Functions: what they were made of when they were pickled, and their bytes.
 _known: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], bytes]] = weakref.WeakKeyDictionary()
-_PLAIN = (int, float, str, bytes, bool, type(None), types.ModuleType, types.BuiltinFunctionType)
+_PLAIN: tuple[type, ...] = (
+    int,
+    float,
+    str,
+    bytes,
+    bool,
+    type(None),
+    types.ModuleType,
+    types.BuiltinFunctionType,
+)
 
 
 def _made_of(function: Any) -> tuple[Any, ...] | None:
