@@ -207,8 +207,8 @@ miri: ## Engine and crate under Miri, threads in SEEDS orders; wants a nightly t
 docs: ## The Rust documentation, into target/doc; a dead link in it is an error
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps $(RUST)
 
-package: ## Pack the crates, look at what is in them, and run the documentation's programs as packed
-	python3 scripts/check_packages.py
+package: | $(VENV)/.made ## Pack the crates, look at what is in them, and run the documentation's programs as packed
+	$(PY) scripts/check_packages.py
 
 clean: ## Remove everything that was built or installed
 	cargo clean

@@ -133,7 +133,7 @@ def main():
     if not (options.quick or options.rows):
         figures = [tables.of_python(row) for row in rows]
         tables.write(figures, "figures", machine(), today, tables.commit())
-        for name in tables.write_five(figures):
+        for name in tables.write_five(figures, machine(), today):
             print(f"README.md keeps its five figures: not measured: {name}", file=sys.stderr)
 
 

@@ -151,13 +151,14 @@ def write(figures, name, machine, date, commit):
         history.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def write_five(figures):
+def write_five(figures, machine, date):
     """Write README.md's five; return the names of those that were not measured, if any."""
     by_name = {(figure.what, figure.against): figure for figure in figures}
     missing = [" / ".join(key) for key in FIVE if key not in by_name]
     if not missing:
         lines = [by_name[key].cells()[: len(FIVE_HEADINGS)] for key in FIVE]
-        put(README, "five figures", markdown(FIVE_HEADINGS, lines))
+        head = f"Times, and tarefa's by the other's, on {machine}; {date}."
+        put(README, "five figures", f"{head}\n\n{markdown(FIVE_HEADINGS, lines)}")
     return missing
 
 

@@ -34,6 +34,8 @@ def test_the_five_of_the_readme_are_in_the_table():
     assert headings == list(tables.FIVE_HEADINGS)
     assert [key(row) for row in five] == list(tables.FIVE)
     whole = {key(row): row for row in rows(tables.FIGURES, "figures")[1]}
+    last = [run for run in HISTORY if run["table"] == "figures"][-1]
+    assert f"on {last['machine']}; {last['date']}." in between(tables.README, "five figures")
     for row in five:
         assert row == {name: whole[key(row)][name] for name in headings}
 
@@ -100,9 +102,10 @@ def test_what_stood_between_the_comments_is_replaced(pages):
 def test_the_five_are_written_together_or_not_at_all(pages):
     before = tables.README.read_text()
     figures = [figure(*name) for name in tables.FIVE]
-    assert tables.write_five(figures[1:]) == [" / ".join(tables.FIVE[0])]
+    assert tables.write_five(figures[1:], "a machine", "2026-01-02") == [" / ".join(tables.FIVE[0])]
     assert tables.README.read_text() == before
-    assert tables.write_five([figure("other", "than these"), *figures]) == []
+    more = [figure("other", "than these"), *figures]
+    assert tables.write_five(more, "a machine", "2026-01-02") == []
     assert len(rows(tables.README, "five figures")[1]) == 5
 
 
