@@ -1,5 +1,8 @@
 //! A runtime, seen from one process: the arena, this process's slot, what it holds.
 
+#[cfg(loom)]
+pub mod model;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
