@@ -3,6 +3,7 @@
 //! - [`record`]: what everybody can see of a task, and its state machine;
 //! - [`process::zygote_control`]: what the root, the zygote and the starters share;
 //! - [`inspect`]: a look at a task without a reference to it;
+//! - [`program`]: what belongs to the program as a whole;
 //! - [`process`]: starting one: a spare if there is one, else a fork by the zygote;
 //! - [`zygote`]: the single-threaded process that forks children;
 //! - [`supervisor`]: the root's thread that notices deaths, cleans up after them, and ends what
@@ -16,6 +17,7 @@ mod deadlines;
 pub mod inspect;
 pub mod limits;
 pub mod process;
+pub mod program;
 pub mod record;
 pub mod state;
 pub mod supervisor;

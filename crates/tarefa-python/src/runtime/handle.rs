@@ -329,6 +329,18 @@ pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
     }))
 }
 
+/// Has a running encoding keep a shared object alive without its being in the bytes.
+#[pyfunction]
+pub(crate) fn mention(object: &Bound<'_, PyAny>) {
+    if let Some(handle) = of_object(object) {
+        MET.with(|m| {
+            if let Some(met) = m.borrow_mut().last_mut() {
+                met.objects.push(handle);
+            }
+        });
+    }
+}
+
 /// Drops what has been collected so far by the innermost encoding: it starts anew.
 #[pyfunction]
 pub(crate) fn discard_collected() {
