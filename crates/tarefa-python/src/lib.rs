@@ -46,6 +46,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::address_of, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::parse_address, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::handle::collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::discard_collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::mention, m)?)?;

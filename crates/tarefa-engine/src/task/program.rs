@@ -9,7 +9,7 @@ use crate::collections::{dict, kinds};
 use crate::shm::heap::OutOfMemory;
 use crate::shm::object::refcount;
 use crate::shm::tx::journal::Tx;
-use crate::shm::{Me, Off, object};
+use crate::shm::{Member, Off, object};
 
 const ROOT: usize = 1;
 
@@ -17,7 +17,7 @@ const ROOT: usize = 1;
 ///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn dict(me: &Me) -> Result<Off, OutOfMemory> {
+pub fn dict(me: &Member) -> Result<Off, OutOfMemory> {
     let root = &me.header().roots[ROOT];
     let off = root.load(Ordering::Acquire);
     if off != 0 {

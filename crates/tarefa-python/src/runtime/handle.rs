@@ -333,7 +333,7 @@ pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
 #[pyfunction]
 pub(crate) fn mention(object: &Bound<'_, PyAny>) {
     if let Some(handle) = of_object(object) {
-        MET.with(|m| {
+        COLLECTORS.with(|m| {
             if let Some(met) = m.borrow_mut().last_mut() {
                 met.objects.push(handle);
             }
@@ -341,9 +341,23 @@ pub(crate) fn mention(object: &Bound<'_, PyAny>) {
     }
 }
 
-/// Drops what has been collected so far by the innermost encoding: it starts anew.
+/// How much the innermost encoding has collected so far: for [`discard_collected`].
 #[pyfunction]
-pub(crate) fn discard_collected() {
+pub(crate) fn collected() -> (usize, usize) {
+    COLLECTORS
+        .with(|m| m.borrow().last().map_or((0, 0), |met| (met.objects.len(), met.buffers.len())))
+}
+
+/// Drops what the innermost encoding has collected since [`collected`] said that: a part of it
+/// starts anew.
+#[pyfunction]
+pub(crate) fn discard_collected(since: (usize, usize)) {
     // Dropped outside of the borrow: what it frees may run Python code.
-    let _met = COLLECTORS.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
+    let _met = COLLECTORS.with(|m| {
+        m.borrow_mut().last_mut().map(|met| {
+            let (objects, buffers) =
+                (since.0.min(met.objects.len()), since.1.min(met.buffers.len()));
+            (met.objects.split_off(objects), met.buffers.split_off(buffers))
+        })
+    });
 }

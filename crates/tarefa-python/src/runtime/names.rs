@@ -1,5 +1,7 @@
 //! Which names of a module have changed since the last look.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
@@ -8,7 +10,7 @@ use pyo3::types::{PyDict, PyList, PyString};
 #[pyclass(frozen, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct Names {
-    known: Vec<(Py<PyString>, usize)>,
+    known: Vec<(Py<PyString>, AtomicUsize)>,
 }
 
 #[pymethods]
@@ -18,10 +20,21 @@ impl Names {
         let mut known = Vec::with_capacity(of.len());
         for (key, value) in of.iter() {
             if let Ok(key) = key.cast_into_exact::<PyString>() {
-                known.push((key.unbind(), value.as_ptr() as usize));
+                known.push((key.unbind(), AtomicUsize::new(value.as_ptr() as usize)));
             }
         }
         Self { known }
+    }
+
+    /// From now on this name has changed, whatever it stands for: what it stood for may go, and
+    /// something else be where it was.
+    #[pyo3(signature = (name, /))]
+    fn forget(&self, py: Python<'_>, name: &str) {
+        for (known, was) in &self.known {
+            if known.bind(py) == name {
+                was.store(0, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Names that are new, or stand for something else, or for nothing: (those, these gone). None
@@ -36,7 +49,8 @@ impl Names {
         let same = now.len() == self.known.len()
             && now.iter().all(|(key, value)| {
                 known.next().is_some_and(|(name, was)| {
-                    name.as_ptr() == key.as_ptr() && *was == value.as_ptr() as usize
+                    let was = was.load(Ordering::Relaxed);
+                    name.as_ptr() == key.as_ptr() && was == value.as_ptr() as usize
                 })
             });
         if same {
@@ -45,7 +59,7 @@ impl Names {
         let (changed, gone) = (PyList::empty(py), PyList::empty(py));
         let before = PyDict::new(py);
         for (name, was) in &self.known {
-            before.set_item(name, *was)?;
+            before.set_item(name, was.load(Ordering::Relaxed))?;
             if !now.contains(name)? {
                 gone.append(name)?;
             }
