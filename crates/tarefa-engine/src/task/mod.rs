@@ -28,17 +28,12 @@ pub mod zygote;
 pub use state::State;
 
 use crate::collections;
+use crate::kinds;
 use crate::shm::Runtime;
 use crate::shm::object;
 use crate::sync;
 use crate::sync::object_kinds;
 use crate::sync::object_kinds::KindInfo;
-
-/// Numbers of the object kinds of this layer.
-pub mod kinds {
-    /// A [`super::record`].
-    pub const TASK: u64 = 16;
-}
 
 /// Values of `ProcessSlot::role`.
 pub mod role {

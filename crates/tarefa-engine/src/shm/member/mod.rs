@@ -1,6 +1,7 @@
 //! The calling thread as a member of a runtime.
 
 pub mod fork_safe_lock;
+pub(in crate::shm) mod held;
 pub mod report_request;
 pub mod runtime;
 pub mod slots;
