@@ -5,7 +5,8 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::collections::{dict, kinds};
+use crate::collections::dict;
+use crate::kinds;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::object::refcount;
 use crate::shm::tx::journal::Tx;
