@@ -6,6 +6,8 @@
 42
 """
 
+from collections.abc import Callable as _Callable
+
 # Before a wait may come when there is no descriptor to read it with.
 from tarefa import _hooks  # noqa: F401
 from tarefa._collections._array import Array, RawArray
@@ -57,9 +59,13 @@ from tarefa._task._process import Process
 from tarefa._task._program import CompletedProgram, Program
 from tarefa._task._state import State
 from tarefa._task._thread import Thread
+from tarefa._task._unretrieved import ExceptHookArgs
+from tarefa._task._unretrieved import excepthook as __excepthook__
 from tarefa._task._usage import Context, Usage
 from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
 from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
+
+excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
 
 __version__ = "0.1.0"
 
@@ -80,6 +86,7 @@ __all__ = [
     "DeadlockReport",
     "Dict",
     "Event",
+    "ExceptHookArgs",
     "HandleGone",
     "Holding",
     "Interrupted",
@@ -128,6 +135,7 @@ __all__ = [
     "cpu_count",
     "current_task",
     "deadlocks",
+    "excepthook",
     "preload",
     "sleep",
     "wait",

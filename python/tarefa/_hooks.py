@@ -24,6 +24,7 @@ from tarefa._runtime._errors import (
 )
 from tarefa._runtime._eval_breaker import tick
 from tarefa._sync._lock import Owner
+from tarefa._task._unretrieved import on_reminder
 from tarefa._task._zygote_command import ensure_command as ensure_zygote_command
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "dumps_out_of_band",
     "ensure_zygote_command",
     "loads",
+    "on_reminder",
     "set_slice",
     "tick",
 ]

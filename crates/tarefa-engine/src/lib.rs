@@ -13,7 +13,6 @@ pub mod atomic;
 pub mod settings;
 pub mod units;
 
-pub mod kinds;
 pub mod os;
 #[macro_use]
 pub mod shm;

@@ -20,6 +20,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tarefa_engine::trace::register();
+    tarefa_engine::task::supervisor::untold::set_teller(task::unretrieved::remind);
     tarefa_engine::trace::set_locate(trace::stack::locate);
     m.add_class::<collections::list::ListCore>()?;
     m.add_class::<collections::map::MapCore>()?;
@@ -46,12 +47,8 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::address_of, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::parse_address, m)?)?;
-    m.add_function(wrap_pyfunction!(runtime::handle::collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::discard_collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
-    m.add_function(wrap_pyfunction!(runtime::handle::mention, m)?)?;
-    m.add_function(wrap_pyfunction!(runtime::program::program_dict, m)?)?;
-    m.add_class::<runtime::names::Names>()?;
     m.add_function(wrap_pyfunction!(runtime::hooks::register_class, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::wake_sleeper, m)?)?;
@@ -69,6 +66,10 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(trace::report::report_after, m)?)?;
     m.add_function(wrap_pyfunction!(trace::report::set_report_after, m)?)?;
     m.add_function(wrap_pyfunction!(task::join_any, m)?)?;
+    m.add_function(wrap_pyfunction!(task::unretrieved::was_reminded, m)?)?;
+    m.add_function(wrap_pyfunction!(task::unretrieved::listen_for_reminders, m)?)?;
+    m.add_function(wrap_pyfunction!(task::unretrieved::remind_at, m)?)?;
+    m.add_function(wrap_pyfunction!(task::unretrieved::take_orphaned, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::set_zygote, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::has_zygote, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::prepare_zygote, m)?)?;

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import traceback
 from typing import Any, NamedTuple
 
 from tarefa import _engine
@@ -80,10 +79,18 @@ def unpack(found: tuple[bytes, str, str, str]) -> BaseException:
 
 def traceback_text(error: BaseException) -> str:
     """Its traceback, with those of its causes."""
+    import traceback
+
     try:
         return "".join(traceback.format_exception(error)).rstrip()
     except Exception:
         return shown(error)
+
+
+def remote_text(error: BaseException) -> str | None:
+    """The text of the traceback that it came with; None if it has not travelled."""
+    last = _last_shown(error)
+    return last.text if isinstance(last, RemoteTraceback) else None
 
 
 def shown(error: BaseException) -> str:
@@ -119,12 +126,11 @@ def _pack_linked(error: BaseException) -> bytes:
         )
         for e in errors
     ]
-    before = _engine.collected()
     try:
         data = _dumps(linked, {})
         _unpack_linked(data)
     except Exception:
-        _engine.discard_collected(before)
+        _engine.discard_collected()
         instead: dict[int, Any] = {}
         for n, e in enumerate(errors):
             instead[id(e)], notes = _that_travels(e, linked[n].notes)
@@ -234,7 +240,7 @@ def _dumps(value: Any, instead: dict[int, Any]) -> bytes:
         return None if _exceptions.reduces_itself(error) else _reduced(error)
 
     buffer = io.BytesIO()
-    pickler = ExceptionPickler(buffer)
+    pickler = ExceptionPickler(buffer, protocol=5)
     pickler.reduce_exception = reduce_exception
     pickler.dump(value)
     return buffer.getvalue()

@@ -61,6 +61,29 @@ class TaskCore:
     def killed_by_us(self) -> bool:
         """Whether somebody called :meth:`note_kill`."""
 
+    def note_retrieved(self) -> None:
+        """Note that somebody has asked for its outcome and gets it."""
+
+    def is_untold(self) -> bool:
+        """Whether it has failed, and nobody has asked about that or told of it."""
+
+    def claim_telling(self) -> bool:
+        """Whether the caller is to tell of its failure: says so once."""
+
+    def keep_quiet(self) -> None:
+        """Before its end, by who runs it: nobody is to be told of that."""
+
+    @property
+    def tell_at(self) -> int | None:
+        """When its failure is to be told at the latest, in nanoseconds of the monotonic clock."""
+
+    @property
+    def remind_at(self) -> int:
+        """When who is to tell of it is to be reminded."""
+
+    def is_last_handle(self, handles: int) -> bool:
+        """Whether nothing refers to it but so many handles of this process, or fewer."""
+
     @property
     def pid(self) -> int | None:
         """The process it runs in."""
@@ -220,6 +243,23 @@ def has_zygote() -> bool:
 
 def interrupt_signal() -> int:
     """The signal that makes a task's blocked call return."""
+
+def was_reminded() -> bool:
+    """Whether this process was reminded to tell of failures, since this was asked last."""
+
+def listen_for_reminders() -> None:
+    """See to it that reminders reach this process: the root and tasks get them without this."""
+
+def remind_at(at: int) -> None:
+    """Have this process reminded at ``at``, in nanoseconds of the monotonic clock."""
+
+def take_orphaned() -> list[tuple[str, int, int, str | None, int, bytes | None]]:
+    """What the root has to tell of tasks whose starter has died.
+
+    Returns:
+        For each its name, its pid, its exit code; words of its death and the most memory it had,
+        or the pickle of its exception.
+    """
 
 def join_any(
     tasks: list[TaskCore],

@@ -14,14 +14,14 @@ from tarefa._runtime import (
 )
 from tarefa._runtime._errors import (
     ArenaFull,
-    RemoteTraceback,
     StateError,
-    TaskExited,
+    TaskFailed,
     TaskTimeout,
 )
 from tarefa._task import _limits, _outcome
-from tarefa._task._current import current_task, note_asked, report_unasked, started
+from tarefa._task._current import current_task, let_go, note_retrieved
 from tarefa._task._state import State
+from tarefa._task._unretrieved import elsewhere, handle_goes
 from tarefa._task._usage import Context, Usage
 
 
@@ -61,7 +61,7 @@ class TaskBase:
     _tarefa_outcome: tuple[bool, Any] | None = None
     _tarefa_traceback: Any = None
     _tarefa_sentinel: int | None = None
-    _tarefa_unasked = False
+    _tarefa_unretrieved = False
 
     def _label(self) -> str:
         return f"task {self._tarefa_core.name!r}"
@@ -141,7 +141,7 @@ class TaskBase:
                 raise StateError(f"{self._label()} cannot join itself: it would wait for ever")
             if not core.join(timeout):
                 return False
-        started.discard(self)
+        let_go(self)
         return True
 
     def _is_here(self) -> bool:
@@ -151,13 +151,14 @@ class TaskBase:
     def join(self, timeout: float | None = None) -> None:
         """Wait until the task has ended, for ``timeout`` seconds at most.
 
+        That is not to ask: a failure is still told, if nobody asks for the result.
+
         Raises:
             StateError: it is not started, or it is the calling task itself.
             ValueError: a timeout below 0.
             Interrupted: the calling task was interrupted.
         """
-        if self._wait(timeout) and self._tarefa_unasked:
-            note_asked(self)
+        self._wait(timeout)
 
     def _ended(self, timeout: float | None) -> tuple[bool, Any]:
         """The outcome: (is an error, value or exception)."""
@@ -169,20 +170,21 @@ class TaskBase:
         found = self._tarefa_outcome
         if found is None:
             found = self._tarefa_outcome = self._find_outcome()
-        if self._tarefa_unasked:
-            note_asked(self)
+        if found[0]:
+            self._tarefa_core.note_retrieved()
+            if self._tarefa_unretrieved:
+                note_retrieved(self)
         return found
 
-    def _failure_text(self) -> str:
-        """What the task's failure looks like, for people to read."""
-        is_error, error = self._tarefa_outcome or self._find_outcome()
-        if not is_error or isinstance(error, TaskExited):
-            return ""
-        if isinstance(error.__cause__, RemoteTraceback):
-            return error.__cause__.text
-        import traceback
-
-        return "".join(traceback.format_exception(error)).rstrip()
+    def _failure(self) -> Exception:
+        """The exception of a task that has failed, for telling: that is not asking."""
+        found = self._tarefa_outcome
+        if found is None:
+            found = self._tarefa_outcome = self._find_outcome()
+        error: Exception = found[1]
+        # Without what was added where it was raised again.
+        error.__traceback__ = self._tarefa_traceback
+        return error
 
     def _find_outcome(self) -> tuple[bool, Any]:
         core = self._tarefa_core
@@ -198,6 +200,8 @@ class TaskBase:
                 f"{self._label()} ended, but the shared memory had no room for its result; "
                 "free something, or raise TAREFA_ARENA_MAX"
             )
+        if state != State.FINISHED:
+            return True, TaskFailed(f"{self._label()} failed, and left no word of how")
         return False, None
 
     def result(self, timeout: float | None = None) -> Any:
@@ -229,13 +233,7 @@ class TaskBase:
         Raises:
             TaskTimeout: it has not ended within ``timeout`` seconds.
         """
-        is_error, value = self._ended(timeout)
-        if not is_error:
-            return None
-        found: Exception = value
-        # Without what was added where it was raised again.
-        found.__traceback__ = self._tarefa_traceback
-        return found
+        return self._failure() if self._ended(timeout)[0] else None
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._as_coroutine().__await__()
@@ -282,7 +280,7 @@ class TaskBase:
         if self.is_alive():
             raise StateError(f"{self._label()} still runs: join() or kill() it before close()")
         self._close_sentinel()
-        started.discard(self)
+        let_go(self)
 
     # -- stopping ------------------------------------------------------------------------
 
@@ -382,8 +380,8 @@ class TaskBase:
         fd = self._tarefa_sentinel
         if fd is not None:
             os.close(fd)
-        if self._tarefa_unasked:
-            report_unasked(self)
+        if self._tarefa_unretrieved or elsewhere:
+            handle_goes(self)
 
 
 def _set_result(future: Any) -> None:

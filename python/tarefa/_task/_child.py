@@ -5,20 +5,19 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
 from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._convert import _exception_pickling
-from tarefa._convert._definitions import main_dict
 from tarefa._convert._pickling import loads
 from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
-from tarefa._task import _current, _environment, _exit, _limits, _main, _outcome, _preload
-from tarefa._task._process import _HEADER, Process, dumps_rehearsal
+from tarefa._task import _current, _environment, _exit, _limits, _outcome, _preload, _unretrieved
+from tarefa._task._process import _LENGTHS, Process, _dumps_payload
 
 _core: Any = None
 _in_target = False
@@ -27,6 +26,8 @@ _finishing = False
 
 def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
     """The handler of the interrupt signal, in the main thread."""
+    if _engine.was_reminded():
+        _unretrieved.on_reminder()
     if (_in_target or _finishing) and _core is not None and _core.take_interrupt():
         error = _interruption(_core, "was interrupted")
         _unraisable.watch()
@@ -103,9 +104,8 @@ def rehearse() -> None:
         # What each child would make for itself.
         _exception_pickling.prepare()
         shared = (List(), Lock(), Event())
-        of_main = FunctionType(_nothing.__code__, main_dict())
-        for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
-            _rehearsals.append(_Rehearsal(dumps_rehearsal(target, args)))
+        for target, args in ((_nothing, ()), (_use, shared), (lambda: None, ())):
+            _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, args, {})))))
         _rehearsals[1].kept = shared
     for rehearsal in _rehearsals:
         _tarefa_run(rehearsal)
@@ -142,36 +142,21 @@ def _nothing() -> None:
 def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
     data, buffers = payload
-    image, *lengths = _HEADER.unpack_from(data)
-    view = memoryview(data)
-    at = _HEADER.size
-    parts = []
-    for length in lengths:
-        parts.append(view[at : at + length])
-        at += length
-    head, handle, difference, state, target = parts
-    extra = None
+    head, alone = _LENGTHS.unpack_from(data)
+    view = memoryview(data)[8:]
     if head:
-        extra = loads(head)
+        extra = loads(view[:head])
         _environment.apply(extra)
-    modules = len(sys.modules)
-    if image:
-        if image != _main.image_id:
-            _main.become(image, handle)
-        if difference:
-            _main.differ(difference)
-        if state:
-            _main.apply(loads(state))
-    if extra:
         _environment.apply_context(extra)
-    function, args, kwargs = loads(view[at:], buffers=buffers)
-    if target:
-        function = loads(target)
+    modules = len(sys.modules)
+    target, args, kwargs = loads(view[head + alone :], buffers=buffers)
+    if alone:
+        target = loads(view[head : head + alone])
     if len(sys.modules) != modules:
         _imported.extend(list(sys.modules)[modules:])
-    if function is None:
+    if target is None:
         return None
-    return function(*args, **kwargs)
+    return target(*args, **kwargs)
 
 
 def run(core: Any) -> None:
@@ -219,6 +204,8 @@ def _tarefa_run(core: Any) -> int:
         _exit.stop_all()
     _finish_threads()
     _flush()
+    if isinstance(error, SystemExit):
+        core.keep_quiet()
     if error is not None:
         error.__traceback__ = _targets_part(error.__traceback__)
         _outcome.finish_failed(core, state, code, error)
@@ -264,7 +251,7 @@ def _finish_threads() -> None:
     An interrupt ends the wait, and its own tasks.
     """
     global _finishing
-    if threading.active_count() > 1 or _current.started:
+    if threading.active_count() > 1 or _current.started or _unretrieved.are_any():
         try:
             try:
                 _finishing = True
@@ -287,13 +274,7 @@ def _flush() -> None:
 
 
 def message(data: bytes) -> bool:
-    """In the zygote: what it is told, a line each; whether children differ from now on."""
-    import json
+    """In the zygote: modules to import. Whether any was."""
+    from tarefa._task._preload import import_in_zygote
 
-    lines = [json.loads(line) for line in data.splitlines()]
-    news = [line for line in lines if isinstance(line, dict) and "image" in line]
-    changed = _preload.import_in_zygote([line for line in lines if line not in news])
-    if news and _main.load_newest(_preload.import_quietly):
-        _preload.settle()
-        changed = True
-    return changed
+    return import_in_zygote(data)

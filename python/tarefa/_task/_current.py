@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -19,8 +18,8 @@ process_task: Any = None
 started: set[Any] = set()
 _prune_at = 64
 
-# Ended with an error that nobody has asked for yet.
-unasked: weakref.WeakSet[Any] = weakref.WeakSet()
+# Handles of tasks started here that have failed since, of which nobody knows: see _unretrieved.
+unretrieved: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def current_task() -> TaskBase | None:
@@ -49,49 +48,37 @@ def note_started(task: Any) -> None:
 def forget_ended(task: Any) -> bool:
     """Let go of the task if it has ended."""
     if task._tarefa_core.state >= 3:
-        if task in started:
-            started.discard(task)
-            note_ended(task)
+        let_go(task)
         return True
     return False
 
 
-def note_ended(task: Any) -> None:
-    """If it has ended with an error, somebody is to hear of that."""
-    core = task._tarefa_core
-    if core.state in (4, 6) and not core.killed_by_us and task._tarefa_outcome is None:
-        note_failed(task)
+def let_go(task: Any) -> None:
+    """The task has ended: only who has a handle keeps it."""
+    if task in started:
+        started.discard(task)
+        if not task._tarefa_core.is_thread:
+            # A thread has done so itself.
+            note_unretrieved(task)
 
 
-def note_failed(task: Any) -> None:
-    """Its error is shown when the task goes away, unless somebody asks for it before."""
-    task._tarefa_unasked = True
-    unasked.add(task)
+def note_unretrieved(task: Any) -> bool:
+    """If the task has failed and nobody knows, somebody is to be told. Whether that is so."""
+    if not task._tarefa_core.is_untold():
+        return False
+    task._tarefa_unretrieved = True
+    unretrieved.add(task)
+    return True
 
 
-def note_asked(task: Any) -> None:
-    """Somebody has asked for the error."""
-    task._tarefa_unasked = False
-    unasked.discard(task)
+def note_retrieved(task: Any) -> None:
+    """Somebody knows of the failure."""
+    task._tarefa_unretrieved = False
+    unretrieved.discard(task)
 
 
 def forget_all() -> None:
     """In a child: its parent's tasks are not its own."""
-    for task in list(unasked):
-        note_asked(task)
+    for task in list(unretrieved):
+        note_retrieved(task)
     started.clear()
-
-
-def report_unasked(task: Any) -> None:
-    """Show the error of a task that nobody will ask for it any more."""
-    note_asked(task)
-    try:
-        text = task._failure_text()
-        if text:
-            print(  # noqa: T201
-                f"tarefa: {task._label()} failed, and nobody asked for its result:\n{text}",
-                file=sys.stderr,
-                flush=True,
-            )
-    except Exception:  # noqa: S110 - the program, or the runtime, is ending
-        pass

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
 from typing import Any
 
 from tarefa import _engine
-from tarefa._task import _current
+from tarefa._task import _current, _unretrieved
 
 watching = False
 
@@ -18,6 +19,7 @@ def _forked() -> None:
     global watching
     watching = False
     _current.forget_all()
+    _unretrieved.forget_all()
     _engine.forget_stack()
 
 
@@ -29,12 +31,16 @@ def watch() -> None:
     global watching
     if not watching:
         watching = True
+        atexit.register(_engine.stop_timekeeper)
         # Before threading waits for its threads: an interrupted program interrupts them first.
         threading._register_atexit(at_exit)  # type: ignore[attr-defined]
 
 
 def at_exit() -> None:
-    """Join the tasks that are not daemons; after Ctrl-C, interrupt them first."""
+    """Join the tasks that are not daemons; after Ctrl-C, interrupt them first.
+
+    Then the others end, and failures that nobody has asked about are told.
+    """
     if _was_interrupted():
         stop_all()
     try:
@@ -45,14 +51,12 @@ def at_exit() -> None:
             for task in waiting:
                 if task is not threading.current_thread():
                     task._wait(None)
-                    _current.note_ended(task)
     except KeyboardInterrupt:
         stop_all()
     for task in _current.active_tasks():
         if not task._tarefa_core.is_thread:
             task.kill()
-    for task in list(_current.unasked):
-        _current.report_unasked(task)
+    _unretrieved.tell_all()
 
 
 def _was_interrupted() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
 from tarefa import _engine
 from tarefa._task._zygote_command import ensure_command, prepare
@@ -60,16 +59,18 @@ def note_needed(names: list[str]) -> None:
 _refused: set[str] = set()
 
 
-def import_in_zygote(lines: list[Any]) -> bool:
+def import_in_zygote(data: bytes) -> bool:
     """In the zygote: import what was asked for, but for what starts threads.
 
     Returns:
         Whether anything was imported.
     """
+    import gc
     import sys
 
     before = len(sys.modules)
-    for asked in lines:
+    for line in data.splitlines():
+        asked = json.loads(line)
         loudly = isinstance(asked, list)
         for name in asked if loudly else asked["needed"]:
             if name in sys.modules or (name in _refused and not loudly):
@@ -85,26 +86,9 @@ def import_in_zygote(lines: list[Any]) -> bool:
                     )
     if len(sys.modules) == before:
         return False
-    settle()
-    return True
-
-
-def settle() -> None:
-    """In the zygote: what is there now is not looked at by children's collections."""
-    import gc
-
     gc.collect()
     gc.freeze()
-
-
-def import_quietly(name: str) -> bool:
-    """In the zygote: import a module, unless that does harm; whether it is there."""
-    if name in _refused:
-        return False
-    problem = _import_alone(name)
-    if problem is not None:
-        _refused.add(name)
-    return problem is None
+    return True
 
 
 def _import_alone(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
@@ -15,11 +14,11 @@ from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
-from tarefa._task import _exit, _limits, _outcome
+from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import TaskBase, check_arguments, check_timeout
-from tarefa._task._current import current_task, note_failed, started
+from tarefa._task._current import current_task, started
 
-_prepared = _stops = False
+_prepared = False
 
 
 _NOTHING: tuple[bool, Any] = (False, None)
@@ -37,11 +36,7 @@ def _prepare_interrupts() -> None:
 
 def _keep_time(core: TaskCore) -> None:
     """In the thread of a task with a time limit."""
-    global _stops
     _prepare_interrupts()
-    if not _stops:
-        _stops = True
-        atexit.register(_engine.stop_timekeeper)
     core.keep_time(threading.get_ident(), TimeLimitInterrupt)
 
 
@@ -76,18 +71,25 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
         state, code, outcome = 4, 1, (True, e)
     if outcome[0]:
         error = outcome[1]
-        if error.__traceback__ is not None:
-            error.__traceback__ = error.__traceback__.tb_next
+        # The target's part: this module's frames would keep the handle.
+        tb = error.__traceback__
+        while tb is not None and tb.tb_frame.f_globals is globals():
+            tb = tb.tb_next
+        error.__traceback__ = tb
+        del tb
         error = _outcome.for_asker(error, task._label())
         outcome = (True, error)
         task._tarefa_traceback = error.__traceback__
-        if state == 4 and not isinstance(error, TaskExited):
-            note_failed(task)
+        if isinstance(error, TaskExited):
+            core.keep_quiet()
         del error
     task._tarefa_outcome = outcome
+    failed = outcome[0]
     del run, context, outcome
     core.finish(state, code)
     started.discard(task)
+    if failed:
+        _unretrieved.note_thread(task)
     fd = task._tarefa_sentinel
     if fd is not None:
         core.signal_descriptor(fd)
@@ -215,6 +217,8 @@ class Thread(TaskBase, threading.Thread):
     def join(self, timeout: float | None = None) -> None:
         """Wait until the task has ended, for ``timeout`` seconds at most.
 
+        That is not to ask: a failure is still told, if nobody asks for the result.
+
         Raises:
             StateError: it is not started, or it is the calling task itself.
             ValueError: a timeout below 0.
@@ -224,7 +228,6 @@ class Thread(TaskBase, threading.Thread):
             timeout is None
             and current_task() is None
             and self._tarefa_core.join_thread(_join, self)
-            and not self._tarefa_unasked
         ):
             return
         TaskBase.join(self, timeout)

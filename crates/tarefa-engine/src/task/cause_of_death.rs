@@ -115,6 +115,17 @@ impl Cause {
         }
     }
 
+    /// Of a task that was [`Killed`](super::State::Killed).
+    #[must_use]
+    pub fn of_task(task: &Task<'_>) -> Self {
+        Self::of(Circumstances {
+            exit: task.exit().unwrap_or(Exit::Unknown),
+            flags: task.flags(),
+            killed_over_time: task.time_limit().filter(|_| task.killed_over_time()),
+            memory_limit: task.memory_limit(),
+        })
+    }
+
     /// Whether nothing else can have been the cause.
     #[must_use]
     pub fn is_certain(self) -> bool {
@@ -209,20 +220,14 @@ impl Death {
     #[must_use]
     pub fn of(task: &Task<'_>) -> Self {
         let exit = task.exit().unwrap_or(Exit::Unknown);
-        let limit = task.time_limit();
         Self {
             name: task.name(),
             pid: task.pid(),
             exit_code: if let Exit::Code(code) = exit { Some(code) } else { None },
             signal: if let Exit::Signal(number) = exit { Some(signal::name(number)) } else { None },
             peak_memory: task.usage().peak_bytes,
-            cause: Cause::of(Circumstances {
-                exit,
-                flags: task.flags(),
-                killed_over_time: limit.filter(|_| task.killed_over_time()),
-                memory_limit: task.memory_limit(),
-            }),
-            over_time: limit.filter(|_| task.over_time()),
+            cause: Cause::of_task(task),
+            over_time: task.time_limit().filter(|_| task.over_time()),
         }
     }
 

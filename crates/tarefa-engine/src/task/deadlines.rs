@@ -31,6 +31,11 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         }
     }
 
+    /// The point of `key`.
+    pub(super) fn of(&self, key: K) -> Option<u64> {
+        self.by_key.get(&key).copied()
+    }
+
     /// The first point.
     pub(super) fn first(&self) -> Option<u64> {
         self.by_time.first().map(|(at, _)| *at)
@@ -59,7 +64,7 @@ mod tests {
         }
         all.remove(4);
         all.remove(9);
-        assert_eq!(all.first(), Some(20));
+        assert_eq!((all.first(), all.of(2), all.of(4)), (Some(20), Some(40), None));
         assert_eq!(all.take_passed(19), None);
         let passed: Vec<i32> = std::iter::from_fn(|| all.take_passed(30)).collect();
         assert_eq!(passed, [3, 1]);

@@ -5,7 +5,7 @@
 //! affair; and what the front does may take its language's lock, on which the supervisor never
 //! waits. It sleeps until the first deadline, and runs what belongs to it without its own lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,8 @@ const LINGER: Duration = Duration::from_secs(1);
 struct State {
     deadlines: Deadlines<u64>,
     acts: HashMap<u64, Act>,
+    /// Those that run once.
+    once: HashSet<u64>,
     runs: bool,
     /// See [`stop`].
     stopped: bool,
@@ -63,27 +65,16 @@ pub struct Kept {
 /// # Errors
 /// `EAGAIN` when there is no thread to be had.
 pub fn keep(at: u64, act: Act) -> io::Result<Kept> {
-    // not shared: a number of this process alone.
-    let id = IDS.fetch_add(1, Ordering::Relaxed);
     let keeper = Timekeeper::here();
-    let mut state = keeper.lock();
-    if state.stopped {
-        return Ok(Kept { keeper, id });
-    }
-    let sooner = state.deadlines.first().is_none_or(|first| at < first);
-    state.deadlines.set(id, at);
-    state.acts.insert(id, act);
-    let kept = Kept { keeper, id };
-    if state.runs {
-        if sooner {
-            keeper.changed.notify_one();
-        }
-        return Ok(kept);
-    }
-    let thread = std::thread::Builder::new().name("tarefa-clock".into()).stack_size(256 * 1024);
-    state.runs = thread.spawn(move || keeper.run()).map(|_| true)?;
-    drop(state);
-    Ok(kept)
+    keeper.add(at, act, false).map(|id| Kept { keeper, id })
+}
+
+/// Has `act` run once, soon.
+///
+/// # Errors
+/// As of [`keep`].
+pub fn run_soon(act: Act) -> io::Result<()> {
+    Timekeeper::here().add(now_ns(), act, true).map(drop)
 }
 
 /// Ends it for this process, once the act that runs now, if any, is over: nothing is kept any
@@ -136,6 +127,32 @@ impl Timekeeper {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The number of the deadline.
+    fn add(&'static self, at: u64, act: Act, once: bool) -> io::Result<u64> {
+        // not shared: a number of this process alone.
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
+        if state.stopped {
+            return Ok(id);
+        }
+        if !state.runs {
+            let thread =
+                std::thread::Builder::new().name("tarefa-clock".into()).stack_size(256 * 1024);
+            thread.spawn(move || self.run())?;
+            state.runs = true;
+        }
+        let sooner = state.deadlines.first().is_none_or(|first| at < first);
+        state.deadlines.set(id, at);
+        state.acts.insert(id, act);
+        if once {
+            state.once.insert(id);
+        }
+        if sooner {
+            self.changed.notify_one();
+        }
+        Ok(id)
+    }
+
     fn run(&self) {
         signal::block_all();
         let mut state = self.lock();
@@ -151,7 +168,9 @@ impl Timekeeper {
                 }
                 drop(acting);
                 state = self.lock();
-                if state.acts.contains_key(&id) {
+                if state.once.remove(&id) {
+                    state.acts.remove(&id);
+                } else if state.acts.contains_key(&id) {
                     state.deadlines.set(id, now_ns() + GRACE.as_nanos() as u64);
                 }
                 continue;
@@ -178,7 +197,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::{keep, now_ns};
+    use super::{keep, now_ns, run_soon};
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no signals")]
@@ -208,5 +227,17 @@ mod tests {
         drop(rest);
         assert_eq!(*order.lock().unwrap(), [10, 20, 30]);
         assert_eq!(late.load(Ordering::Relaxed), 0, "before its time");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no signals")]
+    fn what_is_to_run_once_does() {
+        let runs = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&runs);
+        run_soon(Arc::new(move || drop(count.fetch_add(1, Ordering::Relaxed)))).unwrap();
+        while Arc::strong_count(&runs) > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(runs.load(Ordering::Relaxed), 1);
     }
 }

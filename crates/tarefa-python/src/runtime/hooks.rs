@@ -31,6 +31,8 @@ pub(crate) static DELETE_SLICE: Hook = Hook::new("delete_slice");
 pub(crate) static TICK: Hook = Hook::new("tick");
 /// The handler of the interrupt signal in a task's process.
 pub(crate) static ON_INTERRUPT: Hook = Hook::new("on_interrupt");
+/// Tells of failures that are due.
+pub(crate) static ON_REMINDER: Hook = Hook::new("on_reminder");
 /// Has this process offer its stack.
 pub(crate) static OFFER_STACK: Hook = Hook::new("offer_stack");
 /// The folder of the package.

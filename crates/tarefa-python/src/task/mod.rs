@@ -2,6 +2,7 @@
 
 pub(crate) mod context;
 pub(crate) mod interrupt;
+pub(crate) mod unretrieved;
 
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefMethods, PyWeakrefReference};
 use tarefa_engine::collections::value::{self, Item};
 use tarefa_engine::os::clock;
-use tarefa_engine::os::pidfd::{self, Exit};
+use tarefa_engine::os::pidfd;
 use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::{Member, Off, object};
@@ -38,7 +39,7 @@ use crate::trace::call_site;
 type Payload<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyList>>);
 
 /// The tag of a pickled exception.
-const ERROR: u8 = PICKLE + 8;
+pub(crate) const ERROR: u8 = PICKLE + 8;
 
 /// A task's record.
 #[pyclass(frozen, module = "tarefa._engine")]
@@ -166,11 +167,7 @@ impl TaskCore {
     /// The exit code, or minus the signal's number; None while there is none.
     #[getter]
     fn exitcode(&self) -> Option<i32> {
-        match self.with(|t| t.exit())? {
-            Exit::Code(code) => Some(code),
-            Exit::Signal(signal) => Some(-signal),
-            Exit::Unknown => Some(-255),
-        }
+        self.with(|t| t.exit()).map(|exit| unretrieved::exit_code(Some(exit)))
     }
 
     /// Sets how many nanoseconds it may run, and how many bytes of memory it may take beyond what
@@ -497,6 +494,44 @@ impl TaskCore {
     #[getter]
     fn killed_by_us(&self) -> bool {
         self.with(|t| t.flags() & flag::KILLED_BY_US != 0)
+    }
+
+    /// Notes that somebody has asked for its outcome and gets it.
+    fn note_retrieved(&self) {
+        self.with(|t| t.mark_retrieved());
+    }
+
+    /// Whether it has failed, and nobody has asked about that or told of it.
+    fn is_untold(&self) -> bool {
+        self.with(|t| t.is_untold())
+    }
+
+    /// Whether the caller is to tell of its failure: says so once.
+    fn claim_telling(&self) -> bool {
+        self.with(|t| t.mark_told())
+    }
+
+    /// Before its end, by who runs it: nobody is to be told of that.
+    fn keep_quiet(&self) {
+        self.with(|t| t.mark_told_already());
+    }
+
+    /// When its failure is to be told at the latest, on the monotonic clock in nanoseconds.
+    #[getter]
+    fn tell_at(&self) -> Option<u64> {
+        self.with(|t| t.tell_at())
+    }
+
+    /// When who is to tell of it is to be reminded.
+    #[getter]
+    fn remind_at(&self) -> u64 {
+        self.with(|t| t.remind_at())
+    }
+
+    /// Whether nothing refers to it but this process's handles, of which there are no more than
+    /// `handles`.
+    fn is_last_handle(&self, handles: u64) -> bool {
+        self.with(|t| t.is_last_handle(handles))
     }
 
     /// A new descriptor, the caller's to close, that is readable once its process has ended.

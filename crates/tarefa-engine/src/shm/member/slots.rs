@@ -52,18 +52,23 @@ pub fn lock_owner(runtime: &'static Runtime, index: u32) -> u32 {
     (generation & 0x1_ffff) << 14 | (index + 1)
 }
 
+/// The process slot that `lock_owner` gave this for; `None` for 0.
+#[must_use]
+pub fn slot_of(owner: u32) -> Option<u32> {
+    (owner & 0x3fff).checked_sub(1).filter(|i| u64::from(*i) < PROCESSES)
+}
+
 /// The process slot that `lock_owner` gave this for, if that process still lives.
 #[must_use]
 pub fn living_owner(runtime: &'static Runtime, owner: u32) -> Option<u32> {
-    let index = (owner & 0x3fff).checked_sub(1)?;
-    (u64::from(index) < PROCESSES && lock_owner(runtime, index) == owner).then_some(index)
+    slot_of(owner).filter(|index| lock_owner(runtime, *index) == owner)
 }
 
 /// The pid of the process that `lock_owner` gave this for, if it has died and nobody has died
 /// in its slot since.
 #[must_use]
 pub fn dead_owner(runtime: &'static Runtime, owner: u32) -> Option<i32> {
-    let index = (owner & 0x3fff).checked_sub(1).filter(|i| u64::from(*i) < PROCESSES)?;
+    let index = slot_of(owner)?;
     let former = process_slot(runtime, index).former.load(Ordering::Acquire);
     (former >> 32 == u64::from(owner)).then_some(former as u32 as i32)
 }
@@ -146,6 +151,8 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     slot.zygote.store(0, Ordering::Relaxed);
     slot.exit.store(0, Ordering::Relaxed);
     slot.deadline.store(0, Ordering::Relaxed);
+    slot.remind_at.store(0, Ordering::Relaxed);
+    slot.reminders.store(0, Ordering::Relaxed);
     slot.mailbox.store(0, Ordering::Relaxed);
     crash_point!("slots.process_cleared");
     // SYNC POINT: publishes the cleared slot to whoever takes it.

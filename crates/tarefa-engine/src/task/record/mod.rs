@@ -5,9 +5,9 @@
 //! usage) is stored before the state is. A task whose process is dead, by its slot's
 //! generation, counts as killed even before the supervisor has said so.
 
+use super::kinds;
 use super::state::State;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::kinds;
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex;
 use crate::os::pidfd::Exit;
@@ -66,7 +66,7 @@ pub struct Record {
     pid: AtomicU64,
     tid: AtomicU64,
     /// [`slots::lock_owner`] of the process it runs in.
-    owner: AtomicU64,
+    pub(super) owner: AtomicU64,
     /// Thread slot plus 1, while it runs.
     thread: AtomicU64,
     /// 0, or a kind (1 code, 2 signal, 3 unknown) shifted by 32, and the number.

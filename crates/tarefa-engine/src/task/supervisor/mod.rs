@@ -5,6 +5,8 @@
 //! It never needs a language's locks, and a failure of the system makes it slower (it looks
 //! around by the clock where it has no descriptor), never silent.
 
+pub mod untold;
+
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
@@ -30,6 +32,7 @@ use crate::shm::{Member, Runtime, recovery};
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::{Control, mailbox, zygote_state};
 use crate::task::zygote::root_exit;
+use untold::Untold;
 
 /// How to start a zygote.
 #[derive(Clone, Debug)]
@@ -107,6 +110,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             reports_seen: 0,
             deadlines: Deadlines::default(),
             out_of_memory: None,
+            untold: Untold::default(),
         };
         it.serve(doorbell);
     })?;
@@ -177,6 +181,7 @@ struct Supervisor<'a> {
     /// How many deaths of the kernel's making for want of memory are accounted for, once there
     /// is a zygote.
     out_of_memory: Option<u64>,
+    untold: Untold,
 }
 
 impl Supervisor<'_> {
@@ -189,7 +194,8 @@ impl Supervisor<'_> {
             let looks = !self.by_clock.is_empty() || !self.ending.is_empty();
             let nap = looks.then(|| Duration::from_millis(20));
             keys.clear();
-            let first = self.deadlines.first().map_or(Deadline::NEVER, Deadline::at);
+            let first = [self.deadlines.first(), self.untold.first()].into_iter().flatten().min();
+            let first = first.map_or(Deadline::NEVER, Deadline::at);
             self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first));
             for key in &keys {
                 if *key == DOORBELL {
@@ -202,6 +208,7 @@ impl Supervisor<'_> {
             self.watch_new();
             self.look_at_ending();
             self.end_over_time();
+            self.remind();
             self.start_zygote();
             self.report();
         }
@@ -230,6 +237,10 @@ impl Supervisor<'_> {
             if slot.deadline.load(Ordering::Acquire) != 0 {
                 self.deadlines.set(index, slot.deadline.swap(0, Ordering::AcqRel));
                 crash_point!("supervisor.deadline");
+            }
+            if slot.remind_at.load(Ordering::Acquire) != 0 {
+                self.untold.remind(index, slot.remind_at.swap(0, Ordering::AcqRel));
+                crash_point!("supervisor.remind_at");
             }
             if slot.watched.load(Ordering::Acquire) != 0 {
                 continue;
@@ -409,7 +420,9 @@ impl Supervisor<'_> {
         recovery::mark_dead(me, index);
         if let Some(task) = task {
             Task::at(me, task).killed();
+            self.note_failure(task);
         }
+        self.take_over_untold(index, generation);
         // Before any latch is taken: the dead process may have held it.
         recovery::clean_up(me, index);
         let control = zygote_control::get(me).ok();
@@ -423,6 +436,7 @@ impl Supervisor<'_> {
                 Task::at(me, late).process_ended(exit, usage);
                 Task::at(me, late).change_flags(flags, 0);
                 Task::at(me, late).killed();
+                self.note_failure(late);
             }
         }
         zygote_control::drop_slot_task(me, slot);

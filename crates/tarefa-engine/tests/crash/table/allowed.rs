@@ -31,6 +31,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "slots.thread_freed",
             "supervisor.deadline",
             "supervisor.refused",
+            "supervisor.remind_at",
             "supervisor.started",
             "supervisor.starting",
             "supervisor.unclaimed",
@@ -38,6 +39,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "supervisor.zygote_ended",
             "supervisor.zygote_slot",
             "task.process_ended",
+            "untold.reminded",
         ],
         "passed by the supervisor only, or by the thread that makes its reports: they are threads of \
          the root, whose death ends everything",
@@ -53,11 +55,6 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
     (
         &["zygote_control.cleared", "zygote_control.made", "zygote_control.ready"],
         "passed once in a runtime, by the supervisor when it starts",
-    ),
-    (
-        &["program.dict", "program.dict_done"],
-        "the program's dict is made once, by one change under the latch of the roots; until then \
-         its maker holds it as it holds any dict, which others here do",
     ),
     (
         &["process.more_spares", "zygote.calmed"],
