@@ -101,8 +101,8 @@ test-crash: ## Only the crash table: a member is killed at every named crash poi
 	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
 	    --features tarefa-engine/crash-points,tarefa/crash-points
 
-loom: ## Only the models of latch, list, lock and queues, in all interleavings
-	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --release --test 'loom_*'
+loom: ## Only the models: the engine's own functions in all interleavings
+	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test 'loom*'
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
 	cargo build --quiet -p tarefa --example visitor

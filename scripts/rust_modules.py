@@ -19,6 +19,8 @@ Module = tuple[str, ...]
 _USE = re.compile(r"(?P<public>\bpub(?:\s*\([^)]*\))?\s+)?\buse\s+(?P<tree>[^;]*);")
 _TOKEN = re.compile(r"\w+|::|[{},*]")
 _PATH = re.compile(r"(?<![\w.$:])(?:r#)?[A-Za-z_]\w*(?:\s*::\s*(?:r#)?[A-Za-z_]\w*)*(?!\w)")
+# `in crate::x` of a visibility is about who may look, not about what is used.
+_VISIBILITY = re.compile(r"\(\s*in\s+$")
 _INLINE = re.compile(r"\bmod\s+(\w+)\s*\{")
 
 
@@ -124,6 +126,8 @@ class Crate:
         for match in _PATH.finditer(source.code):
             start = match.start()
             if any(a <= start < b for a, b in source.uses):
+                continue
+            if _VISIBILITY.search(source.code, max(0, start - 20), start):
                 continue
             path = [part.strip().removeprefix("r#") for part in match[0].split("::")]
             used.add(path[0])

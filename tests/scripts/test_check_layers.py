@@ -130,6 +130,13 @@ def test_an_engine_that_is_not_there_fails(check):
         ),
         pytest.param(
             {
+                "mod.rs": "mod a;\nfn f() { a::g() }",
+                "a.rs": "pub(in crate::pool) fn g() {}\npub(super) fn h() {}",
+            },
+            id="visibility",
+        ),
+        pytest.param(
+            {
                 "a/mod.rs": "pub mod low;\npub mod high;",
                 "a/high.rs": "use crate::pool::a;\nfn f() { a::low::g() }",
                 "a/low.rs": "pub fn g() {}",

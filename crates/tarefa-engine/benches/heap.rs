@@ -59,7 +59,7 @@ fn blocks(me: &Member, n: u32, at_once: u32, size: u64, touch: u64) {
     for _ in 0..n / at_once {
         let savepoint = heap::savepoint(me);
         for _ in 0..at_once {
-            let block = heap::alloc(me, Kind::Raw, size + heap::HEADER).expect("memory");
+            let block = heap::alloc(me, Kind::RAW, size + heap::HEADER).expect("memory");
             me.arena().write(block.plus(heap::HEADER), &bytes);
         }
         heap::free_deferred(me, savepoint);

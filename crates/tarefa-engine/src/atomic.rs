@@ -3,20 +3,30 @@
 //! A type here is a name of its own around the standard library's type of that name: the same
 //! bytes and the same instructions, since everything is inlined. Being a type of its own, it can
 //! be told from the standard library's by clippy, which refuses those everywhere else
-//! (`clippy.toml`); and it is the one place where a model takes over the memory.
+//! (`clippy.toml`). And it is the one place where a model takes over the memory: under `cfg(loom)`
+//! a word of the arena is loom's while a model runs, see `atomic/model.rs`.
 //!
 //! Methods are documented where they come from: [`std::sync::atomic`]. Those that nobody needs are
 //! left out.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "this is their place")]
 
+#[cfg(loom)]
+pub mod model;
+
+use std::fmt;
 use std::sync::atomic as std_atomic;
 
 pub use std::sync::atomic::Ordering;
 
 /// As [`std::sync::atomic::fence`].
 #[inline(always)]
+#[cfg_attr(loom, track_caller)]
 pub fn fence(order: Ordering) {
+    #[cfg(loom)]
+    if model::fence(order) {
+        return;
+    }
     std_atomic::fence(order);
 }
 
@@ -26,9 +36,29 @@ pub fn compiler_fence(order: Ordering) {
     std_atomic::compiler_fence(order);
 }
 
+/// An operation on memory as it is, or under loom, on a word that is a model's, the same on
+/// loom's atomic.
+macro_rules! operate {
+    (plain, $this:ident, $access:ident, [$($order:ident)*], $operation:ident($($value:expr)*)) => {
+        $this.0.$operation($($value,)* $($order,)*)
+    };
+    (word, $this:ident, $access:ident, [$($order:ident)*], $operation:ident($($value:expr)*)) => {{
+        #[cfg(loom)]
+        match model::reach($this.as_ptr(), model::Access::$access) {
+            model::Reach::Plain => {}
+            model::Reach::Shared(cell) => {
+                $(let $order = model::order($order);)*
+                return model::switching(|| cell.$operation($($value,)* $($order,)*));
+            }
+            model::Reach::Gone => return model::Gone::gone(),
+        }
+        $this.0.$operation($($value,)* $($order,)*)
+    }};
+}
+
 /// The operations that all types have.
 macro_rules! common {
-    ($name:ident, $value:ty) => {
+    ($how:ident $name:ident, $value:ty) => {
         /// See the standard library.
         #[inline(always)]
         #[must_use]
@@ -46,20 +76,23 @@ macro_rules! common {
         /// See the standard library.
         #[inline(always)]
         #[must_use]
+        #[cfg_attr(loom, track_caller)]
         pub fn load(&self, order: Ordering) -> $value {
-            self.0.load(order)
+            operate!($how, self, Read, [order], load())
         }
 
         /// See the standard library.
         #[inline(always)]
+        #[cfg_attr(loom, track_caller)]
         pub fn store(&self, value: $value, order: Ordering) {
-            self.0.store(value, order);
+            operate!($how, self, Write, [order], store(value));
         }
 
         /// See the standard library.
         #[inline(always)]
+        #[cfg_attr(loom, track_caller)]
         pub fn swap(&self, value: $value, order: Ordering) -> $value {
-            self.0.swap(value, order)
+            operate!($how, self, Write, [order], swap(value))
         }
 
         /// See the standard library.
@@ -67,6 +100,7 @@ macro_rules! common {
         /// # Errors
         /// The value that was there, which is not `current`.
         #[inline(always)]
+        #[cfg_attr(loom, track_caller)]
         pub fn compare_exchange(
             &self,
             current: $value,
@@ -74,7 +108,7 @@ macro_rules! common {
             success: Ordering,
             failure: Ordering,
         ) -> Result<$value, $value> {
-            self.0.compare_exchange(current, new, success, failure)
+            operate!($how, self, Write, [success failure], compare_exchange(current new))
         }
 
         /// See the standard library.
@@ -82,6 +116,7 @@ macro_rules! common {
         /// # Errors
         /// The value that was there; it may be `current` all the same.
         #[inline(always)]
+        #[cfg_attr(loom, track_caller)]
         pub fn compare_exchange_weak(
             &self,
             current: $value,
@@ -89,7 +124,7 @@ macro_rules! common {
             success: Ordering,
             failure: Ordering,
         ) -> Result<$value, $value> {
-            self.0.compare_exchange_weak(current, new, success, failure)
+            operate!($how, self, Write, [success failure], compare_exchange_weak(current new))
         }
 
         /// See the standard library.
@@ -97,54 +132,70 @@ macro_rules! common {
         /// # Errors
         /// The value that was there, for which `change` gave none.
         #[inline(always)]
+        #[cfg_attr(loom, track_caller)]
         pub fn fetch_update(
             &self,
             set: Ordering,
             fetch: Ordering,
-            change: impl FnMut($value) -> Option<$value>,
+            mut change: impl FnMut($value) -> Option<$value>,
         ) -> Result<$value, $value> {
-            self.0.fetch_update(set, fetch, change)
+            let mut seen = self.load(fetch);
+            while let Some(new) = change(seen) {
+                match self.compare_exchange_weak(seen, new, set, fetch) {
+                    Ok(_) => return Ok(seen),
+                    Err(now) => seen = now,
+                }
+            }
+            Err(seen)
         }
     };
 }
 
 /// Operations with a value, which return the one before.
 macro_rules! fetching {
-    ($value:ty: $($operation:ident)*) => {
+    ($how:ident $value:ty: $($operation:ident)*) => {
         $(
             /// See the standard library.
             #[inline(always)]
+            #[cfg_attr(loom, track_caller)]
             pub fn $operation(&self, value: $value, order: Ordering) -> $value {
-                self.0.$operation(value, order)
+                operate!($how, self, Write, [order], $operation(value))
             }
         )*
     };
 }
 
+/// `word` for the types that may lie in the arena, `plain` for those that never do.
 macro_rules! atomics {
-    ($($name:ident: $value:ty, $($operation:ident)*;)*) => {
+    ($($how:ident $name:ident: $value:ty, $($operation:ident)*;)*) => {
         $(
             #[doc = concat!("As [`std::sync::atomic::", stringify!($name), "`].")]
-            #[derive(Debug, Default)]
+            #[derive(Default)]
             #[repr(transparent)]
             pub struct $name(std_atomic::$name);
 
             impl $name {
-                common!($name, $value);
-                fetching!($value: $($operation)*);
+                common!($how $name, $value);
+                fetching!($how $value: $($operation)*);
+            }
+
+            impl fmt::Debug for $name {
+                fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    self.load(Ordering::Relaxed).fmt(f)
+                }
             }
         )*
     };
 }
 
 atomics! {
-    AtomicBool: bool, fetch_and fetch_or;
-    AtomicU8: u8, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
-    AtomicU16: u16, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
-    AtomicU32: u32, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
-    AtomicU64: u64, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
-    AtomicUsize: usize, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
-    AtomicI32: i32, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    word AtomicU8: u8, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    word AtomicU16: u16, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    word AtomicU32: u32, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    word AtomicU64: u64, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    plain AtomicBool: bool, fetch_and fetch_or;
+    plain AtomicUsize: usize, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
+    plain AtomicI32: i32, fetch_add fetch_sub fetch_and fetch_or fetch_xor fetch_max fetch_min;
 }
 
 /// As [`std::sync::atomic::AtomicPtr`].
@@ -153,7 +204,7 @@ atomics! {
 pub struct AtomicPtr<T>(std_atomic::AtomicPtr<T>);
 
 impl<T> AtomicPtr<T> {
-    common!(AtomicPtr, *mut T);
+    common!(plain AtomicPtr, *mut T);
 }
 
 #[cfg(test)]

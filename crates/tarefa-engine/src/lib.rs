@@ -13,6 +13,7 @@ pub mod atomic;
 pub mod settings;
 pub mod units;
 
+pub mod kinds;
 pub mod os;
 #[macro_use]
 pub mod shm;

@@ -47,8 +47,12 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::attach, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::address_of, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::parse_address, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::handle::collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::discard_collected, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::handle::mention, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::program::program_dict, m)?)?;
+    m.add_class::<runtime::names::Names>()?;
     m.add_function(wrap_pyfunction!(runtime::hooks::register_class, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::wake_sleeper, m)?)?;

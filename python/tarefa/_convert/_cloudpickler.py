@@ -1,58 +1,89 @@
-"""The pickler for what cannot be imported where it is read."""
+"""The pickler for everything: classes and functions as what they consist of, with cloudpickle."""
 
 from __future__ import annotations
 
 import io
 import sys
+import weakref
 from collections.abc import Callable
-from contextvars import ContextVar
-from types import CodeType
 from typing import Any
 
 import cloudpickle
+from cloudpickle import cloudpickle as parts
 
-from tarefa._convert._context_vars import reduce_context_var
+from tarefa._convert._by_name import Reducing
 
 
-class ByValue(cloudpickle.Pickler):  # type: ignore[misc]
-    """Functions and classes as what they consist of; context variables, too."""
+class ByValue(Reducing, cloudpickle.Pickler):  # type: ignore[misc]
+    """Functions and classes as what they consist of; the script's by name, where they can."""
+
+    def __init__(self, file: Any, keep: Callable[[Any], bool] | None = None, **how: Any) -> None:
+        super().__init__(file, protocol=5, buffer_callback=keep)
+        self._set(**how)
 
     def reducer_override(self, obj: Any) -> Any:
         """What ``pickle`` asks first."""
-        if type(obj) is ContextVar:
-            return reduce_context_var(obj, _pickles)
-        if type(obj) is CodeType:
-            return self._reduce_code(obj)
-        if isinstance(obj, type) and "_ctypes" in sys.modules and _is_ctypes(obj):
+        reduced = self.reduce_here(obj)
+        if reduced is not NotImplemented:
+            return reduced
+        if isinstance(obj, type) and _is_ctypes(obj):
+            return self._class(obj)
+        reduced = super().reducer_override(obj)
+        if reduced is not NotImplemented and isinstance(obj, type):
+            return _once(reduced, obj)
+        return reduced
+
+    def _class(self, cls: type) -> Any:
+        if _is_ctypes(cls):
             from tarefa._convert._ctypes_pickling import reduce_type
 
-            importable = cloudpickle.cloudpickle._should_pickle_by_reference(obj)
-            reduced = reduce_type(obj, importable)
+            importable = parts._should_pickle_by_reference(cls)
+            reduced = reduce_type(cls, importable)
             if reduced is not NotImplemented:
                 return reduced
-        return super().reducer_override(obj)
-
-    def _reduce_code(self, code: CodeType) -> Any:
-        """With the name of its file, which tracebacks and reports show."""
-        make, args = self.dispatch_table[CodeType](code)
-        return make, tuple(code.co_filename if a == "<dynamic-code>" else a for a in args)
+        return _once(parts._dynamic_class_reduce(cls), cls)
 
 
 def _is_ctypes(obj: type) -> bool:
-    ctypes: Any = sys.modules["_ctypes"]
+    ctypes: Any = sys.modules.get("_ctypes")
+    if ctypes is None:
+        return False
     return issubclass(obj, (ctypes.Structure, ctypes.Union, ctypes.Array))
 
 
-def dumps_by_value(obj: Any, keep: Callable[[Any], bool] | None = None) -> bytes:
-    """Pickle ``obj``; ``keep`` says of each large buffer whether it stays in the pickle."""
+def _once(reduced: Any, cls: type) -> Any:
+    """What makes the class, unless the reader has it: then it is left as it is."""
+    if reduced[0] in (parts._make_skeleton_class, parts._make_skeleton_enum):
+        make, args, state, _, _, _ = reduced
+        is_enum = make is parts._make_skeleton_enum
+        if not is_enum:
+            args[3]["__qualname__"] = cls.__qualname__
+        return _make_class, (is_enum, *args), state, None, None, _complete
+    return reduced
+
+
+# Classes that were made and are still empty.
+_empty: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _make_class(is_enum: bool, *args: Any) -> Any:
+    tracker_id = args[-2]
+    known = parts._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)
+    if known is not None:
+        return known
+    made = (parts._make_skeleton_enum if is_enum else parts._make_skeleton_class)(*args)
+    _empty.add(made)
+    return made
+
+
+def _complete(cls: Any, state: Any) -> None:
+    if cls in _empty:
+        _empty.discard(cls)
+        parts._class_setstate(cls, state)
+
+
+def dumps_by_value(obj: Any) -> bytes:
+    """Pickle ``obj``, to look whether that can be done."""
     buffer = io.BytesIO()
-    ByValue(buffer, protocol=5, buffer_callback=keep).dump(obj)
+    ByValue(buffer, is_call=True).dump(obj)
     return buffer.getvalue()
-
-
-def _pickles(obj: Any) -> bool:
-    try:
-        dumps_by_value(obj)
-    except Exception:
-        return False
-    return True

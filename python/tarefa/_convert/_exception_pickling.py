@@ -126,11 +126,12 @@ def _pack_linked(error: BaseException) -> bytes:
         )
         for e in errors
     ]
+    before = _engine.collected()
     try:
         data = _dumps(linked, {})
         _unpack_linked(data)
     except Exception:
-        _engine.discard_collected()
+        _engine.discard_collected(before)
         instead: dict[int, Any] = {}
         for n, e in enumerate(errors):
             instead[id(e)], notes = _that_travels(e, linked[n].notes)
@@ -240,7 +241,7 @@ def _dumps(value: Any, instead: dict[int, Any]) -> bytes:
         return None if _exceptions.reduces_itself(error) else _reduced(error)
 
     buffer = io.BytesIO()
-    pickler = ExceptionPickler(buffer, protocol=5)
+    pickler = ExceptionPickler(buffer)
     pickler.reduce_exception = reduce_exception
     pickler.dump(value)
     return buffer.getvalue()

@@ -1,72 +1,36 @@
-"""Functions pickled by value before: a target that is started again is not pickled again."""
+"""Functions of the script pickled before: a target that is started again is not pickled again."""
 
 from __future__ import annotations
 
-import operator
-import types
 import weakref
+from types import CodeType, FunctionType
 from typing import Any
 
-from tarefa._convert._pickling import dumps
+from tarefa._convert._definitions import is_of_script
+from tarefa._convert._dump import dump
 
-# Functions: what they were made of when they were pickled, and their bytes.
-_known: weakref.WeakKeyDictionary[Any, tuple[tuple[Any, ...], bytes]] = weakref.WeakKeyDictionary()
-_PLAIN: tuple[type, ...] = (
-    int,
-    float,
-    str,
-    bytes,
-    bool,
-    type(None),
-    types.ModuleType,
-    types.BuiltinFunctionType,
-)
+# Their code when they were pickled, and their bytes.
+_known: weakref.WeakKeyDictionary[Any, tuple[CodeType, bytes]] = weakref.WeakKeyDictionary()
 
 
-def _made_of(function: Any) -> tuple[Any, ...] | None:
-    """What a function's pickled form depends on, if all of it is code and constants."""
+def dumps_function(function: Any) -> bytes | None:
+    """The pickled form of a function of the script that is nothing but code; else None.
+
+    It is kept for the next time.
+    """
     if (
-        type(function) is not types.FunctionType
+        type(function) is not FunctionType
         or function.__closure__
         or function.__defaults__
         or function.__kwdefaults__
         or function.__dict__
+        or not is_of_script(function)
     ):
         return None
-    code, variables = function.__code__, function.__globals__
-    parts: list[Any] = [code, function.__name__, function.__doc__]
-    names = list(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names.extend(constant.co_names)
-            if any(isinstance(inner, types.CodeType) for inner in constant.co_consts):
-                return None
-    for name in names:
-        if name in variables:
-            value = variables[name]
-            if not isinstance(value, _PLAIN):
-                return None
-            parts.append(value)
-        else:
-            parts.append(name)
-    return tuple(parts)
-
-
-def dumps_function(function: Any) -> bytes | None:
-    """The pickled form of a function of code and constants only; None for anything else.
-
-    It is kept for the next time.
-    """
-    parts = _made_of(function)
-    if parts is None:
-        return None
+    code = function.__code__
     known = _known.get(function)
-    if (
-        known is not None
-        and len(known[0]) == len(parts)
-        and all(map(operator.is_, known[0], parts))
-    ):
+    if known is not None and known[0] is code:
         return known[1]
-    data = dumps(function)
-    _known[function] = parts, data
+    data = dump(function, is_call=True)[0]
+    _known[function] = code, data
     return data

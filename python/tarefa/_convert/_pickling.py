@@ -1,16 +1,20 @@
-"""How objects travel: by reference where they can be imported, else by value.
+"""How objects travel: by name where they can be imported or are the script's, else by value.
 
-Plain pickle first, for it is fast. What it refuses (lambdas, closures), and what it would send
-as "look it up in ``__main__``", which no other process has, goes through cloudpickle.
+Plain pickle first, for it is fast. What it refuses (lambdas, closures), and what it would send as
+"look it up in ``__main__``", where the reader's may be another, goes through picklers of our own.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert._by_name import NOT_AS_IT_IS
+from tarefa._convert._definitions import MAIN_NAMES
+from tarefa._convert._dump import dump
 from tarefa._runtime._errors import NotPicklable
 
 loads = pickle.loads
@@ -20,50 +24,36 @@ _keep_out_of_band = _engine.keep_out_of_band
 
 def dumps(obj: Any) -> bytes:
     """Pickle ``obj``; raises :class:`NotPicklable` that names the part which does not pickle."""
-    try:
-        data = pickle.dumps(obj, 5)
-        if b"__main__" not in data:
-            return data
-    except _NOT_AS_IT_IS:
-        pass
-    return _dumps_otherwise(obj, None)
+    return _dumps(obj, None)[0]
 
 
 def dumps_out_of_band(obj: Any) -> bytes:
     """The same for the engine's encoding, which is given the large buffers beside the pickle."""
-    try:
-        data = pickle.dumps(obj, 5, buffer_callback=_keep_out_of_band)
-        if b"__main__" not in data:
-            return data
-    except _NOT_AS_IT_IS:
-        pass
-    return _dumps_otherwise(obj, _keep_out_of_band)
+    return _dumps(obj, _keep_out_of_band)[0]
 
 
-_NOT_AS_IT_IS = (
-    pickle.PicklingError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    RecursionError,
-)
+def _dumps(
+    obj: Any, keep: Callable[[Any], bool] | None, is_of_main: bool | None = None, **how: Any
+) -> tuple[bytes, list[Any]]:
+    """The pickle, and the script's functions and classes that are in it."""
+    if not (_is_of_main(obj) if is_of_main is None else is_of_main):
+        before = _engine.collected()
+        try:
+            data = pickle.dumps(obj, 5, buffer_callback=keep)
+            if b"_main__" not in data:
+                return data, []
+        except NOT_AS_IT_IS:
+            pass
+        _engine.discard_collected(before)
+    data, pickler = dump(obj, keep, **how)
+    return data, pickler.met
 
 
-def _dumps_otherwise(obj: Any, keep: Callable[[Any], bool] | None) -> bytes:
-    from tarefa._convert._cloudpickler import dumps_by_value
-
-    _engine.discard_collected()
-    try:
-        return dumps_by_value(obj, keep)
-    except NotPicklable:
-        raise
-    except Exception as e:
-        from tarefa._convert import _culprit
-
-        where = _culprit.find(obj)
-        what = f"{where[0]} ({_culprit.describe(where[1])})" if where else _culprit.describe(obj)
-        why = _culprit.first_line(e)
-        raise NotPicklable(f"{what} cannot be pickled, so it cannot be shared: {why}") from e
+def _is_of_main(obj: Any) -> bool:
+    """Whether plain ``pickle`` would name ``__main__`` for it; not where it is deep inside."""
+    kind = type(obj)
+    named = obj if kind is FunctionType or isinstance(obj, type) else kind
+    return getattr(named, "__module__", None) in MAIN_NAMES
 
 
 # Types of which one object cannot mention another.
@@ -72,10 +62,15 @@ _SEPARATE = (int, float, str, bytes, bool, type(None), bytearray)
 _Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
-def dumps_call(call: _Call) -> bytes:
-    """Pickle (target, args, kwargs) out of band; the error names the argument."""
+def dumps_call(call: _Call) -> tuple[bytes, list[Any]]:
+    """Pickle (target, args, kwargs) out of band; the error names the argument.
+
+    Returns:
+        The bytes, and the functions and classes of the script that are in it.
+    """
+    of_main = _is_of_main(call[0])
     try:
-        return dumps_out_of_band(_with_buffers(call))
+        return _dumps(_with_buffers(call), _keep_out_of_band, of_main, is_call=True)
     except NotPicklable as e:
         from tarefa._convert import _culprit
 

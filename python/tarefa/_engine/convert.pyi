@@ -21,8 +21,14 @@ def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
         ValueError: it is none.
     """
 
-def discard_collected() -> None:
-    """Forget what the encoding that goes on has met: it begins anew."""
+def collected() -> tuple[int, int]:
+    """How much the encoding that goes on has met: for :func:`discard_collected`."""
+
+def discard_collected(since: tuple[int, int]) -> None:
+    """Forget what the encoding that goes on has met since then: that part begins anew."""
+
+def mention(object: object) -> None:  # noqa: A002
+    """Have the encoding that goes on keep a shared object that is not in its bytes."""
 
 def register_class(kind: str, class_: type[Any] | Callable[[Any], Any], /) -> None:
     """Have objects of that kind be of ``class_``, whose ``__new__`` takes a core.

@@ -1,6 +1,8 @@
 """The runtime and the system below it."""
 
-from typing import TypedDict
+from typing import Any, Self, TypedDict, final
+
+from tarefa._collections._dict import Dict
 
 class _Diagnostics(TypedDict):
     arena_claimed: int
@@ -39,6 +41,24 @@ def parse_size(text: str) -> int | None:
 
 def prepare_runtime() -> None:
     """Make the runtime, if there is none."""
+
+def program_dict() -> Dict:
+    """The dict that lives as long as the runtime, which is made now if there is none."""
+
+@final
+class Names:
+    """What a dict's names stood for at one time. It keeps nothing alive."""
+
+    def __new__(cls, of: dict[str, Any]) -> Self: ...
+    def changed(self, now: dict[str, Any], /) -> tuple[list[str], list[str]] | None:
+        """Names that are new or stand for something else, and those that are gone.
+
+        Returns:
+            Both; None if all is as it was.
+        """
+
+    def forget(self, name: str, /) -> None:
+        """From now on this name has changed, whatever it stands for."""
 
 def set_thread_name(name: str) -> None:
     """Name the calling thread for ``ps`` and ``top``."""

@@ -5,19 +5,29 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._convert import _exception_pickling
+from tarefa._convert._definitions import main_dict
 from tarefa._convert._pickling import loads
 from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
-from tarefa._task import _current, _environment, _exit, _limits, _outcome, _preload, _unretrieved
-from tarefa._task._process import _LENGTHS, Process, _dumps_payload
+from tarefa._task import (
+    _current,
+    _environment,
+    _exit,
+    _limits,
+    _main,
+    _outcome,
+    _preload,
+    _unretrieved,
+)
+from tarefa._task._process import _HEADER, Process, dumps_rehearsal
 
 _core: Any = None
 _in_target = False
@@ -104,8 +114,9 @@ def rehearse() -> None:
         # What each child would make for itself.
         _exception_pickling.prepare()
         shared = (List(), Lock(), Event())
-        for target, args in ((_nothing, ()), (_use, shared), (lambda: None, ())):
-            _rehearsals.append(_Rehearsal(_dumps_payload((None, (target, args, {})))))
+        of_main = FunctionType(_nothing.__code__, main_dict())
+        for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
+            _rehearsals.append(_Rehearsal(dumps_rehearsal(target, args)))
         _rehearsals[1].kept = shared
     for rehearsal in _rehearsals:
         _tarefa_run(rehearsal)
@@ -142,21 +153,36 @@ def _nothing() -> None:
 def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
     data, buffers = payload
-    head, alone = _LENGTHS.unpack_from(data)
-    view = memoryview(data)[8:]
+    image, *lengths = _HEADER.unpack_from(data)
+    view = memoryview(data)
+    at = _HEADER.size
+    parts = []
+    for length in lengths:
+        parts.append(view[at : at + length])
+        at += length
+    head, handle, difference, state, target = parts
+    extra = None
     if head:
-        extra = loads(view[:head])
+        extra = loads(head)
         _environment.apply(extra)
-        _environment.apply_context(extra)
     modules = len(sys.modules)
-    target, args, kwargs = loads(view[head + alone :], buffers=buffers)
-    if alone:
-        target = loads(view[head : head + alone])
+    if image:
+        if image != _main.image_id:
+            _main.become(image, handle)
+        if difference:
+            _main.differ(difference)
+        if state:
+            _main.apply(loads(state))
+    if extra:
+        _environment.apply_context(extra)
+    function, args, kwargs = loads(view[at:], buffers=buffers)
+    if target:
+        function = loads(target)
     if len(sys.modules) != modules:
         _imported.extend(list(sys.modules)[modules:])
-    if target is None:
+    if function is None:
         return None
-    return target(*args, **kwargs)
+    return function(*args, **kwargs)
 
 
 def run(core: Any) -> None:
@@ -274,7 +300,13 @@ def _flush() -> None:
 
 
 def message(data: bytes) -> bool:
-    """In the zygote: modules to import. Whether any was."""
-    from tarefa._task._preload import import_in_zygote
+    """In the zygote: what it is told, a line each; whether children differ from now on."""
+    import json
 
-    return import_in_zygote(data)
+    lines = [json.loads(line) for line in data.splitlines()]
+    news = [line for line in lines if isinstance(line, dict) and "image" in line]
+    changed = _preload.import_in_zygote([line for line in lines if line not in news])
+    if news and _main.load_newest(_preload.import_quietly):
+        _preload.settle()
+        changed = True
+    return changed

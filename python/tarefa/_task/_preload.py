@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from tarefa import _engine
 from tarefa._task._zygote_command import ensure_command, prepare
@@ -59,18 +60,16 @@ def note_needed(names: list[str]) -> None:
 _refused: set[str] = set()
 
 
-def import_in_zygote(data: bytes) -> bool:
+def import_in_zygote(lines: list[Any]) -> bool:
     """In the zygote: import what was asked for, but for what starts threads.
 
     Returns:
         Whether anything was imported.
     """
-    import gc
     import sys
 
     before = len(sys.modules)
-    for line in data.splitlines():
-        asked = json.loads(line)
+    for asked in lines:
         loudly = isinstance(asked, list)
         for name in asked if loudly else asked["needed"]:
             if name in sys.modules or (name in _refused and not loudly):
@@ -86,9 +85,26 @@ def import_in_zygote(data: bytes) -> bool:
                     )
     if len(sys.modules) == before:
         return False
+    settle()
+    return True
+
+
+def settle() -> None:
+    """In the zygote: what is there now is not looked at by children's collections."""
+    import gc
+
     gc.collect()
     gc.freeze()
-    return True
+
+
+def import_quietly(name: str) -> bool:
+    """In the zygote: import a module, unless that does harm; whether it is there."""
+    if name in _refused:
+        return False
+    problem = _import_alone(name)
+    if problem is not None:
+        _refused.add(name)
+    return problem is None
 
 
 def _import_alone(name: str) -> str | None:

@@ -12,7 +12,7 @@ from tarefa._convert._function_cache import dumps_function
 from tarefa._convert._pickling import dumps, dumps_call
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
-from tarefa._task import _current, _environment, _exit, _unretrieved
+from tarefa._task import _current, _environment, _exit, _image, _unretrieved
 from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
 from tarefa._task._limits import check_memory_limit, check_time_limit
 from tarefa._task._zygote_command import prepare
@@ -74,6 +74,7 @@ class Process(TaskBase):
         if limited:
             self._tarefa_core.set_limits(time, memory)
         prepare()
+        _image.make(target)
 
     @classmethod
     def _of(cls, core: Any) -> Process:
@@ -208,24 +209,37 @@ class _SubclassRun:
 
 _unretrieved.handle_of.append(Process._of)
 
-_NO_ARGUMENTS = dumps_call((None, (), {}))
+_NO_ARGUMENTS = dumps_call((None, (), {}))[0]
 
 
 def _dumps_payload(payload: tuple[Any, Any]) -> bytes:
-    """Two lengths, of what prepares the child and of the target; both of these; the call.
+    """What a child is told: the number of the script's image, lengths, and parts of those lengths.
 
-    A target that is kept pickled stands by itself, else it is in the call.
+    They are: what prepares the process; the image's handle; how the script differs from it; the
+    script's data that the call reaches; the target, if it is kept pickled; the call.
     """
     extra, call = payload
     head = b"" if extra is None else dumps(extra)
     target = dumps_function(call[0])
     if target is None:
-        target, body = b"", dumps_call(call)
-    elif call[1] or call[2]:
-        body = dumps_call((None, call[1], call[2]))
+        target = b""
+        body, met = dumps_call(call)
     else:
-        body = _NO_ARGUMENTS
-    return _LENGTHS.pack(len(head), len(target)) + head + target + body
+        body, met = _NO_ARGUMENTS, []
+        if call[1] or call[2]:
+            body, met = dumps_call((None, call[1], call[2]))
+        met = [call[0], *met]
+    image, *script = _image.message(met)
+    return _packed(image, (head, *script, target), body)
 
 
-_LENGTHS = struct.Struct("<II")
+def dumps_rehearsal(target: Any, args: tuple[Any, ...]) -> bytes:
+    """The same for a process that has no script."""
+    return _packed(0, (b"",) * 5, dumps_call((target, args, {}))[0])
+
+
+def _packed(image: int, parts: tuple[bytes, ...], body: bytes) -> bytes:
+    return b"".join((_HEADER.pack(image, *map(len, parts)), *parts, body))
+
+
+_HEADER = struct.Struct("<Q5I")

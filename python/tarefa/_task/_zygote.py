@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tarefa import _engine
-from tarefa._task import _child, _environment
+from tarefa._task import _child, _environment, _main, _preload
 
 
 def main(config: dict[str, Any], slot: int, prepare_stacks: Callable[[], None]) -> None:
@@ -36,6 +36,7 @@ def main(config: dict[str, Any], slot: int, prepare_stacks: Callable[[], None]) 
     prepare_stacks()
     _engine.join_runtime(config["root"], config["fd"], config["runtime"], slot)
     _warm_up()
+    _main.load_newest(_preload.import_quietly)
     _engine.serve(_child)
 
 

@@ -2,11 +2,15 @@
 
 use super::value;
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::tx::journal::Tx;
+
+/// Blocks of words that a container has let go of.
+pub(super) const DEFERRED_ELEMENTS: Kind = Kind::new(kinds::block::DEFERRED_ELEMENTS);
 
 /// The start of a block of deferred_elements; its words follow.
 #[repr(C)]
@@ -32,7 +36,7 @@ fn word(me: &Member, off: Off, i: u64) -> &'static AtomicU64 {
 /// Makes deferred_elements of `words`, hooked on the thread's chain, that does not count yet.
 pub(super) fn create(me: &Member, words: &[u64]) -> Result<Off, OutOfMemory> {
     let size = size_of::<DeferredElements>() + words.len() * 8;
-    let off = heap::alloc(me, Kind::Raw, size as u64)?;
+    let off = heap::alloc(me, Kind::RAW, size as u64)?;
     at(me, off).len.store(0, Ordering::Relaxed);
     crash_point!("deferred_elements.empty");
     for (i, w) in words.iter().enumerate() {
@@ -40,10 +44,7 @@ pub(super) fn create(me: &Member, words: &[u64]) -> Result<Off, OutOfMemory> {
         crash_point!("deferred_elements.word");
     }
     let info = &heap::header(me, off).info;
-    info.store(
-        info.load(Ordering::Relaxed) & !0xff | Kind::DeferredElements as u64,
-        Ordering::Release,
-    );
+    info.store(DEFERRED_ELEMENTS.info(heap::size(me, off)), Ordering::Release);
     crash_point!("deferred_elements.made");
     Ok(off)
 }

@@ -9,13 +9,13 @@
 //!   it odd, and readers take the latch until the next change.
 //! - Positions start at `start`, so taking from the front is one change as well.
 
-use super::kinds;
 use super::value::{self, Expected, Fetched, Item};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::deferred_elements;
 use crate::collections::object_lock;
 use crate::collections::object_lock::{Locked, MaybeGuarded};
 use crate::collections::segments;
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};

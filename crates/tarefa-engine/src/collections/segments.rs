@@ -5,21 +5,25 @@
 //! After Brodnik et al., "Resizable Arrays in Optimal Time and Space" (WADS 1999).
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::layout::{BlockHeader, PAGE};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::tx::journal::Tx;
 
+/// Blocks that are tables of segments.
+pub(super) const SEGMENTS: Kind = Kind::new(kinds::block::SEGMENTS);
+
 const FIRST: u64 = 16;
-const SEGMENTS: usize = 30;
+const MOST_SEGMENTS: usize = 30;
 
 /// A block of segment offsets.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Table {
     block: BlockHeader,
-    segments: [AtomicU64; SEGMENTS],
+    segments: [AtomicU64; MOST_SEGMENTS],
 }
 
 // SAFETY: repr(C), atomics only.
@@ -39,14 +43,14 @@ fn before(k: usize) -> u64 {
 
 /// Makes an empty table, hooked on the thread's chain.
 pub(super) fn create(me: &Member) -> Result<Off, OutOfMemory> {
-    let off = heap::alloc(me, Kind::Raw, size_of::<Table>() as u64)?;
+    let off = heap::alloc(me, Kind::RAW, size_of::<Table>() as u64)?;
     for segment in &at(me, off).segments {
         segment.store(0, Ordering::Relaxed);
         crash_point!("segments.cleared");
     }
     // Raw refers to nothing; from here on its segments are freed with it.
     let info = &heap::header(me, off).info;
-    info.store(info.load(Ordering::Relaxed) & !0xff | Kind::Table as u64, Ordering::Release);
+    info.store(SEGMENTS.info(heap::size(me, off)), Ordering::Release);
     crash_point!("segments.made");
     Ok(off)
 }
@@ -68,7 +72,7 @@ pub(super) fn word(me: &Member, table: &Table, position: u64) -> &'static Atomic
 #[inline]
 pub(super) fn word_optimistic(me: &Member, table: Off, position: u64) -> Option<u64> {
     let (k, i) = place(position);
-    if k >= SEGMENTS || table.is_none() {
+    if k >= MOST_SEGMENTS || table.is_none() {
         return None;
     }
     let segment = at(me, table).segments[k].load(Ordering::Acquire);
@@ -95,7 +99,7 @@ pub(super) fn grow(
     let mut backed = backed;
     while backed < wanted {
         let (k, i) = place(backed);
-        if k >= SEGMENTS {
+        if k >= MOST_SEGMENTS {
             return Err(OutOfMemory { wanted: wanted * 8, used: backed * 8, limit: backed * 8 });
         }
         let size = heap::HEADER + (FIRST << k) * 8;
@@ -106,7 +110,7 @@ pub(super) fn grow(
         let after = before(k) + if whole { FIRST << k } else { (bytes - heap::HEADER) / 8 };
         if i == 0 {
             let savepoint = heap::savepoint(me);
-            let segment = heap::alloc_sparse(me, Kind::Raw, size, bytes)?;
+            let segment = heap::alloc_sparse(me, Kind::RAW, size, bytes)?;
             let mut tx = Tx::begin(me);
             tx.set(&at(me, table).segments[k], segment.0);
             heap::release_to(me, &mut tx, savepoint);

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
+use super::current::Current;
+use super::system::System;
+
 /// Nanoseconds of `CLOCK_MONOTONIC`: one clock for every process of a machine.
 #[must_use]
 pub fn now_ns() -> u64 {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is a valid, writable timespec for the length of the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut ts) };
-    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+    Current::now_ns()
 }
 
 /// The same clock as it was at its last tick, some milliseconds ago at most: read in a fraction
 /// of the time.
 #[must_use]
 pub fn coarse_ns() -> u64 {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is a valid, writable timespec for the length of the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut ts) };
-    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+    Current::coarse_ns()
 }
 
 /// A point of `CLOCK_MONOTONIC` at which a wait gives up; `None` waits for ever.
@@ -66,15 +63,6 @@ impl Deadline {
     #[must_use]
     pub fn min(self, other: Self) -> Self {
         Self(self.0.into_iter().chain(other.0).min())
-    }
-
-    /// The absolute time as the system calls take it.
-    #[must_use]
-    pub fn timespec(self) -> Option<libc::timespec> {
-        self.0.map(|at| libc::timespec {
-            tv_sec: (at / 1_000_000_000) as libc::time_t,
-            tv_nsec: (at % 1_000_000_000) as libc::c_long,
-        })
     }
 
     /// What is left, `None` for never.

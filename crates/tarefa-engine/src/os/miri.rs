@@ -7,10 +7,42 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 
-use crate::atomic::{AtomicPtr, Ordering};
+use super::linux::Linux;
+use super::system::{System, Woken};
+use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// The one arena of the process.
 static BASE: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+
+#[cfg_attr(not(miri), allow(dead_code))]
+pub(super) struct Miri;
+
+/// A sleep is a yield: it reads no word, for Miri's kernel would read it as a program does, which
+/// may not read half of a larger one.
+impl System for Miri {
+    fn now_ns() -> u64 {
+        Linux::now_ns()
+    }
+
+    fn coarse_ns() -> u64 {
+        Linux::coarse_ns()
+    }
+
+    fn wait(_: &[(&AtomicU32, u32)], until: Option<u64>) -> Woken {
+        Self::yield_now();
+        if until.is_some_and(|until| Self::now_ns() >= until) {
+            Woken::TimedOut
+        } else {
+            Woken::Woken
+        }
+    }
+
+    fn wake(_: &AtomicU32, _: i32) {}
+
+    fn yield_now() {
+        std::thread::yield_now();
+    }
+}
 
 /// A descriptor to stand for the arena's file.
 pub(super) fn memory_file() -> io::Result<OwnedFd> {

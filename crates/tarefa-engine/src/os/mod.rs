@@ -6,13 +6,18 @@
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+mod current;
 pub mod epoll;
 pub mod fork_probe;
 pub mod futex;
+#[cfg_attr(miri, allow(dead_code))]
+mod linux;
 pub mod machine;
 pub mod memfd;
 mod miri;
 pub mod mmap;
+#[cfg(loom)]
+mod model;
 pub mod oom;
 pub mod pidfd;
 pub mod pipe;
@@ -23,6 +28,7 @@ pub mod rusage;
 pub mod signal;
 pub mod signal_rewake;
 pub mod spawn;
+mod system;
 
 use std::io;
 

@@ -3,6 +3,8 @@
 use std::ffi::CString;
 
 use super::check;
+use super::current::Current;
+use super::system::System;
 
 /// The calling process's id.
 #[must_use]
@@ -69,8 +71,7 @@ pub fn exit_now(code: i32) -> ! {
 
 /// Gives the processor to somebody else.
 pub fn yield_now() {
-    // SAFETY: cannot fail.
-    unsafe { libc::sched_yield() };
+    Current::yield_now();
 }
 
 /// Sleeps for a millisecond, or less. Async-signal-safe.

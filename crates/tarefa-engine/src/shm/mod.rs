@@ -17,6 +17,18 @@ pub mod member;
 pub mod object;
 pub mod recovery;
 
+use heap::destroy;
+use object::{blob, entries, refcount};
+
 pub use arena::offset::Off;
 pub use member::Member;
 pub use member::runtime::Runtime;
+
+/// Tells the heap how the blocks of this layer are taken apart, and latches who helps. Before a
+/// runtime is made or joined.
+pub fn register() {
+    destroy::register(blob::BLOB, "blob", blob::destroy_step);
+    destroy::register(entries::REFERENCES, "references", refcount::destroy_step);
+    destroy::register(object::OBJECT, "object", object::destroy_step);
+    recovery::register();
+}

@@ -20,9 +20,9 @@
 //! - A party that dies while it waits, or while it runs the action, breaks the barrier: its
 //!   node names the round.
 
-use super::kinds;
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::Member;

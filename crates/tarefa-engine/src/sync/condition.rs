@@ -9,9 +9,10 @@
 //! - If the owner of the lock dies, all who wait are told: [`LockWord::last_death`] differs from
 //!   what it was when their waits began.
 
+use super::lock;
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
-use super::{kinds, lock};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;

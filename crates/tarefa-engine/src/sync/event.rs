@@ -4,9 +4,9 @@
 //! often the flag was raised: who waits is let go by that even if it is lowered at once. Nobody owns it, so a death can
 //! cost nothing but a wake-up, which [`wait::waking`] makes good.
 
-use super::kinds;
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, Ordering};
+use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::Member;

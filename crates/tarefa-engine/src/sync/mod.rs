@@ -14,30 +14,15 @@ pub mod semaphore;
 pub mod wait;
 pub mod wait_queue;
 
+use crate::kinds;
+use crate::shm;
 use crate::shm::object;
 use crate::shm::recovery::wait_nodes;
 use crate::sync::object_kinds::KindInfo;
 
-/// Numbers of the object kinds of this layer.
-pub mod kinds {
-    /// A [`super::lock`].
-    pub const LOCK: u64 = 1;
-    /// An [`super::event`].
-    pub const EVENT: u64 = 2;
-    /// A recursive [`super::lock`].
-    pub const RLOCK: u64 = 3;
-    /// A [`super::semaphore`].
-    pub const SEMAPHORE: u64 = 4;
-    /// A [`super::condition`].
-    pub const CONDITION: u64 = 5;
-    /// A [`super::barrier`].
-    pub const BARRIER: u64 = 6;
-    /// A [`super::rwlock`].
-    pub const RWLOCK: u64 = 7;
-}
-
 /// Tells the heap, those who clean up, and those who look at waits what this layer's things are.
 pub fn register() {
+    shm::register();
     wait_nodes::register(kinds::SEMAPHORE, semaphore::RECOVERY);
     wait_nodes::register(kinds::CONDITION, condition::RECOVERY);
     wait_nodes::register(kinds::BARRIER, barrier::RECOVERY);

@@ -4,8 +4,8 @@
 
 use std::sync::OnceLock;
 
+use crate::kinds;
 use crate::shm::arena::offset::Off;
-use crate::shm::object::KINDS;
 use crate::shm::{Member, heap, object};
 use crate::sync::lock::word::Holder;
 
@@ -59,7 +59,7 @@ impl KindInfo {
     }
 }
 
-static SORTS: [OnceLock<KindInfo>; KINDS] = [const { OnceLock::new() }; KINDS];
+static SORTS: [OnceLock<KindInfo>; kinds::COUNT] = [const { OnceLock::new() }; kinds::COUNT];
 
 /// Says what objects of `kind` are to those who wait for them. The first call for a kind counts.
 pub fn register(kind: u64, sort: KindInfo) {
@@ -87,7 +87,7 @@ pub struct Seen {
 #[must_use]
 pub fn see(me: &Member, off: Off) -> Option<Seen> {
     use crate::atomic::Ordering;
-    if off.is_none() || !heap::is_block(me, off, heap::Kind::Object) {
+    if off.is_none() || !heap::is_block(me, off, object::OBJECT) {
         return None;
     }
     let header = object::header(me, off);

@@ -11,9 +11,9 @@
 //! - What a thread has is one of its process's [`robust_list`]. A dead reader's comes back silently. A
 //!   dead writer's is told, once, to the next who comes in either way; the lock is free then.
 
-use super::kinds;
 use super::wait::{BlockingHooks, Outcome};
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::os::clock::{self, Deadline};
 use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;

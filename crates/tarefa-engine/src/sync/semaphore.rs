@@ -6,9 +6,9 @@
 //!   that takes it, and comes back when the process dies.
 //! - Waiters are a `Queue`: `release` gives the permit to the first of them.
 
-use super::kinds;
 use super::wait::{BlockingHooks, Outcome};
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;

@@ -1,12 +1,12 @@
 //! A look at a task by somebody who holds no reference to it: for reports.
 
-use super::kinds;
 use super::record::{Record, Task};
 use super::state::State;
 use crate::atomic::Ordering;
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
-use crate::shm::heap::{self, Kind};
+use crate::shm::heap;
 use crate::shm::member::slots;
 use crate::shm::object::blob;
 use crate::sync::lock::word::Holder;
@@ -49,7 +49,7 @@ fn name(me: &Member, it: &Record) -> String {
     if blob.is_none() {
         return it.short_name();
     }
-    if !heap::is_block(me, blob, Kind::Blob) {
+    if !heap::is_block(me, blob, blob::BLOB) {
         return String::new();
     }
     blob::glimpse_text(me, blob, NAME)

@@ -3,6 +3,7 @@
 //! - [`record`]: what everybody can see of a task, and its state machine;
 //! - [`process::zygote_control`]: what the root, the zygote and the starters share;
 //! - [`inspect`]: a look at a task without a reference to it;
+//! - [`program`]: what belongs to the program as a whole;
 //! - [`process`]: starting one: a spare if there is one, else a fork by the zygote;
 //! - [`zygote`]: the single-threaded process that forks children;
 //! - [`supervisor`]: the root's thread that notices deaths, cleans up after them, and ends what
@@ -16,6 +17,7 @@ mod deadlines;
 pub mod inspect;
 pub mod limits;
 pub mod process;
+pub mod program;
 pub mod record;
 pub mod state;
 pub mod supervisor;
@@ -26,17 +28,12 @@ pub mod zygote;
 pub use state::State;
 
 use crate::collections;
+use crate::kinds;
 use crate::shm::Runtime;
 use crate::shm::object;
 use crate::sync;
 use crate::sync::object_kinds;
 use crate::sync::object_kinds::KindInfo;
-
-/// Numbers of the object kinds of this layer.
-pub mod kinds {
-    /// A [`super::record`].
-    pub const TASK: u64 = 16;
-}
 
 /// Values of `ProcessSlot::role`.
 pub mod role {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::LOCATE;
 use super::graph;
 use crate::atomic::Ordering;
+use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::os::{process, procfs};
 use crate::shm::arena::offset::Off;
@@ -14,7 +15,7 @@ use crate::shm::{Member, Runtime};
 use crate::sync::object_kinds;
 use crate::sync::object_kinds::Seen;
 use crate::sync::wait::wait_record::How;
-use crate::task::{inspect, kinds, role};
+use crate::task::{inspect, role};
 use crate::trace::snapshot;
 use crate::trace::snapshot::{Object, Picture, Thread};
 

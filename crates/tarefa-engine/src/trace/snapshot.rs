@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use super::graph::{Graph, Item, Need, Node};
 use crate::atomic::Ordering;
+use crate::kinds;
 use crate::os::clock::{self, Deadline};
 use crate::os::procfs;
 use crate::shm::Member;
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
-use crate::shm::object::refcount;
+use crate::shm::object::entries;
 use crate::shm::object::robust_list;
 use crate::shm::object::robust_list::Hold;
 use crate::sync::lock::word::Holder;
@@ -25,7 +26,6 @@ use crate::sync::object_kinds::{Frees, Holders, Seen};
 use crate::sync::wait::wait_record;
 use crate::sync::wait::wait_record::{How, Wait};
 use crate::sync::wait_queue;
-use crate::task::kinds;
 
 /// How long the search for held objects may take.
 const SEARCH: Duration = Duration::from_secs(2);
@@ -135,7 +135,7 @@ fn references_of_all(me: &Member, until: Deadline) -> (HashSet<Off>, Noted, bool
         if slots::owner(slots::process_slot(runtime, process)).1 != process_state::LIVE {
             continue;
         }
-        complete &= refcount::inspect(me, process, &mut |entry| {
+        complete &= entries::inspect(me, process, &mut |entry| {
             count += 1;
             if count % 4096 == 0 && until.passed() {
                 return false;

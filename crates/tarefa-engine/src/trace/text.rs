@@ -118,7 +118,7 @@ impl Report {
     }
 
     fn write_holders(&self, f: &mut fmt::Formatter<'_>, thing: &Thing) -> fmt::Result {
-        let is_task = thing.seen.kind == crate::task::kinds::TASK;
+        let is_task = thing.seen.kind == crate::kinds::TASK;
         for i in &thing.holders {
             let who = &self.threads[*i];
             if is_task {

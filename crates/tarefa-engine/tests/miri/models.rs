@@ -13,13 +13,12 @@ use std::collections::BTreeMap;
 
 use support::{Random, Value, Words, contents, int, value_of};
 use tarefa_engine::collections::dict::{self, Dict, Key};
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::kinds;
 use tarefa_engine::shm::Member;
+use tarefa_engine::shm::heap::journal_room;
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::tx::journal;
-use tarefa_engine::shm::tx::journal::Tx;
 use tarefa_engine::task;
 
 const STEPS: i64 = if cfg!(miri) { 150 } else { 3000 };
@@ -116,8 +115,8 @@ fn a_change_of_many_words_is_whole_or_not_at_all() {
     let off = support::words(&me);
     let words = Words::at(&me, off);
     words.set_all(7);
-    let more = journal::reserve(&me, 60).unwrap();
-    let mut tx = Tx::begin_with(&more);
+    let more = journal_room::reserve(&me, 60).unwrap();
+    let mut tx = more.begin();
     for i in 0..60 {
         tx.set(words.word(i), 9);
     }

@@ -13,9 +13,9 @@ use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
 use tarefa_engine::collections::dict::{self, Dict, Key};
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::object::refcount;
@@ -280,7 +280,7 @@ fn blocks_of_all_sizes_come_and_go() {
         let savepoint = heap::savepoint(me);
         for i in 0..TIMES.min(200) {
             let size = 16 + (n + 1) * (i % 40) * 100;
-            let block = heap::alloc(me, Kind::Raw, size + heap::HEADER).unwrap();
+            let block = heap::alloc(me, Kind::RAW, size + heap::HEADER).unwrap();
             me.arena().write(block.plus(heap::HEADER), &vec![n as u8; size as usize]);
             total.fetch_add(1, Ordering::Relaxed);
             if i % 7 == 6 {

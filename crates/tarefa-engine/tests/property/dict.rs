@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use tarefa_engine::collections::dict::{
     self, Added, Applied, Canonical, Change, Dict, Key, OptimisticRead, Order, Terms, What,
 };
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item, Small, tag};
+use tarefa_engine::kinds;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::heap::check::check;
 use tarefa_engine::shm::object::refcount;

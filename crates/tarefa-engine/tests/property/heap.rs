@@ -13,7 +13,7 @@ use support::{Value, contents, int, whole};
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
-use tarefa_engine::shm::heap::{self, Kind, slab};
+use tarefa_engine::shm::heap::{self, Kind, size_classes};
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, object};
 use tarefa_engine::task;
@@ -170,13 +170,13 @@ proptest! {
             match step {
                 HeapStep::Alloc(size) => {
                     marks.push(heap::savepoint(&me));
-                    let block = heap::alloc(&me, Kind::Raw, *size).unwrap();
+                    let block = heap::alloc(&me, Kind::RAW, *size).unwrap();
                     let room = size - heap::HEADER.min(*size);
                     me.arena().write(block.plus(heap::HEADER), &vec![0xa5; room as usize]);
                 }
                 HeapStep::Sparse(size, backed) => {
                     marks.push(heap::savepoint(&me));
-                    let block = heap::alloc_sparse(&me, Kind::Raw, *size, *backed).unwrap();
+                    let block = heap::alloc_sparse(&me, Kind::RAW, *size, *backed).unwrap();
                     heap::back(&me, block, *backed, (*backed + 20_000).min(*size)).unwrap();
                 }
                 HeapStep::Free(count) => free(&me, &mut marks, *count),
@@ -242,7 +242,7 @@ fn objects_are_clear_however_large() {
     for size in sizes {
         for dirty in [0, size / 3, size] {
             let savepoint = heap::savepoint(&me);
-            let block = heap::alloc_sparse(&me, Kind::Raw, size, dirty).unwrap();
+            let block = heap::alloc_sparse(&me, Kind::RAW, size, dirty).unwrap();
             if dirty > heap::HEADER {
                 let bytes = vec![0xa5; (dirty - heap::HEADER) as usize];
                 me.arena().write(block.plus(heap::HEADER), &bytes);
@@ -268,7 +268,7 @@ fn claimed(me: &Member) -> u64 {
 fn alternates(me: &Member, size: u64) {
     let once = || {
         let savepoint = heap::savepoint(me);
-        heap::alloc(me, Kind::Raw, size).unwrap();
+        heap::alloc(me, Kind::RAW, size).unwrap();
         let now = claimed(me);
         heap::free_deferred(me, savepoint);
         (now, claimed(me))
@@ -291,9 +291,10 @@ fn a_block_that_comes_and_goes_costs_no_memory() {
     let me = task::runtime().unwrap().me();
     for size in [16, 100, 1000, 2000, 5000, 20_000, 32_768, 33_000, 100_000, 1 << 20, 24 << 20] {
         let savepoint = heap::savepoint(&me);
-        let full = slab::class_of(size).map_or(4, |class| 2 * slab::capacity(class));
+        let full =
+            size_classes::class_of(size).map_or(4, |class| 2 * size_classes::capacity(class));
         for _ in 0..full {
-            heap::alloc(&me, Kind::Raw, size).unwrap();
+            heap::alloc(&me, Kind::RAW, size).unwrap();
             if size > 5000 {
                 alternates(&me, size);
             }
@@ -361,7 +362,7 @@ proptest! {
                     me.arena().write(block.plus(heap::HEADER), &vec![0xa5; room as usize]);
                 }),
                 HeapStep::Sparse(size, backed) => {
-                    let made = heap::alloc_sparse(&me, Kind::Raw, *size, *backed);
+                    let made = heap::alloc_sparse(&me, Kind::RAW, *size, *backed);
                     made.and_then(|block| {
                         heap::back(&me, block, *backed, (*backed + 20_000).min(*size))
                     })

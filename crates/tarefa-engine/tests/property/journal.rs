@@ -12,9 +12,9 @@ use support::{Words, whole};
 use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::arena::layout::JOURNAL;
+use tarefa_engine::shm::heap::journal_room;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::tx::journal;
 use tarefa_engine::shm::tx::journal::Tx;
 use tarefa_engine::task;
 
@@ -55,10 +55,10 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 fn make(me: &Member, words: Words<'_>, change: &Change) {
-    let _outer = change.outer.map(|n| journal::reserve(me, n).unwrap());
-    let more = journal::reserve(me, change.sets.len() + change.spare).unwrap();
+    let _outer = change.outer.map(|n| journal_room::reserve(me, n).unwrap());
+    let more = journal_room::reserve(me, change.sets.len() + change.spare).unwrap();
     let _latch = words.latch().lock(me);
-    let mut tx = Tx::begin_with(&more);
+    let mut tx = more.begin();
     for (i, value) in &change.sets {
         tx.set(words.word(i.index(Words::COUNT) as u64), *value);
     }
@@ -101,7 +101,7 @@ fn small_changes_need_no_block() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
     let before = whole(&me).unwrap();
-    let more = journal::reserve(&me, JOURNAL).unwrap();
+    let more = journal_room::reserve(&me, JOURNAL).unwrap();
     assert_eq!(whole(&me).unwrap().blocks, before.blocks);
     drop(more);
 }
@@ -115,17 +115,17 @@ fn a_block_handed_over_leaves_the_reservation_alone() {
     let words = Words::at(&me, off);
     for mark_first in [true, false] {
         let early = heap::savepoint(&me);
-        let more = journal::reserve(&me, 300).unwrap();
+        let more = journal_room::reserve(&me, 300).unwrap();
         let savepoint = if mark_first { early } else { heap::savepoint(&me) };
-        let block = heap::alloc(&me, Kind::Raw, 4000).unwrap();
-        let mut tx = Tx::begin_with(&more);
+        let block = heap::alloc(&me, Kind::RAW, 4000).unwrap();
+        let mut tx = more.begin();
         for i in 0..200 {
             tx.set(words.word(i), block.0);
         }
         heap::release_to(&me, &mut tx, savepoint);
         tx.commit();
         drop(more);
-        assert_eq!(heap::kind(&me, block), Some(Kind::Raw));
+        assert_eq!(heap::kind(&me, block), Some(Kind::RAW));
         let mut tx = Tx::begin(&me);
         heap::defer_free(&me, &mut tx, block);
         tx.commit();
@@ -141,7 +141,7 @@ fn memory_that_is_not_there_is_an_error_and_changes_nothing() {
     let me = task::runtime().unwrap().me();
     let before = whole(&me).unwrap();
     for words in [1 << 34, 1 << 40, usize::MAX] {
-        let error = journal::reserve(&me, words).unwrap_err();
+        let error = journal_room::reserve(&me, words).unwrap_err();
         assert!(error.wanted > error.limit - error.used, "{error}");
     }
     assert_eq!(whole(&me).unwrap(), before);
@@ -153,12 +153,12 @@ fn more_words_than_reserved_are_refused() {
     let _alone = alone();
     let me = task::runtime().unwrap().me();
     let savepoint = heap::savepoint(&me);
-    let block = heap::alloc(&me, Kind::Raw, 64).unwrap();
+    let block = heap::alloc(&me, Kind::RAW, 64).unwrap();
     let word: &AtomicU64 = me.arena().at(block.plus(heap::HEADER));
     word.store(1, Ordering::Relaxed);
-    let more = journal::reserve(&me, 100).unwrap();
+    let more = journal_room::reserve(&me, 100).unwrap();
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let mut tx = Tx::begin_with(&more);
+        let mut tx = more.begin();
         for n in 0..=100 {
             tx.set(word, n);
         }

@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use support::{Random, whole};
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::collections::list;
+use tarefa_engine::kinds;
 use tarefa_engine::shm::arena::layout::UNIT;
-use tarefa_engine::shm::heap::{self, Kind};
+use tarefa_engine::shm::heap;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::task;
@@ -33,7 +34,7 @@ fn id(me: &Member, off: Off) -> u64 {
 
 /// Blocks in which the process notes what it holds.
 fn blocks(me: &Member) -> u64 {
-    whole(me).unwrap().blocks.get(&(Kind::References as u8)).copied().unwrap_or(0)
+    whole(me).unwrap().blocks.get(&(kinds::block::REFERENCES)).copied().unwrap_or(0)
 }
 
 #[derive(Clone, Debug)]

@@ -156,7 +156,7 @@ impl MemberProcess<'_> {
                 let savepoint = heap::savepoint(self.me);
                 for _ in 0..=self.random.below(30) {
                     let size = heap::HEADER + self.sort.size(&mut self.random) / 4;
-                    heap::alloc(self.me, Kind::Raw, size).unwrap();
+                    heap::alloc(self.me, Kind::RAW, size).unwrap();
                 }
                 heap::free_deferred(self.me, savepoint);
             }
@@ -312,7 +312,7 @@ fn run(churn: &mut Churn, end: Instant, at_least: u64) -> Result<String, String>
     if after != before {
         return Err(format!("left behind: {after:?}, not {before:?}"));
     }
-    let (used, kept) = (heap::in_use(&me), heap::slab::kept(&me));
+    let (used, kept) = (heap::in_use(&me), heap::usage::kept(&me));
     if used != used_before {
         return Err(format!("{used} bytes are in use, not {used_before}"));
     }

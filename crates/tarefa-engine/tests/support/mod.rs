@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::collections::array::{self, Array, Form};
+use tarefa_engine::collections::dict;
 use tarefa_engine::collections::list::{self, List};
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
-use tarefa_engine::collections::{dict, kinds};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::memfd;
 use tarefa_engine::shm::arena::layout::{PAGE, ProcessSlot, ThreadSlot, UNIT, Unit};
 use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::heap::check::{Report, check};
+use tarefa_engine::shm::heap::journal_room;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::object::{self, ObjectHeader};
-use tarefa_engine::shm::tx::journal;
-use tarefa_engine::shm::tx::journal::Tx;
 use tarefa_engine::shm::tx::latch::Latch;
 use tarefa_engine::shm::{Member, Runtime, heap};
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
@@ -92,9 +92,9 @@ impl<'a> Words<'a> {
 
     /// Gives all of them one value, at one instant.
     pub fn set_all(&self, value: u64) {
-        let more = journal::reserve(self.me, Self::COUNT).expect("memory");
+        let more = journal_room::reserve(self.me, Self::COUNT).expect("memory");
         let _latch = self.latch().lock(self.me);
-        let mut tx = Tx::begin_with(&more);
+        let mut tx = more.begin();
         for i in 0..Self::COUNT as u64 {
             tx.set(self.word(i), value);
         }

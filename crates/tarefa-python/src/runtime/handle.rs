@@ -11,7 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use tarefa_engine::collections::kinds;
+use tarefa_engine::kinds;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::address::ObjectAddress;
 use tarefa_engine::shm::object::refcount;
@@ -222,22 +222,21 @@ pub(crate) fn attach(
 
 /// The Python object for a handle.
 pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
-    use tarefa_engine::sync::kinds as sync_kinds;
     let (name, core): (_, Py<PyAny>) = match kind {
-        sync_kinds::LOCK => ("Lock", Py::new(py, LockCore::of(handle))?.into_any()),
-        sync_kinds::RLOCK => ("RLock", Py::new(py, LockCore::of(handle))?.into_any()),
-        sync_kinds::EVENT => ("Event", Py::new(py, EventCore::of(handle))?.into_any()),
-        sync_kinds::SEMAPHORE => ("Semaphore", Py::new(py, SemaphoreCore::of(handle))?.into_any()),
-        sync_kinds::CONDITION => ("Condition", Py::new(py, ConditionCore::of(handle))?.into_any()),
-        sync_kinds::BARRIER => ("Barrier", Py::new(py, BarrierCore::of(handle))?.into_any()),
-        sync_kinds::RWLOCK => ("RWLock", Py::new(py, RWLockCore::of(handle))?.into_any()),
+        kinds::LOCK => ("Lock", Py::new(py, LockCore::of(handle))?.into_any()),
+        kinds::RLOCK => ("RLock", Py::new(py, LockCore::of(handle))?.into_any()),
+        kinds::EVENT => ("Event", Py::new(py, EventCore::of(handle))?.into_any()),
+        kinds::SEMAPHORE => ("Semaphore", Py::new(py, SemaphoreCore::of(handle))?.into_any()),
+        kinds::CONDITION => ("Condition", Py::new(py, ConditionCore::of(handle))?.into_any()),
+        kinds::BARRIER => ("Barrier", Py::new(py, BarrierCore::of(handle))?.into_any()),
+        kinds::RWLOCK => ("RWLock", Py::new(py, RWLockCore::of(handle))?.into_any()),
         kinds::LIST => ("List", Py::new(py, ListCore::of(handle))?.into_any()),
         kinds::DICT => ("Dict", dict::bare(py, handle, dict::DictCore)?),
         kinds::COUNTER => ("Counter", dict::bare(py, handle, dict::DictCore)?),
         kinds::SET => ("Set", dict::bare(py, handle, dict::SetCore)?),
         kinds::NAMESPACE => ("Namespace", dict::bare(py, handle, dict::NamespaceCore)?),
         kinds::ARRAY => ("Array", Py::new(py, ArrayMemory::of(handle)?)?.into_any()),
-        task::kinds::TASK => ("Task", Py::new(py, TaskCore::of(handle))?.into_any()),
+        kinds::TASK => ("Task", Py::new(py, TaskCore::of(handle))?.into_any()),
         other => {
             let text = format!("the object is of a kind ({other}) that this version does not know");
             return Err(errors::new(py, "HandleGone", text));
@@ -329,9 +328,35 @@ pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
     }))
 }
 
-/// Drops what has been collected so far by the innermost encoding: it starts anew.
+/// Has a running encoding keep a shared object alive without its being in the bytes.
 #[pyfunction]
-pub(crate) fn discard_collected() {
+pub(crate) fn mention(object: &Bound<'_, PyAny>) {
+    if let Some(handle) = of_object(object) {
+        COLLECTORS.with(|m| {
+            if let Some(met) = m.borrow_mut().last_mut() {
+                met.objects.push(handle);
+            }
+        });
+    }
+}
+
+/// How much the innermost encoding has collected so far: for [`discard_collected`].
+#[pyfunction]
+pub(crate) fn collected() -> (usize, usize) {
+    COLLECTORS
+        .with(|m| m.borrow().last().map_or((0, 0), |met| (met.objects.len(), met.buffers.len())))
+}
+
+/// Drops what the innermost encoding has collected since [`collected`] said that: a part of it
+/// starts anew.
+#[pyfunction]
+pub(crate) fn discard_collected(since: (usize, usize)) {
     // Dropped outside of the borrow: what it frees may run Python code.
-    let _met = COLLECTORS.with(|m| m.borrow_mut().last_mut().map(std::mem::take));
+    let _met = COLLECTORS.with(|m| {
+        m.borrow_mut().last_mut().map(|met| {
+            let (objects, buffers) =
+                (since.0.min(met.objects.len()), since.1.min(met.buffers.len()));
+            (met.objects.split_off(objects), met.buffers.split_off(buffers))
+        })
+    });
 }

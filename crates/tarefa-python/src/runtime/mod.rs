@@ -5,6 +5,8 @@ pub(crate) mod errors;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub(crate) mod member;
+pub(crate) mod names;
+pub(crate) mod program;
 pub(crate) mod system;
 pub(crate) mod unraisable;
 pub(crate) mod zygote;

@@ -3,12 +3,12 @@
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::{Member, Off, object};
+use tarefa_engine::sync::lock;
 use tarefa_engine::sync::lock::word::{Acquired, Holder, LockWord, NotHeld, Recursion};
-use tarefa_engine::sync::{kinds, lock};
-use tarefa_engine::task;
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
@@ -161,7 +161,7 @@ pub(crate) fn owner_of(
         let (id, kind) = (header.id.load(order), header.kind.load(order));
         match Handle::acquire(py, me, off, id) {
             // What lies there now may be something else, if the task has ended meanwhile.
-            Ok(handle) if kind == task::kinds::TASK && thread.task.load(order) == off.0 => {
+            Ok(handle) if kind == kinds::TASK && thread.task.load(order) == off.0 => {
                 handle::wrap(py, handle, kind)?
             }
             _ => py.None(),

@@ -7,7 +7,7 @@ use serde::{Deserializer, de};
 use tarefa_engine::collections::array::pep3118;
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
-use tarefa_engine::collections::kinds;
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::lock::word::{Acquired, Recursion};

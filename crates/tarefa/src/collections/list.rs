@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::value::Expected;
+use tarefa_engine::kinds;
 
 use crate::collections::object_lock::Group;
 use crate::convert::element;

@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::dict::{self, Change, DictError as Failed, Terms, What};
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::value::{Fetched, Item, NONE};
+use tarefa_engine::kinds;
 
 use crate::collections::object_lock::Group;
 use crate::convert::key;

@@ -1,6 +1,7 @@
 //! A reference to an object in shared memory, which serialises.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tarefa_engine::kinds;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, Runtime, object};
@@ -115,22 +116,21 @@ impl Handle {
 }
 
 fn kind_name(kind: u64) -> &'static str {
-    use tarefa_engine::{collections, sync, task};
     match kind {
-        sync::kinds::LOCK => "the lock",
-        sync::kinds::RLOCK => "the re-entrant lock",
-        sync::kinds::EVENT => "the event",
-        sync::kinds::SEMAPHORE => "the semaphore",
-        sync::kinds::CONDITION => "the condition",
-        sync::kinds::BARRIER => "the barrier",
-        sync::kinds::RWLOCK => "the read-write lock",
-        collections::kinds::LIST => "the list",
-        collections::kinds::DICT => "the dict",
-        collections::kinds::SET => "the set",
-        collections::kinds::COUNTER => "the counter",
-        collections::kinds::NAMESPACE => "the namespace",
-        collections::kinds::ARRAY => "the array or value",
-        task::kinds::TASK => "the task",
+        kinds::LOCK => "the lock",
+        kinds::RLOCK => "the re-entrant lock",
+        kinds::EVENT => "the event",
+        kinds::SEMAPHORE => "the semaphore",
+        kinds::CONDITION => "the condition",
+        kinds::BARRIER => "the barrier",
+        kinds::RWLOCK => "the read-write lock",
+        kinds::LIST => "the list",
+        kinds::DICT => "the dict",
+        kinds::SET => "the set",
+        kinds::COUNTER => "the counter",
+        kinds::NAMESPACE => "the namespace",
+        kinds::ARRAY => "the array or value",
+        kinds::TASK => "the task",
         _ => "the object",
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::barrier::{self, Passed, Why};
-use tarefa_engine::sync::kinds;
 
 use crate::error::{BarrierError, CreateError};
 use crate::runtime;

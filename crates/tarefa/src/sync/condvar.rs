@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition::{self, Refused, Waited};
-use tarefa_engine::sync::kinds;
 
 use crate::error::{CondvarError, CreateError};
 use crate::runtime;

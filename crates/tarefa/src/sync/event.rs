@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::event;
 use tarefa_engine::sync::wait::Outcome;
-use tarefa_engine::sync::{event, kinds};
 
 use crate::error::CreateError;
 use crate::runtime;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::lock;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
-use tarefa_engine::sync::{kinds, lock};
 
 use crate::error::{CreateError, LockError, OwnerDied};
 use crate::runtime;

@@ -7,8 +7,8 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::kinds;
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 
 use crate::collections::items::Cells;

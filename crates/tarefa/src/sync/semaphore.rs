@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::sync::semaphore;
 use tarefa_engine::sync::wait::Outcome;
-use tarefa_engine::sync::{kinds, semaphore};
 
 use crate::error::{CreateError, SemaphoreError, TooManyPermits};
 use crate::runtime;

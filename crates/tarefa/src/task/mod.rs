@@ -20,12 +20,13 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::atomic::{AtomicU64, Ordering};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::{self, Exit};
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::Outcome;
+use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record, flag};
-use tarefa_engine::task::{State, kinds};
 
 use crate::convert::codec;
 use crate::convert::codec::POSTCARD;

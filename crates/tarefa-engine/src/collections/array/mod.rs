@@ -23,9 +23,9 @@ pub mod pep3118;
 
 mod redo;
 
-use super::kinds;
 use crate::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::collections::array::pep3118::Scalar;
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};

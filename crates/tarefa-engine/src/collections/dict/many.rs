@@ -12,9 +12,9 @@ use crate::collections::deferred_elements;
 use crate::collections::value::{self, Item, Small};
 use crate::shm::arena::layout::JOURNAL;
 use crate::shm::arena::offset::Off;
+use crate::shm::heap::journal_room;
+use crate::shm::heap::journal_room::JournalRoom;
 use crate::shm::heap::{self, OutOfMemory};
-use crate::shm::tx::journal;
-use crate::shm::tx::journal::Tx;
 
 /// What is to be done with one key of many.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +136,7 @@ impl Dict<'_> {
                 steps = self.plan(todo, only).unwrap_or_default();
             }
         }
-        let room = journal::reserve(self.me, records + BESIDE)?;
+        let room = journal_room::reserve(self.me, records + BESIDE)?;
         self.apply_in_place(todo, &steps, savepoint, &room)?;
         Ok(Applied::Yes)
     }
@@ -215,7 +215,7 @@ impl Dict<'_> {
         todo: &[Todo<'_>],
         steps: &[Step],
         savepoint: Off,
-        room: &journal::More<'_>,
+        room: &JournalRoom<'_>,
     ) -> Result<(), OutOfMemory> {
         let Some(store) = self.current() else { return Ok(()) };
         let dropped = self.dropped(steps);
@@ -231,7 +231,7 @@ impl Dict<'_> {
         let mut position = store.end();
         self.changing(|| {
             let (mut used, mut len) = (store.used(), self.it.len.load(Ordering::Relaxed));
-            let mut tx = Tx::begin_with(room);
+            let mut tx = room.begin();
             for step in steps {
                 match step {
                     Step::Insert(i, _) => {

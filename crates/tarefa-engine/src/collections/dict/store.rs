@@ -12,11 +12,15 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::collections::value;
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::layout::{BlockHeader, PAGE};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::tx::journal::Tx;
+
+/// Blocks that are stores.
+pub(in crate::collections) const STORE: Kind = Kind::new(kinds::block::STORE);
 
 /// Bits of the smallest index.
 pub(super) const LEAST: u32 = 3;
@@ -145,7 +149,7 @@ impl Store {
     pub(super) fn create(me: &Member, bits: u32, entries: u64) -> Result<Self, OutOfMemory> {
         let size = bytes(bits, capacity(bits));
         let backed = if heap::is_small(size) { capacity(bits) } else { 0 };
-        let off = heap::alloc_sparse(me, Kind::Raw, size, bytes(bits, 0).min(size))?;
+        let off = heap::alloc_sparse(me, Kind::RAW, size, bytes(bits, 0).min(size))?;
         let store = Self { me: *me, off, bits };
         let h = store.header();
         for word in [&h.end, &h.used, &h.reserved[0], &h.reserved[1]] {
@@ -157,7 +161,7 @@ impl Store {
         me.arena().clear(off.plus(HEADER), 8 << bits);
         // Raw refers to nothing; from here on what its entries refer to is freed with it.
         let info = &heap::header(me, off).info;
-        info.store(info.load(Ordering::Relaxed) & !0xff | Kind::Store as u64, Ordering::Release);
+        info.store(STORE.info(heap::size(me, off)), Ordering::Release);
         crash_point!("dict.store_made");
         store.back(entries)?;
         Ok(store)

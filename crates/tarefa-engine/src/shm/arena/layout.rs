@@ -3,7 +3,6 @@
 use super::offset::Shared;
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::shm::arena::inline_text::Text;
-use crate::shm::tx::latch::Latch;
 
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
@@ -118,6 +117,15 @@ pub struct Header {
     pub warm_runs: [RunList; ORDERS],
     /// The size classes.
     pub classes: [Class; CLASSES],
+}
+
+/// A word that one thread at a time has: see [`crate::shm::tx::latch`].
+#[repr(C)]
+#[derive(Debug)]
+pub struct Latch {
+    /// 0 when free; else the holder's thread slot plus 1, and a bit that says somebody sleeps.
+    pub(in crate::shm) word: AtomicU32,
+    reserved: AtomicU32,
 }
 
 /// A list of free runs: unit numbers plus 1, 0 for none.
@@ -284,7 +292,7 @@ pub struct ThreadSlot {
     pub claiming: AtomicU64,
     /// Entries of the journal that are in force.
     pub journal_len: AtomicU64,
-    /// First of the blocks that hold the entries past [`JOURNAL`]: see `journal::reserve`.
+    /// First of the blocks that hold the entries past [`JOURNAL`]: see `journal_room::reserve`.
     pub journal_more: AtomicU64,
     /// Undo records: (offset, old value).
     pub journal: [[AtomicU64; 2]; JOURNAL],
@@ -324,6 +332,8 @@ pub struct BlockHeader {
 
 // SAFETY: all of these are repr(C) and made of atomics only.
 unsafe impl Shared for Header {}
+// SAFETY: as above.
+unsafe impl Shared for Latch {}
 // SAFETY: as above.
 unsafe impl Shared for Unit {}
 // SAFETY: as above.

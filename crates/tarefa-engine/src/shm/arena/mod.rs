@@ -10,11 +10,13 @@ use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 
 use crate::atomic::AtomicU64;
+#[cfg(loom)]
+use crate::atomic::{AtomicU8, Ordering};
 use crate::os::{memfd, mmap};
 use crate::shm::arena::offset::{Off, Shared};
 
 /// The address space an arena asks for first.
-const RESERVATION: u64 = if cfg!(miri) { SMALLEST } else { 1 << 40 };
+const RESERVATION: u64 = if cfg!(any(miri, loom)) { SMALLEST } else { 1 << 40 };
 /// The smallest arena worth having.
 const SMALLEST: u64 = if cfg!(miri) { 1 << 28 } else { 1 << 30 };
 
@@ -64,6 +66,13 @@ impl Arena {
     fn map(fd: OwnedFd, len: u64) -> io::Result<Self> {
         let base = mmap::shared(&fd, len)?;
         Ok(Self { base, len, fd })
+    }
+
+    /// The same memory, as another process of a model has it.
+    #[cfg(loom)]
+    pub(in crate::shm) fn twin(&self) -> io::Result<Self> {
+        use std::os::fd::AsFd;
+        Ok(Self { base: self.base, len: self.len, fd: self.fd.as_fd().try_clone_to_owned()? })
     }
 
     /// Bytes of address space.
@@ -138,6 +147,10 @@ impl Arena {
     /// Copies `from` into the arena. The caller alone owns those bytes.
     // crash: the block hangs on the caller's chain, and is freed from there.
     pub fn write(&self, off: Off, from: &[u8]) {
+        #[cfg(loom)]
+        if crate::atomic::model::running() {
+            return self.write_words(off, from);
+        }
         let to = self.bytes(off, from.len());
         // SAFETY: the range is in the mapping; `from` is not (it is a Rust slice), and the
         // caller owns the bytes, so nobody reads them at the same time.
@@ -147,6 +160,10 @@ impl Arena {
     /// Zeroes bytes. The caller alone owns them.
     // crash: the block hangs on the caller's chain, raw, and is freed from there.
     pub fn clear(&self, off: Off, len: usize) {
+        #[cfg(loom)]
+        if crate::atomic::model::running() {
+            return self.write_words(off, &vec![0; len]);
+        }
         let to = self.bytes(off, len);
         // SAFETY: the range is in the mapping, and the caller owns the bytes.
         unsafe { std::ptr::write_bytes(to, 0, len) };
@@ -155,6 +172,10 @@ impl Arena {
     /// Copies bytes out of the arena.
     // not shared: the copy is this process's.
     pub fn read(&self, off: Off, to: &mut [u8]) {
+        #[cfg(loom)]
+        if crate::atomic::model::running() {
+            return self.read_words(off, to);
+        }
         let from = self.bytes(off, to.len());
         // SAFETY: the range is in the mapping; callers read what is published and, while they
         // hold the latch or own the block, not being written.
@@ -169,5 +190,54 @@ impl Arena {
     pub unsafe fn slice(&'static self, off: Off, len: usize) -> &'static [u8] {
         // SAFETY: in the mapping; the caller's promise for the rest.
         unsafe { std::slice::from_raw_parts(self.bytes(off, len), len) }
+    }
+}
+
+/// Bytes of a model, some of whose words are loom's: so they go word by word.
+#[cfg(loom)]
+impl Arena {
+    /// The word at `off`, or its byte where less than a word is wanted.
+    fn part(&self, off: Off, left: usize) -> (Option<&AtomicU64>, &AtomicU8) {
+        let at = self.bytes(off, left);
+        let whole = off.0 % 8 == 0 && left >= 8;
+        // SAFETY: inside the mapping, as just checked, and aligned where it is a word.
+        #[expect(clippy::cast_ptr_alignment, reason = "looked at")]
+        unsafe {
+            (whole.then(|| &*at.cast::<AtomicU64>()), &*at.cast::<AtomicU8>())
+        }
+    }
+
+    // crash: as `write`.
+    fn write_words(&self, mut off: Off, mut from: &[u8]) {
+        while !from.is_empty() {
+            let done = match self.part(off, from.len()) {
+                (Some(word), _) => {
+                    let value = u64::from_le_bytes(from[..8].try_into().expect("eight"));
+                    word.store(value, Ordering::Relaxed);
+                    8
+                }
+                (None, byte) => {
+                    byte.store(from[0], Ordering::Relaxed);
+                    1
+                }
+            };
+            (off, from) = (off.plus(done as u64), &from[done..]);
+        }
+    }
+
+    fn read_words(&self, mut off: Off, mut to: &mut [u8]) {
+        while !to.is_empty() {
+            let done = match self.part(off, to.len()) {
+                (Some(word), _) => {
+                    to[..8].copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+                    8
+                }
+                (None, byte) => {
+                    to[0] = byte.load(Ordering::Relaxed);
+                    1
+                }
+            };
+            (off, to) = (off.plus(done as u64), &mut to[done..]);
+        }
     }
 }

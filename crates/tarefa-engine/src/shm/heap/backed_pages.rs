@@ -1,34 +1,25 @@
-//! Which pages of the heap are backed by memory, and the limit on them.
+//! Backing pages of the heap with memory, and the limit on them.
 //!
-//! A bit a page. Memory is claimed before it is used, so a full machine is an error at a call
+//! Memory is claimed before it is used, so a full machine is an error at a call
 //! and never a signal later. Free runs keep some MiB claimed for the next user (`retained`,
 //! counted in `super::runs` as runs become free or cease to be); beyond that their pages go
 //! back to the system. All of it under `units_latch`.
 
-use super::OutOfMemory;
-use crate::atomic::{AtomicU64, Ordering};
+use super::page_map::{count, words};
+use super::usage::OutOfMemory;
+use crate::atomic::Ordering;
 use crate::os::{cgroup, memfd};
-use crate::shm::arena::layout::{PAGE, claimed_at};
+use crate::shm::arena::layout::PAGE;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
 /// Bytes of free runs that stay claimed at most.
 const RETAIN: u64 = 32 << 20;
+/// What a request claims at a time, and so the longest that others wait for the units.
+pub(super) const STEP: u64 = 4 << 20;
 /// A claim at least this large looks at what the cgroup has left.
 const LOOK_AT_CGROUP: u64 = 1 << 20;
-
-/// The words of the bitmap for `len` bytes at `off`: (word, mask).
-fn words(me: &Member, off: Off, len: u64) -> impl Iterator<Item = (&'static AtomicU64, u64)> {
-    let (first, last) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
-    let (arena, start) = (me.arena(), claimed_at(me.arena().len()));
-    (first / 64..last.div_ceil(64)).map(move |w| {
-        let low = first.saturating_sub(w * 64).min(63);
-        let high = (last - w * 64).min(64);
-        let mask = (u64::MAX >> (64 - high)) & (u64::MAX << low);
-        (arena.at::<AtomicU64>(Off(start + w * 8)), mask)
-    })
-}
 
 /// Bytes of free runs that stay claimed at most, in this arena.
 pub(super) fn most_retained(me: &Member) -> u64 {
@@ -142,13 +133,6 @@ fn return_unmarked(me: &Member) {
     }
     claiming.store(0, Ordering::Release);
     crash_point!("backed_pages.unclaimed");
-}
-
-/// Bytes that are claimed of `len` bytes at `off`.
-pub(super) fn count(me: &Member, off: Off, len: u64) -> u64 {
-    words(me, off, len)
-        .map(|(word, mask)| u64::from((mask & word.load(Ordering::Relaxed)).count_ones()) * PAGE)
-        .sum()
 }
 
 /// The run at `off` is about to be free: the first `keep` bytes of its pages stay claimed, or a

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::{Kind, header, slab, units};
+use super::blocks::header;
+use super::kind::Kind;
+use super::{page_map, size_classes, unit_table};
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds::block;
 use crate::shm::arena::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
-use crate::shm::heap::backed_pages;
 use crate::shm::member::Member;
 use crate::shm::member::slots;
 use crate::shm::tx::latch::Latch;
@@ -47,7 +49,7 @@ pub fn check(me: &Member) -> Report {
     it.free_runs(&free);
     it.classes();
     it.report.objects = get(&me.header().objects);
-    let objects = it.report.blocks.get(&(Kind::Object as u8)).copied().unwrap_or(0);
+    let objects = it.report.blocks.get(&block::OBJECT).copied().unwrap_or(0);
     if objects != it.report.objects {
         it.fault(format!("{objects} blocks of objects, {} objects", it.report.objects));
     }
@@ -102,13 +104,13 @@ impl Checker<'_> {
         let (me, mut free, mut unit) = (self.me, Vec::new(), 0);
         let (mut retained, frontier) = (0, get(&me.header().frontier));
         while unit < frontier {
-            let entry = units::entry(me, unit);
+            let entry = unit_table::entry(me, unit);
             let state = get(&entry.state);
             let (order, class) = ((state >> 8 & 0xff) as usize, (state >> 16 & 0xff) as usize);
             let count = match state & 0xff {
                 unit_state::FREE => 1 << order,
-                unit_state::SLAB => slab::units(class.min(CLASSES - 1)),
-                _ => units::units_of(state),
+                unit_state::SLAB => size_classes::units(class.min(CLASSES - 1)),
+                _ => unit_table::units_of(state),
             };
             let aligned = count != 0 && unit % count.next_power_of_two() == 0;
             if !aligned || unit + count > frontier {
@@ -118,12 +120,13 @@ impl Checker<'_> {
             match state & 0xff {
                 unit_state::FREE => {
                     let buddy = unit ^ count;
-                    let same = buddy < frontier && get(&units::entry(me, buddy).state) == state;
+                    let same =
+                        buddy < frontier && get(&unit_table::entry(me, buddy).state) == state;
                     if same && order + 1 < ORDERS {
                         self.fault(format!("free runs {unit} and {buddy} are not joined"));
                     }
                     free.push((unit, order));
-                    let claimed = backed_pages::count(me, units::at(me, unit), UNIT << order);
+                    let claimed = page_map::count(me, unit_table::at(me, unit), UNIT << order);
                     if claimed != get(&entry.retained) {
                         self.fault(format!(
                             "free run {unit}: {claimed} bytes claimed, {} noted",
@@ -136,7 +139,8 @@ impl Checker<'_> {
                 unit_state::LARGE => self.large(unit, count),
                 other => self.fault(format!("unit {unit}: state {other}, {count} units")),
             }
-            let body = (unit + 1..unit + count).find(|u| get(&units::entry(me, *u).state) != 0);
+            let body =
+                (unit + 1..unit + count).find(|u| get(&unit_table::entry(me, *u).state) != 0);
             if let Some(body) = body {
                 self.fault(format!("unit {body}, inside the run {unit}, has a state"));
             }
@@ -145,11 +149,12 @@ impl Checker<'_> {
         if retained != get(&me.header().retained) {
             self.fault(format!("{retained} retained, {} noted", get(&me.header().retained)));
         }
-        let all = backed_pages::count(me, Off(heap_at(me.arena().len())), frontier * UNIT);
+        let all = page_map::count(me, Off(heap_at(me.arena().len())), frontier * UNIT);
         if all != get(&me.header().claimed) {
             self.fault(format!("{all} claimed, {} noted", get(&me.header().claimed)));
         }
-        let (first, end) = (units::at(me, frontier).0 / PAGE, units::total(me) * UNIT / PAGE);
+        let (first, end) =
+            (unit_table::at(me, frontier).0 / PAGE, unit_table::total(me) * UNIT / PAGE);
         let beyond = (first.div_ceil(64)..(first + 4096).min(end) / 64)
             .any(|w| get(me.arena().at(Off(claimed_at(me.arena().len()) + w * 8))) != 0);
         if beyond {
@@ -160,9 +165,9 @@ impl Checker<'_> {
 
     fn block(&mut self, at: Off, most: u64) {
         let info = get(&header(self.me, at).info);
-        match Kind::from_bits(info) {
+        match Kind::of(info) {
             Some(kind) if info >> 8 <= most => {
-                *self.report.blocks.entry(kind as u8).or_default() += 1;
+                *self.report.blocks.entry(kind.number()).or_default() += 1;
                 self.report.bytes += info >> 8;
             }
             _ => self.fault(format!("block {at:?} of {most} bytes: info {info:x}")),
@@ -170,8 +175,8 @@ impl Checker<'_> {
     }
 
     fn large(&mut self, unit: u64, count: u64) {
-        let at = units::at(self.me, unit);
-        let size = get(&units::entry(self.me, unit).head);
+        let at = unit_table::at(self.me, unit);
+        let size = get(&unit_table::entry(self.me, unit).head);
         if size.div_ceil(UNIT) != count || size != get(&header(self.me, at).info) >> 8 {
             self.fault(format!("large block {at:?}: size {size}"));
         }
@@ -179,11 +184,11 @@ impl Checker<'_> {
     }
 
     fn slab(&mut self, unit: u64, class: usize) {
-        let (me, entry) = (self.me, units::entry(self.me, unit));
+        let (me, entry) = (self.me, unit_table::entry(self.me, unit));
         if class >= CLASSES {
             return self.fault(format!("slab {unit}: class {class}"));
         }
-        let (start, size) = (units::at(me, unit), slab::size_of_class(class));
+        let (start, size) = (unit_table::at(me, unit), size_classes::size_of_class(class));
         let (used, carved) = (get(&entry.used), get(&entry.carved));
         let mut free = HashSet::new();
         let mut at = get(&entry.head);
@@ -195,11 +200,11 @@ impl Checker<'_> {
             }
             at = get(&header(me, Off(at)).next);
         }
-        if carved > slab::capacity(class) || used + free.len() as u64 != carved {
+        if carved > size_classes::capacity(class) || used + free.len() as u64 != carved {
             self.fault(format!("slab {unit}: {used} used, {} free of {carved}", free.len()));
         }
-        let claimed = backed_pages::count(me, start, UNIT * slab::units(class));
-        if claimed < slab::backed(class) {
+        let claimed = page_map::count(me, start, UNIT * size_classes::units(class));
+        if claimed < size_classes::backed(class) {
             self.fault(format!("slab {unit} of class {class}: {claimed} bytes are claimed"));
         }
         for i in 0..carved {
@@ -221,7 +226,7 @@ impl Checker<'_> {
                 self.fault(format!("{what}: broken at {next}"));
                 break;
             }
-            let entry = units::entry(self.me, next - 1);
+            let entry = unit_table::entry(self.me, next - 1);
             if get(&entry.prev) != before {
                 self.fault(format!("{what}: unit {} has a wrong back link", next - 1));
             }
@@ -241,7 +246,7 @@ impl Checker<'_> {
                     self.fault(format!("{what}: the last is not {}", get(&list.last)));
                 }
                 listed.sort_unstable();
-                let has = |unit: u64| get(&units::entry(self.me, unit).retained) != 0;
+                let has = |unit: u64| get(&unit_table::entry(self.me, unit).retained) != 0;
                 let here = |f: &&(u64, usize)| f.1 == order && has(f.0) == warm;
                 let wanted: Vec<u64> = free.iter().filter(here).map(|f| f.0).collect();
                 if listed != wanted {
@@ -262,12 +267,12 @@ impl Checker<'_> {
         }
         let (mut with_room, mut unused) = (Vec::new(), Vec::new());
         for unit in 0..get(&me.header().frontier) {
-            let entry = units::entry(me, unit);
+            let entry = unit_table::entry(me, unit);
             let state = get(&entry.state);
             let class = (state >> 16 & 0xff) as usize;
             if state & 0xff == unit_state::SLAB && class < CLASSES {
                 let used = get(&entry.used);
-                if used < slab::capacity(class) {
+                if used < size_classes::capacity(class) {
                     with_room.push((unit, class));
                 }
                 if used == 0 {

@@ -2,7 +2,7 @@
 //!
 //! All of it under `units_latch`, inside a change of the caller's.
 
-use super::units::{entry, free};
+use super::unit_table::{entry, free};
 use crate::atomic::Ordering;
 use crate::shm::arena::layout::{ORDERS, RunList};
 use crate::shm::member::Member;

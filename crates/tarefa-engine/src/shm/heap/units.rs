@@ -9,35 +9,17 @@
 //! All of it under `units_latch`. A run between its list and its user is in the thread's slot
 //! (`run`), so that a death gives it back.
 
+use super::backed_pages;
+use super::backed_pages::STEP;
+use super::page_map;
 use super::runs::{self, Age};
-use super::{OutOfMemory, STEP};
+use super::unit_table::{at, entry, free, in_flight, total, units_of};
+use super::usage::OutOfMemory;
 use crate::atomic::Ordering;
-use crate::shm::arena::layout::{ORDERS, UNIT, UNITS_AT, Unit, heap_at, unit_state};
+use crate::shm::arena::layout::{ORDERS, UNIT, unit_state};
 use crate::shm::arena::offset::Off;
-use crate::shm::heap::backed_pages;
 use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
-
-/// The table's entry for `unit`.
-#[must_use]
-pub fn entry(me: &Member, unit: u64) -> &'static Unit {
-    me.arena().at(Off(UNITS_AT + unit * size_of::<Unit>() as u64))
-}
-
-/// The unit that holds `block`.
-#[must_use]
-pub fn of(me: &Member, block: Off) -> u64 {
-    (block.0 - heap_at(me.arena().len())) / UNIT
-}
-
-/// Where `unit` starts.
-pub(super) fn at(me: &Member, unit: u64) -> Off {
-    Off(heap_at(me.arena().len()) + unit * UNIT)
-}
-
-pub(super) fn total(me: &Member) -> u64 {
-    (me.arena().len() - heap_at(me.arena().len())) / UNIT
-}
 
 /// Takes a run of `count` units, the first `backed` bytes of it backed by memory; it is
 /// in the thread's `run` then. See [`backed_pages::claim`] for the rest.
@@ -122,7 +104,7 @@ fn take(me: &Member, count: u64) -> Result<u64, OutOfMemory> {
     withdraw(me, unit, have);
     // Most large runs were never used: nothing to count.
     let pages = |retained: u64, unit: u64, order: usize| {
-        if retained == 0 { 0 } else { backed_pages::count(me, at(me, unit), UNIT << order) }
+        if retained == 0 { 0 } else { page_map::count(me, at(me, unit), UNIT << order) }
     };
     for half in (order..have).rev() {
         let (lower, upper) = (unit, unit + (1 << half));
@@ -240,11 +222,8 @@ fn put_back(me: &Member, keep: u64, age: Age) {
             crash_point!("units.given_back");
             return;
         } else {
-            let of_last = if retained == 0 {
-                0
-            } else {
-                backed_pages::count(me, at(me, last), UNIT << order)
-            };
+            let of_last =
+                if retained == 0 { 0 } else { page_map::count(me, at(me, last), UNIT << order) };
             retained -= of_last;
             count -= 1 << order;
             runs::link(me, &mut tx, last, order, of_last, age);
@@ -254,24 +233,4 @@ fn put_back(me: &Member, keep: u64, age: Age) {
             crash_point!("units.shortened_done");
         }
     }
-}
-
-/// The state of the head of a free run.
-pub(super) fn free(order: usize) -> u64 {
-    (order as u64) << 8 | unit_state::FREE
-}
-
-/// The state of the head of a run in flight.
-pub(super) fn in_flight(count: u64) -> u64 {
-    count << 24 | unit_state::FLIGHT
-}
-
-/// The state of the head of a run that holds one large block.
-pub(super) fn large(count: u64) -> u64 {
-    count << 24 | unit_state::LARGE
-}
-
-/// The units of a run in flight, or of a large block.
-pub(super) fn units_of(state: u64) -> u64 {
-    state >> 24
 }

@@ -1,5 +1,8 @@
 //! A runtime, seen from one process: the arena, this process's slot, what it holds.
 
+#[cfg(loom)]
+pub mod model;
+
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -16,10 +19,10 @@ use crate::shm::arena::layout::{Header, MAGIC, ProcessSlot, VERSION};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::member::fork_safe_lock::{Local, LocalGuard};
+use crate::shm::member::held::ProcessReferences;
 use crate::shm::member::report_request;
 use crate::shm::object::refcount;
-use crate::shm::object::refcount::ProcessReferences;
-use crate::shm::object::robust_list;
+use crate::shm::recovery::holds;
 
 /// Counts forks of this process's line: a changed number means "another process now".
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -496,7 +499,7 @@ impl Drop for ThreadsHere {
             // SAFETY: never freed.
             let here = unsafe { &*here };
             if forks == FORKS.load(Ordering::Acquire) && here.forks == forks {
-                robust_list::return_of_thread(&me);
+                holds::return_of_thread(&me);
                 let holds = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
                 slots::leave_thread(me.slot());
                 if holds {

@@ -4,14 +4,18 @@
 //! to each, so an object lives as long as bytes that lead to it.
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap;
-use crate::shm::heap::OutOfMemory;
+use crate::shm::heap::{Kind, OutOfMemory};
 use crate::shm::member::Member;
 use crate::shm::object;
 use crate::shm::object::refcount;
 use crate::shm::tx::journal::Tx;
+
+/// Blocks that are blobs.
+pub const BLOB: Kind = Kind::new(kinds::block::BLOB);
 
 /// What a blob starts with; its references follow, then its bytes.
 #[repr(C)]
@@ -55,7 +59,7 @@ pub fn create(
 ) -> Result<Off, OutOfMemory> {
     let len: u64 = parts.iter().map(|p| p.len() as u64).sum();
     let room = references.len() as u64;
-    let blob = heap::alloc_blob(me, HEADER + room * 8 + len)?;
+    let blob = heap::alloc_fresh(me, BLOB, HEADER + room * 8 + len)?;
     let h = header(me, blob);
     h.tag.store(u64::from(tag), Ordering::Relaxed);
     h.room.store(room, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod blob;
+pub mod entries;
 pub mod refcount;
 pub mod robust_list;
 
@@ -9,11 +10,15 @@ use std::sync::OnceLock;
 
 use super::heap::{self, Kind, OutOfMemory};
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::shm::arena::layout::{BlockHeader, REFERENCE_LATCHES};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
+
+/// Blocks that are objects.
+pub const OBJECT: Kind = Kind::new(kinds::block::OBJECT);
 
 /// What every object starts with.
 #[repr(C)]
@@ -25,7 +30,7 @@ pub struct ObjectHeader {
     pub id: AtomicU64,
     /// References: of processes, and of blobs that mention it.
     pub references: AtomicU64,
-    /// The layer above's number for its type.
+    /// What it is: a number of [`crate::kinds::object`].
     pub kind: AtomicU64,
 }
 
@@ -35,18 +40,16 @@ unsafe impl Shared for ObjectHeader {}
 /// Takes one step of taking an object apart; true once nothing is left but its own block.
 pub type Destructor = fn(&Member, Off) -> bool;
 
-/// Types of objects, and of other blocks that need taking apart, that there can be.
-pub const KINDS: usize = 32;
+static DESTRUCTORS: [OnceLock<Destructor>; kinds::COUNT] =
+    [const { OnceLock::new() }; kinds::COUNT];
 
-static DESTRUCTORS: [OnceLock<Destructor>; KINDS] = [const { OnceLock::new() }; KINDS];
-
-/// Says how things of `kind` are taken apart. The first call for a kind counts.
+/// Says how objects of `kind` are taken apart. The first call for a kind counts.
 pub fn register(kind: u64, destructor: Destructor) {
     let _ = DESTRUCTORS[kind as usize].set(destructor);
 }
 
-/// How things of `kind` are taken apart; a kind nobody registered refers to nothing.
-pub(super) fn destructor(kind: u64) -> Destructor {
+/// How objects of `kind` are taken apart; a kind nobody registered refers to nothing.
+fn destructor(kind: u64) -> Destructor {
     let found = DESTRUCTORS.get(kind as usize).and_then(|d| d.get());
     found.copied().unwrap_or(|_, _| true)
 }
@@ -74,7 +77,7 @@ pub fn create(me: &Member, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
     h.kind.store(kind, Ordering::Relaxed);
     crash_point!("object.cleared");
     // An object from here on; an id of zero says that there is nothing to take apart yet.
-    h.block.info.store(size << 8 | Kind::Object as u64, Ordering::Release);
+    h.block.info.store(OBJECT.info(size), Ordering::Release);
     crash_point!("object.empty");
     let _latch = me.header().objects_latch.lock(me);
     let ids = &me.header().object_ids;
@@ -129,7 +132,7 @@ pub fn remove(me: &Member, tx: &mut Tx<'_>, off: Off) {
 /// Whether `off` is a living object with that id: for handles that come from outside.
 #[must_use]
 pub fn exists(me: &Member, off: Off, id: u64) -> bool {
-    heap::is_block(me, off, Kind::Object)
+    heap::is_block(me, off, OBJECT)
         && header(me, off).id.load(Ordering::Acquire) == id
         && header(me, off).references.load(Ordering::Acquire) > 0
 }

@@ -1,7 +1,7 @@
 //! What the threads of a process hold of an object, so that it comes back when they die.
 //!
 //! A hold (a semaphore's permit inside a `with`, a reader of a read-write lock) is one entry in
-//! the blocks of the process's [`crate::shm::object::refcount`], changed in the same
+//! the blocks of the process's [`super::entries`], changed in the same
 //! [`crate::shm::tx::journal::Tx`] as the object. A survivor finds the entries there; the process itself
 //! finds its own in a table of its own memory.
 //!
@@ -11,18 +11,15 @@
 //! | 4..40 | the object: its offset, a multiple of 16 below 2^40 |
 //! | 40..58 | the thread's slot plus 1 |
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{THREADS, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
-use crate::shm::heap::{Kind, OutOfMemory};
+use crate::shm::heap::OutOfMemory;
 use crate::shm::member::Member;
+use crate::shm::member::held::HoldTable;
 use crate::shm::member::slots;
-use crate::shm::object::refcount::References;
-use crate::shm::recovery::wait_nodes;
+use crate::shm::object::entries::{REFERENCES, References};
 
 const WHAT: u64 = 0xf;
 const THREAD_SHIFT: u32 = 40;
@@ -58,30 +55,6 @@ impl Hold {
         (what != 0).then_some(Self { object, what, thread: thread as u32 })
     }
 }
-
-/// Spreads the bits of a packed hold: the process chose them, so nobody attacks the table.
-#[derive(Debug, Default)]
-pub struct Spread(u64);
-
-impl Hasher for Spread {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 32;
-    }
-}
-
-/// A process's own view: the entries of each hold, packed. A thread may have several alike.
-pub(in crate::shm) type Table = HashMap<u64, Vec<Off>, BuildHasherDefault<Spread>>;
 
 /// An entry for a hold to come: where the caller's change stores [`Hold::pack`].
 ///
@@ -130,50 +103,13 @@ pub fn forget_any(me: &Member, object: Off, what: u64) -> Option<Off> {
     forget_packed(&mut held.holds, packed)
 }
 
-fn forget_packed(holds: &mut Table, packed: u64) -> Option<Off> {
+fn forget_packed(holds: &mut HoldTable, packed: u64) -> Option<Off> {
     let entries = holds.get_mut(&packed)?;
     let entry = entries.pop();
     if entries.is_empty() {
         holds.remove(&packed);
     }
     entry
-}
-
-/// The calling thread ends: gives back what only it could.
-pub(in crate::shm) fn return_of_thread(me: &Member) {
-    let mine: Vec<Hold> = {
-        let held = me.runtime().held();
-        let holds = held.holds.keys().filter_map(|packed| Hold::unpack(*packed));
-        holds.filter(|hold| hold.thread == me.index()).collect()
-    };
-    for hold in mine {
-        let Some(recovery) = wait_nodes::recovery(me, hold.object).filter(|r| r.with_thread) else {
-            continue;
-        };
-        while let Some(entry) = forget(me, hold) {
-            (recovery.return_hold)(me, word(me, entry), hold);
-            unreserve(me, entry);
-        }
-    }
-}
-
-/// Gives back all that a dead process holds: `references` is its list of blocks, and `dead` one
-/// of its threads.
-pub(in crate::shm) fn return_all(dead: &Member, references: &AtomicU64) {
-    let mut block = Off(references.load(Ordering::Acquire));
-    while !block.is_none() {
-        let refs: &'static References = dead.arena().at(block);
-        for entry in &refs.entries {
-            let Some(hold) = Hold::unpack(entry.load(Ordering::Acquire)) else { continue };
-            if let Some(recovery) = wait_nodes::recovery(dead, hold.object) {
-                (recovery.return_hold)(dead, entry, hold);
-            }
-            debug_assert_eq!(entry.load(Ordering::Relaxed), 0);
-            entry.store(0, Ordering::Release);
-            crash_point!("robust_list.returned");
-        }
-        block = Off(refs.next.load(Ordering::Acquire));
-    }
 }
 
 /// Who holds something of `object`: slots of process and thread, once for each hold.
@@ -191,7 +127,7 @@ pub fn holders(me: &Member, object: Off) -> Vec<(u32, u32)> {
         let mut block = Off(slot.references.load(Ordering::Acquire));
         for _ in 0..BLOCKS {
             // The blocks of a process that dies meanwhile are freed and used for other things.
-            if !heap::is_block(me, block, Kind::References) {
+            if !heap::is_block(me, block, REFERENCES) {
                 break;
             }
             let refs: &References = me.arena().at(block);

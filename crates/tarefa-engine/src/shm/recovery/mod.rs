@@ -14,6 +14,7 @@
 //! Each step finishes what a cleaner that died itself began, because every part of the dead
 //! process's state is taken off it by the same kind of committed change.
 
+pub(in crate::shm) mod holds;
 pub mod wait_nodes;
 
 use std::cell::Cell;
@@ -25,13 +26,14 @@ use crate::atomic::Ordering;
 use crate::os::{futex, pidfd, process, procfs};
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
+use crate::shm::heap::journal_room;
 use crate::shm::member::Member;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
-use crate::shm::object::refcount;
-use crate::shm::object::robust_list;
+use crate::shm::object::entries;
 use crate::shm::tx::journal;
 use crate::shm::tx::latch;
+use crate::shm::tx::latch::Overdue;
 
 /// Marks the process in slot `index` dead. False if somebody else has.
 pub fn mark_dead(me: &Member, index: u32) -> bool {
@@ -61,7 +63,7 @@ pub fn clean_up(me: &Member, index: u32) {
     slots::wake_waiters(runtime);
     let slot = slots::process_slot(runtime, index);
     let savepoint = heap::savepoint(me);
-    while refcount::hook_next(me, &slot.references) {
+    while entries::hook_next(me, &slot.references) {
         heap::free_deferred(me, savepoint);
     }
 }
@@ -92,7 +94,7 @@ fn clean_up_threads(me: &Member, index: u32) {
     }
     // Not before: what the dead wait for may be granted to them until then.
     if let Some(t) = threads_of(runtime, index).next() {
-        robust_list::return_all(&dead(t), &slots::process_slot(runtime, index).references);
+        holds::return_all(&dead(t), &slots::process_slot(runtime, index).references);
     }
     for t in threads_of(runtime, index) {
         return_blocks(&dead(t));
@@ -118,7 +120,7 @@ fn return_blocks(dead: &Member) {
         let _latch = dead.header().units_latch.lock(dead);
         heap::units::give_back_for_dead(dead);
     }
-    while journal::hook_more(dead) {}
+    while journal_room::hook_more(dead) {}
     heap::free_deferred(dead, Off::NONE);
     let word = dead.slot().waiting_on.load(Ordering::Acquire);
     if word != 0 {
@@ -136,13 +138,18 @@ pub fn become_cleaner() {
     CLEANER.set(true);
 }
 
+/// Tells latches what is done about those that are not let go.
+pub(super) fn register() {
+    latch::set_overdue(Overdue { after: latch_timeout, help });
+}
+
 /// How long to wait for a latch before [`help`].
-pub(super) fn latch_timeout() -> Duration {
+fn latch_timeout() -> Duration {
     if CLEANER.get() { Duration::from_millis(2) } else { Duration::from_secs(1) }
 }
 
 /// The thread in slot `holder` has held a latch for longer than [`latch_timeout`].
-pub(super) fn help(me: &Member, holder: u32) {
+fn help(me: &Member, holder: u32) {
     if CLEANER.get() {
         release_early(me, holder);
     } else if !me.runtime().root_alive() {

@@ -7,13 +7,13 @@
 use std::sync::OnceLock;
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
 use crate::shm::arena::layout::{NODES, THREADS, WaitNode};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
 use crate::shm::object;
-use crate::shm::object::KINDS;
 use crate::shm::object::robust_list::Hold;
 
 /// What is done for the dead, by the kind of object. Each is safe to do again.
@@ -29,7 +29,7 @@ pub struct Recovery {
     pub with_thread: bool,
 }
 
-static RECOVERIES: [OnceLock<Recovery>; KINDS] = [const { OnceLock::new() }; KINDS];
+static RECOVERIES: [OnceLock<Recovery>; kinds::COUNT] = [const { OnceLock::new() }; kinds::COUNT];
 
 /// Says what is done for objects of `kind`. The first call for a kind counts.
 pub fn register(kind: u64, recovery: Recovery) {

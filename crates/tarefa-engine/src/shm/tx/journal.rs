@@ -7,104 +7,19 @@
 //! is always complete before the change it undoes; compiler and processor may not reorder
 //! them because every store here is a release.
 //!
-//! The slot has room for [`JOURNAL`] words. A change of more takes a block beforehand:
-//!
-//! ```text
-//! let more = journal::reserve(me, words)?;    // all the words the change sets, helpers' too
-//! let _latch = it.latch.lock(me);             // before or after, as the caller likes
-//! let mut tx = Tx::begin_with(&more);
-//! ...                                         // up to `words` times tx.set
-//! tx.commit();                                // `more` is good for another change, or dropped
-//! ```
-//!
-//! - The block belongs to the slot (`journal_more`), not to the chain: [`heap::savepoint`] and
-//!   [`heap::release_to`] of the caller neither see it nor let go of it, whatever their order.
-//! - It goes back to the heap when [`More`] is dropped, or from the slot of a dead thread.
-//! - Dropping it takes latches of the heap: not inside a reference latch.
+//! The slot has room for [`JOURNAL`] words. For a change of more,
+//! [`journal_room`](crate::shm::heap::journal_room) takes a block beforehand.
 //!
 //! `tests/property/journal.rs` holds changes of any size against a model; the crash table kills in the
 //! middle of one.
 
-use std::marker::PhantomData;
-
 use crate::atomic::{AtomicU64, Ordering};
-use crate::shm::arena::layout::{JOURNAL, ThreadSlot};
+use crate::shm::arena::layout::{BlockHeader, JOURNAL, ThreadSlot};
 use crate::shm::arena::offset::Off;
-use crate::shm::heap;
-use crate::shm::heap::{Kind, OutOfMemory};
 use crate::shm::member::Member;
 
 /// Bytes of an entry: an offset and the old value.
-const ENTRY: u64 = 16;
-
-/// Room in the thread's journal for a large change, as long as it lives.
-#[derive(Debug)]
-pub struct More<'a> {
-    me: &'a Member,
-    /// The block with the entries past the slot's own; none if those are enough.
-    block: Off,
-    /// Words a change may set.
-    words: usize,
-    /// The slot is the thread's.
-    stays: PhantomData<*const ()>,
-}
-
-/// Makes room for a change that sets `words` words, counting what [`heap::defer_free`],
-/// [`heap::release_to`] and the like set in it.
-///
-/// Up to [`JOURNAL`] words need no memory. A second reservation while the first lives is
-/// another block; the newest must be dropped first.
-///
-/// # Errors
-/// [`OutOfMemory`]; nothing has changed then.
-pub fn reserve(me: &Member, words: usize) -> Result<More<'_>, OutOfMemory> {
-    let past = words.saturating_sub(JOURNAL) as u64;
-    let mut more = More { me, block: Off::NONE, words: words.max(JOURNAL), stays: PhantomData };
-    if past > 0 {
-        let savepoint = heap::savepoint(me);
-        let size = past.saturating_mul(ENTRY).saturating_add(heap::HEADER);
-        let block = heap::alloc(me, Kind::Raw, size)?;
-        let top = &me.slot().journal_more;
-        let mut tx = Tx::begin(me);
-        heap::release_to(me, &mut tx, savepoint);
-        tx.set(&heap::header(me, block).next, top.load(Ordering::Relaxed));
-        tx.set(top, block.0);
-        crash_point!("journal.reserved");
-        tx.commit();
-        crash_point!("journal.reserved_done");
-        more.block = block;
-    }
-    Ok(more)
-}
-
-impl Drop for More<'_> {
-    fn drop(&mut self) {
-        if self.block.is_none() {
-            return;
-        }
-        debug_assert_eq!(self.me.slot().journal_more.load(Ordering::Relaxed), self.block.0);
-        let savepoint = heap::savepoint(self.me);
-        hook_more(self.me);
-        heap::free_deferred(self.me, savepoint);
-    }
-}
-
-/// Moves the newest block of entries to the thread's chain; false if there is none. No change
-/// is under way.
-pub(in crate::shm) fn hook_more(me: &Member) -> bool {
-    let top = &me.slot().journal_more;
-    let block = Off(top.load(Ordering::Relaxed));
-    if block.is_none() {
-        return false;
-    }
-    let mut tx = Tx::begin(me);
-    tx.set(top, heap::header(me, block).next.load(Ordering::Relaxed));
-    heap::defer_free(me, &mut tx, block);
-    crash_point!("journal.returned");
-    tx.commit();
-    crash_point!("journal.returned_done");
-    true
-}
+pub(in crate::shm) const ENTRY: u64 = 16;
 
 /// The entry `i` of a thread's journal, whose newest block is `more`.
 #[inline]
@@ -112,7 +27,7 @@ fn entry(me: &Member, slot: &'static ThreadSlot, more: Off, i: usize) -> [&'stat
     if let Some([off, old]) = slot.journal.get(i) {
         return [off, old];
     }
-    let at = more.plus(heap::HEADER + (i - JOURNAL) as u64 * ENTRY);
+    let at = more.plus(size_of::<BlockHeader>() as u64 + (i - JOURNAL) as u64 * ENTRY);
     [me.arena().at(at), me.arena().at(at.plus(8))]
 }
 
@@ -135,12 +50,13 @@ impl<'a> Tx<'a> {
         Self { me, len: 0, words: JOURNAL, more: Off::NONE }
     }
 
-    /// Starts a change of as many words as `more`, the newest reservation, was made for.
+    /// Starts a change of up to `words` words; `more` is the block with room for those past
+    /// [`JOURNAL`], the newest that the slot has.
     #[must_use]
-    pub fn begin_with(more: &'a More<'_>) -> Self {
-        let newest = more.me.slot().journal_more.load(Ordering::Relaxed);
-        assert!(more.block.is_none() || more.block.0 == newest, "not the newest reservation");
-        Self { words: more.words, more: more.block, ..Self::begin(more.me) }
+    pub(in crate::shm) fn begin_with(me: &'a Member, words: usize, more: Off) -> Self {
+        let newest = me.slot().journal_more.load(Ordering::Relaxed);
+        assert!(more.is_none() || more.0 == newest, "not the newest reservation");
+        Self { words, more, ..Self::begin(me) }
     }
 
     /// Stores `value` in `word`, which lies in the arena.

@@ -7,27 +7,39 @@
 //! been about to wake. The undo journal is rolled back before the latch is released, so the
 //! next holder sees the structure as it was before the change that was cut short.
 
-use crate::atomic::{AtomicU32, Ordering, compiler_fence};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::atomic::{Ordering, compiler_fence};
 use crate::os::clock::Deadline;
 use crate::os::futex;
-use crate::shm::arena::offset::{Off, Shared};
+pub use crate::shm::arena::layout::Latch;
+use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
-use crate::shm::recovery;
 
 const SLEEPERS: u32 = 1 << 31;
 /// Looks at the word before it sleeps: about two microseconds.
 const SPINS: u32 = 100;
 
-/// See the module.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Latch {
-    word: AtomicU32,
-    reserved: AtomicU32,
+/// What is done about a latch that its holder does not let go.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::shm) struct Overdue {
+    /// How long the calling thread waits before it does it.
+    pub(in crate::shm) after: fn() -> Duration,
+    /// Does it: the thread in that slot holds the latch.
+    pub(in crate::shm) help: fn(&Member, u32),
 }
 
-// SAFETY: repr(C), atomics only.
-unsafe impl Shared for Latch {}
+impl Overdue {
+    const NOTHING: Self = Self { after: || Duration::from_secs(1), help: |_, _| () };
+}
+
+static OVERDUE: OnceLock<Overdue> = OnceLock::new();
+
+/// Says what is done. The first call counts.
+pub(in crate::shm) fn set_overdue(overdue: Overdue) {
+    let _ = OVERDUE.set(overdue);
+}
 
 /// Lets go of its latch when dropped.
 #[derive(Debug)]
@@ -75,6 +87,7 @@ impl Latch {
             crash_point!("latch.spinning");
             std::hint::spin_loop();
         }
+        let overdue = OVERDUE.get().unwrap_or(&Overdue::NOTHING);
         loop {
             let seen = self.word.load(Ordering::Acquire);
             if seen == 0 {
@@ -101,9 +114,9 @@ impl Latch {
             }
             // The supervisor releases what the dead held. The time limit is for the supervisor
             // itself, and for a runtime whose root is gone.
-            let limit = Deadline::after(Some(recovery::latch_timeout()));
+            let limit = Deadline::after(Some((overdue.after)()));
             if futex::wait(&self.word, seen | SLEEPERS, limit) == futex::Woken::TimedOut {
-                recovery::help(me, (seen & !SLEEPERS) - 1);
+                (overdue.help)(me, (seen & !SLEEPERS) - 1);
             }
         }
     }

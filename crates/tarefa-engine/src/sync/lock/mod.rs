@@ -2,8 +2,8 @@
 
 pub mod word;
 
-use super::kinds;
 use crate::atomic::Ordering;
+use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};

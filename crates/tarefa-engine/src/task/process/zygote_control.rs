@@ -93,7 +93,7 @@ pub fn get(me: &Member) -> Result<&'static Control, OutOfMemory> {
     if root.load(Ordering::Acquire) == 0 {
         let mark = heap::savepoint(me);
         let size = size_of::<Control>() as u64;
-        let block = heap::alloc(me, Kind::Raw, size)?;
+        let block = heap::alloc(me, Kind::RAW, size)?;
         for at in (heap::HEADER..size).step_by(8) {
             me.arena().at::<AtomicU64>(block.plus(at)).store(0, Ordering::Relaxed);
             crash_point!("zygote_control.cleared");

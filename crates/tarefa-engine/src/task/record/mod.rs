@@ -5,9 +5,9 @@
 //! usage) is stored before the state is. A task whose process is dead, by its slot's
 //! generation, counts as killed even before the supervisor has said so.
 
-use super::kinds;
 use super::state::State;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::kinds;
 use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex;
 use crate::os::pidfd::Exit;

@@ -57,6 +57,11 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         "passed once in a runtime, by the supervisor when it starts",
     ),
     (
+        &["program.dict", "program.dict_done"],
+        "the program's dict is made once, by one change under the latch of the roots; until then \
+         its maker holds it as it holds any dict, which others here do",
+    ),
+    (
         &["process.more_spares", "zygote.calmed"],
         "passed after a burst of starts, and ten seconds later; either way one number changes, \
          and any number of spares is right",

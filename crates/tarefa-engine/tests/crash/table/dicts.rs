@@ -3,9 +3,9 @@
 use crate::scenarios::blob;
 use crate::support::{Value, int, value_of};
 use tarefa_engine::collections::dict::{self, Canonical, Change, Dict, Key, Order, Terms, What};
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::list;
 use tarefa_engine::collections::value::{self, Expected, Item, Small, tag};
+use tarefa_engine::kinds;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off};
 

@@ -249,12 +249,12 @@ impl Table {
             let frontier = || me.header().frontier.load(Ordering::Relaxed);
             let before = frontier();
             while frontier() == before {
-                heap::alloc_sparse(&me, Kind::Raw, 5 << 20, 0).unwrap();
+                heap::alloc_sparse(&me, Kind::RAW, 5 << 20, 0).unwrap();
             }
             // So that new runs start at all alignments.
             self.ran += 1;
             for _ in 0..self.ran % 4 {
-                heap::alloc_sparse(&me, Kind::Raw, 5 << 20, 0).unwrap();
+                heap::alloc_sparse(&me, Kind::RAW, 5 << 20, 0).unwrap();
             }
         }
         let rival = Rival { stop: AtomicBool::new(false), died: AtomicU64::new(0) };

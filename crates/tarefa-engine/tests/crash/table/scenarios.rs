@@ -448,35 +448,35 @@ impl Step {
             Runs(mib) => {
                 let savepoint = heap::savepoint(me);
                 for _ in 0..2 {
-                    heap::alloc_sparse(me, Kind::Raw, mib << 20, 5000).unwrap();
+                    heap::alloc_sparse(me, Kind::RAW, mib << 20, 5000).unwrap();
                 }
                 heap::free_deferred(me, savepoint);
             }
             Threads => threads(me.runtime(), shared.child),
             Large(size) => {
                 let savepoint = heap::savepoint(me);
-                heap::alloc(me, Kind::Raw, size).unwrap();
-                heap::alloc(me, Kind::Raw, size / 3).unwrap();
+                heap::alloc(me, Kind::RAW, size).unwrap();
+                heap::alloc(me, Kind::RAW, size / 3).unwrap();
                 heap::free_deferred(me, savepoint);
             }
             Shed(mib) => {
                 let savepoint = heap::savepoint(me);
                 for _ in 0..3 {
-                    heap::alloc(me, Kind::Raw, mib << 20).unwrap();
+                    heap::alloc(me, Kind::RAW, mib << 20).unwrap();
                 }
                 heap::free_deferred(me, savepoint);
             }
             Pressure => {
                 let savepoint = heap::savepoint(me);
                 for size in [16, 900, 2000, 30_000] {
-                    heap::alloc(me, Kind::Raw, size).unwrap();
+                    heap::alloc(me, Kind::RAW, size).unwrap();
                 }
                 heap::free_deferred(me, savepoint);
-                heap::alloc(me, Kind::Raw, 1 << 45).unwrap_err();
+                heap::alloc(me, Kind::RAW, 1 << 45).unwrap_err();
             }
             LargeObject(size) => {
                 let savepoint = heap::savepoint(me);
-                let block = heap::alloc(me, Kind::Raw, size).unwrap();
+                let block = heap::alloc(me, Kind::RAW, size).unwrap();
                 me.arena().write(block.plus(heap::HEADER), &vec![0xa5; 1 << 20]);
                 heap::free_deferred(me, savepoint);
                 let off = object::create(me, 0, size).unwrap();
@@ -486,13 +486,13 @@ impl Step {
             Small(count, size) => {
                 let savepoint = heap::savepoint(me);
                 for _ in 0..count {
-                    heap::alloc(me, Kind::Raw, size).unwrap();
+                    heap::alloc(me, Kind::RAW, size).unwrap();
                 }
                 heap::free_deferred(me, savepoint);
             }
             Sparse => {
                 let savepoint = heap::savepoint(me);
-                let block = heap::alloc_sparse(me, Kind::Raw, 20 << 20, 5000).unwrap();
+                let block = heap::alloc_sparse(me, Kind::RAW, 20 << 20, 5000).unwrap();
                 heap::back(me, block, 5000, 900_000).unwrap();
                 heap::back(me, block, 900_000, 19 << 20).unwrap();
                 heap::free_deferred(me, savepoint);

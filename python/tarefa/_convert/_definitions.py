@@ -1,0 +1,274 @@
+"""Functions and classes of the script, which all processes of the program know by name.
+
+A function or class of ``__main__`` is *mentioned*: by its name and a digest of its definition. Who
+reads that has one of the same name and definition, or finds the definition in the program's dict,
+where whoever mentions it has put it. What a reader has is never changed by reading, nor replaced.
+
+The digest is made when the object is first seen, so attributes that are set later (a counter in a
+class, say) make no other class of it; processes get it with the definition.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+import weakref
+from collections.abc import Callable
+from enum import Enum
+from hashlib import blake2b
+from types import CodeType, FunctionType
+from typing import Any
+
+from tarefa import _engine
+
+# How the script's module is called; the second by multiprocessing, in a child that it spawned.
+MAIN_NAMES = ("__main__", "__mp_main__")
+
+_Digest = bytes
+_digests: weakref.WeakKeyDictionary[Any, _Digest] = weakref.WeakKeyDictionary()
+_known: weakref.WeakValueDictionary[_Digest, Any] = weakref.WeakValueDictionary()
+_mentions: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
+# What every process of the program finds by its digest: in the image, or in the program's dict.
+_found_by_all: set[_Digest] = set()
+# Names of the script that every process of the program has.
+known_names: set[str] = set()
+# Classes that a later definition has replaced; objects of theirs may still come.
+_replaced: list[type] = []
+
+
+def main_dict() -> dict[str, Any]:
+    """The names of the script's module."""
+    return sys.modules["__main__"].__dict__
+
+
+def find(qualname: str) -> Any:
+    """What ``__main__`` has under that name; None for nothing."""
+    first, _, rest = qualname.partition(".")
+    found = main_dict().get(first)
+    if not rest or found is None:
+        return found
+    for name in rest.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def is_of_script(function: FunctionType) -> bool:
+    """Whether the names in its code are the script's."""
+    names, main = function.__globals__, main_dict()
+    if names is main:
+        return True
+    # In a child that multiprocessing has spawned the module is a copy of what its functions know.
+    return (
+        names.get("__name__") == "__mp_main__"
+        and "__mp_main__" in sys.modules
+        and names.get("__file__") == main.get("__file__")
+    )
+
+
+def is_definition(obj: Any) -> bool:
+    """Whether it is a function or class of the script that is found there by its name."""
+    if type(obj) is FunctionType:
+        if not is_of_script(obj):
+            return False
+    elif obj.__module__ not in MAIN_NAMES:
+        return False
+    return find(obj.__qualname__) is obj
+
+
+def mention(obj: Any) -> tuple[Any, ...] | None:
+    """How a function or class of the script is pickled, by name; None for what has none."""
+    known = _mentions.get(obj)
+    if known is not None:
+        return known
+    if obj not in _digests and not is_definition(obj):
+        return None
+    known = _mentions[obj] = (restore, (obj.__qualname__, digest_of(obj)))
+    return known
+
+
+def can_be_found(digest: _Digest) -> bool:
+    """Whether every process of the program can make it."""
+    return digest in _found_by_all
+
+
+def note_found(digests: Any) -> None:
+    """From now on every process of the program finds these."""
+    _found_by_all.update(digests)
+
+
+def publish(obj: Any, dumps: Callable[[Any], bytes]) -> None:
+    """Put a definition where every process of the program finds it; ``dumps`` pickles it."""
+    digest = digest_of(obj)
+    _found_by_all.add(digest)
+    try:
+        _engine.program_dict().setdefault(_key(digest), dumps(obj))
+    except BaseException:
+        _found_by_all.discard(digest)
+        raise
+
+
+def _key(digest: _Digest) -> str:
+    return "definition " + digest.hex()
+
+
+def restore(qualname: str, digest: _Digest) -> Any:
+    """The function or class that was mentioned."""
+    found = _known.get(digest)
+    if found is not None:
+        return found
+    found = find(qualname)
+    if found is not None and _is_kind(found) and digest_of(found) == digest:
+        return found
+    data = _engine.program_dict().get(_key(digest))
+    if data is None:
+        from tarefa._runtime._errors import NotReadable
+
+        raise NotReadable(
+            f"{qualname!r} of __main__ is not the same here, and its definition is not to be had: "
+            "define it in a module that both sides can import"
+        )
+    from pickle import loads
+
+    made = loads(data)
+    learn(made, digest)
+    _found_by_all.add(digest)
+    return made
+
+
+def learn(obj: Any, digest: _Digest) -> None:
+    """In a process that has got a definition from another: this is its digest."""
+    old = _known.get(digest)
+    if isinstance(old, type) and old is not obj:
+        _replaced.append(old)
+    _digests[obj] = digest
+    _known[digest] = obj
+
+
+def keep_replaced(old: Any) -> None:
+    """A class that the script has replaced: what is of it may still be read."""
+    if isinstance(old, type) and old in _digests:
+        _replaced.append(old)
+
+
+def _is_kind(obj: Any) -> bool:
+    return isinstance(obj, (FunctionType, type))
+
+
+def digest_of(obj: Any) -> _Digest:
+    """The digest of a function or class, which it keeps from now on."""
+    digest = _digests.get(obj)
+    if digest is None:
+        parts = _of_class(obj) if isinstance(obj, type) else _of_function(obj)
+        digest = blake2b(marshal.dumps(parts, 2), digest_size=16).digest()
+        _digests[obj] = digest
+        _known[digest] = obj
+    return digest
+
+
+# Functions and classes that are being looked at: one may have itself in a closure.
+_busy: set[int] = set()
+
+
+def _of_function(function: FunctionType) -> tuple[Any, ...]:
+    if id(function) in _busy:
+        return ("function", function.__qualname__)
+    _busy.add(id(function))
+    try:
+        return _of_idle_function(function)
+    finally:
+        _busy.discard(id(function))
+
+
+def _of_idle_function(function: FunctionType) -> tuple[Any, ...]:
+    cells = []
+    for cell in function.__closure__ or ():
+        try:
+            cells.append(_of_value(cell.cell_contents))
+        except ValueError:  # still empty
+            cells.append(None)
+    return (
+        "function",
+        function.__qualname__,
+        _of_code(function.__code__),
+        _of_value(function.__defaults__),
+        _of_value(function.__kwdefaults__),
+        tuple(cells),
+    )
+
+
+def _of_code(code: CodeType) -> tuple[Any, ...]:
+    """What the code does: not where it was written."""
+    return (
+        "code",
+        code.co_name,
+        code.co_code,
+        tuple(_of_value(c) for c in code.co_consts),
+        code.co_names,
+        code.co_varnames,
+        code.co_freevars,
+        code.co_cellvars,
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_flags,
+        code.co_exceptiontable,
+    )
+
+
+# Made by the interpreter, or for one process.
+_NOT_DEFINED = {
+    "__dict__",
+    "__weakref__",
+    "__module__",
+    "__qualname__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__annotate__",
+    "__annotate_func__",
+    "__annotations_cache__",
+    "_abc_impl",
+    "__abstractmethods__",
+}
+
+
+def _of_class(cls: type) -> tuple[Any, ...]:
+    if issubclass(cls, Enum):
+        members = tuple((m, _of_value(v.value)) for m, v in cls.__members__.items())
+    else:
+        members = ()
+    items = tuple(
+        (name, _of_value(value))
+        for name, value in cls.__dict__.items()
+        if name not in _NOT_DEFINED and not isinstance(value, cls)
+    )
+    bases = tuple(
+        digest_of(base) if base.__module__ in MAIN_NAMES else _of_value(base)
+        for base in cls.__bases__
+    )
+    return "class", cls.__qualname__, _of_value(type(cls)), bases, members, items
+
+
+_ATOMS = (int, float, complex, str, bytes, bool, type(None), type(...))
+
+
+def _of_value(value: Any) -> Any:
+    """What of a value belongs to the definition that has it."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is tuple:
+        return tuple(_of_value(v) for v in value)
+    if kind is frozenset:
+        return "frozenset", tuple(sorted(repr(_of_value(v)) for v in value))
+    if kind is CodeType:
+        return _of_code(value)
+    if kind is FunctionType:
+        return _of_function(value)
+    if kind in (staticmethod, classmethod):
+        return kind.__name__, _of_value(value.__func__)
+    if kind is property:
+        return "property", _of_value(value.fget), _of_value(value.fset), _of_value(value.fdel)
+    if isinstance(value, type):
+        module = "__main__" if value.__module__ in MAIN_NAMES else value.__module__
+        return "class", module, value.__qualname__
+    return "object", kind.__module__, kind.__qualname__

@@ -1,0 +1,420 @@
+"""In whoever starts processes: what of the script they have, and what each must be told.
+
+The root makes an *image* of its script when the first process is made: all of it that can be sent.
+The zygote loads it, so its children have it for nothing. What changes afterwards goes with each
+task until it has gone unchanged with a few; then the root adds a part to the image.
+
+A task's message names the image it goes with, so that a process forked before the last part was
+made loads that part itself. It has, besides:
+
+- the *difference*: names that stand for something else than in the image;
+- the *data* that the task's code reaches by name (see `_reach`), if it is not as in the image.
+
+A process that starts others tells them the image it was made from itself, and the difference.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import sys
+import threading
+import warnings
+from hashlib import blake2b
+from typing import Any
+
+from tarefa import _engine
+from tarefa._collections._list import List
+from tarefa._convert import _definitions
+from tarefa._convert._by_name import ByName
+from tarefa._convert._definitions import MAIN_NAMES
+from tarefa._convert._dump import dump, dumps_whole, pickles
+from tarefa._runtime._errors import NotPicklable
+from tarefa._task import _main
+from tarefa._task._kinds import Kind, kind_of
+from tarefa._task._reach import Path, Reach
+from tarefa._task._snapshot import Snapshot
+
+_lock = threading.Lock()
+
+# A difference or data of so many bytes goes into the image at once, not with each task.
+_LARGE = 1 << 16
+# After so many tasks it went with unchanged, it goes into the image too.
+_PATIENCE = 4
+# Data that nobody is known to reach is in the image up to this size.
+_MOST_UNREACHED = 1 << 20
+# Data from this size on that is sent again is worth a word.
+_WARN_FROM = 1 << 20
+
+
+class Script:
+    """What this process knows of what others have of its script."""
+
+    def __init__(self, main: dict[str, Any]) -> None:
+        self.main = main
+        self.is_root = bool(_engine.is_root())
+        self.image: Any = None
+        self.image_id = 0
+        self.handle = b""
+        self.parts: list[Any] = []
+        # As the image has it.
+        self.then = Snapshot({})
+        # As the names were at the last start, and what makes that right: see `Snapshot`.
+        self.last: Any = None
+        self.kept_since: list[Any] = []
+        self.difference = b""
+        self.in_difference: set[bytes] = set()
+        self.sent_before = 0
+        self.tried: dict[str, tuple[int, bool]] = {}
+        self.reaches: dict[tuple[int, ...], tuple[list[Any], Reach]] = {}
+        # By what is reached: digests of what the image has, and of what went with the last task,
+        # and with how many before it.
+        self.data_in_image: dict[Any, bytes] = {}
+        self.data_sent: dict[Any, tuple[bytes, int]] = {}
+        self.constants_sent: set[str] = set()
+        self.warned: set[str] = set()
+
+    # -- the image -------------------------------------------------------------------------
+
+    def publish(self, reached: Reach | None) -> None:
+        """Put what the script has now into the image."""
+        changed, gone = self._changed()
+        fixed, data = {}, {}
+        for name in changed:
+            value = self.main[name]
+            if kind_of(value) not in _DATA:
+                fixed[name] = value
+            elif _is_sent_unreached(value, _MOST_UNREACHED):
+                data[name] = value
+        extra: dict[str, Any] = {"gone": gone} if gone else {}
+        if not self.parts:
+            extra["module"] = self._attributes()
+            extra["aliases"] = [n for n in MAIN_NAMES[1:] if n in sys.modules]
+        if fixed or extra:
+            self._add_part({"names": fixed, **extra})
+        held: list[Any] = []
+        if reached is not None:
+            data |= reached.values(self.main)
+            held = reached.held_values() if self.image is not None else []
+        if data or held:
+            self._add_part({"names": data, "held": held})
+        image = List(self.parts)
+        self.use(image, _main.number(image))
+        if self.is_root:
+            _engine.program_dict()["image"] = image
+            _engine.send_to_zygote(b'{"image": true}\n')
+
+    def _add_part(self, state: dict[str, Any]) -> None:
+        data, pickler = _dump_state(state)
+        digests = _digests(pickler)
+        modules = sorted(m for m in pickler.modules if not _is_safe(m))
+        part = (pickle.PickleBuffer(data), digests, pickler.shared)
+        self.parts.append(List([part, modules]))
+        _definitions.note_found(digest for _, digest in digests)
+
+    def _attributes(self) -> dict[str, Any]:
+        found = {"__name__": self.main.get("__name__", "__main__")}
+        for name in _main.ATTRIBUTES:
+            value = self.main.get(name)
+            found[name] = value if value is None or pickles(value) else None
+        return found
+
+    def use(self, image: Any, image_id: int, then: Snapshot | None = None) -> None:
+        """The image has what the script has now, or had then."""
+        self.image, self.image_id = image, image_id
+        self.handle = pickle.dumps(image, 5)
+        self.last = None if then is not None else _engine.Names(self.main)
+        self.then = then or Snapshot(self.main)
+        self.kept_since = []
+        self.difference, self.sent_before = b"", 0
+        self.in_difference = set()
+        self.tried = {}
+        self.data_in_image.clear()
+        _definitions.known_names.update(self.main)
+
+    # -- what a task must be told ------------------------------------------------------------
+
+    def message(self, met: list[Any]) -> tuple[int, bytes, bytes, bytes]:
+        """For a task that mentions these: (image, its handle, difference, data)."""
+        if self.image is None:
+            self.publish(None)
+        if self.last is None or self.last.changed(self.main) is not None:
+            self._look_again()
+        if self.difference:
+            if len(self.difference) > _LARGE or self.sent_before >= _PATIENCE:
+                self.publish(None)
+            self.sent_before += 1
+        data = self._data(met) if met else b""
+        for definition in met:
+            digest = _definitions.digest_of(definition)
+            if not _definitions.can_be_found(digest) and digest not in self.in_difference:
+                _definitions.publish(definition, dumps_whole)
+        _engine.mention(self.image)
+        return self.image_id, self.handle, self.difference, data
+
+    def _changed(self) -> tuple[list[str], list[str]]:
+        """Names that stand for something else than in the image, and those that are gone."""
+        changed, gone = self.then.changed(self.main)
+        own = _main.OWN_NAMES
+        return [n for n in changed if n not in own], [n for n in gone if n not in own]
+
+    def _look_again(self) -> None:
+        """Make the difference anew: the script has changed."""
+        self.last = _engine.Names(self.main)
+        self.reaches.clear()
+        before = self.then.kept.copy()
+        changed, gone = self._changed()
+        values = {}
+        for name in (*changed, *gone):
+            _definitions.keep_replaced(before.get(name))
+        for name in changed:
+            value = self.main[name]
+            if kind_of(value) not in _DATA or self._is_small(name, value):
+                values[name] = value
+        self.kept_since = list(values.values())
+        self.sent_before, self.difference, self.in_difference = 0, b"", set()
+        if values or gone:
+            data, pickler = _dump_state({"names": values, "gone": gone})
+            digests = _digests(pickler)
+            self.difference = pickle.dumps((data, digests), 5)
+            self.in_difference = {digest for _, digest in digests}
+        if len(self.difference) > _WARN_FROM:
+            for name, value in values.items():
+                if type(value) in (str, bytes, tuple) and sys.getsizeof(value) > _WARN_FROM:
+                    if name in self.constants_sent:
+                        self._warn(name, sys.getsizeof(value), "is set anew between starts")
+                    self.constants_sent.add(name)
+
+    def _is_small(self, name: str, value: Any) -> bool:
+        """Whether data that nobody is known to reach is sent; looked at once."""
+        known = self.tried.get(name)
+        if known is not None and known[0] == id(value):
+            return known[1]
+        small = _is_sent_unreached(value, 4096)
+        self.tried[name] = id(value), small
+        return small
+
+    # -- data that code reaches ---------------------------------------------------------------
+
+    def reach(self, met: list[Any]) -> Reach:
+        """What these reach; found out once, until the script changes."""
+        key = tuple(map(id, met))
+        known = self.reaches.get(key)
+        if known is None:
+            if len(self.reaches) > 200:
+                self.reaches.clear()
+            known = self.reaches[key] = (met, Reach(met))
+        return known[1]
+
+    def _data(self, met: list[Any]) -> bytes:
+        """The data that it reaches, unless the image has it as it is."""
+        reach, asked = self.reach(met), tuple(map(id, met))
+        if not reach.data and not reach.held and not reach.classes:
+            return b""
+        before = _engine.collected()
+        while True:
+            attributes, lost = self._attributes_changed(reach)
+            held = reach.held_values() + attributes
+            names = reach.values(self.main)
+            if not names and not held and not lost:
+                return b""
+            state = {"names": names, "held": held, "lost": lost}
+            try:
+                data, pickler = dump(state, is_call=True)
+            except NotPicklable as e:
+                _engine.discard_collected(before)
+                if reach.let_go(lambda value: not pickles(value)):
+                    continue
+                raise _refused(state, reach, e) from e.__cause__
+            more = [m for m in pickler.met if not reach.has_seen(m)]
+            if not more:
+                break
+            _engine.discard_collected(before)
+            met = [*met, *more]
+            reach = Reach(met)
+            self.reaches[asked] = met, reach
+        digest = blake2b(data, digest_size=16).digest()
+        key = (*reach.key(), *(path for path, _ in attributes))
+        if self.data_in_image.get(key) != digest:
+            old, count = self.data_sent.get(key, (b"", -1))
+            if old == digest and (len(data) > _LARGE or count >= _PATIENCE):
+                self.publish(reach)
+                self.data_in_image[key] = digest
+            else:
+                if old and old != digest and len(data) > _WARN_FROM:
+                    self._warn_of_largest(state, "may have changed")
+                self.data_sent[key] = digest, (count if old == digest else -1) + 1
+                return data
+        if len(data) > _WARN_FROM:
+            self._warn_of_largest(state, "is compared at each start")
+        _engine.discard_collected(before)
+        return b""
+
+    def _attributes_changed(self, reach: Reach) -> tuple[list[Any], list[Path]]:
+        """Attributes of classes that are not as in the image: with their values, and gone."""
+        changed, lost = [], []
+        for path, cls in reach.classes.items():
+            new, gone = self.then.changed_attributes(cls)
+            for name in new:
+                at = (*path, name)
+                if at not in reach.held:
+                    changed.append((at, cls.__dict__[name]))
+            lost += [(*path, name) for name in gone]
+        return changed, lost
+
+    def _warn_of_largest(self, state: dict[str, Any], why: str) -> None:
+        sizes = {n: _size(v) for n, v in state["names"].items()}
+        for name, size in sizes.items():
+            if size > _WARN_FROM:
+                self._warn(name, size, why)
+
+    def _warn(self, name: str, size: int, why: str) -> None:
+        if name in self.warned:
+            return
+        self.warned.add(name)
+        depth, frame = 1, sys._getframe()
+        while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tarefa"):
+            depth, frame = depth + 1, frame.f_back
+        warnings.warn(
+            f"global {name!r} of __main__ ({size / 2**20:.1f} MiB) {why}, which costs every task "
+            "that uses it: put it into a tarefa.Array, List or Dict, which all processes share, "
+            "or hand a task the part it needs as an argument",
+            stacklevel=depth,
+        )
+
+
+_DATA = (Kind.DATA, Kind.TASK)
+
+
+def _digests(pickler: Any) -> list[tuple[str, bytes]]:
+    return [(d.__qualname__, _definitions.digest_of(d)) for d in pickler.defined]
+
+
+def _refused(state: dict[str, Any], reach: Reach, error: NotPicklable) -> NotPicklable:
+    """The error for data of the script that cannot go to a process."""
+    import reprlib
+
+    for name, value in state["names"].items():
+        if not pickles(value):
+            shown = f"{type(value).__qualname__} {reprlib.repr(value)}"
+            return NotPicklable(
+                f"global {name!r} of __main__ ({shown}), which {reach.through[name]!r} uses, "
+                f"cannot be pickled, so it cannot be sent to another process: make it in the "
+                f"process that uses it ({error.__cause__ or error})"
+            )
+    return error
+
+
+def _dump_state(state: dict[str, Any]) -> Any:
+    """Pickle of the names and what is held all that can be."""
+    try:
+        return dump(state, in_image=True)
+    except NotPicklable:
+        pass
+    names = {n: v for n, v in state["names"].items() if _travels(v)}
+    held = [h for h in state.get("held", ()) if _travels(h)]
+    return dump(state | {"names": names, "held": held}, in_image=True)
+
+
+def _travels(value: Any) -> bool:
+    if kind_of(value) is Kind.CONSTANT:
+        return True
+    try:
+        dump(value, in_image=True)
+    except NotPicklable:
+        return False
+    return True
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Limited(io.BytesIO):
+    """A file that takes no more than so many bytes."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._most:
+            raise _TooLarge
+        return super().write(data)
+
+
+def _is_sent_unreached(value: Any, most: int) -> bool:
+    """Whether data that nobody is known to reach is sent: it is small, and survives the way."""
+    file = _Limited(most)
+    try:
+        ByName(file, is_call=True).dump(value)
+        pickle.loads(file.getbuffer())
+    except Exception:
+        return False
+    return True
+
+
+def _size(value: Any) -> int:
+    """About how many bytes it has."""
+    try:
+        return len(dump(value, is_call=True)[0])
+    except NotPicklable:
+        return 0
+
+
+def _is_safe(module: str) -> bool:
+    """Whether importing it in the zygote does no harm."""
+    top = module.partition(".")[0]
+    return top in sys.stdlib_module_names or top == "tarefa" or top == "__main__"
+
+
+_script: Script | None = None
+
+
+def script() -> Script:
+    """What this process knows of what others have of its script, now."""
+    global _script
+    main = _definitions.main_dict()
+    found = _script
+    if found is None or found.main is not main:
+        found = _script = Script(main)
+        if _main.is_here(main):
+            found.parts = list(_main.image)
+            found.use(_main.image, _main.image_id, _main.then)
+    return found
+
+
+_made = False
+
+
+def make(target: Any) -> None:
+    """In the root, when the first process is made: make the image, with what its target reaches."""
+    global _made
+    if _made:
+        return
+    with _lock:
+        _made = True
+        found = script()
+        if found.image is None and found.is_root:
+            found.publish(None if target is None else found.reach([target]))
+
+
+def message(met: list[Any]) -> tuple[int, bytes, bytes, bytes]:
+    """For a task that mentions these functions and classes: (image, its handle, difference, data).
+
+    To be called while the task's message is being encoded.
+    """
+    with _lock:
+        return script().message(met)
+
+
+def _forked() -> None:
+    """In a child of a fork: the zygote's image is its parent's to change."""
+    global _lock
+    _lock = threading.Lock()
+    if _script is not None:
+        _script.is_root = False
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,111 @@
+"""What sorts of things a script's names stand for, as far as their way to a process goes."""
+
+from __future__ import annotations
+
+import functools
+import types
+from enum import Enum
+from typing import Any
+
+
+class Kind(Enum):
+    """How a value is sent."""
+
+    # Does not change: there always, and sent again only when the name stands for another one.
+    CONSTANT = 0
+    CODE = 1
+    MODULE = 2
+    SHARED = 3
+    # May change without its name's being set: sent where a task's code reaches it.
+    DATA = 4
+    # A handle of a task, which is the program's business.
+    TASK = 5
+
+
+_PLAIN: tuple[type, ...] = (
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bool,
+    range,
+    slice,
+    type(None),
+    type(...),
+    type(NotImplemented),
+)
+_CODE: tuple[type, ...] = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    types.MethodWrapperType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.GenericAlias,
+    types.UnionType,
+    staticmethod,
+    classmethod,
+    property,
+    functools._lru_cache_wrapper,
+)
+# Of the standard library: what is never changed once it is made.
+_UNCHANGING = {
+    ("datetime", "date"),
+    ("datetime", "time"),
+    ("datetime", "datetime"),
+    ("datetime", "timedelta"),
+    ("datetime", "timezone"),
+    ("zoneinfo", "ZoneInfo"),
+    ("decimal", "Decimal"),
+    ("fractions", "Fraction"),
+    ("uuid", "UUID"),
+    ("re", "Pattern"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "PurePosixPath"),
+    ("pathlib", "PureWindowsPath"),
+    ("pathlib._local", "PosixPath"),
+    ("pathlib._local", "PurePosixPath"),
+    ("pathlib._local", "PureWindowsPath"),
+    ("ipaddress", "IPv4Address"),
+    ("ipaddress", "IPv6Address"),
+    ("ipaddress", "IPv4Network"),
+    ("ipaddress", "IPv6Network"),
+    ("typing", "TypeVar"),
+    ("typing", "_GenericAlias"),
+    ("typing", "_SpecialForm"),
+    ("typing", "_UnionGenericAlias"),
+    ("_contextvars", "ContextVar"),
+    ("struct", "Struct"),
+    ("_struct", "Struct"),
+}
+_TASKS = ("Process", "Thread", "TaskView")
+
+
+def kind_of(value: Any) -> Kind:
+    """What sort of thing a value is."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return Kind.CONSTANT
+    if kind in _CODE or isinstance(value, type):
+        return Kind.CODE
+    if kind is types.ModuleType or isinstance(value, types.ModuleType):
+        return Kind.MODULE
+    if kind is tuple or kind is frozenset:
+        kinds = {kind_of(v) for v in value} if len(value) < 1000 else {Kind.DATA}
+        return max(kinds, key=lambda k: k.value, default=Kind.CONSTANT)
+    if isinstance(value, Enum):
+        return Kind.CONSTANT
+    module = kind.__module__
+    if module == "tarefa":
+        return Kind.TASK if kind.__name__ in _TASKS else Kind.SHARED
+    if (module, kind.__name__) in _UNCHANGING:
+        return Kind.CONSTANT
+    if kind is functools.partial:
+        parts = (value.func, *value.args, *value.keywords.values())
+        return kind_of(parts)
+    from tarefa._task._base import TaskBase
+
+    return Kind.TASK if isinstance(value, TaskBase) else Kind.DATA

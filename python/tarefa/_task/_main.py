@@ -1,0 +1,152 @@
+"""In the zygote and its children: the script's module, as other processes have it.
+
+A process that is executed anew has a ``__main__`` of its own. Here it becomes the script's: with
+its name, file, functions, classes and data, all in one dictionary, and without running it again.
+
+The script comes in parts. Each is an element ``(pickle, digests, shared)`` of a list that does not
+change, and a list of these lists is an *image*: what the script was when somebody made it. A
+process that has the first parts of an image loads the others; one that has another image starts
+with an empty module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from tarefa import _engine
+from tarefa._convert import _definitions
+from tarefa._convert._pickling import loads
+from tarefa._task._reach import look_up, put
+from tarefa._task._snapshot import Snapshot
+
+# What is in `__main__` here: the number of the image, its list, and the numbers of its parts.
+image_id = 0
+image: Any = None
+parts: tuple[int, ...] = ()
+# What the script was when the last part was loaded.
+then: Any = None
+
+# Of the module itself, besides what the script has made.
+ATTRIBUTES = ("__file__", "__doc__", "__package__", "__spec__", "__loader__", "__cached__")
+OWN_NAMES = {
+    *ATTRIBUTES,
+    "__name__",
+    "__builtins__",
+    "__annotations__",
+    "__annotate__",
+    "__conditional_annotations__",
+    "__path__",
+    "__warningregistry__",
+}
+
+_own: ModuleType | None = None
+
+
+def become(wanted: int, handle: bytes | memoryview) -> None:
+    """Have the script as that image has it."""
+    if image_id != wanted:
+        load(wanted, loads(handle))
+
+
+def number(shared: Any) -> int:
+    """The number of a shared object, which no other in the runtime ever has."""
+    found: int = shared.object_id[1]
+    return found
+
+
+def is_here(main: dict[str, Any]) -> bool:
+    """Whether these are the names of the module that came in parts."""
+    return image is not None and _own is not None and _own.__dict__ is main
+
+
+def load_newest(can_import: Callable[[str], bool]) -> bool:
+    """In the zygote: load what the root has put into the image; whether there was any.
+
+    Args:
+        can_import: whether a module is there, or could be imported without harm.
+    """
+    found = _engine.program_dict().get("image")
+    if found is None or number(found) == image_id:
+        return False
+    before = parts
+    most = 0
+    for part in found:
+        if not all(module in sys.modules or can_import(module) for module in part[1]):
+            break
+        most += 1
+    load(number(found), found, most)
+    return parts != before
+
+
+def load(wanted: int, found: Any, most: int | None = None) -> None:
+    """Load the parts of an image that are not there yet; the first ``most``, or all."""
+    global image_id, image, parts, then
+    coming = list(found)
+    numbers = tuple(map(number, coming))
+    if numbers[: len(parts)] != parts or _own is None:
+        _install()
+        parts = ()
+    for part in coming[len(parts) : most]:
+        _load_part(part[0])
+        parts = (*parts, number(part))
+    image = found
+    if parts == numbers:
+        image_id = wanted
+    main = _definitions.main_dict()
+    then = Snapshot(main)
+    _definitions.known_names.update(main)
+
+
+def _install() -> None:
+    """An empty module, as ``__main__``."""
+    global _own, image_id
+    image_id = 0
+    _own = ModuleType("__main__")
+    import builtins
+
+    _own.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = _own
+
+
+def _load_part(part: tuple[Any, Any, Any]) -> None:
+    data, digests, _shared = part
+    _load(data, digests)
+
+
+def differ(difference: bytes | memoryview) -> None:
+    """In a child: the script is not as its image has it."""
+    _load(*loads(difference))
+
+
+def _load(data: Any, digests: list[tuple[str, bytes]]) -> None:
+    apply(loads(data))
+    for qualname, digest in digests:
+        found = _definitions.find(qualname)
+        if found is not None:
+            _definitions.learn(found, digest)
+    _definitions.note_found(digest for _, digest in digests)
+
+
+def apply(state: dict[str, Any]) -> None:
+    """Set the names of the script that have changed."""
+    main = _definitions.main_dict()
+    module = state.get("module")
+    if module is not None:
+        main.update(module)
+        for alias in state.get("aliases", ()):
+            sys.modules[alias] = sys.modules["__main__"]
+    main.update(state["names"])
+    for name in state.get("gone", ()):
+        main.pop(name, None)
+    for path, value in state.get("held", ()):
+        try:
+            put(main, path, value)
+        except (AttributeError, IndexError, KeyError, TypeError):  # it is not the same here
+            continue
+    for path in state.get("lost", ()):
+        with contextlib.suppress(AttributeError, KeyError):
+            delattr(look_up(main, path[:-1]), path[-1])

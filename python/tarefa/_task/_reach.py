@@ -1,0 +1,199 @@
+"""What of the script a task's code reaches by name, directly or by way of other code.
+
+From a function to the globals in its code, to what its closure and its default arguments hold,
+and to the functions inside it; from a class to its methods, bases and attributes; from a method
+to its object's class; from a partial to what it calls. Modules that can be imported are not looked
+into: their functions are what they are in every process.
+
+Data that is not in a global but in a class, a function or a closure is found again in the other
+process by the *path* on which it is reached: a global's name, and steps from there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import FunctionType, MethodType
+from typing import Any
+
+from tarefa._convert._definitions import MAIN_NAMES, is_definition, is_of_script, main_dict
+from tarefa._convert._globals_of import names_in
+from tarefa._task._kinds import Kind, kind_of
+
+# From one thing to the next: a number is a variable of a closure, text an attribute.
+_Step = int | str
+Path = tuple[_Step, ...]
+
+_DATA = (Kind.DATA, Kind.TASK)
+# Attributes of a function, as steps.
+_DEFAULTS = ("__defaults__", "__kwdefaults__")
+ATTRIBUTES = "__dict__"
+
+
+class Reach:
+    """What code reaches.
+
+    Attributes:
+        data: names of the script that stand for data that may change.
+        held: paths of data that classes, functions and closures of the script have.
+        classes: classes of the script, with their paths.
+        through: names of the script, with the function that uses each.
+    """
+
+    def __init__(self, start: list[Any]) -> None:
+        self.data: dict[str, None] = {}
+        self.held: dict[Path, None] = {}
+        self.classes: dict[Path, type] = {}
+        self.through: dict[str, str] = {}
+        self._seen: dict[int, Any] = {}
+        self._main = main_dict()
+        todo: list[tuple[Any, Path | None]] = [(one, _path_of(one)) for one in start]
+        while todo:
+            one, path = todo.pop()
+            if id(one) not in self._seen:
+                self._seen[id(one)] = one
+                self._look_at(one, path, todo)
+
+    def has_seen(self, one: Any) -> bool:
+        """Whether that was looked at."""
+        return id(one) in self._seen
+
+    def key(self) -> tuple[Any, ...]:
+        """What is reached, to tell it from what other code does."""
+        return (*self.data, *self.held)
+
+    def values(self, main: dict[str, Any]) -> dict[str, Any]:
+        """The data that the names stand for now."""
+        return {name: main[name] for name in self.data if name in main}
+
+    def held_values(self) -> list[tuple[Path, Any]]:
+        """What is held now."""
+        found = []
+        for path in self.held:
+            try:
+                found.append((path, look_up(self._main, path)))
+            except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
+                continue
+        return found
+
+    def let_go(self, refuses: Callable[[Any], bool]) -> bool:
+        """Leave attributes of classes out whose values cannot be sent; whether there were any."""
+        values = dict(self.held_values())
+        classes = set(self.classes)
+        found = [p for p, v in values.items() if p[:-1] in classes and refuses(v)]
+        for path in found:
+            del self.held[path]
+        return bool(found)
+
+    def _look_at(self, one: Any, path: Path | None, todo: list[Any]) -> None:
+        def step(value: Any, *steps: _Step) -> None:
+            todo.append((value, None if path is None else (*path, *steps)))
+
+        if type(one) is FunctionType:
+            if is_of_script(one):
+                self._look_at_function(one, path, todo, step)
+        elif type(one) is MethodType:
+            step(one.__func__, "__func__")
+            step(one.__self__, "__self__")
+        elif isinstance(one, type):
+            if one.__module__ in MAIN_NAMES:
+                self._look_at_class(one, path, todo, step)
+        elif isinstance(one, functools.partial):
+            parts = (one.func, *one.args, *one.keywords.values())
+            todo += ((part, None) for part in parts)
+        elif isinstance(one, (staticmethod, classmethod)):
+            step(one.__func__, "__func__")
+        elif type(one) is property:
+            for part in ("fget", "fset", "fdel"):
+                if getattr(one, part) is not None:
+                    step(getattr(one, part), part)
+        else:
+            for inside in ("__wrapped__", "func"):  # the second of a cached_property
+                function = getattr(one, inside, None)
+                if type(function) is FunctionType:
+                    step(function, inside)
+            if type(one).__module__ in MAIN_NAMES:
+                todo.append((type(one), _path_of(type(one))))
+
+    def _look_at_function(
+        self, function: FunctionType, path: Path | None, todo: list[Any], step: Callable[..., None]
+    ) -> None:
+        main = self._main
+        for name in names_in(function.__code__):
+            if name in main and name not in self.through:
+                self.through[name] = function.__qualname__
+                value = main[name]
+                if kind_of(value) in _DATA:
+                    self.data[name] = None
+                todo.append((value, (name,)))
+        for number, cell in enumerate(function.__closure__ or ()):
+            try:
+                contents = cell.cell_contents
+            except ValueError:  # still empty
+                continue
+            self._hold(path, number, contents)
+            step(contents, number)
+        for attribute in _DEFAULTS:
+            values = getattr(function, attribute)
+            if values:
+                for value in values.values() if isinstance(values, dict) else values:
+                    todo.append((value, None))
+                    self._hold(path, attribute, value)
+        if function.__dict__:
+            self._hold(path, ATTRIBUTES, function.__dict__)
+            for name, value in function.__dict__.items():
+                step(value, name)
+
+    def _look_at_class(
+        self, cls: type, path: Path | None, todo: list[Any], step: Callable[..., None]
+    ) -> None:
+        todo += ((base, _path_of(base)) for base in (*cls.__bases__, type(cls)))
+        if path is not None:
+            self.classes[path] = cls
+        for name, value in list(cls.__dict__.items()):
+            if name.startswith("__") and name.endswith("__") and type(value) is not FunctionType:
+                continue
+            step(value, name)
+            # What works as an attribute is part of its class's definition.
+            if not hasattr(type(value), "__get__"):
+                self._hold(path, name, value)
+
+    def _hold(self, path: Path | None, last: _Step, value: Any) -> None:
+        if path is not None and kind_of(value) in _DATA:
+            self.held[*path, last] = None
+
+
+def _path_of(one: Any) -> Path | None:
+    if (type(one) is FunctionType or isinstance(one, type)) and is_definition(one):
+        return tuple(one.__qualname__.split("."))
+    return None
+
+
+def look_up(main: dict[str, Any], path: Path) -> Any:
+    """What is at the end of a path."""
+    found = main[str(path[0])]
+    for step in path[1:]:
+        found = _step_to(found, step)
+    return found
+
+
+def _step_to(found: Any, step: _Step) -> Any:
+    if isinstance(step, int):
+        return found.__closure__[step].cell_contents
+    if step == ATTRIBUTES and type(found) is FunctionType:
+        return dict(found.__dict__)
+    if isinstance(found, type):
+        return found.__dict__[step]
+    return getattr(found, step)
+
+
+def put(main: dict[str, Any], path: Path, value: Any) -> None:
+    """Set what is at the end of a path."""
+    holder, last = look_up(main, path[:-1]), path[-1]
+    if isinstance(last, int):
+        holder.__closure__[last].cell_contents = value
+    elif last == ATTRIBUTES and type(holder) is FunctionType:
+        holder.__dict__.clear()
+        holder.__dict__.update(value)
+    else:
+        setattr(holder, last, value)
