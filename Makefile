@@ -167,6 +167,7 @@ check-tree: | $(VENV)/.made
 	$(PY) scripts/check_crash_points.py
 	$(PY) scripts/check_lengths.py
 	$(PY) scripts/check_settings.py
+	$(PY) scripts/check_numbers.py
 	@if command -v typos >/dev/null; then typos; else echo 'typos is not installed: spelling not checked'; fi
 
 fmt: $(INSTALLED) ## Format Rust and Python in place

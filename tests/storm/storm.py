@@ -92,15 +92,15 @@ def work(identity, seed, lists, locks, counters, scratch, table, numbers, gates,
             continue
         if dice.random() < 0.2:
             # What has waiters: all but the condition's and the barrier's wait without end.
-            kind = dice.randrange(4)
+            gate = dice.choice(("semaphore", "rwlock", "barrier", "condition"))
             try:
-                if kind == 0:
+                if gate == "semaphore":
                     with gates["semaphore"]:
                         pass
-                elif kind == 1:
+                elif gate == "rwlock":
                     with dice.choice([gates["rwlock"].read, gates["rwlock"].write])():
                         pass
-                elif kind == 2:
+                elif gate == "barrier":
                     gates["barrier"].wait(0.002)
                 else:
                     with gates["condition"]:

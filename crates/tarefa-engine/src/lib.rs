@@ -10,10 +10,10 @@ compile_error!("tarefa runs on Linux only so far: its `os` module needs an imple
 compile_error!("tarefa knows the fork of x86-64 and aarch64 only so far: see os/spawn.rs");
 
 pub mod atomic;
+pub mod kinds;
 pub mod settings;
 pub mod units;
 
-pub mod kinds;
 pub mod os;
 #[macro_use]
 pub mod shm;

@@ -93,16 +93,18 @@ pub fn arena_max() -> Result<Option<u64>, BadSetting> {
     read(0, |text| parse_size(text).filter(|size| *size > 0))
 }
 
-/// How long a wait may last before it is reported; zero is for ever.
+/// How long a wait may last before it is reported; `None` is for ever.
 ///
 /// # Errors
 /// [`BadSetting`].
 pub fn report_after() -> Result<Option<Duration>, BadSetting> {
-    read(1, |text| {
-        let seconds = text.parse::<f64>().ok().filter(|s| *s >= 0.0)?;
-        // Longer than can be told is for ever.
-        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO))
-    })
+    read(1, seconds).map(|after| after.filter(|after| !after.is_zero()))
+}
+
+/// Zero for what is longer than can be told, which is never.
+fn seconds(text: &str) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok().filter(|s| *s >= 0.0)?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO))
 }
 
 /// How many processes are forked ahead.
@@ -149,6 +151,13 @@ mod tests {
         for found in [None, Some(OsStr::new("")), Some(OsStr::new("  "))] {
             assert_eq!(understand(&ALL[0], found, |_| Some(1)), Ok(None));
         }
+    }
+
+    #[test]
+    fn seconds_are_a_number_from_zero() {
+        assert_eq!(seconds("0.25"), Some(Duration::from_millis(250)));
+        assert_eq!((seconds("0"), seconds("1e300")), (Some(Duration::ZERO), Some(Duration::ZERO)));
+        assert_eq!(["-1", "nan", "soon"].map(seconds), [None; 3]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod task;
 mod trace;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tarefa_engine::task::State;
 
 #[pymodule]
 fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -81,6 +83,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::zygote::join_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::serve, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::leave, m)?)?;
+    m.add("STATE_NAMES", PyTuple::new(m.py(), State::ALL.map(State::name))?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::set_spares, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::usual_spares, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::zygote::most_spares, m)?)?;

@@ -53,6 +53,7 @@ from tarefa._engine.sync import (
     SemaphoreCore,
 )
 from tarefa._engine.task import (
+    STATE_NAMES,
     TaskCore,
     UnraisableHook,
     has_zygote,
@@ -95,6 +96,7 @@ from tarefa._engine.trace import (
 )
 
 __all__ = [
+    "STATE_NAMES",
     "ArrayCore",
     "ArrayMemory",
     "BarrierCore",

@@ -20,7 +20,7 @@ from tarefa._runtime._errors import (
 )
 from tarefa._task import _limits, _outcome
 from tarefa._task._current import current_task, let_go, note_retrieved
-from tarefa._task._state import State
+from tarefa._task._state import ALIVE, FINISHED, NEW, State
 from tarefa._task._unretrieved import elsewhere, handle_goes
 from tarefa._task._usage import Context, Usage
 
@@ -75,7 +75,7 @@ class TaskBase:
 
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._tarefa_core.state in (1, 2)
+        return self._tarefa_core.state in ALIVE
 
     @property
     def native_id(self) -> int | None:
@@ -92,7 +92,7 @@ class TaskBase:
     @property
     def exitcode(self) -> int | None:
         """0 after a return, 1 after an exception, minus the signal's number; None before."""
-        if self._tarefa_core.state < 3:
+        if self._tarefa_core.state < FINISHED:
             return None
         code: int | None = self._tarefa_core.exitcode
         return code
@@ -124,7 +124,7 @@ class TaskBase:
         self._set_limits("memory_limit", time, _limits.check_memory_limit(size))
 
     def _set_limits(self, name: str, time: int | None, memory: int | None) -> None:
-        if self._tarefa_core.state != 0:
+        if self._tarefa_core.state != NEW:
             raise StateError(f"{self._label()} is started: set {name} before start()")
         self._tarefa_core.set_limits(time, memory)
 
@@ -134,9 +134,9 @@ class TaskBase:
         check_timeout(timeout)
         core = self._tarefa_core
         state = core.state
-        if state == 0:
+        if state == NEW:
             raise StateError(f"{self._label()} is not started: call start() first")
-        if state < 3:
+        if state < FINISHED:
             if current_task() is self or self._is_here():
                 raise StateError(f"{self._label()} cannot join itself: it would wait for ever")
             if not core.join(timeout):
@@ -241,10 +241,10 @@ class TaskBase:
     async def _as_coroutine(self) -> Any:
         import asyncio
 
-        if self._tarefa_core.state == 0:
+        if self._tarefa_core.state == NEW:
             raise StateError(f"{self._label()} is not started: call start() first")
         loop = asyncio.get_running_loop()
-        while self._tarefa_core.state < 3:
+        while self._tarefa_core.state < FINISHED:
             ended = loop.create_future()
             fd = os.dup(self.sentinel)
             loop.add_reader(fd, _set_result, ended)
@@ -260,7 +260,7 @@ class TaskBase:
     @property
     def sentinel(self) -> int:
         """A descriptor that becomes readable when the task ends: for ``select`` and friends."""
-        if self._tarefa_core.state == 0:
+        if self._tarefa_core.state == NEW:
             raise StateError(f"{self._label()} is not started: call start() first")
         if self._tarefa_sentinel is None:
             self._tarefa_sentinel = self._make_sentinel()
@@ -304,9 +304,9 @@ class TaskBase:
     def _need_started(self) -> bool:
         """Whether it runs; an error if it was never started."""
         state = self._tarefa_core.state
-        if state == 0:
+        if state == NEW:
             raise StateError(f"{self._label()} is not started: call start() first")
-        return bool(state < 3)
+        return bool(state < FINISHED)
 
     def _signal(self, number: int) -> None:
         if self._need_started():
@@ -318,7 +318,7 @@ class TaskBase:
     def usage(self) -> Usage:
         """What the task has used: processor, time, memory, switches."""
         core = self._tarefa_core
-        if core.state in (1, 2) and core.tid:
+        if core.state in ALIVE and core.tid:
             now = _engine.thread_context(core.pid, core.tid)
             if now is not None:
                 wall = core.usage()[2]
@@ -334,7 +334,7 @@ class TaskBase:
         core = self._tarefa_core
         self._need_started()
         now = _engine.thread_context(core.pid or 0, core.tid or core.pid or 0)
-        if now is None or core.state >= 3:
+        if now is None or core.state >= FINISHED:
             return Context(core.pid or 0, core.tid or 0, "ended", 0, 0, None, "ended", ())
         names = {"R": "running", "S": "waiting", "D": "waiting", "I": "waiting", "Z": "ended"}
         os_state = names.get(now["letter"], "stopped")

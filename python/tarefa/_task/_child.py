@@ -28,6 +28,7 @@ from tarefa._task import (
     _unretrieved,
 )
 from tarefa._task._process import _HEADER, Process, dumps_rehearsal
+from tarefa._task._state import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED, INTERRUPTED
 
 _core: Any = None
 _in_target = False
@@ -202,7 +203,7 @@ def _tarefa_run(core: Any) -> int:
     _name_process(name)
     if not core.run_here():
         return 1
-    state, code = 3, 0
+    state, code = FINISHED, EXIT_SUCCESS
     value: Any = None
     error: BaseException | None = None
     try:
@@ -215,18 +216,18 @@ def _tarefa_run(core: Any) -> int:
             _in_target = False
             _engine.lift_memory_limit()
     except KeyboardInterrupt as e:
-        state, code, error = 5, 1, e
+        state, code, error = INTERRUPTED, EXIT_FAILURE, e
     except SystemExit as e:
         code = _outcome.exit_code(e.code)
         if code:
-            state, error = 4, e
+            state, error = FAILED, e
             _show_exit(e.code)
     except BaseException as e:
-        state, code, error = 4, 1, e
+        state, code, error = FAILED, EXIT_FAILURE, e
         if isinstance(e, MemoryError) and not isinstance(e, TarefaError):
             error = _out_of_memory(core, e)
     _in_target = False  # an interrupt may have come before the same line above
-    if state == 5 and _current.started:
+    if state == INTERRUPTED and _current.started:
         _exit.stop_all()
     _finish_threads()
     _flush()

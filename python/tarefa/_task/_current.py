@@ -6,6 +6,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from tarefa._task._state import FINISHED
+
 if TYPE_CHECKING:
     from tarefa._task._base import TaskBase
     from tarefa._task._process import Process
@@ -47,7 +49,7 @@ def note_started(task: Any) -> None:
 
 def forget_ended(task: Any) -> bool:
     """Let go of the task if it has ended."""
-    if task._tarefa_core.state >= 3:
+    if task._tarefa_core.state >= FINISHED:
         let_go(task)
         return True
     return False

@@ -15,6 +15,7 @@ from tarefa._runtime._errors import (
     TimeLimitInterrupt,
     WorkerDied,
 )
+from tarefa._task._state import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED
 
 
 def for_asker(error: BaseException, label: str) -> Exception:
@@ -54,14 +55,14 @@ def finish_failed(core: Any, state: int, code: int, error: BaseException) -> Non
 def finish_returned(core: Any, value: Any, what: str) -> bool:
     """End the task with a value; False if the value could not travel, which fails the task."""
     if value is None:
-        core.finish(3, 0)
+        core.finish(FINISHED, EXIT_SUCCESS)
         return True
     try:
-        core.finish(3, 0, False, value)
+        core.finish(FINISHED, EXIT_SUCCESS, False, value)
     except Exception as e:
         error = NotPicklable(f"the result of {what} cannot be sent back: {e}")
         error.__cause__ = e
-        finish_failed(core, 4, 1, error)
+        finish_failed(core, FAILED, EXIT_FAILURE, error)
         return False
     return True
 

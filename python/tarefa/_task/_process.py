@@ -15,6 +15,7 @@ from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit, _image, _unretrieved
 from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
 from tarefa._task._limits import check_memory_limit, check_time_limit
+from tarefa._task._state import NEW
 from tarefa._task._zygote_command import prepare
 
 _count = itertools.count(1)
@@ -144,7 +145,7 @@ class Process(TaskBase):
 
     @daemon.setter
     def daemon(self, daemon: bool) -> None:
-        if self._tarefa_core.state != 0:
+        if self._tarefa_core.state != NEW:
             raise StateError(f"{self._label()} is started: set daemon before start()")
         self._tarefa_core.daemon = bool(daemon)
 

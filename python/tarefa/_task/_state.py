@@ -1,6 +1,7 @@
 """The states of a task."""
 
 import enum
+from typing import Final
 
 
 class State(enum.IntEnum):
@@ -35,3 +36,19 @@ class State(enum.IntEnum):
         return (
             int.__format__(self, spec) if spec[-1:] in tuple("bcdoxXn") else format(self.name, spec)
         )
+
+
+# The same as plain numbers, which is how a record's state is read on each call. Later ones are
+# greater, and all from FINISHED on are final.
+NEW: Final = State.NEW.value
+STARTING: Final = State.STARTING.value
+RUNNING: Final = State.RUNNING.value
+FINISHED: Final = State.FINISHED.value
+FAILED: Final = State.FAILED.value
+INTERRUPTED: Final = State.INTERRUPTED.value
+KILLED: Final = State.KILLED.value
+ALIVE: Final = (STARTING, RUNNING)
+
+# How a process exits whose target returned, or did not.
+EXIT_SUCCESS: Final = 0
+EXIT_FAILURE: Final = 1

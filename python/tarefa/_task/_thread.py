@@ -17,6 +17,15 @@ from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLim
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import TaskBase, check_arguments, check_timeout
 from tarefa._task._current import current_task, started
+from tarefa._task._state import (
+    EXIT_FAILURE,
+    EXIT_SUCCESS,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    NEW,
+    STARTING,
+)
 
 _prepared = False
 
@@ -44,7 +53,7 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
     """What the new thread runs."""
     del task.run
     interrupted = core.run_thread()
-    state, code, outcome = 3, 0, _NOTHING
+    state, code, outcome = FINISHED, EXIT_SUCCESS, _NOTHING
     try:
         try:
             if interrupted:
@@ -61,14 +70,14 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
         if not e.args:
             # Raised in this thread by its class alone.
             e.args = (_interruption_text(task, core, e),)
-        state, code, outcome = 5, 1, (True, e)
+        state, code, outcome = INTERRUPTED, EXIT_FAILURE, (True, e)
     except KeyboardInterrupt as e:
-        state, code, outcome = 5, 1, (True, e)
+        state, code, outcome = INTERRUPTED, EXIT_FAILURE, (True, e)
     except SystemExit as e:
         code = _outcome.exit_code(e.code)
-        state, outcome = (3, (False, None)) if code == 0 else (4, (True, e))
+        state, outcome = (FINISHED, (False, None)) if code == EXIT_SUCCESS else (FAILED, (True, e))
     except BaseException as e:
-        state, code, outcome = 4, 1, (True, e)
+        state, code, outcome = FAILED, EXIT_FAILURE, (True, e)
     if outcome[0]:
         error = outcome[1]
         # The target's part: this module's frames would keep the handle.
@@ -191,14 +200,14 @@ class Thread(TaskBase, threading.Thread):
             del self._target, self._args, self._kwargs  # type: ignore[attr-defined]
 
     def _make_sentinel(self) -> int:
-        fd: int = TaskCore.event_descriptor(self._tarefa_core.state >= 3)
+        fd: int = TaskCore.event_descriptor(self._tarefa_core.state >= FINISHED)
         self._tarefa_sentinel = fd
-        if self._tarefa_core.state >= 3:
+        if self._tarefa_core.state >= FINISHED:
             TaskCore.signal_descriptor(fd)
         return fd
 
     def _wait(self, timeout: float | None) -> bool:
-        if self._tarefa_core.state != 0 and current_task() is None:
+        if self._tarefa_core.state != NEW and current_task() is None:
             # Nobody can interrupt the caller but by a signal, which ends this join as well.
             if timeout is not None:
                 check_timeout(timeout)
@@ -279,9 +288,9 @@ class Thread(TaskBase, threading.Thread):
         if not self._need_started():
             return
         core = self._tarefa_core
-        if core.state == 1:
+        if core.state == STARTING:
             core.request_interrupt()
-            if core.state == 1:
+            if core.state == STARTING:
                 # It has not come to its target yet, and will look before it does.
                 return
         _prepare_interrupts()

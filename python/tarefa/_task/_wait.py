@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from tarefa import _engine
 from tarefa._runtime._errors import StateError
 from tarefa._task._base import check_timeout
+from tarefa._task._state import FINISHED, NEW
 
 ALL_COMPLETED = "ALL_COMPLETED"
 FIRST_COMPLETED = "FIRST_COMPLETED"
@@ -53,19 +54,19 @@ def wait(
     for task in not_done:
         if not hasattr(task, "_tarefa_core"):
             raise TypeError(f"wait() takes tasks of tarefa, not {type(task).__name__} {task!r}")
-        if task._tarefa_core.state == 0:
+        if task._tarefa_core.state == NEW:
             raise StateError(f"{task._label()} is not started: call start() first")
     done: set[Any] = set()
     until = None if timeout is None else time.monotonic() + timeout
     while True:
-        ended = {task for task in not_done if task._tarefa_core.state >= 3}
+        ended = {task for task in not_done if task._tarefa_core.state >= FINISHED}
         for task in ended:
             task.join(0)
         done |= ended
         not_done -= ended
         if not not_done or (done and return_when == FIRST_COMPLETED):
             break
-        if return_when == FIRST_EXCEPTION and any(t._tarefa_core.state > 3 for t in done):
+        if return_when == FIRST_EXCEPTION and any(t._tarefa_core.state > FINISHED for t in done):
             break
         left = None if until is None else max(0.0, until - time.monotonic())
         cores = [task._tarefa_core for task in not_done]

@@ -615,6 +615,7 @@ def test_a_state_is_a_word(Task):
     task.join()
     assert str(task.state) == f"{task.state}" == "%s" % task.state == "FINISHED"  # noqa: UP031
     assert f"{task.state:>9}|{task.state:d}" == " FINISHED|3"
-    assert task.state == State.FINISHED == 3
+    assert task.state == State.FINISHED
+    assert int(task.state) == 3
     assert repr(task.state) == "<State.FINISHED: 3>"
     assert State["FINISHED"] is State(3) is task.state

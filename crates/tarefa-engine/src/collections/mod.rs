@@ -19,21 +19,18 @@ use crate::sync::object_kinds::KindInfo;
 pub fn register() {
     shm::register();
     object::register(kinds::LIST, list::destroy_step);
-    let dicts: [(u64, object_kinds::Name); 4] = [
-        (kinds::DICT, |_, _| "Dict"),
-        (kinds::SET, |_, _| "Set"),
-        (kinds::COUNTER, |_, _| "Counter"),
-        (kinds::NAMESPACE, |_, _| "Namespace"),
-    ];
-    for (kind, name) in dicts {
+    for kind in [kinds::DICT, kinds::SET, kinds::COUNTER, kinds::NAMESPACE] {
         object::register(kind, dict::destroy_step);
-        object_kinds::register(kind, KindInfo::held(name, dict::holders));
+        object_kinds::register(kind, KindInfo::held(dict::holders));
     }
     destroy::register(dict::store::STORE, "stores of dicts", dict::store::destroy_step);
     object::register(kinds::ARRAY, array::destroy_step);
     destroy::register(segments::SEGMENTS, "segments", segments::destroy_step);
-    object_kinds::register(kinds::LIST, KindInfo::held(|_, _| "List", list::holders));
-    object_kinds::register(kinds::ARRAY, KindInfo::held(array::sort_name, array::holders));
+    object_kinds::register(kinds::LIST, KindInfo::held(list::holders));
+    object_kinds::register(
+        kinds::ARRAY,
+        KindInfo { name: Some(array::sort_name), ..KindInfo::held(array::holders) },
+    );
     destroy::register(
         deferred_elements::DEFERRED_ELEMENTS,
         "deferred elements",

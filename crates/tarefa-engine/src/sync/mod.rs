@@ -29,11 +29,11 @@ pub fn register() {
     wait_nodes::register(kinds::RWLOCK, rwlock::RECOVERY);
     object::register(kinds::CONDITION, condition::destroy_step);
     object::register(kinds::BARRIER, barrier::destroy_step);
-    object_kinds::register(kinds::LOCK, KindInfo::held(|_, _| "Lock", lock::holders));
-    object_kinds::register(kinds::RLOCK, KindInfo::held(|_, _| "RLock", lock::holders));
-    object_kinds::register(kinds::EVENT, KindInfo::unheld(|_, _| "Event"));
-    object_kinds::register(kinds::CONDITION, KindInfo::unheld(|_, _| "Condition"));
-    object_kinds::register(kinds::BARRIER, KindInfo::unheld(|_, _| "Barrier"));
+    object_kinds::register(kinds::LOCK, KindInfo::held(lock::holders));
+    object_kinds::register(kinds::RLOCK, KindInfo::held(lock::holders));
+    object_kinds::register(kinds::EVENT, KindInfo::unheld());
+    object_kinds::register(kinds::CONDITION, KindInfo::unheld());
+    object_kinds::register(kinds::BARRIER, KindInfo::unheld());
     object_kinds::register(kinds::SEMAPHORE, semaphore::SORT);
     object_kinds::register(kinds::RWLOCK, rwlock::SORT);
 }

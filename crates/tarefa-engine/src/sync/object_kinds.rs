@@ -37,8 +37,8 @@ pub type Name = fn(&Member, Off) -> &'static str;
 /// What one kind of object is to those who wait for it.
 #[derive(Clone, Copy, Debug)]
 pub struct KindInfo {
-    /// See [`Name`].
-    pub name: Name,
+    /// What an object is called where its kind does not say it all.
+    pub name: Option<Name>,
     /// See [`Holders`].
     pub holders: Holders,
     /// See [`Frees`].
@@ -48,14 +48,14 @@ pub struct KindInfo {
 impl KindInfo {
     /// A kind that nobody holds.
     #[must_use]
-    pub const fn unheld(name: Name) -> Self {
-        Self { name, holders: Holders::Nobody, frees: Frees::All }
+    pub const fn unheld() -> Self {
+        Self { name: None, holders: Holders::Nobody, frees: Frees::All }
     }
 
     /// A kind whose objects name their holders, all of which must let go.
     #[must_use]
-    pub const fn held(name: Name, holders: fn(&Member, Off) -> Vec<Holder>) -> Self {
-        Self { name, holders: Holders::Of(holders), frees: Frees::All }
+    pub const fn held(holders: fn(&Member, Off) -> Vec<Holder>) -> Self {
+        Self { name: None, holders: Holders::Of(holders), frees: Frees::All }
     }
 }
 
@@ -70,6 +70,15 @@ pub fn register(kind: u64, sort: KindInfo) {
 #[must_use]
 pub fn sort(kind: u64) -> Option<&'static KindInfo> {
     SORTS.get(kind as usize)?.get()
+}
+
+/// What an object is called for people, as in `Lock`.
+#[must_use]
+pub fn name(me: &Member, seen: Seen) -> &'static str {
+    match sort(seen.kind).and_then(|s| s.name) {
+        Some(name) => name(me, seen.off),
+        None => kinds::name(seen.kind).unwrap_or("object"),
+    }
 }
 
 /// An object that was there a moment ago.

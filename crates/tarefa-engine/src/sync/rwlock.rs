@@ -104,7 +104,7 @@ pub struct NotHeld;
 
 /// What it is to those who wait for it.
 pub(super) const SORT: KindInfo =
-    KindInfo { name: |_, _| "RWLock", holders: Holders::Noted(|_, _, _| true), frees: Frees::All };
+    KindInfo { name: None, holders: Holders::Noted(|_, _, _| true), frees: Frees::All };
 
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: true };

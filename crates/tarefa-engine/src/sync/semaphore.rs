@@ -60,7 +60,7 @@ pub struct TooMany {
 
 /// What it is to those who wait for it: any permit that comes back lets one of them go.
 pub(super) const SORT: KindInfo = KindInfo {
-    name: |me, off| if bound(me, off).is_some() { "BoundedSemaphore" } else { "Semaphore" },
+    name: Some(|me, off| if bound(me, off).is_some() { "BoundedSemaphore" } else { "Semaphore" }),
     holders: Holders::Noted(are_all),
     frees: Frees::One,
 };

@@ -52,7 +52,7 @@ pub fn register() {
     sync::register();
     collections::register();
     object::register(kinds::TASK, record::destroy_step);
-    object_kinds::register(kinds::TASK, KindInfo::held(|_, _| "task", inspect::holders));
+    object_kinds::register(kinds::TASK, KindInfo::held(inspect::holders));
 }
 
 /// The runtime of this process, with its supervisor if this is the root.

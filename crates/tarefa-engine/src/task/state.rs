@@ -21,18 +21,21 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::New,
+        Self::Starting,
+        Self::Running,
+        Self::Finished,
+        Self::Failed,
+        Self::Interrupted,
+        Self::Killed,
+    ];
+
     /// The state with that number.
     #[must_use]
     pub fn from_number(n: u32) -> Self {
-        match n {
-            0 => Self::New,
-            1 => Self::Starting,
-            2 => Self::Running,
-            3 => Self::Finished,
-            4 => Self::Failed,
-            5 => Self::Interrupted,
-            _ => Self::Killed,
-        }
+        Self::ALL.get(n as usize).copied().unwrap_or(Self::Killed)
     }
 
     /// Whether nothing follows.
@@ -53,5 +56,20 @@ impl State {
             Self::Interrupted => "INTERRUPTED",
             Self::Killed => "KILLED",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+
+    #[test]
+    fn each_has_its_number() {
+        for (number, state) in (0..).zip(State::ALL) {
+            assert_eq!(state as u32, number);
+            assert_eq!(State::from_number(number), state);
+            assert_eq!(state.is_final(), number >= State::Finished as u32);
+        }
+        assert_eq!(State::from_number(u32::MAX), State::Killed);
     }
 }

@@ -261,8 +261,7 @@ impl Maker<'_> {
                 None => "a task that has ended".to_owned(),
             };
         }
-        let kind = object_kinds::sort(seen.kind).map_or("object", |s| (s.name)(self.me, seen.off));
-        format!("{kind} {}", seen.id)
+        format!("{} {}", object_kinds::name(self.me, seen), seen.id)
     }
 
     fn thing(&self, object: &Object, place_of: &HashMap<u32, usize>) -> Thing {

@@ -222,27 +222,27 @@ pub(crate) fn attach(
 
 /// The Python object for a handle.
 pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
-    let (name, core): (_, Py<PyAny>) = match kind {
-        kinds::LOCK => ("Lock", Py::new(py, LockCore::of(handle))?.into_any()),
-        kinds::RLOCK => ("RLock", Py::new(py, LockCore::of(handle))?.into_any()),
-        kinds::EVENT => ("Event", Py::new(py, EventCore::of(handle))?.into_any()),
-        kinds::SEMAPHORE => ("Semaphore", Py::new(py, SemaphoreCore::of(handle))?.into_any()),
-        kinds::CONDITION => ("Condition", Py::new(py, ConditionCore::of(handle))?.into_any()),
-        kinds::BARRIER => ("Barrier", Py::new(py, BarrierCore::of(handle))?.into_any()),
-        kinds::RWLOCK => ("RWLock", Py::new(py, RWLockCore::of(handle))?.into_any()),
-        kinds::LIST => ("List", Py::new(py, ListCore::of(handle))?.into_any()),
-        kinds::DICT => ("Dict", dict::bare(py, handle, dict::DictCore)?),
-        kinds::COUNTER => ("Counter", dict::bare(py, handle, dict::DictCore)?),
-        kinds::SET => ("Set", dict::bare(py, handle, dict::SetCore)?),
-        kinds::NAMESPACE => ("Namespace", dict::bare(py, handle, dict::NamespaceCore)?),
-        kinds::ARRAY => ("Array", Py::new(py, ArrayMemory::of(handle)?)?.into_any()),
-        kinds::TASK => ("Task", Py::new(py, TaskCore::of(handle))?.into_any()),
+    let core: Py<PyAny> = match kind {
+        kinds::LOCK => Py::new(py, LockCore::of(handle))?.into_any(),
+        kinds::RLOCK => Py::new(py, LockCore::of(handle))?.into_any(),
+        kinds::EVENT => Py::new(py, EventCore::of(handle))?.into_any(),
+        kinds::SEMAPHORE => Py::new(py, SemaphoreCore::of(handle))?.into_any(),
+        kinds::CONDITION => Py::new(py, ConditionCore::of(handle))?.into_any(),
+        kinds::BARRIER => Py::new(py, BarrierCore::of(handle))?.into_any(),
+        kinds::RWLOCK => Py::new(py, RWLockCore::of(handle))?.into_any(),
+        kinds::LIST => Py::new(py, ListCore::of(handle))?.into_any(),
+        kinds::DICT => dict::bare(py, handle, dict::DictCore)?,
+        kinds::COUNTER => dict::bare(py, handle, dict::DictCore)?,
+        kinds::SET => dict::bare(py, handle, dict::SetCore)?,
+        kinds::NAMESPACE => dict::bare(py, handle, dict::NamespaceCore)?,
+        kinds::ARRAY => Py::new(py, ArrayMemory::of(handle)?)?.into_any(),
+        kinds::TASK => Py::new(py, TaskCore::of(handle))?.into_any(),
         other => {
             let text = format!("the object is of a kind ({other}) that this version does not know");
             return Err(errors::new(py, "HandleGone", text));
         }
     };
-    hooks::public(py, name, core)
+    hooks::public(py, kinds::name(kind).unwrap_or_default(), core)
 }
 
 /// The objects that an encoding mentions, each once, and held until this is dropped.

@@ -65,7 +65,7 @@ impl Handle {
     fn from_wire(wire: Wire, wanted: u64) -> Result<Self, String> {
         let (kind, root, memory_fd, runtime, off, id) = wire;
         if kind != wanted {
-            return Err(format!("a handle of {} was given", kind_name(kind)));
+            return Err(format!("a handle of {} was given", kinds::words(kind)));
         }
         let address = Address { root: root as i32, memory_fd: memory_fd as i32, id: runtime };
         tarefa_engine::task::register();
@@ -78,12 +78,12 @@ impl Handle {
                 if is == wanted {
                     return Ok(it);
                 }
-                Err(format!("a handle of {} that is {}", kind_name(kind), kind_name(is)))
+                Err(format!("a handle of {} that is {}", kinds::words(kind), kinds::words(is)))
             }
             Ok(false) => Err(format!(
                 "{} that a handle leads to is gone: nobody held it any more; keep a handle \
                  alive until the receiver has its own",
-                kind_name(kind)
+                kinds::words(kind)
             )),
             Err(e) => Err(e.to_string()),
         }
@@ -112,26 +112,6 @@ impl Handle {
             codec::note_fault(&text);
             de::Error::custom(text)
         })
-    }
-}
-
-fn kind_name(kind: u64) -> &'static str {
-    match kind {
-        kinds::LOCK => "the lock",
-        kinds::RLOCK => "the re-entrant lock",
-        kinds::EVENT => "the event",
-        kinds::SEMAPHORE => "the semaphore",
-        kinds::CONDITION => "the condition",
-        kinds::BARRIER => "the barrier",
-        kinds::RWLOCK => "the read-write lock",
-        kinds::LIST => "the list",
-        kinds::DICT => "the dict",
-        kinds::SET => "the set",
-        kinds::COUNTER => "the counter",
-        kinds::NAMESPACE => "the namespace",
-        kinds::ARRAY => "the array or value",
-        kinds::TASK => "the task",
-        _ => "the object",
     }
 }
 

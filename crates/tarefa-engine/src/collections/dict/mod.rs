@@ -97,7 +97,7 @@ pub struct Dict<'a> {
     it: &'static DictObject,
 }
 
-/// Makes an empty dict, as an object of `kind` ([`super::kinds`]); this process holds a
+/// Makes an empty dict, as an object of `kind` ([`crate::kinds`]); this process holds a
 /// reference to it.
 ///
 /// # Errors

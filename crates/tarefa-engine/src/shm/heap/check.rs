@@ -139,8 +139,8 @@ impl Checker<'_> {
                 unit_state::LARGE => self.large(unit, count),
                 other => self.fault(format!("unit {unit}: state {other}, {count} units")),
             }
-            let body =
-                (unit + 1..unit + count).find(|u| get(&unit_table::entry(me, *u).state) != 0);
+            let body = (unit + 1..unit + count)
+                .find(|u| get(&unit_table::entry(me, *u).state) != unit_state::BODY);
             if let Some(body) = body {
                 self.fault(format!("unit {body}, inside the run {unit}, has a state"));
             }
