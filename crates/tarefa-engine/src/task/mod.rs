@@ -19,6 +19,7 @@ pub mod limits;
 pub mod process;
 pub mod program;
 pub mod record;
+pub mod role;
 pub mod state;
 pub mod supervisor;
 pub mod thread_timer;
@@ -34,18 +35,6 @@ use crate::shm::object;
 use crate::sync;
 use crate::sync::object_kinds;
 use crate::sync::object_kinds::KindInfo;
-
-/// Values of `ProcessSlot::role`.
-pub mod role {
-    /// Joined by itself: the root, a fork of the user's, a foreign process.
-    pub const MEMBER: u64 = 0;
-    /// Forks children.
-    pub const ZYGOTE: u64 = 1;
-    /// Forked ahead, waits for a task.
-    pub const SPARE: u64 = 2;
-    /// Runs a task.
-    pub const TASK: u64 = 3;
-}
 
 /// Tells the heap how the engine's things are taken apart.
 pub fn register() {

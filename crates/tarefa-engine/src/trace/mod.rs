@@ -9,27 +9,16 @@
 //! report fault or hang: all is read as it stands and checked afterwards.
 
 pub mod graph;
+mod locate;
 pub mod report;
 pub mod responder;
 pub mod snapshot;
 mod text;
 
+pub use locate::{Locate, set_locate};
 pub use report::{Report, deadlocks};
 
-use crate::shm::member::fork_safe_lock::Latest;
 use crate::task::supervisor;
-
-/// Finds out where in the program a thread stands, by asking its process: slot of the process,
-/// pid, thread id, and how many milliseconds that may take. In the words of
-/// [`crate::sync::wait::wait_record::place`].
-pub type Locate = fn(u32, i32, i32, u64) -> Option<String>;
-
-static LOCATE: Latest<Locate> = Latest::none();
-
-/// Says how threads that do not wait are asked where they stand.
-pub fn set_locate(locate: Locate) {
-    LOCATE.set(locate);
-}
 
 /// Tells the layers below who makes reports.
 pub fn register() {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use super::LOCATE;
 use super::graph;
+use super::locate::LOCATE;
 use crate::atomic::Ordering;
 use crate::kinds;
 use crate::os::clock::Deadline;

@@ -16,15 +16,12 @@
 //!
 //! The creator fills it while nobody else has a handle; the reference is what publishes it.
 
-// The conversions are of a type that a macro or a parameter gives; to one of them they are none.
-#![allow(clippy::useless_conversion)]
-
 pub mod pep3118;
 
+mod items;
 mod redo;
 
-use crate::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use crate::collections::array::pep3118::Scalar;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
 use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
@@ -60,6 +57,8 @@ unsafe impl Shared for ArrayObject {}
 const FIXED: u64 = size_of::<ArrayObject>() as u64;
 /// Bit of `form`: operations of the fronts take the guard.
 const GUARDED: u64 = 1 << 8;
+/// Bytes of the words that a redo record is made of.
+const WORD: u64 = 8;
 /// Items that fill a line of the cache or more start at one.
 const LINE: u64 = 64;
 
@@ -116,7 +115,7 @@ pub fn create(me: &Member, form: Form<'_>) -> Result<Off, ArrayError> {
     }
     let bytes = if len == 0 { 0 } else { bytes };
     let recorded = has_record(form.item, form.guarded, len);
-    let record = if recorded { redo::size(form.item) } else { 0 };
+    let record = if recorded { redo_size(form.item) } else { 0 };
     let before = FIXED + 8 * form.extents.len() as u64 + form.format.len() as u64;
     let align = if bytes >= LINE { LINE } else { 16 };
     // Blocks start at multiples of 16.
@@ -158,6 +157,11 @@ fn has_record(item: u64, guarded: bool, len: u64) -> bool {
     !is_word(item) && guarded && len > 0
 }
 
+/// Bytes of the redo record of an array with such items; a multiple of [`WORD`], as its place is.
+fn redo_size(item: u64) -> u64 {
+    WORD.saturating_add(item.checked_next_multiple_of(WORD).unwrap_or(u64::MAX))
+}
+
 fn extent(me: &Member, off: Off, dimension: usize) -> &'static AtomicU64 {
     me.arena().at(off.plus(FIXED + 8 * dimension as u64))
 }
@@ -186,38 +190,6 @@ pub struct Array<'a> {
     it: &'static ArrayObject,
 }
 
-/// One item's word.
-#[derive(Clone, Copy, Debug)]
-enum Word {
-    One(&'static AtomicU8),
-    Two(&'static AtomicU16),
-    Four(&'static AtomicU32),
-    Eight(&'static AtomicU64),
-}
-
-macro_rules! each {
-    ($word:expr, $it:ident: $type:ident => $act:expr) => {
-        match $word {
-            Word::One($it) => {
-                type $type = u8;
-                $act
-            }
-            Word::Two($it) => {
-                type $type = u16;
-                $act
-            }
-            Word::Four($it) => {
-                type $type = u32;
-                $act
-            }
-            Word::Eight($it) => {
-                type $type = u64;
-                $act
-            }
-        }
-    };
-}
-
 /// Who has its lock; for [`crate::sync::object_kinds`].
 pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
     let array: &ArrayObject = me.arena().at(off);
@@ -229,8 +201,6 @@ pub(super) fn sort_name(me: &Member, off: Off) -> &'static str {
     if Array::at(me, off).dimensions() == 0 { "Value" } else { "Array" }
 }
 
-// `each!` converts words of eight bytes as it does the smaller ones.
-#[allow(clippy::useless_conversion)]
 impl<'a> Array<'a> {
     /// The array at `off`.
     #[must_use]
@@ -345,328 +315,7 @@ impl<'a> Array<'a> {
         assert!(index < self.len(), "no item {index}");
         Off(self.it.data.load(Ordering::Relaxed) + index * self.item())
     }
-
-    /// The word `part` of an item, `size` bytes long.
-    #[inline(always)]
-    fn word_at(&self, place: Off, size: u64) -> Word {
-        let arena = self.me.arena();
-        match size {
-            1 => Word::One(arena.at(place)),
-            2 => Word::Two(arena.at(place)),
-            4 => Word::Four(arena.at(place)),
-            _ => Word::Eight(arena.at(place)),
-        }
-    }
-
-    /// The bytes that are read and written at once.
-    #[inline]
-    fn grain(&self) -> u64 {
-        1 << self.item().trailing_zeros().min(3)
-    }
-
-    /// The only word of an item of 1, 2, 4 or 8 bytes.
-    #[inline(always)]
-    fn word(&self, index: u64) -> Word {
-        let item = self.item();
-        assert!(is_word(item), "an item of {item} bytes is no word");
-        self.word_at(self.place(index), item)
-    }
-
-    /// Whether an item is one word, so that [`Array::load`] and the like may be used.
-    #[must_use]
-    #[inline]
-    pub fn is_atomic(&self) -> bool {
-        is_word(self.item())
-    }
-
-    /// The item's bits, at one instant.
-    ///
-    /// # Panics
-    /// When there is no such item, or it is no word. So do the others below.
-    #[must_use]
-    #[inline]
-    pub fn load(&self, index: u64) -> u64 {
-        each!(self.word(index), it: T => T::into(it.load(Ordering::SeqCst)))
-    }
-
-    /// Stores the low bytes of `bits`, at one instant.
-    #[inline]
-    pub fn store(&self, index: u64, bits: u64) {
-        each!(self.word(index), it: T => it.store(bits as T, Ordering::SeqCst));
-        crash_point!("array.stored");
-    }
-
-    /// Stores the low bytes of `bits` and returns what was there, at one instant.
-    #[inline]
-    #[must_use]
-    pub fn swap(&self, index: u64, bits: u64) -> u64 {
-        let old = each!(self.word(index), it: T => T::into(it.swap(bits as T, Ordering::SeqCst)));
-        crash_point!("array.swapped");
-        old
-    }
-
-    /// Stores `new` where `old` is, at one instant; what is there instead, if it is not `old`.
-    ///
-    /// # Errors
-    /// What the item is.
-    #[inline]
-    pub fn compare_exchange(&self, index: u64, old: u64, new: u64) -> Result<u64, u64> {
-        let swap = each!(self.word(index), it: T => {
-            it.compare_exchange(old as T, new as T, Ordering::SeqCst, Ordering::SeqCst)
-                .map(T::into)
-                .map_err(T::into)
-        });
-        crash_point!("array.exchanged");
-        swap
-    }
-
-    /// Stores what `change` makes of the item, at one instant, and returns what was there; the
-    /// item stays, and is returned, where `change` says `None`. It may be called several times.
-    ///
-    /// # Errors
-    /// What the item is.
-    #[inline]
-    pub fn update(
-        &self,
-        index: u64,
-        mut change: impl FnMut(u64) -> Option<u64>,
-    ) -> Result<u64, u64> {
-        let swap = each!(self.word(index), it: T => {
-            it.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |old| {
-                change(old.into()).map(|new| new as T)
-            })
-            .map(T::into)
-            .map_err(T::into)
-        });
-        crash_point!("array.updated");
-        swap
-    }
-
-    /// Adds to an integer of at most 63 bits and a sign, at one instant: what it is now.
-    ///
-    /// # Errors
-    /// What it was and stays, if the sum is out of its range.
-    #[inline]
-    pub fn add_small(&self, index: u64, scalar: Scalar, n: i64) -> Result<i64, i64> {
-        let sum = |was: i64| was.checked_add(n).filter(|sum| scalar.small(*sum as u64) == *sum);
-        match self.update(index, |old| sum(scalar.small(old)).map(|sum| sum as u64)) {
-            Ok(old) => Ok(scalar.small(old) + n),
-            Err(old) => Err(scalar.small(old)),
-        }
-    }
-
-    /// Adds to an integer, at one instant: what it is now.
-    ///
-    /// # Errors
-    /// What it was and stays, if the sum is out of its range.
-    #[inline]
-    pub fn add(&self, index: u64, scalar: Scalar, n: i128) -> Result<i128, i128> {
-        let (least, greatest) = scalar.range().unwrap_or((0, 0));
-        let sum = |old: u64| {
-            let sum = scalar.integer(old).checked_add(n)?;
-            (least..=greatest).contains(&sum).then_some(sum)
-        };
-        match self.update(index, |old| sum(old).map(|sum| sum as u64)) {
-            Ok(old) => Ok(scalar.integer(old) + n),
-            Err(old) => Err(scalar.integer(old)),
-        }
-    }
-
-    /// Copies the items from `first` on out, word by word: as many as `to` has room for.
-    pub fn read(&self, first: u64, to: &mut [u8]) {
-        let (place, grain) = self.run(first, to.len() as u64);
-        for (i, to) in to.chunks_exact_mut(grain as usize).enumerate() {
-            match self.word_at(place.plus(i as u64 * grain), grain) {
-                Word::One(it) => to[0] = it.load(Ordering::Acquire),
-                Word::Two(it) => to.copy_from_slice(&it.load(Ordering::Acquire).to_ne_bytes()),
-                Word::Four(it) => to.copy_from_slice(&it.load(Ordering::Acquire).to_ne_bytes()),
-                Word::Eight(it) => to.copy_from_slice(&it.load(Ordering::Acquire).to_ne_bytes()),
-            }
-        }
-    }
-
-    /// Stores items from `first` on, word by word.
-    pub fn write(&self, first: u64, from: &[u8]) {
-        let (place, _) = self.run(first, from.len() as u64);
-        self.write_at(place, from);
-    }
-
-    /// The same at a place of whole grains within the items.
-    fn write_at(&self, place: Off, from: &[u8]) {
-        let grain = self.grain();
-        for (i, from) in from.chunks_exact(grain as usize).enumerate() {
-            let mut bits = [0; 8];
-            bits[..from.len()].copy_from_slice(from);
-            let bits = u64::from_le_bytes(bits);
-            let word = self.word_at(place.plus(i as u64 * grain), grain);
-            each!(word, it: T => it.store(bits as T, Ordering::Release));
-            crash_point!("array.written");
-        }
-    }
-
-    /// Where `bytes` of items from `first` on are, and how they are copied.
-    ///
-    /// # Panics
-    /// When there are no such items: the front has checked.
-    fn run(&self, first: u64, bytes: u64) -> (Off, u64) {
-        let (item, len) = (self.item(), self.len());
-        let room = len.checked_sub(first).map(|n| n * item);
-        assert!(
-            room.is_some_and(|room| bytes <= room) && bytes.checked_rem(item).unwrap_or(0) == 0,
-            "no {bytes} bytes of items from {first} on"
-        );
-        (Off(self.it.data.load(Ordering::Relaxed) + first * item), self.grain())
-    }
-
-    /// Copies `from` over the items, all at once and without order: for the creator, who alone
-    /// has a handle.
-    pub fn fill(&self, from: &[u8]) {
-        let (place, _) = self.run(0, from.len() as u64);
-        self.me.arena().write(place, from);
-        crash_point!("array.filled");
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shm::Runtime;
-
-    fn array(me: &Member, format: &[u8], item: u64, extents: &[u64]) -> Off {
-        create(me, Form { format, item, extents, guarded: false }).unwrap()
-    }
-
-    #[test]
-    fn it_is_what_was_asked_for() {
-        let me = Runtime::default().unwrap().me();
-        super::super::register();
-        for (format, item, extents) in [
-            (&b"i"[..], 4, &[][..]),
-            (b"d", 8, &[1000]),
-            (b"Zd", 16, &[3, 5]),
-            (b"T{<b:a:}", 1, &[0]),
-            (b"q", 8, &[5, 0, 3]),
-            (b"3x", 3, &[7]),
-        ] {
-            let off = array(&me, format, item, extents);
-            let it = Array::at(&me, off);
-            assert_eq!(
-                (it.format(), it.item(), it.extents()),
-                (format.to_vec(), item, extents.to_vec())
-            );
-            assert_eq!(it.len(), extents.iter().product::<u64>());
-            let bytes = it.len() * item;
-            let align = if bytes >= 64 { 64 } else { 16 };
-            assert_eq!(it.address() as usize % align, 0);
-            let mut all = vec![1; bytes as usize];
-            it.read(0, &mut all);
-            assert!(all.iter().all(|b| *b == 0));
-            let pattern: Vec<u8> = (0..bytes).map(|i| (i * 7 + 1) as u8).collect();
-            it.write(0, &pattern);
-            it.read(0, &mut all);
-            assert_eq!(all, pattern);
-            it.fill(&pattern);
-            refcount::release(&me, off);
-        }
-    }
-
-    #[test]
-    fn a_record_takes_no_place_of_the_items() {
-        let me = Runtime::default().unwrap().me();
-        super::super::register();
-        for (item, extents) in [(16, &[][..]), (3, &[7]), (24, &[5]), (100, &[2, 2]), (16, &[0])] {
-            let form = Form { format: b"x", item, extents, guarded: true };
-            let off = create(&me, form).unwrap();
-            let neighbour = create(&me, form).unwrap();
-            let it = Array::at(&me, off);
-            let all = |of: u64| {
-                let mut bytes = vec![0; (it.len() * item) as usize];
-                Array::at(&me, Off(of)).read(0, &mut bytes);
-                bytes
-            };
-            for i in 0..it.len() {
-                it.put(i, &vec![i as u8 + 1; item as usize]);
-                it.apply_redo();
-            }
-            let expected: Vec<u8> =
-                (0..it.len()).flat_map(|i| vec![i as u8 + 1; item as usize]).collect();
-            assert_eq!(all(off.0), expected);
-            assert!(all(neighbour.0).iter().all(|b| *b == 0));
-            refcount::release(&me, neighbour);
-            refcount::release(&me, off);
-        }
-    }
-
-    #[test]
-    #[should_panic(expected = "not the bytes of one item")]
-    fn a_part_of_an_item_is_not_put() {
-        let me = Runtime::default().unwrap().me();
-        super::super::register();
-        let off =
-            create(&me, Form { format: b"x", item: 16, extents: &[2], guarded: true }).unwrap();
-        Array::at(&me, off).put(0, &[1; 8]);
-    }
-
-    #[test]
-    fn the_note_is_kept_and_freed() {
-        let me = Runtime::default().unwrap().me();
-        super::super::register();
-        let objects = || me.header().objects.load(Ordering::Relaxed);
-        let mentioned = array(&me, b"i", 4, &[]);
-        let off = array(&me, b"i", 4, &[2]);
-        assert_eq!(Array::at(&me, off).note(), None);
-        Array::at(&me, off).set_note(17, b"a note", &[mentioned]).unwrap();
-        refcount::release(&me, mentioned);
-        let before = objects();
-        assert_eq!(Array::at(&me, off).note(), Some((17, b"a note".to_vec())));
-        refcount::release(&me, off);
-        assert!(objects() < before);
-    }
-
-    #[test]
-    fn sums_stay_in_range() {
-        let me = Runtime::default().unwrap().me();
-        super::super::register();
-        for code in [&b"b"[..], b"B", b"h", b"H", b"i", b"I", b"q", b"Q"] {
-            let scalar = Scalar::of(code).unwrap();
-            let off = array(&me, code, scalar.size(), &[3]);
-            let it = Array::at(&me, off);
-            let (least, greatest) = scalar.range().unwrap();
-            if let Ok(most) = i64::try_from(greatest) {
-                let small = |n: i64| it.add_small(1, scalar, n);
-                assert_eq!(small(most), Ok(most));
-                assert_eq!(small(1), Err(most));
-                assert_eq!(small(i64::MAX), Err(most));
-                assert_eq!(small(-most), Ok(0));
-                assert_eq!(small(least as i64), Ok(least as i64));
-                assert_eq!(small(-1), Err(least as i64));
-                it.store(1, 0);
-            }
-            assert_eq!(it.add(1, scalar, greatest), Ok(greatest));
-            assert_eq!(it.add(1, scalar, 1), Err(greatest));
-            assert_eq!(it.add(1, scalar, least - greatest), Ok(least));
-            assert_eq!(it.add(1, scalar, -1), Err(least));
-            assert_eq!(it.add(1, scalar, i128::MIN), Err(least));
-            assert_eq!(it.load(0) | it.load(2), 0);
-            it.store(0, 5);
-            assert_eq!((it.swap(0, 7), it.load(0)), (5, 7));
-            assert_eq!(it.compare_exchange(0, 5, 9), Err(7));
-            assert_eq!(it.compare_exchange(0, 7, 9), Ok(7));
-            assert_eq!(it.update(0, |n| (n == 9).then_some(1)), Ok(9));
-            assert_eq!(it.update(0, |n| (n == 9).then_some(1)), Err(1));
-            refcount::release(&me, off);
-        }
-    }
-
-    #[test]
-    fn too_much_is_refused() {
-        let me = Runtime::default().unwrap().me();
-        let make = |item, extents: &[u64]| {
-            create(&me, Form { format: b"x", item, extents, guarded: false }).unwrap_err()
-        };
-        for extents in [&[u64::MAX][..], &[1 << 40, 1 << 40], &[1 << 40], &[1 << 50]] {
-            assert!(matches!(make(8, extents), ArrayError::Memory(_)));
-        }
-        assert_eq!(make(1, &[1; 65]), ArrayError::Dimensions(65));
-    }
-}
+mod tests;

@@ -21,17 +21,10 @@
 //! view of the memory, say, after a death and before anybody has had the guard again, may have that
 //! overwritten.
 
-use super::{Array, has_record};
+use super::{Array, WORD, has_record};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::offset::Off;
 use crate::sync::lock::word::{Acquired, Recursion};
-
-const WORD: u64 = 8;
-
-/// Bytes of the record of an array with such items; a multiple of [`WORD`], as its place is.
-pub(super) fn size(item: u64) -> u64 {
-    WORD.saturating_add(item.checked_next_multiple_of(WORD).unwrap_or(u64::MAX))
-}
 
 impl Array<'_> {
     /// Where the record is, if there is one.

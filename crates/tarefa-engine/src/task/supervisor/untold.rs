@@ -7,18 +7,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Supervisor;
-use crate::atomic::Ordering;
-use crate::os::clock::now_ns;
-use crate::os::futex;
 use crate::os::pidfd::Exit;
-use crate::os::signal;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::fork_safe_lock::Latest;
-use crate::shm::member::slots;
-use crate::shm::object::{self, blob, refcount};
-use crate::shm::{Member, Runtime};
-use crate::task::State;
+use crate::shm::{Member, Runtime, object};
 use crate::task::cause_of_death::Death;
 use crate::task::deadlines::Deadlines;
 use crate::task::record::Task;
@@ -27,7 +19,7 @@ use crate::task::record::Task;
 /// False if it cannot now.
 pub type Teller = fn(&'static Runtime) -> bool;
 
-static TELLER: Latest<Teller> = Latest::none();
+pub(super) static TELLER: Latest<Teller> = Latest::none();
 
 /// Says who tells in the root.
 pub fn set_teller(teller: Teller) {
@@ -35,9 +27,6 @@ pub fn set_teller(teller: Teller) {
         TELLER.set(teller);
     }
 }
-
-/// After how long a teller that could not is called again, in nanoseconds.
-const AGAIN: u64 = 1_000_000_000;
 
 /// A failure that nobody has asked about, and whose starter has died before it told of it.
 #[derive(Clone, Debug)]
@@ -54,7 +43,7 @@ pub struct Orphaned {
     pub outcome: Option<(u8, Vec<u8>)>,
 }
 
-static ORPHANED: Mutex<Vec<Orphaned>> = Mutex::new(Vec::new());
+pub(super) static ORPHANED: Mutex<Vec<Orphaned>> = Mutex::new(Vec::new());
 
 /// Takes what the root has to tell in the place of dead starters.
 #[must_use]
@@ -64,16 +53,16 @@ pub fn take_orphaned() -> Vec<Orphaned> {
 
 /// A failure that its starter has still to tell of.
 #[derive(Debug)]
-struct Failure {
-    record: Off,
-    id: u64,
+pub(super) struct Failure {
+    pub(super) record: Off,
+    pub(super) id: u64,
     /// [`slots::lock_owner`] of the starter.
-    starter: u32,
+    pub(super) starter: u32,
 }
 
 impl Failure {
     /// The task, if nobody has asked about it or told of it.
-    fn untold<'a>(&self, me: &'a Member) -> Option<Task<'a>> {
+    pub(super) fn untold<'a>(&self, me: &'a Member) -> Option<Task<'a>> {
         object::exists(me, self.record, self.id)
             .then(|| Task::at(me, self.record))
             .filter(Task::is_untold)
@@ -83,9 +72,9 @@ impl Failure {
 /// What the supervisor knows of failures that are still to be told.
 #[derive(Debug, Default)]
 pub(super) struct Untold {
-    failures: Vec<Failure>,
+    pub(super) failures: Vec<Failure>,
     /// By process slot: when the process there is reminded.
-    reminders: Deadlines<u32>,
+    pub(super) reminders: Deadlines<u32>,
 }
 
 impl Untold {
@@ -98,81 +87,6 @@ impl Untold {
     pub(super) fn remind(&mut self, index: u32, at: u64) {
         if self.reminders.of(index).is_none_or(|before| at < before) {
             self.reminders.set(index, at);
-        }
-    }
-}
-
-impl Supervisor<'_> {
-    /// The process of the task at `off` has ended. Its slot holds the record.
-    pub(super) fn note_failure(&mut self, off: Off) {
-        let task = Task::at(self.me, off);
-        if !task.is_untold() {
-            return;
-        }
-        let starter = task.it().starter.load(Ordering::Acquire) as u32;
-        if let Some(index) = slots::living_owner(self.me.runtime(), starter) {
-            let id = object::header(self.me, off).id.load(Ordering::Relaxed);
-            self.untold.failures.push(Failure { record: off, id, starter });
-            self.untold.remind(index, task.remind_at());
-        } else {
-            self.tell_for_the_dead(&task);
-        }
-    }
-
-    /// The process in slot `index` has died, which locks remember as `generation`; it is not
-    /// cleaned up after. Its failures that it has not told become the root's.
-    pub(super) fn take_over_untold(&mut self, index: u32, generation: u32) {
-        self.untold.reminders.remove(index);
-        let failures = std::mem::take(&mut self.untold.failures);
-        let (its, others) = failures.into_iter().partition(|f| f.starter == generation);
-        self.untold.failures = others;
-        for failure in its {
-            // What it does not hold it has let go: told, or somebody else's to ask about.
-            if refcount::is_held_by(self.me, index, failure.record) {
-                if let Some(task) = failure.untold(self.me) {
-                    self.tell_for_the_dead(&task);
-                }
-            }
-        }
-    }
-
-    /// Copies what there is to tell of a task that nobody frees meanwhile.
-    fn tell_for_the_dead(&mut self, task: &Task<'_>) {
-        if TELLER.get().is_none() || !task.mark_told() {
-            return;
-        }
-        let outcome = task.outcome().map(|b| (blob::tag(self.me, b), blob::read(self.me, b)));
-        let (name, pid, exit) = (task.name(), task.pid(), task.exit());
-        let death = (task.state() == State::Killed).then(|| Death::of(task));
-        let mut orphaned = ORPHANED.lock().unwrap_or_else(PoisonError::into_inner);
-        orphaned.push(Orphaned { name, pid, exit, death, outcome });
-        drop(orphaned);
-        self.untold.remind(self.me.runtime().process_index(), now_ns());
-    }
-
-    /// Reminds those whose time has come.
-    pub(super) fn remind(&mut self) {
-        let now = now_ns();
-        while let Some(index) = self.untold.reminders.take_passed(now) {
-            let me = self.me;
-            self.untold.failures.retain(|failure| failure.untold(me).is_some());
-            let runtime = me.runtime();
-            let slot = slots::process_slot(runtime, index);
-            slot.reminders.fetch_add(1, Ordering::AcqRel);
-            crash_point!("untold.reminded");
-            futex::wake_all(&slot.reminders);
-            if index == runtime.process_index() {
-                if TELLER.get().is_some_and(|teller| !teller(runtime)) {
-                    self.untold.remind(index, now.saturating_add(AGAIN));
-                }
-                continue;
-            }
-            // Held by the slot until it is buried, which is this thread's to do.
-            let running = Off(slot.task.load(Ordering::Acquire));
-            if !running.is_none() && self.lives(index, slot) && Task::at(me, running).wants_signal()
-            {
-                self.signal(index, signal::interrupt_signal());
-            }
         }
     }
 }

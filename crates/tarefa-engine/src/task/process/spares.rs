@@ -1,0 +1,176 @@
+//! Spares: children forked ahead, which wait for a task. One is claimed by one compare-and-swap of
+//! its mailbox.
+
+use super::zygote_control::{self, Control, zygote_state};
+use crate::atomic::{AtomicU64, Ordering};
+use crate::os::{futex, machine};
+use crate::settings;
+use crate::settings::BadSetting;
+use crate::shm::arena::layout::process_state;
+use crate::shm::heap::OutOfMemory;
+use crate::shm::member::slots;
+use crate::shm::tx::journal::Tx;
+use crate::shm::{Member, object};
+use crate::task::record::Task;
+use crate::task::role;
+
+/// Values of a spare's mailbox; a claimed one has the claimer's process slot in the bits above.
+pub mod mailbox {
+    /// Not ready yet.
+    pub const COLD: u32 = 0;
+    /// Waits for a task.
+    pub const IDLE: u32 = 1;
+    /// Somebody is about to give it one.
+    pub const CLAIMED: u32 = 2;
+    /// Has one, in its slot's `task`.
+    pub const TASK: u32 = 3;
+    /// Is to end.
+    pub const LEAVE: u32 = 4;
+}
+
+/// How many spares are kept unless somebody sets another number: what the environment says, or
+/// twice the processors, so that a burst of starts finds some while others are being made, and
+/// at most 8, for each takes memory that may never be used. A burst that finds none makes it
+/// more for a while.
+///
+/// # Errors
+/// [`BadSetting`].
+pub fn usual_spares() -> Result<u64, BadSetting> {
+    Ok(settings::spares()?.unwrap_or_else(|| (2 * machine::cpu_count() as u64).min(8)))
+}
+
+/// Sets how many spares are kept: 0 to [`settings::MOST_SPARES`].
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn set_spares(me: &Member, count: u64) -> Result<(), OutOfMemory> {
+    let control = zygote_control::get(me)?;
+    let count = count.min(settings::MOST_SPARES);
+    control.spares_asked.store(count, Ordering::Release);
+    control.spares_wanted.store(count, Ordering::Release);
+    crash_point!("process.spares");
+    control.ring();
+    Ok(())
+}
+
+/// A start found no spare: for a while twice as many are kept, up to [`MOST_SPARES`]. The
+/// zygote goes back to the number asked for once nothing has been started for some time.
+pub(super) fn want_more_spares(control: &Control) {
+    let wanted = control.spares_wanted.load(Ordering::Relaxed);
+    // None are wanted, or the zygote has yet to make the first ones.
+    if wanted == 0 || control.zygote.load(Ordering::Relaxed) != zygote_state::READY {
+        return;
+    }
+    let more = (wanted * 2).min(MOST_SPARES.max(wanted));
+    let _ =
+        control.spares_wanted.compare_exchange(wanted, more, Ordering::Relaxed, Ordering::Relaxed);
+    crash_point!("process.more_spares");
+}
+
+/// As many spares as a burst of starts makes the zygote keep.
+const MOST_SPARES: u64 = 16;
+
+impl Control {
+    /// Spares that are there: (ready, all).
+    #[must_use]
+    pub fn count_spares(&self, me: &Member) -> (u64, u64) {
+        let mut counts = (0, 0);
+        for entry in &self.spares {
+            if let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) {
+                let slot = slots::process_slot(me.runtime(), index as u32);
+                counts.1 += 1;
+                counts.0 += u64::from(slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE);
+            }
+        }
+        counts
+    }
+
+    /// Gives the task to a spare, if one is idle.
+    pub(in crate::task) fn hand_to_spare(&'static self, me: &Member, task: &Task<'_>) -> bool {
+        let claimed = mailbox::CLAIMED | me.runtime().process_index() << 8;
+        for entry in &self.spares {
+            let seen = entry.load(Ordering::Acquire);
+            let Some(index) = seen.checked_sub(1) else { continue };
+            let slot = slots::process_slot(me.runtime(), index as u32);
+            let swap = slot.mailbox.compare_exchange(
+                mailbox::IDLE,
+                claimed,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            crash_point!("zygote_control.claimed");
+            if swap.is_err() {
+                continue;
+            }
+            if !self.give(me, task, entry, seen) {
+                // It has died meanwhile, and its slot may be another spare's by now.
+                let swap = slot.mailbox.compare_exchange(
+                    claimed,
+                    mailbox::IDLE,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                crash_point!("zygote_control.unclaimed");
+                if swap.is_ok() {
+                    futex::wake_all(&slot.mailbox);
+                }
+                continue;
+            }
+            // SYNC POINT: pairs with the spare's acquire load of its mailbox.
+            slot.mailbox.store(mailbox::TASK, Ordering::Release);
+            crash_point!("zygote_control.mailed");
+            futex::wake_all(&slot.mailbox);
+            return true;
+        }
+        false
+    }
+
+    /// Puts the task in the slot of the spare that `entry` lists, which is claimed; false if
+    /// the spare is no more. Under the latch that a cleaner takes once after it has marked the
+    /// slot dead: it finds the task, or nothing is put there.
+    fn give(&'static self, me: &Member, task: &Task<'_>, entry: &AtomicU64, seen: u64) -> bool {
+        let index = (seen - 1) as u32;
+        let slot = slots::process_slot(me.runtime(), index);
+        let _latch = self.latch.lock(me);
+        let (pid, state) = slots::owner(slot);
+        if state != process_state::LIVE || entry.load(Ordering::Acquire) != seen {
+            return false;
+        }
+        task.assign(index, pid);
+        let starter = slots::lock_owner(me.runtime(), me.runtime().process_index());
+        let _count = object::latch(me, task.offset()).lock(me);
+        let mut tx = Tx::begin(me);
+        tx.set(entry, 0);
+        tx.set(&slot.task, task.offset().0);
+        tx.set(&slot.role, role::TASK);
+        tx.set(&slot.starter, u64::from(starter));
+        object::add(me, &mut tx, task.offset());
+        crash_point!("zygote_control.given");
+        tx.commit();
+        crash_point!("zygote_control.given_done");
+        true
+    }
+
+    /// Lists the spare in slot `index`; false when the list is full. Under the latch, because a
+    /// starter that dies while it takes an entry has the entry put back as it was.
+    pub(in crate::task) fn list_spare(&'static self, me: &Member, index: u32) -> bool {
+        let _latch = self.latch.lock(me);
+        let free = self.spares.iter().find(|e| e.load(Ordering::Relaxed) == 0);
+        if let Some(entry) = free {
+            entry.store(u64::from(index) + 1, Ordering::Release);
+            crash_point!("zygote_control.spare_listed");
+        }
+        free.is_some()
+    }
+
+    /// The spare in slot `index` is no more.
+    pub(in crate::task) fn unlist_spare(&'static self, me: &Member, index: u32) {
+        let _latch = self.latch.lock(me);
+        for entry in &self.spares {
+            if entry.load(Ordering::Relaxed) == u64::from(index) + 1 {
+                entry.store(0, Ordering::Release);
+                crash_point!("zygote_control.spare_unlisted");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Starting a task as a process.
+
+use std::io;
+
+use super::spares;
+use super::zygote_control::{self, NO_ZYGOTE, zygote_state};
+use crate::atomic::Ordering;
+use crate::os::rlimit;
+use crate::shm::Member;
+use crate::shm::heap::OutOfMemory;
+use crate::shm::member::slots;
+use crate::task::record::{Started, Task};
+
+/// Why a process could not be started. The task is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// See [`OutOfMemory`].
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// The limit on processes is reached.
+    #[error(
+        "cannot start process {name:?}: the limit on processes is reached ({limit}); \
+         join or end some tasks, or raise it (ulimit -u)"
+    )]
+    Processes {
+        /// The task's name.
+        name: String,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// The limit on descriptors is reached.
+    #[error(
+        "cannot start process {name:?}: the limit on open files is reached ({limit}); \
+         close some, or raise it (ulimit -n)"
+    )]
+    Descriptors {
+        /// The task's name.
+        name: String,
+        /// The limit, in words.
+        limit: String,
+    },
+    /// The root process of the runtime has ended.
+    #[error("cannot start process {name:?}: the root process {root} of its runtime has ended")]
+    RootGone {
+        /// The task's name.
+        name: String,
+        /// The root.
+        root: i32,
+    },
+    /// The zygote does not come up.
+    #[error(
+        "cannot start process {name:?}: the process that forks tasks ended while it started, \
+         three times or more; what it printed says why"
+    )]
+    Zygote {
+        /// The task's name.
+        name: String,
+    },
+    /// Anything else the system answered.
+    #[error("cannot start process {name:?}: {source}")]
+    System {
+        /// The task's name.
+        name: String,
+        /// The answer.
+        source: io::Error,
+    },
+}
+
+/// Starts the task, which has its payload and is `Starting`, as a process. Returns once the
+/// process exists.
+///
+/// # Errors
+/// See [`StartError`]; the task is `New` again.
+pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
+    let runtime = me.runtime();
+    if !runtime.root_alive() {
+        task.unbegin();
+        return Err(StartError::RootGone { name: task.name(), root: runtime.root_pid() });
+    }
+    let control = match zygote_control::get(me) {
+        Ok(control) => control,
+        Err(e) => {
+            task.unbegin();
+            return Err(e.into());
+        }
+    };
+    let starter = slots::lock_owner(runtime, runtime.process_index());
+    task.it().starter.store(u64::from(starter), Ordering::Relaxed);
+    crash_point!("process.starter");
+    if control.hand_to_spare(me, task) {
+        // The last ones are replaced at once, the others when a task ends: see `zygote`.
+        let (ready, _) = control.count_spares(me);
+        if ready * 2 < control.spares_wanted.load(Ordering::Relaxed) {
+            control.ring();
+        }
+        return Ok(());
+    }
+    control.misses.fetch_add(1, Ordering::Relaxed);
+    crash_point!("process.missed");
+    spares::want_more_spares(control);
+    control.push(me, task);
+    control.want_zygote(me);
+    match task.wait_forked() {
+        Started::Yes => Ok(()),
+        Started::Error(error) => Err(explain(task.name(), error)),
+    }
+}
+
+fn explain(name: String, error: i32) -> StartError {
+    let words = |limit: Option<u64>| limit.map_or("the system's".to_owned(), |n| n.to_string());
+    match error {
+        NO_ZYGOTE => StartError::Zygote { name },
+        libc::EAGAIN => StartError::Processes { name, limit: words(rlimit::processes()) },
+        libc::EMFILE | libc::ENFILE => {
+            StartError::Descriptors { name, limit: words(rlimit::descriptors()) }
+        }
+        _ => StartError::System { name, source: io::Error::from_raw_os_error(error) },
+    }
+}
+
+/// Asks for a zygote before one is needed.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn prepare(me: &Member) -> Result<(), OutOfMemory> {
+    let control = zygote_control::get(me)?;
+    if control.zygote.load(Ordering::Acquire) == zygote_state::NONE {
+        control.want_zygote(me);
+    }
+    Ok(())
+}

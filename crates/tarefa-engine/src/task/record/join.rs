@@ -1,0 +1,166 @@
+//! Waiting for a task: for its process to exist, and for its end.
+
+use super::layout::{FORKED, SLEEPERS};
+use super::task::Task;
+use crate::atomic::{AtomicU32, Ordering};
+use crate::os::clock::{Deadline, now_ns};
+use crate::os::futex;
+use crate::shm::Member;
+use crate::shm::arena::offset::Off;
+use crate::sync::wait::wait_record;
+use crate::sync::wait::wait_record::{How, Noted, Wanted};
+use crate::sync::wait::{self, AdaptiveSpin, Awaited, BlockingHooks, Outcome, Overdue};
+use crate::task::state::State;
+
+/// How a wait for a task's start ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// Its process exists.
+    Yes,
+    /// It could not be made: an error number of the system.
+    Error(i32),
+}
+
+impl Task<'_> {
+    /// Waits for its end. `Ready` means that [`Task::state`] is final.
+    pub fn join(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
+        let mut ending = Ending { task: *self };
+        if self.is_thread() {
+            return wait::wait(self.me, hooks, &mut ending, deadline);
+        }
+        JOINING.with(|p| wait::wait_spinning(self.me, hooks, &mut ending, deadline, p))
+    }
+
+    /// Notes, until that is dropped, that the calling thread waits for the task's end in a way
+    /// of its own.
+    pub fn note_join(&self, since_ns: u64, deadline: Deadline) -> Noted {
+        let objects = &[self.off];
+        let wanted = Wanted { how: How::One, objects };
+        wait_record::note(self.me, &self.it.state, wanted, since_ns, deadline)
+    }
+
+    /// Waits until its process exists, or could not be made.
+    pub(in crate::task) fn wait_forked(&self) -> Started {
+        let mut forking = Forking { task: *self };
+        wait::wait(self.me, &mut wait::Plain, &mut forking, Deadline::NEVER);
+        match self.it.error.swap(0, Ordering::AcqRel) {
+            0 => {
+                crash_point!("task.no_error");
+                Started::Yes
+            }
+            error => Started::Error(error as i32),
+        }
+    }
+}
+
+/// Waits until one of `tasks` has ended; `all` says that the caller wants to see them all end,
+/// one after the other.
+pub fn join_any(
+    me: &Member,
+    tasks: &[Task<'_>],
+    all: bool,
+    hooks: &mut dyn BlockingHooks,
+    deadline: Deadline,
+) -> Outcome {
+    let interrupt = &me.slot().interrupt;
+    let (start, overdue) = (now_ns(), Overdue::new());
+    let objects: Vec<Off> = tasks.iter().map(|t| t.off).collect();
+    let how = if all { How::All } else { How::Any };
+    let first = tasks.first().map_or(interrupt, |t| &t.it.state);
+    loop {
+        let seen = interrupt.load(Ordering::Acquire);
+        if hooks.interrupted() {
+            return Outcome::Interrupted;
+        }
+        let mut words = Vec::new();
+        for task in tasks.iter().take(futex::MANY - 1) {
+            let mut ending = Ending { task: *task };
+            match ending.announce() {
+                Some(value) => words.push((&task.it.state, value)),
+                None => return Outcome::Ready,
+            }
+        }
+        if tasks.iter().skip(words.len()).any(|t| t.state().is_final()) {
+            return Outcome::Ready;
+        }
+        words.push((interrupt, seen));
+        // More than one call can sleep on: look at the others from time to time.
+        let nap = (tasks.len() >= futex::MANY).then(|| std::time::Duration::from_millis(20));
+        let until = match (nap, deadline.left()) {
+            (Some(nap), left) if left.is_none_or(|l| l > nap) => Deadline::after(Some(nap)),
+            _ => deadline,
+        };
+        let mut woken = futex::Woken::Woken;
+        hooks.place(me);
+        hooks.release(&mut || {
+            let wanted = Wanted { how, objects: &objects };
+            let _noted = wait_record::note(me, first, wanted, start, deadline);
+            let due = overdue.due(me, start);
+            woken = futex::wait_many(&words, until.min(due));
+            if woken == futex::Woken::TimedOut && due.passed() {
+                overdue.ask(me);
+                // Under the same note, in which the report finds this wait.
+                woken = futex::wait_many(&words, until);
+            }
+        });
+        if woken == futex::Woken::TimedOut && deadline.passed() {
+            let over = tasks.iter().any(|t| t.state().is_final());
+            return if over { Outcome::Ready } else { Outcome::TimedOut };
+        }
+    }
+}
+
+struct Ending<'a> {
+    task: Task<'a>,
+}
+
+impl Awaited for Ending<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        &self.task.it.state
+    }
+
+    fn object(&self) -> Off {
+        self.task.off
+    }
+
+    fn ready(&mut self) -> bool {
+        self.task.state().is_final()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
+        crash_point!("task.joining");
+        // After the announcement: a death before it is seen here, one after it wakes us.
+        (!self.task.state().is_final()).then_some(seen)
+    }
+}
+
+thread_local! {
+    /// A short task in a spare ends within this time, and a wake-up costs a good part of it.
+    static JOINING: AdaptiveSpin = const { AdaptiveSpin::new(200_000, 300_000) };
+}
+
+struct Forking<'a> {
+    task: Task<'a>,
+}
+
+impl Awaited for Forking<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        &self.task.it.state
+    }
+
+    fn object(&self) -> Off {
+        self.task.off
+    }
+
+    fn ready(&mut self) -> bool {
+        let word = self.task.it.state.load(Ordering::Acquire);
+        word & 0xff != State::Starting as u32 || word & FORKED != 0 || self.task.process_died()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
+        crash_point!("task.awaiting_fork");
+        (!self.ready()).then_some(seen)
+    }
+}

@@ -1,0 +1,124 @@
+//! Cleaning up after a dead process and publishing its end.
+
+use super::state::Supervisor;
+use crate::atomic::Ordering;
+use crate::os::pidfd::Exit;
+use crate::os::rusage::Usage;
+use crate::os::{futex, oom};
+use crate::shm::arena::layout::process_state;
+use crate::shm::arena::offset::Off;
+use crate::shm::member::slots;
+use crate::shm::recovery;
+use crate::task::process::requests;
+use crate::task::process::spares::mailbox;
+use crate::task::process::zygote_control;
+use crate::task::process::zygote_control::Control;
+use crate::task::record::{self, Task, flag};
+use crate::task::role;
+
+impl Supervisor<'_> {
+    /// Cleans up after the process in slot `index` and publishes its end.
+    pub(super) fn reap(&mut self, index: u32, exit: Exit, usage: &Usage) {
+        let (me, runtime) = (self.me, self.me.runtime());
+        self.deadlines.remove(index);
+        let slot = slots::process_slot(runtime, index);
+        // What the zygote saw is exact; it has told the task already.
+        let told = record::exit_of(slot.exit.load(Ordering::Acquire));
+        let exit = told.unwrap_or(exit);
+        let task = Some(Off(slot.task.load(Ordering::Acquire))).filter(|o| !o.is_none());
+        if let Some(task) = task {
+            if told.is_none() {
+                Task::at(me, task).process_ended(exit, usage);
+            }
+        }
+        let flags = if self.ran_out_of_memory(exit) { flag::OUT_OF_MEMORY } else { 0 };
+        if let Some(task) = task.filter(|_| flags != 0) {
+            Task::at(me, task).change_flags(flags, 0);
+        }
+        let generation = slots::lock_owner(runtime, index);
+        recovery::mark_dead(me, index);
+        if let Some(task) = task {
+            Task::at(me, task).killed();
+            self.note_failure(task);
+        }
+        self.take_over_untold(index, generation);
+        // Before any latch is taken: the dead process may have held it.
+        recovery::clean_up(me, index);
+        let control = zygote_control::get(me).ok();
+        if let Some(control) = control {
+            control.release_finished(me);
+        }
+        if task.is_none() {
+            // A starter may just have given it a task.
+            let late = Off(slot.task.load(Ordering::Acquire));
+            if !late.is_none() {
+                Task::at(me, late).process_ended(exit, usage);
+                Task::at(me, late).change_flags(flags, 0);
+                Task::at(me, late).killed();
+                self.note_failure(late);
+            }
+        }
+        requests::drop_slot_task(me, slot);
+        if let Some(control) = control {
+            while control.forget_request_of(me, generation) {}
+            self.unlist(control, index);
+            if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
+                self.zygote_ended(control, slots::owner(slot).0, exit);
+            }
+        }
+        self.kill_started_by(generation);
+        recovery::forget(me, index);
+    }
+
+    /// Whether the kernel killed a process that ended so for want of memory, by its count, which
+    /// says how many and not whom.
+    pub(super) fn ran_out_of_memory(&mut self, exit: Exit) -> bool {
+        let (Exit::Signal(libc::SIGKILL), Some(told)) = (exit, &mut self.out_of_memory) else {
+            return false;
+        };
+        let more = oom::kills().is_some_and(|kills| kills > *told);
+        *told += u64::from(more);
+        more
+    }
+
+    /// A dead process is no spare any more, and what it had claimed is free again.
+    pub(super) fn unlist(&self, control: &'static Control, index: u32) {
+        control.unlist_spare(self.me, index);
+        let runtime = self.me.runtime();
+        for other in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, other);
+            if slot.mailbox.load(Ordering::Acquire) != mailbox::CLAIMED | index << 8 {
+                continue;
+            }
+            // Its claimer died: it may have given it a task already, which nobody waits for.
+            let ends = slot.task.load(Ordering::Acquire) != 0
+                || !control
+                    .spares
+                    .iter()
+                    .any(|e| e.load(Ordering::Acquire) == u64::from(other) + 1);
+            let next = if ends { mailbox::LEAVE } else { mailbox::IDLE };
+            slot.mailbox.store(next, Ordering::Release);
+            crash_point!("supervisor.unclaimed");
+            futex::wake_all(&slot.mailbox);
+        }
+    }
+
+    /// Tasks end with the process that started them.
+    pub(super) fn kill_started_by(&self, generation: u32) {
+        let runtime = self.me.runtime();
+        for other in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, other);
+            let (_, state) = slots::owner(slot);
+            let started = slot.starter.load(Ordering::Acquire) == u64::from(generation)
+                && slot.role.load(Ordering::Relaxed) == role::TASK;
+            if started && state == process_state::LIVE {
+                // Held by the slot until it is buried, which is this thread's to do.
+                let task = Off(slot.task.load(Ordering::Acquire));
+                if !task.is_none() {
+                    Task::at(self.me, task).change_flags(flag::ENDED_WITH_STARTER, 0);
+                }
+                self.signal(other, libc::SIGKILL);
+            }
+        }
+    }
+}

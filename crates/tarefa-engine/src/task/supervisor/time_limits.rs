@@ -1,0 +1,66 @@
+//! Ending tasks whose time is up: see [`crate::task::limits`].
+
+use std::os::fd::AsFd;
+
+use super::state::Supervisor;
+use crate::atomic::Ordering;
+use crate::os::clock::now_ns;
+use crate::os::{pidfd, process, procfs, signal};
+use crate::shm::arena::layout::{ProcessSlot, process_state};
+use crate::shm::arena::offset::Off;
+use crate::shm::member::slots;
+use crate::task::limits::{GRACE, TimeUp};
+use crate::task::record::Task;
+
+impl Supervisor<'_> {
+    /// Interrupts the tasks whose time is up, and kills those that went on after the grace.
+    pub(super) fn end_over_time(&mut self) {
+        let now = now_ns();
+        while let Some(index) = self.deadlines.take_passed(now) {
+            let slot = slots::process_slot(self.me.runtime(), index);
+            let off = Off(slot.task.load(Ordering::Acquire));
+            // Held by the slot until it is buried, which is this thread's to do.
+            if off.is_none() || !self.lives(index, slot) {
+                continue;
+            }
+            let task = Task::at(self.me, off);
+            match task.time_is_up() {
+                TimeUp::Ended => {}
+                TimeUp::Interrupt => {
+                    task.request_interrupt();
+                    if task.wants_signal() {
+                        self.signal(index, signal::interrupt_signal());
+                    }
+                    self.deadlines.set(index, now.saturating_add(GRACE.as_nanos() as u64));
+                }
+                TimeUp::GoesOn => {
+                    if task.grace_is_over() {
+                        self.signal(index, libc::SIGKILL);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the process in slot `index` has not ended.
+    pub(super) fn lives(&self, index: u32, slot: &ProcessSlot) -> bool {
+        let (pid, state) = slots::owner(slot);
+        let collected = slot.exit.load(Ordering::Acquire) != 0;
+        state == process_state::LIVE
+            && !collected
+            && self.watched.get(&index).map_or_else(
+                || process::exists(pid) && procfs::exit_of_zombie(pid).is_none(),
+                |fd| !pidfd::ended(fd.as_fd()),
+            )
+    }
+
+    /// Sends a signal to the process in slot `index`.
+    pub(super) fn signal(&self, index: u32, number: i32) {
+        if let Some(fd) = self.watched.get(&index) {
+            let _ = pidfd::send_signal(fd.as_fd(), number);
+        } else {
+            let (pid, _) = slots::owner(slots::process_slot(self.me.runtime(), index));
+            let _ = signal::send_process(pid, number);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Noticing deaths: by a descriptor of each process, or by the clock where there is none to be had.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use super::state::Supervisor;
+use crate::atomic::Ordering;
+use crate::os::clock::Deadline;
+use crate::os::pidfd::{self, Exit};
+use crate::os::rusage::Usage;
+use crate::os::{child, process, procfs};
+use crate::shm::arena::layout::{ProcessSlot, process_state};
+use crate::shm::member::slots;
+use crate::task::process::zygote_control;
+use crate::task::process::zygote_control::zygote_state;
+use crate::task::role;
+
+/// How long a zygote may leave a child that has ended.
+const COLLECTING: Duration = Duration::from_millis(100);
+
+/// How the process `pid` ended, as exactly as this process can know.
+fn how_it_ended(pid: i32, fd: Option<&OwnedFd>, ours: bool) -> (Exit, Usage) {
+    let Some(fd) = fd else {
+        let collected = ours.then(|| child::reap_by_number(pid).ok().flatten()).flatten();
+        return collected.unwrap_or((Exit::Unknown, Usage::default()));
+    };
+    if ours {
+        if let Ok(Some(status)) = pidfd::reap(fd.as_fd()) {
+            if status.0 != Exit::Unknown {
+                return status;
+            }
+        }
+    }
+    // Somebody else collects it. Either it is seen before that, or the kernel has noted it.
+    let exit = match pidfd::exit_of_collected(fd.as_fd()) {
+        Exit::Unknown => procfs::exit_of_zombie(pid)
+            .map_or_else(|| pidfd::exit_of_collected(fd.as_fd()), |(exit, _)| exit),
+        known => known,
+    };
+    (exit, Usage::default())
+}
+
+impl Supervisor<'_> {
+    /// Finds members that nobody watches yet, and deadlines that nobody keeps yet.
+    pub(super) fn watch_new(&mut self) {
+        let runtime = self.me.runtime();
+        for index in slots::processes(runtime) {
+            let slot = slots::process_slot(runtime, index);
+            let (pid, state) = slots::owner(slot);
+            if state != process_state::LIVE {
+                continue;
+            }
+            if slot.deadline.load(Ordering::Acquire) != 0 {
+                self.deadlines.set(index, slot.deadline.swap(0, Ordering::AcqRel));
+                crash_point!("supervisor.deadline");
+            }
+            if slot.remind_at.load(Ordering::Acquire) != 0 {
+                self.untold.remind(index, slot.remind_at.swap(0, Ordering::AcqRel));
+                crash_point!("supervisor.remind_at");
+            }
+            if slot.watched.load(Ordering::Acquire) != 0 {
+                continue;
+            }
+            slot.watched.store(1, Ordering::Release);
+            crash_point!("supervisor.watched");
+            self.watch(index, pid);
+        }
+    }
+
+    /// Has the poll report the end of process `pid` in slot `index`; where there is no
+    /// descriptor to spare, it is looked at by the clock.
+    pub(super) fn watch(&mut self, index: u32, pid: i32) {
+        let slot = slots::process_slot(self.me.runtime(), index);
+        let ended = match pidfd::open(pid) {
+            // The number of a foreign process may have been reused already.
+            Ok(_) if procfs::is_another(pid, slot.start_time.load(Ordering::Acquire)) => true,
+            Ok(fd) => {
+                let polled = self.poll.add(fd.as_fd(), u64::from(index)).is_ok();
+                let ended = !polled && pidfd::ended(fd.as_fd());
+                if polled || ended {
+                    self.watched.insert(index, fd);
+                } else {
+                    self.by_clock.push((index, pid));
+                }
+                ended
+            }
+            Err(e) if pidfd::says_gone(&e) => true,
+            Err(_) => {
+                let uncollected =
+                    slot.role.load(Ordering::Relaxed) == role::ZYGOTE && child::is_ended(pid);
+                let ended = uncollected || !process::exists(pid);
+                if !ended {
+                    self.by_clock.push((index, pid));
+                }
+                ended
+            }
+        };
+        if ended {
+            self.ended(index);
+        }
+    }
+
+    /// The process in slot `index` has ended.
+    pub(super) fn ended(&mut self, index: u32) {
+        let slot = slots::process_slot(self.me.runtime(), index);
+        if slot.zygote.load(Ordering::Acquire) != 0 && !self.collected(slot) {
+            // Its zygote collects it and rings.
+            if let Some(fd) = self.watched.get(&index) {
+                self.poll.remove(fd.as_fd());
+            }
+            self.ending.push((index, Deadline::after(Some(COLLECTING))));
+            return;
+        }
+        let (pid, _) = slots::owner(slot);
+        let fd = self.watched.remove(&index);
+        if let Some(fd) = &fd {
+            self.poll.remove(fd.as_fd());
+        }
+        // Only the zygote is this thread's to collect, and its children where the system hands
+        // them to this process when it ends: another child is the program's own.
+        let ours = slot.role.load(Ordering::Relaxed) == role::ZYGOTE
+            || slot.zygote.load(Ordering::Acquire) != 0;
+        let (exit, usage) = how_it_ended(pid, fd.as_ref(), ours);
+        self.reap(index, exit, &usage);
+    }
+
+    /// Whether a child of a zygote has been collected, or its zygote is gone.
+    pub(super) fn collected(&self, slot: &ProcessSlot) -> bool {
+        slot.exit.load(Ordering::Acquire) != 0
+            || zygote_control::get(self.me).map_or(true, |c| {
+                c.zygote.load(Ordering::Acquire) != zygote_state::READY
+                    || c.zygotes.load(Ordering::Acquire)
+                        != u64::from(slot.zygote.load(Ordering::Acquire))
+            })
+    }
+
+    /// Buries children that their zygote has collected by now, or is too busy to collect.
+    pub(super) fn look_at_ending(&mut self) {
+        let runtime = self.me.runtime();
+        for (index, limit) in std::mem::take(&mut self.ending) {
+            let slot = slots::process_slot(runtime, index);
+            if self.collected(slot) {
+                self.ended(index);
+                continue;
+            }
+            // An import in the zygote may take long, and nobody is to wait for that.
+            let zombie = || procfs::exit_of_zombie(slots::owner(slot).0);
+            match limit.passed().then(zombie).flatten() {
+                None => self.ending.push((index, limit)),
+                Some((exit, stat)) => {
+                    self.watched.remove(&index);
+                    let (user_ns, system_ns) = (stat.user_ns, stat.system_ns);
+                    self.reap(index, exit, &Usage { user_ns, system_ns, ..Usage::default() });
+                }
+            }
+        }
+    }
+
+    /// Looks at those for which there was no descriptor; by now there may be one.
+    pub(super) fn look_by_clock(&mut self) {
+        for (index, pid) in std::mem::take(&mut self.by_clock) {
+            self.watch(index, pid);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What the zygote wants of a language.
+
+use crate::shm::Runtime;
+use crate::shm::arena::offset::Off;
+
+/// What a language does in the zygote and in its children.
+pub trait Front {
+    /// Before a fork, in the zygote.
+    fn before_fork(&mut self);
+    /// After it, in the zygote.
+    fn after_fork_in_parent(&mut self);
+    /// After it, in the child; `spare` says that no task waits yet, so there is time to warm up.
+    fn after_fork_in_child(&mut self, runtime: &'static Runtime, spare: bool);
+    /// Runs the task in the child, then ends it with [`leave`].
+    fn run(&mut self, runtime: &'static Runtime, task: Off) -> !;
+    /// A message for the zygote: what to import. True if children forked from now on differ
+    /// from those forked before, so that spares are to be replaced.
+    fn message(&mut self, bytes: &[u8]) -> bool;
+}
