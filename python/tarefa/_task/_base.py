@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
@@ -421,5 +420,6 @@ def parse_stack(text: str) -> tuple[str, ...]:
 # Functions of `_child`, which no target calls: what is further out is not the target's either.
 _RUNS_TARGET = ("_tarefa_call", "_tarefa_run")
 
-SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL
+# As everywhere on Linux; the module `signal` is slow to import.
+SIGTERM, SIGKILL = 15, 9
 Target = Callable[..., Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -32,6 +31,8 @@ def preload(modules: Iterable[str]) -> None:
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"preload takes names of modules, not {type(name).__name__} {name!r}")
+    import json
+
     ensure_command()
     # Before a zygote is asked for: it then imports before it forks its first child.
     _engine.send_to_zygote(json.dumps(names).encode() + b"\n")
@@ -50,6 +51,8 @@ _SINGLE = {
 
 def note_needed(names: list[str]) -> None:
     """In a child: tell the zygote which modules its task needed, so that the next finds them."""
+    import json
+
     try:
         _engine.send_to_zygote(json.dumps({"needed": names}).encode() + b"\n")
     except Exception:  # noqa: S110 - it only makes the next task slower

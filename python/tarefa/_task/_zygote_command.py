@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -68,6 +67,7 @@ _RESERVE = b"MIMALLOC_ARENA_RESERVE"
 
 
 def _set_command() -> None:
+    import json
     from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
 
     spares = _engine.usual_spares()
