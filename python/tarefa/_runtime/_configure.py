@@ -33,7 +33,8 @@ def configure(*, spares: int | None = None, report_after: float | None = None) -
     if spares is not None:
         if type(spares) is not int:
             raise TypeError(f"spares must be a whole number, not {type(spares).__name__}")
-        if not 0 <= spares <= (most := _engine.most_spares()):
+        most = _engine.most_spares()
+        if not 0 <= spares <= most:
             raise ValueError(f"spares must be from 0 to {most}: {spares}")
         _engine.prepare_zygote()
         _engine.set_spares(spares)
