@@ -296,7 +296,7 @@ def prepare_zygote() -> None:
     """Ask for a zygote before one is needed."""
 
 def send_to_zygote(bytes: bytes) -> None:  # noqa: A002
-    """Send the zygote a message: see ``tarefa._task._child.message``."""
+    """Send the zygote a message: see ``tarefa._task._zygote.message``."""
 
 def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa: A002
     """Join a runtime in the process slot that its root has taken for this process."""

@@ -1,22 +1,16 @@
-"""What a process that runs a task does, from its fork to its end."""
+"""How a process runs its task, to its end."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
 from tarefa import _engine
-from tarefa._collections._list import List
-from tarefa._convert import _exception_pickling
-from tarefa._convert._definitions import main_dict
 from tarefa._convert._pickling import loads
 from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
-from tarefa._sync._event import Event
-from tarefa._sync._lock import Lock
 from tarefa._task import (
     _current,
     _environment,
@@ -24,10 +18,11 @@ from tarefa._task import (
     _limits,
     _main,
     _outcome,
+    _payload,
     _preload,
     _unretrieved,
 )
-from tarefa._task._process import _HEADER, Process, dumps_rehearsal
+from tarefa._task._process import Process
 from tarefa._task._state import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED, INTERRUPTED
 
 _core: Any = None
@@ -53,115 +48,14 @@ def _interruption(core: Any, what: str) -> Interrupted:
     return Interrupted(f"{label} {what}")
 
 
-def prepare_zygote() -> None:
-    """In the zygote, once: what all children inherit."""
-    signal.signal(_engine.interrupt_signal(), on_interrupt)
-    _unraisable.watch()
-    _engine.watch_signals()
-
-
-def after_fork(spare: bool) -> None:
-    """In the child, right after its fork; a spare has time to warm up."""
-    _current.forget_all()
-    _engine.offer_stack()
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
-    if spare:
-        _warm_up()
-
-
-def _warm_up() -> None:
-    """In a spare: write to the pages that its task will write to before it calls its target.
-
-    They are this process's own then already, when somebody waits for it.
-    """
-    rehearsal = _rehearsals[-1]
-    _current.process_task = Process._of(rehearsal)
-    _name_process("tarefa-spare")
-    _tarefa_call(rehearsal.payload())
-    _current.process_task = None
-
-
-class _Rehearsal:
-    """Stands for a task's record while the zygote rehearses."""
-
-    name = "Process-0"
-    daemon = False
-    state = 2
-    time_limit = memory_limit = None
-    kept: Any = None
-
-    def __init__(self, payload: Any) -> None:
-        self._payload = payload
-
-    def payload(self) -> tuple[bytes, None]:
-        return self._payload, None
-
-    def run_here(self) -> bool:
-        return True
-
-    def interrupt_due(self) -> bool:
-        return False
-
-    def finish(self, *_outcome: Any) -> None:
-        pass
-
-
-def rehearse() -> None:
-    """In the zygote: what a child will do, with targets by reference and by value."""
-    global _core
-    if not _rehearsals:
-        # What each child would make for itself.
-        _exception_pickling.prepare()
-        shared = (List(), Lock(), Event())
-        of_main = FunctionType(_nothing.__code__, main_dict())
-        for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
-            _rehearsals.append(_Rehearsal(dumps_rehearsal(target, args)))
-        _rehearsals[1].kept = shared
-    for rehearsal in _rehearsals:
-        _tarefa_run(rehearsal)
-    _core = _current.process_task = None
-    _name_process("tarefa-zygote")
-
-
-def end_rehearsals() -> None:
-    """In the zygote: let go of what is not to be in every child."""
-    for rehearsal in _rehearsals:
-        rehearsal.kept = None
-    _imported.clear()
-
-
-_rehearsals: list[_Rehearsal] = []
-
 # Modules that had to be imported to read the task.
 _imported: list[str] = []
-
-
-def _use(shared: List, lock: Lock, event: Event) -> None:
-    """The target that goes through what most targets do with shared objects."""
-    shared.append(len(shared))
-    with lock:
-        shared[0]
-    event.set()
-    event.wait()
-
-
-def _nothing() -> None:
-    """The target that warms a spare up."""
 
 
 def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
     data, buffers = payload
-    image, *lengths = _HEADER.unpack_from(data)
-    view = memoryview(data)
-    at = _HEADER.size
-    parts = []
-    for length in lengths:
-        parts.append(view[at : at + length])
-        at += length
-    head, handle, difference, state, target = parts
+    image, (head, handle, difference, state, target), call = _payload.split(data)
     extra = None
     if head:
         extra = loads(head)
@@ -176,7 +70,7 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
             _main.apply(loads(state))
     if extra:
         _environment.apply_context(extra)
-    function, args, kwargs = loads(view[at:], buffers=buffers)
+    function, args, kwargs = loads(call, buffers=buffers)
     if target:
         function = loads(target)
     if len(sys.modules) != modules:
@@ -184,6 +78,13 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     if function is None:
         return None
     return function(*args, **kwargs)
+
+
+def forget_task() -> None:
+    """In the zygote: as if nothing had run here."""
+    global _core
+    _core = _current.process_task = None
+    _imported.clear()
 
 
 def run(core: Any) -> None:
@@ -200,7 +101,7 @@ def _tarefa_run(core: Any) -> int:
     _core = core
     process = _current.process_task = Process._of(core)
     name = process._tarefa_name
-    _name_process(name)
+    name_process(name)
     if not core.run_here():
         return 1
     state, code = FINISHED, EXIT_SUCCESS
@@ -265,7 +166,8 @@ def _targets_part(tb: Any) -> Any:
     return tb
 
 
-def _name_process(name: str) -> None:
+def name_process(name: str) -> None:
+    """Show it so in the system's lists, and to ``logging``."""
     _engine.set_thread_name(name[:15])
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
@@ -298,16 +200,3 @@ def _flush() -> None:
             stream.flush()
         except Exception:  # noqa: S110 - a closed stream has nothing to lose
             pass
-
-
-def message(data: bytes) -> bool:
-    """In the zygote: what it is told, a line each; whether children differ from now on."""
-    import json
-
-    lines = [json.loads(line) for line in data.splitlines()]
-    news = [line for line in lines if isinstance(line, dict) and "image" in line]
-    changed = _preload.import_in_zygote([line for line in lines if line not in news])
-    if news and _main.load_newest(_preload.import_quietly):
-        _preload.settle()
-        changed = True
-    return changed

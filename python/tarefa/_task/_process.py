@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from tarefa import _engine
-from tarefa._convert._function_cache import dumps_function
-from tarefa._convert._pickling import dumps, dumps_call
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit, _image, _unretrieved
 from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
 from tarefa._task._limits import check_memory_limit, check_time_limit
+from tarefa._task._payload import dumps_payload
 from tarefa._task._state import NEW
 from tarefa._task._zygote_command import prepare
 
@@ -104,7 +102,7 @@ class Process(TaskBase):
                 run = _SubclassRun(type(self), self._state())
             call = (run, self._args, self._kwargs)
             extra = _environment.difference()
-            core.set_payload((extra, call), _dumps_payload)
+            core.set_payload((extra, call), dumps_payload)
         except BaseException:
             core.unbegin()
             raise
@@ -209,38 +207,3 @@ class _SubclassRun:
 
 
 _unretrieved.handle_of.append(Process._of)
-
-_NO_ARGUMENTS = dumps_call((None, (), {}))[0]
-
-
-def _dumps_payload(payload: tuple[Any, Any]) -> bytes:
-    """What a child is told: the number of the script's image, lengths, and parts of those lengths.
-
-    They are: what prepares the process; the image's handle; how the script differs from it; the
-    script's data that the call reaches; the target, if it is kept pickled; the call.
-    """
-    extra, call = payload
-    head = b"" if extra is None else dumps(extra)
-    target = dumps_function(call[0])
-    if target is None:
-        target = b""
-        body, met = dumps_call(call)
-    else:
-        body, met = _NO_ARGUMENTS, []
-        if call[1] or call[2]:
-            body, met = dumps_call((None, call[1], call[2]))
-        met = [call[0], *met]
-    image, *script = _image.message(met)
-    return _packed(image, (head, *script, target), body)
-
-
-def dumps_rehearsal(target: Any, args: tuple[Any, ...]) -> bytes:
-    """The same for a process that has no script."""
-    return _packed(0, (b"",) * 5, dumps_call((target, args, {}))[0])
-
-
-def _packed(image: int, parts: tuple[bytes, ...], body: bytes) -> bytes:
-    return b"".join((_HEADER.pack(image, *map(len, parts)), *parts, body))
-
-
-_HEADER = struct.Struct("<Q5I")

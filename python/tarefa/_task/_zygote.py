@@ -1,14 +1,22 @@
-"""The zygote's interpreter: what it does before it serves."""
+"""The zygote's interpreter: what it does before it serves, and what ``_engine.serve`` asks of it.
+
+:func:`after_fork`, :func:`run` and :func:`message` are called by the engine.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from tarefa import _engine
-from tarefa._task import _child, _environment, _main, _preload
+from tarefa._runtime import _unraisable
+from tarefa._task import _child, _current, _environment, _main
+from tarefa._task._warm_up import warm_up_spare, warm_up_zygote
+from tarefa._task._zygote_imports import freeze, import_asked, import_quietly
 
 
 def main(config: dict[str, Any], slot: int, prepare_stacks: Callable[[], None]) -> None:
@@ -32,32 +40,14 @@ def main(config: dict[str, Any], slot: int, prepare_stacks: Callable[[], None]) 
 
     from tarefa._task import _remote_thread  # noqa: F401 - what a handle of a thread becomes
 
-    _child.prepare_zygote()
+    signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
+    _unraisable.watch()
+    _engine.watch_signals()
     prepare_stacks()
     _engine.join_runtime(config["root"], config["fd"], config["runtime"], slot)
-    _warm_up()
-    _main.load_newest(_preload.import_quietly)
-    _engine.serve(_child)
-
-
-def _warm_up() -> None:
-    """Run what every child will run, before any is forked.
-
-    The interpreter rewrites code that runs often (PEP 659) and makes caches as it goes; done
-    here, the pages that hold them stay shared.
-    """
-    import gc
-    import random
-
-    from tarefa._task._immortal import make_all_immortal
-
-    for _ in range(40):
-        random.seed()
-        _child.rehearse()
-    _child.end_rehearsals()
-    gc.collect()
-    make_all_immortal()
-    gc.freeze()
+    warm_up_zygote()
+    _main.load_newest(import_quietly)
+    _engine.serve(sys.modules[__name__])
 
 
 def _redirect_input() -> None:
@@ -65,3 +55,28 @@ def _redirect_input() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+
+
+def after_fork(spare: bool) -> None:
+    """In the child, right after its fork; a spare has time to warm up."""
+    _current.forget_all()
+    _engine.offer_stack()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    if spare:
+        warm_up_spare()
+
+
+run = _child.run
+
+
+def message(data: bytes) -> bool:
+    """In the zygote: what it is told, a line each; whether children differ from now on."""
+    lines = [json.loads(line) for line in data.splitlines()]
+    news = [line for line in lines if isinstance(line, dict) and "image" in line]
+    changed = import_asked([line for line in lines if line not in news])
+    if news and _main.load_newest(import_quietly):
+        freeze()
+        changed = True
+    return changed

@@ -1,0 +1,98 @@
+"""Running tasks that are none, so that the first real ones find everything warm."""
+
+from __future__ import annotations
+
+import gc
+import random
+from types import FunctionType
+from typing import Any
+
+from tarefa._collections._list import List
+from tarefa._convert import _exception_pickling
+from tarefa._convert._definitions import main_dict
+from tarefa._sync._event import Event
+from tarefa._sync._lock import Lock
+from tarefa._task import _child, _current
+from tarefa._task._immortal import make_all_immortal
+from tarefa._task._payload import dumps_for_warm_up
+from tarefa._task._process import Process
+from tarefa._task._state import RUNNING
+
+
+def warm_up_spare() -> None:
+    """In a spare: write to the pages that its task will write to before it calls its target.
+
+    They are this process's own then already, when somebody waits for it.
+    """
+    stand_in = _stand_ins[-1]
+    _current.process_task = Process._of(stand_in)
+    _child.name_process("tarefa-spare")
+    _child._tarefa_call(stand_in.payload())
+    _current.process_task = None
+
+
+class _StandIn:
+    """A task's record, as far as running one needs it."""
+
+    name = "Process-0"
+    daemon = False
+    state = RUNNING
+    time_limit = memory_limit = None
+    kept: Any = None
+
+    def __init__(self, payload: Any) -> None:
+        self._payload = payload
+
+    def payload(self) -> tuple[bytes, None]:
+        return self._payload, None
+
+    def run_here(self) -> bool:
+        return True
+
+    def interrupt_due(self) -> bool:
+        return False
+
+    def finish(self, *_outcome: Any) -> None:
+        pass
+
+
+def warm_up_zygote() -> None:
+    """Run what every child will run, before any is forked.
+
+    The interpreter rewrites code that runs often (PEP 659) and makes caches as it goes; done
+    here, the pages that hold them stay shared.
+    """
+    # What each child would make for itself.
+    _exception_pickling.prepare()
+    shared = (List(), Lock(), Event())
+    of_main = FunctionType(_nothing.__code__, main_dict())
+    for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
+        _stand_ins.append(_StandIn(dumps_for_warm_up(target, args)))
+    _stand_ins[1].kept = shared
+    for _ in range(40):
+        random.seed()
+        for stand_in in _stand_ins:
+            _child._tarefa_run(stand_in)
+        _child.forget_task()
+    _child.name_process("tarefa-zygote")
+    # Not to be in every child.
+    _stand_ins[1].kept = None
+    gc.collect()
+    make_all_immortal()
+    gc.freeze()
+
+
+_stand_ins: list[_StandIn] = []
+
+
+def _use(shared: List, lock: Lock, event: Event) -> None:
+    """The target that goes through what most targets do with shared objects."""
+    shared.append(len(shared))
+    with lock:
+        shared[0]
+    event.set()
+    event.wait()
+
+
+def _nothing() -> None:
+    """The target that warms a spare up."""

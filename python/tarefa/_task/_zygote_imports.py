@@ -1,0 +1,111 @@
+"""In the zygote: modules that it imports for its children, but for those that start threads."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+from typing import Any
+
+from tarefa import _engine
+
+# Libraries whose pools of threads must not be there when a process forks.
+_SINGLE = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+}
+
+
+# What cannot be kept in the zygote: it is not tried again.
+_refused: set[str] = set()
+
+
+def import_asked(lines: list[Any]) -> bool:
+    """Import what was asked for, but for what starts threads.
+
+    Returns:
+        Whether anything was imported.
+    """
+    before = len(sys.modules)
+    for asked in lines:
+        loudly = isinstance(asked, list)
+        for name in asked if loudly else asked["needed"]:
+            if name in sys.modules or (name in _refused and not loudly):
+                continue
+            problem = _import_alone(name)
+            if problem is not None:
+                _refused.add(name)
+                if loudly:
+                    print(  # noqa: T201
+                        f"tarefa: preload of {name!r}: {problem}; processes do without it",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+    if len(sys.modules) == before:
+        return False
+    freeze()
+    return True
+
+
+def freeze() -> None:
+    """What is there now is not looked at by children's collections."""
+    gc.collect()
+    gc.freeze()
+
+
+def import_quietly(name: str) -> bool:
+    """Import a module, unless that does harm; whether it is there."""
+    if name in _refused:
+        return False
+    problem = _import_alone(name)
+    if problem is not None:
+        _refused.add(name)
+    return problem is None
+
+
+def _import_alone(name: str) -> str | None:
+    """Import the module without threads of its own; None if that went well, else why not."""
+    before = {key: os.environ.get(key) for key in _SINGLE}
+    os.environ.update(_SINGLE)
+    try:
+        problem = _try_in_child(name)
+        if problem is None:
+            importlib.import_module(name)
+    except BaseException as e:
+        return f"{type(e).__name__}: {e}"
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+    return problem
+
+
+def _try_in_child(name: str) -> str | None:
+    """Import the module in a child that is thrown away; None if it can be kept, else why not."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        answer = ""
+        try:
+            importlib.import_module(name)
+            if _engine.own_threads() > 1:
+                answer = "it starts threads as it is imported, so it is not kept"
+        except BaseException as e:
+            answer = f"it cannot be imported ({type(e).__name__}: {e})"
+        os.write(write, answer.encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    parts = []
+    while part := os.read(read, 4096):
+        parts.append(part)
+    os.close(read)
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        return f"importing it ended the process (status {status})"
+    return b"".join(parts).decode() or None
