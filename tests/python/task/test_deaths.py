@@ -12,7 +12,7 @@ from support import eventually, run_script
 import tarefa
 from tarefa import State, WorkerDied
 
-TABLE = Path(__file__).parents[3] / "crates/tarefa/tests/deaths.tsv"
+TABLE = Path(__file__).parents[3] / "crates/tarefa/tests/task/deaths.tsv"
 
 
 def cases():

@@ -10,8 +10,8 @@
 //! - A new cause is a variant of [`Cause`], a line in `Cause::of`, and its words in `Display`.
 //! - What only the supervisor can know (the kernel killed for want of memory, the starter ended)
 //!   it notes as a flag of the record before it publishes the death.
-//! - `crates/tarefa/tests/deaths.tsv` has ways to die and what is said of each;
-//!   `crates/tarefa/tests/deaths.rs` and `tests/python/task/test_deaths.py` hold both fronts to it.
+//! - `crates/tarefa/tests/task/deaths.tsv` has ways to die and what is said of each;
+//!   `crates/tarefa/tests/task/deaths.rs` and `tests/python/task/test_deaths.py` hold both fronts to it.
 
 use std::fmt;
 use std::time::Duration;

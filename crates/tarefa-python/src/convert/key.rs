@@ -1,23 +1,15 @@
 //! Python objects as keys: what they are compared by, so that `Dict` finds what `dict` would.
 //!
 //! int, float, bool, None, str and bytes are the engine's own. A tuple, a frozenset, or what
-//! `tarefa._hooks.reduce_key` takes apart becomes bytes of [`tag::KEY`]:
-//!
-//! | bytes | what |
-//! |---|---|
-//! | `t`, then each member | a tuple |
-//! | `f`, then each member, sorted by bytes | a frozenset |
-//! | `x`, the kind as a member, then each part as a member | anything else |
-//!
-//! where a member is the tag of its canonical form, its length as eight little-endian bytes,
-//! and its bytes.
+//! `tarefa._hooks.reduce_key` takes apart is written by [`wire`], the same for all languages.
 
 use std::borrow::Cow;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFrozenSet, PyInt, PyString, PyTuple};
-use tarefa_engine::collections::dict::{Canonical, Key, KeyError};
+use tarefa_engine::collections::dict::wire::Composite;
+use tarefa_engine::collections::dict::{Canonical, Key, KeyError, wire};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::shm::{Member, Off};
 
@@ -200,29 +192,22 @@ fn canonical(object: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Canonical<
     }
     if let Ok(int) = object.cast_exact::<PyInt>() {
         let bytes = encode::int_bytes(int)?;
-        return Ok(match Canonical::of_int(bytes.as_bytes()) {
-            Canonical::Word(word) => Canonical::Word(word),
-            Canonical::Bytes(how, bytes) => bytes_of(how, bytes.into_owned()),
-        });
+        return Ok(Canonical::of_int(bytes.as_bytes()).into_static());
     }
     let _deeper = Deeper::enter(object.py())?;
     if let Ok(tuple) = object.cast_exact::<PyTuple>() {
-        let mut out = vec![b't'];
+        let mut out = Composite::tuple();
         for (i, part) in tuple.iter().enumerate() {
-            put(&mut out, &canonical(&part, Place::Index(&place, i))?);
+            out.push(&canonical(&part, Place::Index(&place, i))?);
         }
-        return Ok(bytes_of(tag::KEY, out));
+        return Ok(out.finish());
     }
     if let Ok(set) = object.cast_exact::<PyFrozenSet>() {
         let mut members = Vec::with_capacity(set.len());
         for member in set.iter() {
-            let mut one = Vec::new();
-            put(&mut one, &canonical(&member, Place::Member(&place))?);
-            members.push(one);
+            members.push(canonical(&member, Place::Member(&place))?);
         }
-        members.sort_unstable();
-        members.insert(0, vec![b'f']);
-        return Ok(bytes_of(tag::KEY, members.concat()));
+        return Ok(wire::set(members));
     }
     reduced(object, place)
 }
@@ -239,31 +224,16 @@ fn reduced(object: &Bound<'_, PyAny>, place: Place<'_>) -> PyResult<Canonical<'s
         return canonical(&payload, place);
     }
     let names: Option<Vec<String>> = parts.get_item(2).ok().map(|n| n.extract()).transpose()?;
-    let mut out = vec![b'x'];
-    put(&mut out, &canonical(&kind, place)?);
+    let mut out = Composite::reduced(&canonical(&kind, place)?);
     for (i, part) in payload.cast::<PyTuple>()?.iter().enumerate() {
         let name = names.as_ref().and_then(|names| names.get(i)).map_or("", String::as_str);
-        put(&mut out, &canonical(&part, Place::Part(&place, name))?);
+        out.push(&canonical(&part, Place::Part(&place, name))?);
     }
-    Ok(bytes_of(tag::KEY, out))
+    Ok(out.finish())
 }
 
 fn bytes_of(how: u8, bytes: Vec<u8>) -> Canonical<'static> {
     Canonical::Bytes(how, Cow::Owned(bytes))
-}
-
-fn put(out: &mut Vec<u8>, form: &Canonical<'_>) {
-    let word;
-    let (how, bytes): (u8, &[u8]) = match form {
-        Canonical::Word(w) => {
-            word = w.to_le_bytes();
-            (0, &word)
-        }
-        Canonical::Bytes(how, bytes) => (*how, bytes),
-    };
-    out.push(how);
-    out.extend((bytes.len() as u64).to_le_bytes());
-    out.extend(bytes);
 }
 
 /// One level of Python's limit on recursion.

@@ -1,17 +1,16 @@
 //! Keys of dicts and sets: what a value is compared by, the same as in other languages.
 //!
 //! Numbers, strings, bytes and `None` are the engine's own: `1`, `1.0` and `true` are one key. A
-//! tuple or a sequence is compared member by member, as Python compares tuples; its form is that
-//! of the Python front (`t`, then of each member the tag of its form, its length as eight
-//! little-endian bytes, its bytes), so either language finds what the other put in. Any other
-//! serde type is compared by its postcard bytes (`p`, then the bytes), which no other language
-//! has.
+//! tuple or a sequence is compared member by member, as Python compares tuples. Any other serde
+//! type is compared by its postcard bytes, which no other language has. How either is written is
+//! [`wire`]'s, so either language finds what the other put in.
 
 use std::any::TypeId;
 use std::borrow::Cow;
 
 use serde::ser::{self, Impossible, Serialize};
-use tarefa_engine::collections::dict::{Canonical, Key, KeyError, key};
+use tarefa_engine::collections::dict::wire::Composite;
+use tarefa_engine::collections::dict::{Canonical, Key, KeyError, key, wire};
 use tarefa_engine::collections::value::NONE;
 use tarefa_engine::collections::value::{Fetched, Item, bool_word, float_word, int_word, tag};
 use tarefa_engine::shm::Runtime;
@@ -48,13 +47,10 @@ impl Form {
         let (canonical, given) = match made {
             Made::Word(word) => (Canonical::of_word(word)?, Given::Word(word)),
             Made::Bytes(how, bytes) => (bytes_of(how, bytes), Given::Form),
-            Made::Sequence(bytes) => {
-                (bytes_of(tag::KEY, bytes), Given::Postcard(codec::encode(key)?.bytes))
-            }
+            Made::Sequence(form) => (form.finish(), Given::Postcard(codec::encode(key)?.bytes)),
             Made::Other => {
                 let bytes = codec::encode(key)?.bytes;
-                let form = [b"p", bytes.as_slice()].concat();
-                (bytes_of(tag::KEY, form), Given::Postcard(bytes))
+                (wire::opaque(&bytes), Given::Postcard(bytes))
             }
         };
         Ok(Self { canonical, given })
@@ -93,44 +89,31 @@ pub(crate) fn load<K: serde::de::DeserializeOwned>(
 }
 
 fn bytes_of(how: u8, bytes: Vec<u8>) -> Canonical<'static> {
-    if how != tag::INT {
-        return Canonical::Bytes(how, Cow::Owned(bytes));
+    if how == tag::INT {
+        return Canonical::of_int(&bytes).into_static();
     }
-    match Canonical::of_int(&bytes) {
-        Canonical::Word(word) => Canonical::Word(word),
-        Canonical::Bytes(how, bytes) => Canonical::Bytes(how, Cow::Owned(bytes.into_owned())),
-    }
+    Canonical::Bytes(how, Cow::Owned(bytes))
 }
 
 /// What a value is, as a key.
 enum Made {
     Word(u64),
     Bytes(u8, Vec<u8>),
-    /// The form of a sequence.
-    Sequence(Vec<u8>),
+    /// A sequence.
+    Sequence(Composite),
     /// Compared by its postcard bytes.
     Other,
 }
 
-/// A member of a sequence, at the end of `out`.
-fn put(out: &mut Vec<u8>, made: Made) -> Result<(), NotAKey> {
+/// The next member of a sequence.
+fn put(out: &mut Composite, made: Made) -> Result<(), NotAKey> {
     let form = match made {
         Made::Word(word) => Canonical::of_word(word)?,
         Made::Bytes(how, bytes) => bytes_of(how, bytes),
-        Made::Sequence(bytes) => bytes_of(tag::KEY, bytes),
+        Made::Sequence(form) => form.finish(),
         Made::Other => return Err(NotAKey::Inside),
     };
-    let word;
-    let (how, bytes): (u8, &[u8]) = match &form {
-        Canonical::Word(w) => {
-            word = w.to_le_bytes();
-            (0, &word)
-        }
-        Canonical::Bytes(how, bytes) => (*how, bytes),
-    };
-    out.push(how);
-    out.extend((bytes.len() as u64).to_le_bytes());
-    out.extend(bytes);
+    out.push(&form);
     Ok(())
 }
 
@@ -267,7 +250,7 @@ impl ser::Serializer for Former {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Members, NotAKey> {
-        Ok(Members { bytes: self.bytes, out: if self.bytes { Vec::new() } else { vec![b't'] } })
+        Ok(if self.bytes { Members::Bytes(Vec::new()) } else { Members::Each(Composite::tuple()) })
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Members, NotAKey> {
@@ -308,29 +291,35 @@ impl ser::Serializer for Former {
 }
 
 /// Members of a sequence.
-struct Members {
-    bytes: bool,
-    out: Vec<u8>,
+enum Members {
+    /// That is bytes.
+    Bytes(Vec<u8>),
+    /// That is compared member by member.
+    Each(Composite),
 }
 
 impl Members {
     fn member<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotAKey> {
         let made = value.serialize(Former { bytes: false, optional: false })?;
-        match made {
-            Made::Word(word) if self.bytes => {
+        match (self, made) {
+            (Self::Bytes(out), Made::Word(word)) => {
                 let small = tarefa_engine::collections::value::small(word);
                 if let tarefa_engine::collections::value::Small::Int(n) = small {
-                    self.out.push(n as u8);
+                    out.push(n as u8);
                 }
                 Ok(())
             }
-            made => put(&mut self.out, made),
+            (Self::Bytes(_), _) => Err(NotAKey::Inside),
+            (Self::Each(out), made) => put(out, made),
         }
     }
 
     #[allow(clippy::unnecessary_wraps)]
     fn done(self) -> Result<Made, NotAKey> {
-        Ok(if self.bytes { Made::Bytes(tag::BYTES, self.out) } else { Made::Sequence(self.out) })
+        Ok(match self {
+            Self::Bytes(out) => Made::Bytes(tag::BYTES, out),
+            Self::Each(out) => Made::Sequence(out),
+        })
     }
 }
 

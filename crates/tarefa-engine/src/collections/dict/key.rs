@@ -9,7 +9,7 @@
 //! | `None` | its word |
 //! | string | its UTF-8, [`tag::STR`] |
 //! | bytes | themselves, [`tag::BYTES`] |
-//! | anything else | what its front says: one of the above, or bytes of [`tag::KEY`] |
+//! | anything else | what its front says: one of the above, or bytes of [`tag::KEY`] (see [`super::wire`]) |
 //!
 //! So `1`, `1.0` and `true` are one key. A NaN equals nothing, itself included, and is refused.
 //!
@@ -145,6 +145,15 @@ impl<'a> Canonical<'a> {
             // Floats that are no word are NaNs.
             Item::Blob(tag::FLOAT, ..) => Err(KeyError::NotANumber),
             Item::Blob(how, ..) | Item::Parts(how, ..) => Err(KeyError::NoForm(how)),
+        }
+    }
+
+    /// The same, with bytes of its own.
+    #[must_use]
+    pub fn into_static(self) -> Canonical<'static> {
+        match self {
+            Self::Word(word) => Canonical::Word(word),
+            Self::Bytes(how, bytes) => Canonical::Bytes(how, Cow::Owned(bytes.into_owned())),
         }
     }
 

@@ -19,6 +19,7 @@ mod many;
 mod probe;
 pub(super) mod store;
 mod walk;
+pub mod wire;
 
 pub use change::Added;
 pub use key::{Canonical, Key, KeyError};
