@@ -23,6 +23,7 @@ from tarefa._runtime._errors import (
     StartError,
 )
 from tarefa._runtime._eval_breaker import tick
+from tarefa._runtime._module_objects import find_or_make as module_object
 from tarefa._sync._lock import Owner
 from tarefa._task._unretrieved import on_reminder
 from tarefa._task._zygote_command import ensure_command as ensure_zygote_command
@@ -45,6 +46,7 @@ __all__ = [
     "dumps_out_of_band",
     "ensure_zygote_command",
     "loads",
+    "module_object",
     "on_reminder",
     "set_slice",
     "tick",

@@ -54,6 +54,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(runtime::handle::keep_out_of_band, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::handle::mention, m)?)?;
     m.add_function(wrap_pyfunction!(runtime::program::program_dict, m)?)?;
+    m.add_function(wrap_pyfunction!(runtime::module_objects::held_objects, m)?)?;
     m.add_class::<runtime::names::Names>()?;
     m.add_function(wrap_pyfunction!(runtime::hooks::register_class, m)?)?;
     m.add_function(wrap_pyfunction!(task::interrupt::prepare_thread_interrupts, m)?)?;

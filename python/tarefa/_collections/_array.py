@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tarefa._collections import _items, _making
@@ -19,6 +19,7 @@ from tarefa._collections._typecodes import (
     resolve,
 )
 from tarefa._engine import ArrayCore
+from tarefa._runtime._module_objects import shared_value
 
 # Items that ``repr`` shows.
 _SHOWN = 1000
@@ -36,7 +37,7 @@ class RawArray(Copied, ArrayCore):
 
     def __new__(cls, typecode_or_type: Any, size_or_initializer: Any) -> Self:
         """Make an array; the arguments and errors are those of :class:`Array`."""
-        made: Self = make(cls, typecode_or_type, size_or_initializer, None)
+        made: Self = _of_module(cls, lambda: make(cls, typecode_or_type, size_or_initializer, None))
         return made
 
     def get_obj(self) -> Any:
@@ -125,8 +126,15 @@ class Array(Locked, RawArray):
         if lock is None:
             lock = True
         base, lock = (RawArray, None) if lock is False else (cls, lock)
-        made: Self = make(base, typecode_or_type, size_or_initializer, lock)
+        made: Self = _of_module(
+            base, lambda: make(base, typecode_or_type, size_or_initializer, lock)
+        )
         return made
+
+
+def _of_module(base: Any, make_it: Callable[[], Any]) -> Any:
+    """What a module makes as it is imported is one in all processes."""
+    return shared_value(base, make_it, lambda found: _making.as_class(base, found))
 
 
 def make(base: Any, typecode_or_type: Any, size_or_initializer: Any, lock: Any) -> Any:

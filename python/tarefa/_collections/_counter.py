@@ -10,6 +10,7 @@ from typing import Any, Self
 from tarefa._collections._dict import Dict, show
 from tarefa._collections._object_lock import retry_optimistic
 from tarefa._engine import register_class
+from tarefa._runtime._module_objects import is_attached
 
 
 def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:
@@ -41,7 +42,7 @@ class Counter(Dict):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         counts = _counts(args, kwargs)
-        if counts:
+        if counts and not is_attached(self):
             self.put_all(counts)
 
     def __missing__(self, key: Any) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import DictCore, MapCore, register_class
+from tarefa._runtime._module_objects import is_attached
 
 _showing: set[tuple[int, int]] = set()
 
@@ -68,7 +69,7 @@ class Dict(DictCore):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pairs = plain(args, kwargs, "Dict")
-        if pairs:
+        if pairs and not is_attached(self):
             self.put_all(pairs)
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any, SupportsIndex, TypeVar
 from tarefa._collections._object_lock import ObjectLock, retry_optimistic
 from tarefa._engine import ListCore, register_class
 from tarefa._runtime._errors import ListChanged
+from tarefa._runtime._module_objects import is_attached
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class List(ListCore):
 
     def __init__(self, iterable: Iterable[Any] = (), /) -> None:
         super().__init__()
-        if iterable != ():
+        if iterable != () and not is_attached(self):
             self.extend(iterable)
 
     def extend(self, iterable: Iterable[Any], /) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import NamespaceCore, register_class
+from tarefa._runtime._module_objects import is_attached
 
 
 class Namespace(NamespaceCore):
@@ -28,7 +29,7 @@ class Namespace(NamespaceCore):
     _KIND = 12
 
     def __init__(self, /, **kwargs: Any) -> None:
-        if kwargs:
+        if kwargs and not is_attached(self):
             NamespaceCore.put_all(self, kwargs)
 
     def lock(self) -> ObjectLock:

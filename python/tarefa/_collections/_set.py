@@ -10,6 +10,7 @@ from typing import Any, Self
 from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock, retry_optimistic
 from tarefa._engine import SetCore, register_class
+from tarefa._runtime._module_objects import is_attached
 
 
 def _plain(other: Any) -> Any:
@@ -40,7 +41,7 @@ class Set(SetCore):
     _KIND = 10
 
     def __init__(self, iterable: Iterable[Any] = (), /) -> None:
-        if iterable != ():
+        if iterable != () and not is_attached(self):
             self.update(iterable)
 
     def lock(self) -> ObjectLock:

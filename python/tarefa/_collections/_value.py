@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from tarefa._collections import _items, _making
@@ -9,6 +10,7 @@ from tarefa._collections._items import Locked
 from tarefa._collections._making import Copied
 from tarefa._collections._typecodes import check, is_ctypes_array, is_dtype, resolve
 from tarefa._engine import ValueCore
+from tarefa._runtime._module_objects import shared_value
 
 
 class RawValue(Copied, ValueCore):
@@ -23,7 +25,7 @@ class RawValue(Copied, ValueCore):
 
     def __new__(cls, typecode_or_type: Any, *args: Any) -> Self:
         """Make a value; the arguments and errors are those of :class:`Value`."""
-        made: Self = make(cls, typecode_or_type, args, None)
+        made: Self = _of_module(cls, lambda: make(cls, typecode_or_type, args, None))
         return made
 
     if TYPE_CHECKING:
@@ -119,8 +121,13 @@ class Value(Locked, RawValue):
         if lock is None:
             lock = True
         base, lock = (RawValue, None) if lock is False else (cls, lock)
-        made: Self = make(base, typecode_or_type, args, lock)
+        made: Self = _of_module(base, lambda: make(base, typecode_or_type, args, lock))
         return made
+
+
+def _of_module(base: Any, make_it: Callable[[], Any]) -> Any:
+    """What a module makes as it is imported is one in all processes."""
+    return shared_value(base, make_it, lambda found: _making.as_class(base, found))
 
 
 def make(base: Any, typecode_or_type: Any, args: tuple[Any, ...], lock: Any) -> Any:

@@ -26,22 +26,25 @@ class ByValue(Reducing, cloudpickle.Pickler):  # type: ignore[misc]
         reduced = self.reduce_here(obj)
         if reduced is not NotImplemented:
             return reduced
-        if isinstance(obj, type) and _is_ctypes(obj):
-            return self._class(obj)
-        reduced = super().reducer_override(obj)
-        if reduced is not NotImplemented and isinstance(obj, type):
-            return _once(reduced, obj)
-        return reduced
+        if isinstance(obj, type):
+            reduced = self._ctypes(obj)
+            if reduced is NotImplemented:
+                reduced = super().reducer_override(obj)
+            return reduced if reduced is NotImplemented else _once(reduced, obj)
+        return super().reducer_override(obj)
 
     def _class(self, cls: type) -> Any:
-        if _is_ctypes(cls):
-            from tarefa._convert._ctypes_pickling import reduce_type
+        reduced = self._ctypes(cls)
+        if reduced is NotImplemented:
+            reduced = parts._dynamic_class_reduce(cls)
+        return _once(reduced, cls)
 
-            importable = parts._should_pickle_by_reference(cls)
-            reduced = reduce_type(cls, importable)
-            if reduced is not NotImplemented:
-                return reduced
-        return _once(parts._dynamic_class_reduce(cls), cls)
+    def _ctypes(self, cls: type) -> Any:
+        if not _is_ctypes(cls):
+            return NotImplemented
+        from tarefa._convert._ctypes_pickling import reduce_type
+
+        return reduce_type(cls, parts._should_pickle_by_reference(cls))
 
 
 def _is_ctypes(obj: type) -> bool:

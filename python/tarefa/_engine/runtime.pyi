@@ -42,6 +42,9 @@ def parse_size(text: str) -> int | None:
 def prepare_runtime() -> None:
     """Make the runtime, if there is none."""
 
+def held_objects() -> list[int]:
+    """The numbers of the shared objects of which this process has handles."""
+
 def program_dict() -> Dict:
     """The dict that lives as long as the runtime, which is made now if there is none."""
 

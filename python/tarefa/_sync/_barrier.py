@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex
 
 from tarefa._engine import BarrierCore, register_class
+from tarefa._runtime._module_objects import is_attached
 
 _local = threading.local()
 
@@ -52,7 +53,8 @@ class Barrier(BarrierCore):
             raise ValueError("parties must be >= 1")
         if action is not None and not callable(action):
             raise TypeError(f"action must be callable or None, not {type(action).__name__}")
-        self.set_up(number, timeout, action is not None)
+        if not is_attached(self):
+            self.set_up(number, timeout, action is not None)
         if action is not None:
             self._action = action
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tarefa._engine import ConditionCore, LockCore, register_class
+from tarefa._runtime._module_objects import is_attached
 from tarefa._sync._lock import RLock
 
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class Condition(ConditionCore):
                 f"Condition() takes a Lock or RLock of tarefa, not a {kind}, "
                 "which other processes could not see"
             )
-        self.set_lock(RLock() if lock is None else lock)
+        if not is_attached(self):
+            self.set_lock(RLock() if lock is None else lock)
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait until a predicate is true; the lock is held while it is called.

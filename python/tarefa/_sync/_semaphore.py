@@ -6,6 +6,7 @@ import operator
 from typing import SupportsIndex
 
 from tarefa._engine import SemaphoreCore, register_class
+from tarefa._runtime._module_objects import is_attached
 
 
 class Semaphore(SemaphoreCore):
@@ -28,7 +29,8 @@ class Semaphore(SemaphoreCore):
 
     def __init__(self, value: SupportsIndex = 1) -> None:
         super().__init__()
-        self.set_up(operator.index(value), False)
+        if not is_attached(self):
+            self.set_up(operator.index(value), False)
 
     def __repr__(self) -> str:
         bound = self.bound
@@ -62,7 +64,8 @@ class BoundedSemaphore(Semaphore):
 
     def __init__(self, value: SupportsIndex = 1) -> None:
         super().__init__()
-        self.set_up(operator.index(value), True)
+        if not is_attached(self):
+            self.set_up(operator.index(value), True)
 
 
 def _from_handle(core: SemaphoreCore) -> Semaphore:

@@ -20,6 +20,7 @@ from typing import Any
 from tarefa import _engine
 from tarefa._convert import _definitions
 from tarefa._convert._pickling import loads
+from tarefa._runtime._errors import NotReadable
 from tarefa._task._reach import look_up, put
 from tarefa._task._snapshot import Snapshot
 
@@ -49,7 +50,13 @@ _own: ModuleType | None = None
 def become(wanted: int, handle: bytes | memoryview) -> None:
     """Have the script as that image has it."""
     if image_id != wanted:
-        load(wanted, loads(handle))
+        try:
+            load(wanted, loads(handle))
+        except Exception as e:
+            raise NotReadable(
+                "the script's names and values cannot be built in this process: "
+                f"{type(e).__name__}: {e}"
+            ) from e
 
 
 def number(shared: Any) -> int:
@@ -78,7 +85,12 @@ def load_newest(can_import: Callable[[str], bool]) -> bool:
         if not all(module in sys.modules or can_import(module) for module in part[1]):
             break
         most += 1
-    load(number(found), found, most)
+    try:
+        load(number(found), found, most)
+    except Exception:
+        # Children will fail likewise, and say so.
+        _uninstall()
+        return before != ()
     return parts != before
 
 
@@ -99,6 +111,12 @@ def load(wanted: int, found: Any, most: int | None = None) -> None:
     main = _definitions.main_dict()
     then = Snapshot(main)
     _definitions.known_names.update(main)
+
+
+def _uninstall() -> None:
+    """An image that cannot be loaded: what has come of it is not to be seen."""
+    global image_id, image, parts
+    image_id, image, parts = 0, None, ()
 
 
 def _install() -> None:

@@ -82,13 +82,13 @@ fn remove(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Fetched>> {
 impl DictCore {
     #[new]
     #[classmethod]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
         cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyDict>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args)?).add_subclass(Self))
+        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args, kwargs)?).add_subclass(Self))
     }
 
     fn __getitem__(slf: &Bound<'_, Self>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -271,7 +271,7 @@ impl SetCore {
         cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args)?).add_subclass(Self))
+        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args, None)?).add_subclass(Self))
     }
 
     /// Puts a member in.
@@ -320,13 +320,13 @@ fn is_special(name: &Bound<'_, PyString>) -> PyResult<bool> {
 impl NamespaceCore {
     #[new]
     #[classmethod]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
         cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyDict>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args)?).add_subclass(Self))
+        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args, kwargs)?).add_subclass(Self))
     }
 
     fn __getattribute__(slf: &Bound<'_, Self>, name: &Bound<'_, PyString>) -> PyResult<Py<PyAny>> {

@@ -3,7 +3,7 @@
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::value::{Expected, Item};
 use tarefa_engine::shm::{Member, Off};
@@ -17,6 +17,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::hooks::{self, Hook};
 use crate::runtime::member;
+use crate::runtime::module_objects;
 
 /// A list in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -108,11 +109,20 @@ pub(crate) fn is_index(key: &Bound<'_, PyAny>) -> bool {
 #[pymethods]
 impl ListCore {
     #[new]
-    #[pyo3(signature = (*args))]
-    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs))]
+    fn new(
+        cls: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self { handle: core.get().handle.clone() });
         }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self { handle });
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = list::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self { handle: Handle::adopt(&me, off) })

@@ -19,6 +19,7 @@ use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 
 /// Keys, and perhaps values, in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -43,13 +44,20 @@ impl MapCore {
 
     /// For a class's `__new__`: a new object of the kind that the class names, or the one of
     /// the bare core `T` that is given.
-    pub(crate) fn made<T>(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Self>
+    pub(crate) fn made<T>(
+        cls: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self>
     where
         T: pyo3::PyClass<BaseType = Self>,
     {
         let py = cls.py();
         if let Some(core) = handle::core_in::<T>(args) {
             return Ok(Self { handle: core.as_super().get().handle.clone() });
+        }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self { handle });
         }
         let kind = cls.getattr("_KIND")?.extract()?;
         let me = member::me(py)?;

@@ -37,6 +37,8 @@ pub(crate) static ON_REMINDER: Hook = Hook::new("on_reminder");
 pub(crate) static OFFER_STACK: Hook = Hook::new("offer_stack");
 /// The folder of the package.
 pub(crate) static FOLDER: Hook = Hook::new("FOLDER");
+/// What a constructor stands for where a module makes it as it is imported.
+pub(crate) static MODULE_OBJECT: Hook = Hook::new("module_object");
 /// Says how a zygote is started.
 pub(crate) static ENSURE_ZYGOTE_COMMAND: Hook = Hook::new("ensure_zygote_command");
 

@@ -5,6 +5,7 @@ pub(crate) mod errors;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub(crate) mod member;
+pub(crate) mod module_objects;
 pub(crate) mod names;
 pub(crate) mod program;
 pub(crate) mod system;

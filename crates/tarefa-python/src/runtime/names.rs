@@ -1,9 +1,8 @@
 //! Which names of a module have changed since the last look.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
+use tarefa_engine::atomic::{AtomicUsize, Ordering};
 
 /// What a dict's names stood for at one time, to tell quickly which of them stand for something
 /// else now. It keeps nothing alive: whoever needs a value to be that very one later keeps it.

@@ -1,7 +1,7 @@
 //! `BarrierCore`: what `tarefa.Barrier` is made of.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
@@ -10,6 +10,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 
 /// Tags of an action's blob: pickled, or why it cannot be.
 const PICKLED: u8 = 1;
@@ -56,15 +57,20 @@ impl BarrierCore {
 impl BarrierCore {
     /// Of a core, another handle of its barrier; else a new one, for one party.
     #[new]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
-        py: Python<'_>,
+        cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyAny>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self::of(handle));
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = barrier::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition::{self, Lock, Refused, Waited};
 use tarefa_engine::sync::wait::BlockingHooks;
@@ -14,6 +14,7 @@ use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 use crate::sync::lock::{LockCore, let_go, owner, patience, take};
 
 /// A condition in shared memory.
@@ -80,15 +81,20 @@ impl ConditionCore {
 impl ConditionCore {
     /// Of a core, another handle of its condition; else a new one, without a lock so far.
     #[new]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
-        py: Python<'_>,
+        cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyAny>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self::of(handle));
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = condition::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))

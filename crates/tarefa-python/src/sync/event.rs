@@ -1,7 +1,7 @@
 //! `EventCore`: what `tarefa.Event` is made of.
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyTuple, PyType};
 use tarefa_engine::sync::event;
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
@@ -9,6 +9,7 @@ use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 
 /// An event in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -30,11 +31,16 @@ impl EventCore {
 #[pymethods]
 impl EventCore {
     #[new]
+    #[classmethod]
     #[pyo3(signature = (*args))]
-    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+    fn new(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self { handle: core.get().handle.clone() });
         }
+        if let Some(handle) = module_objects::find(cls, args, None)? {
+            return Ok(Self { handle });
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = event::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self { handle: Handle::adopt(&me, off) })

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple, PyType};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::member::slots;
@@ -16,6 +16,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 
 /// A lock in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -224,8 +225,9 @@ impl LockCore {
 impl LockCore {
     /// Of a core, another handle of its lock; of a name, a new lock of that sort.
     #[new]
+    #[classmethod]
     #[pyo3(signature = (*args))]
-    fn new(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+    fn new(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
@@ -236,6 +238,10 @@ impl LockCore {
             Ok(_) => return Err(PyTypeError::new_err("Lock() takes no arguments")),
             Err(_) => Recursion::Forbidden,
         };
+        if let Some(handle) = module_objects::find(cls, args, None)? {
+            return Ok(Self::of(handle));
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = lock::create(&me, recursion).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))

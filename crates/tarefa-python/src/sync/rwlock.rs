@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::lock::word::Recursion;
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
@@ -12,6 +12,7 @@ use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 use crate::sync::lock::{owner_died, owner_of, patience};
 
 /// A read-write lock in shared memory.
@@ -69,15 +70,20 @@ impl RWLockCore {
 impl RWLockCore {
     /// Of a core, another handle of its lock; else a new one.
     #[new]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
-        py: Python<'_>,
+        cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyAny>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self::of(handle));
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = rwlock::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::semaphore;
 use tarefa_engine::sync::wait::Outcome;
@@ -12,6 +12,7 @@ use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
+use crate::runtime::module_objects;
 use crate::sync::lock::patience;
 
 /// A semaphore in shared memory.
@@ -50,15 +51,20 @@ impl SemaphoreCore {
 impl SemaphoreCore {
     /// Of a core, another handle of its semaphore; else a new one, with one permit.
     #[new]
-    #[pyo3(signature = (*args, **_kwargs))]
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
-        py: Python<'_>,
+        cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
-        _kwargs: Option<&Bound<'_, PyAny>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self::of(handle));
+        }
+        let py = cls.py();
         let me = member::me(py)?;
         let off = semaphore::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))

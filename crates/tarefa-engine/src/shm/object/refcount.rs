@@ -44,6 +44,12 @@ pub fn adopt(me: &Member, off: Off, savepoint: Off) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
+/// The ids of the objects of which this process has handles.
+#[must_use]
+pub fn held_ids(me: &Member) -> Vec<u64> {
+    me.runtime().held().objects.values().map(|holding| holding.id).collect()
+}
+
 /// Takes one more handle of the object `off` with `id`; false when it is gone.
 ///
 /// # Errors

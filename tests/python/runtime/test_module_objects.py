@@ -1,0 +1,280 @@
+"""A shared object that a module makes as it is imported is one object in all processes."""
+
+import textwrap
+
+from support import run_script
+
+MODULE = """
+    import tarefa
+    List = tarefa.List
+    numbers = List([1])
+    class Config:
+        seen = tarefa.Set("a")
+        lock, r = tarefa.Lock(), tarefa.RLock()
+        table = tarefa.Dict(a=1)
+        class Inner: event = tarefa.Event()
+    def f(x=tarefa.Counter("aab"), *, y=tarefa.Namespace(n=5)): return x, y
+    many = [tarefa.List([n]) for n in range(3)]
+    loop = {}
+    for name in "ab":
+        loop[name] = tarefa.List([name])
+    pair = (tarefa.List(), tarefa.List())
+    class Holder:
+        def __init__(self): self.list, self.value = tarefa.List(), tarefa.Value("i", 7)
+    one, two = Holder(), Holder()
+    def make(n): return tarefa.Array("d", [n, n])
+    array = make(2.0)
+    class Stack(tarefa.List):
+        def push(self, x): self.append(x)
+    class Full(tarefa.List):
+        def __init__(self, *items): super().__init__(items); self.mine = 3
+    stack, full = Stack([1, 2]), Full(1, 2)
+    semaphore, bounded = tarefa.Semaphore(3), tarefa.BoundedSemaphore(2)
+    condition, barrier, rwlock = tarefa.Condition(), tarefa.Barrier(2), tarefa.RWLock()
+    raw = tarefa.RawValue("d", 0.5)
+    class Number(tarefa.Value):
+        def double(self): return 2 * self.value
+    number = Number("i", 21)
+    def everything():
+        own = [numbers, Config.seen, Config.lock, Config.r, Config.table, Config.Inner.event]
+        own += [*f(), *many, *loop.values(), *pair, one.list, one.value, two.list, two.value]
+        own += [array, stack, full, semaphore, bounded, condition, barrier, rwlock, raw, number]
+        return own
+    def ids():
+        from tarefa._runtime._module_objects import id_of
+        return [id_of(o) for o in everything()]
+    def check():
+        assert numbers == [1] and Config.seen == {"a"} and Config.table == {"a": 1}
+        assert f()[0] == {"a": 2, "b": 1} and f()[1].n == 5 and many == [[0], [1], [2]]
+        assert loop == {"a": ["a"], "b": ["b"]} and one.value.value == 7
+        assert list(array) == [2, 2] and semaphore.get_value() == 3 and barrier.parties == 2
+        assert type(stack) is Stack and stack == [1, 2] and type(full) is Full
+        assert full == [1, 2] and full.mine == 3 and raw.value == 0.5 and number.double() == 42
+        assert not [w for w in (tarefa.List(),) if w != []]
+        return ids()
+"""
+
+
+def with_module(source, module=MODULE, **others):
+    """Run a script beside a module `aside`; in its output `all well` says that it came through."""
+    files = {"aside": module, **others}
+    made = "".join(
+        f"pathlib.Path(folder, {name + '.py'!r}).write_text({textwrap.dedent(text)!r})\n"
+        for name, text in files.items()
+    )
+    head = "import pathlib, sys\nfolder = pathlib.Path(__file__).parent\n" + made
+    body = textwrap.dedent(source)
+    done = run_script(head + body + "\nprint('all well')\n")
+    assert done.stdout.endswith("all well\n"), done.stdout + done.stderr
+    return done
+
+
+def test_one_object_whatever_the_place_and_the_kind():
+    with_module("""
+        import aside, tarefa
+        mine = aside.check()
+        assert len(set(mine)) == len(mine)
+        for _ in range(3):
+            assert tarefa.Process(target=aside.check).start().result() == mine
+        tarefa.configure(spares=0)
+        assert tarefa.Process(target=aside.check).start().result() == mine
+        assert tarefa.Thread(target=aside.check).start().result() == mine
+    """)
+
+
+def test_what_is_changed_is_changed_for_all():
+    with_module(
+        """
+        import aside, tarefa
+        for i in range(3): tarefa.Process(target=aside.hit).start().result()
+        assert aside.hits["n"] == 3 and len(aside.seen) == 3, (aside.hits, aside.seen)
+        """,
+        """
+        import tarefa
+        hits, seen = tarefa.Counter(), tarefa.List()
+        def hit(): hits.update(["n"]); seen.append(1)
+        """,
+    )
+
+
+def test_a_module_that_only_tasks_import_and_all_at_once():
+    with_module("""
+        import tarefa
+        gate = tarefa.Barrier(6)
+        def by_name(gate):
+            gate.wait()
+            import aside
+            return aside.check()
+        ts = [tarefa.Process(target=by_name, args=(gate,)).start() for _ in range(6)]
+        ids = [t.result() for t in ts]
+        assert all(i == ids[0] for i in ids), ids
+        assert tarefa.Process(target=by_name, args=(tarefa.Barrier(1),)).start().result() == ids[0]
+        import aside
+        assert aside.check() == ids[0]
+    """)
+
+
+def test_the_first_importer_is_killed_half_way():
+    with_module(
+        """
+        import tarefa
+        def by_name():
+            import aside
+            return aside.a.object_id, aside.b.object_id, list(aside.a)
+        t = tarefa.Process(target=by_name).start(); t.join()
+        assert t.exitcode == -9, t.exitcode
+        seen = [tarefa.Process(target=by_name).start().result() for _ in range(3)]
+        assert seen[0] == seen[1] == seen[2] and seen[0][2] == [1], seen
+        """,
+        """
+        import os, pathlib, tarefa
+        a = tarefa.List([1])
+        mark = pathlib.Path(__file__).with_name("mark")
+        if not mark.exists():
+            mark.touch(); os.kill(os.getpid(), 9)
+        b = tarefa.List()
+        """,
+    )
+
+
+def test_an_import_that_fails_and_is_tried_again():
+    with_module(
+        """
+        import tarefa
+        def twice():
+            try: import aside
+            except ZeroDivisionError: pass
+            import aside
+            return aside.a.object_id, list(aside.a)
+        first = twice()
+        assert first[1] == [1]
+        assert tarefa.Process(target=twice).start().result() == first
+        """,
+        """
+        import pathlib, tarefa
+        a = tarefa.List([1])
+        mark = pathlib.Path(__file__).with_name("mark")
+        if not mark.exists():
+            mark.touch(); 1 / 0
+        """,
+    )
+
+
+def test_reload_makes_new_ones():
+    with_module(
+        """
+        import aside, importlib, tarefa
+        old = aside.a; aside.a.append(2)
+        importlib.reload(aside)
+        assert aside.a.object_id != old.object_id and list(aside.a) == [1] and list(old) == [1, 2]
+        def by_name():
+            import aside
+            return aside.a.object_id
+        assert tarefa.Process(target=by_name).start().result() == aside.a.object_id
+        # Imported anew, it is not made anew.
+        import sys; del sys.modules["aside"]; now = aside.a.object_id
+        import aside
+        assert aside.a.object_id == now
+        """,
+        """
+        import tarefa
+        a = tarefa.List([1])
+        """,
+    )
+
+
+def test_one_file_under_two_names_is_two_modules():
+    with_module(
+        """
+        import aside, importlib.util, sys, tarefa
+        spec = importlib.util.spec_from_file_location("other", aside.__file__)
+        other = importlib.util.module_from_spec(spec); sys.modules["other"] = other
+        spec.loader.exec_module(other)
+        assert other.a.object_id != aside.a.object_id
+        """,
+        """
+        import tarefa
+        a = tarefa.List([1])
+        """,
+    )
+
+
+def test_a_module_that_cannot_be_told_is_worth_a_word():
+    with_module(
+        """
+        import importlib.util, pathlib, warnings
+        path = str(pathlib.Path(__file__).with_name("aside.py"))
+        spec = importlib.util.spec_from_file_location("plugin", path)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            for _ in range(2):
+                plugin = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(plugin)
+        assert plugin.a == [1]
+        assert len(heard) == 1, [str(w.message) for w in heard]
+        assert heard[0].filename == path and heard[0].lineno == 3, heard[0]
+        assert "plugin" in str(heard[0].message) and "List" in str(heard[0].message)
+        """,
+        """
+        import tarefa
+        a = tarefa.List([1])
+        """,
+    )
+
+
+def test_what_is_made_at_other_times_is_new_each_time():
+    with_module(
+        """
+        import aside, tarefa
+        assert len({aside.make().object_id for _ in range(5)}) == 5
+        assert aside.make() == [0]
+        def both():
+            import aside
+            return aside.make().object_id
+        assert tarefa.Process(target=both).start().result() != both()
+        mine = [tarefa.List([1]) for _ in range(3)]
+        assert len({l.object_id for l in mine}) == 3
+        """,
+        """
+        import tarefa
+        def make(): return tarefa.List([0])
+        """,
+    )
+
+
+def test_what_functions_made_for_a_moment_does_not_stay():
+    with_module(
+        """
+        import tarefa
+        keep = tarefa.List()
+        objects = lambda: tarefa._engine.diagnostics()["objects"]
+        before = objects()
+        import aside
+        assert objects() < before + 300, (before, objects())
+        assert aside.kept == [1]
+        """,
+        """
+        import tarefa
+        def moment(): return len(tarefa.List([1]))
+        for _ in range(2000): moment()
+        def made(): return tarefa.List([1])
+        kept = made()
+        """,
+    )
+
+
+def test_a_thread_of_the_import_makes_its_own():
+    with_module(
+        """
+        import aside, tarefa
+        assert aside.here[0].object_id != aside.top.object_id
+        assert tarefa.Process(target=lambda: aside.top.object_id).start().result() == (
+            aside.top.object_id)
+        """,
+        """
+        import tarefa, threading
+        top, here = tarefa.List(), []
+        t = threading.Thread(target=lambda: here.append(tarefa.List()))
+        t.start(); t.join()
+        """,
+    )
