@@ -29,7 +29,7 @@ pub struct Setting {
     pub in_code: &'static str,
 }
 
-/// All of them, but for [`ZYGOTE`].
+/// All of them, but for [`ZYGOTE`], by which a zygote learns of the runtime's address.
 pub const ALL: [Setting; 3] = [
     Setting {
         name: "TAREFA_ARENA_MAX",

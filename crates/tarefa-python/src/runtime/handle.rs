@@ -223,16 +223,14 @@ pub(crate) fn attach(
 /// The Python object for a handle.
 pub(crate) fn wrap(py: Python<'_>, handle: Handle, kind: u64) -> PyResult<Py<PyAny>> {
     let core: Py<PyAny> = match kind {
-        kinds::LOCK => Py::new(py, LockCore::of(handle))?.into_any(),
-        kinds::RLOCK => Py::new(py, LockCore::of(handle))?.into_any(),
+        kinds::LOCK | kinds::RLOCK => Py::new(py, LockCore::of(handle))?.into_any(),
         kinds::EVENT => Py::new(py, EventCore::of(handle))?.into_any(),
         kinds::SEMAPHORE => Py::new(py, SemaphoreCore::of(handle))?.into_any(),
         kinds::CONDITION => Py::new(py, ConditionCore::of(handle))?.into_any(),
         kinds::BARRIER => Py::new(py, BarrierCore::of(handle))?.into_any(),
         kinds::RWLOCK => Py::new(py, RWLockCore::of(handle))?.into_any(),
         kinds::LIST => Py::new(py, ListCore::of(handle))?.into_any(),
-        kinds::DICT => dict::bare(py, handle, dict::DictCore)?,
-        kinds::COUNTER => dict::bare(py, handle, dict::DictCore)?,
+        kinds::DICT | kinds::COUNTER => dict::bare(py, handle, dict::DictCore)?,
         kinds::SET => dict::bare(py, handle, dict::SetCore)?,
         kinds::NAMESPACE => dict::bare(py, handle, dict::NamespaceCore)?,
         kinds::ARRAY => Py::new(py, ArrayMemory::of(handle)?)?.into_any(),

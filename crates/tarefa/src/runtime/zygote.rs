@@ -37,8 +37,6 @@ use crate::task::current;
 use crate::task::target;
 use crate::task::target::{Ended, Target};
 
-/// Carries the runtime's address to the zygote: root process, its descriptor, the id.
-
 /// What a child calls: decodes the arguments, runs the target, encodes what came out.
 pub(crate) type Trampoline = fn(&[u8]) -> Ended;
 

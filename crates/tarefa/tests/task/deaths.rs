@@ -86,9 +86,9 @@ fn doomed(way: &str) -> Result<Run, Box<dyn Error>> {
         let task = Process::spawn(hold, (ready.clone(),))?;
         assert!(ready.wait(LONG)?);
         if way == "kill" {
-            task.kill()?
+            task.kill()?;
         } else {
-            task.terminate()?
+            task.terminate()?;
         }
         return Ok(task);
     }

@@ -149,7 +149,9 @@ mod tests {
     fn where_a_member_ends_is_part_of_the_key() {
         let joined = |parts: &[&str]| {
             let mut it = Composite::tuple();
-            parts.iter().for_each(|part| it.push(&text(part)));
+            for part in parts {
+                it.push(&text(part));
+            }
             it.finish()
         };
         assert_ne!(joined(&["ab", "c"]), joined(&["a", "bc"]));
