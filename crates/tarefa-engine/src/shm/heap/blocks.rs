@@ -35,7 +35,7 @@ pub fn defer_free(me: &Member, tx: &mut Tx<'_>, block: Off) {
     crash_point!("heap.hooked");
 }
 
-/// The chain as it is now; later [`release_to`] it, or [`free_deferred`] down to it.
+/// The chain as it is now; later [`release_to`] it, or [`free_deferred`](super::free_deferred) down to it.
 #[must_use]
 pub fn savepoint(me: &Member) -> Off {
     Off(me.slot().chain.load(Ordering::Relaxed))

@@ -30,7 +30,7 @@ pub struct ObjectHeader {
     pub id: AtomicU64,
     /// References: of processes, and of blobs that mention it.
     pub references: AtomicU64,
-    /// What it is: a number of [`crate::kinds::object`].
+    /// What it is: one of [`crate::kinds`].
     pub kind: AtomicU64,
 }
 

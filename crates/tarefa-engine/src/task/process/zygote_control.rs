@@ -1,5 +1,5 @@
 //! What the root, the zygote and all who start processes share: a block made once, whose offset is
-//! in the header's `roots`. Its parts are [`super::requests`] and [`super::spares`].
+//! in the header's `roots`. Its parts are `requests` and `spares`.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::os::futex;

@@ -11,7 +11,7 @@ pub trait Front {
     fn after_fork_in_parent(&mut self);
     /// After it, in the child; `spare` says that no task waits yet, so there is time to warm up.
     fn after_fork_in_child(&mut self, runtime: &'static Runtime, spare: bool);
-    /// Runs the task in the child, then ends it with [`leave`].
+    /// Runs the task in the child, then ends it with [`leave`](super::leave).
     fn run(&mut self, runtime: &'static Runtime, task: Off) -> !;
     /// A message for the zygote: what to import. True if children forked from now on differ
     /// from those forked before, so that spares are to be replaced.
