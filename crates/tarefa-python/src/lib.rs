@@ -65,6 +65,8 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(task::interrupt::sleep, m)?)?;
     m.add_function(wrap_pyfunction!(task::context::thread_context, m)?)?;
     m.add_function(wrap_pyfunction!(trace::stack::request_stack, m)?)?;
+    m.add_function(wrap_pyfunction!(trace::last_line::watch_faults, m)?)?;
+    m.add_function(wrap_pyfunction!(trace::call_site::note_frame, m)?)?;
     m.add_function(wrap_pyfunction!(trace::stack::prepare_stacks, m)?)?;
     m.add_function(wrap_pyfunction!(trace::stack::offer_stack, m)?)?;
     m.add_function(wrap_pyfunction!(trace::stack::forget_stack, m)?)?;

@@ -87,12 +87,14 @@ from tarefa._engine.task import (
 from tarefa._engine.trace import (
     deadlocks,
     forget_stack,
+    note_frame,
     offer_stack,
     prepare_stacks,
     report_after,
     request_stack,
     set_report_after,
     stack_signal,
+    watch_faults,
     write_stack,
 )
 
@@ -142,6 +144,7 @@ __all__ = [
     "make_immortal",
     "mention",
     "most_spares",
+    "note_frame",
     "offer_stack",
     "own_threads",
     "parse_address",
@@ -172,6 +175,7 @@ __all__ = [
     "usual_spares",
     "wake_sleeper",
     "was_reminded",
+    "watch_faults",
     "watch_signals",
     "write_stack",
 ]

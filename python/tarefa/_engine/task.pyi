@@ -61,6 +61,9 @@ class TaskCore:
     def killed_by_us(self) -> bool:
         """Whether somebody called :meth:`note_kill`."""
 
+    def last_line(self) -> tuple[str, bool] | None:
+        """Where it was when its process died; whether it was broken there, or only seen last."""
+
     def note_retrieved(self) -> None:
         """Note that somebody has asked for its outcome and gets it."""
 

@@ -39,3 +39,9 @@ def write_stack(signal: int, frame: FrameType | None, /) -> None:
 
 def stack_signal() -> int:
     """The signal that makes a process write its stack."""
+
+def watch_faults() -> None:
+    """In a zygote: from now on its children note where they were when a fault ends them."""
+
+def note_frame(frame: FrameType) -> None:
+    """Note that the calling thread stands there."""

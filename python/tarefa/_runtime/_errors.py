@@ -98,6 +98,10 @@ class WorkerDied(TarefaError):
         pid: the process.
         exitcode: its exit code, or minus the number of the signal that ended it.
         peak_memory: the most memory it had, in bytes.
+        last_line: the line of Python in which it was broken, ``file:line in function``; None where
+            that was not to be had, as of a process that was killed.
+        last_seen: of such a process the line where it was seen last: where it last waited for
+            something of tarefa's, or was interrupted.
     """
 
     __module__ = "tarefa"
@@ -108,11 +112,15 @@ class WorkerDied(TarefaError):
         pid: int | None = None,
         exitcode: int | None = None,
         peak_memory: int = 0,
+        last_line: str | None = None,
+        last_seen: str | None = None,
     ) -> None:
         super().__init__(message)
         self.pid = pid
         self.exitcode = exitcode
         self.peak_memory = peak_memory
+        self.last_line = last_line
+        self.last_seen = last_seen
 
 
 class OwnerDied(TarefaError):

@@ -30,12 +30,15 @@ _in_target = False
 _finishing = False
 
 
-def on_interrupt(_signum: int, _frame: FrameType | None) -> None:
+def on_interrupt(_signum: int, frame: FrameType | None) -> None:
     """The handler of the interrupt signal, in the main thread."""
     if _engine.was_reminded():
         _unretrieved.on_reminder()
     if (_in_target or _finishing) and _core is not None and _core.take_interrupt():
         error = _interruption(_core, "was interrupted")
+        if frame is not None:
+            # For who asks where it was, if it goes on and is killed.
+            _engine.note_frame(frame)
         _unraisable.watch()
         _core.note_delivered(error)
         raise error

@@ -90,4 +90,6 @@ def read(core: Any) -> tuple[bool, Any] | None:
 def died(core: Any, label: str) -> WorkerDied:
     """The error for a task whose process ended without an outcome."""
     text = f"{label} (pid {core.pid}) {core.death_words()}"
-    return WorkerDied(text, core.pid, core.exitcode, core.usage()[3])
+    place, broken = core.last_line() or (None, False)
+    line, seen = (place, None) if broken else (None, place)
+    return WorkerDied(text, core.pid, core.exitcode, core.usage()[3], line, seen)

@@ -11,7 +11,8 @@ def prepare(from_interpreter: bool) -> None:
     """Take over the stack signal: with ``faulthandler`` and, if wanted, the interpreter's own.
 
     The latter gives the place between two bytecodes, without a copy of the process; it can be
-    installed by the main thread only, and shows as a handler of the program's.
+    installed by the main thread only, and shows as a handler of the program's. So can a look at the
+    stack before a fault ends the process.
     """
     global _prepared_in
     _prepared_in = os.getpid()
@@ -35,6 +36,8 @@ def prepare(from_interpreter: bool) -> None:
         _engine.prepare_stacks(
             fd, install_faulthandler, install_interpreter if from_interpreter else None
         )
+        if from_interpreter:
+            _engine.watch_faults()
     except OSError:
         os.close(fd)
 

@@ -143,6 +143,13 @@ pub fn empty(fd: i32) -> io::Result<()> {
     Ok(())
 }
 
+/// Reads the beginning of the file behind `fd`: how many bytes that were. Async-signal-safe.
+pub fn read_start(fd: i32, into: &mut [u8]) -> usize {
+    // SAFETY: `into` is writable for its length; an invalid descriptor is an error.
+    let read = unsafe { libc::pread(fd, into.as_mut_ptr().cast(), into.len(), 0) };
+    usize::try_from(read).unwrap_or(0)
+}
+
 /// Writes `bytes` to the descriptor `fd`, as far as that is possible. Async-signal-safe.
 pub fn write(fd: i32, mut bytes: &[u8]) {
     while !bytes.is_empty() {

@@ -35,6 +35,18 @@ pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
     NonNull::new(ptr.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))
 }
 
+/// Maps `len` bytes of memory of this process's own, for good.
+///
+/// # Errors
+/// `ENOMEM` when the address space has no such room.
+pub fn anonymous(len: usize) -> io::Result<*mut u8> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
+    let ptr = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, -1, 0) };
+    if ptr == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(ptr.cast()) }
+}
+
 /// The size of a page of memory.
 #[must_use]
 pub fn page_size() -> u64 {

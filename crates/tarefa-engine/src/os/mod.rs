@@ -8,6 +8,7 @@ pub mod child;
 pub mod clock;
 mod current;
 pub mod epoll;
+pub mod fault;
 pub mod fork_probe;
 pub mod futex;
 #[cfg_attr(miri, allow(dead_code))]

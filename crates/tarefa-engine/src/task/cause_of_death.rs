@@ -16,6 +16,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::last_line::LastLine;
 use super::limits::GRACE;
 use super::record::{Task, flag};
 use crate::os::pidfd::Exit;
@@ -213,6 +214,8 @@ pub struct Death {
     pub cause: Cause,
     /// Its time limit, if that had passed before it died.
     pub over_time: Option<Duration>,
+    /// Where in its program it was, as far as that is known.
+    pub last_line: Option<LastLine>,
 }
 
 impl Death {
@@ -228,6 +231,7 @@ impl Death {
             peak_memory: task.usage().peak_bytes,
             cause: Cause::of_task(task),
             over_time: task.time_limit().filter(|_| task.over_time()),
+            last_line: task.last_line(),
         }
     }
 
@@ -259,13 +263,14 @@ impl fmt::Display for Words<'_> {
         let likely = if it.cause.is_certain() { "" } else { "likely " };
         write!(f, "; {likely}cause: {}", it.cause)?;
         match (it.cause, it.over_time) {
-            (Cause::TimeLimit(_), _) | (_, None) => Ok(()),
+            (Cause::TimeLimit(_), _) | (_, None) => {}
             (_, Some(limit)) => write!(
                 f,
                 "; it had been interrupted, for it ran longer than its time limit of {}",
                 Seconds(limit)
-            ),
+            )?,
         }
+        it.last_line.as_ref().map_or(Ok(()), |line| write!(f, "; {line}"))
     }
 }
 
@@ -347,6 +352,7 @@ mod tests {
             peak_memory: 3 << 20,
             cause: Cause::Signal,
             over_time: Some(LIMIT),
+            last_line: None,
         };
         assert_eq!(
             death.to_string(),
@@ -361,5 +367,15 @@ mod tests {
             "task \"ana\" (pid 7) ended before it had a result; peak memory unknown; cause: it ran \
              longer than its time limit of 1.5 s, and did not end within 2 s of the interrupt"
         );
+        let end = |line| {
+            let death = Death { last_line: Some(line), ..death.clone() };
+            let words = death.words().to_string();
+            words.rsplit("; ").next().map(str::to_owned)
+        };
+        let place = || "a.py:7 in f".to_owned();
+        let broken = end(LastLine::Broken(place()));
+        assert_eq!(broken.as_deref(), Some("its last line was a.py:7 in f"));
+        let seen = end(LastLine::Seen(place()));
+        assert_eq!(seen.as_deref(), Some("it was last seen at a.py:7 in f"));
     }
 }

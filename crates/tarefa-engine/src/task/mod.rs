@@ -15,6 +15,7 @@
 pub mod cause_of_death;
 mod deadlines;
 pub mod inspect;
+pub mod last_line;
 pub mod limits;
 pub mod process;
 pub mod program;

@@ -18,6 +18,7 @@ use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::sync::wait::Overdue;
 use tarefa_engine::task::cause_of_death::Death;
+use tarefa_engine::task::last_line::LastLine;
 use tarefa_engine::task::limits::{self, TimeUp};
 use tarefa_engine::task::record::{self, Task, flag};
 use tarefa_engine::task::thread_timer;
@@ -208,6 +209,13 @@ impl TaskCore {
     /// SIGKILL before it had a result; ...`.
     fn death_words(&self) -> String {
         self.with(|t| Death::of(t).words().to_string())
+    }
+
+    /// Where in its program it was when its process died, as far as that is known: the line where
+    /// it was broken (true), or where it was seen last.
+    fn last_line(&self) -> Option<(String, bool)> {
+        let line = self.with(|t| t.last_line())?;
+        Some((line.place().to_owned(), matches!(line, LastLine::Broken(_))))
     }
 
     /// Whether its time was up before it ended.

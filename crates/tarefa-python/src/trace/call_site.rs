@@ -8,7 +8,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use tarefa_engine::shm::Member;
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::sync::wait::wait_record;
 
 use crate::runtime::hooks;
@@ -36,6 +36,22 @@ pub(crate) fn learn_folder(py: Python<'_>) {
     if FOLDER.get().is_none() {
         let found = hooks::FOLDER.get(py).and_then(|folder| folder.extract());
         FOLDER.get_or_init(|| found.unwrap_or_else(|_| "\0".to_owned()));
+    }
+}
+
+/// The folder of this package, once it is learnt; no path begins with what it is before.
+pub(crate) fn known_folder() -> &'static str {
+    FOLDER.get().map_or("\0", String::as_str)
+}
+
+/// Notes that the calling thread stands in the frame, or in the first around it that is not this
+/// package's.
+#[pyfunction]
+pub(crate) fn note_frame(frame: &Bound<'_, PyAny>) {
+    if let Some(runtime) = Runtime::existing_unlocked() {
+        // What was noted last for the sake of reports is not there any more.
+        let _ = NOTED.try_with(|noted| noted.try_borrow_mut().map(|mut noted| noted.take()).ok());
+        let _ = note_outside(frame.py(), &runtime.me(), frame);
     }
 }
 
@@ -135,7 +151,7 @@ fn parts<'py>(
 
 /// The innermost place outside of this package in a stack as `faulthandler` writes it.
 pub(crate) fn in_stack(text: &str) -> Option<String> {
-    let own = FOLDER.get().map_or("\0", String::as_str);
+    let own = known_folder();
     text.lines().find_map(|line| {
         let (file, rest) = line.trim().strip_prefix("File \"")?.rsplit_once("\", line ")?;
         let is_own = file.starts_with(own);

@@ -68,19 +68,34 @@ fn answer(slot: &ProcessSlot, write: impl FnOnce(i32)) {
         return;
     }
     let fd = STACK_FD.load(Ordering::Acquire);
-    let ready = if HAS_FILE.load(Ordering::Acquire) {
-        memfd::empty(fd).is_ok()
-    } else {
-        let made = memfd::create_at(c"tarefa-stack", fd).is_ok();
-        HAS_FILE.store(made, Ordering::Release);
-        made
-    };
-    if ready {
+    if has_empty_file(fd) {
         write(fd);
     }
     // SYNC POINT: the text is complete for whoever sees this.
     word.store(count(asked).wrapping_add(STEP), Ordering::Release);
     futex::wake_all(word);
+}
+
+/// Has an empty file be behind `fd`. Async-signal-safe.
+fn has_empty_file(fd: i32) -> bool {
+    if HAS_FILE.load(Ordering::Acquire) {
+        return memfd::empty(fd).is_ok();
+    }
+    let made = memfd::create_at(c"tarefa-stack", fd).is_ok();
+    HAS_FILE.store(made, Ordering::Release);
+    made
+}
+
+/// In the handler of a signal that ends this process: the beginning of the calling thread's stack,
+/// innermost first; how many bytes. Async-signal-safe.
+pub(crate) fn dying(into: &mut [u8]) -> usize {
+    let fd = STACK_FD.load(Ordering::Acquire);
+    if fd < 0 || !has_empty_file(fd) {
+        return 0;
+    }
+    // Its frames may be half changed, or nonsense.
+    fork_probe::run(|| call(&FAULTHANDLER, signal::stack_signal()));
+    memfd::read_start(fd, into)
 }
 
 fn call(handler: &AtomicUsize, signal: i32) {

@@ -104,8 +104,9 @@ fn doomed(way: &str) -> Result<Run, Box<dyn Error>> {
     Ok(task)
 }
 
-/// With the memory it had as N.
+/// With the memory it had as N, and without where it was.
 fn masked(words: &str) -> String {
+    let words = words.split("; it was last seen at ").next().unwrap_or(words);
     let (before, rest) = words.split_once("peak memory ").expect("it says how much memory");
     let (memory, after) = rest.split_once(" MiB").expect("in MiB");
     assert!(memory.parse::<f64>().is_ok_and(|n| n > 0.0), "{words}");

@@ -229,6 +229,8 @@ pub struct ProcessSlot {
     pub remind_at: AtomicU64,
     /// How often it was reminded.
     pub reminders: AtomicU32,
+    /// Where in the program it was broken, as its language says it, noted by its dying thread.
+    pub last_line: Text<20>,
 }
 
 /// Values of the low byte of [`ProcessSlot::owner`].

@@ -153,6 +153,7 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     slot.deadline.store(0, Ordering::Relaxed);
     slot.remind_at.store(0, Ordering::Relaxed);
     slot.reminders.store(0, Ordering::Relaxed);
+    slot.last_line.clear();
     slot.mailbox.store(0, Ordering::Relaxed);
     crash_point!("slots.process_cleared");
     // SYNC POINT: publishes the cleared slot to whoever takes it.

@@ -2,6 +2,7 @@
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::pidfd::Exit;
+use crate::shm::arena::inline_text::Text;
 use crate::shm::arena::layout::THREADS;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::object::ObjectHeader;
@@ -33,6 +34,8 @@ pub mod flag {
     pub const OUT_OF_MEMORY: u32 = 128;
     /// Its process was killed because its starter's had ended.
     pub const ENDED_WITH_STARTER: u32 = 256;
+    /// Its last line is where it was broken, and not where it was seen last.
+    pub const BROKEN_THERE: u32 = 512;
 }
 
 /// Bytes of the name in the record, with its length.
@@ -74,6 +77,8 @@ pub struct Record {
     /// How long it may run, and how much private memory it may take; 0 without a limit.
     pub(in crate::task) time_limit_ns: AtomicU64,
     pub(in crate::task) memory_limit: AtomicU64,
+    /// See [`crate::task::last_line`].
+    pub(in crate::task) last_line: Text<20>,
 }
 
 // SAFETY: repr(C), atomics only.

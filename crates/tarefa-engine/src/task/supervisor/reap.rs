@@ -35,6 +35,11 @@ impl Supervisor<'_> {
         if let Some(task) = task.filter(|_| flags != 0) {
             Task::at(me, task).change_flags(flags, 0);
         }
+        if let Some(task) = task.map(|off| Task::at(me, off)) {
+            if !task.state_now().is_final() {
+                task.take_last_line(index);
+            }
+        }
         let generation = slots::lock_owner(runtime, index);
         recovery::mark_dead(me, index);
         if let Some(task) = task {
