@@ -91,7 +91,7 @@ run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
 # --- testing --------------------------------------------------------------------------------------------
-.PHONY: test test-rust test-crash loom test-python test-docs test-scripts
+.PHONY: test test-rust test-crash loom loom-mutants test-python test-docs test-scripts
 test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, the crash table, Python on every version found
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
@@ -102,7 +102,11 @@ test-crash: ## Only the crash table: a member is killed at every named crash poi
 	    --features tarefa-engine/crash-points,tarefa/crash-points
 
 loom: ## Only the models: the engine's own functions in all interleavings
-	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test 'loom*'
+	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test loom
+
+loom-mutants: ## Only wrong memory orders planted in the engine's code: a model must notice each
+	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test loom \
+	    each_wrong_order_is_noticed
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
 	cargo build --quiet -p tarefa --example visitor

@@ -306,7 +306,9 @@ impl State {
             return;
         }
         let touched = self.touched.entry(address).or_default();
-        touched.size = size;
+        // A word of which a futex is one half is the whole word.
+        touched.size = touched.size.max(size);
+        let size = touched.size;
         let bit = 1 << CURRENT.get();
         if access == Access::Write {
             touched.writers |= bit;
@@ -352,11 +354,11 @@ pub(crate) fn load_half(word: *const u32) -> u32 {
     }
 }
 
-/// A place in the sources: file, line and column.
-pub type Site = (&'static str, u32, u32);
+/// A place in the sources: file and line.
+pub type Site = (&'static str, u32);
 
 fn site(at: &'static Location<'static>) -> Site {
-    (at.file(), at.line(), at.column())
+    (at.file(), at.line())
 }
 
 /// Whether the order at the caller's place is to be weakened.
@@ -495,6 +497,7 @@ impl Model {
             s.known.clear();
         });
         let execution = std::sync::Arc::new(execution);
+        quiet_discoveries();
         loop {
             let before = state(|s| s.execution);
             let execution = execution.clone();
@@ -530,6 +533,20 @@ impl Model {
             }
         });
     }
+}
+
+/// An execution that does not count says nothing of a panic in it.
+fn quiet_discoveries() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let found = STATE.with(|s| s.try_borrow().is_ok_and(|s| s.found));
+            if !found {
+                others(info);
+            }
+        }));
+    });
 }
 
 /// Goes on if the exploration ended because of what it has found out about the memory.

@@ -48,8 +48,9 @@ pub(crate) fn by_turns() {
 
 /// One dies, beside others that must get through.
 fn killed<const N: usize>(preemptions: usize) {
+    let world = World::<N>::new();
     at_each_step(|fate| {
-        let (world, fate) = (World::<N>::new(), fate.clone());
+        let fate = fate.clone();
         Model::new().preemptions(preemptions).check(move |run| {
             world.begin();
             let others: Vec<_> = (1..N).map(|i| world.spawn(run, i, section)).collect();

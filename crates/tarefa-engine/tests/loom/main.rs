@@ -4,13 +4,64 @@
 #![cfg(loom)]
 #![allow(missing_docs)]
 
+mod dict;
 mod latch;
+mod list;
+mod lock;
 mod support;
+mod wait_queue;
 mod weakened;
 
 /// All of them, by name.
 const MODELS: &[(&str, fn())] = &[
+    ("dict::a_new_key_beside_a_reader", dict::a_new_key_beside_a_reader),
+    ("dict::a_replaced_value_beside_a_reader", dict::a_replaced_value_beside_a_reader),
+    ("dict::a_deletion_beside_a_reader", dict::a_deletion_beside_a_reader),
+    ("dict::a_move_beside_a_reader", dict::a_move_beside_a_reader),
+    ("dict::a_key_that_is_not_there_beside_a_move", dict::a_key_that_is_not_there_beside_a_move),
+    ("dict::what_was_deleted_and_put_in_again", dict::what_was_deleted_and_put_in_again),
+    ("dict::a_version_tells_of_every_change", dict::a_version_tells_of_every_change),
+    ("dict::a_group_beside_a_reader", dict::a_group_beside_a_reader),
+    ("dict::killed_replacing_a_value", dict::killed_replacing_a_value),
+    ("dict::killed_putting_in_a_key", dict::killed_putting_in_a_key),
+    ("dict::killed_moving", dict::killed_moving),
     ("latch::by_turns", latch::by_turns),
     ("latch::killed_beside_one", latch::killed_beside_one),
     ("latch::killed_beside_two", latch::killed_beside_two),
+    ("list::append_beside_a_reader", list::append_beside_a_reader),
+    ("list::set_beside_a_reader", list::set_beside_a_reader),
+    ("list::taking_the_first_beside_a_reader", list::taking_the_first_beside_a_reader),
+    ("list::taking_the_last_but_one_and_an_append", list::taking_the_last_but_one_and_an_append),
+    ("list::an_append_where_another_was", list::an_append_where_another_was),
+    ("list::a_new_table_beside_a_reader", list::a_new_table_beside_a_reader),
+    ("list::two_changes_beside_a_reader", list::two_changes_beside_a_reader),
+    ("list::appends_of_one_that_is_killed", list::appends_of_one_that_is_killed),
+    ("list::a_writer_is_killed", list::a_writer_is_killed),
+    ("list::a_group_beside_a_reader", list::a_group_beside_a_reader),
+    ("lock::by_turns", lock::by_turns),
+    ("lock::a_recursive_one_by_turns", lock::a_recursive_one_by_turns),
+    ("lock::a_wait_that_times_out", lock::a_wait_that_times_out),
+    ("lock::a_wait_that_is_interrupted", lock::a_wait_that_is_interrupted),
+    ("lock::let_go_by_another", lock::let_go_by_another),
+    ("lock::waiting_until_it_is_free", lock::waiting_until_it_is_free),
+    ("lock::killed_beside_one", lock::killed_beside_one),
+    ("lock::killed_beside_two", lock::killed_beside_two),
+    ("wait_queue::a_permit_by_turns", wait_queue::a_permit_by_turns),
+    (
+        "wait_queue::a_permit_and_a_wait_that_times_out",
+        wait_queue::a_permit_and_a_wait_that_times_out,
+    ),
+    (
+        "wait_queue::killed_beside_one_who_wants_the_permit",
+        wait_queue::killed_beside_one_who_wants_the_permit,
+    ),
+    ("wait_queue::a_notification_goes_round", wait_queue::a_notification_goes_round),
+    (
+        "wait_queue::a_notification_of_one_that_is_killed_is_passed_on",
+        wait_queue::a_notification_of_one_that_is_killed_is_passed_on,
+    ),
+    (
+        "wait_queue::a_notification_is_not_for_who_came_later",
+        wait_queue::a_notification_is_not_for_who_came_later,
+    ),
 ];

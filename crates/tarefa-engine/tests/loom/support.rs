@@ -48,13 +48,21 @@ impl<const N: usize> World<N> {
         act: impl FnOnce(&Member) -> T + Send + 'static,
     ) -> Spawned<Option<T>> {
         let (me, root, fate) = (self.members[0], self.root, fate.clone());
+        run.spawn(move || fate.meets(&me, &root, |_| (), act).1)
+    }
+
+    /// The same; `look` is what the thread is asked once it is dead, before anybody cleans up.
+    pub(crate) fn spawn_mortal_and<T: Send + 'static>(
+        &self,
+        run: &Run,
+        fate: &Fate,
+        look: impl FnOnce(&Member) -> bool + Send + 'static,
+        act: impl FnOnce(&Member) -> T + Send + 'static,
+    ) -> Spawned<(bool, Option<T>)> {
+        let (me, root, fate) = (self.members[0], self.root, fate.clone());
         run.spawn(move || {
-            let result = mortal(fate.at, || act(&me));
-            if result.is_err() {
-                fate.met.store(true, Ordering::Relaxed);
-                bury(&root, &me);
-            }
-            result.ok()
+            let (seen, result) = fate.meets(&me, &root, look, act);
+            (seen.unwrap_or(false), result)
         })
     }
 }
@@ -69,6 +77,25 @@ pub(crate) fn join<T>(threads: impl IntoIterator<Item = Spawned<T>>) -> Vec<T> {
 pub(crate) struct Fate {
     at: u32,
     met: Arc<AtomicBool>,
+}
+
+impl Fate {
+    fn meets<T, L>(
+        &self,
+        me: &Member,
+        root: &Member,
+        look: impl FnOnce(&Member) -> L,
+        act: impl FnOnce(&Member) -> T,
+    ) -> (Option<L>, Option<T>) {
+        let result = mortal(self.at, || act(me));
+        let seen = result.is_err().then(|| {
+            self.met.store(true, Ordering::Relaxed);
+            let seen = look(me);
+            bury(root, me);
+            seen
+        });
+        (seen, result.ok())
+    }
 }
 
 /// Checks `model` with a thread that is killed in front of its first change, its second, and so

@@ -24,8 +24,8 @@
 //!   Whoever stops doing so looks afterwards whether the lock was reserved for it meanwhile, and
 //!   hands it on; whoever reserves looks afterwards whether the other still waits.
 //!
-//! What a death leaves is in `README.md` beside this file; `tests/loom_lock.rs` runs a model of
-//! it through all interleavings.
+//! What a death leaves is in `README.md` beside this file; `tests/loom/lock.rs` runs it
+//! through all interleavings.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::os::clock::{self, Deadline};
@@ -137,7 +137,7 @@ impl LockWord {
         // Both: a thread also notes a word whose sleepers it is about to wake, and it goes on
         // wanting the lock while a signal's handler runs, which may take long.
         thread_of(me, name).is_some_and(|t| {
-            t.waiting_on.load(Ordering::SeqCst) == at && t.taking.load(Ordering::SeqCst) == at
+            t.waiting_on.load(Ordering::Acquire) == at && t.taking.load(Ordering::Acquire) == at
         })
     }
 
@@ -267,7 +267,7 @@ impl LockWord {
                     }
                 }
                 let swap =
-                    self.word.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed);
+                    self.word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed);
                 crash_point!("lock.released_waking");
                 if swap.is_err() {
                     continue;
@@ -489,7 +489,7 @@ impl<'a> HandoffSlot<'a> {
     fn announce(&mut self) {
         self.announced = true;
         let at = self.me.arena().offset_of(self.cell).0;
-        self.me.slot().taking.store(at, Ordering::SeqCst);
+        self.me.slot().taking.store(at, Ordering::Release);
         crash_point!("lock.acquire");
     }
 
@@ -516,7 +516,7 @@ impl<'a> HandoffSlot<'a> {
         if !self.announced || !self.me.is_here() {
             return;
         }
-        self.me.slot().taking.store(0, Ordering::SeqCst);
+        self.me.slot().taking.store(0, Ordering::Release);
         crash_point!("lock.left");
         // SYNC POINT: pairs with the fence in `wake_successor`.
         fence(Ordering::SeqCst);
