@@ -4,8 +4,8 @@
 
 use tarefa_engine::atomic::model::Model;
 use tarefa_engine::collections::dict::{self, Canonical, Dict, Key, What};
-use tarefa_engine::collections::kinds;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small};
+use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::arena::offset::Off;
@@ -57,7 +57,7 @@ const FULL: i64 = 5;
 fn use_what_was_freed(me: &Member) {
     let savepoint = heap::savepoint(me);
     for size in [256, 320] {
-        let off = heap::alloc(me, Kind::Raw, size).unwrap();
+        let off = heap::alloc(me, Kind::RAW, size).unwrap();
         me.arena().write(off.plus(heap::HEADER), &vec![1; (size - heap::HEADER) as usize]);
     }
     heap::free_deferred(me, savepoint);

@@ -44,7 +44,7 @@ fn all(list: &List<'_>) -> Vec<i64> {
 fn use_what_was_freed(me: &Member) {
     let savepoint = heap::savepoint(me);
     for size in [256, 144] {
-        let off = heap::alloc(me, Kind::Raw, size).unwrap();
+        let off = heap::alloc(me, Kind::RAW, size).unwrap();
         me.arena().write(off.plus(heap::HEADER), &vec![0xee; (size - heap::HEADER) as usize]);
     }
     heap::free_deferred(me, savepoint);

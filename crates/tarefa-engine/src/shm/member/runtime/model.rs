@@ -10,8 +10,8 @@ use super::{Here, Runtime};
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering, model};
 use crate::shm::member::Member;
 use crate::shm::member::fork_safe_lock::Local;
+use crate::shm::member::held::ProcessReferences;
 use crate::shm::member::slots;
-use crate::shm::object::refcount::ProcessReferences;
 use crate::shm::recovery;
 
 /// A runtime for models that the calling thread of the system checks, and which are about its
