@@ -10,6 +10,13 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 SRC = "crates/tarefa-engine/src"
 
+# What is there unless a test says otherwise.
+THERE = {
+    "python/tarefa/__init__.py": "",
+    "crates/tarefa/src/lib.rs": "",
+    "crates/tarefa-python/src/lib.rs": "",
+}
+
 Check = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -17,14 +24,14 @@ Check = Callable[..., subprocess.CompletedProcess[str]]
 def check(tmp_path: Path) -> Check:
     """Return what writes files of an engine and runs one script over them.
 
-    Names that begin with a folder of the tree are that folder's. A package is there; None as a
-    file's text leaves the file out.
+    Names that begin with a folder of the tree are that folder's. A package and fronts are there;
+    None as a file's text leaves the file out.
     """
 
     def run(
         script: str, files: dict[str, str | None], *options: str
     ) -> subprocess.CompletedProcess[str]:
-        for name, text in ({"python/tarefa/__init__.py": ""} | files).items():
+        for name, text in (THERE | files).items():
             if text is None:
                 continue
             whole = name.startswith(("scripts/", "crates/", "python/"))

@@ -196,3 +196,19 @@ def test_a_circle_is_told(check, files):
     done = check(SCRIPT, {"lib.rs": "", **files})
     assert done.returncode == 1
     assert "a circle inside pool: pool/" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("runtime/handle.rs", "use crate::sync::lock::LockCore;", "runtime may not name sync"),
+        ("convert/codec.rs", "use crate::task::current;", "convert may not name task"),
+        ("sync/lock.rs", "use crate::convert::codec;", None),
+        ("lib.rs", "pub use crate::sync::lock::Lock;", None),
+    ],
+)
+@pytest.mark.parametrize("crate", ["tarefa-python"])
+def test_the_fronts_have_rooms_too(check, crate, name, code, words):
+    done = check(SCRIPT, {"lib.rs": "", f"crates/{crate}/src/{name}": code})
+    assert (done.returncode, words or "") == (1 if words else 0, words or "")
+    assert (words or "") in done.stderr

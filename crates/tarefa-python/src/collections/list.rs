@@ -18,6 +18,7 @@ use crate::runtime::handle::Handle;
 use crate::runtime::hooks::{self, Hook};
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 
 /// A list in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -104,6 +105,12 @@ pub(crate) fn index_of(key: &Bound<'_, PyAny>) -> PyResult<isize> {
 pub(crate) fn is_index(key: &Bound<'_, PyAny>) -> bool {
     // SAFETY: attached; a live object.
     unsafe { ffi::PyIndex_Check(key.as_ptr()) != 0 }
+}
+
+impl SharedClass for ListCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
+    }
 }
 
 #[pymethods]

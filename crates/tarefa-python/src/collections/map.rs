@@ -20,6 +20,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 
 /// Keys, and perhaps values, in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -183,6 +184,12 @@ fn decoded(py: Python<'_>, me: &Member, pair: Pair) -> PyResult<Py<PyAny>> {
         (Some(key), Some(value)) => Ok((key, value).into_pyobject(py)?.into_any().unbind()),
         (Some(one), None) | (None, Some(one)) => Ok(one),
         (None, None) => Ok(py.None()),
+    }
+}
+
+impl SharedClass for MapCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
     }
 }
 

@@ -5,3 +5,38 @@ pub(crate) mod dict;
 pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod object_lock;
+
+use pyo3::prelude::*;
+use tarefa_engine::kinds;
+
+use crate::runtime::registry::{add_class, add_kinds};
+use array::{ArrayCore, ArrayMemory, ValueCore};
+use dict::{DictCore, NamespaceCore, SetCore};
+use list::ListCore;
+use map::{MapCore, MapIterator};
+
+/// Puts the room's classes and functions into the module.
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<ListCore>()?;
+    m.add_class::<MapCore>()?;
+    m.add_class::<MapIterator>()?;
+    m.add_class::<DictCore>()?;
+    m.add_class::<SetCore>()?;
+    m.add_class::<NamespaceCore>()?;
+    m.add_class::<ArrayMemory>()?;
+    m.add_class::<ValueCore>()?;
+    m.add_class::<ArrayCore>()?;
+    m.add_function(wrap_pyfunction!(array::make_array, m)?)?;
+    m.add_function(wrap_pyfunction!(array::has_arrays, m)?)?;
+    m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;
+    add_kinds(&[kinds::LIST], |py, h| Ok(Py::new(py, ListCore::of(h))?.into_any()));
+    add_kinds(&[kinds::DICT, kinds::COUNTER], |py, h| dict::bare(py, h, DictCore));
+    add_kinds(&[kinds::SET], |py, h| dict::bare(py, h, SetCore));
+    add_kinds(&[kinds::NAMESPACE], |py, h| dict::bare(py, h, NamespaceCore));
+    add_kinds(&[kinds::ARRAY], |py, h| Ok(Py::new(py, ArrayMemory::of(h)?)?.into_any()));
+    add_class::<MapCore>();
+    add_class::<ListCore>();
+    add_class::<ArrayCore>();
+    add_class::<ValueCore>();
+    Ok(())
+}

@@ -11,12 +11,15 @@ use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
 use tarefa_engine::shm::{Member, Off};
 
+use crate::convert::bytes::bytes_of;
+use crate::convert::collector;
+use crate::convert::collector::References;
 use crate::convert::out_of_band;
 use crate::convert::out_of_band::{InBand, OutOfBand};
 use crate::runtime::errors;
-use crate::runtime::handle;
-use crate::runtime::handle::{Handle, References};
+use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
+use crate::runtime::registry;
 
 /// The tag of pickled bytes.
 pub(crate) const PICKLE: u8 = tag::FRONT;
@@ -137,7 +140,7 @@ pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<E
         let bits = float.value().to_bits();
         return Ok(Encoded::Owned(tag::FLOAT, bits.to_le_bytes().to_vec(), Vec::new()));
     }
-    if let Some(handle) = handle::of_object(object) {
+    if let Some(handle) = registry::of_object(object) {
         if std::ptr::eq(handle.runtime(), me.runtime()) {
             let mut bytes = handle.kind().to_le_bytes().to_vec();
             bytes.extend(handle.id().to_le_bytes());
@@ -158,7 +161,7 @@ pub(crate) fn pickled<'py>(
     object: &Bound<'py, PyAny>,
     runtime: u64,
 ) -> PyResult<Encoded<'py>> {
-    let (bytes, refs, buffers) = handle::collecting_all(dumps, object, runtime)?;
+    let (bytes, refs, buffers) = collector::collecting_all(dumps, object, runtime)?;
     if buffers.is_empty() {
         return Ok(Encoded::Pickled(bytes, refs));
     }
@@ -190,16 +193,6 @@ pub(crate) fn decode_word(py: Python<'_>, word: u64) -> PyResult<Py<PyAny>> {
             Small::None => ffi::Py_NewRef(ffi::Py_None()),
         };
         Ok(Bound::from_owned_ptr_or_err(py, ptr)?.unbind())
-    }
-}
-
-/// A `bytes` object; an error where there is no memory for it.
-pub(crate) fn bytes_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
-    // SAFETY: attached; a new reference, or null with an exception set.
-    unsafe {
-        let ptr =
-            ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len() as ffi::Py_ssize_t);
-        Ok(Bound::from_owned_ptr_or_err(py, ptr)?.cast_into_unchecked())
     }
 }
 
@@ -241,7 +234,7 @@ pub(crate) fn decode_object(
     let h = object::header(me, off);
     let id = h.id.load(tarefa_engine::atomic::Ordering::Relaxed);
     let kind = h.kind.load(tarefa_engine::atomic::Ordering::Relaxed);
-    handle::wrap(py, Handle::acquire(py, me, off, id)?, kind)
+    registry::wrap(py, Handle::acquire(py, me, off, id)?, kind)
 }
 
 fn load<'py>(

@@ -1,5 +1,18 @@
 //! Python objects as the engine's words, keys and blobs, and back.
 
+pub(crate) mod bytes;
+pub(crate) mod collector;
 pub(crate) mod encode;
 pub(crate) mod key;
 pub(crate) mod out_of_band;
+
+use pyo3::prelude::*;
+
+/// Puts the room's classes and functions into the module.
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(collector::collected, m)?)?;
+    m.add_function(wrap_pyfunction!(collector::discard_collected, m)?)?;
+    m.add_function(wrap_pyfunction!(collector::mention, m)?)?;
+    m.add_function(wrap_pyfunction!(out_of_band::keep_out_of_band, m)?)?;
+    Ok(())
+}

@@ -20,10 +20,12 @@ use std::sync::Arc;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView};
 
-use crate::convert::encode;
+use crate::convert::bytes::bytes_of;
+use crate::convert::collector;
 use crate::runtime::errors;
 
 const ALIGN: usize = 64;
@@ -174,7 +176,7 @@ pub(crate) fn whole(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
 /// A `bytes` or `bytearray`.
 fn object_of<'py>(py: Python<'py>, bytes: &[u8], flags: u64) -> PyResult<Bound<'py, PyAny>> {
     if flags & READONLY != 0 {
-        encode::bytes_of(py, bytes).map(Bound::into_any)
+        bytes_of(py, bytes).map(Bound::into_any)
     } else {
         bytearray_of(py, bytes)
     }
@@ -190,7 +192,7 @@ pub(crate) fn taken<'py>(
     for (at, flags) in found.buffers {
         buffers.append(object_of(py, &bytes[at], flags)?)?;
     }
-    Ok((encode::bytes_of(py, &bytes[found.pickle])?, buffers))
+    Ok((bytes_of(py, &bytes[found.pickle])?, buffers))
 }
 
 /// The same from a copy that is given up: the buffers look into it.
@@ -199,7 +201,7 @@ pub(crate) fn taken_over(
     bytes: Vec<u8>,
 ) -> PyResult<(Bound<'_, PyBytes>, Bound<'_, PyList>)> {
     let found = layout(&bytes).ok_or_else(|| corrupt(py))?;
-    let pickle = encode::bytes_of(py, &bytes[found.pickle])?;
+    let pickle = bytes_of(py, &bytes[found.pickle])?;
     let copy = Arc::new(Copy(Box::into_raw(bytes.into_boxed_slice())));
     let buffers = PyList::empty(py);
     for (at, flags) in found.buffers {
@@ -277,4 +279,26 @@ mod tests {
         let found = layout(&bytes).unwrap();
         assert_eq!((found.pickle, found.buffers[0].0.clone()), (24..27, 64..164));
     }
+}
+
+/// From this many bytes on a buffer lies beside the pickle: a smaller one is copied sooner than
+/// it is noted down.
+const APART: usize = 1 << 14;
+
+/// For `pickle`, of a `PickleBuffer` that it meets: whether it is to be in the pickle. Else it is
+/// noted for the encoding that is going on.
+#[pyfunction]
+#[pyo3(signature = (buffer, /))]
+pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = buffer.py();
+    let raw = match buffer.call_method0(intern!(py, "raw")) {
+        Ok(raw) => raw,
+        // Not contiguous: pickle says that it cannot be.
+        Err(e) if e.is_instance_of::<pyo3::exceptions::PyBufferError>(py) => return Ok(true),
+        Err(e) => return Err(e),
+    };
+    if raw.len()? < APART {
+        return Ok(true);
+    }
+    Ok(!collector::note_buffer(raw))
 }

@@ -4,14 +4,14 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::{process, signal};
+use tarefa_engine::os::signal;
 use tarefa_engine::shm::{Member, Off, Runtime};
 use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
+use crate::runtime::call_site;
 use crate::runtime::hooks;
-use crate::task::interrupt;
-use crate::trace::call_site;
+use crate::runtime::signals::mind_signals_of_main;
 
 /// Lets signals' handlers and exceptions set from other threads happen now.
 ///
@@ -37,13 +37,6 @@ fn raise_due(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     hooks::ON_INTERRUPT.get(py)?.call1((signal::interrupt_signal(), py.None())).map(drop)
-}
-
-/// The calling thread is about to sleep: if it is the main one, no signal is slept over.
-pub(crate) fn mind_signals_of_main(me: &Member) {
-    if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
-        interrupt::watch_signals();
-    }
 }
 
 /// A wait of a Python thread.

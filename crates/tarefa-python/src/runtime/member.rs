@@ -1,20 +1,45 @@
 //! The calling thread as a member of this process's runtime.
 
 use pyo3::prelude::*;
+use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::shm::Member;
 use tarefa_engine::task;
 
-use crate::runtime::errors;
-use crate::trace::stack;
+use crate::runtime::{call_site, errors, hooks};
 
 /// The thread's slot in this process's runtime, which is made now if there is none.
 pub(crate) fn me(py: Python<'_>) -> PyResult<Member> {
     match task::runtime() {
         Ok(runtime) => {
             let me = runtime.me();
-            stack::offer_once(py);
+            offer_once(py);
             Ok(me)
         }
         Err(e) => Err(errors::runtime_failed(py, &e)),
     }
+}
+
+/// Whether this process has been made to offer its stack, or has tried.
+static OFFERED: AtomicBool = AtomicBool::new(false);
+
+/// Has this process offer its stack, the first time.
+#[inline]
+pub(crate) fn offer_once(py: Python<'_>) {
+    if !OFFERED.load(Ordering::Relaxed) {
+        offer_first(py);
+    }
+}
+
+#[cold]
+fn offer_first(py: Python<'_>) {
+    if !OFFERED.swap(true, Ordering::AcqRel) {
+        call_site::learn_folder(py);
+        // Without it a report lacks a line, no more.
+        let _ = hooks::OFFER_STACK.get(py).and_then(|offer| offer.call0());
+    }
+}
+
+/// Notes that it has, or in the child of a fork that it has not.
+pub(crate) fn set_offered(offered: bool) {
+    OFFERED.store(offered, Ordering::Release);
 }

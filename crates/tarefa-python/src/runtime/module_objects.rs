@@ -7,9 +7,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::shm::object::refcount;
 
-use crate::runtime::handle::{self, Handle};
-use crate::runtime::hooks;
-use crate::runtime::member;
+use crate::runtime::handle::Handle;
+use crate::runtime::{hooks, member, registry};
 
 /// Of a code's flags: it is a function's, not a module's or a class body's.
 const OPTIMIZED: u32 = 1;
@@ -52,7 +51,7 @@ pub(crate) fn find(
         return Ok(None);
     }
     let found = hooks::MODULE_OBJECT.get(py)?.call1((cls, args, kwargs))?;
-    Ok(if found.is_none() { None } else { handle::of_object(&found) })
+    Ok(if found.is_none() { None } else { registry::of_object(&found) })
 }
 
 /// The numbers of the objects of which this process has handles.

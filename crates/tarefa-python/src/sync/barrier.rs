@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
+use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
@@ -11,6 +12,7 @@ use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 
 /// Tags of an action's blob: pickled, or why it cannot be.
 const PICKLED: u8 = 1;
@@ -50,6 +52,14 @@ impl BarrierCore {
         };
         let text = format!("{what}; reset() makes it whole again");
         errors::new(py, "BrokenBarrierError", text)
+    }
+}
+
+impl SharedClass for BarrierCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        // Its action goes with it; where that fails, pickling says why.
+        object.call_method0("_publish").ok()?;
+        Some(object.get().handle().clone())
     }
 }
 
@@ -111,7 +121,7 @@ impl BarrierCore {
     /// Hangs the action's pickled form on the barrier, for other processes.
     fn publish_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
-        let set = match handle::collecting(hooks::DUMPS.get(py)?, action, me.runtime().id()) {
+        let set = match collector::collecting(hooks::DUMPS.get(py)?, action, me.runtime().id()) {
             Ok((bytes, mut references)) => {
                 // Whoever runs it has a handle of the barrier.
                 references.forget(off);

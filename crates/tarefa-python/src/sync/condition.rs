@@ -15,6 +15,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 use crate::sync::lock::{LockCore, let_go, owner, patience, take};
 
 /// A condition in shared memory.
@@ -74,6 +75,12 @@ impl ConditionCore {
             )),
             Refused::Wait(e) => errors::wait(py, e),
         }
+    }
+}
+
+impl SharedClass for ConditionCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
     }
 }
 

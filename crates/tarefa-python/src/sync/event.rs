@@ -10,6 +10,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 
 /// An event in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -25,6 +26,12 @@ impl EventCore {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+impl SharedClass for EventCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
     }
 }
 

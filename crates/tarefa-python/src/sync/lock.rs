@@ -17,6 +17,8 @@ use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry;
+use crate::runtime::registry::SharedClass;
 
 /// A lock in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -163,7 +165,7 @@ pub(crate) fn owner_of(
         match Handle::acquire(py, me, off, id) {
             // What lies there now may be something else, if the task has ended meanwhile.
             Ok(handle) if kind == kinds::TASK && thread.task.load(order) == off.0 => {
-                handle::wrap(py, handle, kind)?
+                registry::wrap(py, handle, kind)?
             }
             _ => py.None(),
         }
@@ -218,6 +220,12 @@ impl LockCore {
     /// `release` of Python: see `raw`.
     pub(crate) fn release(&self) -> PyResult<()> {
         let_go(&self.handle.me(), self.cell, self.recursion)
+    }
+}
+
+impl SharedClass for LockCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
     }
 }
 

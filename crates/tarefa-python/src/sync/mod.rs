@@ -7,3 +7,39 @@ pub(crate) mod lock;
 pub(crate) mod lock_fast_path;
 pub(crate) mod rwlock;
 pub(crate) mod semaphore;
+
+use pyo3::prelude::*;
+use tarefa_engine::kinds;
+
+use crate::runtime::registry::{add_class, add_kinds};
+use barrier::BarrierCore;
+use condition::ConditionCore;
+use event::EventCore;
+use lock::LockCore;
+use rwlock::{RWLockCore, RWLockSide};
+use semaphore::SemaphoreCore;
+
+/// Puts the room's classes and functions into the module.
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<LockCore>()?;
+    m.add_class::<EventCore>()?;
+    m.add_class::<SemaphoreCore>()?;
+    m.add_class::<ConditionCore>()?;
+    m.add_class::<BarrierCore>()?;
+    m.add_class::<RWLockCore>()?;
+    m.add_class::<RWLockSide>()?;
+    lock_fast_path::install(m.py())?;
+    add_kinds(&[kinds::LOCK, kinds::RLOCK], |py, h| Ok(Py::new(py, LockCore::of(h))?.into_any()));
+    add_kinds(&[kinds::EVENT], |py, h| Ok(Py::new(py, EventCore::of(h))?.into_any()));
+    add_kinds(&[kinds::SEMAPHORE], |py, h| Ok(Py::new(py, SemaphoreCore::of(h))?.into_any()));
+    add_kinds(&[kinds::CONDITION], |py, h| Ok(Py::new(py, ConditionCore::of(h))?.into_any()));
+    add_kinds(&[kinds::BARRIER], |py, h| Ok(Py::new(py, BarrierCore::of(h))?.into_any()));
+    add_kinds(&[kinds::RWLOCK], |py, h| Ok(Py::new(py, RWLockCore::of(h))?.into_any()));
+    add_class::<LockCore>();
+    add_class::<EventCore>();
+    add_class::<SemaphoreCore>();
+    add_class::<ConditionCore>();
+    add_class::<RWLockCore>();
+    add_class::<BarrierCore>();
+    Ok(())
+}

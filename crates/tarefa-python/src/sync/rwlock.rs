@@ -13,6 +13,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 use crate::sync::lock::{owner_died, owner_of, patience};
 
 /// A read-write lock in shared memory.
@@ -63,6 +64,12 @@ impl RWLockCore {
                 Mode::Write => "cannot release un-acquired lock: this thread does not write",
             })
         })
+    }
+}
+
+impl SharedClass for RWLockCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
     }
 }
 

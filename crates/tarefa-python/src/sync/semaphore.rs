@@ -13,6 +13,7 @@ use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
 use crate::sync::lock::patience;
 
 /// A semaphore in shared memory.
@@ -44,6 +45,12 @@ impl SemaphoreCore {
             Ok(Outcome::Interrupted) => Err(hooks.into_error()),
             Err(e) => Err(errors::wait(py, e)),
         }
+    }
+}
+
+impl SharedClass for SemaphoreCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
     }
 }
 

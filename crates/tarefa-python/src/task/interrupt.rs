@@ -8,7 +8,7 @@ use tarefa_engine::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::procfs;
 use tarefa_engine::os::procfs::Stands;
-use tarefa_engine::os::{process, signal, signal_rewake};
+use tarefa_engine::os::{process, signal};
 use tarefa_engine::sync::wait::{Awaited, wait};
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
@@ -18,12 +18,6 @@ use crate::runtime::member;
 pub(crate) fn raise_in_thread(ident: u64, exception: &Bound<'_, PyAny>) -> bool {
     // SAFETY: attached; the exception is a live class; an unknown thread is answered with 0.
     unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) > 0 }
-}
-
-/// The signal that makes a blocked call return.
-#[pyfunction]
-pub(crate) fn interrupt_signal() -> i32 {
-    signal::interrupt_signal()
 }
 
 /// The sleep that a thread is to be woken from: its id, and the stack and instruction pointers
@@ -123,15 +117,6 @@ pub(crate) fn wake_sleeper(tid: i32) -> bool {
     INSTRUCTION.store(instruction, Ordering::Release);
     SLEEPER.store(tid, Ordering::Release);
     signal::send_thread(pid, tid, sleeper_signal()).is_ok()
-}
-
-/// Sees to it that the main thread of this process sleeps over none of the signals that a program
-/// is ended or interrupted by: see [`nudge`]. Called again before each of its sleeps, for the
-/// program may have set a handler meanwhile.
-#[pyfunction]
-pub(crate) fn watch_signals() {
-    let asked = signal::interrupt_signal();
-    signal_rewake::mind(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGALRM, asked]);
 }
 
 struct Never(&'static AtomicU32);

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tarefa_engine::atomic::{AtomicI32, AtomicU32, Ordering};
-use tarefa_engine::os::pidfd::Exit;
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::Runtime;
 use tarefa_engine::task::supervisor::untold;
 use tarefa_engine::task::{thread_timer, unretrieved};
 
-use crate::convert::encode;
+use crate::convert::bytes;
 use crate::runtime::{hooks, member};
-use crate::task::ERROR;
+use crate::task::core::{ERROR, exit_code};
 
 /// Has `on_reminder` called soon, by a thread that may wait for the interpreter's lock. False where
 /// no thread is to be had.
@@ -89,19 +88,10 @@ type Orphaned<'py> = (String, i32, i32, Option<String>, u64, Option<Bound<'py, P
 pub(crate) fn take_orphaned(py: Python<'_>) -> PyResult<Vec<Orphaned<'_>>> {
     let made = untold::take_orphaned().into_iter().map(|task| {
         let pickle = task.outcome.filter(|(tag, _)| *tag == ERROR);
-        let pickle = pickle.map(|(_, bytes)| encode::bytes_of(py, &bytes)).transpose()?;
+        let pickle = pickle.map(|(_, bytes)| bytes::bytes_of(py, &bytes)).transpose()?;
         let words = task.death.as_ref().map(|death| death.words().to_string());
         let peak = task.death.map_or(0, |death| death.peak_memory);
         Ok((task.name, task.pid, exit_code(task.exit), words, peak, pickle))
     });
     made.collect()
-}
-
-/// The exit code, or minus the signal's number; -255 where nobody knows.
-pub(crate) fn exit_code(exit: Option<Exit>) -> i32 {
-    match exit {
-        Some(Exit::Code(code)) => code,
-        Some(Exit::Signal(signal)) => -signal,
-        Some(Exit::Unknown) | None => -255,
-    }
 }

@@ -5,7 +5,8 @@ use tarefa_engine::os::fault;
 use tarefa_engine::shm::Runtime;
 use tarefa_engine::task::last_line::{self, ROOM};
 
-use crate::trace::{call_site, stack};
+use crate::runtime::call_site;
+use crate::trace::stack;
 
 /// In the zygote: from now on its children note where they were when a fault ends them.
 #[pyfunction]

@@ -11,16 +11,16 @@ use tarefa_engine::shm::member::report_request;
 use tarefa_engine::sync::object_kinds::Seen;
 use tarefa_engine::trace::report::{self, Report, Standing};
 
-use crate::runtime::handle;
+use crate::runtime::call_site;
 use crate::runtime::handle::Handle;
 use crate::runtime::member;
-use crate::trace::call_site;
+use crate::runtime::registry;
 
 /// The task of a thread, if it is there still.
 fn task(py: Python<'_>, me: &Member, seen: Option<Seen>) -> PyResult<Py<PyAny>> {
     let Some(seen) = seen else { return Ok(py.None()) };
     match Handle::acquire(py, me, seen.off, seen.id) {
-        Ok(handle) => handle::wrap(py, handle, seen.kind),
+        Ok(handle) => registry::wrap(py, handle, seen.kind),
         Err(_) => Ok(py.None()),
     }
 }

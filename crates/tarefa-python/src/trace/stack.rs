@@ -29,9 +29,7 @@ use tarefa_engine::os::{fork_probe, futex, memfd, process, signal};
 use tarefa_engine::shm::arena::layout::ProcessSlot;
 use tarefa_engine::shm::member::slots;
 
-use crate::runtime::hooks;
-use crate::runtime::member;
-use crate::trace::call_site;
+use crate::runtime::{call_site, member};
 
 /// What `stack_dumps` says in its last bits; the rest counts the times.
 const WANTED: u32 = 1;
@@ -184,30 +182,10 @@ pub(crate) fn prepare_stacks(
     Ok(())
 }
 
-/// Whether this process has been made to offer its stack, or has tried.
-static OFFERED: AtomicBool = AtomicBool::new(false);
-
-/// Has this process offer its stack, the first time.
-#[inline]
-pub(crate) fn offer_once(py: Python<'_>) {
-    if !OFFERED.load(Ordering::Relaxed) {
-        offer_first(py);
-    }
-}
-
-#[cold]
-fn offer_first(py: Python<'_>) {
-    if !OFFERED.swap(true, Ordering::AcqRel) {
-        call_site::learn_folder(py);
-        // Without it a report lacks a line, no more.
-        let _ = hooks::OFFER_STACK.get(py).and_then(|offer| offer.call0());
-    }
-}
-
 /// In the child of a fork of the program's own: what its parent wrote to is not its.
 #[pyfunction]
 pub(crate) fn forget_stack() {
-    OFFERED.store(false, Ordering::Release);
+    member::set_offered(false);
     HAS_FILE.store(false, Ordering::Release);
 }
 
@@ -227,7 +205,7 @@ pub(crate) fn locate(process: u32, pid: i32, tid: i32, millis: u64) -> Option<St
 /// Says that this process writes its stack when it is asked.
 #[pyfunction]
 pub(crate) fn offer_stack(py: Python<'_>) -> PyResult<()> {
-    OFFERED.store(true, Ordering::Release);
+    member::set_offered(true);
     let me = member::me(py)?;
     let fd = STACK_FD.load(Ordering::Acquire);
     if fd >= 0 {

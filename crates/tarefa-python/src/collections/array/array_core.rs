@@ -14,6 +14,8 @@ use super::scalars::{Bits, Type};
 use crate::collections::array::item;
 use crate::collections::array::item::Cells;
 use crate::collections::list::{index_of, is_index};
+use crate::runtime::handle::Handle;
+use crate::runtime::registry::SharedClass;
 
 /// Items in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -266,6 +268,12 @@ fn at_item(py: Python<'_>, e: &PyErr, i: usize) -> PyErr {
         return e.clone_ref(py);
     }
     PyErr::from_type(e.get_type(py), format!("item {i}: {}", e.value(py)))
+}
+
+impl SharedClass for ArrayCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        object.get().cells().by_reference()
+    }
 }
 
 #[pymethods]

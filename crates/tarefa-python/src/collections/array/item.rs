@@ -13,9 +13,9 @@ use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 use super::memory::ArrayMemory;
 use super::scalars::{Bits, Type, exact_int, shown};
 use crate::collections::object_lock;
-use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
+use crate::runtime::registry;
 use crate::sync::lock;
 
 /// What operations on items wait for.
@@ -43,7 +43,7 @@ impl Cells {
             None if memory.get().locked => Lock::Own,
             None => Lock::None,
             Some(lock) => {
-                let travels = handle::of_object(&lock).is_some();
+                let travels = registry::of_object(&lock).is_some();
                 Lock::Given(lock.unbind(), travels)
             }
         };

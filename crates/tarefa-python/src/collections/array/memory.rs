@@ -11,9 +11,9 @@ use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, Runtime};
 
 use super::buffer::Shape;
+use crate::convert::collector;
 use crate::convert::encode::PICKLE;
 use crate::runtime::errors;
-use crate::runtime::handle;
 use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
@@ -294,7 +294,7 @@ pub(crate) fn make_array(
     let note = if note.is_none() {
         None
     } else {
-        Some(handle::collecting(hooks::DUMPS.get(py)?, note, me.runtime().id())?)
+        Some(collector::collecting(hooks::DUMPS.get(py)?, note, me.runtime().id())?)
     };
     let form = Form { format: format.as_bytes(), item: itemsize, extents: &shape, guarded: locked };
     // A large one takes a while to clear.

@@ -9,6 +9,8 @@ use pyo3::types::PyTuple;
 use super::memory::ArrayMemory;
 use crate::collections::array::item;
 use crate::collections::array::item::Cells;
+use crate::runtime::handle::Handle;
+use crate::runtime::registry::SharedClass;
 
 /// One item in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -27,6 +29,12 @@ impl ValueCore {
         PyAttributeError::new_err(format!(
             "a value of type {name} has no .value: read its fields, or see get_obj()"
         ))
+    }
+}
+
+impl SharedClass for ValueCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        object.get().cells().by_reference()
     }
 }
 

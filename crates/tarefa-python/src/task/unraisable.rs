@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tarefa_engine::os::signal;
 
-use crate::task::TaskCore;
+use crate::task::core::TaskCore;
 
 /// Who runs a task's target.
 #[derive(Clone, Copy, Debug)]

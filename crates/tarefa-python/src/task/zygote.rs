@@ -18,7 +18,7 @@ use tarefa_engine::task::zygote::{self, Front};
 use crate::runtime::errors;
 use crate::runtime::hooks;
 use crate::runtime::member;
-use crate::task::TaskCore;
+use crate::task::core::TaskCore;
 
 unsafe extern "C" {
     fn PyOS_BeforeFork();

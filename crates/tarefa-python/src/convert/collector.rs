@@ -1,0 +1,146 @@
+//! What an encoding meets on its way: the objects that its bytes will mention, and the buffers that
+//! lie beside them.
+//!
+//! A handle is pickled as a call of `attach` with its address. While the front encodes something
+//! itself it collects the handles it meets ([`collecting`]), so that the bytes keep their objects
+//! alive; a handle pickled by anyone else must be kept by its sender until the receiver has it.
+
+use std::cell::RefCell;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use tarefa_engine::shm::Off;
+
+use crate::runtime::handle::Handle;
+use crate::runtime::{hooks, registry};
+
+/// What an encoding that is going on has met so far.
+#[derive(Default)]
+struct ReferenceCollector {
+    /// Objects, held: what mentions them may be gone when the pickle is made.
+    objects: Vec<Handle>,
+    /// Memory views of buffers that lie beside the pickle.
+    buffers: Vec<Py<PyAny>>,
+}
+
+thread_local! {
+    /// Of the encodings that are going on in this thread, innermost last.
+    static COLLECTORS: RefCell<Vec<ReferenceCollector>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Handle {
+    /// For `__reduce__`: (function, arguments). Notes the object for a running [`collecting`].
+    pub(crate) fn reduce<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        COLLECTORS.with(|m| {
+            if let Some(met) = m.borrow_mut().last_mut() {
+                met.objects.push(self.clone());
+            }
+        });
+        self.will_travel(py)?;
+        let a = self.runtime().address();
+        let args = (a.root, a.memory_fd, a.id, self.off().0, self.id(), self.kind());
+        Ok((hooks::ATTACH.get(py)?.clone().unbind(), args.into_pyobject(py)?))
+    }
+}
+
+/// Notes a buffer for the encoding that is going on; false if there is none.
+pub(crate) fn note_buffer(buffer: Bound<'_, PyAny>) -> bool {
+    COLLECTORS.with(|m| match m.borrow_mut().last_mut() {
+        Some(met) => {
+            met.buffers.push(buffer.unbind());
+            true
+        }
+        None => false,
+    })
+}
+
+/// The objects that an encoding mentions, each once, and held until this is dropped.
+#[derive(Default)]
+pub(crate) struct References {
+    places: Vec<Off>,
+    _held: Vec<Handle>,
+}
+
+impl References {
+    /// Those of `met` that are of that runtime: others are kept by their own holders only.
+    fn of(met: Vec<Handle>, runtime: u64) -> Self {
+        let ours = met.iter().filter(|h| h.runtime().id() == runtime);
+        let mut places: Vec<Off> = ours.map(|h| h.off()).collect();
+        places.sort_unstable();
+        places.dedup();
+        Self { places, _held: met }
+    }
+
+    /// Leaves one out.
+    pub(crate) fn forget(&mut self, object: Off) {
+        self.places.retain(|place| *place != object);
+    }
+}
+
+impl std::ops::Deref for References {
+    type Target = [Off];
+
+    fn deref(&self) -> &[Off] {
+        &self.places
+    }
+}
+
+/// Runs `encode(value)`, which returns bytes; returns them with the objects met on the way.
+pub(crate) fn collecting<'py>(
+    encode: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<(Bound<'py, PyBytes>, References)> {
+    let (bytes, refs, _) = collecting_all(encode, value, runtime)?;
+    Ok((bytes, refs))
+}
+
+/// The same, with the buffers for which `encode` has asked [`super::out_of_band::keep_out_of_band`].
+pub(crate) fn collecting_all<'py>(
+    encode: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    runtime: u64,
+) -> PyResult<(Bound<'py, PyBytes>, References, Vec<Py<PyAny>>)> {
+    COLLECTORS.with(|m| m.borrow_mut().push(ReferenceCollector::default()));
+    let result = encode.call1((value,));
+    let ReferenceCollector { objects, buffers } =
+        COLLECTORS.with(|m| m.borrow_mut().pop()).unwrap_or_default();
+    let bytes = result?.cast_into::<PyBytes>()?;
+    Ok((bytes, References::of(objects, runtime), buffers))
+}
+
+/// Has a running encoding keep a shared object alive without its being in the bytes.
+#[pyfunction]
+pub(crate) fn mention(object: &Bound<'_, PyAny>) {
+    if let Some(handle) = registry::of_object(object) {
+        COLLECTORS.with(|m| {
+            if let Some(met) = m.borrow_mut().last_mut() {
+                met.objects.push(handle);
+            }
+        });
+    }
+}
+
+/// How much the innermost encoding has collected so far: for [`discard_collected`].
+#[pyfunction]
+pub(crate) fn collected() -> (usize, usize) {
+    COLLECTORS
+        .with(|m| m.borrow().last().map_or((0, 0), |met| (met.objects.len(), met.buffers.len())))
+}
+
+/// Drops what the innermost encoding has collected since [`collected`] said that: a part of it
+/// starts anew.
+#[pyfunction]
+pub(crate) fn discard_collected(since: (usize, usize)) {
+    // Dropped outside of the borrow: what it frees may run Python code.
+    let _met = COLLECTORS.with(|m| {
+        m.borrow_mut().last_mut().map(|met| {
+            let (objects, buffers) =
+                (since.0.min(met.objects.len()), since.1.min(met.buffers.len()));
+            (met.objects.split_off(objects), met.buffers.split_off(buffers))
+        })
+    });
+}

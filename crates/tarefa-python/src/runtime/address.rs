@@ -1,0 +1,57 @@
+//! Where objects are, for other processes: as the arguments of [`attach`], which a pickled handle is a
+//! call of, and as text.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::object::address::ObjectAddress;
+use tarefa_engine::shm::{Off, Runtime};
+use tarefa_engine::task;
+
+use crate::runtime::handle::Handle;
+use crate::runtime::{errors, member, registry};
+
+/// Where a shared object is, as text; None for what is none, or has a part that is none.
+#[pyfunction]
+pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    let Some(handle) = registry::of_object(object) else { return Ok(None) };
+    handle.will_travel(object.py())?;
+    let runtime = handle.runtime().address();
+    let (off, kind, id) = (handle.off(), handle.kind(), handle.id());
+    Ok(Some(ObjectAddress { runtime, off, kind, id }.to_string()))
+}
+
+/// The arguments of [`attach`] that a text stands for.
+#[pyfunction]
+pub(crate) fn parse_address(text: &str) -> PyResult<(i32, i32, u64, u64, u64, u64)> {
+    let address: ObjectAddress = text.parse().map_err(|e| PyValueError::new_err(format!("{e}")))?;
+    let Address { root, memory_fd, id } = address.runtime;
+    Ok((root, memory_fd, id, address.off.0, address.id, address.kind))
+}
+
+/// The object of another process's handle, attached to here.
+#[pyfunction]
+pub(crate) fn attach(
+    py: Python<'_>,
+    root: i32,
+    memory_fd: i32,
+    runtime: u64,
+    off: u64,
+    id: u64,
+    kind: u64,
+) -> PyResult<Py<PyAny>> {
+    task::register();
+    let runtime = Runtime::attach(Address { root, memory_fd, id: runtime })
+        .map_err(|e| errors::attach(py, &e))?;
+    if runtime.is_root() {
+        let _ = task::supervisor::ensure(runtime);
+    }
+    let me = runtime.me();
+    member::offer_once(py);
+    let handle = Handle::acquire(py, &me, Off(off), id)?;
+    if handle.kind() != kind {
+        let text = "the address is of an object of another sort: it was changed on its way";
+        return Err(PyValueError::new_err(text));
+    }
+    registry::wrap(py, handle, kind)
+}

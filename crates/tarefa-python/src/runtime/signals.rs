@@ -1,0 +1,28 @@
+//! Signals that this process is interrupted by, in the main thread's sleeps.
+
+use pyo3::prelude::*;
+use tarefa_engine::atomic::Ordering;
+use tarefa_engine::os::{process, signal, signal_rewake};
+use tarefa_engine::shm::Member;
+
+/// The signal that makes a blocked call return.
+#[pyfunction]
+pub(crate) fn interrupt_signal() -> i32 {
+    signal::interrupt_signal()
+}
+
+/// Sees to it that the main thread of this process sleeps over none of the signals that a program
+/// is ended or interrupted by: see [`signal_rewake`]. Called again before each of its sleeps, for the
+/// program may have set a handler meanwhile.
+#[pyfunction]
+pub(crate) fn watch_signals() {
+    let asked = signal::interrupt_signal();
+    signal_rewake::mind(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGALRM, asked]);
+}
+
+/// The calling thread is about to sleep: if it is the main one, no signal is slept over.
+pub(crate) fn mind_signals_of_main(me: &Member) {
+    if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
+        watch_signals();
+    }
+}
