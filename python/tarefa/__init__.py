@@ -47,6 +47,7 @@ from tarefa._runtime._errors import (
     TimeLimitInterrupt,
     WorkerDied,
 )
+from tarefa._runtime._executable import freeze_support
 from tarefa._sync._barrier import Barrier
 from tarefa._sync._condition import Condition
 from tarefa._sync._event import Event
@@ -136,6 +137,7 @@ __all__ = [
     "current_task",
     "deadlocks",
     "excepthook",
+    "freeze_support",
     "preload",
     "sleep",
     "wait",

@@ -72,9 +72,11 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def run_zygote(config: dict[str, Any], slot: int) -> None:
-    """The life of a zygote: its command line calls this."""
+def run_zygote() -> None:
+    """The life of a zygote: its command line calls this. It does not return."""
+    import sys
+
     from tarefa._task import _zygote
     from tarefa._trace import _stacks
 
-    _zygote.main(config, slot, lambda: _stacks.prepare(from_interpreter=True))
+    _zygote.main(sys.argv[-4:], lambda: _stacks.prepare(from_interpreter=True))

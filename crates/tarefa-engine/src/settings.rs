@@ -30,7 +30,7 @@ pub struct Setting {
 }
 
 /// All of them, but for [`ZYGOTE`], by which a zygote learns of the runtime's address.
-pub const ALL: [Setting; 3] = [
+pub const ALL: [Setting; 4] = [
     Setting {
         name: "TAREFA_ARENA_MAX",
         value: "a size, as in `64M` or `2G`",
@@ -38,6 +38,14 @@ pub const ALL: [Setting; 3] = [
         meaning: "the most shared memory",
         read: "the program, at its first shared object or task",
         in_code: "",
+    },
+    Setting {
+        name: "TAREFA_MAX_DEPTH",
+        value: "a whole number from 1, as in `8`",
+        default: "64",
+        meaning: "how deep processes may start processes: those of the program itself are at depth 1",
+        read: "the program, at its first process",
+        in_code: "`tarefa.configure(max_depth=)`, `tarefa::set_max_depth`",
     },
     Setting {
         name: "TAREFA_REPORT_AFTER",
@@ -93,12 +101,23 @@ pub fn arena_max() -> Result<Option<u64>, BadSetting> {
     read(0, |text| parse_size(text).filter(|size| *size > 0))
 }
 
+/// How deep processes may start processes, where nobody says.
+pub const USUAL_DEPTH: u64 = 64;
+
+/// How deep processes may start processes.
+///
+/// # Errors
+/// [`BadSetting`].
+pub fn max_depth() -> Result<Option<u64>, BadSetting> {
+    read(1, |text| text.parse().ok().filter(|depth| *depth > 0))
+}
+
 /// How long a wait may last before it is reported; `None` is for ever.
 ///
 /// # Errors
 /// [`BadSetting`].
 pub fn report_after() -> Result<Option<Duration>, BadSetting> {
-    read(1, seconds).map(|after| after.filter(|after| !after.is_zero()))
+    read(2, seconds).map(|after| after.filter(|after| !after.is_zero()))
 }
 
 /// Zero for what is longer than can be told, which is never.
@@ -112,7 +131,7 @@ fn seconds(text: &str) -> Option<Duration> {
 /// # Errors
 /// [`BadSetting`].
 pub fn spares() -> Result<Option<u64>, BadSetting> {
-    read(2, |text| text.parse().ok().filter(|count| *count <= MOST_SPARES))
+    read(3, |text| text.parse().ok().filter(|count| *count <= MOST_SPARES))
 }
 
 fn read<T>(row: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, BadSetting> {
@@ -143,7 +162,8 @@ mod tests {
     #[test]
     fn each_row_is_read_by_its_function() {
         let names = ALL.map(|s| s.name);
-        assert_eq!(names, ["TAREFA_ARENA_MAX", "TAREFA_REPORT_AFTER", "TAREFA_SPARES"]);
+        let ours = ["TAREFA_ARENA_MAX", "TAREFA_MAX_DEPTH", "TAREFA_REPORT_AFTER", "TAREFA_SPARES"];
+        assert_eq!(names, ours);
     }
 
     #[test]
@@ -162,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_told_with_name_and_value() {
-        let bad = understand(&ALL[2], Some(OsStr::new(" many ")), |text| text.parse::<u64>().ok());
+        let bad = understand(&ALL[3], Some(OsStr::new(" many ")), |text| text.parse::<u64>().ok());
         assert_eq!(
             bad.map_err(|e| e.to_string()),
             Err("TAREFA_SPARES must be a whole number from 0 to 64, as in 4, not \"many\": \

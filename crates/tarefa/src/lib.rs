@@ -74,7 +74,7 @@ pub use sync::semaphore::{Permit, Semaphore};
 pub use task::context::{Context, OsState};
 pub use task::current::{check_interrupt, current_task, sleep};
 pub use task::failure::{Failure, Interrupted};
-pub use task::process::{Process, set_spares};
+pub use task::process::{Process, set_max_depth, set_spares};
 pub use task::program::{Output, Program};
 pub use task::target::Target;
 pub use task::thread::Thread;

@@ -320,6 +320,19 @@ def usual_spares() -> int:
 def most_spares() -> int:
     """Return the most processes that may be kept ready."""
 
+def usual_depth() -> int:
+    """How deep processes may start processes unless somebody says so.
+
+    Raises:
+        ValueError: the environment says something else than a number.
+    """
+
+def set_usual_depth(depth: int) -> None:
+    """Set that, unless somebody has set another."""
+
+def set_max_depth(depth: int) -> None:
+    """Set how deep processes may start processes."""
+
 def set_spares(count: int) -> None:
     """Say how many processes are kept ready."""
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 from tarefa import _engine
+from tarefa._runtime import _executable
 
 
-def configure(*, spares: int | None = None, report_after: float | None = None) -> None:
+def configure(
+    *,
+    spares: int | None = None,
+    report_after: float | None = None,
+    max_depth: int | None = None,
+    executable: str | bytes | os.PathLike[Any] | None = None,
+) -> None:
     """Set how the runtime works, for all processes in it.
 
     Args:
@@ -17,10 +27,26 @@ def configure(*, spares: int | None = None, report_after: float | None = None) -
             ``TAREFA_REPORT_AFTER`` sets it from outside. Waits that sleep already keep to what
             was set before.
 
+        max_depth: how deep processes may start processes: those that the program itself starts
+            are at depth 1. A start that would be deeper is a :class:`StartError`. 64 unless it
+            is set; the environment variable ``TAREFA_MAX_DEPTH`` sets it from outside.
+        executable: the Python interpreter that is executed as the process that forks all others;
+            ``sys.executable`` if not given. For programs with an interpreter inside, whose
+            ``sys.executable`` is none. To be set before the first ``Process``.
+
     Raises:
-        ValueError: a number out of range.
+        ValueError: a number out of range; no program that can be executed.
         TypeError: what should be a number is none.
+        StateError: it is too late for ``executable``.
     """
+    if executable is not None:
+        _executable.choose(executable)
+    if max_depth is not None:
+        if type(max_depth) is not int:
+            raise TypeError(f"max_depth must be a whole number, not {type(max_depth).__name__}")
+        if not 1 <= max_depth < 1 << 63:
+            raise ValueError(f"max_depth must be 1 or more: {max_depth}")
+        _engine.set_max_depth(max_depth)
     if report_after is not None:
         if isinstance(report_after, bool) or not isinstance(report_after, (int, float)):
             kind = type(report_after).__name__

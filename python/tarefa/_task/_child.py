@@ -64,6 +64,7 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         extra = loads(head)
         _environment.apply(extra)
     modules = len(sys.modules)
+    _current.reads_task = True
     if image:
         if image != _main.image_id:
             _main.become(image, handle)
@@ -78,6 +79,7 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         function = loads(target)
     if len(sys.modules) != modules:
         _imported.extend(list(sys.modules)[modules:])
+    _current.reads_task = False
     if function is None:
         return None
     return function(*args, **kwargs)

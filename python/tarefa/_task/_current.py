@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tarefa._task._state import FINISHED
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 # The Process that this process runs as a task; set in children.
 process_task: Any = None
+
+# Whether this process is about to build a task, or a script, of what it was told, and so imports.
+reads_task = False
 
 # Started here and perhaps still alive. Kept, so that a task outlives its last handle.
 started: set[Any] = set()
@@ -31,6 +36,19 @@ def current_task() -> TaskBase | None:
         return thread  # type: ignore[return-value]
     task: TaskBase | None = process_task
     return task
+
+
+def refusal(label: str) -> str:
+    """Why a process is not started while a task is read."""
+    at: FrameType | None = sys._getframe()
+    while at is not None and at.f_code.co_name != "<module>":
+        at = at.f_back
+    module = "a module" if at is None else f"module {at.f_globals.get('__name__')!r}"
+    return (
+        f"{label} is not started: {module} starts it as it is imported, and this process imports "
+        "the module to read its own task. Put what starts processes under if __name__ == "
+        '"__main__":, or into a function that the module does not call as it is imported'
+    )
 
 
 def active_tasks() -> list[Thread | Process]:

@@ -10,22 +10,33 @@ import os
 import sys
 from typing import Any
 
-# What the zygote has: (environment, folder, path).
-_baseline: tuple[dict[bytes, bytes], str, list[str]] | None = None
-_environ: Any = os.environ._data  # type: ignore[attr-defined]
+# What the zygote has.
+_baseline: dict[str, Any] | None = None
 
 
-def take_baseline() -> tuple[dict[bytes, bytes], str, list[str]]:
+def take_baseline() -> dict[str, Any]:
     """Note what there is now as what the zygote has."""
     global _baseline
-    _baseline = (dict(_environ), _folder(), list(sys.path))
+    _baseline = _now()
     return _baseline
 
 
-def set_baseline(baseline: tuple[dict[bytes, bytes], str, list[str]]) -> None:
+def set_baseline(baseline: dict[str, Any]) -> None:
     """In the zygote: note what the root had."""
     global _baseline
     _baseline = baseline
+
+
+def _now() -> dict[str, Any]:
+    return {"env": dict(_environ()), "cwd": _folder(), "path": _path(), "argv": _arguments()}
+
+
+def _environ() -> dict[bytes, bytes]:
+    """The environment as it is; a program may have put anything in its place."""
+    data = getattr(os.environ, "_data", None)
+    if type(data) is dict:
+        return data
+    return {os.fsencode(k): os.fsencode(v) for k, v in os.environ.items()}
 
 
 def _folder() -> str:
@@ -35,20 +46,32 @@ def _folder() -> str:
         return "/"
 
 
+def _path() -> list[Any]:
+    return list(sys.path)
+
+
+def _arguments() -> Any:
+    """``sys.argv``, which a program may have taken away."""
+    found = getattr(sys, "argv", None)
+    return list(found) if type(found) is list else found
+
+
 def difference() -> dict[str, Any] | None:
     """What a child needs besides what the zygote has; None for nothing."""
     extra: dict[str, Any] = {}
     if _baseline is None:
-        extra = {"env": dict(_environ), "cwd": _folder(), "path": list(sys.path)}
+        extra = _now()
     else:
-        env, cwd, path = _baseline
-        if _environ != env:
-            extra["env"] = dict(_environ)
+        environ = _environ()
+        if environ != _baseline["env"]:
+            extra["env"] = dict(environ)
         folder = _folder()
-        if folder != cwd:
+        if folder != _baseline["cwd"]:
             extra["cwd"] = folder
-        if sys.path != path:
-            extra["path"] = list(sys.path)
+        if sys.path != _baseline["path"]:
+            extra["path"] = _path()
+        if getattr(sys, "argv", None) != _baseline["argv"]:
+            extra["argv"] = _arguments()
     context = contextvars.copy_context()
     if len(context):
         pairs = _travelling(context)
@@ -74,15 +97,18 @@ def apply(extra: dict[str, Any]) -> None:
     """In the child: become as the starter was."""
     env = extra.get("env")
     if env is not None:
-        for key in [k for k in _environ if k not in env]:
+        there = _environ()
+        for key in [k for k in there if k not in env]:
             del os.environ[os.fsdecode(key)]
         for key, value in env.items():
-            if _environ.get(key) != value:
+            if there.get(key) != value:
                 os.environ[os.fsdecode(key)] = os.fsdecode(value)
     if "cwd" in extra:
         os.chdir(extra["cwd"])
     if "path" in extra:
         sys.path[:] = extra["path"]
+    if "argv" in extra:
+        sys.argv = extra["argv"]
 
 
 def apply_context(extra: dict[str, Any]) -> None:

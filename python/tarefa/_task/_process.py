@@ -94,6 +94,8 @@ class Process(TaskBase):
             ArenaFull: the shared memory has no room for the arguments.
         """
         core = self._tarefa_core
+        if _current.reads_task:
+            raise StateError(_current.refusal(self._label()))
         if not core.begin():
             raise StateError(f"{self._label()} was started before: a task runs once; make another")
         try:

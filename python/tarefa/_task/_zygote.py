@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import _unraisable
@@ -19,16 +19,23 @@ from tarefa._task._warm_up import warm_up_spare, warm_up_zygote
 from tarefa._task._zygote_imports import freeze, import_asked, import_quietly
 
 
-def main(config: dict[str, Any], slot: int, prepare_stacks: Callable[[], None]) -> None:
+def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     """In the zygote: get everything ready that children need, then serve."""
     _engine.set_thread_name("tarefa-zygote")
-    sys.argv[:] = config["argv"]
+    root, fd, runtime, slot = map(int, arguments)
+    _engine.join_runtime(root, fd, runtime, slot)
+    config = pickle.loads(_engine.program_dict()["zygote"])
+    _check_version(config["version"])
+    for name, value in config["interpreter"].items():
+        setattr(sys, name, value)
+    sys.argv, sys.path[:] = config["argv"], config["path"]
     for name, value in config["before"].items():
         if value is None:
             del os.environ[name]
         else:
             os.environ[name] = value
-    _environment.set_baseline((dict(os.environ._data), config["cwd"], config["path"]))  # type: ignore[attr-defined]
+    env = dict(os.environ._data)  # type: ignore[attr-defined]
+    _environment.set_baseline({"env": env, **{n: config[n] for n in ("cwd", "path", "argv")}})
     _redirect_input()
     # Line by line, also with -u, so that what children write stays in whole lines.
     for stream in (sys.stdout, sys.stderr):
@@ -44,10 +51,23 @@ def main(config: dict[str, Any], slot: int, prepare_stacks: Callable[[], None]) 
     _unraisable.watch()
     _engine.watch_signals()
     prepare_stacks()
-    _engine.join_runtime(config["root"], config["fd"], config["runtime"], slot)
     warm_up_zygote()
+    _current.reads_task = True
     _main.load_newest(import_quietly)
     _engine.serve(sys.modules[__name__])
+
+
+def _check_version(version: str) -> None:
+    """Code of one version is nothing to another."""
+    if version != sys.version:
+        print(  # noqa: T201
+            f"tarefa: {sys.executable} is Python {sys.version.split()[0]}, and the program runs "
+            f"with Python {version.split()[0]}: name that one with "
+            "tarefa.configure(executable=...)",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(1)
 
 
 def _redirect_input() -> None:

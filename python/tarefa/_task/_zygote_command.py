@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import threading
+from typing import Any
 
 from tarefa import _engine
+from tarefa._runtime import _executable
+from tarefa._runtime._errors import StartError
 from tarefa._task import _environment
-
-_BOOT = (
-    "import sys,json;c=json.loads(sys.argv[1]);sys.path[:]=c['path'];"
-    "from tarefa._hooks import run_zygote;run_zygote(c,int(sys.argv[2]))"
-)
-
 
 _lock = threading.Lock()
 
 
-def ensure_command() -> None:
+def ensure_command(*, needed: bool = False) -> None:
     """In the root, before anybody can ask for a zygote: say how one is started.
 
     Anybody: this process, one that it is about to fork, or one that gets a pickled handle. Said
     once, with what the program has then; later changes travel with each task.
+
+    Args:
+        needed: whether one is to be started now; else it is no mistake that none can be.
     """
     with _lock:
         if _engine.is_root() is not False and not _engine.has_zygote():
-            _set_command()
+            try:
+                _set_command()
+            except StartError:
+                if needed:
+                    raise
 
 
 def before_fork() -> None:
@@ -44,6 +49,7 @@ def prepare() -> None:
     """Have a zygote made, before it is needed."""
     global _prepared
     if not _prepared:
+        ensure_command(needed=True)
         _engine.prepare_zygote()
         _prepared = True
 
@@ -67,33 +73,35 @@ _RESERVE = b"MIMALLOC_ARENA_RESERVE"
 
 
 def _set_command() -> None:
-    import json
-    from subprocess import _args_from_interpreter_flags  # type: ignore[attr-defined]
-
-    spares = _engine.usual_spares()
-    env, cwd, path = _environment.take_baseline()
-    env = dict(env)
+    spares, depth = _engine.usual_spares(), _engine.usual_depth()
+    command = _executable.command()
+    baseline = _environment.take_baseline()
+    env = dict(baseline["env"])
     settings = _settings(env)
     # What was there before, to be put back once the interpreter has read them.
     before = {os.fsdecode(k): os.fsdecode(env[k]) if k in env else None for k in settings}
     env |= settings
     _engine.prepare_runtime()
-    root, fd, runtime = _engine.address()
+    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     config = {
         "before": before,
-        "path": path,
-        "cwd": cwd,
-        "root": root,
-        "fd": fd,
-        "runtime": runtime,
-        "argv": list(map(str, sys.argv)) if hasattr(sys, "argv") else [""],
+        "version": sys.version,
+        "interpreter": {n: getattr(sys, n, None) for n in ("executable", "prefix", "exec_prefix")},
+        **{name: _that_pickles(baseline[name]) for name in ("cwd", "path", "argv")},
     }
-    argv = [
-        os.fsencode(sys.executable),
-        *map(os.fsencode, _args_from_interpreter_flags()),
-        b"-c",
-        _BOOT.encode(),
-        json.dumps(config).encode(),
-    ]
-    _engine.set_zygote(argv, [k + b"=" + v for k, v in env.items()])
+    _engine.program_dict()["zygote"] = pickle.dumps(config)
+    arguments = [os.fsencode(folder), *(b"%d" % n for n in _engine.address())]
+    _engine.set_zygote([*command, *arguments], [k + b"=" + v for k, v in env.items()])
     _engine.set_spares(spares)
+    _engine.set_usual_depth(depth)
+
+
+def _that_pickles(value: Any) -> Any:
+    """The value, or of a list the parts that pickle."""
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return (
+            [v for v in value if isinstance(v, (str, bytes))] if isinstance(value, list) else None
+        )
+    return value

@@ -14,6 +14,7 @@
 
 pub mod cause_of_death;
 mod deadlines;
+mod depth;
 pub mod inspect;
 pub mod last_line;
 pub mod limits;

@@ -40,6 +40,9 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(zygote::leave, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_spares, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::usual_spares, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::usual_depth, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::set_usual_depth, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::set_max_depth, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::most_spares, m)?)?;
     m.add("STATE_NAMES", PyTuple::new(m.py(), State::ALL.map(State::name))?)?;
     add_kinds(&[kinds::TASK], |py, h| Ok(Py::new(py, TaskCore::of(h))?.into_any()));

@@ -78,6 +78,26 @@ pub(crate) fn set_spares(py: Python<'_>, count: u64) -> PyResult<()> {
     process::set_spares(&me, count).map_err(|e| errors::out_of_memory(py, e))
 }
 
+/// How deep processes may start processes unless somebody says so.
+#[pyfunction]
+pub(crate) fn usual_depth() -> PyResult<u64> {
+    process::usual_depth().map_err(|e| PyValueError::new_err(e.to_string()))
+}
+
+/// Sets that, unless somebody has set another.
+#[pyfunction]
+pub(crate) fn set_usual_depth(py: Python<'_>, depth: u64) -> PyResult<()> {
+    let me = member::me(py)?;
+    process::set_usual_depth(&me, depth).map_err(|e| errors::out_of_memory(py, e))
+}
+
+/// Sets how deep processes may start processes.
+#[pyfunction]
+pub(crate) fn set_max_depth(py: Python<'_>, depth: u64) -> PyResult<()> {
+    let me = member::me(py)?;
+    process::set_max_depth(&me, depth).map_err(|e| errors::out_of_memory(py, e))
+}
+
 struct PyFront<'py> {
     py: Python<'py>,
     child: Bound<'py, PyModule>,

@@ -193,6 +193,17 @@ pub fn set_spares(count: usize) -> Result<(), CreateError> {
     Ok(())
 }
 
+/// Sets how deep processes may start processes: those that the program itself starts are at depth 1.
+/// A start that would be deeper is [`StartError`]. 64 unless it is set, here or by
+/// `TAREFA_MAX_DEPTH`.
+///
+/// # Errors
+/// [`CreateError`].
+pub fn set_max_depth(depth: usize) -> Result<(), CreateError> {
+    engine::set_max_depth(&runtime::get()?.me(), depth as u64)?;
+    Ok(())
+}
+
 /// Whether a number of spares is set. One that the environment says wrongly is told each time.
 static SPARES_SET: Mutex<bool> = Mutex::new(false);
 
@@ -211,6 +222,8 @@ pub(crate) fn prepare() -> Result<(), CreateError> {
             engine::set_spares(&me, count)?;
             *set = true;
         }
+        let depth = engine::usual_depth().map_err(|bad| CreateError::Runtime(bad.into()))?;
+        engine::set_usual_depth(&me, depth)?;
     }
     engine::prepare(&me)?;
     Ok(())

@@ -1,9 +1,11 @@
 //! Tasks as processes: starting one, and what the root, the zygote and the starters share for it.
 
+pub mod max_depth;
 pub(in crate::task) mod requests;
 pub mod spares;
 mod start;
 pub mod zygote_control;
 
+pub use max_depth::{set_max_depth, set_usual_depth, usual_depth};
 pub use spares::{set_spares, usual_spares};
 pub use start::{StartError, prepare, start};

@@ -6,9 +6,11 @@ use super::spares;
 use super::zygote_control::{self, NO_ZYGOTE, zygote_state};
 use crate::atomic::Ordering;
 use crate::os::rlimit;
+use crate::settings::USUAL_DEPTH;
 use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
+use crate::task::depth;
 use crate::task::record::{Started, Task};
 
 /// Why a process could not be started. The task is as it was before.
@@ -56,6 +58,20 @@ pub enum StartError {
         /// The task's name.
         name: String,
     },
+    /// Processes have started one another too often.
+    #[error(
+        "cannot start process {name:?}: it would be at depth {depth}, and processes may start \
+         processes to depth {most} only; if that is meant, allow more (TAREFA_MAX_DEPTH, or \
+         max_depth in the program)"
+    )]
+    TooDeep {
+        /// The task's name.
+        name: String,
+        /// How deep it would be.
+        depth: u64,
+        /// How deep it may be.
+        most: u64,
+    },
     /// Anything else the system answered.
     #[error("cannot start process {name:?}: {source}")]
     System {
@@ -84,6 +100,14 @@ pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
             return Err(e.into());
         }
     };
+    let (depth, most) = (depth::of_next(), control.max_depth.load(Ordering::Acquire));
+    let most = if most == 0 { USUAL_DEPTH } else { most };
+    if depth > most {
+        task.unbegin();
+        return Err(StartError::TooDeep { name: task.name(), depth, most });
+    }
+    task.it().depth.store(depth, Ordering::Relaxed);
+    crash_point!("process.depth");
     let starter = slots::lock_owner(runtime, runtime.process_index());
     task.it().starter.store(u64::from(starter), Ordering::Relaxed);
     crash_point!("process.starter");

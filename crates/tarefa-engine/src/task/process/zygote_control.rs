@@ -54,6 +54,8 @@ pub struct Control {
     pub spares_wanted: AtomicU64,
     /// Starts that found no spare.
     pub misses: AtomicU64,
+    /// How deep processes may start processes; 0 for as deep as usual.
+    pub max_depth: AtomicU64,
     /// A blob for the front of the zygote (what to import), 0 for none.
     pub message: AtomicU64,
     /// Process slot plus 1 of each spare.

@@ -79,6 +79,8 @@ pub struct Record {
     pub(in crate::task) memory_limit: AtomicU64,
     /// See [`crate::task::last_line`].
     pub(in crate::task) last_line: Text<20>,
+    /// How many processes started one another from the program to it; 0 for a thread.
+    pub(in crate::task) depth: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.

@@ -17,6 +17,7 @@ use crate::shm::object;
 use crate::shm::object::{blob, refcount};
 use crate::shm::tx::journal::Tx;
 use crate::sync::wait;
+use crate::task::depth;
 use crate::task::state::State;
 
 /// An outcome on its way in: its tag, its bytes in parts, and the objects these mention.
@@ -223,6 +224,7 @@ impl<'a> Task<'a> {
         self.me.slot().task.store(self.off.0, Ordering::Release);
         crash_point!("task.here");
         if !self.is_thread() {
+            depth::is_here(self.it.depth.load(Ordering::Relaxed));
             self.limit_memory_here();
         }
         let runs = self.advance(&[State::Starting], State::Running as u32);

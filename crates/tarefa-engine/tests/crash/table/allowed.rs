@@ -57,6 +57,10 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         "passed once in a runtime, by the supervisor when it starts",
     ),
     (
+        &["process.max_depth", "process.usual_depth"],
+        "one store of one number, before which the old one holds and after which the new one",
+    ),
+    (
         &["program.dict", "program.dict_done"],
         "the program's dict is made once, by one change under the latch of the roots; until then \
          its maker holds it as it holds any dict, which others here do",
