@@ -12,6 +12,7 @@ from tarefa._collections._list import delete_slice, set_slice
 from tarefa._collections._making import attach_with_lock
 from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
 from tarefa._engine import attach
+from tarefa._runtime import _executable
 from tarefa._runtime._errors import (
     ArenaFull,
     BrokenBarrierError,
@@ -80,3 +81,6 @@ def run_zygote() -> None:
     from tarefa._trace import _stacks
 
     _zygote.main(sys.argv[-4:], lambda: _stacks.prepare(from_interpreter=True))
+
+
+_executable.serve = run_zygote

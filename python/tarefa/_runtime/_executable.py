@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tarefa import _engine
@@ -20,6 +21,8 @@ _INTERPRETER = re.compile(r"(python|pypy|graalpy)[\d.]*[a-z]*(-\w+)?")
 
 # What `configure` was given.
 _chosen: bytes | None = None
+# What a zygote does; set by `_hooks`.
+serve: Callable[[], None] = repr  # type: ignore[assignment]
 # Whether the program has said that it serves where it is asked to.
 _serves = False
 
@@ -54,9 +57,7 @@ def freeze_support() -> None:
     global _serves
     _serves = True
     if len(sys.argv) > 1 and sys.argv[1] == MARK:
-        from tarefa._hooks import run_zygote
-
-        run_zygote()
+        serve()
 
 
 def command() -> list[bytes]:
