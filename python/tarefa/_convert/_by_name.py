@@ -18,23 +18,14 @@ from typing import Any
 
 from tarefa._convert import _definitions
 from tarefa._convert._context_vars import reduce_context_var
-from tarefa._convert._definitions import MAIN_NAMES, main_dict
+from tarefa._convert._definitions import main_dict
 from tarefa._convert._globals_of import names_in
+from tarefa._convert._plain_pickle import MAIN_NAMES
 
 
 class NeedsMore(Exception):
     """The smaller pickler met something that the larger one knows."""
 
-
-# What says that plain ``pickle`` will not do.
-NOT_AS_IT_IS = (
-    pickle.PicklingError,
-    TypeError,
-    AttributeError,
-    ValueError,
-    RecursionError,
-    NeedsMore,
-)
 
 _VERSION = sys.hexversion >> 16
 

@@ -20,9 +20,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from tarefa import _engine
-
-# How the script's module is called; the second by multiprocessing, in a child that it spawned.
-MAIN_NAMES = ("__main__", "__mp_main__")
+from tarefa._convert._plain_pickle import MAIN_NAMES
 
 _Digest = bytes
 _digests: weakref.WeakKeyDictionary[Any, _Digest] = weakref.WeakKeyDictionary()

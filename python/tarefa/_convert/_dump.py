@@ -8,7 +8,8 @@ from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _by_name
-from tarefa._convert._by_name import NOT_AS_IT_IS, ByName
+from tarefa._convert._by_name import ByName, NeedsMore
+from tarefa._convert._plain_pickle import NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
 
 
@@ -29,7 +30,7 @@ def dump(obj: Any, keep: Callable[[Any], bool] | None = None, **how: Any) -> tup
     before = _engine.collected()
     try:
         return _dump_with(ByName, obj, keep, how)
-    except NOT_AS_IT_IS:
+    except (*NOT_AS_IT_IS, NeedsMore):
         pass
     _engine.discard_collected(before)
     from tarefa._convert._cloudpickler import ByValue

@@ -12,9 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from tarefa import _engine
-from tarefa._convert._by_name import NOT_AS_IT_IS
-from tarefa._convert._definitions import MAIN_NAMES
-from tarefa._convert._dump import dump
+from tarefa._convert._plain_pickle import MAIN_NAMES, NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
 
 loads = pickle.loads
@@ -45,6 +43,9 @@ def _dumps(
         except NOT_AS_IT_IS:
             pass
         _engine.discard_collected(before)
+    # Not before it is needed: it is slow to import.
+    from tarefa._convert._dump import dump
+
     data, pickler = dump(obj, keep, **how)
     return data, pickler.met
 

@@ -13,11 +13,10 @@ been for a moment only. ``importlib.reload`` makes new ones, which take the plac
 
 from __future__ import annotations
 
+import _frozen_importlib
 import sys
 import threading
 import warnings
-from hashlib import blake2b
-from importlib import _bootstrap
 from types import FrameType
 from typing import Any
 
@@ -25,7 +24,7 @@ from tarefa import _engine
 
 # How far from the call a module's top level is looked for: while something is imported, and else.
 _FAR, _NEAR = 64, 8
-_importing: dict[str, Any] = getattr(_bootstrap, "_module_locks", {})
+_importing: dict[str, Any] = getattr(_frozen_importlib, "_module_locks", {})
 _OPTIMIZED = 1  # of a code's flags: a function's
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 
@@ -168,6 +167,8 @@ def _number(
         again = now is not None and now.names is names
         now = _imports[name] = _Import(names, spec, again)
     passed = now.passed[place] = now.passed.get(place, 0) + 1
+    from hashlib import blake2b
+
     identity = repr((name, kind, place, passed)).encode()
     return "module's " + blake2b(identity, digest_size=16).hexdigest(), now.again, passes
 

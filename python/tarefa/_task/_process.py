@@ -9,14 +9,27 @@ from typing import Any, Self
 from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
-from tarefa._task import _current, _environment, _exit, _image, _unretrieved
+from tarefa._task import _current, _environment, _exit, _unretrieved
 from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
 from tarefa._task._limits import check_memory_limit, check_time_limit
-from tarefa._task._payload import dumps_payload
 from tarefa._task._state import NEW
 from tarefa._task._zygote_command import prepare
 
 _count = itertools.count(1)
+
+# Imported with the first process, for they are slow to import.
+_image: Any = None
+_payload: Any = None
+
+
+def _make_ready() -> None:
+    """Once, before a process is made: what only starting one needs."""
+    global _image, _payload
+    from tarefa._task import _image as image
+    from tarefa._task import _payload as payload
+
+    prepare()
+    _image, _payload = image, payload
 
 
 class Process(TaskBase):
@@ -72,7 +85,8 @@ class Process(TaskBase):
         self._tarefa_core = TaskCore(False, bool(daemon), self._tarefa_name)
         if limited:
             self._tarefa_core.set_limits(time, memory)
-        prepare()
+        if _image is None:
+            _make_ready()
         _image.make(target)
 
     @classmethod
@@ -104,7 +118,7 @@ class Process(TaskBase):
                 run = _SubclassRun(type(self), self._state())
             call = (run, self._args, self._kwargs)
             extra = _environment.difference()
-            core.set_payload((extra, call), dumps_payload)
+            core.set_payload((extra, call), _payload.dumps_payload)
         except BaseException:
             core.unbegin()
             raise

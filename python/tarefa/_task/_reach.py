@@ -16,8 +16,9 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
-from tarefa._convert._definitions import MAIN_NAMES, is_definition, is_of_script, main_dict
+from tarefa._convert._definitions import is_definition, is_of_script, main_dict
 from tarefa._convert._globals_of import names_in
+from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._task._kinds import Kind, kind_of
 
 # From one thing to the next: a number is a variable of a closure, text an attribute.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tarefa import _engine
-from tarefa._convert._definitions import MAIN_NAMES
+from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._task._kinds import Kind, kind_of
 
 _DATA = (Kind.DATA, Kind.TASK)

@@ -1,0 +1,10 @@
+"""Where plain ``pickle`` will not do."""
+
+from pickle import PicklingError
+
+# Modules of the script, which another process looks up in its own; the second is multiprocessing's,
+# in a child that it spawned.
+MAIN_NAMES = ("__main__", "__mp_main__")
+
+# What it raises for lambdas, closures and other things that cannot be imported.
+NOT_AS_IT_IS = (PicklingError, TypeError, AttributeError, ValueError, RecursionError)
