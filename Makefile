@@ -180,12 +180,16 @@ fmt: $(INSTALLED) ## Format Rust and Python in place
 	$(PY) -m ruff format .
 
 # --- measuring ------------------------------------------------------------------------------------------
-.PHONY: bench storm
+.PHONY: bench storm bench-compare
 bench: $(INSTALLED) ## Each figure beside its peer, to the terminal, docs/figures.md, README.md and the history
 	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[bench]"
 	$(PY) -m benches.run
 	cargo bench $(RUST) --benches | tee dist/benches.txt
 	$(PY) -m benches.run --rust dist/benches.txt
+
+bench-compare: $(INSTALLED) ## This build beside another, whose interpreter is BASE: no row may be 1.05 x slower
+	@[ -n "$(BASE)" ] || { echo 'make bench-compare BASE=/path/to/python, of an environment with the other build' >&2; exit 2; }
+	$(PY) -m benches.compare "$(BASE)"
 
 storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
 	@echo 'storm: SEED=$(SEED) SECONDS=$(SECONDS)'

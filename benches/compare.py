@@ -1,0 +1,201 @@
+"""Two builds of tarefa beside each other: no row may become slower than the bound allows.
+
+    python -m benches.compare BASE                   every row; BASE is another build's interpreter
+    python -m benches.compare BASE --rows lock       only rows whose name has this in it
+    python -m benches.compare BASE --pairs 60        more pairs of each row
+
+Each build has an interpreter of its own that takes a figure when it is told to, so the two take
+turns on one machine, the order swapped each time. A row is *worse* when the whole 95 % interval of
+the median of the pairs' ratios lies above the bound: 1.05, or what `--bound` says. The interval is
+that of the sign test: order statistics of the ratios, without an assumption about how they spread
+(W. J. Conover, "Practical Nonparametric Statistics", 3rd edition, section 3.2).
+
+Starts and hand-overs are bimodal: a figure of theirs is the least of several. The exit code is 1
+when a row is worse.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+from math import comb
+from pathlib import Path
+from time import perf_counter_ns
+
+if not __package__:
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+ROOT = Path(__file__).parents[1]
+BOUND = 1.05
+PAIRS = 30
+LEAST_OF = 5
+
+
+def timed(call, count):
+    """Nanoseconds of each of `count` calls."""
+    start = perf_counter_ns()
+    for _ in range(count):
+        call()
+    return (perf_counter_ns() - start) / count
+
+
+def nothing():
+    pass
+
+
+def rows():
+    """What a build takes by itself: a function of no arguments by its row's name."""
+    import tarefa
+    from benches import collections, contention, meeting, peers, sync
+
+    def together(thing, how, count):
+        results = contention.contend(sync.start(tarefa.Process), thing, how, 2, count)
+        return statistics.mean(results)
+
+    def least(call):
+        return lambda: min(call() for _ in range(LEAST_OF))
+
+    def start_join(kind):
+        task = kind(target=nothing)
+        task.start()
+        task.join()
+
+    def spares(count):
+        def once():
+            tarefa.configure(spares=count)
+            ready = tarefa._engine.diagnostics
+            while count and ready()["spares"] < count:
+                pass
+            return timed(lambda: start_join(tarefa.Process), 1 if count else 4)
+
+        return once
+
+    def interpreter(source):
+        def once():
+            start = perf_counter_ns()
+            subprocess.run([sys.executable, "-c", source], check=True)
+            return perf_counter_ns() - start
+
+        return once
+
+    lock, semaphore, value = tarefa.Lock(), tarefa.Semaphore(), tarefa.Value("i")
+    numbers, events = tarefa.List(range(50_000)), (tarefa.Event(), tarefa.Event())
+    barrier = tarefa.Barrier(2)
+    sets, gets = peers.dict_sets(tarefa.Dict()), peers.dict_gets(tarefa.Dict())
+    first = "import tarefa; tarefa.Process(target=int).start().result()"
+    return {
+        "lock": lambda: sync.pairs(lock),
+        "with-lock": lambda: sync.withs(lock),
+        "rlock": lambda: sync.pairs(tarefa.RLock()),
+        "semaphore": lambda: sync.pairs(semaphore),
+        "lock-handed": least(lambda: together(lock, contention.handed, 1000)),
+        "event-seen": least(lambda: together(events, meeting.answered, 1000)),
+        "barrier-round": least(lambda: together(barrier, meeting.rounds, 1000)),
+        "list-append": lambda: collections.appends(tarefa.List, 50_000),
+        "list-read": lambda: collections.reads(numbers, 50_000),
+        "dict-set": lambda: sets(20_000),
+        "dict-get": lambda: gets(20_000),
+        "value-add": lambda: collections.adds(value.add, 50_000),
+        "thread-start": lambda: timed(lambda: start_join(tarefa.Thread), 50),
+        "process-spare": least(spares(4)),
+        "process-no-spare": least(spares(0)),
+        "process-result": least(lambda: timed(tarefa.Process(target=int).start().result, 1)),
+        "import": interpreter("import tarefa"),
+        "first-process": interpreter(first),
+    }
+
+
+def serve():
+    """Take the figure that each line of standard input names."""
+    taken = rows()
+    print(" ".join(taken), flush=True)
+    for line in sys.stdin:
+        print(taken[line.strip()](), flush=True)
+
+
+class Build:
+    """An interpreter with one build of tarefa, which takes figures."""
+
+    def __init__(self, python):
+        self._process = subprocess.Popen(
+            [python, "-m", "benches.compare", "--serve", "-"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONSAFEPATH": "", "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.rows = self._answer().split()
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(f"{self._process.args[0]} ended early; what it said is above")
+        return line
+
+    def __call__(self, row):
+        self._process.stdin.write(row + "\n")
+        self._process.stdin.flush()
+        return float(self._answer())
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def interval(ratios):
+    """The 95 % interval of their median."""
+    ordered, count = sorted(ratios), len(ratios)
+    below, rank = 0.0, 0
+    while rank < count // 2 and (below := below + comb(count, rank) / 2**count) <= 0.025:
+        rank += 1
+    low = max(rank - 1, 0)
+    return ordered[low], ordered[count - 1 - low]
+
+
+def compare(builds, row, pairs):
+    """The ratios, new to old, of as many pairs."""
+    new, old = builds
+    ratios = []
+    for turn in range(pairs):
+        if turn % 2:
+            theirs = old(row)
+            ratios.append(new(row) / theirs)
+        else:
+            ours = new(row)
+            ratios.append(ours / old(row))
+    return ratios
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Compare this build of tarefa with another.")
+    parser.add_argument("base", help="the interpreter of an environment with the other build")
+    parser.add_argument("--rows", default="", metavar="PART", help="only rows with PART in the name")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help=f"of each row; {PAIRS}")
+    parser.add_argument("--bound", type=float, default=BOUND, help=f"{BOUND}")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve()
+        return
+    builds = Build(sys.executable), Build(options.base)
+    names = [name for name in builds[0].rows if options.rows in name]
+    if not names:
+        parser.error(f"no row has {options.rows!r} in its name: {', '.join(builds[0].rows)}")
+    worse = []
+    for name in names:
+        ratios = compare(builds, name, options.pairs)
+        low, high = interval(ratios)
+        verdict = "worse" if low > options.bound else "holds"
+        worse += [name] if low > options.bound else []
+        median = statistics.median(ratios)
+        print(f"{name:<18} {median:6.3f} x  [{low:.3f}, {high:.3f}]  {verdict}", flush=True)
+    for build in builds:
+        build.close()
+    print(f"{len(names) - len(worse)} of {len(names)} rows hold at {options.bound} x")
+    sys.exit(bool(worse))
+
+
+if __name__ == "__main__":
+    main()
