@@ -171,7 +171,7 @@ def compare(builds, row, pairs):
 def main():
     parser = argparse.ArgumentParser(description="Compare this build of tarefa with another.")
     parser.add_argument("base", help="the interpreter of an environment with the other build")
-    parser.add_argument("--rows", default="", metavar="PART", help="only rows with PART in the name")
+    parser.add_argument("--rows", default="", metavar="PART", help="rows with PART in the name")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"of each row; {PAIRS}")
     parser.add_argument("--bound", type=float, default=BOUND, help=f"{BOUND}")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
