@@ -68,7 +68,7 @@ class RawValue(Copied, ValueCore):
         return f"tarefa.{type(self).__name__}({code!r}, {shown})"
 
     def _tarefa_shown(self) -> str:
-        return repr(self.peek())
+        return repr(self.inspect())
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ValueCore):

@@ -259,7 +259,7 @@ def _import(name: str, *inside: str) -> Any:
     for one in inside:
         try:
             __import__(one)
-        except ImportError:  # whoever uses it says so
+        except ImportError:  # code that uses it says so
             continue
     return sys.modules[name]
 

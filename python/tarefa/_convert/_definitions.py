@@ -1,8 +1,8 @@
 """Functions and classes of the script, which all processes of the program know by name.
 
-A function or class of ``__main__`` is *mentioned*: by its name and a digest of its definition. Who
-reads that has one of the same name and definition, or finds the definition in the program's dict,
-where whoever mentions it has put it. What a reader has is never changed by reading, nor replaced.
+A function or class of ``__main__`` is *mentioned*: by its name and a digest of its definition. A
+reader has one of the same name and definition, or finds the definition in the program's dict, where
+the process that mentions it has put it. Reading never changes or replaces what a reader has.
 
 The digest is made when the object is first seen, so attributes that are set later (a counter in a
 class, say) make no other class of it; processes get it with the definition.

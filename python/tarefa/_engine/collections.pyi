@@ -282,7 +282,7 @@ class NamespaceCore(MapCore):
 
 @final
 class ArrayMemory:
-    """The memory of an array: a handle of it, and writable bytes for whoever asks for a buffer."""
+    """The memory of an array: a handle of it, and a buffer of writable bytes."""
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
@@ -373,7 +373,7 @@ class ArrayCore:
         """
 
     def add(self, index: SupportsIndex | tuple[SupportsIndex, ...], n: Any) -> Any:
-        """Add to an item at one instant, whoever holds the lock.
+        """Add to an item at one instant, without the lock.
 
         Args:
             index: which; a tuple where there are several dimensions.
@@ -389,7 +389,7 @@ class ArrayCore:
         """
 
     def exchange(self, index: SupportsIndex | tuple[SupportsIndex, ...], new: Any) -> Any:
-        """Store into an item at one instant, whoever holds the lock.
+        """Store into an item at one instant, without the lock.
 
         Args:
             index: which; a tuple where there are several dimensions.
@@ -407,7 +407,7 @@ class ArrayCore:
     def compare_exchange(
         self, index: SupportsIndex | tuple[SupportsIndex, ...], expected: Any, new: Any
     ) -> bool:
-        """Store into an item, at one instant, if it equals ``expected``; whoever holds the lock.
+        """Store into an item, at one instant, if it equals ``expected``; without the lock.
 
         Args:
             index: which; a tuple where there are several dimensions.
@@ -484,11 +484,11 @@ class ValueCore:
     def put(self, value: Any) -> None:
         """Store the first value, before anybody else has a handle."""
 
-    def peek(self) -> Any:
-        """The value, whoever holds the lock."""
+    def inspect(self) -> Any:
+        """The value, read without the lock."""
 
     def add(self, n: Any) -> Any:
-        """Add at one instant, whoever holds the lock.
+        """Add at one instant, without the lock.
 
         Args:
             n: how much.
@@ -502,7 +502,7 @@ class ValueCore:
         """
 
     def exchange(self, new: Any) -> Any:
-        """Store at one instant, whoever holds the lock.
+        """Store at one instant, without the lock.
 
         Args:
             new: what to store.
@@ -516,7 +516,7 @@ class ValueCore:
         """
 
     def compare_exchange(self, expected: Any, new: Any) -> bool:
-        """Store, at one instant, if the value equals ``expected``; whoever holds the lock.
+        """Store, at one instant, if the value equals ``expected``; without the lock.
 
         Args:
             expected: what the value must be.

@@ -34,7 +34,7 @@ class LockCore:
             Whether the lock was taken.
 
         Raises:
-            OwnerDied: whoever held it died; the lock is free, and not taken.
+            OwnerDied: the thread or process that held it died; the lock is free, and not taken.
             ValueError: a timeout below 0 (but -1), or one without waiting.
         """
 
@@ -135,7 +135,7 @@ class SemaphoreCore:
         """
 
     def release(self, n: int = 1) -> None:
-        """Give permits back, whoever took them.
+        """Give permits back; another thread or process may have taken them.
 
         Args:
             n: how many, 1 or more.
@@ -191,7 +191,7 @@ class ConditionCore:
             Whether the lock was taken.
 
         Raises:
-            OwnerDied: whoever held it died; the lock is free, and not taken.
+            OwnerDied: the thread or process that held it died; the lock is free, and not taken.
             ValueError: a timeout below 0 (but -1), or one without waiting.
         """
 
@@ -217,7 +217,7 @@ class ConditionCore:
 
         Raises:
             RuntimeError: this thread does not hold the lock.
-            OwnerDied: whoever held the lock died meanwhile; this thread has it now.
+            OwnerDied: its owner died meanwhile; this thread has it now.
             ValueError: a timeout below 0.
             Interrupted: the calling task was interrupted.
         """
@@ -338,7 +338,7 @@ class RWLockCore:
             Whether the lock was taken.
 
         Raises:
-            OwnerDied: whoever held it to write died; the lock is free, and not taken.
+            OwnerDied: its writer died; the lock is free, and not taken.
             ValueError: a timeout below 0 (but -1), or one without waiting.
         """
 
@@ -360,7 +360,7 @@ class RWLockCore:
             Whether the lock was taken.
 
         Raises:
-            OwnerDied: whoever held it to write died; the lock is free, and not taken.
+            OwnerDied: its writer died; the lock is free, and not taken.
             ValueError: a timeout below 0 (but -1), or one without waiting.
             RuntimeError: this thread reads: it would wait for itself.
         """

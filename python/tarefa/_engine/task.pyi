@@ -126,7 +126,7 @@ class TaskCore:
     def set_limits(self, time: int | None = None, memory: int | None = None) -> None:
         """Set its limits: nanoseconds, and bytes. Before it is started."""
 
-    def keep_time(self, ident: int, exception: object) -> None:
+    def arm_time_limit(self, ident: int, exception: object) -> None:
         """In its thread, number ``ident``: have ``exception`` raised there when its time is up.
 
         Raises:
@@ -373,7 +373,7 @@ def spawn_program(
         OSError: it is not there, cannot be executed, or the system refused.
     """
 
-def stop_timekeeper() -> None:
+def stop_thread_timer() -> None:
     """Interrupt no thread of this process for its time limit any more: the program ends."""
 
 def thread_context(pid: int, tid: int) -> _ThreadContext | None:

@@ -3,7 +3,7 @@
 Every process that imports the module runs its top level, and would make objects of its own. So
 each such creation has an identity: the module, the place of the call, and how many times that
 place was passed in this import. The first who comes there makes the object and puts it into the
-program's dict under that identity; whoever comes later finds it there.
+program's dict under that identity; later ones find it there.
 
 What is made at the top level itself, in the body of a class or as a default argument stays in the
 dict as long as the program. What a function makes that is called from there (the constructor of

@@ -56,7 +56,7 @@ class Condition(ConditionCore):
 
         Raises:
             RuntimeError: this thread does not hold the lock.
-            OwnerDied: whoever held the lock died; this thread has it now.
+            OwnerDied: the thread or process that held the lock died; this thread has it now.
             Interrupted: the calling task was interrupted; this thread has the lock.
         """
         if timeout is not None and not timeout >= 0:

@@ -31,7 +31,7 @@ def watch() -> None:
     global watching
     if not watching:
         watching = True
-        atexit.register(_engine.stop_timekeeper)
+        atexit.register(_engine.stop_thread_timer)
         # Before threading waits for its threads: an interrupted program interrupts them first.
         threading._register_atexit(at_exit)  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""In whoever starts processes: what of the script they have, and what each must be told.
+"""In a process that starts others: what of the script they have, and what each must be told.
 
 The root makes an *image* of its script when the first process is made: all of it that can be sent.
 The zygote loads it, so its children have it for nothing. What changes afterwards goes with each

@@ -43,10 +43,10 @@ def _prepare_interrupts() -> None:
         _engine.prepare_thread_interrupts()
 
 
-def _keep_time(core: TaskCore) -> None:
+def _arm_time_limit(core: TaskCore) -> None:
     """In the thread of a task with a time limit."""
     _prepare_interrupts()
-    core.keep_time(threading.get_ident(), TimeLimitInterrupt)
+    core.arm_time_limit(threading.get_ident(), TimeLimitInterrupt)
 
 
 def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context) -> None:
@@ -59,7 +59,7 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
             if interrupted:
                 raise Interrupted("interrupted before it ran")
             if task._tarefa_limited:
-                _keep_time(core)
+                _arm_time_limit(core)
             value = context.run(run)
             if value is not None:
                 outcome = (False, value)

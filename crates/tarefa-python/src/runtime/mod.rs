@@ -40,7 +40,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;
     m.add_function(wrap_pyfunction!(system::parse_size, m)?)?;
     m.add_function(wrap_pyfunction!(system::lift_memory_limit, m)?)?;
-    m.add_function(wrap_pyfunction!(system::stop_timekeeper, m)?)?;
+    m.add_function(wrap_pyfunction!(system::stop_thread_timer, m)?)?;
     m.add_function(wrap_pyfunction!(system::make_immortal, m)?)?;
     #[cfg(feature = "crash-points")]
     m.add_function(wrap_pyfunction!(system::arm_crash_point, m)?)?;

@@ -79,7 +79,7 @@ pub(crate) fn lift_memory_limit() {
 
 /// No thread of this process is interrupted for its time limit any more: the program ends.
 #[pyfunction]
-pub(crate) fn stop_timekeeper(py: Python<'_>) {
+pub(crate) fn stop_thread_timer(py: Python<'_>) {
     py.detach(thread_timer::stop);
 }
 

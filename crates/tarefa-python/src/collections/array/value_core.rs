@@ -75,7 +75,7 @@ impl ValueCore {
     }
 
     /// The value, whoever holds the lock.
-    fn peek(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn inspect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = self.cells.item_type().ok_or_else(|| self.no_value())?;
         t.decode(py, self.cells.bare(|array| Ok(item::get(array, 0, t.scalar)))?)
     }
