@@ -12,7 +12,7 @@ def attach(root: int, memory_fd: int, runtime: int, off: int, id: int, kind: int
     """
 
 def address_of(object: object) -> str | None:  # noqa: A002
-    """Where a shared object is, as text; None for an object that is not, or has parts that are not."""
+    """Where a shared object is, as text; None if it, or a part of it, is not shared."""
 
 def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
     """The arguments of :func:`attach` that a text stands for.
