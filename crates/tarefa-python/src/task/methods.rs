@@ -150,7 +150,12 @@ impl TaskCore {
     }
 
     /// In its thread, whose number is `ident`: has `exception` raised there when its time is up.
-    fn arm_time_limit(slf: Py<Self>, py: Python<'_>, ident: u64, exception: Py<PyAny>) -> PyResult<()> {
+    fn arm_time_limit(
+        slf: Py<Self>,
+        py: Python<'_>,
+        ident: u64,
+        exception: Py<PyAny>,
+    ) -> PyResult<()> {
         let core = slf.get();
         let Some(at) = core.with(|t| t.deadline()) else { return Ok(()) };
         let shared = slf.clone_ref(py);
