@@ -25,8 +25,9 @@ reads_task = False
 started: set[Any] = set()
 _prune_at = 64
 
-# Handles of tasks started here that have failed since, of which nobody knows: see _unretrieved.
-unretrieved: weakref.WeakSet[Any] = weakref.WeakSet()
+# Handles of tasks started here that have failed since, of which nobody knows: see _unretrieved. A
+# dict, for any thread may change it while another looks through it, in one step.
+_unretrieved: dict[int, weakref.ref[Any]] = {}
 
 
 def current_task() -> TaskBase | None:
@@ -87,18 +88,24 @@ def note_unretrieved(task: Any) -> bool:
     if not task._tarefa_core.is_untold():
         return False
     task._tarefa_unretrieved = True
-    unretrieved.add(task)
+    _unretrieved[id(task)] = weakref.ref(task)
     return True
 
 
 def note_retrieved(task: Any) -> None:
     """Somebody knows of the failure."""
     task._tarefa_unretrieved = False
-    unretrieved.discard(task)
+    _unretrieved.pop(id(task), None)
+
+
+def unretrieved() -> list[Any]:
+    """The tasks that have failed, and of which nobody knows."""
+    found = (ref() for ref in list(_unretrieved.values()))
+    return [task for task in found if task is not None]
 
 
 def forget_all() -> None:
     """In a child: its parent's tasks are not its own."""
-    for task in list(unretrieved):
+    for task in unretrieved():
         note_retrieved(task)
     started.clear()

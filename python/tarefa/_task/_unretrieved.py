@@ -127,7 +127,7 @@ def _tell_due() -> None:
         # Those without another handle go when this returns, and are told.
         forget_ended(task)
     until, next_time = time.monotonic_ns() + _TOGETHER, 0
-    for task in list(unretrieved):
+    for task in unretrieved():
         core = task._tarefa_core
         if core.tell_at <= until:
             note_retrieved(task)
@@ -146,7 +146,7 @@ def _tell_due() -> None:
 
 def are_any() -> bool:
     """Whether there may be something to tell."""
-    return bool(unretrieved or elsewhere)
+    return bool(unretrieved() or elsewhere)
 
 
 def tell_all() -> None:
@@ -155,7 +155,7 @@ def tell_all() -> None:
     _over = True
     for found in _engine.take_orphaned():
         _tell_orphaned(*found)
-    for task in list(unretrieved):
+    for task in unretrieved():
         note_retrieved(task)
         _tell(task._tarefa_core, task)
     while elsewhere:

@@ -532,7 +532,7 @@ def test_a_hook_that_does_not_come_back_does_not_keep_the_program():
         task.join()
         tarefa._task._unretrieved._TOGETHER = 10**12
         tarefa._task._unretrieved.on_reminder()
-        while tarefa._task._current.unretrieved: time.sleep(.01)
+        while tarefa._task._current.unretrieved(): time.sleep(.01)
         print("ends")
     """)
     assert done.stdout == "ends\n"

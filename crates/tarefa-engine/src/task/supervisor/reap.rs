@@ -41,12 +41,13 @@ impl Supervisor<'_> {
             }
         }
         let generation = slots::lock_owner(runtime, index);
+        // Before anybody can see that it is dead, and end the program for that.
+        self.take_over_untold(index, generation);
         recovery::mark_dead(me, index);
         if let Some(task) = task {
             Task::at(me, task).killed();
             self.note_failure(task);
         }
-        self.take_over_untold(index, generation);
         // Before any latch is taken: the dead process may have held it.
         recovery::clean_up(me, index);
         let control = zygote_control::get(me).ok();
