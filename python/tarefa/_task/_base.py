@@ -413,6 +413,8 @@ def parse_stack(text: str) -> tuple[str, ...]:
             number, _, name = rest.partition(" in ")
             if name in _RUNS_TARGET:
                 break
+            if path == "<shim>":
+                continue  # which CPython 3.12 puts between C and Python
             frames.append(f"{path}:{number} in {name}")
     return tuple(reversed(frames))
 

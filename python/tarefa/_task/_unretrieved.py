@@ -101,15 +101,18 @@ def handle_goes(task: Any) -> None:
 
 def on_reminder() -> None:
     """Tell what is due, in a thread of its own: in whatever thread this is called, and wherever."""
-    if _over:
-        return
+    if not _over:
+        _in_thread(_tell_due)
+
+
+def _in_thread(tell: Callable[[], None]) -> None:
     ended = _thread.allocate_lock()
     ended.acquire()
     _at_work.append(ended)
 
     def work() -> None:
         try:
-            _tell_due()
+            tell()
         finally:
             _at_work.remove(ended)
             ended.release()
@@ -241,10 +244,20 @@ def _text(error: Exception) -> str:
 
 def _write(text: str) -> None:
     """To standard error, at once, so that it stays together."""
+    try:
+        _write_here(text)
+    except RuntimeError:
+        # This is a finalizer, which came while its thread was writing there.
+        _in_thread(lambda: _write_here(text))
+
+
+def _write_here(text: str) -> None:
     stream = sys.stderr or sys.__stderr__
     if stream is not None:
         try:
             stream.write(text)
             stream.flush()
+        except RuntimeError:
+            raise
         except Exception:  # noqa: S110 - closed, or nobody reads it any more
             pass

@@ -147,7 +147,8 @@ def test_it_is_told_once_and_raised_after_that(kind):
 @pytest.mark.watchdog(150)
 def test_ten_seconds_after_the_end_at_the_latest():
     """In the root, in a task, and in a process that forked by itself; with and without a handle."""
-    done = script("""
+    done = script(
+        """
         told = tarefa.List()
         began = time.monotonic()
         def note(what):
@@ -181,7 +182,9 @@ def test_ten_seconds_after_the_end_at_the_latest():
         assert {text for _, _, text in told} == {"nobody asked"}
         tarefa.excepthook = threading.excepthook = print
         print("all told")
-    """)
+    """,
+        flags=("-W", "ignore::DeprecationWarning"),
+    )  # CPython's, of a fork
     assert done.stdout == "all told\n", done.stderr
     assert done.stderr == ""
 
@@ -555,6 +558,23 @@ def test_it_is_written_to_sys_stderr_at_once():
         tarefa.Process(target=broken).start().join()
     """)
     assert told(done) == 1, "without sys.stderr, to sys.__stderr__"
+
+
+def test_a_finalizer_that_comes_while_its_thread_writes():
+    done = script("""
+        class Stream(io.RawIOBase):
+            def writable(self): return True
+            def write(self, data):
+                global task
+                task = None
+                return os.write(2, data)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(Stream()), line_buffering=True)
+        task = tarefa.Process(target=broken).start()
+        task.join()
+        print("written", file=sys.stderr)
+    """)
+    assert told(done) == 1, done.stderr
+    assert "written" in done.stderr
 
 
 def test_many_are_told_each_once():

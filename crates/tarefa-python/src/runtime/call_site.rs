@@ -154,7 +154,7 @@ pub(crate) fn in_stack(text: &str) -> Option<String> {
     let own = known_folder();
     text.lines().find_map(|line| {
         let (file, rest) = line.trim().strip_prefix("File \"")?.rsplit_once("\", line ")?;
-        let is_own = file.starts_with(own);
+        let is_own = file.starts_with(own) || file == "<shim>";
         (!is_own).then(|| format!("{file}:{rest}"))
     })
 }

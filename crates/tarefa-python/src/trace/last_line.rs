@@ -36,8 +36,9 @@ fn innermost(stack: &[u8], own: &str, place: &mut [u8; ROOM]) -> Option<usize> {
         let named = line.trim_ascii().strip_prefix(b"File \"")?;
         let at = find_last(named, b"\", line ")?;
         let (file, rest) = (&named[..at], &named[at + b"\", line ".len()..]);
-        // What a zygote begins with is "<string>".
-        let is_own = file.starts_with(own.as_bytes()) || file == b"<string>";
+        // What a zygote begins with, and what CPython 3.12 puts between C and Python.
+        let is_nobodys = file == b"<string>" || file == b"<shim>";
+        let is_own = is_nobodys || file.starts_with(own.as_bytes());
         (!is_own).then_some((file, rest))
     })?;
     let rest = &rest[..rest.len().min(ROOM / 2)];
@@ -70,6 +71,7 @@ mod tests {
                      in run\n  File \"/a \"b\", line 1.py\", line 7 in f\n  File \"/c.py\", line 8 in g\n";
         assert_eq!(found(stack).as_deref(), Some("/a \"b\", line 1.py:7 in f"));
         assert_eq!(found("  File \"<string>\", line 1 in <module>\n"), None);
+        assert_eq!(found("  File \"<shim>\", line ??? in <interpreter trampoline>\n"), None);
         assert_eq!(found("  File \"/cut off"), None);
         let long = format!("  File \"/{}/end.py\", line 12 in f\n", "x".repeat(500));
         let place = found(&long).unwrap();
