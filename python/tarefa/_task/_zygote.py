@@ -22,6 +22,10 @@ from tarefa._task._zygote_imports import freeze, import_asked, import_quietly
 def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     """In the zygote: get everything ready that children need, then serve."""
     _engine.set_thread_name("tarefa-zygote")
+    # Before it is a member: one that has descriptors, perhaps of that number, and that offers its
+    # stack in the way of processes with threads.
+    _redirect_input()
+    prepare_stacks()
     root, fd, runtime, slot = map(int, arguments)
     _engine.join_runtime(root, fd, runtime, slot)
     config = pickle.loads(_engine.program_dict()["zygote"])
@@ -36,7 +40,6 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
             os.environ[name] = value
     env = dict(os.environ._data)  # type: ignore[attr-defined]
     _environment.set_baseline({"env": env, **{n: config[n] for n in ("cwd", "path", "argv")}})
-    _redirect_input()
     # Line by line, also with -u, so that what children write stays in whole lines.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -50,7 +53,6 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
     _unraisable.watch()
     _engine.watch_signals()
-    prepare_stacks()
     warm_up_zygote()
     _current.reads_task = True
     _main.load_newest(import_quietly)

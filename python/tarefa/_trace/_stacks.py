@@ -29,7 +29,7 @@ def prepare(from_interpreter: bool) -> None:
 
     try:
         # The number is what counts: a process that is asked puts a file of its own there.
-        fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        fd = _past_streams(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
     except OSError:
         return
     try:
@@ -40,6 +40,17 @@ def prepare(from_interpreter: bool) -> None:
             _engine.watch_faults()
     except OSError:
         os.close(fd)
+
+
+def _past_streams(fd: int) -> int:
+    """The descriptor, or another for the same where it has the number of a standard stream."""
+    if fd > 2:
+        return fd
+    import fcntl
+
+    other = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return other
 
 
 def offer() -> None:
