@@ -250,16 +250,7 @@ pub fn wait(
     let waiter = Waiter::free(me)?;
     // Nobody dies as its owner while this thread is that.
     let death = cell.last_death(me, lock.recursion);
-    locked(condition, me, |_| {
-        let ticket = condition.tickets.load(Ordering::Relaxed);
-        let mut tx = Tx::begin(me);
-        waiter.enter(&mut tx, off, ticket, 0);
-        condition.queue.push(me, &mut tx, waiter);
-        tx.set(&condition.tickets, ticket + 1);
-        crash_point!("condition.coming");
-        tx.commit();
-        crash_point!("condition.came");
-    });
+    condition.enter(me, off, waiter);
     // It is this thread's, so it can be let go.
     let depth = cell.release_all(me, lock.recursion).unwrap_or(0);
     crash_point!("condition.let_go");
@@ -271,56 +262,98 @@ pub fn wait(
         // Forked by a signal's handler: the place is the parent's, and so will the lock be.
         return Ok(Waited::GaveUp);
     }
-    // Notified or not: nothing comes after this.
-    let mut notified = locked(condition, me, |wakes| match (waiter.state(), outcome) {
-        (state::GRANTED, Outcome::Interrupted) => {
-            condition.pass_on(me, waiter, wakes);
-            false
-        }
-        (state::GRANTED, _) => true,
-        _ => {
-            condition.drop_out(me, waiter);
-            false
-        }
-    });
-    let mut interrupted = outcome == Outcome::Interrupted;
-    let mut died = None;
-    let got = loop {
-        match cell.acquire(me, lock.recursion, lock.off, hooks, Deadline::NEVER) {
-            Acquired::Yes => break true,
-            Acquired::OwnerDied(pid) => died = Some(pid),
-            Acquired::Interrupted | Acquired::TimedOut => {
-                if !me.is_here() {
-                    return Ok(Waited::GaveUp);
-                }
-                if notified {
-                    locked(condition, me, |wakes| condition.pass_on(me, waiter, wakes));
-                    notified = false;
-                }
-                if std::mem::replace(&mut interrupted, true) {
-                    break false;
-                }
-            }
-        }
+    let mut back = WayBack {
+        notified: condition.leave(me, waiter, outcome),
+        interrupted: outcome == Outcome::Interrupted,
+        died: None,
     };
-    if !got {
+    if !condition.take_lock_again(me, lock, waiter, hooks, &mut back) {
         return Ok(Waited::GaveUp);
     }
     if lock.recursion == Recursion::Allowed {
         cell.restore_depth(depth);
     }
-    if notified {
+    if back.notified {
         waiter.leave();
     }
-    Ok(if interrupted {
+    Ok(if back.interrupted {
         Waited::Interrupted
     } else if cell.last_death(me, lock.recursion) != death {
-        Waited::OwnerDied(died.flatten().or_else(|| cell.last_dead_pid(me)))
-    } else if notified {
+        Waited::OwnerDied(back.died.or_else(|| cell.last_dead_pid(me)))
+    } else if back.notified {
         Waited::Notified
     } else {
         Waited::TimedOut
     })
+}
+
+/// What a waiter knows on its way back to the lock.
+struct WayBack {
+    notified: bool,
+    interrupted: bool,
+    /// The dead owner that the lock was freed for, where its number is known.
+    died: Option<i32>,
+}
+
+impl Condition {
+    /// Puts a waiter into the queue.
+    fn enter(&'static self, me: &Member, off: Off, waiter: Waiter) {
+        locked(self, me, |_| {
+            let ticket = self.tickets.load(Ordering::Relaxed);
+            let mut tx = Tx::begin(me);
+            waiter.enter(&mut tx, off, ticket, 0);
+            self.queue.push(me, &mut tx, waiter);
+            tx.set(&self.tickets, ticket + 1);
+            crash_point!("condition.coming");
+            tx.commit();
+            crash_point!("condition.came");
+        });
+    }
+
+    /// The waiter waits no more: it is notified or not, and nothing comes after this.
+    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> bool {
+        locked(self, me, |wakes| match (waiter.state(), outcome) {
+            (state::GRANTED, Outcome::Interrupted) => {
+                self.pass_on(me, waiter, wakes);
+                false
+            }
+            (state::GRANTED, _) => true,
+            _ => {
+                self.drop_out(me, waiter);
+                false
+            }
+        })
+    }
+
+    /// Takes the lock again; false if it was interrupted a second time, or the process is the
+    /// child of a fork.
+    fn take_lock_again(
+        &'static self,
+        me: &Member,
+        lock: Lock,
+        waiter: Waiter,
+        hooks: &mut dyn BlockingHooks,
+        back: &mut WayBack,
+    ) -> bool {
+        loop {
+            match lock.cell.acquire(me, lock.recursion, lock.off, hooks, Deadline::NEVER) {
+                Acquired::Yes => return true,
+                Acquired::OwnerDied(pid) => back.died = pid,
+                Acquired::Interrupted | Acquired::TimedOut => {
+                    if !me.is_here() {
+                        return false;
+                    }
+                    if back.notified {
+                        locked(self, me, |wakes| self.pass_on(me, waiter, wakes));
+                        back.notified = false;
+                    }
+                    if std::mem::replace(&mut back.interrupted, true) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Notifies the `n` who have waited longest; the caller holds the lock.

@@ -9,7 +9,8 @@ use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::process;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::arena::offset::Off;
-use tarefa_engine::sync::lock::word::{LockWord, PATIENCE_NS, Recursion};
+use tarefa_engine::sync::lock::handoff::PATIENCE_NS;
+use tarefa_engine::sync::lock::word::{LockWord, Recursion};
 use tarefa_engine::sync::lock::{self, Acquired};
 use tarefa_engine::sync::wait::{self, BlockingHooks, Plain};
 

@@ -11,7 +11,7 @@ use tarefa_engine::atomic::model::{sites, weaken};
 type Planted = (&'static str, &'static str, &'static str, fn());
 
 const LATCH: &str = "crates/tarefa-engine/src/shm/tx/latch.rs";
-const LOCK: &str = "crates/tarefa-engine/src/sync/lock/word.rs";
+const LOCK: &str = "crates/tarefa-engine/src/sync/lock/release.rs";
 const LIST: &str = "crates/tarefa-engine/src/collections/list.rs";
 
 const PLANTED: &[Planted] = &[
@@ -23,13 +23,13 @@ const PLANTED: &[Planted] = &[
     ),
     (
         LOCK,
-        include_str!("../../src/sync/lock/word.rs"),
+        include_str!("../../src/sync/lock/release.rs"),
         "let swap = self.word.compare_exchange(seen, 0, Ordering::Release, Ordering::Relaxed);",
         crate::lock::by_turns,
     ),
     (
         LOCK,
-        include_str!("../../src/sync/lock/word.rs"),
+        include_str!("../../src/sync/lock/release.rs"),
         "self.word.compare_exchange(seen, next, Ordering::Release, Ordering::Relaxed);",
         crate::lock::by_turns,
     ),

@@ -1,5 +1,9 @@
 //! The locks of user code: held across calls, robust. A [`LockWord`] in an object of its own.
 
+mod acquire;
+pub mod handoff;
+mod release;
+mod wait_unlocked;
 pub mod word;
 
 use crate::atomic::Ordering;

@@ -44,7 +44,7 @@ const FILES: [&str; 7] = [
     "sync/condition.rs",
     "sync/barrier.rs",
     "sync/rwlock.rs",
-    "shm/object/robust_list.rs",
+    "shm/recovery/holds.rs",
     "shm/recovery/wait_nodes.rs",
 ];
 

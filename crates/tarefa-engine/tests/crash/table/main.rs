@@ -572,7 +572,7 @@ const ELSEWHERE: &[&str] = &[
     "sync/condition.rs",
     "sync/barrier.rs",
     "sync/rwlock.rs",
-    "shm/object/robust_list.rs",
+    "shm/recovery/holds.rs",
     "shm/recovery/wait_nodes.rs",
 ];
 
