@@ -1,17 +1,69 @@
 //! Errors, one type for each operation.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tarefa_engine::collections::dict as engine_dict;
 use tarefa_engine::collections::list as engine_list;
+use tarefa_engine::collections::updating::NestedUpdate as Nested;
+use tarefa_engine::shm::TooManyThreads as NoSlot;
 use tarefa_engine::shm::heap::OutOfMemory;
 pub use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 pub use tarefa_engine::task::cause_of_death::{Cause as LikelyCause, Death as WorkerDied};
 use tarefa_engine::task::process as engine_process;
+use tarefa_engine::units::Seconds;
 
 use crate::task::failure::Interrupted;
+
+/// As many threads as can use shared objects at once do so already. What must not fail, as a guard
+/// or a handle that is dropped, goes on in such a thread too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{most} threads use shared objects, and there can be no more at once: end some")]
+pub struct TooManyThreads {
+    /// How many there can be, over all processes.
+    pub most: u64,
+}
+
+impl From<NoSlot> for TooManyThreads {
+    fn from(error: NoSlot) -> Self {
+        Self { most: error.most }
+    }
+}
+
+macro_rules! from_no_slot {
+    ($($error:ident)*) => {$(
+        impl From<NoSlot> for $error {
+            fn from(error: NoSlot) -> Self {
+                Self::Threads(error.into())
+            }
+        }
+    )*};
+}
+
+from_no_slot! {
+    CreateError JoinError LockError DictError ListError SemaphoreError BarrierError CondvarError
+    MutexError WaitError
+}
+
+macro_rules! from_nested {
+    ($($error:ident)*) => {$(
+        impl From<Nested> for $error {
+            fn from(_: Nested) -> Self {
+                Self::Nested(NestedUpdate)
+            }
+        }
+    )*};
+}
+
+from_nested! { DictError ItemError ListError }
+
+impl From<NoSlot> for ItemError {
+    fn from(error: NoSlot) -> Self {
+        Self::Lock(error.into())
+    }
+}
 
 /// A shared object could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +74,9 @@ pub enum CreateError {
     /// The shared memory is full.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// A value does not serialise.
@@ -32,7 +87,7 @@ pub struct EncodeError {
     pub what: &'static str,
     /// What serde said.
     #[source]
-    pub source: postcard::Error,
+    pub source: Box<dyn Error + Send + Sync>,
 }
 
 /// Bytes do not make a value.
@@ -48,7 +103,7 @@ pub enum DecodeError {
         what: &'static str,
         /// What serde said.
         #[source]
-        source: postcard::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// A value of another type lies there, perhaps put in by another language.
     #[error("this is not a {what}: {found}")]
@@ -141,6 +196,9 @@ pub enum JoinError {
     /// The task that waits was interrupted.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// A task has no result to give.
@@ -157,6 +215,31 @@ pub enum ResultError {
         /// The process it ran in.
         pid: i32,
         /// What the panic said.
+        message: String,
+    },
+    /// Its target returned an error, as far as that has words: for who does not know its type, as
+    /// [`Task::error`](crate::Task::error).
+    #[error("task {name:?} (pid {pid}) failed: {message}")]
+    Failed {
+        /// The task's name.
+        name: String,
+        /// The process it ran in.
+        pid: i32,
+        /// The texts in the error.
+        message: String,
+    },
+    /// It ran longer than its time limit, and ended when it was interrupted for that; likewise.
+    #[error(
+        "task {name:?} (pid {pid}) ran longer than its time limit of {}: {message}", Seconds(*.limit)
+    )]
+    OverTime {
+        /// The task's name.
+        name: String,
+        /// The process it ran in.
+        pid: i32,
+        /// How long it was to run.
+        limit: Duration,
+        /// The texts in the error that it returned.
         message: String,
     },
     /// Its process ended before the target did.
@@ -226,6 +309,9 @@ pub enum LockError {
     /// The task that waits was interrupted.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// A value that cannot be a key of a dict, or a member of a set.
@@ -276,6 +362,12 @@ pub enum DictError {
     /// The value mentions the dict that it was to be put into, which would never be freed.
     #[error("a dict cannot be put into itself: it would never be freed")]
     Itself,
+    /// See [`NestedUpdate`].
+    #[error(transparent)]
+    Nested(#[from] NestedUpdate),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 impl From<CreateError> for DictError {
@@ -283,6 +375,7 @@ impl From<CreateError> for DictError {
         match error {
             CreateError::Memory(e) => Self::Memory(e),
             CreateError::Runtime(e) => Self::Runtime(e),
+            CreateError::Threads(e) => Self::Threads(e),
         }
     }
 }
@@ -309,6 +402,9 @@ pub enum SemaphoreError {
     /// The wait, or the permit, cannot be noted in shared memory.
     #[error(transparent)]
     Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// A semaphore has as many permits as it may have.
@@ -354,6 +450,9 @@ pub enum BarrierError {
     /// The wait cannot be noted in shared memory.
     #[error(transparent)]
     Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// There is no such object at an [`address`](crate::address()).
@@ -361,45 +460,33 @@ pub enum BarrierError {
 #[error("cannot attach: {0}")]
 pub struct AttachError(pub(crate) String);
 
-/// A wait for a condition did not end with a notification. But for [`GaveUp`](Self::GaveUp) the
-/// guard, with the lock held, is inside.
-#[derive(Debug, thiserror::Error)]
-pub enum CondvarError<G: std::fmt::Debug> {
-    /// An owner of the lock died meanwhile: what it guards may be half-changed.
+/// A wait for a condition did not end with a notification. The lock is let go.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CondvarError {
+    /// An owner of the lock died meanwhile: what it guards may be half-changed. A mutex says so
+    /// again when it is locked, until it is repaired; a lock does not.
     #[error("process {} held the lock of the condition and died; check what it guards", named(*.pid))]
     OwnerDied {
         /// Its process, where that is known.
         pid: Option<i32>,
-        /// Holds the lock.
-        guard: G,
     },
     /// The task that waits was interrupted.
-    #[error("the task was interrupted while it waited for a condition")]
-    Interrupted(G),
-    /// It was interrupted again while it waited for the lock, which it does not have.
-    #[error("the task was interrupted twice while it waited for a condition; it gave up the lock")]
-    GaveUp,
-    /// The condition belongs to another lock.
-    #[error("the condition was used with another lock before: one condition has one lock")]
-    AnotherLock(G),
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The condition belongs to another lock, or the guard to another thread.
+    #[error(
+        "the condition was used with another lock before, or its guard was taken by another thread"
+    )]
+    AnotherLock,
     /// What the lock guards was written meanwhile by somebody, and is no value of its type.
-    #[error("{source}")]
-    Item {
-        /// What is there.
-        #[source]
-        source: ItemError,
-        /// Holds the lock, with the value as it was before.
-        guard: G,
-    },
+    #[error(transparent)]
+    Item(#[from] ItemError),
     /// The wait cannot be noted in shared memory.
-    #[error("{source}")]
-    Wait {
-        /// Why.
-        #[source]
-        source: QueueError,
-        /// Holds the lock.
-        guard: G,
-    },
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 fn named(pid: Option<i32>) -> String {
@@ -418,6 +505,9 @@ pub enum WaitError {
     /// The task that waits was interrupted.
     #[error("{0}")]
     Interrupted(#[from] Interrupted),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// An operation on an item of a shared array, or on a value, failed.
@@ -444,15 +534,34 @@ pub enum ItemError {
     /// The lock, which items of more than one word are read and written under, was not to be had.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// See [`NestedUpdate`].
+    #[error(transparent)]
+    Nested(#[from] NestedUpdate),
 }
 
-/// A mutex was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum MutexError<P: std::fmt::Debug> {
-    /// An owner died while it held the mutex, and nobody has said since that the value is whole.
-    /// The mutex is held by what is inside.
-    #[error("a process died while it held the mutex; the value may be half-changed: repair() it")]
-    OwnerDied(P),
+/// What a closure was given to compute anew, it changed itself: it called `update` for the same
+/// element, or changed the element in another way, or what it was called to sort. There would be no
+/// end to it. What the closure returned is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error(
+    "what computes an element's new value changes the element itself: return the new value, and \
+     change nothing of the same element inside"
+)]
+pub struct NestedUpdate;
+
+/// A mutex or a read-write lock was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MutexError {
+    /// An owner died while it held the lock, and nobody has said since that the value is whole.
+    #[error(
+        "process {} died while it held the lock; the value may be half-changed: take the lock with \
+         lock_poisoned() or write_poisoned(), and repair() the value",
+        named(*.pid)
+    )]
+    OwnerDied {
+        /// Its process, where that is known.
+        pid: Option<i32>,
+    },
     /// The time was up first.
     #[error("the mutex was still held when the time was up")]
     TimedOut,
@@ -468,6 +577,9 @@ pub enum MutexError<P: std::fmt::Debug> {
     /// The wait, or what the thread gets, cannot be noted in shared memory.
     #[error(transparent)]
     Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
 }
 
 /// An operation on a list failed; the list is as it was.
@@ -505,6 +617,22 @@ pub enum ListError {
     /// The value mentions the list that it was to be put into, which would never be freed.
     #[error("a list cannot be put into itself: it would never be freed")]
     Itself,
+    /// See [`NestedUpdate`].
+    #[error(transparent)]
+    Nested(#[from] NestedUpdate),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+impl From<CreateError> for ListError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Memory(e) => Self::Memory(e),
+            CreateError::Runtime(e) => Self::Runtime(e),
+            CreateError::Threads(e) => Self::Threads(e),
+        }
+    }
 }
 
 impl From<engine_list::ListError> for ListError {

@@ -58,8 +58,9 @@ pub use collections::value::{Value, ValueGuard};
 pub use convert::plain::{Format, Integer, Plain};
 pub use error::{
     AttachError, BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError,
-    JoinError, LikelyCause, ListError, LockError, MutexError, NotAKey, OwnerDied, QueueError,
-    ResultError, SemaphoreError, SignalError, StartError, TooManyPermits, WaitError, WorkerDied,
+    JoinError, LikelyCause, ListError, LockError, MutexError, NestedUpdate, NotAKey, OwnerDied,
+    QueueError, ResultError, SemaphoreError, SignalError, StartError, TooManyPermits,
+    TooManyThreads, WaitError, WorkerDied,
 };
 pub use runtime::address::{Object, address, attach};
 pub use runtime::lifecycle::init;
@@ -69,14 +70,14 @@ pub use sync::event::Event;
 pub use sync::lock::{Lock, LockGuard};
 pub use sync::mutex::{Mutex, MutexGuard, Poisoned};
 pub use sync::reentrant_lock::{ReentrantLock, ReentrantLockGuard};
-pub use sync::rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard, WriterDied};
+pub use sync::rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use sync::semaphore::{Permit, Semaphore};
 pub use task::context::{Context, OsState};
 pub use task::current::{check_interrupt, current_task, sleep};
 pub use task::failure::{Failure, Interrupted};
 pub use task::process::{Process, set_max_depth, set_spares};
 pub use task::program::{Output, Program};
-pub use task::target::Target;
+pub use task::target::{Diverges, Returned, Returns, Target};
 pub use task::thread::Thread;
 pub use task::usage::Usage;
 pub use task::wait::{ReturnWhen, cpu_count, wait};

@@ -94,8 +94,7 @@ class List(ListCore):
             version, items = self.read()
             return self.rebuild(version, len(items), plan(items))
 
-        if not retry_optimistic(self, attempt):
-            raise ListChanged("the list was changed by what was called to rearrange it")
+        retry_optimistic(self, attempt, ListChanged)
 
     def remove(self, value: Any, /) -> None:
         """Take out the first element that equals ``value``; ``ValueError`` if there is none."""

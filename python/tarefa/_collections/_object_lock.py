@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from tarefa._runtime._errors import NestedUpdate, OwnerDied
 
 if TYPE_CHECKING:
     from tarefa._sync._lock import Owner
@@ -58,14 +61,25 @@ class ObjectLock:
 _TRIES = 8
 
 
-def retry_optimistic(core: Any, attempt: Callable[[], Any]) -> bool:
+def retry_optimistic(
+    core: Any, attempt: Callable[[], Any], error: type[Exception] = NestedUpdate
+) -> None:
     """Run ``attempt`` until it says that it was done.
 
     If others come in between, again and again, they have to wait: it holds the object's lock then.
-    False if it is not done even so: what ``attempt`` calls changes the object.
+    ``error`` if it is not done even so: what ``attempt`` calls changes the object.
     """
     for _ in range(_TRIES):
         if attempt():
-            return True
-    with ObjectLock(core):
-        return bool(attempt())
+            return
+    lock = ObjectLock(core)
+    while True:
+        # A group that was cut short by a death left each of its operations whole.
+        with suppress(OwnerDied):
+            lock.acquire()
+            break
+    try:
+        if not attempt():
+            raise error(f"the {type(core).__name__} was changed by what was called to change it")
+    finally:
+        lock.release()

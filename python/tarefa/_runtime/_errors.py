@@ -201,6 +201,16 @@ class ListChanged(TarefaError, ValueError):
     __module__ = "tarefa"
 
 
+class NestedUpdate(TarefaError, RuntimeError):
+    """What was called for an element's new value changed the element itself.
+
+    ``update`` of an element inside its own ``update`` has no end: return the new value, and change
+    nothing of the same element inside.
+    """
+
+    __module__ = "tarefa"
+
+
 class BadItemType(TarefaError, TypeError, ValueError):
     """No type of items that can be shared: an unknown typecode, a pointer, a Python object."""
 

@@ -9,6 +9,7 @@
 //!   it odd, and readers take the latch until the next change.
 //! - Positions start at `start`, so taking from the front is one change as well.
 
+use super::updating;
 use super::value::{self, Expected, Fetched, Item};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::deferred_elements;
@@ -229,6 +230,7 @@ impl<'a> List<'a> {
         let result = change();
         self.it.version.store(odd + 1, Ordering::Release);
         crash_point!("list.even");
+        updating::changed(self.me, self.off);
         result
     }
 
@@ -292,6 +294,7 @@ impl<'a> List<'a> {
             // SYNC POINT: publishes the word; pairs with the acquire load in `len`.
             self.it.len.store(len + 1, Ordering::Release);
             crash_point!("list.append_done");
+            updating::changed(self.me, self.off);
             return Ok(());
         }
         self.extend(&[item])
@@ -327,6 +330,7 @@ impl<'a> List<'a> {
         crash_point!("list.extend");
         tx.commit();
         crash_point!("list.extend_done");
+        updating::changed(self.me, self.off);
         Ok(())
     }
 

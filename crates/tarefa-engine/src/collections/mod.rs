@@ -6,6 +6,7 @@ pub mod dict;
 pub mod list;
 pub mod object_lock;
 pub mod segments;
+pub mod updating;
 pub mod value;
 
 use crate::kinds;

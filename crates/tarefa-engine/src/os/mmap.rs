@@ -8,7 +8,7 @@ use super::{miri, sysconf};
 
 /// Maps `len` bytes of `fd`, shared and writable, kept out of core dumps.
 ///
-/// The mapping is never undone: references into it live as long as the process.
+/// The caller undoes it by [`unmap`], or never.
 ///
 /// # Errors
 /// `ENOMEM` when the address space (`RLIMIT_AS`) has no such room.
@@ -45,6 +45,18 @@ pub fn anonymous(len: usize) -> io::Result<*mut u8> {
     // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
     let ptr = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, -1, 0) };
     if ptr == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(ptr.cast()) }
+}
+
+/// Undoes what [`shared`] did.
+///
+/// # Safety
+/// `base` and `len` are those of a mapping of [`shared`], which nobody uses any more.
+pub unsafe fn unmap(base: NonNull<u8>, len: u64) {
+    if cfg!(miri) {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { libc::munmap(base.as_ptr().cast(), len as usize) };
 }
 
 /// The size of a page of memory.

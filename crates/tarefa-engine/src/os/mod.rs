@@ -30,6 +30,7 @@ pub mod signal;
 pub mod signal_rewake;
 pub mod spawn;
 mod system;
+pub mod thread_exit;
 
 use std::io;
 

@@ -5,6 +5,7 @@ use std::ffi::CString;
 use super::check;
 use super::current::Current;
 use super::system::System;
+use crate::atomic::{AtomicPtr, Ordering};
 
 /// The calling process's id.
 #[must_use]
@@ -91,4 +92,47 @@ pub fn errno() -> i32 {
 pub fn set_errno(error: i32) {
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = error };
+}
+
+/// What [`on_exit`] runs.
+static ON_EXIT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Has `act` run when this process ends by `exit`, or returns from `main`, with its status: before
+/// what was registered earlier, after thread-local values of the main thread are gone. The first
+/// call counts. Not after `_exit`, and not when a signal ends it.
+///
+/// Where the C library does not say what the status is, it is given as 1.
+pub fn on_exit(act: fn(i32)) {
+    type Handler = extern "C" fn(libc::c_int, *mut libc::c_void);
+    type OnExit = unsafe extern "C" fn(Handler, *mut libc::c_void) -> libc::c_int;
+    extern "C" fn with_status(status: libc::c_int, _: *mut libc::c_void) {
+        let act = ON_EXIT.load(Ordering::Acquire);
+        // SAFETY: stored below, from a function of that type, before this was registered.
+        let act = unsafe { std::mem::transmute::<*mut (), fn(i32)>(act) };
+        act(status);
+    }
+    extern "C" fn without() {
+        with_status(1, std::ptr::null_mut());
+    }
+    let first = ON_EXIT.compare_exchange(
+        std::ptr::null_mut(),
+        act as *mut (),
+        Ordering::AcqRel,
+        Ordering::Relaxed,
+    );
+    if first.is_err() || cfg!(miri) {
+        return;
+    }
+    // SAFETY: a plain look-up of a name.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"on_exit".as_ptr()) };
+    if found.is_null() {
+        // SAFETY: a function that may run at any exit.
+        unsafe { libc::atexit(without) };
+        return;
+    }
+    // SAFETY: glibc's `on_exit` is of that type; the handler as above.
+    unsafe {
+        let on_exit = std::mem::transmute::<*mut libc::c_void, OnExit>(found);
+        on_exit(with_status, std::ptr::null_mut());
+    }
 }

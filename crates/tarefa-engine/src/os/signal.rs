@@ -171,6 +171,13 @@ pub fn send_thread(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
     super::check_long(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(drop)
 }
 
+/// Whether process `pid` has a thread `tid`.
+#[must_use]
+pub fn thread_lives(pid: i32, tid: i32) -> bool {
+    // Signal 0 is only a question.
+    !send_thread(pid, tid, 0).is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH))
+}
+
 /// Sends `signal` to a process by number; only where the number cannot have been reused.
 ///
 /// # Errors

@@ -21,8 +21,8 @@ use heap::destroy;
 use object::{blob, entries, refcount};
 
 pub use arena::offset::Off;
-pub use member::Member;
 pub use member::runtime::Runtime;
+pub use member::{Member, TooManyThreads};
 
 /// Tells the heap how the blocks of this layer are taken apart, and latches who helps. Before a
 /// runtime is made or joined.

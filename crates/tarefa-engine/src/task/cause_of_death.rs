@@ -49,7 +49,9 @@ pub enum Cause {
     BadInstruction,
     /// Unsafe or foreign code divided an integer by zero.
     Arithmetic,
-    /// It gave up: a panic that could not unwind, a check or an allocation that failed.
+    /// It gave up, and said why: a panic that could not unwind, say.
+    Reported,
+    /// It gave up: a check or an allocation that failed.
     Abort,
     /// It made a system call that it may not make.
     ForbiddenCall,
@@ -73,6 +75,8 @@ struct Circumstances {
     /// Its time limit, if it was killed for that.
     killed_over_time: Option<Duration>,
     memory_limit: Option<u64>,
+    /// Whether it has said why it died.
+    reported: bool,
 }
 
 impl Cause {
@@ -96,6 +100,7 @@ impl Cause {
             Exit::Signal(signal) => signal,
         };
         match (signal, known.memory_limit) {
+            (libc::SIGABRT, _) if known.reported => Self::Reported,
             (libc::SIGKILL, _) if has(flag::ENDED_WITH_STARTER) => Self::WithStarter,
             (libc::SIGKILL, _) if has(flag::OUT_OF_MEMORY) => Self::OutOfMemory,
             (libc::SIGKILL, _) => Self::Killed,
@@ -124,13 +129,14 @@ impl Cause {
             flags: task.flags(),
             killed_over_time: task.time_limit().filter(|_| task.killed_over_time()),
             memory_limit: task.memory_limit(),
+            reported: task.note().is_some_and(|(_, is_cause)| is_cause),
         })
     }
 
     /// Whether nothing else can have been the cause.
     #[must_use]
     pub fn is_certain(self) -> bool {
-        matches!(self, Self::Ended | Self::TimeLimit(_) | Self::WithStarter)
+        matches!(self, Self::Ended | Self::TimeLimit(_) | Self::WithStarter | Self::Reported)
     }
 }
 
@@ -180,6 +186,7 @@ impl fmt::Display for Cause {
             Self::Arithmetic => {
                 "native or unsafe code divided an integer by zero; a core dump shows where"
             }
+            Self::Reported => "it gave up, and said why",
             Self::Abort => {
                 "native code or the language's runtime gave up, after a failed check or \
                  allocation; standard error may tell more"
@@ -216,6 +223,9 @@ pub struct Death {
     pub over_time: Option<Duration>,
     /// Where in its program it was, as far as that is known.
     pub last_line: Option<LastLine>,
+    /// What it said itself before it gave up: a panic's message and place, and its backtrace where
+    /// one was asked for.
+    pub note: Option<Box<str>>,
 }
 
 impl Death {
@@ -223,6 +233,7 @@ impl Death {
     #[must_use]
     pub fn of(task: &Task<'_>) -> Self {
         let exit = task.exit().unwrap_or(Exit::Unknown);
+        let note = (exit == Exit::Signal(libc::SIGABRT)).then(|| task.note()).flatten();
         Self {
             name: task.name(),
             pid: task.pid(),
@@ -232,6 +243,7 @@ impl Death {
             cause: Cause::of_task(task),
             over_time: task.time_limit().filter(|_| task.over_time()),
             last_line: task.last_line(),
+            note: note.map(|(text, _)| text.into()),
         }
     }
 
@@ -270,6 +282,12 @@ impl fmt::Display for Words<'_> {
                 Seconds(limit)
             )?,
         }
+        // Late, for it may have many lines.
+        match (&it.note, it.cause) {
+            (Some(note), Cause::Reported) => write!(f, ": {note}")?,
+            (Some(note), _) => write!(f, "; {note}")?,
+            (None, _) => {}
+        }
         it.last_line.as_ref().map_or(Ok(()), |line| write!(f, "; {line}"))
     }
 }
@@ -281,7 +299,14 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(1500);
 
     fn cause(exit: Exit, flags: u32) -> Cause {
-        Cause::of(Circumstances { exit, flags, killed_over_time: None, memory_limit: None })
+        let known = Circumstances {
+            exit,
+            flags,
+            killed_over_time: None,
+            memory_limit: None,
+            reported: false,
+        };
+        Cause::of(known)
     }
 
     fn limited(exit: Exit, flags: u32) -> Cause {
@@ -290,6 +315,7 @@ mod tests {
             flags,
             killed_over_time: Some(LIMIT),
             memory_limit: Some(50 << 20),
+            reported: false,
         };
         Cause::of(limits)
     }
@@ -353,6 +379,7 @@ mod tests {
             cause: Cause::Signal,
             over_time: Some(LIMIT),
             last_line: None,
+            note: None,
         };
         assert_eq!(
             death.to_string(),
@@ -377,5 +404,12 @@ mod tests {
         assert_eq!(broken.as_deref(), Some("its last line was a.py:7 in f"));
         let seen = end(LastLine::Seen(place()));
         assert_eq!(seen.as_deref(), Some("it was last seen at a.py:7 in f"));
+        (death.signal, death.over_time) = (Some("SIGABRT".into()), None);
+        (death.cause, death.note) = (Cause::Reported, Some("no luck (a.rs:1:2)".into()));
+        assert_eq!(
+            death.to_string(),
+            "task \"ana\" (pid 7) was ended by SIGABRT before it had a result; peak memory unknown; \
+             cause: it gave up, and said why: no luck (a.rs:1:2)"
+        );
     }
 }

@@ -13,6 +13,7 @@
 //! - [`limits`], [`thread_timer`]: how long a task may run, and how much memory it may take.
 
 pub mod cause_of_death;
+mod crash_note;
 mod deadlines;
 mod depth;
 pub mod inspect;

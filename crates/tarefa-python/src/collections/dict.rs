@@ -6,6 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use tarefa_engine::collections::dict::{Added, Dict, OptimisticRead};
+use tarefa_engine::collections::updating::Element;
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item};
 
 use crate::collections::map::MapCore;
@@ -246,7 +247,8 @@ fn change<'py>(
     let stored = core.encode_key(&me, PyKey::of(key)?, key)?;
     let stored = stored.key()?;
     let cell = Dict::at(&me, core.handle().off()).object_lock();
-    insisting(py, &me, cell, core.handle().off(), || {
+    let element = Element::Key(stored.canonical().clone().into_static());
+    insisting(py, &me, cell, core.handle().off(), element, || {
         let read = core.with(py, &me, |dict| dict.get(stored.canonical()))?;
         let old = match (&read, default) {
             (Some(read), _) => encode::decode_ref(py, &me, read)?.into_bound(py),

@@ -5,6 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use tarefa_engine::collections::list::{self, List, ListError, Source};
+use tarefa_engine::collections::updating::Element;
 use tarefa_engine::collections::value::{Expected, Item};
 use tarefa_engine::shm::{Member, Off};
 
@@ -247,7 +248,8 @@ impl ListCore {
         let index = index_of(index)?;
         let me = self.handle.me();
         let cell = List::at(&me, self.handle.off()).object_lock();
-        insisting(py, &me, cell, self.handle.off(), || {
+        let position = self.with(py, &me, |list| Self::position(list, index))?;
+        insisting(py, &me, cell, self.handle.off(), Element::Index(position), || {
             let (position, read) = self.with(py, &me, |list| {
                 let position = Self::position(list, index)?;
                 Ok((position, list.get(position)?))

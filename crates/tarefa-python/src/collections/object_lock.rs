@@ -3,11 +3,13 @@
 use pyo3::prelude::*;
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::MaybeGuarded;
+use tarefa_engine::collections::updating::{self, Element, NestedUpdate};
+use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::{Member, Off};
-use tarefa_engine::sync::lock::word::{LockWord, Recursion};
+use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
-use crate::runtime::blocking;
 use crate::runtime::blocking::PyBlockingHooks;
+use crate::runtime::errors;
 use crate::sync::lock;
 
 /// Runs `act` until no other thread's group stands in its way; an error of its own is inside.
@@ -23,31 +25,66 @@ pub(crate) fn retry_when_unlocked<T, E: MaybeGuarded>(
         .map_err(|(hooks, _)| hooks.into_error())
 }
 
-/// How often something is computed anew before others have to wait for it.
-const TRIES: usize = 8;
+/// A Python exception, or one that is yet to be made of [`NestedUpdate`].
+struct Failed(PyErr);
 
-/// Runs `once` until it gives something. If others come in between, again and again, they have
-/// to wait: it holds the lock of the object then.
+impl From<PyErr> for Failed {
+    fn from(error: PyErr) -> Self {
+        Self(error)
+    }
+}
+
+impl From<NestedUpdate> for Failed {
+    fn from(error: NestedUpdate) -> Self {
+        Self(Python::attach(|py| errors::new(py, "NestedUpdate", error.to_string())))
+    }
+}
+
+/// The object is this thread's until this is dropped.
+struct Alone<'a>(&'a Member, &'static LockWord);
+
+impl<'a> Alone<'a> {
+    fn take(
+        py: Python<'_>,
+        me: &'a Member,
+        cell: &'static LockWord,
+        object: Off,
+    ) -> Result<Self, Failed> {
+        let mut parker = PyBlockingHooks::new(py);
+        loop {
+            match cell.acquire(me, Recursion::Allowed, object, &mut parker, Deadline::NEVER) {
+                Acquired::Yes => return Ok(Self(me, cell)),
+                Acquired::Interrupted => return Err(parker.into_error().into()),
+                // A group that was cut short left each of its operations whole.
+                Acquired::OwnerDied(_) | Acquired::TimedOut => {}
+            }
+        }
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        // It is held, once.
+        let _ = self.1.release(self.0, Recursion::Allowed);
+    }
+}
+
+/// Runs `once`, which computes `element` anew by code of the user's, until it gives something. If
+/// others come in between, again and again, they have to wait: it holds the lock of the object then.
 pub(crate) fn insisting<T>(
     py: Python<'_>,
     me: &Member,
     cell: &'static LockWord,
     object: Off,
+    element: Element,
     mut once: impl FnMut() -> PyResult<Option<T>>,
 ) -> PyResult<T> {
-    for _ in 0..TRIES {
-        if let Some(done) = once()? {
-            return Ok(done);
-        }
-    }
-    acquire(py, me, cell, object, None, None)?;
-    let mut result = once();
-    while matches!(result, Ok(None)) {
-        // Only an operation of this very thread comes in between now, from inside `once`.
-        result = blocking::tick(py).and_then(|()| once());
-    }
-    release(me, cell)?;
-    result?.ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("nothing was computed"))
+    let run = || {
+        let updating = updating::begin(me, object, element)?;
+        let lock = || Alone::take(py, me, cell, object);
+        updating::retry_optimistic(&updating, lock, || Ok(once()?))
+    };
+    run().map_err(|Failed(error)| error)
 }
 
 /// Takes the lock of an object, as `acquire` of an `RLock`.

@@ -1,11 +1,12 @@
 //! Where objects are, for other processes: as the arguments of [`attach`], which a pickled handle is a
 //! call of, and as text.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use tarefa_engine::shm::Off;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::address::ObjectAddress;
-use tarefa_engine::shm::{Off, Runtime};
+use tarefa_engine::shm::object::attach::{Refused, attach as attach_object};
 use tarefa_engine::task;
 
 use crate::runtime::handle::Handle;
@@ -41,17 +42,19 @@ pub(crate) fn attach(
     kind: u64,
 ) -> PyResult<Py<PyAny>> {
     task::register();
-    let runtime = Runtime::attach(Address { root, memory_fd, id: runtime })
-        .map_err(|e| errors::attach(py, &e))?;
+    let runtime = Address { root, memory_fd, id: runtime };
+    let at = ObjectAddress { runtime, off: Off(off), kind, id };
+    let runtime = attach_object(&at).map_err(|e| match e {
+        Refused::Runtime(e) => errors::attach(py, &e),
+        Refused::Gone => errors::gone(py),
+        Refused::Kind(_) => PyValueError::new_err(e.to_string()),
+        Refused::Memory(e) => errors::out_of_memory(py, e),
+        Refused::Threads(e) => PyRuntimeError::new_err(e.to_string()),
+    })?;
+    let handle = Handle::adopt_in(runtime, at.off);
     if runtime.is_root() {
         let _ = task::supervisor::ensure(runtime);
     }
-    let me = runtime.me();
     member::offer_once(py);
-    let handle = Handle::acquire(py, &me, Off(off), id)?;
-    if handle.kind() != kind {
-        let text = "the address is of an object of another sort: it was changed on its way";
-        return Err(PyValueError::new_err(text));
-    }
     registry::wrap(py, handle, kind)
 }

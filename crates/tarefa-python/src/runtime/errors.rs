@@ -64,6 +64,13 @@ pub(crate) fn list(py: Python<'_>, e: ListError) -> PyErr {
     }
 }
 
+/// A handle leads to an object that is gone.
+pub(crate) fn gone(py: Python<'_>) -> PyErr {
+    let text = "the object is gone: nothing refers to it any more; \
+                keep it in the sending program until the receiver has it";
+    new(py, "HandleGone", text.to_owned())
+}
+
 pub(crate) fn attach(py: Python<'_>, e: &AttachError) -> PyErr {
     new(py, "HandleGone", e.to_string())
 }

@@ -33,25 +33,28 @@ impl Handle {
         self.runtime
     }
 
+    fn header(&self) -> &'static object::ObjectHeader {
+        self.runtime.arena().at(self.off)
+    }
+
     pub(crate) fn id(&self) -> u64 {
-        object::header(&self.me(), self.off).id.load(tarefa_engine::atomic::Ordering::Relaxed)
+        self.header().id.load(tarefa_engine::atomic::Ordering::Relaxed)
     }
 
     pub(crate) fn kind(&self) -> u64 {
-        object::header(&self.me(), self.off).kind.load(tarefa_engine::atomic::Ordering::Relaxed)
+        self.header().kind.load(tarefa_engine::atomic::Ordering::Relaxed)
+    }
+
+    /// The same for one of `runtime`.
+    pub(crate) fn adopt_in(runtime: &'static Runtime, off: Off) -> Self {
+        Self { runtime, off }
     }
 
     /// Takes one more handle of an object whose reference this process can see.
     pub(crate) fn acquire(py: Python<'_>, me: &Member, off: Off, id: u64) -> PyResult<Self> {
         match refcount::acquire(me, off, id) {
             Ok(true) => Ok(Self::adopt(me, off)),
-            Ok(false) => Err(errors::new(
-                py,
-                "HandleGone",
-                "the object is gone: nothing refers to it any more; \
-                 keep it in the sending program until the receiver has it"
-                    .to_owned(),
-            )),
+            Ok(false) => Err(errors::gone(py)),
             Err(e) => Err(errors::out_of_memory(py, e)),
         }
     }
@@ -76,13 +79,13 @@ pub(crate) fn core_in<'py, T: pyo3::PyClass>(args: &Bound<'py, PyTuple>) -> Opti
 impl Clone for Handle {
     fn clone(&self) -> Self {
         // The object lives, for this handle does; so this only counts, and cannot fail.
-        let _ = refcount::acquire(&self.me(), self.off, self.id());
+        let _ = self.runtime.with_me(|me| refcount::acquire(me, self.off, self.id()));
         Self { runtime: self.runtime, off: self.off }
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        refcount::release(&self.me(), self.off);
+        self.runtime.with_me(|me| refcount::release(me, self.off));
     }
 }

@@ -157,7 +157,7 @@ pub(crate) fn join_runtime(
     slot: u32,
 ) -> PyResult<()> {
     task::register();
-    Runtime::attach_in(Address { root, memory_fd, id }, Some(slot))
+    Runtime::attach_in(Address { root, memory_fd, id }, slot)
         .map_err(|e| errors::attach(py, &e))?;
     // What a panic prints takes memory, which a task past its limit has none of.
     let print = std::panic::take_hook();

@@ -166,10 +166,11 @@ impl<T: Plain> Array<T> {
     }
 
     /// Makes an item what `change` makes of it, at one instant, and returns what it was. `change`
-    /// may be called several times.
+    /// may be called several times. It must not change the item itself, by an `update` of its own or
+    /// otherwise.
     ///
     /// # Errors
-    /// As [`get`](Array::get); the item is as it was.
+    /// As [`get`](Array::get), and [`ItemError::Nested`]; what `change` returned is not stored then.
     pub fn update(&self, index: usize, change: impl FnMut(T) -> T) -> Result<T, ItemError> {
         self.0.update(self.0.place(index)?, change)
     }

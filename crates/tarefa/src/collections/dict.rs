@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::dict::{self, Added, Applied, Change, DictError as Failed, What};
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
+use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::collections::value::{Expected, Fetched, small, word_of};
 use tarefa_engine::kinds;
 
@@ -35,7 +36,7 @@ use crate::task::current::{Here, RustParker};
 /// - Values read are copies. Handles are stored by reference, so what is nested is shared too.
 /// - Keys are compared as Python compares them: numbers by value (`1`, `1.0` and `true` are one
 ///   key), strings, bytes, `None`, and tuples and sequences of those, in either language. Other
-///   serde types are compared by what postcard makes of them. A NaN, a handle or a map is no key.
+///   serde types are compared by the bytes that they serialise to. A NaN, a handle or a map is no key.
 ///
 /// ```
 /// use tarefa::{Dict, Process};
@@ -63,10 +64,6 @@ pub struct Dict<K, V> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
-/// What a dict has after `update`, and the like, is computed from what it had: how often, before
-/// others have to wait.
-const TRIES: usize = 8;
-
 impl<K, V> Dict<K, V>
 where
     K: Serialize + DeserializeOwned + 'static,
@@ -77,7 +74,7 @@ where
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let handle = Handle::adopt(&me, dict::create(&me, kinds::DICT)?);
         Ok(Self { handle, types: PhantomData })
     }
@@ -98,7 +95,7 @@ where
         &self,
         mut act: impl FnMut(&dict::Dict<'_>) -> Result<U, Failed>,
     ) -> Result<U, DictError> {
-        let me = self.handle.me();
+        let me = self.handle.try_me()?;
         let it = dict::Dict::at(&me, self.handle.off());
         let done = object_lock::retry_when_unlocked(
             &me,
@@ -182,7 +179,7 @@ where
     /// [`DictError`]; the dict is as it was.
     pub fn replace(&self, key: K, value: V) -> Result<Option<V>, DictError> {
         let (form, stored) = (Self::form(&key)?, self.store(&value)?);
-        self.insisting(|| {
+        self.updating(Element::All, || {
             let before = self.with(|it| it.get(form.canonical()))?;
             let expected = Expected::of(before.as_ref());
             let same = stored.with(self.handle.runtime(), |item| {
@@ -207,10 +204,11 @@ where
     /// Makes what `change` says of the key's value its value, at one instant; `None` stands for
     /// a key that is not there, both ways. Returns the value that it has then.
     ///
-    /// `change` may be called more than once, when others change the value meanwhile.
+    /// `change` may be called more than once, when others change the value meanwhile. It must not
+    /// change the key's value itself, by an `update` of its own or otherwise.
     ///
     /// # Errors
-    /// [`DictError`]; the dict is as it was.
+    /// [`DictError`], [`DictError::Nested`] among them; what `change` returned is not stored then.
     pub fn update<Q: Serialize + ?Sized>(
         &self,
         key: &Q,
@@ -220,7 +218,7 @@ where
         K: Borrow<Q>,
     {
         let form = Self::form(key)?;
-        self.insisting(|| {
+        self.updating(Element::Key(form.canonical().clone()), || {
             let before = self.with(|it| it.get(form.canonical()))?;
             let expected = Expected::of(before.as_ref());
             let copy = self.with(|it| it.get(form.canonical()))?;
@@ -236,27 +234,16 @@ where
         })
     }
 
-    /// Runs `once` until it gives something; after some tries others have to wait.
-    fn insisting<T>(
+    /// Runs `once`, which computes `element` anew, until it gives something.
+    fn updating<T>(
         &self,
-        mut once: impl FnMut() -> Result<Option<T>, DictError>,
+        element: Element,
+        once: impl FnMut() -> Result<Option<T>, DictError>,
     ) -> Result<T, DictError> {
-        for _ in 0..TRIES {
-            if let Some(done) = once()? {
-                return Ok(done);
-            }
-        }
-        loop {
-            let _group = match self.lock(None) {
-                Ok(group) => group,
-                Err(LockError::Interrupted(e)) => return Err(e.into()),
-                // A group that was cut short left each of its operations whole.
-                Err(LockError::OwnerDied(_) | LockError::TimedOut) => continue,
-            };
-            if let Some(done) = once()? {
-                return Ok(done);
-            }
-        }
+        let me = self.handle.try_me()?;
+        let updating = updating::begin(&me, self.handle.off(), element)?;
+        let cell = dict::Dict::at(&me, self.handle.off()).object_lock();
+        updating::retry_optimistic(&updating, || Group::insist(&self.handle, cell), once)
     }
 
     /// Adds `n` to the key's value, where a key that is not there counts as nothing, and returns
@@ -387,7 +374,7 @@ where
     /// [`LockError`]; there is no group then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
-        let cell = dict::Dict::at(&self.handle.me(), self.handle.off()).object_lock();
+        let cell = dict::Dict::at(&self.handle.try_me()?, self.handle.off()).object_lock();
         Group::begin(&self.handle, cell, timeout, Here::now())
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserializer, de};
 use tarefa_engine::collections::array::pep3118;
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
+use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
@@ -14,7 +15,7 @@ use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 
 use crate::convert::codec;
 use crate::convert::plain::{Bits, Format, Integer, Plain};
-use crate::error::{CreateError, ItemError, LockError, OwnerDied};
+use crate::error::{CreateError, ItemError, LockError, NestedUpdate, OwnerDied};
 use crate::runtime;
 use crate::runtime::handle::Handle;
 use crate::task::current::RustParker;
@@ -71,7 +72,7 @@ impl<T: Plain> Cells<T> {
     /// If it takes more than 64 KiB to write down how a `T` looks.
     pub(crate) fn new(extents: &[u64], fill: impl FnOnce(&Array<'_>)) -> Result<Self, CreateError> {
         let () = Self::HAS_BYTES;
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let format = Format::of::<T>();
         let form = Form {
             format: format.as_str().as_bytes(),
@@ -90,8 +91,7 @@ impl<T: Plain> Cells<T> {
 
     #[inline]
     pub(crate) fn with<R>(&self, act: impl FnOnce(&Member, &Array<'_>) -> R) -> R {
-        let me = self.handle.me();
-        act(&me, &Array::at(&me, self.handle.off()))
+        self.handle.with_me(|me| act(me, &Array::at(me, self.handle.off())))
     }
 
     #[cold]
@@ -174,26 +174,38 @@ impl<T: Plain> Cells<T> {
         index: u64,
         mut change: impl FnMut(T) -> T,
     ) -> Result<T, ItemError> {
+        let me = self.handle.try_me()?;
+        let updating = updating::begin(&me, self.handle.off(), Element::Index(index))?;
         if !Self::ATOMIC {
             let _held = self.hold(None)?;
             return self.with(|_, array| {
                 let was = Self::read(array, index)?;
-                Self::write(array, index, &change(was));
+                let now = change(was);
+                if updating.changed_inside() {
+                    return Err(NestedUpdate.into());
+                }
+                Self::write(array, index, &now);
                 Ok(was)
             });
         }
+        let mut nested = false;
         let was = self.with(|_, array| {
             array.update(index, |old| {
-                Self::of_bits(index, old).ok().map(|value| bits_of(&change(value)))
+                nested = updating.changed_inside();
+                let value = Self::of_bits(index, old).ok().filter(|_| !nested)?;
+                Some(bits_of(&change(value)))
             })
         });
+        if nested {
+            return Err(NestedUpdate.into());
+        }
         // Nothing was stored over what is no value.
         Self::of_bits(index, was.unwrap_or_else(|stays| stays))
     }
 
     /// Takes the lock.
     pub(crate) fn hold(&self, timeout: Option<Duration>) -> Result<LockedItems<'_, T>, LockError> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_me()?, self.handle.off());
         let guard = Array::at(&me, off).object_lock();
         let until = Deadline::after(timeout);
         match guard.acquire(&me, Recursion::Allowed, off, &mut RustParker, until) {
@@ -216,12 +228,12 @@ impl<T: Plain> Cells<T> {
         single: bool,
     ) -> Result<Self, D::Error> {
         let handle = Handle::deserialize(deserializer, kinds::ARRAY)?;
-        let me = handle.me();
-        let array = Array::at(&me, handle.off());
         let wrong = |text: String| {
             codec::note_fault(&text);
             de::Error::custom(text)
         };
+        let me = handle.try_me().map_err(|e| wrong(e.to_string()))?;
+        let array = Array::at(&me, handle.off());
         let found = array.format();
         if !fits::<T>(&found, array.item()) {
             let (found, wanted) = (String::from_utf8_lossy(&found), Format::of::<T>());
@@ -242,6 +254,20 @@ impl<T: Plain> Cells<T> {
 }
 
 impl<T: Integer> Cells<T> {
+    /// The same for code of the user's, which is an error where it changes the item itself.
+    pub(crate) fn fetch_update_by(
+        &self,
+        index: u64,
+        mut change: impl FnMut(T) -> Option<T>,
+    ) -> Result<T, T> {
+        let begin = |me: &Member| updating::begin(me, self.handle.off(), Element::Index(index));
+        let Ok(updating) = self.handle.with_me(begin) else {
+            return self.fetch_update(index, |_| None);
+        };
+        self.fetch_update(index, |was| if updating.changed_inside() { None } else { change(was) })
+    }
+
+    /// Stores what `change` makes of an item, unless that is `None`; what it was.
     pub(crate) fn fetch_update(
         &self,
         index: u64,

@@ -10,8 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
+use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::collections::value::Expected;
 use tarefa_engine::kinds;
+use tarefa_engine::shm::Member;
 
 use crate::collections::object_lock::Group;
 use crate::convert::element;
@@ -26,7 +28,8 @@ use crate::task::current::{Here, RustParker};
 /// - Every change happens at one instant: nobody sees it half done, and a process killed in
 ///   the middle of one leaves the list as it was.
 /// - Integers, floats, booleans, `()`, `None`, strings and `Vec<u8>` are stored in a form that
-///   other languages read too; a handle is stored by reference; all else as postcard.
+///   other languages read too; a handle is stored by reference; all else as bytes that only
+///   programs in Rust read.
 /// - What is read is a copy: to change an element, [`set`](List::set) it.
 ///
 /// ```
@@ -54,7 +57,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         Ok(Self { handle: Handle::adopt(&me, list::create(&me)?), element: PhantomData })
     }
 
@@ -63,10 +66,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// # Errors
     /// [`ListError`]; also when there is no memory for a list at all.
     pub fn from_values(values: impl IntoIterator<Item = T>) -> Result<Self, ListError> {
-        let made = Self::new().map_err(|e| match e {
-            CreateError::Memory(e) => ListError::Memory(e),
-            CreateError::Runtime(e) => ListError::Runtime(e),
-        })?;
+        let made = Self::new()?;
         made.extend(values)?;
         Ok(made)
     }
@@ -77,17 +77,31 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     fn with<U>(
         &self,
         mut act: impl FnMut(&list::List<'_>) -> Result<U, EngineError>,
-    ) -> Result<U, EngineError> {
-        let me = self.handle.me();
+    ) -> Result<U, ListError> {
+        let me = self.handle.try_me()?;
         let list = list::List::at(&me, self.handle.off());
+        let guard = list.object_lock();
         object_lock::retry_when_unlocked(
             &me,
-            list.object_lock(),
+            guard,
             self.handle.off(),
             || RustParker,
             || act(&list),
         )
         .unwrap_or_else(|_interrupted| Err(Locked.into()))
+        .map_err(ListError::from)
+    }
+
+    /// Runs `once`, which computes `element` anew by code of the user's, until it gives something.
+    fn updating<U>(
+        &self,
+        element: Element,
+        once: impl FnMut() -> Result<Option<U>, ListError>,
+    ) -> Result<U, ListError> {
+        let me = self.handle.try_me()?;
+        let updating = updating::begin(&me, self.handle.off(), element)?;
+        let cell = list::List::at(&me, self.handle.off()).object_lock();
+        updating::retry_optimistic(&updating, || Group::insist(&self.handle, cell), once)
     }
 
     #[inline]
@@ -104,7 +118,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
-        list::List::at(&self.handle.me(), self.handle.off()).len() as usize
+        self.handle.with_me(|me| list::List::at(me, self.handle.off()).len() as usize)
     }
 
     /// Whether it has none.
@@ -172,13 +186,14 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
 
     /// Makes the element at `index` what `change` makes of it, at one instant, and returns that.
     ///
-    /// `change` may be called more than once, when others change the element meanwhile.
+    /// `change` may be called more than once, when others change the element meanwhile. It must not
+    /// change the element itself, by an `update` of its own or otherwise.
     ///
     /// # Errors
     /// [`ListError::OutOfRange`], [`ListError::Decode`], [`ListError::Memory`],
-    /// [`ListError::Encode`]; the list is as it was.
+    /// [`ListError::Encode`], [`ListError::Nested`]; what `change` returned is not stored then.
     pub fn update(&self, index: usize, mut change: impl FnMut(T) -> T) -> Result<T, ListError> {
-        loop {
+        self.updating(Element::Index(index as u64), || {
             let before = self.with(|list| list.get(index as u64))?;
             let copy = self.with(|list| list.get(index as u64))?;
             let after = change(self.load(index, copy)?);
@@ -187,10 +202,8 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
             let same = stored.with(self.handle.runtime(), |item| {
                 self.with(|list| list.replace_if(index as u64, expected, item))
             })?;
-            if same {
-                return Ok(after);
-            }
-        }
+            Ok(same.then_some(after))
+        })
     }
 
     /// Groups operations: until the group is dropped, those of others wait. Waits at most
@@ -200,7 +213,7 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     /// [`LockError`]; there is no group then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
-        let cell = list::List::at(&self.handle.me(), self.handle.off()).object_lock();
+        let cell = list::List::at(&self.handle.try_me()?, self.handle.off()).object_lock();
         Group::begin(&self.handle, cell, timeout, Here::now())
     }
 
@@ -244,12 +257,12 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
 
     fn taken(
         &self,
-        element: Result<tarefa_engine::collections::value::Fetched, EngineError>,
+        element: Result<tarefa_engine::collections::value::Fetched, ListError>,
     ) -> Result<Option<T>, ListError> {
         match element {
             Ok(element) => self.load(0, element).map(Some),
-            Err(EngineError::OutOfRange { .. }) => Ok(None),
-            Err(e) => Err(e.into()),
+            Err(ListError::OutOfRange { .. }) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
@@ -285,22 +298,23 @@ impl<T: Serialize + DeserializeOwned + 'static> List<T> {
     }
 
     /// Sorts the list with `compare`, keeping the order of equal elements. The list changes at
-    /// one instant; if somebody else changes it first, the sorting starts again.
+    /// one instant; if somebody else changes it first, the sorting starts again. `compare` must not
+    /// change the list.
     ///
     /// # Errors
-    /// [`ListError::Decode`], [`ListError::Memory`].
+    /// [`ListError::Decode`], [`ListError::Memory`], [`ListError::Nested`].
     pub fn sort_by(&self, mut compare: impl FnMut(&T, &T) -> Ordering) -> Result<(), ListError> {
-        loop {
+        self.updating(Element::All, || {
             let snapshot = self.with(|list| list.snapshot(0, u64::MAX))?;
             let (version, len) = (snapshot.version, snapshot.items.len() as u64);
             let mut values: Vec<_> = self.load_all(snapshot.items)?.into_iter().zip(0..).collect();
             values.sort_by(|a, b| compare(&a.0, &b.0));
             let sources: Vec<_> = values.iter().map(|(_, index)| Source::Keep(*index)).collect();
-            match self.with(|list| list.rebuild(version, len, &sources)) {
-                Err(EngineError::Changed) => {}
-                other => return Ok(other?),
-            }
-        }
+            self.with(|list| match list.rebuild(version, len, &sources) {
+                Err(EngineError::Changed) => Ok(None),
+                other => other.map(Some),
+            })
+        })
     }
 
     /// Sorts the list.
@@ -373,9 +387,8 @@ impl<T> Eq for List<T> {}
 
 impl<T> fmt::Debug for List<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let me = self.handle.me();
-        let len = list::List::at(&me, self.handle.off()).len();
-        write!(f, "List({len} elements)")
+        let list = |me: &Member| list::List::at(me, self.handle.off()).len();
+        write!(f, "List({} elements)", self.handle.with_me(list))
     }
 }
 

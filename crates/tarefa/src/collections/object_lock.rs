@@ -6,7 +6,7 @@ use std::time::Duration;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
-use crate::error::{LockError, OwnerDied};
+use crate::error::{LockError, OwnerDied, TooManyThreads};
 use crate::runtime::handle::Handle;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
@@ -32,7 +32,7 @@ impl<'a> Group<'a> {
         timeout: Option<Duration>,
         mut here: Here,
     ) -> Result<Self, LockError> {
-        let (me, until) = (handle.me(), Deadline::after(timeout));
+        let (me, until) = (handle.try_me()?, Deadline::after(timeout));
         match cell.acquire(&me, Recursion::Allowed, handle.off(), &mut here, until) {
             Acquired::Yes => Ok(Self { cell, handle, stays: PhantomData }),
             Acquired::TimedOut => Err(LockError::TimedOut),
@@ -42,9 +42,27 @@ impl<'a> Group<'a> {
     }
 }
 
+impl<'a> Group<'a> {
+    /// For an operation that others come in between again and again. A group that was cut short by
+    /// a death left each of its operations whole.
+    pub(crate) fn insist<E>(handle: &'a Handle, cell: &'static LockWord) -> Result<Self, E>
+    where
+        E: From<Interrupted> + From<TooManyThreads>,
+    {
+        loop {
+            match Self::begin(handle, cell, None, Here::now()) {
+                Ok(group) => return Ok(group),
+                Err(LockError::Interrupted(e)) => return Err(e.into()),
+                Err(LockError::Threads(e)) => return Err(e.into()),
+                Err(LockError::OwnerDied(_) | LockError::TimedOut) => {}
+            }
+        }
+    }
+}
+
 impl Drop for Group<'_> {
     fn drop(&mut self) {
         // It stays with its thread, which has the lock once for each group.
-        let _ = self.cell.release(&self.handle.me(), Recursion::Allowed);
+        let _ = self.handle.with_me(|me| self.cell.release(me, Recursion::Allowed));
     }
 }

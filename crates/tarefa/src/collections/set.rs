@@ -48,7 +48,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Set<T> {
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let handle = Handle::adopt(&me, dict::create(&me, kinds::SET)?);
         Ok(Self { handle, member: PhantomData })
     }
@@ -57,7 +57,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Set<T> {
         &self,
         mut act: impl FnMut(&dict::Dict<'_>) -> Result<U, Failed>,
     ) -> Result<U, DictError> {
-        let me = self.handle.me();
+        let me = self.handle.try_me()?;
         let it = dict::Dict::at(&me, self.handle.off());
         let done = object_lock::retry_when_unlocked(
             &me,
@@ -175,7 +175,7 @@ impl<T: Serialize + DeserializeOwned + 'static> Set<T> {
     /// [`LockError`]; there is no group then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<Group<'_>, LockError> {
-        let cell = dict::Dict::at(&self.handle.me(), self.handle.off()).object_lock();
+        let cell = dict::Dict::at(&self.handle.try_me()?, self.handle.off()).object_lock();
         Group::begin(&self.handle, cell, timeout, Here::now())
     }
 }

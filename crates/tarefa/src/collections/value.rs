@@ -73,10 +73,11 @@ impl<T: Plain> Value<T> {
     }
 
     /// Makes it what `change` makes of it, at one instant, and returns what it was. `change` may
-    /// be called several times.
+    /// be called several times. It must not change the value itself, by an `update` of its own or
+    /// otherwise.
     ///
     /// # Errors
-    /// As [`load`](Value::load); it is as it was.
+    /// As [`load`](Value::load), and [`ItemError::Nested`]; what `change` returned is not stored then.
     pub fn update(&self, change: impl FnMut(T) -> T) -> Result<T, ItemError> {
         self.0.update(0, change)
     }
@@ -96,20 +97,20 @@ impl<T: Integer> Value<T> {
     /// Adds, and wraps around at the type's end, as [`std::sync::atomic`]'s; what it was.
     #[inline]
     pub fn fetch_add(&self, n: T) -> T {
-        self.fetch_update(|was| Some(was.wrapping_sum(n))).unwrap_or_else(|was| was)
+        self.0.fetch_update(0, |was| Some(was.wrapping_sum(n))).unwrap_or_else(|was| was)
     }
 
     /// Subtracts, and wraps around at the type's end; what it was.
     #[inline]
     pub fn fetch_sub(&self, n: T) -> T {
-        self.fetch_update(|was| Some(was.wrapping_difference(n))).unwrap_or_else(|was| was)
+        self.0.fetch_update(0, |was| Some(was.wrapping_difference(n))).unwrap_or_else(|was| was)
     }
 
     /// Adds if the sum is one of the type's: what it is now, or `None` with nothing changed.
     #[inline]
     #[must_use]
     pub fn checked_add(&self, n: T) -> Option<T> {
-        let was = self.fetch_update(|was| was.checked_sum(n)).ok()?;
+        let was = self.0.fetch_update(0, |was| was.checked_sum(n)).ok()?;
         was.checked_sum(n)
     }
 
@@ -132,10 +133,11 @@ impl<T: Integer> Value<T> {
     /// several times.
     ///
     /// # Errors
-    /// What it is, if `change` says `None`.
+    /// What it is, if `change` says `None`, or changes the value itself: by an `update` of its own,
+    /// or otherwise.
     #[inline]
     pub fn fetch_update(&self, change: impl FnMut(T) -> Option<T>) -> Result<T, T> {
-        self.0.fetch_update(0, change)
+        self.0.fetch_update_by(0, change)
     }
 }
 

@@ -6,16 +6,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tarefa_engine::shm::{Off, Runtime};
 
+use crate::convert::encoding;
 use crate::error::{DecodeError, EncodeError};
 use crate::runtime::handle::Handle;
 
-/// The tag of bytes that postcard wrote.
-pub(crate) const POSTCARD: u8 = tarefa_engine::collections::value::tag::FRONT + 1;
+/// The tag of bytes of [`encoding`].
+pub(crate) const SERDE: u8 = tarefa_engine::collections::value::tag::FRONT + 1;
 
 thread_local! {
     /// Handles met while something is being encoded; `None` when nothing is.
     static MENTIONED: RefCell<Option<Vec<Handle>>> = const { RefCell::new(None) };
-    /// Why a handle could not be read: postcard keeps no message.
+    /// Why a handle could not be read, which is no fault of the bytes.
     static FAULT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
@@ -71,17 +72,17 @@ pub(crate) fn note_fault(text: &str) {
 }
 
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, EncodeError> {
-    let (bytes, handles) = collecting(|| postcard::to_stdvec(value));
+    let (bytes, handles) = collecting(|| encoding::to_bytes(value));
     match bytes {
         Ok(bytes) => Ok(Encoded { bytes, handles }),
-        Err(source) => Err(EncodeError { what: std::any::type_name::<T>(), source }),
+        Err(e) => Err(EncodeError { what: std::any::type_name::<T>(), source: e.into() }),
     }
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     FAULT.set(None);
-    postcard::from_bytes(bytes).map_err(|source| match FAULT.take() {
+    encoding::from_bytes(bytes).map_err(|e| match FAULT.take() {
         Some(text) => DecodeError::Handle(text),
-        None => DecodeError::Bytes { what: std::any::type_name::<T>(), source },
+        None => DecodeError::Bytes { what: std::any::type_name::<T>(), source: e.into() },
     })
 }

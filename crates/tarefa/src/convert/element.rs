@@ -1,5 +1,5 @@
 //! Elements of containers: plain values in the engine's own form, which other languages read
-//! too; everything else as postcard.
+//! too; everything else as bytes of [`crate::convert::encoding`].
 
 use std::any::Any;
 
@@ -12,7 +12,7 @@ use tarefa_engine::collections::value::{
 use tarefa_engine::shm::{Off, object};
 
 use crate::convert::codec;
-use crate::convert::codec::{Encoded, POSTCARD};
+use crate::convert::codec::{Encoded, SERDE};
 use crate::error::{DecodeError, EncodeError};
 use crate::runtime::handle;
 
@@ -71,7 +71,7 @@ pub(crate) fn store<T: Serialize + 'static>(value: &T) -> Result<Stored, EncodeE
             if let Some(bytes) = (value as &dyn Any).downcast_ref::<Vec<u8>>() {
                 return Ok(Stored::Blob(tag::BYTES, Encoded::of_bytes(bytes.clone())));
             }
-            Ok(Stored::Blob(POSTCARD, codec::encode(value)?))
+            Ok(Stored::Blob(SERDE, codec::encode(value)?))
         }
     }
 }
@@ -103,7 +103,7 @@ pub(crate) fn load<T: DeserializeOwned>(
         |found: Wrong| DecodeError::Type { what: std::any::type_name::<T>(), found: found.0 };
     match element {
         Fetched::Word(word) => T::deserialize(Loaded::Word(engine::small(word))).map_err(wrong),
-        Fetched::Blob(copied) if copied.tag == POSTCARD => codec::decode(&copied.bytes),
+        Fetched::Blob(copied) if copied.tag == SERDE => codec::decode(&copied.bytes),
         Fetched::Blob(copied) if copied.tag >= tag::FRONT => {
             Err(wrong(Wrong("a value that only the language which put it in can read".to_owned())))
         }
@@ -133,7 +133,7 @@ enum Form {
     Object,
 }
 
-/// The value is not plain: postcard has to write it.
+/// The value is not plain: [`crate::convert::encoding`] has to write it.
 #[derive(Debug)]
 struct NotPlain;
 
@@ -422,8 +422,8 @@ impl<'de> de::Deserializer<'de> for Loaded<'_> {
                 let Some(off) = copied.object() else {
                     return Err(Wrong("a shared object that is gone".to_owned()));
                 };
-                let (me, at) = (runtime.me(), runtime.address());
-                let header = object::header(&me, off);
+                let at = runtime.address();
+                let header: &object::ObjectHeader = runtime.arena().at(off);
                 let number = |word: &tarefa_engine::atomic::AtomicU64| {
                     word.load(tarefa_engine::atomic::Ordering::Relaxed)
                 };

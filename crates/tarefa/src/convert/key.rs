@@ -2,7 +2,7 @@
 //!
 //! Numbers, strings, bytes and `None` are the engine's own: `1`, `1.0` and `true` are one key. A
 //! tuple or a sequence is compared member by member, as Python compares tuples. Any other serde
-//! type is compared by its postcard bytes, which no other language has. How either is written is
+//! type is compared by the bytes of [`crate::convert::encoding`], which no other language has. How either is written is
 //! [`wire`]'s, so either language finds what the other put in.
 
 use std::any::TypeId;
@@ -16,7 +16,7 @@ use tarefa_engine::collections::value::{Fetched, Item, bool_word, float_word, in
 use tarefa_engine::shm::Runtime;
 
 use crate::convert::codec;
-use crate::convert::codec::POSTCARD;
+use crate::convert::codec::SERDE;
 use crate::convert::element;
 use crate::error::{DecodeError, EncodeError, NotAKey};
 use crate::runtime::handle;
@@ -35,8 +35,8 @@ enum Given {
     Form,
     /// A word.
     Word(u64),
-    /// The bytes of postcard.
-    Postcard(Vec<u8>),
+    /// The bytes of [`crate::convert::encoding`].
+    Serde(Vec<u8>),
 }
 
 impl Form {
@@ -47,10 +47,10 @@ impl Form {
         let (canonical, given) = match made {
             Made::Word(word) => (Canonical::of_word(word)?, Given::Word(word)),
             Made::Bytes(how, bytes) => (bytes_of(how, bytes), Given::Form),
-            Made::Sequence(form) => (form.finish(), Given::Postcard(codec::encode(key)?.bytes)),
+            Made::Sequence(form) => (form.finish(), Given::Serde(codec::encode(key)?.bytes)),
             Made::Other => {
                 let bytes = codec::encode(key)?.bytes;
-                (wire::opaque(&bytes), Given::Postcard(bytes))
+                (wire::opaque(&bytes), Given::Serde(bytes))
             }
         };
         Ok(Self { canonical, given })
@@ -67,7 +67,7 @@ impl Form {
         match &self.given {
             Given::Form => Key::of_form(canonical),
             Given::Word(word) => Key::with_form(canonical, Item::Word(*word)),
-            Given::Postcard(bytes) => Key::with_form(canonical, Item::Blob(POSTCARD, bytes, &[])),
+            Given::Serde(bytes) => Key::with_form(canonical, Item::Blob(SERDE, bytes, &[])),
         }
     }
 }
@@ -101,7 +101,7 @@ enum Made {
     Bytes(u8, Vec<u8>),
     /// A sequence.
     Sequence(Composite),
-    /// Compared by its postcard bytes.
+    /// Compared by the bytes of [`crate::convert::encoding`].
     Other,
 }
 
@@ -362,7 +362,7 @@ impl ser::SerializeTupleStruct for Members {
     }
 }
 
-/// Fields of what is compared by its postcard bytes: looked at for what cannot be compared so.
+/// Fields of what is compared by the bytes of [`crate::convert::encoding`]: looked at for what cannot be compared so.
 struct Other;
 
 impl Other {

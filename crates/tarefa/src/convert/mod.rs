@@ -2,5 +2,6 @@
 
 pub(crate) mod codec;
 pub(crate) mod element;
+pub(crate) mod encoding;
 pub(crate) mod key;
 pub(crate) mod plain;

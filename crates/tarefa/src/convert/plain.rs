@@ -203,13 +203,15 @@ impl<T: Plain, const N: usize> Plain for [T; N] {
     }
 
     fn put(&self, bytes: &mut [u8]) {
-        for (value, bytes) in self.iter().zip(bytes.chunks_exact_mut(size_of::<T>())) {
+        // Of nothing there is nothing to put, and no piece of that size.
+        for (value, bytes) in self.iter().zip(bytes.chunks_exact_mut(size_of::<T>().max(1))) {
             value.put(bytes);
         }
     }
 
     fn take(bytes: &[u8]) -> Option<Self> {
-        let mut values = bytes.chunks_exact(size_of::<T>()).map(T::take);
+        let size = size_of::<T>();
+        let mut values = (0..N).map(|i| T::take(bytes.get(i * size..(i + 1) * size)?));
         let mut made = [const { None }; N];
         for place in &mut made {
             *place = Some(values.next()??);
@@ -308,6 +310,8 @@ mod tests {
         back([['a', '\u{1f40d}'], ['é', '\0']]);
         back([true, false]);
         back(isize::MIN);
+        back([[0u8; 0]; 3]);
+        back([[7u8; 2]; 0]);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tarefa_engine::kinds;
 use tarefa_engine::shm::member::runtime::Address;
+use tarefa_engine::shm::object::address::ObjectAddress;
+use tarefa_engine::shm::object::attach::{self, Refused};
 use tarefa_engine::shm::object::refcount;
-use tarefa_engine::shm::{Member, Off, Runtime, object};
+use tarefa_engine::shm::{Member, Off, Runtime, TooManyThreads, object};
 
 use crate::convert::codec;
 
@@ -40,9 +42,25 @@ impl Handle {
         })
     }
 
+    /// The calling thread's slot.
+    ///
+    /// # Errors
+    /// The thread has none, and none is free.
+    #[inline]
+    pub(crate) fn try_me(&self) -> Result<Member, TooManyThreads> {
+        self.runtime.try_me()
+    }
+
+    /// The same for a thread that has a slot already: it has called [`Handle::try_me`] before.
     #[inline]
     pub(crate) fn me(&self) -> Member {
         self.runtime.me()
+    }
+
+    /// For what must not fail, whatever thread it is: see [`Runtime::with_me`].
+    #[inline]
+    pub(crate) fn with_me<T>(&self, act: impl FnOnce(&Member) -> T) -> T {
+        self.runtime.with_me(act)
     }
 
     #[inline]
@@ -59,7 +77,8 @@ impl Handle {
     }
 
     pub(crate) fn kind(&self) -> u64 {
-        object::header(&self.me(), self.off).kind.load(tarefa_engine::atomic::Ordering::Relaxed)
+        let header: &object::ObjectHeader = self.runtime.arena().at(self.off);
+        header.kind.load(tarefa_engine::atomic::Ordering::Relaxed)
     }
 
     fn from_wire(wire: Wire, wanted: u64) -> Result<Self, String> {
@@ -67,20 +86,15 @@ impl Handle {
         if kind != wanted {
             return Err(format!("a handle of {} was given", kinds::words(kind)));
         }
-        let address = Address { root: root as i32, memory_fd: memory_fd as i32, id: runtime };
         tarefa_engine::task::register();
-        let runtime = Runtime::attach(address).map_err(|e| e.to_string())?;
-        let (me, off) = (runtime.me(), Off(off));
-        match refcount::acquire(&me, off, id) {
-            Ok(true) => {
-                let it = Self { runtime, off, id };
-                let is = it.kind();
-                if is == wanted {
-                    return Ok(it);
-                }
+        let runtime = Address { root: root as i32, memory_fd: memory_fd as i32, id: runtime };
+        let at = ObjectAddress { runtime, off: Off(off), kind: wanted, id };
+        match attach::attach(&at) {
+            Ok(runtime) => Ok(Self { runtime, off: at.off, id }),
+            Err(Refused::Kind(is)) => {
                 Err(format!("a handle of {} that is {}", kinds::words(kind), kinds::words(is)))
             }
-            Ok(false) => Err(format!(
+            Err(Refused::Gone) => Err(format!(
                 "{} that a handle leads to is gone: nobody held it any more; keep a handle \
                  alive until the receiver has its own",
                 kinds::words(kind)
@@ -128,7 +142,7 @@ impl Serialize for Handle {
 impl Clone for Handle {
     fn clone(&self) -> Self {
         // This process holds the object, so one more handle is a number in its own memory.
-        let held = refcount::acquire(&self.me(), self.off, self.id);
+        let held = self.with_me(|me| refcount::acquire(me, self.off, self.id));
         debug_assert!(matches!(held, Ok(true)));
         Self { runtime: self.runtime, off: self.off, id: self.id }
     }
@@ -136,7 +150,7 @@ impl Clone for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        refcount::release(&self.me(), self.off);
+        self.with_me(|me| refcount::release(me, self.off));
     }
 }
 

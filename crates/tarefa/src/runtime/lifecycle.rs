@@ -1,64 +1,12 @@
 //! The start and the end of a program.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::sync::wait::Plain;
-use tarefa_engine::task::record::{Task as Record, flag};
-
 use crate::error::CreateError;
-use crate::runtime::handle::Handle;
 use crate::task::process;
-
-/// Tasks that this process started and that keep it alive; some have ended meanwhile.
-static STARTED: Mutex<Started> = Mutex::new(Started { tasks: Vec::new(), sweep_at: 64 });
-
-struct Started {
-    /// With the thread that started each.
-    tasks: Vec<(ThreadId, Handle)>,
-    /// Those that have ended are dropped when there are so many.
-    sweep_at: usize,
-}
-
-fn ended(handle: &Handle) -> bool {
-    let me = handle.me();
-    Record::at(&me, handle.off()).state().is_final()
-}
-
-/// Remembers a task that the program is to wait for.
-pub(crate) fn note_started(handle: &Handle, task: &Record<'_>) {
-    if task.flags() & flag::DAEMON != 0 {
-        return;
-    }
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if started.tasks.len() >= started.sweep_at {
-        started.tasks.retain(|(_, handle)| !ended(handle));
-        started.sweep_at = 64.max(started.tasks.len() * 2);
-    }
-    started.tasks.push((std::thread::current().id(), handle.clone()));
-}
-
-/// Waits for all tasks that keep this process alive.
-pub(crate) fn join_all() {
-    join_those(|_| true);
-}
-
-fn join_those(wanted: impl Fn(ThreadId) -> bool) {
-    loop {
-        let next = {
-            let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = started.tasks.iter().rposition(|(thread, _)| wanted(*thread));
-            found.map(|i| started.tasks.swap_remove(i).1)
-        };
-        let Some(handle) = next else { return };
-        let me = handle.me();
-        // The program's end is not interrupted: who wants that kills the process.
-        Record::at(&me, handle.off()).join(&mut Plain, Deadline::NEVER);
-    }
-}
+use crate::task::unretrieved::join_those;
 
 /// Prepares processes ahead of need: the zygote is made now, so that the first
 /// [`Process`](crate::Process) starts as fast as the others. `#[tarefa::main]` calls it.

@@ -15,7 +15,6 @@
 //! executable (8 bytes), the length of the surroundings (4 bytes), these, and the arguments.
 //! The distance is the same in every process, because they all map one executable.
 
-use std::cell::RefCell;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -32,10 +31,9 @@ use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{self, supervisor, zygote};
 
 use crate::convert::codec;
-use crate::runtime::{environment, lifecycle};
-use crate::task::current;
-use crate::task::target;
+use crate::runtime::environment;
 use crate::task::target::{Ended, Target};
+use crate::task::{current, panics, target, unretrieved};
 
 /// What a child calls: decodes the arguments, runs the target, encodes what came out.
 pub(crate) type Trampoline = fn(&[u8]) -> Ended;
@@ -134,49 +132,17 @@ fn become_zygote(address: Address, slot: u32) -> ! {
     process::set_thread_name("tarefa-zygote");
     environment::note_base();
     executable();
-    std::panic::set_hook(Box::new(note_panic));
-    match Runtime::attach_in(address, Some(slot)) {
+    panics::listen();
+    match Runtime::attach_in(address, slot) {
         Ok(runtime) => zygote::serve(runtime, &mut RustFront),
         // The root ended meanwhile, or gave the slot to somebody else.
         Err(_) => process::exit_now(70),
     }
 }
 
-thread_local! {
-    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// A panic of the target's is told by the task's result, not on the terminal of the child.
-fn note_panic(info: &std::panic::PanicHookInfo<'_>) {
-    // What is told of it takes memory, which a task past its limit has none of.
-    rlimit::lift_private_memory();
-    let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
-    if current::is_task() {
-        PANICKED_AT.set(place);
-    } else {
-        let thread = std::thread::current();
-        let name = thread.name().unwrap_or("<unnamed>");
-        let text = target::text_of(info.payload());
-        let place = place.unwrap_or_default();
-        let pid = process::pid();
-        let _ = writeln!(
-            std::io::stderr(),
-            "thread '{name}' of process {pid} panicked at {place}: {text}"
-        );
-    }
-}
-
-/// A panic's text with the place it came from, where that is known.
-pub(crate) fn panic_place(text: &str) -> String {
-    match PANICKED_AT.take() {
-        Some(place) => format!("{text} ({place})"),
-        None => text.to_owned(),
-    }
-}
-
 /// Runs a target for nothing.
-fn warm_up<F: Target<(), fn()>>(_: F) -> Ended {
-    target::run::<F, (), fn()>(())
+fn warm_up<F: Target<(), M>, M>(_: F) -> Ended {
+    target::run::<F, (), M>(())
 }
 
 struct RustFront;
@@ -205,13 +171,15 @@ impl zygote::Front for RustFront {
         }
         process::set_thread_name(&task.name());
         current::enter(runtime, off);
+        panics::process_runs(runtime, off);
         // SAFETY: the record owns its payload until it is freed, and this process holds it.
         let payload = task.payload().map(|at| unsafe { blob::bytes(&me, at) });
         let ended = call(payload.unwrap_or_default());
         rlimit::lift_private_memory();
-        lifecycle::join_all();
+        unretrieved::join_all();
         // `leave` runs no destructors; a standard output that is closed is no fault of the task's.
         let _ = std::io::stdout().flush();
+        panics::seal();
         let code = ended.code();
         let references = ended.outcome.references(runtime);
         task.finish(ended.state, code, Some((ended.tag, &[&ended.outcome.bytes], &references)));

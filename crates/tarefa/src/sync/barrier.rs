@@ -59,7 +59,7 @@ impl Barrier {
     /// # Errors
     /// [`CreateError`].
     pub fn new(parties: u32) -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let off = barrier::create(&me)?;
         barrier::set_up(&me, off, parties.max(1), None, false);
         Ok(Self(Handle::adopt(&me, off)))
@@ -72,7 +72,7 @@ impl Barrier {
     #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> Result<BarrierWaitResult, BarrierError> {
         let until = Deadline::after(timeout);
-        match barrier::wait(&self.0.me(), self.0.off(), &mut Here::now(), until)? {
+        match barrier::wait(&self.0.try_me()?, self.0.off(), &mut Here::now(), until)? {
             Passed::Yes(index) => Ok(BarrierWaitResult(index)),
             // Made by Python with an action, which only Python can run: it breaks when dropped.
             Passed::Act(acting) => {
@@ -87,30 +87,30 @@ impl Barrier {
 
     /// Breaks the barrier: all who wait or come are told, until [`reset`](Barrier::reset).
     pub fn abort(&self) {
-        barrier::abort(&self.0.me(), self.0.off());
+        self.0.with_me(|me| barrier::abort(me, self.0.off()));
     }
 
     /// Makes the barrier whole and empty; who waits is told that it was broken.
     pub fn reset(&self) {
-        barrier::reset(&self.0.me(), self.0.off());
+        self.0.with_me(|me| barrier::reset(me, self.0.off()));
     }
 
     /// Whether it is broken.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        barrier::broken(&self.0.me(), self.0.off()).is_some()
+        self.0.with_me(|me| barrier::broken(me, self.0.off())).is_some()
     }
 
     /// How many have to come.
     #[must_use]
     pub fn parties(&self) -> u32 {
-        barrier::parties(&self.0.me(), self.0.off())
+        self.0.with_me(|me| barrier::parties(me, self.0.off()))
     }
 
     /// How many wait now.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        barrier::waiting(&self.0.me(), self.0.off())
+        self.0.with_me(|me| barrier::waiting(me, self.0.off()))
     }
 }
 

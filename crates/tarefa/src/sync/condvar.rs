@@ -11,6 +11,7 @@ use crate::error::{CondvarError, CreateError};
 use crate::runtime;
 use crate::runtime::handle::Handle;
 use crate::task::current::Here;
+use crate::task::failure::Interrupted;
 
 pub(crate) mod sealed {
     use crate::error::ItemError;
@@ -81,42 +82,42 @@ impl Condvar {
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         Ok(Self(Handle::adopt(&me, condition::create(&me)?)))
     }
 
     /// Lets the lock go, waits to be notified, and takes the lock again.
     ///
     /// # Errors
-    /// [`CondvarError`], which gives the guard back.
+    /// [`CondvarError`]; the guard is dropped then.
     #[track_caller]
-    pub fn wait<G: Guard>(&self, guard: G) -> Result<G, CondvarError<G>> {
+    pub fn wait<G: Guard>(&self, guard: G) -> Result<G, CondvarError> {
         self.wait_until(guard, Deadline::NEVER, Here::now()).map(|(guard, _)| guard)
     }
 
     /// The same, waiting at most `timeout` to be notified.
     ///
     /// # Errors
-    /// [`CondvarError`], which gives the guard back.
+    /// [`CondvarError`]; the guard is dropped then.
     #[track_caller]
     pub fn wait_timeout<G: Guard>(
         &self,
         guard: G,
         timeout: Duration,
-    ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
+    ) -> Result<(G, WaitTimeoutResult), CondvarError> {
         self.wait_until(guard, Deadline::after(Some(timeout)), Here::now())
     }
 
     /// Waits, again and again, as long as `condition` is true of what the guard guards.
     ///
     /// # Errors
-    /// [`CondvarError`], which gives the guard back.
+    /// [`CondvarError`]; the guard is dropped then.
     #[track_caller]
     pub fn wait_while<G: Guard>(
         &self,
         mut guard: G,
         mut condition: impl FnMut(&mut G) -> bool,
-    ) -> Result<G, CondvarError<G>> {
+    ) -> Result<G, CondvarError> {
         while condition(&mut guard) {
             guard = self.wait(guard)?;
         }
@@ -126,14 +127,14 @@ impl Condvar {
     /// The same for at most `timeout`.
     ///
     /// # Errors
-    /// [`CondvarError`], which gives the guard back.
+    /// [`CondvarError`]; the guard is dropped then.
     #[track_caller]
     pub fn wait_timeout_while<G: Guard>(
         &self,
         mut guard: G,
         timeout: Duration,
         mut condition: impl FnMut(&mut G) -> bool,
-    ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
+    ) -> Result<(G, WaitTimeoutResult), CondvarError> {
         let until = Deadline::after(Some(timeout));
         while condition(&mut guard) {
             let (back, result) = self.wait_until(guard, until, Here::now())?;
@@ -151,47 +152,44 @@ impl Condvar {
         mut guard: G,
         until: Deadline,
         mut here: Here,
-    ) -> Result<(G, WaitTimeoutResult), CondvarError<G>> {
-        let (me, off, lock) = (self.0.me(), self.0.off(), guard.lock());
+    ) -> Result<(G, WaitTimeoutResult), CondvarError> {
+        let (me, off, lock) = (self.0.try_me()?, self.0.off(), guard.lock());
         let bound = condition::lock(&me, off).or_else(|| {
             condition::set_lock(&me, off, lock.off);
             condition::lock(&me, off)
         });
         if bound != Some(lock.off) {
-            return Err(CondvarError::AnotherLock(guard));
+            return Err(CondvarError::AnotherLock);
         }
         guard.leave();
         let waited = condition::wait(&me, off, lock, &mut here, until);
-        let not_held = matches!(waited, Ok(Waited::GaveUp) | Err(Refused::NotHeld));
-        if !not_held {
-            if let Err(source) = guard.come_back() {
-                return Err(CondvarError::Item { source, guard });
-            }
-        }
         match waited {
-            Ok(Waited::Notified) => Ok((guard, WaitTimeoutResult(false))),
-            Ok(Waited::TimedOut) => Ok((guard, WaitTimeoutResult(true))),
-            Ok(Waited::Interrupted) => Err(CondvarError::Interrupted(guard)),
-            Ok(Waited::OwnerDied(pid)) => Err(CondvarError::OwnerDied { pid, guard }),
             Ok(Waited::GaveUp) => {
                 // The lock is not the guard's any more, so it must not let it go.
                 std::mem::forget(guard);
-                Err(CondvarError::GaveUp)
+                return Err(Interrupted.into());
             }
-            Err(Refused::Wait(source)) => Err(CondvarError::Wait { source, guard }),
             // Another thread took the lock for this guard, which was sent here.
-            Err(Refused::NotHeld) => Err(CondvarError::AnotherLock(guard)),
+            Err(Refused::NotHeld) => return Err(CondvarError::AnotherLock),
+            _ => guard.come_back()?,
+        }
+        match waited {
+            Ok(Waited::TimedOut) => Ok((guard, WaitTimeoutResult(true))),
+            Ok(Waited::Interrupted) => Err(Interrupted.into()),
+            Ok(Waited::OwnerDied(pid)) => Err(CondvarError::OwnerDied { pid }),
+            Err(Refused::Wait(source)) => Err(source.into()),
+            _ => Ok((guard, WaitTimeoutResult(false))),
         }
     }
 
     /// Wakes the one who has waited longest. Who calls it need not hold the lock.
     pub fn notify_one(&self) {
-        condition::notify_unheld(&self.0.me(), self.0.off(), 1);
+        self.0.with_me(|me| condition::notify_unheld(me, self.0.off(), 1));
     }
 
     /// Wakes all who wait.
     pub fn notify_all(&self) {
-        condition::notify_unheld(&self.0.me(), self.0.off(), u64::MAX);
+        self.0.with_me(|me| condition::notify_unheld(me, self.0.off(), u64::MAX));
     }
 }
 

@@ -36,24 +36,24 @@ impl Event {
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         Ok(Self(Handle::adopt(&me, event::create(&me)?)))
     }
 
     /// Whether the flag is up.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        event::is_set(&self.0.me(), self.0.off())
+        self.0.with_me(|me| event::is_set(me, self.0.off()))
     }
 
     /// Raises the flag and wakes all who wait.
     pub fn set(&self) {
-        event::set(&self.0.me(), self.0.off());
+        self.0.with_me(|me| event::set(me, self.0.off()));
     }
 
     /// Lowers the flag.
     pub fn clear(&self) {
-        event::clear(&self.0.me(), self.0.off());
+        self.0.with_me(|me| event::clear(me, self.0.off()));
     }
 
     /// Waits until the flag is up, at most `timeout`. False when the time was up first.
@@ -63,11 +63,26 @@ impl Event {
     #[track_caller]
     pub fn wait(&self, timeout: Option<Duration>) -> Result<bool, Interrupted> {
         let deadline = Deadline::after(timeout);
-        match event::wait(&self.0.me(), self.0.off(), &mut Here::now(), deadline) {
+        let Ok(me) = self.0.try_me() else { return Ok(self.wait_outside(deadline)) };
+        match event::wait(&me, self.0.off(), &mut Here::now(), deadline) {
             Outcome::Ready => Ok(true),
             Outcome::TimedOut => Ok(false),
             Outcome::Interrupted => Err(Interrupted),
         }
+    }
+}
+
+impl Event {
+    /// The same for a thread that cannot sleep in shared memory, since too many others use that.
+    #[cold]
+    fn wait_outside(&self, deadline: Deadline) -> bool {
+        while !self.is_set() {
+            if deadline.passed() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
     }
 }
 

@@ -49,7 +49,7 @@ impl Lock {
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         Ok(Self(Handle::adopt(&me, lock::create(&me, Recursion::Forbidden)?)))
     }
 
@@ -61,7 +61,7 @@ impl Lock {
     #[inline]
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<LockGuard<'_>, LockError> {
-        let me = self.0.me();
+        let me = self.0.try_me()?;
         match lock::cell(&me, self.0.off()).try_acquire(&me, Recursion::Forbidden) {
             Some(Acquired::Yes) => Ok(LockGuard(self)),
             Some(_) => Err(OwnerDied.into()),
@@ -85,23 +85,23 @@ impl Lock {
     /// Takes the lock if it is free; `None` if it is not.
     ///
     /// # Errors
-    /// [`OwnerDied`]; the lock is free then.
-    pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, OwnerDied> {
-        match self.cell().try_acquire(&self.0.me(), Recursion::Forbidden) {
+    /// [`LockError::OwnerDied`], and the lock is free then; [`LockError::Threads`].
+    pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>, LockError> {
+        match self.cell().try_acquire(&self.0.try_me()?, Recursion::Forbidden) {
             Some(Acquired::Yes) => Ok(Some(LockGuard(self))),
-            Some(Acquired::OwnerDied(_)) => Err(OwnerDied),
+            Some(Acquired::OwnerDied(_)) => Err(OwnerDied.into()),
             _ => Ok(None),
         }
     }
 
     fn cell(&self) -> &'static LockWord {
-        lock::cell(&self.0.me(), self.0.off())
+        self.0.with_me(|me| lock::cell(me, self.0.off()))
     }
 
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.cell().locked(&self.0.me(), Recursion::Forbidden)
+        self.0.with_me(|me| lock::cell(me, self.0.off()).locked(me, Recursion::Forbidden))
     }
 }
 
@@ -118,9 +118,9 @@ impl crate::sync::condvar::sealed::Guard for LockGuard<'_> {
 impl Drop for LockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        let me = self.0.0.me();
+        let (handle, off) = (&self.0.0, self.0.0.off());
         // Only a second release could fail, and this is the only one.
-        let _ = lock::cell(&me, self.0.0.off()).release(&me, Recursion::Forbidden);
+        let _ = handle.with_me(|me| lock::cell(me, off).release(me, Recursion::Forbidden));
     }
 }
 

@@ -1,6 +1,5 @@
 //! A mutex with its value, which threads and processes share.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -27,8 +26,9 @@ const RECURSION: Recursion = Recursion::Allowed;
 ///   before that, and a panic, leave the value as it was; one killed while it puts the value back
 ///   leaves it as it was or put back, never in between.
 /// - If an owner died, the mutex is *poisoned*: each who takes it is told, by
-///   [`MutexError::OwnerDied`] with the mutex held, until somebody has looked at the value and
-///   said that it is whole, by [`Poisoned::repair`] or [`Poisoned::replace`].
+///   [`MutexError::OwnerDied`], until somebody has taken it by
+///   [`lock_poisoned`](Mutex::lock_poisoned), looked at the value and said that it is whole, by
+///   [`Poisoned::repair`] or [`Poisoned::replace`].
 /// - In Python it is a `tarefa.Value`, whose `get_lock()` is the same lock.
 ///
 /// ```
@@ -53,9 +53,6 @@ const RECURSION: Recursion = Recursion::Allowed;
 /// ```
 pub struct Mutex<T>(Cells<T>);
 
-/// Why a [`Mutex`] of `T` was not taken; a [`Poisoned`] one is held.
-type Failed<T> = MutexError<Poisoned<T>>;
-
 impl<T: Plain> Mutex<T> {
     /// A mutex with that value, which is free.
     ///
@@ -72,28 +69,78 @@ impl<T: Plain> Mutex<T> {
     /// Takes the mutex, waiting for it at most `timeout`.
     ///
     /// # Errors
-    /// [`MutexError`]; but for [`MutexError::OwnerDied`] the mutex is not the caller's then.
+    /// [`MutexError`]; the mutex is not the caller's then. Where an owner died, take it by
+    /// [`lock_poisoned`](Mutex::lock_poisoned).
     #[inline]
     #[track_caller]
-    pub fn lock(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, T>, Failed<T>> {
-        let (me, cell) = (self.0.handle.me(), self.cell());
+    pub fn lock(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, T>, MutexError> {
+        self.take(timeout)?.healthy()
+    }
+
+    /// Takes the mutex if it is free; `None` if it is not, or is this thread's already.
+    ///
+    /// # Errors
+    /// [`MutexError::OwnerDied`]; [`MutexError::Item`].
+    pub fn try_lock(&self) -> Result<Option<MutexGuard<'_, T>>, MutexError> {
+        let me = self.0.handle.try_me()?;
+        let cell = self.cell();
+        if cell.is_mine(&me) {
+            return Ok(None);
+        }
+        loop {
+            match cell.try_acquire(&me, RECURSION) {
+                Some(Acquired::Yes) => return self.taken().healthy().map(Some),
+                Some(Acquired::OwnerDied(_)) => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Takes the mutex, also one whose owner died, to look at the value and repair it.
+    ///
+    /// ```
+    /// use tarefa::{Mutex, MutexError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let total = Mutex::new(0)?;
+    /// let mut guard = match total.lock(None) {
+    ///     Err(MutexError::OwnerDied { .. }) => total.lock_poisoned(None)?.repair(|n| *n = 0)?,
+    ///     other => other?,
+    /// };
+    /// *guard += 1;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`MutexError`], but never [`MutexError::OwnerDied`] or [`MutexError::Item`].
+    #[track_caller]
+    pub fn lock_poisoned(&self, timeout: Option<Duration>) -> Result<Poisoned<'_, T>, MutexError> {
+        self.take(timeout).map(Poisoned)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn take(&self, timeout: Option<Duration>) -> Result<Taken<'_, T>, MutexError> {
+        let me = self.0.handle.try_me()?;
+        let cell = self.cell();
         if cell.is_mine(&me) {
             return Err(MutexError::Reentrant);
         }
         match cell.try_acquire(&me, RECURSION) {
-            Some(Acquired::Yes) => self.taken(),
+            Some(Acquired::Yes) => Ok(self.taken()),
             _ => self.wait(timeout),
         }
     }
 
     #[cold]
     #[track_caller]
-    fn wait(&self, timeout: Option<Duration>) -> Result<MutexGuard<'_, T>, Failed<T>> {
+    fn wait(&self, timeout: Option<Duration>) -> Result<Taken<'_, T>, MutexError> {
         let (me, cell, until) = (self.0.handle.me(), self.cell(), Deadline::after(timeout));
         let mut here = Here::now();
         loop {
             match cell.acquire(&me, RECURSION, self.0.handle.off(), &mut here, until) {
-                Acquired::Yes => return self.taken(),
+                Acquired::Yes => return Ok(self.taken()),
                 Acquired::TimedOut => return Err(MutexError::TimedOut),
                 Acquired::Interrupted => return Err(Interrupted.into()),
                 // The mutex is free now; that it is poisoned shows once it is taken.
@@ -102,65 +149,44 @@ impl<T: Plain> Mutex<T> {
         }
     }
 
-    /// Takes the mutex if it is free; `None` if it is not, or is this thread's already.
-    ///
-    /// # Errors
-    /// [`MutexError::OwnerDied`], with the mutex held; [`MutexError::Item`].
-    pub fn try_lock(&self) -> Result<Option<MutexGuard<'_, T>>, Failed<T>> {
-        let (me, cell) = (self.0.handle.me(), self.cell());
-        if cell.is_mine(&me) {
-            return Ok(None);
-        }
-        loop {
-            match cell.try_acquire(&me, RECURSION) {
-                Some(Acquired::Yes) => return self.taken().map(Some),
-                Some(Acquired::OwnerDied(_)) => {}
-                _ => return Ok(None),
-            }
-        }
-    }
-
     /// The mutex is the caller's.
     #[inline]
-    fn taken(&self) -> Result<MutexGuard<'_, T>, Failed<T>> {
-        let taken = Taken { mutex: Cow::Borrowed(self), stays: PhantomData };
+    fn taken(&self) -> Taken<'_, T> {
+        let taken = Taken { mutex: self, stays: PhantomData };
         self.0.with(|_, array| Cells::<T>::apply_redo(array));
-        if self.cell().poisoned(&self.0.handle.me(), RECURSION) {
-            return Err(MutexError::OwnerDied(Poisoned(taken.owned())));
-        }
-        let value = taken.read()?;
-        Ok(MutexGuard { taken, value, changed: false })
+        taken
     }
 
     /// Whether an owner has died and nobody has said since that the value is whole.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.cell().poisoned(&self.0.handle.me(), RECURSION)
+        self.0.handle.with_me(|me| self.cell().poisoned(me, RECURSION))
     }
 
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.cell().locked(&self.0.handle.me(), RECURSION)
+        self.0.handle.with_me(|me| self.cell().locked(me, RECURSION))
     }
 }
 
 /// The mutex is this thread's until this is dropped.
 struct Taken<'a, T: Plain> {
-    /// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
-    mutex: Cow<'a, Mutex<T>>,
+    mutex: &'a Mutex<T>,
     /// The thread that took it lets it go.
     stays: PhantomData<*const ()>,
 }
 
-impl<T: Plain> Taken<'_, T> {
-    /// The same, with a handle of its own.
-    #[cold]
-    fn owned(self) -> Taken<'static, T> {
-        let mutex = Cow::Owned((*self.mutex).clone());
-        // It stays taken.
-        std::mem::forget(self);
-        Taken { mutex, stays: PhantomData }
+impl<'a, T: Plain> Taken<'a, T> {
+    /// As a guard, if no owner has died.
+    #[inline]
+    fn healthy(self) -> Result<MutexGuard<'a, T>, MutexError> {
+        let (me, cell) = (self.mutex.0.handle.me(), self.mutex.cell());
+        if cell.poisoned(&me, RECURSION) {
+            return Err(MutexError::OwnerDied { pid: cell.last_dead_pid(&me) });
+        }
+        let value = self.read()?;
+        Ok(MutexGuard { taken: self, value, changed: false })
     }
 
     #[inline]
@@ -229,7 +255,7 @@ impl<T: Plain> Drop for MutexGuard<'_, T> {
 
 impl<T: Plain + fmt::Debug> Guard for MutexGuard<'_, T> {
     fn lock(&self) -> condition::Lock {
-        let mutex = &*self.taken.mutex;
+        let mutex = self.taken.mutex;
         condition::Lock { off: mutex.0.handle.off(), cell: mutex.cell(), recursion: RECURSION }
     }
 
@@ -244,12 +270,12 @@ impl<T: Plain + fmt::Debug> Guard for MutexGuard<'_, T> {
     }
 }
 
-/// Holds a [`Mutex`] whose owner died. Dropped as it is, the next to take the mutex is told
-/// again.
+/// Holds a [`Mutex`] whose owner may have died: see [`Mutex::lock_poisoned`]. Dropped as it is, the
+/// next to take the mutex is told again.
 #[must_use = "the mutex stays poisoned, and is let go, when this is dropped"]
-pub struct Poisoned<T: Plain>(Taken<'static, T>);
+pub struct Poisoned<'a, T: Plain>(Taken<'a, T>);
 
-impl<T: Plain> Poisoned<T> {
+impl<'a, T: Plain> Poisoned<'a, T> {
     /// The process that died, where that is still known.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
@@ -270,14 +296,14 @@ impl<T: Plain> Poisoned<T> {
     /// # Errors
     /// [`ItemError::Invalid`]: there is nothing to work on. The mutex is let go, and stays
     /// poisoned; [`replace`](Poisoned::replace) the value.
-    pub fn repair(self, mend: impl FnOnce(&mut T)) -> Result<MutexGuard<'static, T>, ItemError> {
+    pub fn repair(self, mend: impl FnOnce(&mut T)) -> Result<MutexGuard<'a, T>, ItemError> {
         let mut value = self.0.read()?;
         mend(&mut value);
         Ok(self.replace(value))
     }
 
     /// Makes `value` the value; the mutex is as any other then.
-    pub fn replace(self, value: T) -> MutexGuard<'static, T> {
+    pub fn replace(self, value: T) -> MutexGuard<'a, T> {
         // The value before the word: killed in between, the next is told again.
         self.0.write(&value);
         self.0.mutex.cell().clear_poison();
@@ -287,11 +313,11 @@ impl<T: Plain> Poisoned<T> {
 
 impl<T: Plain> fmt::Debug for Taken<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (*self.mutex).fmt(f)
+        self.mutex.fmt(f)
     }
 }
 
-impl<T: Plain> fmt::Debug for Poisoned<T> {
+impl<T: Plain> fmt::Debug for Poisoned<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Poisoned").field(&self.0).finish()
     }

@@ -51,12 +51,12 @@ impl ReentrantLock {
     /// # Errors
     /// [`CreateError`].
     pub fn new() -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         Ok(Self(Handle::adopt(&me, lock::create(&me, Recursion::Allowed)?)))
     }
 
     fn cell(&self) -> &'static LockWord {
-        lock::cell(&self.0.me(), self.0.off())
+        self.0.with_me(|me| lock::cell(me, self.0.off()))
     }
 
     fn guard(&self) -> ReentrantLockGuard<'_> {
@@ -69,7 +69,7 @@ impl ReentrantLock {
     /// [`LockError`]; the lock is not the caller's then.
     #[track_caller]
     pub fn lock(&self, timeout: Option<Duration>) -> Result<ReentrantLockGuard<'_>, LockError> {
-        let (me, until) = (self.0.me(), Deadline::after(timeout));
+        let (me, until) = (self.0.try_me()?, Deadline::after(timeout));
         let here = &mut Here::now();
         match self.cell().acquire(&me, Recursion::Allowed, self.0.off(), here, until) {
             Acquired::Yes => Ok(self.guard()),
@@ -82,11 +82,11 @@ impl ReentrantLock {
     /// Takes the lock if it is free or the caller's; `None` if it is not.
     ///
     /// # Errors
-    /// [`OwnerDied`]; the lock is free then.
-    pub fn try_lock(&self) -> Result<Option<ReentrantLockGuard<'_>>, OwnerDied> {
-        match self.cell().try_acquire(&self.0.me(), Recursion::Allowed) {
+    /// [`LockError::OwnerDied`], and the lock is free then; [`LockError::Threads`].
+    pub fn try_lock(&self) -> Result<Option<ReentrantLockGuard<'_>>, LockError> {
+        match self.cell().try_acquire(&self.0.try_me()?, Recursion::Allowed) {
             Some(Acquired::Yes) => Ok(Some(self.guard())),
-            Some(Acquired::OwnerDied(_)) => Err(OwnerDied),
+            Some(Acquired::OwnerDied(_)) => Err(OwnerDied.into()),
             _ => Ok(None),
         }
     }
@@ -94,7 +94,7 @@ impl ReentrantLock {
     /// Whether somebody alive holds it.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        self.cell().locked(&self.0.me(), Recursion::Allowed)
+        self.0.with_me(|me| lock::cell(me, self.0.off()).locked(me, Recursion::Allowed))
     }
 }
 

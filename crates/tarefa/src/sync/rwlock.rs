@@ -1,6 +1,5 @@
 //! A read-write lock with its value, which threads and processes share.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -27,8 +26,9 @@ use crate::task::failure::Interrupted;
 ///   the value back leaves it as it was or put back, never in between.
 /// - Readers and writers have their turns by turns, so nobody starves. A reader that dies is
 ///   forgotten. If a writer died, the lock is *poisoned*: each who takes it is told by
-///   [`MutexError::OwnerDied`], until a writer has looked at the value and said that it is
-///   whole, by [`PoisonedWrite::repair`] or [`PoisonedWrite::replace`].
+///   [`MutexError::OwnerDied`], until one has taken it by
+///   [`write_poisoned`](RwLock::write_poisoned), looked at the value and said that it is whole, by
+///   [`PoisonedWrite::repair`] or [`PoisonedWrite::replace`].
 ///
 /// ```
 /// use tarefa::RwLock;
@@ -46,32 +46,25 @@ pub struct RwLock<T> {
     cells: Cells<T>,
 }
 
-/// What a reader of a poisoned lock is told with: nothing is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriterDied {
-    /// The process that died, where that is known.
-    pub pid: Option<i32>,
-}
-
 impl<T: Plain> RwLock<T> {
     /// A lock with that value, which is free.
     ///
     /// # Errors
     /// [`CreateError`].
     pub fn new(value: T) -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let lock = Handle::adopt(&me, rwlock::create(&me)?);
         let cells = Cells::new(&[], |array| Cells::write(array, 0, &value))?;
         Ok(Self { lock, cells })
     }
 
-    fn take<P: fmt::Debug>(
+    fn take(
         &self,
         mode: Mode,
         until: Deadline,
         here: &mut Here,
-    ) -> Result<Taken<'_, T>, MutexError<P>> {
-        let (me, off) = (self.lock.me(), self.lock.off());
+    ) -> Result<Taken<'_, T>, MutexError> {
+        let (me, off) = (self.lock.try_me()?, self.lock.off());
         let reads = rwlock::is_mine(&me, off, Mode::Read);
         if rwlock::is_mine(&me, off, Mode::Write) || (reads && mode == Mode::Write) {
             return Err(MutexError::Reentrant);
@@ -80,7 +73,7 @@ impl<T: Plain> RwLock<T> {
             match rwlock::acquire(&me, off, mode, here, until)? {
                 Acquired::Yes => {
                     self.cells.with(|_, array| Cells::<T>::apply_redo(array));
-                    return Ok(Taken { lock: Cow::Borrowed(self), mode, stays: PhantomData });
+                    return Ok(Taken { lock: self, mode, stays: PhantomData });
                 }
                 Acquired::TimedOut => return Err(MutexError::TimedOut),
                 Acquired::Interrupted => return Err(Interrupted.into()),
@@ -92,24 +85,27 @@ impl<T: Plain> RwLock<T> {
     }
 
     fn last_dead_pid(&self) -> Option<i32> {
-        rwlock::last_dead_pid(&self.lock.me(), self.lock.off())
+        self.lock.with_me(|me| rwlock::last_dead_pid(me, self.lock.off()))
+    }
+
+    /// [`MutexError::OwnerDied`], if a writer has died.
+    fn check(&self) -> Result<(), MutexError> {
+        if self.is_poisoned() {
+            return Err(MutexError::OwnerDied { pid: self.last_dead_pid() });
+        }
+        Ok(())
     }
 
     /// Takes the lock together with other readers, waiting for it at most `timeout`. A thread
     /// that reads may read again.
     ///
     /// # Errors
-    /// [`MutexError`]; the lock is not the caller's then, not even where a writer died: take it by
-    /// [`write`](RwLock::write) and repair the value.
+    /// [`MutexError`]; the lock is not the caller's then. Where a writer died, repair the value by
+    /// [`write_poisoned`](RwLock::write_poisoned).
     #[track_caller]
-    pub fn read(
-        &self,
-        timeout: Option<Duration>,
-    ) -> Result<RwLockReadGuard<'_, T>, MutexError<WriterDied>> {
+    pub fn read(&self, timeout: Option<Duration>) -> Result<RwLockReadGuard<'_, T>, MutexError> {
         let taken = self.take(Mode::Read, Deadline::after(timeout), &mut Here::now())?;
-        if self.is_poisoned() {
-            return Err(MutexError::OwnerDied(WriterDied { pid: self.last_dead_pid() }));
-        }
+        self.check()?;
         let value = taken.get()?;
         Ok(RwLockReadGuard { taken, value })
     }
@@ -117,53 +113,51 @@ impl<T: Plain> RwLock<T> {
     /// Takes the lock alone, waiting for it at most `timeout`.
     ///
     /// # Errors
-    /// [`MutexError`]; but for [`MutexError::OwnerDied`] the lock is not the caller's then.
+    /// [`MutexError`]; the lock is not the caller's then. Where a writer died, take it by
+    /// [`write_poisoned`](RwLock::write_poisoned).
     #[track_caller]
-    pub fn write(
-        &self,
-        timeout: Option<Duration>,
-    ) -> Result<RwLockWriteGuard<'_, T>, MutexError<PoisonedWrite<T>>> {
+    pub fn write(&self, timeout: Option<Duration>) -> Result<RwLockWriteGuard<'_, T>, MutexError> {
         let taken = self.take(Mode::Write, Deadline::after(timeout), &mut Here::now())?;
-        if self.is_poisoned() {
-            return Err(MutexError::OwnerDied(PoisonedWrite(taken.owned())));
-        }
+        self.check()?;
         let value = taken.get()?;
         Ok(RwLockWriteGuard { taken, value, changed: false })
+    }
+
+    /// Takes the lock alone, also one whose writer died, to look at the value and repair it.
+    ///
+    /// # Errors
+    /// [`MutexError`], but never [`MutexError::OwnerDied`] or [`MutexError::Item`].
+    #[track_caller]
+    pub fn write_poisoned(
+        &self,
+        timeout: Option<Duration>,
+    ) -> Result<PoisonedWrite<'_, T>, MutexError> {
+        let here = &mut Here::now();
+        self.take(Mode::Write, Deadline::after(timeout), here).map(PoisonedWrite)
     }
 
     /// Whether a writer has died and nobody has said since that the value is whole.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        rwlock::poisoned(&self.lock.me(), self.lock.off())
+        self.lock.with_me(|me| rwlock::poisoned(me, self.lock.off()))
     }
 
     /// Whether somebody holds it, in either way.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        rwlock::locked_by_any(&self.lock.me(), self.lock.off())
+        self.lock.with_me(|me| rwlock::locked_by_any(me, self.lock.off()))
     }
 }
 
 /// The lock is this thread's, in a way, until this is dropped.
 struct Taken<'a, T: Plain> {
-    /// A handle that is lent, or one of its own: for an error, which outlives what it was lent.
-    lock: Cow<'a, RwLock<T>>,
+    lock: &'a RwLock<T>,
     mode: Mode,
     /// The thread that took it lets it go.
     stays: PhantomData<*const ()>,
 }
 
 impl<T: Plain> Taken<'_, T> {
-    /// The same, with a handle of its own.
-    #[cold]
-    fn owned(self) -> Taken<'static, T> {
-        let lock = Cow::Owned((*self.lock).clone());
-        let mode = self.mode;
-        // It stays taken.
-        std::mem::forget(self);
-        Taken { lock, mode, stays: PhantomData }
-    }
-
     fn get(&self) -> Result<T, ItemError> {
         self.lock.cells.with(|_, array| Cells::read(array, 0))
     }
@@ -233,12 +227,12 @@ impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// Holds, for writing, a [`RwLock`] whose writer died. Dropped as it is, the next to take the
-/// lock is told again.
+/// Holds, for writing, a [`RwLock`] whose writer may have died: see [`RwLock::write_poisoned`].
+/// Dropped as it is, the next to take the lock is told again.
 #[must_use = "the lock stays poisoned, and is let go, when this is dropped"]
-pub struct PoisonedWrite<T: Plain>(Taken<'static, T>);
+pub struct PoisonedWrite<'a, T: Plain>(Taken<'a, T>);
 
-impl<T: Plain> PoisonedWrite<T> {
+impl<'a, T: Plain> PoisonedWrite<'a, T> {
     /// The process that died, where that is known.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
@@ -259,17 +253,14 @@ impl<T: Plain> PoisonedWrite<T> {
     /// # Errors
     /// [`ItemError::Invalid`]: there is nothing to work on. The lock is let go, and stays
     /// poisoned; [`replace`](PoisonedWrite::replace) the value.
-    pub fn repair(
-        self,
-        mend: impl FnOnce(&mut T),
-    ) -> Result<RwLockWriteGuard<'static, T>, ItemError> {
+    pub fn repair(self, mend: impl FnOnce(&mut T)) -> Result<RwLockWriteGuard<'a, T>, ItemError> {
         let mut value = self.0.get()?;
         mend(&mut value);
         Ok(self.replace(value))
     }
 
     /// Makes `value` the value; the lock is as any other then.
-    pub fn replace(self, value: T) -> RwLockWriteGuard<'static, T> {
+    pub fn replace(self, value: T) -> RwLockWriteGuard<'a, T> {
         // The value before the word: killed in between, the next is told again.
         self.0.set(&value);
         rwlock::clear_poison(&self.0.lock.lock.me(), self.0.lock.lock.off());
@@ -279,11 +270,11 @@ impl<T: Plain> PoisonedWrite<T> {
 
 impl<T: Plain> fmt::Debug for Taken<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (*self.lock).fmt(f)
+        self.lock.fmt(f)
     }
 }
 
-impl<T: Plain> fmt::Debug for PoisonedWrite<T> {
+impl<T: Plain> fmt::Debug for PoisonedWrite<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PoisonedWrite").field(&self.0).finish()
     }

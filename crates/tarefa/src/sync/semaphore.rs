@@ -59,7 +59,7 @@ impl Semaphore {
     }
 
     fn make(permits: u64, bounded: bool) -> Result<Self, CreateError> {
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let off = semaphore::create(&me)?;
         semaphore::set_up(&me, off, permits, bounded);
         Ok(Self(Handle::adopt(&me, off)))
@@ -72,7 +72,7 @@ impl Semaphore {
     #[track_caller]
     pub fn acquire(&self, timeout: Option<Duration>) -> Result<Permit<'_>, SemaphoreError> {
         let until = Deadline::after(timeout);
-        match semaphore::acquire(&self.0.me(), self.0.off(), true, &mut Here::now(), until)? {
+        match semaphore::acquire(&self.0.try_me()?, self.0.off(), true, &mut Here::now(), until)? {
             Outcome::Ready => Ok(Permit(self)),
             Outcome::TimedOut => Err(SemaphoreError::TimedOut),
             Outcome::Interrupted => Err(Interrupted.into()),
@@ -82,9 +82,9 @@ impl Semaphore {
     /// Takes a permit if one is free and nobody waits; `None` if not.
     ///
     /// # Errors
-    /// [`SemaphoreError::Wait`] without room to note it.
+    /// [`SemaphoreError::Wait`] without room to note it; [`SemaphoreError::Threads`].
     pub fn try_acquire(&self) -> Result<Option<Permit<'_>>, SemaphoreError> {
-        let taken = semaphore::try_acquire(&self.0.me(), self.0.off(), true);
+        let taken = semaphore::try_acquire(&self.0.try_me()?, self.0.off(), true);
         Ok(taken.map_err(semaphore_memory)?.then(|| Permit(self)))
     }
 
@@ -93,14 +93,14 @@ impl Semaphore {
     /// # Errors
     /// [`TooManyPermits`]: nothing was given back.
     pub fn release(&self, n: u64) -> Result<(), TooManyPermits> {
-        let released = semaphore::release(&self.0.me(), self.0.off(), n);
+        let released = self.0.with_me(|me| semaphore::release(me, self.0.off(), n));
         released.map_err(|e| TooManyPermits { free: e.free, bound: e.bound })
     }
 
     /// Permits that are free now.
     #[must_use]
     pub fn available_permits(&self) -> u64 {
-        semaphore::value(&self.0.me(), self.0.off())
+        self.0.with_me(|me| semaphore::value(me, self.0.off()))
     }
 }
 
@@ -112,7 +112,8 @@ impl Permit<'_> {
     /// Keeps the permit: nobody gives it back but [`Semaphore::release`], in any process. It
     /// does not come back if this process dies.
     pub fn forget(self) {
-        semaphore::keep(&self.0.0.me(), self.0.0.off());
+        let handle = &self.0.0;
+        handle.with_me(|me| semaphore::keep(me, handle.off()));
         std::mem::forget(self);
     }
 }
@@ -120,7 +121,8 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         // Only others who gave back too many could make it fail.
-        let _ = semaphore::release_held(&self.0.0.me(), self.0.0.off());
+        let handle = &self.0.0;
+        let _ = handle.with_me(|me| semaphore::release_held(me, handle.off()));
     }
 }
 

@@ -28,8 +28,9 @@ pub(crate) fn leave() {
     CURRENT.set(None);
 }
 
-pub(crate) fn is_task() -> bool {
-    CURRENT.get().is_some()
+/// The task that runs on the calling thread, if one does.
+pub(crate) fn running() -> Option<(&'static Runtime, Off)> {
+    CURRENT.get()
 }
 
 /// Whether the calling thread runs the task at `off` of `runtime`.
@@ -53,7 +54,7 @@ pub(crate) fn is(runtime: &'static Runtime, off: Off) -> bool {
 #[must_use]
 pub fn current_task() -> Option<TaskHandle> {
     let (runtime, off) = CURRENT.get()?;
-    Handle::of(&runtime.me(), off).map(TaskHandle::of)
+    runtime.with_me(|me| Handle::of(me, off)).map(TaskHandle::of)
 }
 
 /// Gives an interruption of the task that runs here its chance: call it now and then in a
@@ -70,16 +71,18 @@ pub fn check_interrupt() -> Result<(), Interrupted> {
 /// How long the task that runs here was to run, if that has passed.
 pub(crate) fn passed_limit() -> Option<Duration> {
     let (runtime, off) = CURRENT.get()?;
-    let me = runtime.me();
-    let task = Task::at(&me, off);
-    task.time_limit().filter(|_| task.over_time())
+    runtime.with_me(|me| {
+        let task = Task::at(me, off);
+        task.time_limit().filter(|_| task.over_time())
+    })
 }
 
 fn taken() -> bool {
     CURRENT.get().is_some_and(|(runtime, off)| {
-        let me = runtime.me();
-        let task = Task::at(&me, off);
-        task.interrupt_due() && task.take_interrupt()
+        runtime.with_me(|me| {
+            let task = Task::at(me, off);
+            task.interrupt_due() && task.take_interrupt()
+        })
     })
 }
 
@@ -177,5 +180,10 @@ pub fn sleep(duration: Duration) -> Result<(), Interrupted> {
         std::thread::sleep(duration);
         return Ok(());
     };
-    sleep_until(&runtime.me(), Deadline::after(Some(duration)))
+    let Ok(me) = runtime.try_me() else {
+        // In a destructor, after the task: nobody interrupts it any more.
+        std::thread::sleep(duration);
+        return Ok(());
+    };
+    sleep_until(&me, Deadline::after(Some(duration)))
 }

@@ -2,10 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
-
-use tarefa_engine::task::limits::over_time_words;
+use tarefa_engine::units::Seconds;
 
 use crate::task::current;
 
@@ -22,7 +22,8 @@ pub(crate) const INTERRUPTED: &str = "Interrupted";
 /// Any error, as a target returns it: it keeps the text, and knows whether an
 /// [`Interrupted`] was behind it.
 ///
-/// Every error turns into one with `?`:
+/// Every error turns into one with `?`, those of `anyhow` and `eyre`, a `Box<dyn Error>` and a text
+/// among them; and since it is an error itself, whoever asks for the result passes it on with `?`.
 ///
 /// ```
 /// use tarefa::{Failure, Thread, State};
@@ -40,7 +41,8 @@ pub(crate) const INTERRUPTED: &str = "Interrupted";
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure(Inner);
+#[serde(transparent)]
+pub struct Failure(Inner, #[serde(skip)] NoOther<()>);
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Inner {
@@ -49,9 +51,30 @@ enum Inner {
 }
 
 impl Failure {
-    /// A failure with that text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(Inner::Text(text.into()))
+    /// A failure of that error, or with that text.
+    pub fn new(error: impl Into<Box<dyn Error>>) -> Self {
+        Self::of(&*error.into())
+    }
+
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut cause = Some(error);
+        let mut interrupted = false;
+        while let Some(e) = cause {
+            interrupted |=
+                e.is::<Interrupted>() || e.downcast_ref::<Self>().is_some_and(Self::is_interrupted);
+            let own = e.to_string();
+            if !text.contains(&own) {
+                text = format!("{text}: {own}");
+            }
+            cause = e.source();
+        }
+        if let Some(limit) = interrupted.then(current::passed_limit).flatten() {
+            text = format!("{text}: it ran longer than its time limit of {}", Seconds(limit));
+        }
+        let inner =
+            if interrupted { Inner::Interrupted(Interrupted, text) } else { Inner::Text(text) };
+        Self(inner, NoOther::default())
     }
 
     /// Whether the task failed because it was interrupted.
@@ -61,25 +84,24 @@ impl Failure {
     }
 }
 
-impl<E: Error + 'static> From<E> for Failure {
+/// Every error becomes a [`Failure`], and a failure is an error: the two would overlap in
+/// `From<Failure> for Failure`, which exists. `Unpin` tells them apart, which errors are and a failure
+/// is not; nobody pins either.
+impl<E: Into<Box<dyn Error>> + Unpin> From<E> for Failure {
     fn from(error: E) -> Self {
-        let mut text = error.to_string();
-        let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-        let mut interrupted = false;
-        while let Some(e) = cause {
-            interrupted |= e.is::<Interrupted>();
-            let own = e.to_string();
-            if !text.contains(&own) {
-                text = format!("{text}: {own}");
-            }
-            cause = e.source();
-        }
-        if let Some(limit) = interrupted.then(current::passed_limit).flatten() {
-            text = format!("{text}: it {}", over_time_words(limit));
-        }
-        Self(if interrupted { Inner::Interrupted(Interrupted, text) } else { Inner::Text(text) })
+        Self::new(error)
     }
 }
+
+impl Error for Failure {}
+
+/// What is not `Unpin`: it would be if `T` were [`Nothing`], which nothing is.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct NoOther<T>(PhantomData<T>);
+
+trait Nothing {}
+
+impl<T: Nothing> Unpin for NoOther<T> {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,22 +114,5 @@ impl fmt::Display for Failure {
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-/// A failure as an error: it is none itself, so that every error can become one.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Told(Failure);
-
-impl From<Failure> for Box<dyn Error> {
-    fn from(failure: Failure) -> Self {
-        Box::new(Told(failure))
-    }
-}
-
-impl From<Failure> for Box<dyn Error + Send + Sync> {
-    fn from(failure: Failure) -> Self {
-        Box::new(Told(failure))
     }
 }

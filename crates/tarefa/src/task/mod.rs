@@ -3,11 +3,14 @@
 pub(crate) mod context;
 pub(crate) mod current;
 pub(crate) mod failure;
+pub(crate) mod outcome;
+pub(crate) mod panics;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod sentinel;
 pub(crate) mod target;
 pub(crate) mod thread;
+pub(crate) mod unretrieved;
 pub(crate) mod usage;
 pub(crate) mod wait;
 
@@ -19,20 +22,16 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tarefa_engine::atomic::{AtomicU64, Ordering};
+use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::{self, Exit};
-use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record, flag};
 
 use crate::convert::codec;
-use crate::convert::codec::POSTCARD;
-use crate::error::{
-    CreateError, DecodeError, JoinError, ResultError, SignalError, StartError, WorkerDied,
-};
+use crate::error::{CreateError, JoinError, ResultError, SignalError, StartError};
 use crate::runtime;
 use crate::runtime::handle::Handle;
 use crate::task::context::Context;
@@ -60,6 +59,8 @@ pub(crate) enum Kind {
 pub struct Core {
     handle: OnceLock<Handle>,
     pub(crate) sentinel: Arc<Sentinel>,
+    /// Whether it has started the task.
+    started: AtomicBool,
     kind: Kind,
     daemon: bool,
     name: Option<String>,
@@ -72,12 +73,19 @@ impl Core {
         Self {
             handle: OnceLock::new(),
             sentinel: Arc::default(),
+            started: AtomicBool::new(false),
             kind,
             daemon: false,
             name: None,
             time_limit: None,
             memory_limit: None,
         }
+    }
+
+    /// It has started its task.
+    pub(crate) fn note_started(&self, handle: &Handle, task: &Record<'_>) {
+        self.started.store(true, Ordering::Relaxed);
+        unretrieved::note_started(handle, task);
     }
 
     fn of(handle: Handle) -> Self {
@@ -119,7 +127,7 @@ impl Core {
         if let Some(handle) = self.handle.get() {
             return Ok(handle);
         }
-        let me = runtime::get()?.me();
+        let me = runtime::get()?.try_me()?;
         let number = || COUNT.fetch_add(1, Ordering::Relaxed) + 1;
         let (bits, name) = match (self.kind, &self.name) {
             (Kind::Thread, Some(name)) => (flag::THREAD, name.clone()),
@@ -136,54 +144,47 @@ impl Core {
         Ok(self.handle.get_or_init(|| made))
     }
 
-    /// The record of a task that has one.
-    fn record<T>(&self, with: impl FnOnce(&Member, &Record<'_>) -> T) -> Option<T> {
+    /// The record of a task that has one, for what neither blocks nor fails.
+    fn record<T>(&self, with: impl FnOnce(&Record<'_>) -> T) -> Option<T> {
         let handle = self.handle.get()?;
-        let me = handle.me();
-        Some(with(&me, &Record::at(&me, handle.off())))
+        Some(handle.with_me(|me| with(&Record::at(me, handle.off()))))
     }
 
     pub(crate) fn state(&self) -> State {
-        self.record(|_, task| task.state()).unwrap_or(State::New)
+        self.record(|task| task.state()).unwrap_or(State::New)
     }
 
     pub(crate) fn name(&self) -> String {
         let unnamed = || self.name.clone().unwrap_or_default();
-        self.handle().map_or_else(
-            |_| unnamed(),
-            |h| {
-                let me = h.me();
-                Record::at(&me, h.off()).name()
-            },
-        )
+        self.handle().map_or_else(|_| unnamed(), |h| h.with_me(|me| Record::at(me, h.off()).name()))
     }
 
     fn time_limit(&self) -> Option<Duration> {
-        self.record(|_, task| task.time_limit()).unwrap_or(self.time_limit)
+        self.record(|task| task.time_limit()).unwrap_or(self.time_limit)
     }
 
     fn memory_limit(&self) -> Option<u64> {
-        self.record(|_, task| task.memory_limit()).unwrap_or(self.memory_limit)
+        self.record(|task| task.memory_limit()).unwrap_or(self.memory_limit)
     }
 
     fn ran_over_time(&self) -> bool {
-        self.record(|_, task| task.over_time()).unwrap_or(false)
+        self.record(|task| task.over_time()).unwrap_or(false)
     }
 
     fn is_daemon(&self) -> bool {
-        self.record(|_, task| task.flags() & flag::DAEMON != 0).unwrap_or(self.daemon)
+        self.record(|task| task.flags() & flag::DAEMON != 0).unwrap_or(self.daemon)
     }
 
     fn pid(&self) -> Option<i32> {
-        self.record(|_, task| task.pid()).filter(|pid| *pid != 0)
+        self.record(|task| task.pid()).filter(|pid| *pid != 0)
     }
 
     fn native_id(&self) -> Option<i32> {
-        self.record(|_, task| task.tid()).filter(|tid| *tid != 0)
+        self.record(|task| task.tid()).filter(|tid| *tid != 0)
     }
 
     fn exit_code(&self) -> Option<i32> {
-        self.record(|_, task| {
+        self.record(|task| {
             let exit = task.state().is_final().then(|| task.exit()).flatten()?;
             Some(match exit {
                 Exit::Code(code) => code,
@@ -197,72 +198,62 @@ impl Core {
     #[track_caller]
     pub(crate) fn join(&self, timeout: Option<Duration>) -> Result<(), JoinError> {
         let mut here = Here::now();
-        let joined = self.record(|_, task| {
-            if task.state() == State::New {
-                return Err(JoinError::NotStarted { name: task.name() });
-            }
-            if task.state().is_final() {
-                return Ok(());
-            }
-            if self.handle.get().is_some_and(|h| current::is(h.runtime(), h.off())) {
-                return Err(JoinError::Itself { name: task.name() });
-            }
-            let deadline = Deadline::after(timeout);
-            if task.is_thread() {
-                let until = Deadline::after(Some(Duration::from_nanos(THREAD_YIELD_NS)));
-                while !until.passed() && !deadline.passed() {
-                    std::thread::yield_now();
-                    if task.state().is_final() {
-                        return Ok(());
-                    }
+        let not_started = || JoinError::NotStarted { name: self.name() };
+        let handle = self.handle.get().ok_or_else(not_started)?;
+        let me = handle.try_me()?;
+        let task = Record::at(&me, handle.off());
+        if task.state() == State::New {
+            return Err(not_started());
+        }
+        if task.state().is_final() {
+            return Ok(());
+        }
+        if current::is(handle.runtime(), handle.off()) {
+            return Err(JoinError::Itself { name: task.name() });
+        }
+        let deadline = Deadline::after(timeout);
+        if task.is_thread() {
+            let until = Deadline::after(Some(Duration::from_nanos(THREAD_YIELD_NS)));
+            while !until.passed() && !deadline.passed() {
+                std::thread::yield_now();
+                if task.state().is_final() {
+                    return Ok(());
                 }
             }
-            match task.join(&mut here, deadline) {
-                Outcome::Ready => Ok(()),
-                Outcome::Interrupted => Err(Interrupted.into()),
-                Outcome::TimedOut => Err(JoinError::TimedOut {
-                    name: task.name(),
-                    pid: task.pid(),
-                    timeout: timeout.unwrap_or_default(),
-                }),
-            }
-        });
-        joined.unwrap_or_else(|| Err(JoinError::NotStarted { name: self.name() }))
+        }
+        match task.join(&mut here, deadline) {
+            Outcome::Ready => Ok(()),
+            Outcome::Interrupted => Err(Interrupted.into()),
+            Outcome::TimedOut => Err(JoinError::TimedOut {
+                name: task.name(),
+                pid: task.pid(),
+                timeout: timeout.unwrap_or_default(),
+            }),
+        }
     }
 
     /// Its result, once it has ended.
     #[track_caller]
     fn result<R: DeserializeOwned>(&self, timeout: Option<Duration>) -> Result<R, ResultError> {
         self.join(timeout)?;
-        let result = self.record(|me, task| {
-            let (name, pid) = (task.name(), task.pid());
-            if task.flags() & flag::OUTCOME_LOST != 0 {
-                return Err(ResultError::Lost { name, pid });
-            }
-            // One that was killed as it was about to end may have left an outcome.
-            let Some(outcome) = task.outcome().filter(|_| task.state() != State::Killed) else {
-                return Err(WorkerDied::of(task).into());
-            };
-            // SAFETY: the record keeps its outcome, which never changes, and is held here.
-            let bytes = unsafe { tarefa_engine::shm::object::blob::bytes(me, outcome) };
-            match tarefa_engine::shm::object::blob::tag(me, outcome) {
-                POSTCARD => {
-                    codec::decode(bytes).map_err(|source| ResultError::Decode { name, source })
-                }
-                tarefa_engine::collections::value::tag::STR => {
-                    let message = String::from_utf8_lossy(bytes).into_owned();
-                    Err(ResultError::Panicked { name, pid, message })
-                }
-                _ => Err(ResultError::Decode {
-                    name,
-                    source: DecodeError::Type {
-                        what: std::any::type_name::<R>(),
-                        found: "another language wrote it".to_owned(),
-                    },
-                }),
-            }
-        });
-        result.unwrap_or_else(|| Err(JoinError::NotStarted { name: self.name() }.into()))
+        let not_started = || JoinError::NotStarted { name: self.name() };
+        let handle = self.handle.get().ok_or_else(not_started)?;
+        let me = handle.try_me().map_err(JoinError::from)?;
+        let task = Record::at(&me, handle.off());
+        task.mark_retrieved();
+        let bytes = outcome::returned(&me, &task)?;
+        codec::decode(bytes).map_err(|source| ResultError::Decode { name: task.name(), source })
+    }
+
+    /// Why it failed, once it has.
+    fn error(&self) -> Option<ResultError> {
+        let handle = self.handle.get()?;
+        handle.with_me(|me| {
+            let task = Record::at(me, handle.off());
+            let error = outcome::failure(me, &task)?;
+            task.mark_retrieved();
+            Some(error)
+        })
     }
 
     fn interrupt(&self) -> Result<(), SignalError> {
@@ -272,7 +263,7 @@ impl Core {
     }
 
     fn started(&self, act: impl FnOnce(&Record<'_>)) -> Result<(), SignalError> {
-        let done = self.record(|_, task| (task.state() != State::New).then(|| act(task)).is_some());
+        let done = self.record(|task| (task.state() != State::New).then(|| act(task)).is_some());
         if done == Some(true) { Ok(()) } else { Err(SignalError::NotStarted { name: self.name() }) }
     }
 
@@ -301,16 +292,24 @@ impl Core {
     }
 
     fn usage(&self) -> Usage {
-        self.record(|_, task| Usage::of(task)).unwrap_or_default()
+        self.record(Usage::of).unwrap_or_default()
     }
 
     fn context(&self) -> Option<Context> {
-        self.record(|_, task| Context::of(task)).flatten()
+        self.record(Context::of).flatten()
     }
 
     fn sentinel(&self) -> std::io::Result<OwnedFd> {
-        let fd = self.record(|_, task| sentinel::open(task, &self.sentinel));
+        let fd = self.record(|task| sentinel::open(task, &self.sentinel));
         fd.unwrap_or_else(|| self.sentinel.descriptor())
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let (true, Some(handle)) = (self.started.load(Ordering::Relaxed), self.handle.get()) {
+            unretrieved::handle_goes(handle);
+        }
     }
 }
 
@@ -372,6 +371,8 @@ pub(crate) use sealed::HasCore;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A box of a task, and a reference to one, are tasks as well.
 pub trait Task: HasCore + Send + Sync + fmt::Debug {
     /// Starts it. A process exists, and a thread is made, when this returns.
     ///
@@ -444,6 +445,13 @@ pub trait Task: HasCore + Send + Sync + fmt::Debug {
         self.core().exit_code()
     }
 
+    /// Why it failed, whatever the type of its result: it panicked, its process died, or its target
+    /// returned an `Err`. `None` while it runs, and if it finished. Who asks is told, and so nobody
+    /// else is any more.
+    fn error(&self) -> Option<ResultError> {
+        self.core().error()
+    }
+
     /// Asks the target to stop: what it waits for in tarefa ends with
     /// [`Interrupted`], and so does its next
     /// [`check_interrupt`](crate::check_interrupt). Nothing happens to a task that has ended.
@@ -494,6 +502,26 @@ pub trait Task: HasCore + Send + Sync + fmt::Debug {
 }
 
 impl<T: HasCore + Send + Sync + fmt::Debug> Task for T {}
+
+impl<T: HasCore + ?Sized> HasCore for Box<T> {
+    fn core(&self) -> &Core {
+        (**self).core()
+    }
+
+    fn launch(&self) -> Result<(), StartError> {
+        (**self).launch()
+    }
+}
+
+impl<T: HasCore + ?Sized> HasCore for &T {
+    fn core(&self) -> &Core {
+        (**self).core()
+    }
+
+    fn launch(&self) -> Result<(), StartError> {
+        (**self).launch()
+    }
+}
 
 /// The methods of [`Task`] on a type itself, so that the trait need not be in scope, and what
 /// depends on the result's type.
@@ -548,6 +576,10 @@ macro_rules! task_methods {
         /// See [`Task::exit_code`](crate::Task::exit_code).
         pub fn exit_code(&self) -> Option<i32> {
             crate::Task::exit_code(self)
+        }
+        /// See [`Task::error`](crate::Task::error).
+        pub fn error(&self) -> Option<crate::ResultError> {
+            crate::Task::error(self)
         }
         /// See [`Task::interrupt`](crate::Task::interrupt).
         ///

@@ -11,12 +11,12 @@ use tarefa_engine::task::process as engine;
 use tarefa_engine::task::record::Task as Record;
 
 use crate::convert::codec;
-use crate::convert::codec::{Encoded, POSTCARD};
+use crate::convert::codec::{Encoded, SERDE};
 use crate::error::{CreateError, EncodeError, ResultError, StartError};
 use crate::runtime;
+use crate::runtime::environment;
 use crate::runtime::zygote;
 use crate::runtime::zygote::Trampoline;
-use crate::runtime::{environment, lifecycle};
 use crate::task::target;
 use crate::task::target::{Ended, Target};
 use crate::task::{Core, HasCore, Kind, Slot, Typed, task_methods};
@@ -90,7 +90,8 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
         M: 'static,
     {
         const { target::check_captures_nothing::<F>() };
-        std::mem::forget(target);
+        // A copy of it is made from its type, where it is called.
+        let _ = target;
         let job: Box<dyn Job> = Box::new(JobOf::<F, A, M> {
             args,
             trampoline: trampoline::<F, A, M>,
@@ -188,7 +189,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
 /// [`CreateError`].
 pub fn set_spares(count: usize) -> Result<(), CreateError> {
     let mut set = spares_set();
-    engine::set_spares(&runtime::get()?.me(), count as u64)?;
+    engine::set_spares(&runtime::get()?.try_me()?, count as u64)?;
     *set = true;
     Ok(())
 }
@@ -214,7 +215,7 @@ fn spares_set() -> MutexGuard<'static, bool> {
 /// Asks for the zygote and its spares ahead of need.
 pub(crate) fn prepare() -> Result<(), CreateError> {
     let runtime = runtime::get()?;
-    let me = runtime.me();
+    let me = runtime.try_me()?;
     if runtime.is_root() {
         let mut set = spares_set();
         if !*set {
@@ -238,7 +239,7 @@ impl<R> Process<R> {
         let around = around.map_err(failed)?.unwrap_or_default();
         let head = zygote::head(job.trampoline(), &around.bytes);
         let references = args.references(core.handle()?.runtime());
-        task.set_payload(POSTCARD, &[&head, &around.bytes, &args.bytes], &references)
+        task.set_payload(SERDE, &[&head, &around.bytes, &args.bytes], &references)
             .map_err(CreateError::from)?;
         Ok(())
     }
@@ -253,12 +254,12 @@ impl<R> HasCore for Process<R> {
         let core = &self.task.core;
         core.check_limits()?;
         let handle = core.handle()?;
-        let me = handle.me();
+        let me = handle.try_me().map_err(CreateError::from)?;
         let task = Record::at(&me, handle.off());
         if !*spares_set() {
             prepare()?;
         }
-        self.job.with(|job| {
+        let done = self.job.with(|job| {
             let Some(todo) = job.as_deref().filter(|_| task.state() == State::New) else {
                 let name = task.name();
                 return Err(match task.state() {
@@ -266,19 +267,18 @@ impl<R> HasCore for Process<R> {
                     _ => StartError::AlreadyStarted { name },
                 });
             };
+            // Before it begins: arguments that panic as they are serialised leave it new.
+            Self::fill(&task, todo, core)?;
             if !task.begin() {
                 return Err(StartError::AlreadyStarted { name: task.name() });
             }
-            if let Err(e) = Self::fill(&task, todo, core) {
-                task.unbegin();
-                return Err(e);
-            }
             engine::start(&me, &task)?;
-            lifecycle::note_started(handle, &task);
-            // Dropped only now: what the arguments mention is held by the payload.
-            *job = None;
-            Ok(())
-        })
+            core.note_started(handle, &task);
+            Ok(job.take())
+        });
+        // Dropped only now: what the arguments mention is held by the payload.
+        drop(done?);
+        Ok(())
     }
 }
 

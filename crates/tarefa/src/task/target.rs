@@ -11,10 +11,15 @@ use tarefa_engine::collections::value::tag;
 use tarefa_engine::task::State;
 
 use crate::convert::codec;
-use crate::convert::codec::{Encoded, POSTCARD};
+use crate::convert::codec::{Encoded, SERDE};
 use crate::task::failure::INTERRUPTED;
+use crate::task::panics;
 
 /// A function, or a closure that captures nothing, that takes the arguments `A`.
+///
+/// It runs on another thread, or in another process, from nothing but its type. So it must be
+/// [`Send`] and [`Copy`]: a closure that captures a value without bytes (a token, a guard) would
+/// otherwise take to another thread what must stay where it is, or make twice what exists once.
 ///
 /// The arguments are a tuple, as many as the function takes: `(x, y)` for a function of two,
 /// `(x,)` for a function of one, `()` for none. `Form` tells functions of one argument from
@@ -26,7 +31,7 @@ use crate::task::failure::INTERRUPTED;
             elements: `fn f(x: u32, y: String)` goes with `(1, \"one\".to_owned())`, and a \
             function of one parameter with `(x,)`"
 )]
-pub trait Target<A, Form>: 'static {
+pub trait Target<A, Form>: Copy + Send + 'static {
     /// What the function returns.
     type Output: Serialize + DeserializeOwned + 'static;
 
@@ -34,18 +39,71 @@ pub trait Target<A, Form>: 'static {
     fn call(&self, args: A) -> Self::Output;
 }
 
+/// What a target may return: any serde value that is its own, and nothing, of one that does not
+/// return. `Form` tells the two apart; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a task",
+    label = "does not travel between processes",
+    note = "a result is a value that implements `serde::Serialize` and `serde::Deserialize`, and \
+            borrows nothing; of an error that does not, make a `tarefa::Failure`"
+)]
+pub trait Returned<Form> {
+    /// What whoever asks for the result gets.
+    type Value: Serialize + DeserializeOwned + 'static;
+
+    /// The same value.
+    fn value(self) -> Self::Value;
+}
+
+/// See [`Returned`]: a value.
+#[derive(Debug)]
+pub enum Returns {}
+
+/// See [`Returned`]: never, as [`std::process::abort`].
+#[derive(Debug)]
+pub enum Diverges {}
+
+impl<R: Serialize + DeserializeOwned + 'static> Returned<Returns> for R {
+    type Value = R;
+
+    fn value(self) -> R {
+        self
+    }
+}
+
+mod never {
+    pub trait Output {
+        type Of;
+    }
+
+    impl<R> Output for fn() -> R {
+        type Of = R;
+    }
+}
+
+/// The type `!`, which has no other name in stable Rust.
+type Never = <fn() -> ! as never::Output>::Of;
+
+impl Returned<Diverges> for Never {
+    type Value = ();
+
+    fn value(self) {
+        self
+    }
+}
+
 macro_rules! targets {
     ($($name:ident)*) => {
-        impl<F, R, $($name),*> Target<($($name,)*), fn($($name),*)> for F
+        impl<F, R, Form, $($name),*> Target<($($name,)*), (fn($($name),*), Form)> for F
         where
-            F: Fn($($name),*) -> R + 'static,
-            R: Serialize + DeserializeOwned + 'static,
+            F: Fn($($name),*) -> R + Copy + Send + 'static,
+            R: Returned<Form>,
         {
-            type Output = R;
+            type Output = R::Value;
 
             #[allow(non_snake_case)]
-            fn call(&self, ($($name,)*): ($($name,)*)) -> R {
-                self($($name),*)
+            fn call(&self, ($($name,)*): ($($name,)*)) -> R::Value {
+                self($($name),*).value()
             }
         }
     };
@@ -67,6 +125,8 @@ pub(crate) struct Ended {
     pub(crate) state: State,
     pub(crate) tag: u8,
     pub(crate) outcome: Encoded,
+    /// Whether it panicked.
+    pub(crate) panicked: bool,
 }
 
 impl Ended {
@@ -80,7 +140,8 @@ impl Ended {
     }
 
     pub(crate) fn failed(text: String) -> Self {
-        Self { state: State::Failed, tag: tag::STR, outcome: Encoded::of_text(text) }
+        let outcome = Encoded::of_text(text);
+        Self { state: State::Failed, tag: tag::STR, outcome, panicked: false }
     }
 }
 
@@ -100,19 +161,33 @@ where
     F: Target<A, M>,
 {
     // SAFETY: who makes a task refuses an F with a size, so an aligned address is all that a
-    // reference to it needs; and was given a value of it, so it has one. It is only lent, so
-    // nothing of it is dropped.
+    // reference to it needs; and was given a value of it. That is `Copy` and `Send`, so one more of
+    // it may be here, whatever thread this is. It is only lent, so nothing of it is dropped.
     let target: &F = unsafe { NonNull::dangling().as_ref() };
     match panic::catch_unwind(AssertUnwindSafe(|| ended(target.call(args)))) {
         Ok(ended) => ended,
-        Err(payload) => Ended::failed(crate::runtime::zygote::panic_place(text_of(&*payload))),
+        Err(payload) => panicked(payload),
+    }
+}
+
+/// What a panic that was caught makes of the task.
+pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Ended {
+    let text = panics::caught(text_of(&*payload));
+    drop_quietly(payload);
+    Ended { panicked: true, ..Ended::failed(text) }
+}
+
+/// Drops it; what panics in its destructor is left where it is.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        std::mem::forget(payload);
     }
 }
 
 fn ended<R: Serialize>(value: R) -> Ended {
     let state = verdict(&value);
     match codec::encode(&value) {
-        Ok(outcome) => Ended { state, tag: POSTCARD, outcome },
+        Ok(outcome) => Ended { state, tag: SERDE, outcome, panicked: false },
         Err(e) => Ended::failed(format!("the result cannot be sent: {e}")),
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tarefa_engine::shm::Off;
+use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::Task as Record;
 use tarefa_engine::task::{State, thread_timer};
 
-use crate::error::{ResultError, StartError};
+use crate::error::{CreateError, ResultError, StartError};
 use crate::runtime::handle::Handle;
-use crate::runtime::lifecycle;
 use crate::task::current;
+use crate::task::panics;
 use crate::task::sentinel::Sentinel;
 use crate::task::target;
 use crate::task::target::{Ended, Target};
@@ -54,7 +54,8 @@ impl<R: Serialize + DeserializeOwned + 'static> Thread<R> {
         A: Serialize + DeserializeOwned + Send + 'static,
     {
         const { target::check_captures_nothing::<F>() };
-        std::mem::forget(target);
+        // A copy of it is made from its type, where it is called.
+        let _ = target;
         let job: Job = Box::new(move || target::run::<F, A, M>(args));
         Self { task: Typed::new(Kind::Thread), job: Arc::new(Slot::new(Some(job))) }
     }
@@ -112,23 +113,48 @@ impl<R: Serialize + DeserializeOwned + 'static> Thread<R> {
 
 /// What the new thread does.
 fn run(handle: &Handle, job: &Slot<Job>, sentinel: &Sentinel) {
-    let me = handle.me();
-    let task = Record::at(&me, handle.off());
     let Some(job) = job.with(Option::take) else { return };
+    match handle.try_me() {
+        Ok(me) => run_as(&me, handle, job),
+        Err(e) => {
+            // It was started, so it ends; there is nothing that it could run with.
+            target::drop_quietly(job);
+            handle.with_me(|me| {
+                let task = Record::at(me, handle.off());
+                if task.run_here() {
+                    finish(&task, handle, &Ended::failed(e.to_string()));
+                }
+            });
+        }
+    }
+    sentinel.signal();
+}
+
+fn run_as(me: &Member, handle: &Handle, job: Job) {
+    let task = Record::at(me, handle.off());
     if !task.run_here() {
         return;
     }
     current::enter(handle.runtime(), handle.off());
     let kept = task.deadline().map(|at| thread_timer::keep(at, interrupter(handle.clone())));
-    let ended = match &kept {
-        Some(Err(e)) => Ended::failed(format!("there is no thread that keeps its time: {e}")),
-        _ => job(),
+    let ended = if let Some(Err(e)) = &kept {
+        target::drop_quietly(job);
+        Ended::failed(format!("there is no thread that keeps its time: {e}"))
+    } else {
+        job()
     };
     drop(kept);
     current::leave();
+    if ended.panicked {
+        // The hook was called in this very process, which is the starter's.
+        task.mark_told_already();
+    }
+    finish(&task, handle, &ended);
+}
+
+fn finish(task: &Record<'_>, handle: &Handle, ended: &Ended) {
     let references: Vec<Off> = ended.outcome.references(handle.runtime());
     task.finish(ended.state, ended.code(), Some((ended.tag, &[&ended.outcome.bytes], &references)));
-    sentinel.signal();
 }
 
 /// What is done when the thread's time is up.
@@ -151,7 +177,7 @@ impl<R> HasCore for Thread<R> {
         let core = &self.task.core;
         core.check_limits()?;
         let handle = core.handle()?;
-        let me = handle.me();
+        let me = handle.try_me().map_err(CreateError::from)?;
         let task = Record::at(&me, handle.off());
         if task.state() == State::New && self.job.with(|job| job.is_none()) {
             return Err(StartError::NotOurs { name: task.name() });
@@ -159,13 +185,14 @@ impl<R> HasCore for Thread<R> {
         if !task.begin() {
             return Err(StartError::AlreadyStarted { name: task.name() });
         }
+        panics::listen();
         let (own, job, sentinel) =
             (handle.clone(), Arc::clone(&self.job), Arc::clone(&core.sentinel));
         let made =
             std::thread::Builder::new().name(task.name()).spawn(move || run(&own, &job, &sentinel));
         match made {
             Ok(_) => {
-                lifecycle::note_started(handle, &task);
+                core.note_started(handle, &task);
                 Ok(())
             }
             Err(source) => {

@@ -34,8 +34,10 @@ pub enum ReturnWhen {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let a = Thread::spawn(|| 1, ())?;
 /// let b = Thread::spawn(|| "two".to_owned(), ())?;
-/// let (ended, left) = wait(&[&a, &b], None, ReturnWhen::AllCompleted)?;
+/// let (ended, left) = wait(&[&a as &dyn Task, &b], None, ReturnWhen::AllCompleted)?;
 /// assert_eq!((ended.len(), left.len()), (2, 0));
+/// let more = [1, 2].map(|n| Thread::spawn(|n: u8| n, (n,)).unwrap());
+/// wait(&more, None, ReturnWhen::FirstCompleted)?;
 /// # Ok(())
 /// # }
 /// ```
@@ -44,7 +46,7 @@ pub enum ReturnWhen {
 /// [`WaitError`]: one of them was never started, or the task that waits was interrupted.
 #[track_caller]
 pub fn wait(
-    tasks: &[&dyn Task],
+    tasks: &[impl Task],
     timeout: Option<Duration>,
     return_when: ReturnWhen,
 ) -> Result<(Vec<usize>, Vec<usize>), WaitError> {
@@ -66,11 +68,11 @@ pub fn wait(
             return Ok((ended, left));
         }
         let handles: Vec<_> = left.iter().filter_map(|&i| tasks[i].core().handle().ok()).collect();
-        let mes: Vec<_> = handles.iter().map(|h| h.me()).collect();
+        let mes = handles.iter().map(|h| h.try_me()).collect::<Result<Vec<_>, _>>()?;
         let records: Vec<_> =
             handles.iter().zip(&mes).map(|(h, me)| Record::at(me, h.off())).collect();
         let Ok(runtime) = runtime::get() else { return Ok((ended, left)) };
-        let outcome = record::join_any(&runtime.me(), &records, all, &mut here, deadline);
+        let outcome = record::join_any(&runtime.try_me()?, &records, all, &mut here, deadline);
         if outcome == Outcome::Interrupted {
             return Err(Interrupted.into());
         }

@@ -139,8 +139,8 @@ impl fmt::Display for Report {
 /// [`wait`]: crate::wait
 #[must_use]
 pub fn deadlocks() -> Report {
-    Runtime::existing()
-        .map_or_else(Report::default, |runtime| Report::of(&report::deadlocks(&runtime.me())))
+    let found = |runtime: &'static Runtime| runtime.with_me(report::deadlocks);
+    Runtime::existing().map_or_else(Report::default, |runtime| Report::of(&found(runtime)))
 }
 
 /// Has every wait in tarefa that lasts longer than `after` write a report to standard error, as
@@ -152,6 +152,6 @@ pub fn deadlocks() -> Report {
 /// [`CreateError`]: there was no runtime, and none can be made.
 pub fn set_report_after(after: impl Into<Option<Duration>>) -> Result<(), CreateError> {
     let after = after.into().filter(|d| !d.is_zero());
-    report_request::set_report_after(&runtime::get()?.me(), after);
+    report_request::set_report_after(&runtime::get()?.try_me()?, after);
     Ok(())
 }

@@ -72,3 +72,50 @@ fn a_text_goes_where_a_handle_goes() -> Outcome {
     assert_eq!(list.get(1)?, 40);
     Ok(())
 }
+
+/// Mappings and descriptors of this process, as far as they can be another program's objects.
+fn mapped() -> (usize, usize) {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let maps = maps.lines().filter(|line| line.contains("memfd:tarefa")).count();
+    (maps, std::fs::read_dir("/proc/self/fd").unwrap().count())
+}
+
+/// In another program: joins the runtime of `TAREFA_TEST_ADDRESS` for nothing, and then for something.
+#[test]
+#[ignore = "run by `nothing_is_left_of_a_refused_attach`"]
+fn a_visitor() {
+    let whole = std::env::var("TAREFA_TEST_ADDRESS").unwrap();
+    let error = |text: &str| attach::<List<i64>>(text).unwrap_err().to_string();
+    let (place, _) = whole.rsplit_once(':').unwrap();
+    // Once for what the standard library opens for itself.
+    error(&format!("{place}:fffffff"));
+    let before = mapped();
+    for _ in 0..20 {
+        assert!(error(&format!("{place}:fffffff")).contains("gone"));
+        assert!(attach::<Lock>(&whole).is_err());
+        // It says that it is a lock, and is a list.
+        let mut words: Vec<_> = whole.split(':').collect();
+        words[5] = "1";
+        let error = attach::<Lock>(&words.join(":")).unwrap_err().to_string();
+        assert!(error.contains("a handle of the lock that is the list"), "{error}");
+        assert_eq!(mapped(), before);
+    }
+    let list: List<i64> = attach(&whole).unwrap();
+    assert_eq!(list.len(), 1);
+    assert_eq!(mapped().0, before.0 + 1);
+    // A member already: it stays one.
+    assert!(error(&format!("{place}:fffffff")).contains("gone"));
+    list.append(2).unwrap();
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has one process")]
+fn nothing_is_left_of_a_refused_attach() -> Outcome {
+    let list = List::from_values([1])?;
+    let mut visitor = std::process::Command::new(std::env::current_exe()?);
+    visitor.args(["--exact", "a_visitor", "--ignored", "--nocapture"]);
+    let output = visitor.env("TAREFA_TEST_ADDRESS", address(&list)).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(list.to_vec()?, [1, 2]);
+    Ok(())
+}

@@ -213,13 +213,17 @@ impl Holder {
         match self {
             Self::Mutex(it) => match it.lock(LONG) {
                 Ok(mut guard) => *guard = [n; 1024],
-                Err(MutexError::OwnerDied(poisoned)) => drop(poisoned.replace([n; 1024])),
-                Err(e) => return Err(e.to_string().into()),
+                Err(MutexError::OwnerDied { .. }) => {
+                    drop(it.lock_poisoned(LONG)?.replace([n; 1024]));
+                }
+                Err(e) => return Err(e.into()),
             },
             Self::RwLock(it) => match it.write(LONG) {
                 Ok(mut guard) => *guard = [n; 1024],
-                Err(MutexError::OwnerDied(poisoned)) => drop(poisoned.replace([n; 1024])),
-                Err(e) => return Err(e.to_string().into()),
+                Err(MutexError::OwnerDied { .. }) => {
+                    drop(it.write_poisoned(LONG)?.replace([n; 1024]));
+                }
+                Err(e) => return Err(e.into()),
             },
             Self::Value(it) => it.store([n; 1024])?,
             Self::Array(it) => it.set(1, [n; 1024])?,
@@ -232,13 +236,13 @@ impl Holder {
         Ok(match self {
             Self::Mutex(it) => match it.lock(LONG) {
                 Ok(guard) => *guard,
-                Err(MutexError::OwnerDied(poisoned)) => *poisoned.repair(|_| {})?,
-                Err(e) => return Err(e.to_string().into()),
+                Err(MutexError::OwnerDied { .. }) => *it.lock_poisoned(LONG)?.repair(|_| {})?,
+                Err(e) => return Err(e.into()),
             },
             Self::RwLock(it) => match it.write(LONG) {
                 Ok(guard) => *guard,
-                Err(MutexError::OwnerDied(poisoned)) => *poisoned.repair(|_| {})?,
-                Err(e) => return Err(e.to_string().into()),
+                Err(MutexError::OwnerDied { .. }) => *it.write_poisoned(LONG)?.repair(|_| {})?,
+                Err(e) => return Err(e.into()),
             },
             // Told once of a death, and then not.
             Self::Value(it) => it.load().or_else(|_| it.load())?,

@@ -6,6 +6,7 @@
 use super::{Array, is_word};
 use crate::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use crate::collections::array::pep3118::Scalar;
+use crate::collections::updating;
 use crate::shm::arena::offset::Off;
 
 /// One item's word.
@@ -89,6 +90,7 @@ impl Array<'_> {
     pub fn store(&self, index: u64, bits: u64) {
         each!(self.word(index), it: T => it.store(bits as T, Ordering::SeqCst));
         crash_point!("array.stored");
+        updating::items_changed(self.me, self.off, index, 1);
     }
 
     /// Stores the low bytes of `bits` and returns what was there, at one instant.
@@ -97,6 +99,7 @@ impl Array<'_> {
     pub fn swap(&self, index: u64, bits: u64) -> u64 {
         let old = each!(self.word(index), it: T => T::into(it.swap(bits as T, Ordering::SeqCst)));
         crash_point!("array.swapped");
+        updating::items_changed(self.me, self.off, index, 1);
         old
     }
 
@@ -112,6 +115,9 @@ impl Array<'_> {
                 .map_err(T::into)
         });
         crash_point!("array.exchanged");
+        if swap.is_ok() {
+            updating::items_changed(self.me, self.off, index, 1);
+        }
         swap
     }
 
@@ -134,6 +140,9 @@ impl Array<'_> {
             .map_err(T::into)
         });
         crash_point!("array.updated");
+        if swap.is_ok() {
+            updating::items_changed(self.me, self.off, index, 1);
+        }
         swap
     }
 
@@ -184,6 +193,8 @@ impl Array<'_> {
     pub fn write(&self, first: u64, from: &[u8]) {
         let (place, _) = self.run(first, from.len() as u64);
         self.write_at(place, from);
+        let count = (from.len() as u64).checked_div(self.item()).unwrap_or(0);
+        updating::items_changed(self.me, self.off, first, count);
     }
 
     /// The same at a place of whole grains within the items.

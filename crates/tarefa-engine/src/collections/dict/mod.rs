@@ -27,6 +27,7 @@ pub use many::{Applied, Change, Terms};
 pub use walk::{Order, Pair, Range, Snapshot, What};
 
 use self::store::Store;
+use super::updating;
 use super::value::{self, Fetched};
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::collections::object_lock;
@@ -166,6 +167,7 @@ impl<'a> Dict<'a> {
         let result = change();
         self.it.version.store(odd + 1, Ordering::Release);
         crash_point!("dict.even");
+        updating::changed(self.me, self.off);
         result
     }
 

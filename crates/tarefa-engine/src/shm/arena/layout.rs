@@ -7,12 +7,14 @@ use crate::shm::arena::inline_text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 7;
+pub const VERSION: u64 = 8;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
 /// Threads that can be members at once, over all processes.
 pub const THREADS: u64 = 65_536;
+/// Slots of threads: behind those, one for each process in reserve, for what must not fail.
+pub const THREAD_SLOTS: u64 = THREADS + PROCESSES;
 /// Bytes of the smallest run of pages: a slab of small blocks, or a step of large ones.
 pub const UNIT: u64 = 16 * 1024;
 /// The granule in which memory is claimed from the system.
@@ -37,7 +39,7 @@ pub const PROCESSES_AT: u64 = 64 * 1024;
 /// Where the thread slots start.
 pub const THREADS_AT: u64 = PROCESSES_AT + PROCESSES * size_of::<ProcessSlot>() as u64;
 /// Where the table of units starts.
-pub const UNITS_AT: u64 = THREADS_AT + THREADS * size_of::<ThreadSlot>() as u64;
+pub const UNITS_AT: u64 = THREADS_AT + THREAD_SLOTS * size_of::<ThreadSlot>() as u64;
 
 /// Where the bitmap of claimed pages starts, in an arena of `len` bytes.
 #[must_use]
@@ -241,6 +243,8 @@ pub mod process_state {
     pub const EMBRYO: u64 = 3;
     /// Its process has died and is being cleaned up after.
     pub const DEAD: u64 = 2;
+    /// Its process lives, and has left: it is to be cleaned up after as if it had died.
+    pub const LEFT: u64 = 4;
 }
 
 /// A thread of a member process.
@@ -358,7 +362,7 @@ pub fn fingerprint() -> u64 {
         size_of::<ProcessSlot>() as u64,
         size_of::<ThreadSlot>() as u64,
         PROCESSES,
-        THREADS,
+        THREAD_SLOTS,
         UNIT,
         VERSION,
     ];

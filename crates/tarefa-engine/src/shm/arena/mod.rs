@@ -20,7 +20,8 @@ const RESERVATION: u64 = if cfg!(any(miri, loom)) { SMALLEST } else { 1 << 40 };
 /// The smallest arena worth having.
 const SMALLEST: u64 = if cfg!(miri) { 1 << 28 } else { 1 << 30 };
 
-/// One memory file in this process's address space. Never unmapped.
+/// One memory file in this process's address space, unmapped when this is dropped: what lies in it
+/// is lent by arenas that never are ([`Arena::at`]).
 pub struct Arena {
     base: NonNull<u8>,
     len: u64,
@@ -31,6 +32,14 @@ pub struct Arena {
 unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map`, with that length; whatever was lent out of it came from an arena
+        // that lives for ever, which this one does not.
+        unsafe { mmap::unmap(self.base, self.len) };
+    }
+}
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,9 +5,12 @@ pub(in crate::shm) mod held;
 pub mod report_request;
 pub mod runtime;
 pub mod slots;
+mod thread_slots;
+
+pub use thread_slots::TooManyThreads;
 
 use super::arena::Arena;
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{Header, ThreadSlot};
 use crate::shm::member::runtime::Runtime;
 
@@ -59,6 +62,14 @@ impl Member {
     #[inline]
     pub fn name(&self) -> u64 {
         self.slot.name.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is in no operation: it holds no latch, and no change is under way. The same as
+    /// always for who calls from outside; not for the handler of a panic, say.
+    #[must_use]
+    pub fn is_between_operations(&self) -> bool {
+        let holds = |held: &AtomicU64| held.load(Ordering::Relaxed) != 0;
+        self.slot.journal_len.load(Ordering::Relaxed) == 0 && !self.slot.held.iter().any(holds)
     }
 
     /// Whether this is still the calling thread: not in a child that was forked since.

@@ -3,13 +3,15 @@
 #[cfg(loom)]
 pub mod model;
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::Once;
+use std::ptr::NonNull;
+use std::sync::{Once, OnceLock};
 
 use super::slots;
+use super::thread_slots;
+use super::thread_slots::TooManyThreads;
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
 use crate::os::{cgroup, machine, pidfd, pipe, process, procfs};
 use crate::settings;
@@ -22,7 +24,6 @@ use crate::shm::member::fork_safe_lock::{Local, LocalGuard};
 use crate::shm::member::held::ProcessReferences;
 use crate::shm::member::report_request;
 use crate::shm::object::refcount;
-use crate::shm::recovery::holds;
 
 /// Counts forks of this process's line: a changed number means "another process now".
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -38,19 +39,22 @@ pub struct Runtime {
     doorbell: OwnedFd,
     /// The doorbell's other end, in the root only.
     doorbell_reader: Option<OwnedFd>,
+    /// A descriptor of the root process, where this process, or the one it was forked from, is
+    /// another.
+    root: OnceLock<OwnedFd>,
     spins: AtomicU32,
     here: AtomicPtr<Here>,
 }
 
 /// What changes when the process forks.
-struct Here {
-    forks: u32,
-    index: u32,
+pub(super) struct Here {
+    pub(super) forks: u32,
+    pub(super) index: u32,
     root: bool,
-    /// A descriptor of the root, which the children of a fork go on using.
-    root_pidfd: Option<&'static OwnedFd>,
     held: Local<ProcessReferences>,
-    idle_threads: Local<Vec<u32>>,
+    pub(super) idle_threads: Local<Vec<u32>>,
+    /// ProcessReferences by the thread that is in the process's reserve slot.
+    pub(super) reserve: Local<()>,
 }
 
 impl fmt::Debug for Runtime {
@@ -109,7 +113,7 @@ impl Runtime {
             return Ok(first);
         }
         let made = Self::create()?;
-        all.push(made);
+        made.keep(&mut all);
         Ok(made)
     }
 
@@ -134,7 +138,9 @@ impl Runtime {
         let arena = Arena::create()?;
         let (heard, doorbell) = pipe::doorbell()?;
         let len = arena.len();
-        let runtime = Self::leak(arena, doorbell, Some(heard));
+        let root = OnceLock::new();
+        let runtime: &'static Self =
+            Box::leak(Box::new(Self::new(arena, doorbell, Some(heard), root)));
         let h = runtime.header();
         let mut id = [0u8; 8];
         // SAFETY: eight writable bytes. Without randomness the address of a stack variable
@@ -151,7 +157,7 @@ impl Runtime {
         h.doorbell_fd.store(runtime.doorbell.as_raw_fd() as u64, Ordering::Relaxed);
         h.limit.store(limit(len, asked), Ordering::Relaxed);
         h.magic.store(MAGIC, Ordering::Release);
-        runtime.join(true, None)?;
+        runtime.join(true)?;
         report_request::set_report_after(&runtime.me(), report_after);
         report_request::listen();
         Ok(runtime)
@@ -160,100 +166,77 @@ impl Runtime {
     /// The runtime at `address`, joined now if this process is not a member yet.
     ///
     /// # Errors
-    /// See [`AttachError`].
+    /// See [`AttachError`]; nothing of the runtime is left in this process then.
     pub fn attach(address: Address) -> Result<&'static Self, AttachError> {
-        Self::attach_in(address, None)
+        Self::attach_for(address, |_| Ok(()))
+    }
+
+    /// The same, for the sake of what `first` does with it. If that fails in a runtime that this
+    /// process joins for it, the process is not a member afterwards: what `first` has borrowed of
+    /// the runtime must not outlive it then.
+    ///
+    /// # Errors
+    /// [`AttachError`], and those of `first`.
+    pub(in crate::shm) fn attach_for<E: From<AttachError>>(
+        address: Address,
+        first: impl FnOnce(&'static Self) -> Result<(), E>,
+    ) -> Result<&'static Self, E> {
+        let mut all = RUNTIMES.lock();
+        if let Some(known) = all.iter().find(|r| r.id() == address.id).copied() {
+            drop(all);
+            return first(known).map(|()| known);
+        }
+        let joining = Joining::at(address)?;
+        let joined = joining.runtime.join(false);
+        joined.map_err(|e| AttachError::System(address.root, e))?;
+        if let Err(e) = first(joining.runtime) {
+            joining.leave();
+            return Err(e);
+        }
+        Ok(joining.joined(&mut all))
     }
 
     /// The same, in a process slot that the root has taken for this process.
     ///
     /// # Errors
     /// See [`AttachError`].
-    pub fn attach_in(address: Address, slot: Option<u32>) -> Result<&'static Self, AttachError> {
+    pub fn attach_in(address: Address, index: u32) -> Result<&'static Self, AttachError> {
         let mut all = RUNTIMES.lock();
-        if let Some(known) = all.iter().find(|r| r.id() == address.id) {
-            return Ok(known);
+        let joining = Joining::at(address)?;
+        let slot = slots::process_slot(joining.runtime, index);
+        if !slots::hatch(slot, address.root, process::pid()) {
+            return Err(AttachError::Gone(address.root));
         }
-        watch_forks();
-        let pid = address.root;
-        let system = |e: io::Error| match e.raw_os_error() {
-            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone(pid),
-            _ => AttachError::System(pid, e),
-        };
-        let open = |fd: i32| {
-            let path = format!("/proc/{pid}/fd/{fd}");
-            let mut options = std::fs::OpenOptions::new();
-            options.read(true).write(true).open(path).map(OwnedFd::from)
-        };
-        let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
-            (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
-                AttachError::OtherUser { pid, owner, user: process::user() }
-            }
-            _ => system(e),
-        };
-        // The descriptor first, then the identity: so the pid is the one looked at.
-        let root = pidfd::open(pid).map_err(system)?;
-        let arena = Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?;
-        if arena.len() < layout::PROCESSES_AT {
-            return Err(AttachError::Gone(pid));
-        }
-        let arena_bell_fd;
-        {
-            // SAFETY: the header is inside the mapping, which is never undone.
-            let h: &Header = unsafe { &*arena_header(&arena) };
-            if h.magic.load(Ordering::Acquire) != MAGIC
-                || h.runtime_id.load(Ordering::Relaxed) != address.id
-            {
-                return Err(AttachError::Gone(pid));
-            }
-            if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
-                return Err(AttachError::OtherVersion(pid));
-            }
-            let owner = h.user.load(Ordering::Relaxed) as u32;
-            if owner != process::user() {
-                return Err(AttachError::OtherUser { pid, owner, user: process::user() });
-            }
-            if pidfd::ended(root.as_fd())
-                || h.root_start.load(Ordering::Relaxed) != procfs::start_time(pid)
-            {
-                return Err(AttachError::Gone(pid));
-            }
-            arena_bell_fd = h.doorbell_fd.load(Ordering::Relaxed) as i32;
-        }
-        let path = format!("/proc/{pid}/fd/{arena_bell_fd}");
-        let mut options = std::fs::OpenOptions::new();
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-        let doorbell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
-        let runtime = Self::leak(arena, doorbell, None);
-        let root: &'static OwnedFd = Box::leak(Box::new(root));
-        if let Some(index) = slot {
-            let slot = slots::process_slot(runtime, index);
-            if !slots::hatch(slot, pid, process::pid()) {
-                return Err(AttachError::Gone(pid));
-            }
-            runtime.join_as(index, false, Some(root));
-        } else {
-            let joined = runtime.join(false, Some(root));
-            joined.map_err(|e| AttachError::System(pid, e))?;
-        }
-        all.push(runtime);
-        report_request::listen();
-        Ok(runtime)
+        joining.runtime.join_as(index, false);
+        Ok(joining.joined(&mut all))
     }
 
-    fn leak(arena: Arena, doorbell: OwnedFd, doorbell_reader: Option<OwnedFd>) -> &'static Self {
+    /// This process is a member of it from now on.
+    fn keep(&'static self, all: &mut Vec<&'static Self>) {
+        all.push(self);
+        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(self).cast_mut());
+        // not shared: a pointer of this process alone.
+        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn new(
+        arena: Arena,
+        doorbell: OwnedFd,
+        doorbell_reader: Option<OwnedFd>,
+        root: OnceLock<OwnedFd>,
+    ) -> Self {
         let spins = AtomicU32::new(u32::from(machine::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
-        Box::leak(Box::new(Self { arena, doorbell, doorbell_reader, spins, here }))
+        Self { arena, doorbell, doorbell_reader, root, spins, here }
     }
 
     /// Takes a process slot for this process.
-    fn join(&'static self, root: bool, root_pidfd: Option<&'static OwnedFd>) -> io::Result<()> {
-        self.join_as(slots::take_process(self)?, root, root_pidfd);
+    fn join(&'static self, root: bool) -> io::Result<()> {
+        self.join_as(slots::take_process(self)?, root);
         Ok(())
     }
 
-    fn join_as(&'static self, index: u32, root: bool, root_pidfd: Option<&'static OwnedFd>) {
+    fn join_as(&'static self, index: u32, root: bool) {
         let slot = slots::process_slot(self, index);
         if !root && process::parent() != self.root_pid() {
             slot.start_time.store(procfs::start_time(process::pid()), Ordering::Release);
@@ -263,15 +246,12 @@ impl Runtime {
             forks: FORKS.load(Ordering::Acquire),
             index,
             root,
-            root_pidfd,
             held: Local::new(ProcessReferences::default()),
             idle_threads: Local::new(Vec::new()),
+            reserve: Local::new(()),
         };
         // not shared: a pointer of this process alone.
         self.here.store(Box::into_raw(Box::new(here)), Ordering::Release);
-        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(self).cast_mut());
-        // not shared: a pointer of this process alone; set once it is a member.
-        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
         self.ring();
     }
 
@@ -281,14 +261,14 @@ impl Runtime {
         // SAFETY: never freed.
         let old = unsafe { &*self.here.load(Ordering::Acquire) };
         let old_held = old.held.lock().all();
-        self.join_as(index, false, old.root_pidfd);
+        self.join_as(index, false);
         let me = self.me();
         for (off, id, handles) in old_held {
             let _ = refcount::acquire_many(&me, off, id, handles);
         }
     }
 
-    fn here(&'static self) -> &'static Here {
+    pub(super) fn here(&'static self) -> &'static Here {
         // SAFETY: set by `join` before the runtime is handed out; the old one is leaked, so
         // references to it stay good.
         let here = unsafe { &*self.here.load(Ordering::Acquire) };
@@ -306,60 +286,53 @@ impl Runtime {
             return now;
         }
         let old_held = old.held.lock().all();
-        let open = || pidfd::open(self.root_pid()).ok().map(|fd| &*Box::leak(Box::new(fd)));
-        let root = old.root_pidfd.or_else(open);
-        if self.join(false, root).is_err() {
+        if let (None, Ok(root)) = (self.root.get(), pidfd::open(self.root_pid())) {
+            let _ = self.root.set(root);
+        }
+        if let Err(e) = self.join(false) {
             // No slot: nothing here could work, and there is nobody to tell.
-            eprintln!("tarefa: process {} finds no slot in its runtime", process::pid());
-            process::exit_now(70);
+            fork_is_no_member(&e);
         }
         // SAFETY: as in `here`.
         let here = unsafe { &*self.here.load(Ordering::Acquire) };
         drop(all);
         let me = self.me();
         for (off, id, handles) in old_held {
-            let _ = refcount::acquire_many(&me, off, id, handles);
+            if let Err(e) = refcount::acquire_many(&me, off, id, handles) {
+                // Its handles would lead to what others free and use again.
+                fork_is_no_member(&e);
+            }
         }
         here
     }
 
     /// The calling thread's slot.
+    ///
+    /// # Errors
+    /// [`TooManyThreads`]: there is none, and none is free.
+    #[inline]
+    pub fn try_me(&'static self) -> Result<Member, TooManyThreads> {
+        match thread_slots::last_used(self, FORKS.load(Ordering::Relaxed)) {
+            Some(me) => Ok(me),
+            None => self.find_me(),
+        }
+    }
+
+    /// The same for a thread that has one already, or whose caller has nobody to tell.
+    ///
+    /// # Panics
+    /// With [`TooManyThreads`].
     #[must_use]
     #[inline]
     pub fn me(&'static self) -> Member {
-        if let Some((me, forks)) = ME.get() {
-            if std::ptr::eq(me.runtime(), self) && forks == FORKS.load(Ordering::Relaxed) {
-                return me;
-            }
-        }
-        self.me_slow()
+        self.try_me().unwrap_or_else(|e| panic!("tarefa: {e}"))
     }
 
-    #[cold]
-    fn me_slow(&'static self) -> Member {
-        let here = self.here();
-        let known = THREADS_HERE
-            .try_with(|t| {
-                let t = t.borrow();
-                t.0.iter().find(|m| std::ptr::eq(m.0.runtime(), self) && m.1 == here.forks).copied()
-            })
-            .ok()
-            .flatten();
-        if let Some(entry) = known {
-            ME.set(Some(entry));
-            return entry.0;
-        }
-        let idle = here.idle_threads.lock().pop();
-        let index = idle.unwrap_or_else(|| {
-            slots::take_thread(self, here.index).unwrap_or_else(|e| panic!("tarefa: {e}"))
-        });
-        slots::enter_thread(self, here.index, index);
-        let slot = slots::thread_slot(self, index);
-        let me = Member::new(self, slot, index);
-        let entry = (me, here.forks);
-        ME.set(Some(entry));
-        let _ = THREADS_HERE.try_with(|t| t.borrow_mut().0.push(entry));
-        me
+    /// What this process has, if it has not forked since `forks`.
+    pub(super) fn here_if(&'static self, forks: u32) -> Option<&'static Here> {
+        // SAFETY: set by `join` before the runtime is handed out, and never freed.
+        let here = unsafe { &*self.here.load(Ordering::Acquire) };
+        (forks == FORKS.load(Ordering::Acquire) && here.forks == forks).then_some(here)
     }
 
     /// The arena.
@@ -408,7 +381,7 @@ impl Runtime {
     #[must_use]
     pub fn root_alive(&'static self) -> bool {
         let here = self.here();
-        match here.root_pidfd {
+        match self.root.get() {
             _ if here.root => true,
             Some(fd) => !pidfd::ended(fd.as_fd()),
             None => {
@@ -466,6 +439,110 @@ impl Runtime {
     }
 }
 
+/// A runtime that this process is about to join. Dropped before [`Joining::joined`], nothing of it
+/// is left: no mapping, no descriptor.
+struct Joining {
+    runtime: &'static Runtime,
+    /// The same, as it was allocated.
+    made: NonNull<Runtime>,
+}
+
+impl Joining {
+    /// Opens and maps it, and looks whether it is what the address says.
+    fn at(address: Address) -> Result<Self, AttachError> {
+        watch_forks();
+        let pid = address.root;
+        let system = |e: io::Error| match e.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone(pid),
+            _ => AttachError::System(pid, e),
+        };
+        let open = |fd: i32| {
+            let path = format!("/proc/{pid}/fd/{fd}");
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).write(true).open(path).map(OwnedFd::from)
+        };
+        let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
+            (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
+                AttachError::OtherUser { pid, owner, user: process::user() }
+            }
+            _ => system(e),
+        };
+        // The descriptor first, then the identity: so the pid is the one looked at.
+        let root = pidfd::open(pid).map_err(system)?;
+        let arena = Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?;
+        if arena.len() < layout::PROCESSES_AT {
+            return Err(AttachError::Gone(pid));
+        }
+        let doorbell_fd;
+        {
+            // SAFETY: the header is inside the mapping, which lasts until `arena` is dropped.
+            let h: &Header = unsafe { &*arena_header(&arena) };
+            if h.magic.load(Ordering::Acquire) != MAGIC
+                || h.runtime_id.load(Ordering::Relaxed) != address.id
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
+                return Err(AttachError::OtherVersion(pid));
+            }
+            let owner = h.user.load(Ordering::Relaxed) as u32;
+            if owner != process::user() {
+                return Err(AttachError::OtherUser { pid, owner, user: process::user() });
+            }
+            if pidfd::ended(root.as_fd())
+                || h.root_start.load(Ordering::Relaxed) != procfs::start_time(pid)
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            doorbell_fd = h.doorbell_fd.load(Ordering::Relaxed) as i32;
+        }
+        let path = format!("/proc/{pid}/fd/{doorbell_fd}");
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let doorbell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
+        let made = Box::new(Runtime::new(arena, doorbell, None, OnceLock::from(root)));
+        let made = NonNull::from(Box::leak(made));
+        // SAFETY: allocated just now, and freed by the drop of this alone; until then it is lent
+        // only to who promises not to keep it (`Runtime::attach_for`).
+        Ok(Self { runtime: unsafe { made.as_ref() }, made })
+    }
+
+    /// It is the process's from now on.
+    fn joined(self, all: &mut Vec<&'static Runtime>) -> &'static Runtime {
+        let runtime = self.runtime;
+        std::mem::forget(self);
+        runtime.keep(all);
+        report_request::listen();
+        runtime
+    }
+
+    /// The process has joined it, and is no member after all.
+    fn leave(self) {
+        let runtime = self.runtime;
+        thread_slots::forget(runtime);
+        slots::leave_process(runtime, runtime.here().index);
+        runtime.ring();
+        // SAFETY: made by `join_as`, and nobody but this thread has used the runtime.
+        drop(unsafe { Box::from_raw(runtime.here.load(Ordering::Acquire)) });
+    }
+}
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        // SAFETY: made by `at`; `joined` forgets this, so nobody else has the runtime.
+        drop(unsafe { Box::from_raw(self.made.as_ptr()) });
+    }
+}
+
+/// The fork of a member cannot be one itself, so nothing that it has of the runtime could work.
+fn fork_is_no_member(why: &dyn fmt::Display) -> ! {
+    eprintln!(
+        "tarefa: process {} cannot use the runtime it was forked with: {why}",
+        process::pid()
+    );
+    process::exit_now(70);
+}
+
 fn arena_header(arena: &Arena) -> *const Header {
     arena.start().cast()
 }
@@ -480,42 +557,6 @@ fn owner_of(pid: i32) -> Option<u32> {
 fn limit(len: u64, asked: Option<u64>) -> u64 {
     let machine = machine::physical_memory().min(cgroup::memory().unwrap_or(u64::MAX));
     asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
-}
-
-thread_local! {
-    /// The slot used last, for the fast path.
-    static ME: Cell<Option<(Member, u32)>> = const { Cell::new(None) };
-    static THREADS_HERE: RefCell<ThreadsHere> = const { RefCell::new(ThreadsHere(Vec::new())) };
-}
-
-/// Gives the thread's slots back when the thread ends.
-struct ThreadsHere(Vec<(Member, u32)>);
-
-impl Drop for ThreadsHere {
-    fn drop(&mut self) {
-        ME.set(None);
-        for (me, forks) in self.0.drain(..) {
-            let here = me.runtime().here.load(Ordering::Acquire);
-            // SAFETY: never freed.
-            let here = unsafe { &*here };
-            if forks == FORKS.load(Ordering::Acquire) && here.forks == forks {
-                holds::return_of_thread(&me);
-                let holds = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
-                slots::leave_thread(me.slot());
-                if holds {
-                    slots::wake_waiters(me.runtime());
-                }
-                let mut idle = here.idle_threads.lock();
-                if holds {
-                    // Used again last: a recursive lock that it has left behind knows it by a
-                    // name that comes by again after 2^13 threads in the slot.
-                    idle.insert(0, me.index());
-                } else {
-                    idle.push(me.index());
-                }
-            }
-        }
-    }
 }
 
 fn watch_forks() {
@@ -582,5 +623,5 @@ fn forget_bells() {
 fn child_of_fork() {
     // not shared: a counter of this process alone.
     FORKS.fetch_add(1, Ordering::AcqRel);
-    ME.set(None);
+    thread_slots::forget_last_used();
 }

@@ -9,7 +9,8 @@ use super::runtime::Runtime;
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::os::{futex, process};
 use crate::shm::arena::layout::{
-    PROCESSES, PROCESSES_AT, ProcessSlot, THREADS, THREADS_AT, ThreadSlot, process_state,
+    PROCESSES, PROCESSES_AT, ProcessSlot, THREAD_SLOTS, THREADS, THREADS_AT, ThreadSlot,
+    process_state,
 };
 use crate::shm::arena::offset::Off;
 
@@ -73,8 +74,8 @@ pub fn dead_owner(runtime: &'static Runtime, owner: u32) -> Option<i32> {
     (former >> 32 == u64::from(owner)).then_some(former as u32 as i32)
 }
 
-fn too_many(what: &str, most: u64) -> io::Error {
-    io::Error::other(format!("the runtime has its {most} {what} already; end some"))
+fn too_many_processes() -> io::Error {
+    io::Error::other(format!("the runtime has its {PROCESSES} processes already; end some"))
 }
 
 /// Looks for a free slot from `hint` on, around `count` slots.
@@ -128,7 +129,7 @@ fn take_slot(runtime: &'static Runtime, state: u64) -> io::Result<u32> {
     let value = (process::pid() as u64) << 8 | state;
     let owner = |i| &process_slot(runtime, i).owner;
     let index = take(PROCESSES, &h.process_hint, &h.process_top, owner, value)
-        .ok_or_else(|| too_many("processes", PROCESSES))?;
+        .ok_or_else(too_many_processes)?;
     // Round and round, so that a slot's generation takes longest to come by again.
     h.process_hint.store((u64::from(index) + 1) % PROCESSES.min(1024), Ordering::Relaxed);
     crash_point!("slots.process_hint");
@@ -162,13 +163,42 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
     futex::wake_all(&slot.stack_dumps);
 }
 
-/// Takes a thread slot for a thread of the process in slot `process`.
-pub(in crate::shm) fn take_thread(runtime: &'static Runtime, process: u32) -> io::Result<u32> {
+/// Takes a thread slot for a thread of the process in slot `process`, if one is free.
+pub(in crate::shm) fn take_thread(runtime: &'static Runtime, process: u32) -> Option<u32> {
     let h = runtime.header();
     let owner = |i| &thread_slot(runtime, i).owner;
     // From the start: few slots, used again and again, stay in the caches.
     take(THREADS, &h.thread_hint, &h.thread_top, owner, u64::from(process) + 1)
-        .ok_or_else(|| too_many("threads", THREADS))
+}
+
+/// Takes the thread slot that the process in slot `process` has in reserve. The caller sees to it
+/// that one thread at a time does.
+pub(super) fn take_reserve(runtime: &'static Runtime, process: u32) -> u32 {
+    let index = THREADS as u32 + process;
+    // Before the slot is taken, so that no scan misses it.
+    runtime.header().thread_top.fetch_max(u64::from(index) + 1, Ordering::AcqRel);
+    crash_point!("slots.reserve_top");
+    thread_slot(runtime, index).owner.store(u64::from(process) + 1, Ordering::Release);
+    crash_point!("slots.reserve_taken");
+    index
+}
+
+/// Gives it back.
+pub(super) fn leave_reserve(slot: &ThreadSlot) {
+    leave_thread(slot);
+    slot.owner.store(0, Ordering::Release);
+    crash_point!("slots.reserve_left");
+}
+
+/// The process in slot `index`, which is this one, is a member no more: it does not look at the
+/// arena again. The supervisor does the rest, as after a death.
+pub(super) fn leave_process(runtime: &'static Runtime, index: u32) {
+    let live = (process::pid() as u64) << 8 | process_state::LIVE;
+    let left = (process::pid() as u64) << 8 | process_state::LEFT;
+    let owner = &process_slot(runtime, index).owner;
+    // Not where the supervisor takes it for dead already.
+    let _ = owner.compare_exchange(live, left, Ordering::AcqRel, Ordering::Relaxed);
+    crash_point!("slots.process_left");
 }
 
 /// Bits of a thread's generation in its name.
@@ -182,7 +212,7 @@ const GENERATION: u64 = 0x1fff;
 #[inline]
 pub fn parse_name(name: u64) -> Option<(u32, u64)> {
     let index = (name as u32 & 0x1_ffff).checked_sub(1)?;
-    (u64::from(index) < THREADS).then_some((index, name >> 17 & GENERATION))
+    (u64::from(index) < THREAD_SLOTS).then_some((index, name >> 17 & GENERATION))
 }
 
 /// Makes slot `index` the calling thread's, which is one of the process in slot `process`.

@@ -1,6 +1,7 @@
 //! Objects: what handles refer to, counted and freed when nothing refers to them.
 
 pub mod address;
+pub mod attach;
 pub mod blob;
 pub mod entries;
 pub mod refcount;

@@ -12,7 +12,7 @@
 //! | 40..58 | the thread's slot plus 1 |
 
 use crate::atomic::{AtomicU64, Ordering};
-use crate::shm::arena::layout::{THREADS, process_state};
+use crate::shm::arena::layout::{THREAD_SLOTS, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
 use crate::shm::heap::OutOfMemory;
@@ -50,7 +50,7 @@ impl Hold {
     /// From an entry; `None` for a free one or a reference.
     #[must_use]
     pub fn unpack(entry: u64) -> Option<Self> {
-        let thread = (entry >> THREAD_SHIFT).checked_sub(1).filter(|t| *t < THREADS)?;
+        let thread = (entry >> THREAD_SHIFT).checked_sub(1).filter(|t| *t < THREAD_SLOTS)?;
         let (object, what) = (Off(entry & OBJECT), entry & WHAT);
         (what != 0).then_some(Self { object, what, thread: thread as u32 })
     }

@@ -39,7 +39,8 @@ use crate::shm::tx::latch::Overdue;
 pub fn mark_dead(me: &Member, index: u32) -> bool {
     let slot = slots::process_slot(me.runtime(), index);
     let live = slot.owner.load(Ordering::Acquire);
-    if !matches!(live & 0xff, process_state::LIVE | process_state::EMBRYO) {
+    let state = live & 0xff;
+    if !matches!(state, process_state::LIVE | process_state::EMBRYO | process_state::LEFT) {
         return false;
     }
     let dead = live & !0xff | process_state::DEAD;

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
-use crate::shm::arena::layout::{NODES, THREADS, WaitNode};
+use crate::shm::arena::layout::{NODES, THREAD_SLOTS, WaitNode};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::member::runtime::Runtime;
@@ -52,7 +52,7 @@ pub fn node(runtime: &'static Runtime, id: u64) -> &'static WaitNode {
 /// The thread slot of the node with the number `id`.
 #[must_use]
 pub fn thread_of(id: u64) -> u32 {
-    (id.saturating_sub(1) / NODES as u64).min(THREADS - 1) as u32
+    (id.saturating_sub(1) / NODES as u64).min(THREAD_SLOTS - 1) as u32
 }
 
 /// The number of a node of the calling thread that is free; `None` when it waits in too many

@@ -3,7 +3,7 @@
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::pidfd::Exit;
 use crate::shm::arena::inline_text::Text;
-use crate::shm::arena::layout::THREADS;
+use crate::shm::arena::layout::THREAD_SLOTS;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::object::ObjectHeader;
 
@@ -81,6 +81,9 @@ pub struct Record {
     pub(in crate::task) last_line: Text<20>,
     /// How many processes started one another from the program to it; 0 for a thread.
     pub(in crate::task) depth: AtomicU64,
+    /// See [`crate::task::crash_note`].
+    pub(in crate::task) notes: [AtomicU64; 2],
+    pub(in crate::task) note_now: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.
@@ -123,7 +126,7 @@ impl Record {
     /// The slot of the thread that runs it, and since when.
     pub(in crate::task) fn runs_in(&self) -> Option<(u32, u64)> {
         let thread = self.thread.load(Ordering::Acquire).checked_sub(1)?;
-        (thread < THREADS).then(|| (thread as u32, self.started_ns.load(Ordering::Relaxed)))
+        (thread < THREAD_SLOTS).then(|| (thread as u32, self.started_ns.load(Ordering::Relaxed)))
     }
 }
 

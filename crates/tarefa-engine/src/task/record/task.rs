@@ -61,7 +61,8 @@ pub fn create(me: &Member, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
 /// One step of taking a record apart: its blobs.
 pub(in crate::task) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Task::at(me, off).it;
-    for word in [&it.payload, &it.outcome, &it.name] {
+    let [first_note, second_note] = &it.notes;
+    for word in [&it.payload, &it.outcome, &it.name, first_note, second_note] {
         let blob = Off(word.load(Ordering::Relaxed));
         if !blob.is_none() {
             let mut tx = Tx::begin(me);
@@ -307,7 +308,7 @@ impl<'a> Task<'a> {
         if end == 0 { now_ns() } else { end }.saturating_sub(start)
     }
 
-    fn set_blob(
+    pub(in crate::task) fn set_blob(
         &self,
         word: &AtomicU64,
         tag: u8,

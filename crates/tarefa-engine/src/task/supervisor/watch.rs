@@ -47,6 +47,9 @@ impl Supervisor<'_> {
         for index in slots::processes(runtime) {
             let slot = slots::process_slot(runtime, index);
             let (pid, state) = slots::owner(slot);
+            if state == process_state::LEFT {
+                self.left(index);
+            }
             if state != process_state::LIVE {
                 continue;
             }
@@ -65,6 +68,15 @@ impl Supervisor<'_> {
             crash_point!("supervisor.watched");
             self.watch(index, pid);
         }
+    }
+
+    /// The process in slot `index` lives, but is no member any more.
+    fn left(&mut self, index: u32) {
+        if let Some(fd) = self.watched.remove(&index) {
+            self.poll.remove(fd.as_fd());
+        }
+        self.by_clock.retain(|(other, _)| *other != index);
+        self.reap(index, Exit::Unknown, &Usage::default());
     }
 
     /// Has the poll report the end of process `pid` in slot `index`; where there is no

@@ -101,7 +101,7 @@ pub(crate) fn serve(text: &str) -> ! {
             crash_point::arm(words[2], nth);
         }
     }
-    let runtime = match Runtime::attach_in(address, Some(slot)) {
+    let runtime = match Runtime::attach_in(address, slot) {
         Ok(runtime) => runtime,
         Err(e) => {
             eprintln!("zygote: {e}");

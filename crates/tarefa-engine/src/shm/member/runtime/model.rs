@@ -5,6 +5,7 @@
 //! it refers to and holds, begins anew with each execution.
 
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use super::{Here, Runtime};
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering, model};
@@ -40,6 +41,7 @@ pub fn member(root: &Member) -> Member {
         arena: of.arena.twin().expect("a descriptor"),
         doorbell,
         doorbell_reader: None,
+        root: OnceLock::new(),
         spins: AtomicU32::new(0),
         here: AtomicPtr::new(std::ptr::null_mut()),
     }));
@@ -60,9 +62,9 @@ fn begin_in(runtime: &'static Runtime, index: u32) {
         forks: super::FORKS.load(Ordering::Acquire),
         index,
         root: false,
-        root_pidfd: None,
         held: Local::new(ProcessReferences::default()),
         idle_threads: Local::new(Vec::new()),
+        reserve: Local::new(()),
     };
     // not shared: a pointer of this process alone.
     let before = runtime.here.swap(Box::into_raw(Box::new(here)), Ordering::AcqRel);
