@@ -38,6 +38,8 @@
 //! [`init`], which `#[tarefa::main]` calls, merely makes the zygote ahead of need.
 
 #![warn(clippy::missing_errors_doc)]
+// A death carries all that is known of it, and is made once a task.
+#![allow(clippy::result_large_err)]
 // A method's path asks for one lifetime of the object's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 

@@ -5,8 +5,8 @@
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use tarefa_engine::atomic::{AtomicU32, Ordering};
 use tarefa_engine::collections::{self, list};
 use tarefa_engine::os::thread_exit::AtThreadExit;
 use tarefa_engine::shm::arena::layout::{PROCESSES, THREADS};

@@ -1,3 +1,5 @@
+#![allow(clippy::option_option)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -174,7 +176,7 @@ fn sequences_of_one_sort_are_packed() {
 #[test]
 fn what_is_another_type_is_told() {
     let error = |bytes: Vec<u8>| from_bytes::<Outer>(&bytes).unwrap_err().to_string();
-    assert!(error(to_bytes(&3u8).unwrap()).contains("3"));
+    assert!(error(to_bytes(&3u8).unwrap()).contains('3'));
     assert!(from_bytes::<u8>(&to_bytes(&300u16).unwrap()).is_err());
     assert!(from_bytes::<(u8, u8)>(&to_bytes(&(1u8, 2u8, 3u8)).unwrap()).is_err());
     assert!(from_bytes::<String>(&to_bytes(&1u8).unwrap()).is_err());
