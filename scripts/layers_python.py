@@ -123,7 +123,12 @@ def wrong_ways(module: Module) -> Iterator[tuple[int, str]]:
 def _of_package(root: Path, package: Path) -> Iterator[str]:
     files = sorted(package.rglob("*.py"))
     names = {_dotted(package, path) for path in files} | {"tarefa._engine"}
-    modules = [Module(package, path, names) for path in files]
+    modules = []
+    for path in files:
+        try:
+            modules.append(Module(package, path, names))
+        except SyntaxError as e:
+            yield f"{path.relative_to(root)}:{e.lineno}: {e.msg}: it was not looked at"
     for module in modules:
         place = module.path.relative_to(root)
         for line, sentence in wrong_ways(module):

@@ -67,6 +67,7 @@ def test_accepts(check, files):
         ("_misc/_a.py", "", 1, "_misc is no room"),
         ("_extra.py", "", 1, "_extra stands beside the rooms"),
         ("_sync/__init__.py", "from tarefa._sync import _lock", 1, "__init__.py is empty"),
+        ("_task/_a.py", "\nfrom tarefa import", 2, "it was not looked at"),
         ("_task/_a.py", 'import_module("tarefa._sync._lock")', 1, "is named in a text"),
         ("_task/_a.py", 'x = f"from tarefa._task import {name}"', 1, "is named in a text"),
     ],
