@@ -21,6 +21,8 @@ use tarefa_engine::shm::heap::check::{Report, check};
 use tarefa_engine::shm::heap::journal_room;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::address::ObjectAddress;
+use tarefa_engine::shm::object::attach::{self, Refused};
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::object::{self, ObjectHeader};
 use tarefa_engine::shm::tx::latch::Latch;
@@ -147,6 +149,16 @@ pub fn join(text: &str) -> (&'static Runtime, Vec<Handle>) {
         assert!(refcount::acquire(&me, *off, *id).expect("memory"), "the object is there");
     }
     (runtime, handles)
+}
+
+/// Joins the runtime of that text for an object that is gone, and so is no member afterwards.
+pub fn join_for_nothing(text: &str) {
+    let words: Vec<u64> = text.split(' ').map(|w| w.parse().expect("a number")).collect();
+    task::register();
+    let runtime = Address { root: words[0] as i32, memory_fd: words[1] as i32, id: words[2] };
+    let (off, kind, id) = (Off(words[3]), kinds::LIST, u64::MAX);
+    let refused = attach::attach(&ObjectAddress { runtime, off, kind, id });
+    assert!(matches!(refused, Err(Refused::Gone)), "{refused:?}");
 }
 
 /// The handle of an object.

@@ -110,6 +110,7 @@ fn run(case: &str) {
             let task = Process::spawn(boom, ()).unwrap();
             task.join(LONG).unwrap();
             std::mem::forget(task);
+            #[allow(clippy::disallowed_methods)]
             std::process::exit(3);
         }
         "process panicking" => {

@@ -189,8 +189,10 @@ impl Runtime {
         }
     }
 
+    /// The same in the reserve slot, whatever slots are free: for tests.
+    #[doc(hidden)]
     #[cold]
-    fn with_reserve<T>(&'static self, act: impl FnOnce(&Member) -> T) -> T {
+    pub fn with_reserve<T>(&'static self, act: impl FnOnce(&Member) -> T) -> T {
         if let Some(me) = IN_RESERVE.get().filter(|me| ptr::eq(me.runtime(), self)) {
             return act(&me);
         }

@@ -74,9 +74,12 @@ fn victim(text: &str) -> ! {
         }
         while process::parent() == words[0].split(' ').next().unwrap().parse::<i32>().unwrap() {}
     }
-    let early = matches!(scenario.around, Around::Attach | Around::Foreign);
+    let early = matches!(scenario.around, Around::Attach | Around::Refused | Around::Foreign);
     if early {
         start();
+    }
+    if scenario.around == Around::Refused {
+        support::join_for_nothing(words[0]);
     }
     let (runtime, shared) = Shared::join(words[0]);
     let me = runtime.me();

@@ -74,6 +74,8 @@ pub(crate) enum Step {
     ThreadTask,
     /// Tasks that failed: one is asked about, of one it is told.
     Failures,
+    /// A list made and dropped in the slot that the process has in reserve.
+    Reserve,
     Limited,
     LimitedThread,
     Message,
@@ -108,6 +110,8 @@ pub(crate) enum Around {
     Nothing,
     /// The member is armed before it joins.
     Attach,
+    /// The same, and joins for an object that is not there first.
+    Refused,
     /// Another thread of this process uses the lock and the event all the time.
     Rival,
     /// Other threads of this process overtake whoever waits for the lock and the child's guard.
@@ -137,6 +141,7 @@ const fn scenario(name: &'static str, first: u64, steps: &'static [Step]) -> Sce
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "attach", around: Around::Attach, first: 2, steps: &[Append(1)] },
+    Scenario { name: "attach, refused", around: Around::Refused, first: 2, steps: &[Append(1)] },
     Scenario { name: "attach from afar", around: Around::Foreign, first: 0, steps: &[Append(1)] },
     Scenario {
         name: "after deaths",
@@ -232,6 +237,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("locks", 0, &[Locks(3), Append(1), Locks(1)]),
     scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
     scenario("threads", 1, &[Threads, Append(1)]),
+    scenario("the reserve slot", 1, &[Reserve, Append(1), Reserve]),
     scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
     scenario("more than is kept", 0, &[Shed(15), Append(1)]),
     scenario("memory pressure", 0, &[Pressure, Append(1), Pressure]),
@@ -500,6 +506,9 @@ impl Step {
             Record => run_record(me, shared),
             ThreadTask => run_in_thread(me),
             Failures => fail_and_tell(me),
+            Reserve => me.runtime().with_reserve(|me| {
+                refcount::release(me, list::create(me).unwrap());
+            }),
             Limited => limits::run_limited(me),
             LimitedThread => limits::run_in_limited_thread(me),
             Interrupts => {
@@ -718,6 +727,10 @@ pub(crate) fn fail_and_tell(me: &Member) {
         assert!(task.begin() && task.run_here());
         if n == 2 {
             task.mark_told_already();
+            for note in ["one thing", "and another", "and a third"] {
+                assert!(task.leave_note(note, note != "one thing"));
+            }
+            assert_eq!(task.note(), Some(("and a third".to_owned(), true)));
         }
         task.finish(State::Failed, 1, None);
         if n == 0 {
