@@ -57,7 +57,7 @@ def test_another_change_of_the_same_element_ends_it_too():
     numbers = tarefa.List([1, 2, 3])
     for change in (
         lambda: numbers.__setitem__(0, numbers[0] + 10),
-        lambda: numbers.insert(0, 0),
+        lambda: numbers.insert(0, -len(numbers)),
         numbers.reverse,
     ):
         with pytest.raises(tarefa.NestedUpdate):
