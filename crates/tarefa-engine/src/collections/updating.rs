@@ -206,6 +206,8 @@ mod tests {
             },
         );
         assert_eq!((result, runs, locked), (Err(NestedUpdate), 2, 1));
+        drop(updating);
+        let updating = begin(&me, Off(64), Element::All).unwrap();
         let mut left = 5;
         let result = retry_optimistic(
             &updating,
