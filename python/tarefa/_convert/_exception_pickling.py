@@ -12,35 +12,20 @@ from __future__ import annotations
 
 import io
 import pickle
-from typing import Any, NamedTuple
+from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _exceptions
 from tarefa._convert._pickling import loads
 from tarefa._runtime._errors import RemoteError, RemoteTraceback
 
+# The pickle of an exception and of all that it is linked to; its traceback, with those of its
+# causes; the exception in a line; the name of its class.
+Packed = tuple[bytes, str, str, str]
 
-class Packed(NamedTuple):
-    """An exception on its way."""
-
-    linked: bytes
-    """The pickle of it, and of all that it is linked to."""
-    text: str
-    """Its traceback, with those of its causes."""
-    shown: str
-    """The exception in a line."""
-    type_name: str
-    """The name of its class."""
-
-
-class _Linked(NamedTuple):
-    """An exception, and the numbers of those it is linked to, which no pickle of it has."""
-
-    error: BaseException
-    notes: Any
-    cause: int | None
-    context: int | None
-    suppress_context: bool
+# An exception, and what no pickle of it has: its notes, the numbers of its cause and of its
+# context, and whether that is suppressed.
+_Linked = tuple[BaseException, Any, int | None, int | None, bool]
 
 
 def prepare() -> None:
@@ -54,25 +39,25 @@ def pack(error: BaseException) -> bytes:
     try:
         linked = _pack_linked(error)
     except BaseException as e:
-        linked = _dumps([_Linked(_remote(error, _cannot_pickle(e)), None, None, None, False)], {})
-    return pickle.dumps(tuple(Packed(linked, text, line, name)), 5)
+        linked = _dumps([(_remote(error, _cannot_pickle(e)), None, None, None, False)], {})
+    return pickle.dumps((linked, text, line, name), 5)
 
 
-def unpack(found: tuple[bytes, str, str, str]) -> BaseException:
+def unpack(packed: Packed) -> BaseException:
     """The exception; the last of its causes is its traceback."""
-    packed = Packed(*found)
+    linked, text, line, name = packed
     error: BaseException
     try:
-        error = _unpack_linked(packed.linked)
+        error = _unpack_linked(linked)
     except (MemoryError, KeyboardInterrupt):
         raise
     except BaseException as e:
         reason = f"it arrived and cannot be built here: {_line(e)}"
-        error = RemoteError(f"{packed.shown} [{reason}]", packed.type_name, packed.text, reason)
+        error = RemoteError(f"{line} [{reason}]", name, text, reason)
         error.__cause__ = e
     last = _last_shown(error)
     suppresses = last.__suppress_context__
-    last.__cause__ = RemoteTraceback(packed.text)
+    last.__cause__ = RemoteTraceback(text)
     last.__suppress_context__ = suppresses
     return error
 
@@ -116,8 +101,8 @@ def _line(error: BaseException) -> str:
 def _pack_linked(error: BaseException) -> bytes:
     errors = _all_linked(error)
     numbers = {id(e): n for n, e in enumerate(errors)}
-    linked = [
-        _Linked(
+    linked: list[_Linked] = [
+        (
             e,
             e.__dict__.get("__notes__"),
             None if e.__cause__ is None else numbers[id(e.__cause__)],
@@ -134,8 +119,9 @@ def _pack_linked(error: BaseException) -> bytes:
         _engine.discard_collected(before)
         instead: dict[int, Any] = {}
         for n, e in enumerate(errors):
-            instead[id(e)], notes = _that_travels(e, linked[n].notes)
-            linked[n] = linked[n]._replace(notes=notes)
+            _, notes, *links = linked[n]
+            instead[id(e)], notes = _that_travels(e, notes)
+            linked[n] = (e, notes, *links)
         data = _dumps(linked, instead)
         _unpack_linked(data)
     return data
@@ -252,14 +238,13 @@ def _dumps(value: Any, instead: dict[int, Any]) -> bytes:
 
 def _unpack_linked(data: bytes) -> BaseException:
     linked: list[_Linked] = loads(data)
-    for one in linked:
-        error = one.error
-        if one.notes is not None:
-            error.__dict__["__notes__"] = one.notes
-        error.__cause__ = None if one.cause is None else linked[one.cause].error
-        error.__context__ = None if one.context is None else linked[one.context].error
-        error.__suppress_context__ = one.suppress_context
-    return linked[0].error
+    for error, notes, cause, context, suppress_context in linked:
+        if notes is not None:
+            error.__dict__["__notes__"] = notes
+        error.__cause__ = None if cause is None else linked[cause][0]
+        error.__context__ = None if context is None else linked[context][0]
+        error.__suppress_context__ = suppress_context
+    return linked[0][0]
 
 
 def _last_shown(error: BaseException) -> BaseException:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from tarefa import _engine
-from tarefa._convert import _exceptions
 from tarefa._runtime import (
     _eval_breaker,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
 )
@@ -217,6 +216,8 @@ class TaskBase:
         """
         is_error, value = self._ended(timeout)
         if is_error:
+            from tarefa._convert import _exceptions
+
             value = _exceptions.copy(value)
             try:
                 raise BaseException.with_traceback(value, self._tarefa_traceback)

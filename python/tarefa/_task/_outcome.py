@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarefa._convert._exception_pickling import pack, shown, unpack
 from tarefa._runtime._errors import (
     Interrupted,
     NotPicklable,
@@ -22,6 +21,8 @@ def for_asker(error: BaseException, label: str) -> Exception:
     """What stands for a target's exception where it is asked for: nothing that ends the asker."""
     if isinstance(error, Exception):
         return error
+    from tarefa._convert._exception_pickling import shown
+
     found: Exception
     if isinstance(error, TimeLimitInterrupt):
         found = TimeLimitExceeded(str(error))
@@ -49,6 +50,8 @@ def exit_code(code: object) -> int:
 
 def finish_failed(core: Any, state: int, code: int, error: BaseException) -> None:
     """End the task with an exception."""
+    from tarefa._convert._exception_pickling import pack
+
     core.finish(state, code, True, error, pack)
 
 
@@ -84,7 +87,11 @@ def read(core: Any) -> tuple[bool, Any] | None:
     if found is None:
         return None
     is_error, value = found
-    return is_error, unpack(value) if is_error else value
+    if is_error:
+        from tarefa._convert._exception_pickling import unpack
+
+        value = unpack(value)
+    return is_error, value
 
 
 def died(core: Any, label: str) -> WorkerDied:

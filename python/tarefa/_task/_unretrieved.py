@@ -14,11 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tarefa import _engine
-from tarefa._convert._exception_pickling import remote_text, traceback_text, unpack
 from tarefa._convert._pickling import loads
 from tarefa._runtime._errors import RemoteError, TaskFailed, WorkerDied
 from tarefa._task import _outcome
@@ -29,6 +27,11 @@ from tarefa._task._current import (
     started,
     unretrieved,
 )
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tarefa._task._process import Process
 
 # By number: cores of processes that have failed, whose handle is gone here, but not elsewhere.
 elsewhere: dict[tuple[int, int], Any] = {}
@@ -46,20 +49,30 @@ _TOGETHER = 1_000_000_000
 _PATIENCE = 2.0
 
 
-class ExceptHookArgs(NamedTuple):
-    """What :func:`tarefa.excepthook` is called with."""
+class ExceptHookArgs:
+    """What :func:`tarefa.excepthook` is called with.
 
-    exc_type: type[Exception]
-    """The class of the exception."""
-    exc_value: Exception
-    """What ``exception()`` of the task returns."""
-    exc_traceback: TracebackType | None
-    """Its traceback; None, for it stayed in the process: ``exc_value`` has its text as a cause."""
-    task: Any
-    """The :class:`tarefa.Process`, with its name, pid and exit code; None where the process that
-    started it died before it told."""
-    label: str
-    """What the task is called: ``process 'name' (pid 123)``."""
+    Attributes:
+        exc_type: the class of the exception.
+        exc_value: what ``exception()`` of the task returns.
+        exc_traceback: None, for it stayed in the process: ``exc_value`` has its text as a cause.
+        task: the :class:`tarefa.Process`, with its name, pid and exit code; None where the process
+            that started it died before it told.
+        label: what the task is called: ``process 'name' (pid 123)``.
+    """
+
+    __module__ = "tarefa"
+    __slots__ = ("exc_traceback", "exc_type", "exc_value", "label", "task")
+
+    def __init__(self, exc_value: Exception, task: Process | None, label: str) -> None:
+        self.exc_type = type(exc_value)
+        self.exc_value = exc_value
+        self.exc_traceback: TracebackType | None = None
+        self.task = task
+        self.label = label
+
+    def __repr__(self) -> str:
+        return f"<tarefa.ExceptHookArgs, {self.label}, {self.exc_value!r}>"
 
 
 def excepthook(args: ExceptHookArgs, /) -> None:
@@ -190,7 +203,7 @@ def _tell(core: Any, task: Any) -> None:
     except Exception as e:
         _write(f"tarefa: {label} failed, and nobody asked for its result, which is lost: {e}\n")
     else:
-        _call_hook(ExceptHookArgs(type(error), error, None, task, label))
+        _call_hook(ExceptHookArgs(error, task, label))
 
 
 def _tell_orphaned(
@@ -199,13 +212,15 @@ def _tell_orphaned(
     label = f"process {name!r} (pid {pid})"
     error: Exception
     if pickled is not None:
+        from tarefa._convert._exception_pickling import unpack
+
         error = _outcome.for_asker(unpack(loads(pickled)), label)
     elif death is not None:
         error = WorkerDied(f"{label} {death}", pid, exitcode, peak)
     else:
         error = TaskFailed(f"{label} failed, and left no word of how")
     label += ", whose starter has died,"
-    _call_hook(ExceptHookArgs(type(error), error, None, None, label))
+    _call_hook(ExceptHookArgs(error, None, label))
 
 
 def _call_hook(args: ExceptHookArgs) -> None:
@@ -214,7 +229,7 @@ def _call_hook(args: ExceptHookArgs) -> None:
         hook(args)
     except (Exception, SystemExit) as e:
         _write(
-            f"Error in tarefa.excepthook:\n{traceback_text(e)}\n"
+            f"Error in tarefa.excepthook:\n{_text(e)}\n"
             f"Original exception was, of {args.label}:\n{_text(args.exc_value)}\n"
         )
 
@@ -227,13 +242,15 @@ def _tell_thread(task: Any) -> None:
         hook(args)
     except (Exception, SystemExit) as e:
         _write(
-            f"Exception in threading.excepthook:\n{traceback_text(e)}\n"
+            f"Exception in threading.excepthook:\n{_text(e)}\n"
             f"Original exception was, of {task._label()}:\n{_text(error)}\n"
         )
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     """The exception with its traceback, as it was where it was raised."""
+    from tarefa._convert._exception_pickling import remote_text, traceback_text
+
     text = remote_text(error)
     if text is None:
         return traceback_text(error)

@@ -26,7 +26,7 @@ def three(Task):
     for go in goes:
         go.set()
     for task in tasks:
-        task.join()
+        task.exception()
 
 
 def test_all_completed(three):

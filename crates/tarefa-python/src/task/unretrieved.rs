@@ -49,7 +49,8 @@ pub(crate) fn listen_for_reminders(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     }
     let runtime = member::me(py)?.runtime();
-    if unretrieved::is_reminded(runtime) || LISTENS.swap(pid, Ordering::AcqRel) == pid {
+    // Also of one that need not listen: it does not ask again.
+    if LISTENS.swap(pid, Ordering::AcqRel) == pid || unretrieved::is_reminded(runtime) {
         return Ok(());
     }
     let thread = std::thread::Builder::new().name("tarefa-teller".into()).stack_size(256 * 1024);
