@@ -18,6 +18,7 @@ import targets
 
 import tarefa
 from tarefa import State
+from tarefa._convert import _exceptions
 
 
 def raised(Task, make, **options):
@@ -184,7 +185,7 @@ def test_what_a_built_in_class_keeps_travels(Task, make):
     for name in FIELDS:
         assert getattr(error, name, "none") == getattr(like, name, "none"), name
     with pytest.raises(type(like)) as caught:
-        raise tarefa._convert._exceptions.copy(error)
+        raise _exceptions.copy(error)
     assert str(caught.value) == str(like)
 
 
