@@ -37,7 +37,7 @@ def choose(path: Any) -> None:
     """
     global _chosen
     chosen = os.fsencode(os.path.abspath(os.fspath(path)))
-    if not os.path.isfile(chosen) or not os.access(chosen, os.X_OK):
+    if not os.path.isfile(chosen) or not os.access(chosen, os.X_OK, effective_ids=True):
         raise ValueError(f"executable: {os.fsdecode(chosen)!r} is no program that can be executed")
     if _engine.has_zygote() and chosen != _chosen:
         raise StateError(
@@ -100,7 +100,7 @@ def _running() -> str:
 
 def _is_interpreter(path: str) -> bool:
     name = os.path.basename(path)
-    return _INTERPRETER.fullmatch(name) is not None and os.access(path, os.X_OK)
+    return _INTERPRETER.fullmatch(name) is not None and os.access(path, os.X_OK, effective_ids=True)
 
 
 def _interpreter(path: bytes) -> list[bytes]:
