@@ -447,7 +447,7 @@ impl Table {
                 }
                 self.case(&format!("locks, forced, {point}, attempt {attempt}"), |table| {
                     let killed = locks::forced(table.runtime, point, attempt)?;
-                    table.apply_redo()?;
+                    table.given_back()?;
                     if killed {
                         table.reached.insert((*point).to_owned());
                     }
@@ -460,7 +460,7 @@ impl Table {
     fn orphans(&mut self) {
         let me = self.runtime.me();
         let done = |table: &mut Self, result: Result<(), String>| {
-            result.and_then(|()| table.apply_redo()).map(|()| true)
+            result.and_then(|()| table.given_back()).map(|()| true)
         };
         for spares in [0, 3] {
             self.case(&format!("orphans, {spares} spares"), |table| {
@@ -478,7 +478,7 @@ impl Table {
     fn over_time(&mut self) {
         let me = self.runtime.me();
         let done = |table: &mut Self, result: Result<(), String>| {
-            result.and_then(|()| table.apply_redo()).map(|()| true)
+            result.and_then(|()| table.given_back()).map(|()| true)
         };
         for spares in [0, 3] {
             let name = format!("over time, {spares} spares");
