@@ -7,6 +7,8 @@ fn refused_at_compile_time() {
     cases.compile_fail("tests/ui/captures.rs");
     cases.compile_fail("tests/ui/function_pointer.rs");
     cases.compile_fail("tests/ui/wrong_arguments.rs");
+    cases.compile_fail("tests/ui/target_not_send.rs");
+    cases.compile_fail("tests/ui/target_not_copied.rs");
     cases.pass("tests/ui/plain.rs");
     cases.compile_fail("tests/ui/plain_layout.rs");
     cases.compile_fail("tests/ui/plain_fields.rs");
