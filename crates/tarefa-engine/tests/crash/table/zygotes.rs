@@ -157,7 +157,9 @@ pub(crate) fn end_zygote(me: &Member) -> Result<(), String> {
                 let _ = signal::send_process(pid, libc::SIGKILL);
             }
         }
-        if members <= 1 {
+        // One that is wanted has no slot until the supervisor comes to it. Looked at after the
+        // slots: a zygote's is given back when it is known whether another is wanted.
+        if members <= 1 && control.zygote.load(Ordering::Acquire) == zygote_state::NONE {
             return Ok(());
         }
         if start.elapsed() > Duration::from_secs(10) {
