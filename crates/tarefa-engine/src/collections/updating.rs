@@ -6,7 +6,7 @@
 //!
 //! - the thread notes what it is about to compute ([`begin`]); to compute the same once more inside is
 //!   an error at once, whatever lies in between;
-//! - what it changes meanwhile in the same object is noted with it ([`changed`], [`items_changed`], which
+//! - what it changes meanwhile in the same object is noted with it (`changed`, `items_changed`, which
 //!   the operations call), so that an update which fails for that is not tried again and again;
 //! - after some tries, or such a note, [`retry_optimistic`] has others wait. Who has a container for
 //!   itself finds it changed only by its own thread: that is an error as well.

@@ -1,6 +1,6 @@
 //! The word that every lock of user code is made of: it names the owner, is robust against its
-//! death, and fair in the end. Here is what it says, and to whom; [`super::acquire`],
-//! [`super::release`] and [`super::wait_unlocked`] change it, and [`super::handoff`] reserves it.
+//! death, and fair in the end. Here is what it says, and to whom; `super::acquire`,
+//! `super::release` and `super::wait_unlocked` change it, and [`super::handoff`] reserves it.
 //!
 //! The word, 64 bits in one atomic:
 //!
