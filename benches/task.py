@@ -8,6 +8,7 @@ from time import perf_counter_ns, sleep
 
 import tarefa
 from benches.measure import (
+    ROOT,
     Peer,
     figures,
     paired,
@@ -116,6 +117,41 @@ def thread_thread(quick):
     tarefa.configure(spares=0)
     values = paired(run(tarefa.Thread), run(threading.Thread), 40 if quick else 300)
     return [row("Thread start + join", "threading.Thread", "µs", 1e-3, values, 1.1)]
+
+
+def program(*arguments):
+    """Run a module in an interpreter of its own: the numbers of each line that it prints."""
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return [[int(number) for number in line.split()] for line in done.stdout.splitlines()]
+
+
+@figure
+def first_process(quick):
+    def first(name):
+        return lambda: program("benches.first", name)[0][0]
+
+    values = paired(first("tarefa"), first("forkserver"), 8 if quick else 40)
+    what = "a program's first Process, from its import to its result"
+    return [row(what, "multiprocessing forkserver", "ms", 1e-6, values, 1)]
+
+
+def of_script(name, quick):
+    pairs = program("benches.scripts", name, str(40 if quick else 300))
+    return list(zip(*pairs, strict=True))
+
+
+@figure
+def script_function(quick):
+    what = "Process start + result, a function of the script"
+    values = of_script("function", quick)
+    return [row(what, "a function of a module", "µs", 1e-3, values, 1.1)]
+
+
+@figure
+def script_dataclass(quick):
+    what = "Process start + result, a dataclass of the script"
+    return [row(what, "a tuple", "µs", 1e-3, of_script("dataclass", quick), 1.2)]
 
 
 @figure
