@@ -8,12 +8,14 @@ and functions that were made while the script ran, which travel as their code. T
 from __future__ import annotations
 
 import functools
+import gc
 import marshal
 import pickle
 import sys
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 from tarefa._convert import _definitions
@@ -67,9 +69,12 @@ class Reducing:
         if kind is FunctionType:
             if _definitions.is_of_script(obj):
                 return self._named(obj) or self._function(obj)
+            if obj.__module__ in MAIN_NAMES:
+                return self._named(obj) or self._made_by_module(obj)
             if obj.__module__ is not None:
                 self.modules.add(obj.__module__)
-            return NotImplemented
+            # One that the module has made as it ran, and that nobody finds by its name.
+            return self._made_by_module(obj) if "<" in obj.__qualname__ else NotImplemented
         if isinstance(obj, type):
             if obj.__module__ in MAIN_NAMES:
                 return self._named(obj) or self._class(obj)
@@ -101,6 +106,11 @@ class Reducing:
             reduced = obj.__reduce_ex__(5)
             # By its name, which the reader does not have yet.
             return object.__reduce_ex__(obj, 5) if isinstance(reduced, str) else reduced
+        if kind is MappingProxyType:
+            # Itself, not a copy: a function of one dispatch has both it and the mapping.
+            return MappingProxyType, tuple(gc.get_referents(obj))
+        if kind is weakref.WeakKeyDictionary:
+            return weakref.WeakKeyDictionary, (), None, None, iter(list(obj.items()))
         if kind is ContextVar:
             return reduce_context_var(obj, pickles)
         if kind.__module__ == "tarefa":
@@ -146,17 +156,26 @@ class Reducing:
             self.private if extra else None,
             *_used_inside(code),
         )
-        state = (
-            function.__qualname__,
-            function.__module__,
-            function.__doc__,
-            function.__defaults__,
-            function.__kwdefaults__,
-            _annotations(function),
-            function.__dict__ or None,
-            extra or None,
-        )
-        return _make_function, args, state, None, None, _set_function
+        return _make_function, args, _state(function, extra), None, None, _set_function
+
+    def _made_by_module(self, function: FunctionType) -> Any:
+        """A function with the names of a module, such as a decorator makes: as its code."""
+        home = function.__globals__.get("__name__")
+        module = sys.modules.get(home) if isinstance(home, str) else None
+        if (
+            module is None
+            or module.__dict__ is not function.__globals__
+            or getattr(module, "__spec__", None) is None
+        ):
+            return self._of_elsewhere(function)
+        self.modules.add(module.__name__)
+        code = marshal.dumps(function.__code__)
+        args = (_VERSION, code, function.__name__, function.__closure__, home)
+        return _make_in_module, args, _state(function, {}), None, None, _set_function
+
+    def _of_elsewhere(self, function: FunctionType) -> Any:
+        """A function whose names are of no module that can be imported."""
+        raise NeedsMore(function)
 
     def _class(self, cls: type) -> Any:
         raise NeedsMore(cls)
@@ -180,6 +199,20 @@ def _unknown_globals(code: CodeType) -> dict[str, Any]:
     known = _definitions.known_names
     found = {n: names[n] for n in names_in(code) if n in names and n not in known}
     return {n: value for n, value in found.items() if pickles(value)}
+
+
+def _state(function: FunctionType, extra: dict[str, Any]) -> tuple[Any, ...]:
+    """What is set once the function is made; see `_set_function`."""
+    return (
+        function.__qualname__,
+        function.__module__,
+        function.__doc__,
+        function.__defaults__,
+        function.__kwdefaults__,
+        _annotations(function),
+        function.__dict__ or None,
+        extra or None,
+    )
 
 
 def _annotations(function: FunctionType) -> Any:
@@ -307,6 +340,13 @@ def _make_function(
         if not private:
             private.update({k: v for k, v in names.items() if k.startswith("__")})
         names = private
+    return FunctionType(_load_code(version, code), names, name, None, closure)
+
+
+def _make_in_module(
+    version: int, code: bytes, name: str, closure: Any, module: str
+) -> FunctionType:
+    names = _import(module).__dict__
     return FunctionType(_load_code(version, code), names, name, None, closure)
 
 

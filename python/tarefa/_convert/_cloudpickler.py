@@ -6,6 +6,7 @@ import io
 import sys
 import weakref
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
@@ -38,6 +39,9 @@ class ByValue(Reducing, cloudpickle.Pickler):  # type: ignore[misc]
         if reduced is NotImplemented:
             reduced = parts._dynamic_class_reduce(cls)
         return _once(reduced, cls)
+
+    def _of_elsewhere(self, function: FunctionType) -> Any:
+        return super().reducer_override(function)
 
     def _ctypes(self, cls: type) -> Any:
         if not _is_ctypes(cls):

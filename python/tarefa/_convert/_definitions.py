@@ -15,11 +15,12 @@ import sys
 import weakref
 from collections.abc import Callable
 from enum import Enum
-from hashlib import blake2b
+from operator import is_
 from types import CodeType, FunctionType
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert._digest import blake2b
 from tarefa._convert._plain_pickle import MAIN_NAMES
 
 _Digest = bytes
@@ -66,7 +67,8 @@ def is_of_script(function: FunctionType) -> bool:
 def is_definition(obj: Any) -> bool:
     """Whether it is a function or class of the script that is found there by its name."""
     if type(obj) is FunctionType:
-        if not is_of_script(obj):
+        # One that a decorator of another module has made has that module's names.
+        if not is_of_script(obj) and obj.__module__ not in MAIN_NAMES:
             return False
     elif obj.__module__ not in MAIN_NAMES:
         return False
@@ -77,7 +79,9 @@ def mention(obj: Any) -> tuple[Any, ...] | None:
     """How a function or class of the script is pickled, by name; None for what has none."""
     known = _mentions.get(obj)
     if known is not None:
-        return known
+        if type(obj) is not FunctionType or not is_rewritten(obj):
+            return known
+        forget(obj)
     if obj not in _digests and not is_definition(obj):
         return None
     known = _mentions[obj] = (restore, (obj.__qualname__, digest_of(obj)))
@@ -160,7 +164,33 @@ def digest_of(obj: Any) -> _Digest:
         digest = blake2b(marshal.dumps(parts, 2), digest_size=16).digest()
         _digests[obj] = digest
         _known[digest] = obj
+        if type(obj) is FunctionType:
+            _bodies[obj] = _body_of(obj)
     return digest
+
+
+def forget(obj: Any) -> None:
+    """A function or class that is not what it was: it gets a digest of what it is now."""
+    if not _is_kind(obj):
+        return
+    _digests.pop(obj, None)
+    _mentions.pop(obj, None)
+    _bodies.pop(obj, None)
+
+
+_Body = tuple[CodeType, Any, Any]
+# What functions were when their digests were made.
+_bodies: weakref.WeakKeyDictionary[FunctionType, _Body] = weakref.WeakKeyDictionary()
+
+
+def _body_of(function: FunctionType) -> _Body:
+    return function.__code__, function.__defaults__, function.__kwdefaults__
+
+
+def is_rewritten(function: FunctionType) -> bool:
+    """Whether its code or its defaults have been set since its digest was made."""
+    body = _bodies.get(function)
+    return body is not None and not all(map(is_, _body_of(function), body))
 
 
 # Functions and classes that are being looked at: one may have itself in a closure.
@@ -237,7 +267,7 @@ def _of_class(cls: type) -> tuple[Any, ...]:
     items = tuple(
         (name, _of_value(value))
         for name, value in cls.__dict__.items()
-        if name not in _NOT_DEFINED and not isinstance(value, cls)
+        if name not in _NOT_DEFINED and cls not in type(value).__mro__
     )
     bases = tuple(
         digest_of(base) if base.__module__ in MAIN_NAMES else _of_value(base)

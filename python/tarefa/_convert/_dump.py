@@ -59,6 +59,13 @@ def _dump_with(
 
 def pickles(obj: Any) -> bool:
     """Whether ``obj`` can be pickled."""
+    before = _engine.collected()
+    try:
+        ByName(io.BytesIO(), is_call=True).dump(obj)
+    except Exception:
+        _engine.discard_collected(before)
+    else:
+        return True
     from tarefa._convert import _culprit
 
     return _culprit.pickles(obj)

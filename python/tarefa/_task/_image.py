@@ -21,20 +21,21 @@ import pickle
 import sys
 import threading
 import warnings
-from hashlib import blake2b
 from typing import Any
 
 from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._convert import _definitions
 from tarefa._convert._by_name import ByName
+from tarefa._convert._digest import blake2b
 from tarefa._convert._dump import dump, dumps_whole, pickles
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _main
 from tarefa._task._kinds import Kind, kind_of
-from tarefa._task._reach import Path, Reach
+from tarefa._task._reach import Path, Reach, values_at, where_set
 from tarefa._task._snapshot import Snapshot
+from tarefa._task._zygote_command import IMAGE
 
 _lock = threading.Lock()
 
@@ -65,6 +66,8 @@ class Script:
         self.kept_since: list[Any] = []
         self.difference = b""
         self.in_difference: set[bytes] = set()
+        # Where functions are that are the same, and have got other code since.
+        self.rewritten: dict[Path, None] = {}
         self.sent_before = 0
         self.tried: dict[str, tuple[int, bool]] = {}
         self.reaches: dict[tuple[int, ...], tuple[list[Any], Reach]] = {}
@@ -88,11 +91,12 @@ class Script:
             elif _is_sent_unreached(value, _MOST_UNREACHED):
                 data[name] = value
         extra: dict[str, Any] = {"gone": gone} if gone else {}
+        anew = self._held_anew()
         if not self.parts:
             extra["module"] = self._attributes()
             extra["aliases"] = [n for n in MAIN_NAMES[1:] if n in sys.modules]
-        if fixed or extra:
-            self._add_part({"names": fixed, **extra})
+        if fixed or extra or anew:
+            self._add_part({"names": fixed, **extra, "held": anew})
         held: list[Any] = []
         if reached is not None:
             data |= reached.values(self.main)
@@ -103,7 +107,7 @@ class Script:
         self.use(image, _main.number(image))
         if self.is_root:
             _engine.program_dict()["image"] = image
-            _engine.send_to_zygote(b'{"image": true}\n')
+            _engine.send_to_zygote(IMAGE + b"\n")
 
     def _add_part(self, state: dict[str, Any]) -> None:
         data, pickler = _dump_state(state)
@@ -129,6 +133,7 @@ class Script:
         self.kept_since = []
         self.difference, self.sent_before = b"", 0
         self.in_difference = set()
+        self.rewritten = {}
         self.tried = {}
         self.data_in_image.clear()
         _definitions.known_names.update(self.main)
@@ -139,6 +144,8 @@ class Script:
         """For a task that mentions these: (image, its handle, difference, data)."""
         if self.image is None:
             self.publish(None)
+        if met:
+            self._look_for_other_code(met)
         if self.last is None or self.last.changed(self.main) is not None:
             self._look_again()
         if self.difference:
@@ -146,18 +153,36 @@ class Script:
                 self.publish(None)
             self.sent_before += 1
         data = self._data(met) if met else b""
+        self._publish_unknown(met)
+        _engine.mention(self.image)
+        return self.image_id, self.handle, self.difference, data
+
+    def _publish_unknown(self, met: list[Any]) -> None:
+        """Put what the task is told of by name, and has not, where it finds it."""
         for definition in met:
             digest = _definitions.digest_of(definition)
             if not _definitions.can_be_found(digest) and digest not in self.in_difference:
                 _definitions.publish(definition, dumps_whole)
-        _engine.mention(self.image)
-        return self.image_id, self.handle, self.difference, data
 
     def _changed(self) -> tuple[list[str], list[str]]:
         """Names that stand for something else than in the image, and those that are gone."""
         changed, gone = self.then.changed(self.main)
         own = _main.OWN_NAMES
+        names = (str(path[0]) for path in self.rewritten if len(path) == 1)
+        changed += [n for n in names if n in self.main and n not in changed]
         return [n for n in changed if n not in own], [n for n in gone if n not in own]
+
+    def _look_for_other_code(self, met: list[Any]) -> None:
+        """Whether functions have got other code, or defaults, and so are to be sent anew."""
+        for path, function in self.reach(met).functions:
+            if _definitions.is_rewritten(function):
+                _definitions.forget(function)
+                self.rewritten[where_set(path)] = None
+                self.last = None
+
+    def _held_anew(self) -> list[tuple[Path, Any]]:
+        """Functions inside classes and others that have got other code."""
+        return values_at(self.main, [path for path in self.rewritten if len(path) > 1])
 
     def _look_again(self) -> None:
         """Make the difference anew: the script has changed."""
@@ -174,8 +199,9 @@ class Script:
                 values[name] = value
         self.kept_since = list(values.values())
         self.sent_before, self.difference, self.in_difference = 0, b"", set()
-        if values or gone:
-            data, pickler = _dump_state({"names": values, "gone": gone})
+        held = self._held_anew()
+        if values or gone or held:
+            data, pickler = _dump_state({"names": values, "gone": gone, "held": held})
             digests = _digests(pickler)
             self.difference = pickle.dumps((data, digests), 5)
             self.in_difference = {digest for _, digest in digests}
@@ -245,6 +271,7 @@ class Script:
                 if old and old != digest and len(data) > _WARN_FROM:
                     self._warn_of_largest(state, "may have changed")
                 self.data_sent[key] = digest, (count if old == digest else -1) + 1
+                self._publish_unknown(pickler.met)
                 return data
         if len(data) > _WARN_FROM:
             self._warn_of_largest(state, "is compared at each start")

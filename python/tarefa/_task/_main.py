@@ -133,10 +133,14 @@ def _install() -> None:
 def _load_part(part: tuple[Any, Any, Any]) -> None:
     data, digests, _shared = part
     _load(data, digests)
+    _definitions.note_found(digest for _, digest in digests)
 
 
 def differ(difference: bytes | memoryview) -> None:
-    """In a child: the script is not as its image has it."""
+    """In a child: the script is not as its image has it.
+
+    What came so is known here, and to whom this process tells it.
+    """
     _load(*loads(difference))
 
 
@@ -146,7 +150,6 @@ def _load(data: Any, digests: list[tuple[str, bytes]]) -> None:
         found = _definitions.find(qualname)
         if found is not None:
             _definitions.learn(found, digest)
-    _definitions.note_found(digest for _, digest in digests)
 
 
 def apply(state: dict[str, Any]) -> None:

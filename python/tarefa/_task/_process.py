@@ -25,10 +25,11 @@ _payload: Any = None
 def _make_ready() -> None:
     """Once, before a process is made: what only starting one needs."""
     global _image, _payload
+    # First, for it takes its time in a process of its own.
+    prepare()
     from tarefa._task import _image as image
     from tarefa._task import _payload as payload
 
-    prepare()
     _image, _payload = image, payload
 
 

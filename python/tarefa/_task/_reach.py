@@ -12,7 +12,7 @@ process by the *path* on which it is reached: a global's name, and steps from th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -29,6 +29,8 @@ _DATA = (Kind.DATA, Kind.TASK)
 # Attributes of a function, as steps.
 _DEFAULTS = ("__defaults__", "__kwdefaults__")
 ATTRIBUTES = "__dict__"
+# Steps into what does not let its parts be set: a property, say.
+_FIXED = ("__func__", "__self__", "fget", "fset", "fdel", "__wrapped__", "func")
 
 
 class Reach:
@@ -39,6 +41,7 @@ class Reach:
         held: paths of data that classes, functions and closures of the script have.
         classes: classes of the script, with their paths.
         through: names of the script, with the function that uses each.
+        functions: functions of the script, with their paths.
     """
 
     def __init__(self, start: list[Any]) -> None:
@@ -46,6 +49,7 @@ class Reach:
         self.held: dict[Path, None] = {}
         self.classes: dict[Path, type] = {}
         self.through: dict[str, str] = {}
+        self.functions: list[tuple[Path, FunctionType]] = []
         self._seen: dict[int, Any] = {}
         self._main = main_dict()
         todo: list[tuple[Any, Path | None]] = [(one, _path_of(one)) for one in start]
@@ -69,13 +73,7 @@ class Reach:
 
     def held_values(self) -> list[tuple[Path, Any]]:
         """What is held now."""
-        found = []
-        for path in self.held:
-            try:
-                found.append((path, look_up(self._main, path)))
-            except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
-                continue
-        return found
+        return values_at(self._main, self.held)
 
     def let_go(self, refuses: Callable[[Any], bool]) -> bool:
         """Leave attributes of classes out whose values cannot be sent; whether there were any."""
@@ -93,6 +91,13 @@ class Reach:
         if type(one) is FunctionType:
             if is_of_script(one):
                 self._look_at_function(one, path, todo, step)
+            elif one.__closure__ and (one.__module__ in MAIN_NAMES or "<" in one.__qualname__):
+                # Made by a decorator, say, around what is of the script.
+                for number, cell in enumerate(one.__closure__):
+                    try:
+                        step(cell.cell_contents, number)
+                    except ValueError:  # still empty
+                        continue
         elif type(one) is MethodType:
             step(one.__func__, "__func__")
             step(one.__self__, "__self__")
@@ -120,6 +125,8 @@ class Reach:
         self, function: FunctionType, path: Path | None, todo: list[Any], step: Callable[..., None]
     ) -> None:
         main = self._main
+        if path is not None:
+            self.functions.append((path, function))
         for name in names_in(function.__code__):
             if name in main and name not in self.through:
                 self.through[name] = function.__qualname__
@@ -176,6 +183,25 @@ def look_up(main: dict[str, Any], path: Path) -> Any:
     for step in path[1:]:
         found = _step_to(found, step)
     return found
+
+
+def values_at(main: dict[str, Any], paths: Iterable[Path]) -> list[tuple[Path, Any]]:
+    """What is at the ends of paths, with them."""
+    found = []
+    for path in paths:
+        try:
+            found.append((path, look_up(main, path)))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is gone
+            continue
+    return found
+
+
+def where_set(path: Path) -> Path:
+    """Where a function on that path is to be set anew: what is around it may be fixed."""
+    for at, step in enumerate(path):
+        if step in _FIXED:
+            return path[:at]
+    return path
 
 
 def _step_to(found: Any, step: _Step) -> Any:

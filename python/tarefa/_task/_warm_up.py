@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
@@ -24,6 +25,8 @@ def warm_up_spare() -> None:
 
     They are this process's own then already, when somebody waits for it.
     """
+    if not _stand_ins:
+        return  # the zygote could not rehearse
     stand_in = _stand_ins[-1]
     _current.process_task = Process._of(stand_in)
     _child.name_process("tarefa-spare")
@@ -56,8 +59,14 @@ class _StandIn:
         pass
 
 
-def warm_up_zygote() -> None:
-    """Run what every child will run, before any is forked.
+def make_lasting() -> None:
+    """In the zygote: what is there now is never freed."""
+    gc.collect()
+    make_all_immortal()
+
+
+def rehearse() -> Iterator[None]:
+    """Run what every child will run, in steps.
 
     The interpreter rewrites code that runs often (PEP 659) and makes caches as it goes; done
     here, the pages that hold them stay shared.
@@ -69,16 +78,17 @@ def warm_up_zygote() -> None:
     for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
         _stand_ins.append(_StandIn(dumps_for_warm_up(target, args)))
     _stand_ins[1].kept = shared
-    for _ in range(40):
-        random.seed()
-        for stand_in in _stand_ins:
-            _child._tarefa_run(stand_in)
-        _child.forget_task()
-    _child.name_process("tarefa-zygote")
+    for _ in range(8):
+        for _ in range(5):
+            random.seed()
+            for stand_in in _stand_ins:
+                _child._tarefa_run(stand_in)
+            _child.forget_task()
+        _child.name_process("tarefa-zygote")
+        yield
     # Not to be in every child.
     _stand_ins[1].kept = None
     gc.collect()
-    make_all_immortal()
     gc.freeze()
 
 

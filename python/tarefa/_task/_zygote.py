@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tarefa import _engine
 from tarefa._runtime import _unraisable
 from tarefa._task import _child, _current, _environment, _main
-from tarefa._task._warm_up import warm_up_spare, warm_up_zygote
-from tarefa._task._zygote_imports import freeze, import_asked, import_quietly
+from tarefa._task._zygote_command import IMAGE
 
 
 def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
@@ -46,17 +44,58 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
             stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     import multiprocessing.process  # noqa: F401 - logging asks it for the process's name
 
-    import cloudpickle  # noqa: F401 - children need it for what travels by value
-
-    from tarefa._task import _remote_thread  # noqa: F401 - what a handle of a thread becomes
-
     signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
     _unraisable.watch()
     _engine.watch_signals()
-    warm_up_zygote()
     _current.reads_task = True
-    _main.load_newest(import_quietly)
     _engine.serve(sys.modules[__name__])
+
+
+def _warming_up() -> Iterator[None]:
+    """The steps that let children find everything there and warm; a child may come after each.
+
+    Not before the first child, for whose result the program waits.
+    """
+    from tarefa._task._warm_up import make_lasting, rehearse
+    from tarefa._task._zygote_imports import import_quietly
+
+    # Before anything of the script is there, which a task may mean to free.
+    make_lasting()
+    yield
+    _main.load_newest(import_quietly)
+    yield
+    # What a handle of a thread becomes, and what children need for what travels by value. The
+    # latter is slow to import, so it is in pieces.
+    for name in ("inspect", "dataclasses", "logging", "cloudpickle"):
+        try:
+            __import__(name)
+        except Exception:  # noqa: S110 - who needs it says so
+            pass
+        yield
+    from tarefa._task import _remote_thread  # noqa: F401
+
+    for _ in rehearse():
+        _current.reads_task = True
+        yield
+
+
+_steps: Iterator[None] | None = _warming_up()
+
+
+def warm_up() -> bool:
+    """Take one step of what lets later children start faster; whether there are more."""
+    global _steps
+    if _steps is None:
+        return False
+    try:
+        next(_steps)
+    except StopIteration:
+        _steps = None
+    except Exception:
+        # A module of the program's that has the name of one that is needed, say. A child that
+        # needs it too says so; others do without what is left.
+        _steps = None
+    return _steps is not None
 
 
 def _check_version(version: str) -> None:
@@ -87,6 +126,8 @@ def after_fork(spare: bool) -> None:
     if numpy_random is not None:
         numpy_random.seed()
     if spare:
+        from tarefa._task._warm_up import warm_up_spare
+
         warm_up_spare()
 
 
@@ -95,10 +136,23 @@ run = _child.run
 
 def message(data: bytes) -> bool:
     """In the zygote: what it is told, a line each; whether children differ from now on."""
-    lines = [json.loads(line) for line in data.splitlines()]
-    news = [line for line in lines if isinstance(line, dict) and "image" in line]
-    changed = import_asked([line for line in lines if line not in news])
-    if news and _main.load_newest(import_quietly):
-        freeze()
-        changed = True
+    lines = data.splitlines()
+    asked = [line for line in lines if line != IMAGE]
+    changed = False
+    if asked:
+        # Before what is asked for is imported: that is no task's for good.
+        while warm_up():
+            pass
+        import json
+
+        from tarefa._task._zygote_imports import import_asked
+
+        changed = import_asked([json.loads(line) for line in asked])
+    # While it warms up, children load the image themselves; it does so at the end.
+    if _steps is None and len(asked) < len(lines):
+        from tarefa._task._zygote_imports import freeze, import_quietly
+
+        if _main.load_newest(import_quietly):
+            freeze()
+            changed = True
     return changed

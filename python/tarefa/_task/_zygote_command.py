@@ -15,6 +15,9 @@ from tarefa._task import _environment
 
 _lock = threading.Lock()
 
+# A line that tells the zygote of a newer image of the script.
+IMAGE = b"image"
+
 
 def ensure_command(*, needed: bool = False) -> None:
     """In the root, before anybody can ask for a zygote: say how one is started.

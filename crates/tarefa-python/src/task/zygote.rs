@@ -144,6 +144,15 @@ impl Front for PyFront<'_> {
         });
         changed
     }
+
+    fn warm_up(&mut self) -> bool {
+        let mut more = false;
+        self.call("warm_up", |f| {
+            more = f.call0()?.is_truthy()?;
+            Ok(())
+        });
+        more
+    }
 }
 
 /// Joins the runtime at that address, in the process slot that its root has taken for this

@@ -16,4 +16,9 @@ pub trait Front {
     /// A message for the zygote: what to import. True if children forked from now on differ
     /// from those forked before, so that spares are to be replaced.
     fn message(&mut self, bytes: &[u8]) -> bool;
+    /// One short step of what lets later children start faster, taken while nobody waits for a
+    /// fork; true while there is more of it. Messages and spares wait until it is over.
+    fn warm_up(&mut self) -> bool {
+        false
+    }
 }

@@ -30,11 +30,17 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let mut failures = 0;
     // What was to be imported before the first start is there for all.
     let mut message = take_message(&me, control, front);
+    // Who waits for a program's first process does not wait for what only later ones are served by.
+    let mut cold = true;
     loop {
         let seen = control.zygote_futex.load(Ordering::Acquire);
         collect_children(&me, control, number);
         while control.has_requests() {
             serve_request(&me, control, front);
+        }
+        if cold {
+            cold = front.warm_up();
+            continue;
         }
         if std::mem::take(&mut message) || take_message(&me, control, front) {
             for _ in 0..zygote_control::SPARES {

@@ -1,0 +1,94 @@
+"""A program's first processes are made before the zygote has come to all that is for later ones."""
+
+import signal
+import textwrap
+
+from support import run_script
+
+
+def out(source, **rest):
+    return run_script(textwrap.dedent(source), **rest)
+
+
+def test_it_is_as_any_other():
+    done = out("""
+        import dataclasses, logging, sys, tarefa
+        @dataclasses.dataclass
+        class Point:
+            x: int
+        def first(point):
+            logging.basicConfig(format="%(processName)s %(message)s", stream=sys.stdout, force=True)
+            logging.warning("here")
+            inner = tarefa.Process(target=lambda: Point(2)).start().result()
+            return point, inner, (lambda: 3)
+        task = tarefa.Process(target=first, args=(Point(1),), name="alone").start()
+        one, two, three = task.result()
+        print(one, two, three())
+    """)
+    assert done.stdout == "alone here\nPoint(x=1) Point(x=2) 3\n"
+    assert done.stderr == ""
+
+
+def test_many_at_once_before_anything_is_warm():
+    done = out("""
+        import tarefa
+        class Thing:
+            def __init__(self, n): self.n = n
+        def double(thing): return Thing(thing.n * 2)
+        tasks = [tarefa.Process(target=double, args=(Thing(i),)).start() for i in range(12)]
+        print(sum(task.result().n for task in tasks))
+        print(tarefa.Process(target=double, args=(Thing(1),)).start().result().n)
+    """)
+    assert done.stdout == "132\n2\n"
+    assert done.stderr == ""
+
+
+def test_spares_come_though_nobody_starts_a_process():
+    done = out("""
+        import sys, tarefa, time
+        tarefa.configure(spares=2)
+        tarefa.Process(target=int)
+        while tarefa._engine.diagnostics()["spares"] < 2:
+            time.sleep(0.01)
+        def rehearsed():
+            there = sys.modules
+            return len(there["tarefa._task._warm_up"]._stand_ins), "cloudpickle" in there
+        print(*tarefa.Process(target=rehearsed).start().result())
+    """)
+    assert done.stdout == "3 True\n"
+    assert done.stderr == ""
+
+
+def test_a_module_of_the_script_that_cannot_be_imported_disturbs_no_other(tmp_path):
+    """The zygote imports modules by names that a program's folder may have, too."""
+    (tmp_path / "dataclasses.py").write_text("raise RuntimeError('not this one')\n")
+    done = out(
+        f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import tarefa, time
+        tarefa.configure(spares=1)
+        def f(): return 1
+        print(tarefa.Process(target=f).start().result())
+        while tarefa._engine.diagnostics()["spares"] < 1:
+            time.sleep(0.01)
+        print(tarefa.Process(target=f).start().result())
+        """
+    )
+    assert done.stdout == "1\n1\n"
+    assert done.stderr == ""
+
+
+def test_a_zygote_that_is_killed_while_it_warms_up():
+    done = out(f"""
+        import os, tarefa
+        def parent(): return os.getppid()
+        zygotes = set()
+        for _ in range(5):
+            zygote = tarefa.Process(target=parent).start().result()
+            zygotes.add(zygote)
+            os.kill(zygote, {int(signal.SIGKILL)})
+        print(len(zygotes), tarefa.Process(target=int).start().result())
+    """)
+    assert done.stdout.split()[1] == "0", done.stdout
+    assert done.stderr == ""

@@ -1,0 +1,126 @@
+"""Functions and classes of the script of all sorts, also those that other modules have made."""
+
+import textwrap
+
+from support import run_script
+
+
+def well(source, **rest):
+    done = run_script(textwrap.dedent(source) + "\nprint('all well')\n", **rest)
+    assert done.stdout.endswith("all well\n"), done.stdout + done.stderr
+    return done
+
+
+def test_what_a_decorator_of_another_module_has_made():
+    well("""
+        import contextlib, functools, tarefa
+        depth = [0]
+        @contextlib.contextmanager
+        def deeper(by=1):
+            depth[0] += by
+            yield depth[0]
+            depth[0] -= by
+        @functools.singledispatch
+        def kind(x): return "thing"
+        @kind.register
+        def _(x: int): return "number"
+        class Holder:
+            @contextlib.contextmanager
+            def inside(self): yield "inside"
+            @functools.singledispatchmethod
+            def kind(self, x): return "thing"
+            @kind.register
+            def _(self, x: str): return "text"
+        def use():
+            with deeper() as first, deeper(2) as second, Holder().inside() as third:
+                return first, second, third, depth[0], kind(1), kind("x"), Holder().kind("x")
+        run = lambda f, *args: tarefa.Process(target=f, args=args).start().result()
+        assert run(use) == (1, 3, "inside", 3, "number", "thing", "text")
+        depth[0] = 10
+        assert run(use)[:2] == (11, 13)
+        assert run(kind, 5) == "number"
+        assert run(Holder().kind, 5) == "thing"
+        with run(lambda: deeper)() as now:
+            assert now == 11
+        assert tarefa.List([deeper, kind])[:] == [deeper, kind]
+    """)
+
+
+def test_a_function_that_a_module_has_made_has_the_names_of_that_module(tmp_path):
+    (tmp_path / "makers.py").write_text(
+        textwrap.dedent("""
+            calls = []
+            def counted(function):
+                def counting(*args):
+                    calls.append(function.__name__)
+                    return function(*args)
+                return counting
+        """)
+    )
+    well(
+        f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import makers, tarefa
+        base = 1
+        @makers.counted
+        def add(x): return base + x
+        def use(): return add(1), add(2), makers.calls
+        assert tarefa.Process(target=use).start().result() == (2, 3, ["add", "add"])
+        base = 5
+        assert tarefa.Process(target=add, args=(1,)).start().result() == 6
+        assert tarefa.Process(target=makers.counted(abs), args=(-1,)).start().result() == 1
+        """
+    )
+
+
+def test_code_and_defaults_that_were_set():
+    well("""
+        import tarefa
+        def f(a=1, *, b=2): return a, b
+        def g(): return "g"
+        class C:
+            def m(self): return "m"
+        def use(): return f(), g(), C().m()
+        def other(): return f(), g(), C().m()
+        run = lambda f: tarefa.Process(target=f).start().result()
+        assert run(use) == ((1, 2), "g", "m")
+        f.__defaults__, f.__kwdefaults__ = (5,), {"b": 6}
+        g.__code__ = (lambda: "h").__code__
+        C.m.__code__ = (lambda self: "n").__code__
+        for target in (use, other, use):
+            assert run(target) == ((5, 6), "h", "n"), run(target)
+        assert run(f) == (5, 6) and run(g) == "h"
+        assert run(lambda: tarefa.Process(target=use).start().result()) == ((5, 6), "h", "n")
+        g.__code__ = (lambda: "i").__code__
+        assert run(use) == ((5, 6), "h".replace("h", "i"), "n")
+    """)
+
+
+def test_what_was_defined_since_reaches_the_processes_of_a_process():
+    well("""
+        import tarefa
+        def first(): return 1
+        assert tarefa.Process(target=first).start().result() == 1
+        def second(): return first() + 1
+        class Late:
+            value = 3
+        def starts(target):
+            return tarefa.Process(target=target).start().result()
+        def reads(): return second(), Late().value, type(Late()) is Late
+        assert starts(reads) == (2, 3, True)
+        assert tarefa.Process(target=starts, args=(reads,)).start().result() == (2, 3, True)
+        assert tarefa.Process(target=starts, args=(first,)).start().result() == 1
+    """)
+
+
+def test_classes_that_refuse_to_be_asked():
+    well("""
+        import typing, tarefa
+        class Settings(typing.TypedDict):
+            name: str
+        class Named(typing.Protocol):
+            name: str
+        def make(): return Settings(name="x"), Named.__name__
+        assert tarefa.Process(target=make).start().result() == ({"name": "x"}, "Named")
+    """)
