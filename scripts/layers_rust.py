@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from circles import circles
-from rooms import CRATES, OPEN, PARTS, UNSAFE, says
+from rooms import CRATES, PARTS, UNSAFE, says
 from rust_modules import Crate, groups
 from rust_text import blank, closing_brace, line_of, rust_files
 
@@ -91,13 +91,11 @@ def wrong_ways(
             yield offset, f"{own} may not name {name}: imports run one way, {says(order)}"
 
 
-def inside_rooms(
-    crate: Crate, parts: dict[str, tuple[str, ...]], unfinished: set[str]
-) -> Iterator[str]:
+def inside_rooms(crate: Crate, parts: dict[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield a sentence for each circle inside a room, and for each arrow against its parts."""
     arrows = crate.arrows()
     for room, graph in groups(arrows).items():
-        for way in circles(graph) if room not in unfinished else ():
+        for way in circles(graph):
             steps = [
                 f"{a}:{arrows[a][b]} names {b}"
                 for a, b in zip(way, [*way[1:], way[0]], strict=True)
@@ -166,7 +164,6 @@ def problems(root: Path) -> Iterator[str]:
             for offset, sentence in wrong_ways(src, path, ground, order):
                 yield f"{path.relative_to(root)}:{line_of(text, offset)}: {sentence}"
         parts = {room: order for (crate, room), order in PARTS.items() if crate == name}
-        unfinished = {room for crate, room in OPEN if crate == name}
-        for sentence in inside_rooms(Crate(src), parts, unfinished):
+        for sentence in inside_rooms(Crate(src), parts):
             yield f"{name}/: {sentence}"
     yield from misplaced_unsafe(root)

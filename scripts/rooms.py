@@ -17,10 +17,9 @@ PACKAGE_ENTRY = ("_hooks",)
 EXTENSION = "crates/tarefa-python/src"
 
 # Rooms with an order of their own inside: the parts of `shm`.
-PARTS: dict[tuple[str, str], tuple[str, ...]] = {}
-
-# Rooms whose circles are still to be cut.
-OPEN = {("crates/tarefa-engine/src", "shm")}
+PARTS = {
+    ("crates/tarefa-engine/src", "shm"): ("arena", "member", "tx", "heap", "object", "recovery"),
+}
 
 # Rooms of the engine in which `unsafe` is free.
 UNSAFE = {"os", "shm"}

@@ -212,3 +212,20 @@ def test_the_fronts_have_rooms_too(check, crate, name, code, words):
     done = check(SCRIPT, {"lib.rs": "", f"crates/{crate}/src/{name}": code})
     assert (done.returncode, words or "") == (1 if words else 0, words or "")
     assert (words or "") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("heap/slab.rs", "\nuse crate::shm::object::blob::F;", ":2: heap may not name object"),
+        ("member/slots.rs", "fn f() { super::super::tx::g() }", ":1: member may not name tx"),
+        ("object/blob.rs", "use crate::shm::heap::alloc;\nfn f() { alloc::g() }", None),
+        ("mod.rs", "pub mod tx;\nfn f() { tx::g() }", None),
+    ],
+)
+def test_parts_of_shared_memory_run_one_way(check, name, code, words):
+    files = {"heap/mod.rs": "", "heap/alloc.rs": "", "tx/mod.rs": "", "object/blob.rs": ""}
+    files |= {"object/mod.rs": "", name: code}
+    done = check(SCRIPT, {"lib.rs": "", **{f"shm/{n}": text for n, text in files.items()}})
+    assert done.returncode == (1 if words else 0), done.stderr
+    assert (f"shm/{name}{words}" if words else "") in done.stderr

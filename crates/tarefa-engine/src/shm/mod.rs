@@ -14,6 +14,8 @@ pub mod tx;
 pub mod arena;
 pub mod heap;
 pub mod member;
+#[cfg(loom)]
+pub mod model;
 pub mod object;
 pub mod recovery;
 
@@ -30,5 +32,6 @@ pub fn register() {
     destroy::register(blob::BLOB, "blob", blob::destroy_step);
     destroy::register(entries::REFERENCES, "references", refcount::destroy_step);
     destroy::register(object::OBJECT, "object", object::destroy_step);
+    refcount::register();
     recovery::register();
 }

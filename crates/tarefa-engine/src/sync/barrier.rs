@@ -638,7 +638,7 @@ fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
             return;
         }
         let owner = dead.slot().owner.load(Ordering::Acquire);
-        let process = slots::process_slot(dead.runtime(), owner.saturating_sub(1) as u32);
+        let process = slots::process_slot(dead.arena(), owner.saturating_sub(1) as u32);
         barrier.shatter(Why::Died(slots::owner(process).0), wakes);
         let mut tx = Tx::begin(dead);
         barrier.queue.remove(dead, &mut tx, waiter);

@@ -171,7 +171,7 @@ impl RwLock {
         match mode {
             Mode::Read => tx.set(&self.readers, self.readers.load(Ordering::Relaxed) + 1),
             Mode::Write => {
-                let slot = slots::thread_slot(me.runtime(), thread);
+                let slot = slots::thread_slot(me.arena(), thread);
                 tx.set(&self.writer, slot.name.load(Ordering::Relaxed));
                 tx.set(&self.depth, 0);
                 tx.set(&self.since, clock::coarse_ns());
@@ -446,7 +446,7 @@ pub fn writer(me: &Member, off: Off) -> Option<Holder> {
     let lock = at(me, off);
     let name = lock.writer.load(Ordering::Acquire);
     let (thread, _) = slots::parse_name(name)?;
-    let process = slots::living_owner(me.runtime(), (name >> 32) as u32)?;
+    let process = slots::living_owner(me.arena(), (name >> 32) as u32)?;
     Some(Holder { process, thread, since_ns: lock.since.load(Ordering::Relaxed) })
 }
 
@@ -522,7 +522,7 @@ fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold) {
 /// The number of the dead process; 0 where only the thread has ended.
 fn dead_pid(dead: &Member) -> u64 {
     let owner = dead.slot().owner.load(Ordering::Acquire);
-    let process = slots::process_slot(dead.runtime(), owner.saturating_sub(1) as u32);
+    let process = slots::process_slot(dead.arena(), owner.saturating_sub(1) as u32);
     match slots::owner(process) {
         (pid, crate::shm::arena::layout::process_state::DEAD) => pid as u64,
         _ => 0,

@@ -305,7 +305,7 @@ pub(super) fn wait<Q: Queued>(
 /// may still sleep.
 #[must_use]
 pub fn is_told(me: &Member, thread: u32, object: Off) -> bool {
-    let nodes = &slots::thread_slot(me.runtime(), thread).nodes;
+    let nodes = &slots::thread_slot(me.arena(), thread).nodes;
     let mut its = nodes.iter().filter(|n| n.object.load(Ordering::Acquire) == object.0).peekable();
     its.peek().is_some() && its.all(|n| n.state.load(Ordering::Acquire) & 0xff != state::WAITING)
 }

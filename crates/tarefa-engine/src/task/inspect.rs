@@ -61,12 +61,12 @@ pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
     debug_assert_eq!(inspection.seen.off, off);
     let it = Task::at(me, off).it();
     let Some((thread, since_ns)) = it.runs_in() else { return Vec::new() };
-    let slot = slots::thread_slot(me.runtime(), thread);
+    let slot = slots::thread_slot(me.arena(), thread);
     let name = slot.name.load(Ordering::Acquire);
     if slot.task.load(Ordering::Acquire) != off.0 {
         return Vec::new();
     }
-    slots::living_owner(me.runtime(), (name >> 32) as u32)
+    slots::living_owner(me.arena(), (name >> 32) as u32)
         .map(|process| Holder { process, thread, since_ns })
         .into_iter()
         .collect()

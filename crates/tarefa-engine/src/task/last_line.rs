@@ -57,12 +57,12 @@ impl Task<'_> {
     /// Its process, in slot `process`, has died, and is not marked as dead: takes its last line.
     pub(super) fn take_last_line(&self, process: u32) {
         let runtime = self.me().runtime();
-        let broken = slots::process_slot(runtime, process).last_line.get();
+        let broken = slots::process_slot(runtime.arena(), process).last_line.get();
         if !broken.is_empty() {
             self.it().last_line.set(broken.as_bytes());
             self.change_flags(flag::BROKEN_THERE, 0);
         } else if let Some((thread, _)) = self.it().runs_in() {
-            let seen = slots::thread_slot(runtime, thread).place.get();
+            let seen = slots::thread_slot(runtime.arena(), thread).place.get();
             self.it().last_line.set(seen.as_bytes());
         }
     }

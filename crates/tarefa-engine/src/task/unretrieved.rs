@@ -153,7 +153,7 @@ impl Task<'_> {
         let (me, off) = (self.me(), self.offset());
         let owner = self.it().owner.load(Ordering::Acquire) as u32;
         let Some(index) = slots::slot_of(owner) else { return 0 };
-        let slot = slots::process_slot(me.runtime(), index);
+        let slot = slots::process_slot(me.arena(), index);
         let by_slot = slot.task.load(Ordering::Acquire) == off.0;
         let by_process = by_slot && refcount::is_held_by(me, index, off);
         u64::from(by_slot) + u64::from(by_process)

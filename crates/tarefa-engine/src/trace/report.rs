@@ -188,7 +188,7 @@ impl Maker<'_> {
         labels: &mut HashMap<u32, String>,
         until: Deadline,
     ) -> Standing {
-        let slot = slots::thread_slot(self.runtime, thread.index);
+        let slot = slots::thread_slot(self.runtime.arena(), thread.index);
         let task = inspect::of(self.me, Off(slot.task.load(Ordering::Acquire)));
         let label = slot.label.get();
         let thread_label = match &task {
@@ -243,7 +243,7 @@ impl Maker<'_> {
     }
 
     fn process_label(&self, index: u32, pid: i32) -> String {
-        let slot = slots::process_slot(self.runtime, index);
+        let slot = slots::process_slot(self.runtime.arena(), index);
         let task = inspect::of(self.me, Off(slot.task.load(Ordering::Acquire)));
         match (task, slot.role.load(Ordering::Relaxed)) {
             (Some(task), role::TASK) => format!("process '{}' (pid {pid})", task.name),

@@ -67,10 +67,12 @@ fn answer(me: &Member) {
     let runtime = me.runtime();
     let mut by_process: Vec<(u32, Vec<i32>)> = Vec::new();
     for index in asked.threads {
-        let slot = slots::thread_slot(runtime, index);
+        let slot = slots::thread_slot(runtime.arena(), index);
         let name = slot.name.load(Ordering::Acquire);
         let tid = slot.tid.load(Ordering::Acquire) as i32;
-        let Some(process) = slots::living_owner(runtime, (name >> 32) as u32) else { continue };
+        let Some(process) = slots::living_owner(runtime.arena(), (name >> 32) as u32) else {
+            continue;
+        };
         match by_process.iter_mut().find(|(p, _)| *p == process) {
             Some((_, tids)) => tids.push(tid),
             None => by_process.push((process, vec![tid])),
@@ -96,7 +98,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether the wait of the thread in that slot is in the report, or the thread has ended.
 fn waits(me: &Member, index: u32, report: &Report) -> bool {
-    let tid = slots::thread_slot(me.runtime(), index).tid.load(Ordering::Acquire) as i32;
+    let tid = slots::thread_slot(me.arena(), index).tid.load(Ordering::Acquire) as i32;
     tid == 0 || report.waiting().any(|t| t.tid == tid)
 }
 
@@ -106,7 +108,7 @@ fn signal_name() -> String {
 
 /// Writes the report to the standard error of the process in that slot.
 fn tell(me: &Member, index: u32, why: &str, report: &Report) {
-    let (pid, state) = slots::owner(slots::process_slot(me.runtime(), index));
+    let (pid, state) = slots::owner(slots::process_slot(me.arena(), index));
     if state != process_state::LIVE {
         return;
     }

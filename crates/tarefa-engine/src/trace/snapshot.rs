@@ -131,8 +131,8 @@ fn references_of_all(me: &Member, until: Deadline) -> (HashSet<Off>, Noted, bool
     let mut complete = true;
     let mut count = 0u64;
     let runtime = me.runtime();
-    for process in slots::processes(runtime) {
-        if slots::owner(slots::process_slot(runtime, process)).1 != process_state::LIVE {
+    for process in slots::processes(runtime.arena()) {
+        if slots::owner(slots::process_slot(runtime.arena(), process)).1 != process_state::LIVE {
             continue;
         }
         complete &= entries::inspect(me, process, &mut |entry| {
@@ -145,7 +145,7 @@ fn references_of_all(me: &Member, until: Deadline) -> (HashSet<Off>, Noted, bool
                     referred.insert(Off(entry));
                 }
                 Some(hold) => {
-                    let owner = &slots::thread_slot(runtime, hold.thread).owner;
+                    let owner = &slots::thread_slot(runtime.arena(), hold.thread).owner;
                     if owner.load(Ordering::Acquire) == u64::from(process) + 1 {
                         noted.entry(hold.object).or_default().push((process, hold.thread));
                     }
@@ -159,15 +159,15 @@ fn references_of_all(me: &Member, until: Deadline) -> (HashSet<Off>, Noted, bool
 
 fn threads(me: &Member) -> BTreeMap<u32, Thread> {
     let runtime = me.runtime();
-    let found = slots::threads(runtime).filter_map(|index| {
-        let slot = slots::thread_slot(runtime, index);
+    let found = slots::threads(runtime.arena()).filter_map(|index| {
+        let slot = slots::thread_slot(runtime.arena(), index);
         let tid = slot.tid.load(Ordering::Acquire) as i32;
         let name = slot.name.load(Ordering::Acquire);
         if tid == 0 || name == 0 {
             return None;
         }
-        let process = slots::living_owner(runtime, (name >> 32) as u32)?;
-        let (pid, state) = slots::owner(slots::process_slot(runtime, process));
+        let process = slots::living_owner(runtime.arena(), (name >> 32) as u32)?;
+        let (pid, state) = slots::owner(slots::process_slot(runtime.arena(), process));
         let wait =
             wait_record::of(me, index).filter(|w| w.thread == name && !is_told(me, index, w));
         (state == process_state::LIVE)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tarefa_engine::atomic::model::{Run, Spawned, mortal};
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::shm::Member;
-use tarefa_engine::shm::member::runtime::model::{begin, bury, member, root};
+use tarefa_engine::shm::model::{begin, bury, member, root};
 
 /// The processes of a model. All of them are set up before it, and begin anew in each execution.
 #[derive(Clone, Copy)]

@@ -20,8 +20,11 @@ fn runtime() -> &'static Runtime {
 
 /// Slots that threads have at this moment, and those that were ever used.
 fn used() -> (usize, usize) {
-    let live = |t: &u32| slots::thread_slot(runtime(), *t).tid.load(Ordering::Acquire) != 0;
-    (slots::threads(runtime()).filter(live).count(), slots::threads(runtime()).count())
+    let live = |t: &u32| slots::thread_slot(runtime().arena(), *t).tid.load(Ordering::Acquire) != 0;
+    (
+        slots::threads(runtime().arena()).filter(live).count(),
+        slots::threads(runtime().arena()).count(),
+    )
 }
 
 fn objects() -> u64 {
@@ -64,7 +67,7 @@ struct AllTaken(Vec<u32>);
 impl AllTaken {
     fn now() -> Self {
         let free = |t: &u32| {
-            let owner = &slots::thread_slot(runtime(), *t).owner;
+            let owner = &slots::thread_slot(runtime().arena(), *t).owner;
             owner.compare_exchange(0, PROCESSES, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
         Self((0..THREADS as u32).filter(free).collect())
@@ -74,7 +77,7 @@ impl AllTaken {
 impl Drop for AllTaken {
     fn drop(&mut self) {
         for t in &self.0 {
-            slots::thread_slot(runtime(), *t).owner.store(0, Ordering::Release);
+            slots::thread_slot(runtime().arena(), *t).owner.store(0, Ordering::Release);
         }
     }
 }
@@ -162,7 +165,8 @@ fn slots_come_back_and_without_one_there_are_errors() {
                 });
             }
         });
-        let reserve = slots::thread_slot(runtime(), THREADS as u32 + runtime().process_index());
+        let reserve =
+            slots::thread_slot(runtime().arena(), THREADS as u32 + runtime().process_index());
         assert_eq!(reserve.owner.load(Ordering::Acquire), 0);
     });
     assert_eq!(objects(), before.1);

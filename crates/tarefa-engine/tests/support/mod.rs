@@ -285,8 +285,8 @@ pub fn wait_for_members(runtime: &'static Runtime, besides: usize) -> Result<(),
     let start = Instant::now();
     let mut rung = false;
     loop {
-        let members = slots::processes(runtime)
-            .filter(|i| slots::process_slot(runtime, *i).owner.load(Ordering::Acquire) != 0)
+        let members = slots::processes(runtime.arena())
+            .filter(|i| slots::process_slot(runtime.arena(), *i).owner.load(Ordering::Acquire) != 0)
             .count();
         if members <= besides + 1 {
             return Ok(());
@@ -306,8 +306,8 @@ pub fn wait_for_members(runtime: &'static Runtime, besides: usize) -> Result<(),
 /// The process slots in use, in words.
 pub fn describe(runtime: &'static Runtime) -> String {
     let mut text = String::new();
-    for index in slots::processes(runtime) {
-        let slot = slots::process_slot(runtime, index);
+    for index in slots::processes(runtime.arena()) {
+        let slot = slots::process_slot(runtime.arena(), index);
         let (pid, state) = slots::owner(slot);
         if pid != 0 {
             let [role, watched, task] =

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use tarefa_engine::collections::list::ListError;
 use tarefa_engine::settings::BadSetting;
 use tarefa_engine::shm::heap::OutOfMemory;
-use tarefa_engine::shm::member::runtime::AttachError;
+use tarefa_engine::shm::member::attach::AttachError;
 use tarefa_engine::sync::wait_queue::WaitError;
 use tarefa_engine::task::process::StartError;
 

@@ -103,8 +103,8 @@ pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>>
     d.set_item("arena_limit", h.limit.load(Ordering::Relaxed))?;
     d.set_item("objects", h.objects.load(Ordering::Relaxed))?;
     let (mut tasks, mut members, mut zygote, mut pids) = (0, 0, None, Vec::new());
-    for index in slots::processes(runtime) {
-        let slot = slots::process_slot(runtime, index);
+    for index in slots::processes(runtime.arena()) {
+        let slot = slots::process_slot(runtime.arena(), index);
         let (pid, state) = slots::owner(slot);
         if state != process_state::LIVE {
             continue;
@@ -118,8 +118,8 @@ pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>>
         }
         pids.push(pid);
     }
-    let threads = slots::threads(runtime)
-        .filter(|t| slots::thread_slot(runtime, *t).tid.load(Ordering::Relaxed) != 0)
+    let threads = slots::threads(runtime.arena())
+        .filter(|t| slots::thread_slot(runtime.arena(), *t).tid.load(Ordering::Relaxed) != 0)
         .count();
     d.set_item("task_processes", tasks)?;
     d.set_item("process_slots", members)?;

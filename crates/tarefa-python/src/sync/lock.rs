@@ -152,8 +152,8 @@ pub(crate) fn owner_of(
     holder: Option<Holder>,
 ) -> PyResult<Option<Py<PyAny>>> {
     let Some(holder) = holder else { return Ok(None) };
-    let thread = slots::thread_slot(me.runtime(), holder.thread);
-    let (pid, _) = slots::owner(slots::process_slot(me.runtime(), holder.process));
+    let thread = slots::thread_slot(me.arena(), holder.thread);
+    let (pid, _) = slots::owner(slots::process_slot(me.arena(), holder.process));
     let order = tarefa_engine::atomic::Ordering::Acquire;
     let tid = thread.tid.load(order);
     let off = Off(thread.task.load(order));

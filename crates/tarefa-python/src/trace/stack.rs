@@ -193,7 +193,7 @@ pub(crate) fn forget_stack() {
 /// [`tarefa_engine::sync::wait::wait_record::place`]; needs no interpreter of this process's.
 pub(crate) fn locate(process: u32, pid: i32, tid: i32, millis: u64) -> Option<String> {
     let runtime = tarefa_engine::shm::Runtime::existing_unlocked()?;
-    let slot = slots::process_slot(runtime, process);
+    let slot = slots::process_slot(runtime.arena(), process);
     if slots::owner(slot).0 != pid {
         return None;
     }
@@ -219,7 +219,7 @@ pub(crate) fn offer_stack(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn request_stack(py: Python<'_>, slot: u32, timeout: f64) -> PyResult<Option<String>> {
     let me = member::me(py)?;
-    let slot = slots::process_slot(me.runtime(), slot);
+    let slot = slots::process_slot(me.arena(), slot);
     let until = Deadline::after(Some(Duration::from_secs_f64(timeout.clamp(0.0, 60.0))));
     let text = py.detach(|| written_text(slot, None, until));
     Ok(text.map(|t| String::from_utf8_lossy(&t).into_owned()))

@@ -13,6 +13,7 @@ use crate::atomic::AtomicU64;
 #[cfg(loom)]
 use crate::atomic::{AtomicU8, Ordering};
 use crate::os::{memfd, mmap};
+use crate::shm::arena::layout::Header;
 use crate::shm::arena::offset::{Off, Shared};
 
 /// The address space an arena asks for first.
@@ -82,6 +83,13 @@ impl Arena {
     pub(in crate::shm) fn twin(&self) -> io::Result<Self> {
         use std::os::fd::AsFd;
         Ok(Self { base: self.base, len: self.len, fd: self.fd.as_fd().try_clone_to_owned()? })
+    }
+
+    /// What it begins with.
+    #[must_use]
+    #[inline]
+    pub fn header(&'static self) -> &'static Header {
+        self.at(Off(0))
     }
 
     /// Bytes of address space.

@@ -75,16 +75,16 @@ impl Checker<'_> {
 
     fn slots(&mut self) {
         let runtime = self.me.runtime();
-        for index in slots::processes(runtime) {
-            let slot = slots::process_slot(runtime, index);
+        for index in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), index);
             if get(&slot.owner) != 0 {
                 self.report.processes += 1;
             } else if get(&slot.task) | get(&slot.references) | get(&slot.watched) != 0 {
                 self.fault(format!("free process slot {index} is not clear"));
             }
         }
-        for index in slots::threads(runtime) {
-            let slot = slots::thread_slot(runtime, index);
+        for index in slots::threads(runtime.arena()) {
+            let slot = slots::thread_slot(runtime.arena(), index);
             self.report.threads += u64::from(get(&slot.owner) != 0);
             let held = slot.held.iter().filter(|h| get(h) != 0).count();
             let words =

@@ -14,6 +14,16 @@ pub(in crate::shm) struct ProcessReferences {
     pub(in crate::shm) entries: Entries,
 }
 
+/// An object that a forked process takes over: where, its number, and how many handles there are.
+pub(in crate::shm) type Inherited = (Off, u64, u64);
+
+impl ProcessReferences {
+    /// Objects held, with their ids: what a forked process takes over.
+    pub(in crate::shm) fn all(&self) -> Vec<Inherited> {
+        self.objects.iter().map(|(off, h)| (*off, h.id, h.handles)).collect()
+    }
+}
+
 /// Of one object: handles of this process, the entry that stands for them, and its number.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::shm) struct Holding {

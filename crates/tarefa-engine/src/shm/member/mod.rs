@@ -1,11 +1,13 @@
 //! The calling thread as a member of a runtime.
 
+pub mod attach;
+mod fork;
 pub mod fork_safe_lock;
 pub(in crate::shm) mod held;
 pub mod report_request;
 pub mod runtime;
 pub mod slots;
-mod thread_slots;
+pub(in crate::shm) mod thread_slots;
 
 pub use thread_slots::TooManyThreads;
 
@@ -42,7 +44,7 @@ impl Member {
     /// Its arena's header.
     #[must_use]
     pub fn header(&self) -> &'static Header {
-        self.runtime.header()
+        self.runtime.arena().header()
     }
 
     /// The thread's slot.
@@ -70,16 +72,5 @@ impl Member {
     pub fn is_between_operations(&self) -> bool {
         let holds = |held: &AtomicU64| held.load(Ordering::Relaxed) != 0;
         self.slot.journal_len.load(Ordering::Relaxed) == 0 && !self.slot.held.iter().any(holds)
-    }
-
-    /// Whether this is still the calling thread: not in a child that was forked since.
-    #[must_use]
-    pub fn is_here(&self) -> bool {
-        // In a model one thread of the system is all members, and none forks.
-        #[cfg(loom)]
-        if crate::atomic::model::running() {
-            return true;
-        }
-        std::ptr::eq(self.runtime.me().slot, self.slot)
     }
 }

@@ -76,12 +76,12 @@ pub fn take(me: &Member) -> Asked {
     let runtime = me.runtime();
     let taken =
         |word: &AtomicU64| word.load(Ordering::Acquire) != 0 && word.swap(0, Ordering::AcqRel) != 0;
-    let processes =
-        slots::processes(runtime).filter(|p| taken(&slots::process_slot(runtime, *p).report));
+    let processes = slots::processes(runtime.arena())
+        .filter(|p| taken(&slots::process_slot(runtime.arena(), *p).report));
     let processes = processes.collect();
     crash_point!("report_request.taken_processes");
-    let threads = slots::threads(runtime).filter(|t| {
-        let overdue = &slots::thread_slot(runtime, *t).overdue;
+    let threads = slots::threads(runtime.arena()).filter(|t| {
+        let overdue = &slots::thread_slot(runtime.arena(), *t).overdue;
         overdue.load(Ordering::Acquire) != 0 && overdue.swap(0, Ordering::AcqRel) != 0
     });
     let threads = threads.collect();

@@ -5,9 +5,9 @@
 
 use std::io;
 
-use super::runtime::Runtime;
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::os::{futex, process};
+use crate::shm::arena::Arena;
 use crate::shm::arena::layout::{
     PROCESSES, PROCESSES_AT, ProcessSlot, THREAD_SLOTS, THREADS, THREADS_AT, ThreadSlot,
     process_state,
@@ -16,26 +16,26 @@ use crate::shm::arena::offset::Off;
 
 /// The process slot with that number.
 #[must_use]
-pub fn process_slot(runtime: &'static Runtime, index: u32) -> &'static ProcessSlot {
+pub fn process_slot(arena: &'static Arena, index: u32) -> &'static ProcessSlot {
     let at = PROCESSES_AT + u64::from(index) * size_of::<ProcessSlot>() as u64;
-    runtime.arena().at(Off(at))
+    arena.at(Off(at))
 }
 
 /// The thread slot with that number.
 #[must_use]
-pub fn thread_slot(runtime: &'static Runtime, index: u32) -> &'static ThreadSlot {
+pub fn thread_slot(arena: &'static Arena, index: u32) -> &'static ThreadSlot {
     let at = THREADS_AT + u64::from(index) * size_of::<ThreadSlot>() as u64;
-    runtime.arena().at(Off(at))
+    arena.at(Off(at))
 }
 
 /// Numbers of the process slots ever used.
-pub fn processes(runtime: &'static Runtime) -> impl Iterator<Item = u32> {
-    0..runtime.header().process_top.load(Ordering::Acquire) as u32
+pub fn processes(arena: &'static Arena) -> impl Iterator<Item = u32> {
+    0..arena.header().process_top.load(Ordering::Acquire) as u32
 }
 
 /// Numbers of the thread slots ever used.
-pub fn threads(runtime: &'static Runtime) -> impl Iterator<Item = u32> {
-    0..runtime.header().thread_top.load(Ordering::Acquire) as u32
+pub fn threads(arena: &'static Arena) -> impl Iterator<Item = u32> {
+    0..arena.header().thread_top.load(Ordering::Acquire) as u32
 }
 
 /// The process behind a slot's `owner`: (pid, state).
@@ -48,8 +48,8 @@ pub fn owner(slot: &ProcessSlot) -> (i32, u64) {
 /// What a lock remembers of the process that holds it: never 0, and never again the same
 /// once the process has died.
 #[must_use]
-pub fn lock_owner(runtime: &'static Runtime, index: u32) -> u32 {
-    let generation = process_slot(runtime, index).generation.load(Ordering::Acquire) as u32;
+pub fn lock_owner(arena: &'static Arena, index: u32) -> u32 {
+    let generation = process_slot(arena, index).generation.load(Ordering::Acquire) as u32;
     (generation & 0x1_ffff) << 14 | (index + 1)
 }
 
@@ -61,16 +61,16 @@ pub fn slot_of(owner: u32) -> Option<u32> {
 
 /// The process slot that `lock_owner` gave this for, if that process still lives.
 #[must_use]
-pub fn living_owner(runtime: &'static Runtime, owner: u32) -> Option<u32> {
-    slot_of(owner).filter(|index| lock_owner(runtime, *index) == owner)
+pub fn living_owner(arena: &'static Arena, owner: u32) -> Option<u32> {
+    slot_of(owner).filter(|index| lock_owner(arena, *index) == owner)
 }
 
 /// The pid of the process that `lock_owner` gave this for, if it has died and nobody has died
 /// in its slot since.
 #[must_use]
-pub fn dead_owner(runtime: &'static Runtime, owner: u32) -> Option<i32> {
+pub fn dead_owner(arena: &'static Arena, owner: u32) -> Option<i32> {
     let index = slot_of(owner)?;
-    let former = process_slot(runtime, index).former.load(Ordering::Acquire);
+    let former = process_slot(arena, index).former.load(Ordering::Acquire);
     (former >> 32 == u64::from(owner)).then_some(former as u32 as i32)
 }
 
@@ -105,13 +105,13 @@ fn take(
 }
 
 /// Takes a process slot for this process, not yet watched.
-pub(in crate::shm) fn take_process(runtime: &'static Runtime) -> io::Result<u32> {
-    take_slot(runtime, process_state::LIVE)
+pub(in crate::shm) fn take_process(arena: &'static Arena) -> io::Result<u32> {
+    take_slot(arena, process_state::LIVE)
 }
 
 /// Takes a process slot for a child that this process is about to fork.
-pub fn take_embryo(runtime: &'static Runtime) -> io::Result<u32> {
-    take_slot(runtime, process_state::EMBRYO)
+pub fn take_embryo(arena: &'static Arena) -> io::Result<u32> {
+    take_slot(arena, process_state::EMBRYO)
 }
 
 /// The embryo in slot `index` is process `pid` now. Said by the parent and by the child,
@@ -124,10 +124,10 @@ pub fn hatch(slot: &ProcessSlot, parent: i32, pid: i32) -> bool {
     swap.is_ok() || swap == Err(live)
 }
 
-fn take_slot(runtime: &'static Runtime, state: u64) -> io::Result<u32> {
-    let h = runtime.header();
+fn take_slot(arena: &'static Arena, state: u64) -> io::Result<u32> {
+    let h = arena.header();
     let value = (process::pid() as u64) << 8 | state;
-    let owner = |i| &process_slot(runtime, i).owner;
+    let owner = |i| &process_slot(arena, i).owner;
     let index = take(PROCESSES, &h.process_hint, &h.process_top, owner, value)
         .ok_or_else(too_many_processes)?;
     // Round and round, so that a slot's generation takes longest to come by again.
@@ -137,8 +137,8 @@ fn take_slot(runtime: &'static Runtime, state: u64) -> io::Result<u32> {
 }
 
 /// Gives a dead process's slot back: it can be taken again.
-pub fn free_process(runtime: &'static Runtime, index: u32) {
-    let slot = process_slot(runtime, index);
+pub fn free_process(arena: &'static Arena, index: u32) {
+    let slot = process_slot(arena, index);
     // Here and not when it is taken: who takes a slot may die right after, and must then be
     // found, unwatched, by what the slot says.
     slot.watched.store(0, Ordering::Relaxed);
@@ -164,21 +164,21 @@ pub fn free_process(runtime: &'static Runtime, index: u32) {
 }
 
 /// Takes a thread slot for a thread of the process in slot `process`, if one is free.
-pub(in crate::shm) fn take_thread(runtime: &'static Runtime, process: u32) -> Option<u32> {
-    let h = runtime.header();
-    let owner = |i| &thread_slot(runtime, i).owner;
+pub(in crate::shm) fn take_thread(arena: &'static Arena, process: u32) -> Option<u32> {
+    let h = arena.header();
+    let owner = |i| &thread_slot(arena, i).owner;
     // From the start: few slots, used again and again, stay in the caches.
     take(THREADS, &h.thread_hint, &h.thread_top, owner, u64::from(process) + 1)
 }
 
 /// Takes the thread slot that the process in slot `process` has in reserve. The caller sees to it
 /// that one thread at a time does.
-pub(super) fn take_reserve(runtime: &'static Runtime, process: u32) -> u32 {
+pub(super) fn take_reserve(arena: &'static Arena, process: u32) -> u32 {
     let index = THREADS as u32 + process;
     // Before the slot is taken, so that no scan misses it.
-    runtime.header().thread_top.fetch_max(u64::from(index) + 1, Ordering::AcqRel);
+    arena.header().thread_top.fetch_max(u64::from(index) + 1, Ordering::AcqRel);
     crash_point!("slots.reserve_top");
-    thread_slot(runtime, index).owner.store(u64::from(process) + 1, Ordering::Release);
+    thread_slot(arena, index).owner.store(u64::from(process) + 1, Ordering::Release);
     crash_point!("slots.reserve_taken");
     index
 }
@@ -192,10 +192,10 @@ pub(super) fn leave_reserve(slot: &ThreadSlot) {
 
 /// The process in slot `index`, which is this one, is a member no more: it does not look at the
 /// arena again. The supervisor does the rest, as after a death.
-pub(super) fn leave_process(runtime: &'static Runtime, index: u32) {
+pub(super) fn leave_process(arena: &'static Arena, index: u32) {
     let live = (process::pid() as u64) << 8 | process_state::LIVE;
     let left = (process::pid() as u64) << 8 | process_state::LEFT;
-    let owner = &process_slot(runtime, index).owner;
+    let owner = &process_slot(arena, index).owner;
     // Not where the supervisor takes it for dead already.
     let _ = owner.compare_exchange(live, left, Ordering::AcqRel, Ordering::Relaxed);
     crash_point!("slots.process_left");
@@ -216,8 +216,8 @@ pub fn parse_name(name: u64) -> Option<(u32, u64)> {
 }
 
 /// Makes slot `index` the calling thread's, which is one of the process in slot `process`.
-pub(in crate::shm) fn enter_thread(runtime: &'static Runtime, process: u32, index: u32) {
-    let slot = thread_slot(runtime, index);
+pub(in crate::shm) fn enter_thread(arena: &'static Arena, process: u32, index: u32) {
+    let slot = thread_slot(arena, index);
     slot.task.store(0, Ordering::Relaxed);
     slot.waiting_on.store(0, Ordering::Relaxed);
     slot.waiting_for.store(0, Ordering::Relaxed);
@@ -230,7 +230,7 @@ pub(in crate::shm) fn enter_thread(runtime: &'static Runtime, process: u32, inde
     let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
     crash_point!("slots.thread_aged");
     let thread = (u64::from(index) + 1) | ((generation & GENERATION) << 17);
-    slot.name.store(u64::from(lock_owner(runtime, process)) << 32 | thread, Ordering::Release);
+    slot.name.store(u64::from(lock_owner(arena, process)) << 32 | thread, Ordering::Release);
     slot.tid.store(process::tid() as u64, Ordering::Release);
     crash_point!("slots.thread_settled");
 }
@@ -244,11 +244,11 @@ pub(in crate::shm) fn leave_thread(slot: &ThreadSlot) {
 }
 
 /// Makes all threads that wait look at who owns what they wait for.
-pub(in crate::shm) fn wake_waiters(runtime: &'static Runtime) {
+pub(in crate::shm) fn wake_waiters(arena: &'static Arena) {
     // Pairs with the fence between a waiter's note and its look at the owner.
     fence(Ordering::SeqCst);
-    for t in threads(runtime) {
-        let slot = thread_slot(runtime, t);
+    for t in threads(arena) {
+        let slot = thread_slot(arena, t);
         if slot.waiting_on.load(Ordering::Acquire) != 0 && slot.owner.load(Ordering::Acquire) != 0 {
             // Not a wake-up of the word it sleeps on: that word has not changed, so who is
             // just about to sleep on it would miss it.

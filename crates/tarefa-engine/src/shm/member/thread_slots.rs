@@ -13,14 +13,14 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::OnceLock;
 
-use super::runtime::{Here, Runtime};
+use super::runtime::{FORKS, Here, Runtime};
 use super::{Member, slots};
 use crate::atomic::Ordering;
 use crate::os::thread_exit::AtThreadExit;
 use crate::os::{process, signal};
 use crate::shm::arena::layout::THREADS;
-use crate::shm::recovery::holds;
 
 /// A slot, and the count of forks when it was taken: a child's are its own.
 type Entry = (Member, u32);
@@ -32,6 +32,16 @@ thread_local! {
     static SLOTS: Cell<*mut Vec<Entry>> = const { Cell::new(ptr::null_mut()) };
     /// The reserve slot, while the thread runs in it.
     static IN_RESERVE: Cell<Option<Member>> = const { Cell::new(None) };
+}
+
+/// Gives back what a thread holds of objects and only it could give back.
+type GiveBack = fn(&Member);
+
+static GIVE_BACK: OnceLock<GiveBack> = OnceLock::new();
+
+/// Says how. The first call counts.
+pub(in crate::shm) fn set_give_back(give_back: GiveBack) {
+    let _ = GIVE_BACK.set(give_back);
 }
 
 static EXIT: AtThreadExit = AtThreadExit::new(thread_ends);
@@ -102,11 +112,13 @@ extern "C" fn thread_ends(_: *mut c_void) {
 
 /// The thread in `me` has ended: gives back what only it could, and its slot.
 fn give_back(here: &'static Here, me: &Member) {
-    holds::return_of_thread(me);
+    if let Some(give_back_held) = GIVE_BACK.get() {
+        give_back_held(me);
+    }
     let held = me.slot().recursive_held.load(Ordering::Relaxed) > 0;
     slots::leave_thread(me.slot());
     if held {
-        slots::wake_waiters(me.runtime());
+        slots::wake_waiters(me.arena());
     }
     let mut idle = here.idle_threads.lock();
     if held {
@@ -131,7 +143,42 @@ impl Drop for InReserve {
     }
 }
 
+impl Member {
+    /// Whether this is still the calling thread: not in a child that was forked since.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        // In a model one thread of the system is all members, and none forks.
+        #[cfg(loom)]
+        if crate::atomic::model::running() {
+            return true;
+        }
+        ptr::eq(self.runtime().me().slot(), self.slot())
+    }
+}
+
 impl Runtime {
+    /// The calling thread's slot.
+    ///
+    /// # Errors
+    /// [`TooManyThreads`]: there is none, and none is free.
+    #[inline]
+    pub fn try_me(&'static self) -> Result<Member, TooManyThreads> {
+        match last_used(self, FORKS.load(Ordering::Relaxed)) {
+            Some(me) => Ok(me),
+            None => self.find_me(),
+        }
+    }
+
+    /// The same for a thread that has one already, or whose caller has nobody to tell.
+    ///
+    /// # Panics
+    /// With [`TooManyThreads`].
+    #[must_use]
+    #[inline]
+    pub fn me(&'static self) -> Member {
+        self.try_me().unwrap_or_else(|e| panic!("tarefa: {e}"))
+    }
+
     /// The calling thread's slot, or [`TooManyThreads`].
     #[cold]
     pub(super) fn find_me(&'static self) -> Result<Member, TooManyThreads> {
@@ -143,14 +190,14 @@ impl Runtime {
         let idle = || here.idle_threads.lock().pop();
         let index = match idle() {
             Some(index) => index,
-            None => match slots::take_thread(self, here.index) {
+            None => match slots::take_thread(self.arena(), here.index) {
                 Some(index) => index,
                 None if self.sweep(here) => idle().ok_or(TooManyThreads { most: THREADS })?,
                 None => return Err(TooManyThreads { most: THREADS }),
             },
         };
-        slots::enter_thread(self, here.index, index);
-        let me = Member::new(self, slots::thread_slot(self, index), index);
+        slots::enter_thread(self.arena(), here.index, index);
+        let me = Member::new(self, slots::thread_slot(self.arena(), index), index);
         remember((me, here.forks));
         Ok(me)
     }
@@ -159,8 +206,8 @@ impl Runtime {
     /// there were any.
     fn sweep(&'static self, here: &'static Here) -> bool {
         let mut found = false;
-        for index in slots::threads(self) {
-            let slot = slots::thread_slot(self, index);
+        for index in slots::threads(self.arena()) {
+            let slot = slots::thread_slot(self.arena(), index);
             if slot.owner.load(Ordering::Acquire) != u64::from(here.index) + 1 {
                 continue;
             }
@@ -198,9 +245,9 @@ impl Runtime {
         }
         let here = self.here();
         let _alone = here.reserve.lock();
-        let index = slots::take_reserve(self, here.index);
-        slots::enter_thread(self, here.index, index);
-        let me = Member::new(self, slots::thread_slot(self, index), index);
+        let index = slots::take_reserve(self.arena(), here.index);
+        slots::enter_thread(self.arena(), here.index, index);
+        let me = Member::new(self, slots::thread_slot(self.arena(), index), index);
         let _inside = InReserve { before: IN_RESERVE.replace(Some(me)), me };
         act(&me)
     }

@@ -6,7 +6,8 @@ use super::address::ObjectAddress;
 use super::{header, refcount};
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::TooManyThreads;
-use crate::shm::member::runtime::{AttachError, Runtime};
+use crate::shm::member::attach::AttachError;
+use crate::shm::member::runtime::Runtime;
 
 /// Why there is no such object here.
 #[derive(Debug, thiserror::Error)]

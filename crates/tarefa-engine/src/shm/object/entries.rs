@@ -165,7 +165,7 @@ const BLOCKS: usize = 1 << 16;
 /// of those that come and go meanwhile. Ends when `see` says so with false; true if it has seen
 /// them all.
 pub fn inspect(me: &Member, process: u32, see: &mut dyn FnMut(u64) -> bool) -> bool {
-    let slot = slots::process_slot(me.runtime(), process);
+    let slot = slots::process_slot(me.arena(), process);
     let mut block = Off(slot.references.load(Ordering::Acquire));
     for _ in 0..BLOCKS {
         if block.is_none() {

@@ -5,22 +5,33 @@
 //! a block that hangs on the process's slot ([`super::entries`]), changed in the same [`Tx`] as the object's count,
 //! so that [`crate::shm::recovery`] returns exactly what a dead process held.
 
+use std::error::Error;
+
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::Member;
-use crate::shm::member::held::{Holding, ProcessReferences};
+use crate::shm::member::held::{Holding, Inherited};
+use crate::shm::member::runtime;
+use crate::shm::member::runtime::Runtime;
 use crate::shm::object;
 use crate::shm::object::entries::{self, References};
 use crate::shm::object::robust_list::Hold;
 use crate::shm::tx::journal::Tx;
 
-impl ProcessReferences {
-    /// Objects held, with their ids: what a forked process takes over.
-    pub(in crate::shm) fn all(&self) -> Vec<(Off, u64, u64)> {
-        self.objects.iter().map(|(off, h)| (*off, h.id, h.handles)).collect()
+/// Has forks take over what this process holds.
+pub(in crate::shm) fn register() {
+    runtime::set_take_over(take_over);
+}
+
+fn take_over(runtime: &'static Runtime, held: Vec<Inherited>) -> Result<(), Box<dyn Error>> {
+    let me = runtime.me();
+    let mut result = Ok(());
+    for (off, id, handles) in held {
+        result = result.and(acquire_many(&me, off, id, handles).map(drop));
     }
+    Ok(result?)
 }
 
 /// Takes over the object just made, the first block of the thread's chain, as this process's.

@@ -119,8 +119,8 @@ fn forget_packed(holds: &mut HoldTable, packed: u64) -> Option<Off> {
 pub fn holders(me: &Member, object: Off) -> Vec<(u32, u32)> {
     let runtime = me.runtime();
     let mut found = Vec::new();
-    for process in slots::processes(runtime) {
-        let slot = slots::process_slot(runtime, process);
+    for process in slots::processes(runtime.arena()) {
+        let slot = slots::process_slot(runtime.arena(), process);
         if slots::owner(slot).1 != process_state::LIVE {
             continue;
         }
@@ -133,7 +133,8 @@ pub fn holders(me: &Member, object: Off) -> Vec<(u32, u32)> {
             let refs: &References = me.arena().at(block);
             let holds = refs.entries.iter().filter_map(|e| Hold::unpack(e.load(Ordering::Acquire)));
             let its = |thread| {
-                let owner = slots::thread_slot(runtime, thread).owner.load(Ordering::Acquire);
+                let owner =
+                    slots::thread_slot(runtime.arena(), thread).owner.load(Ordering::Acquire);
                 owner == u64::from(process) + 1
             };
             let holds = holds.filter(|h| h.object == object && its(h.thread));

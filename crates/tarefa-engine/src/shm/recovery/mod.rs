@@ -30,6 +30,7 @@ use crate::shm::heap::journal_room;
 use crate::shm::member::Member;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
+use crate::shm::member::thread_slots;
 use crate::shm::object::entries;
 use crate::shm::tx::journal;
 use crate::shm::tx::latch;
@@ -37,7 +38,7 @@ use crate::shm::tx::latch::Overdue;
 
 /// Marks the process in slot `index` dead. False if somebody else has.
 pub fn mark_dead(me: &Member, index: u32) -> bool {
-    let slot = slots::process_slot(me.runtime(), index);
+    let slot = slots::process_slot(me.arena(), index);
     let live = slot.owner.load(Ordering::Acquire);
     let state = live & 0xff;
     if !matches!(state, process_state::LIVE | process_state::EMBRYO | process_state::LEFT) {
@@ -47,7 +48,7 @@ pub fn mark_dead(me: &Member, index: u32) -> bool {
     let mine = slot.owner.compare_exchange(live, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok();
     crash_point!("recovery.marked");
     if mine {
-        let former = u64::from(slots::lock_owner(me.runtime(), index)) << 32 | live >> 8;
+        let former = u64::from(slots::lock_owner(me.arena(), index)) << 32 | live >> 8;
         slot.former.store(former, Ordering::Release);
         crash_point!("recovery.noted");
         slot.generation.fetch_add(1, Ordering::AcqRel);
@@ -61,8 +62,8 @@ pub fn mark_dead(me: &Member, index: u32) -> bool {
 pub fn clean_up(me: &Member, index: u32) {
     let runtime = me.runtime();
     clean_up_threads(me, index);
-    slots::wake_waiters(runtime);
-    let slot = slots::process_slot(runtime, index);
+    slots::wake_waiters(runtime.arena());
+    let slot = slots::process_slot(runtime.arena(), index);
     let savepoint = heap::savepoint(me);
     while entries::hook_next(me, &slot.references) {
         heap::free_deferred(me, savepoint);
@@ -71,13 +72,13 @@ pub fn clean_up(me: &Member, index: u32) {
 
 /// Gives the slot of a dead process back.
 pub fn forget(me: &Member, index: u32) {
-    slots::free_process(me.runtime(), index);
+    slots::free_process(me.arena(), index);
 }
 
 /// The thread slots of the process in slot `index`.
 fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32> {
-    slots::threads(runtime).filter(move |t| {
-        let owner = slots::thread_slot(runtime, *t).owner.load(Ordering::Acquire);
+    slots::threads(runtime.arena()).filter(move |t| {
+        let owner = slots::thread_slot(runtime.arena(), *t).owner.load(Ordering::Acquire);
         owner == u64::from(index) + 1
     })
 }
@@ -85,7 +86,7 @@ fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32
 /// Cleans up after the threads of the dead process in slot `index`.
 fn clean_up_threads(me: &Member, index: u32) {
     let runtime = me.runtime();
-    let dead = |t| Member::new(runtime, slots::thread_slot(runtime, t), t);
+    let dead = |t| Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
     // First the latches of all: what follows takes latches that any of them may have held.
     for t in threads_of(runtime, index) {
         release_latches(&dead(t));
@@ -95,7 +96,7 @@ fn clean_up_threads(me: &Member, index: u32) {
     }
     // Not before: what the dead wait for may be granted to them until then.
     if let Some(t) = threads_of(runtime, index).next() {
-        holds::return_all(&dead(t), &slots::process_slot(runtime, index).references);
+        holds::return_all(&dead(t), &slots::process_slot(runtime.arena(), index).references);
     }
     for t in threads_of(runtime, index) {
         return_blocks(&dead(t));
@@ -139,9 +140,10 @@ pub fn become_cleaner() {
     CLEANER.set(true);
 }
 
-/// Tells latches what is done about those that are not let go.
+/// Tells latches what is done about those that are not let go, and threads what they give back.
 pub(super) fn register() {
     latch::set_overdue(Overdue { after: latch_timeout, help });
+    thread_slots::set_give_back(holds::return_of_thread);
 }
 
 /// How long to wait for a latch before [`help`].
@@ -161,13 +163,13 @@ fn help(me: &Member, holder: u32) {
 /// The cleaner is busy with one death and needs a latch that another dead process holds.
 fn release_early(me: &Member, holder: u32) {
     let runtime = me.runtime();
-    let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
+    let owner = slots::thread_slot(runtime.arena(), holder).owner.load(Ordering::Acquire);
     let Some(index) = owner.checked_sub(1) else { return };
-    let slot = slots::process_slot(runtime, index as u32);
+    let slot = slots::process_slot(runtime.arena(), index as u32);
     let (pid, state) = slots::owner(slot);
     if state == process_state::DEAD || gone(pid, slot.start_time.load(Ordering::Acquire)) {
         for t in threads_of(runtime, index as u32) {
-            release_latches(&Member::new(runtime, slots::thread_slot(runtime, t), t));
+            release_latches(&Member::new(runtime, slots::thread_slot(runtime.arena(), t), t));
         }
     }
 }
@@ -184,9 +186,9 @@ fn gone(pid: i32, start_time: u64) -> bool {
 /// For a runtime whose root is gone: if the holder of a latch has died, clean up after it.
 fn without_root(me: &Member, holder: u32) {
     let runtime = me.runtime();
-    let owner = slots::thread_slot(runtime, holder).owner.load(Ordering::Acquire);
+    let owner = slots::thread_slot(runtime.arena(), holder).owner.load(Ordering::Acquire);
     let Some(index) = owner.checked_sub(1) else { return };
-    let slot = slots::process_slot(runtime, index as u32);
+    let slot = slots::process_slot(runtime.arena(), index as u32);
     let (pid, state) = slots::owner(slot);
     if state != process_state::DEAD && !gone(pid, slot.start_time.load(Ordering::Acquire)) {
         return;

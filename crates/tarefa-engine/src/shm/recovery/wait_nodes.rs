@@ -46,7 +46,7 @@ pub(in crate::shm) fn recovery(me: &Member, off: Off) -> Option<&'static Recover
 #[must_use]
 pub fn node(runtime: &'static Runtime, id: u64) -> &'static WaitNode {
     let (thread, place) = ((id - 1) / NODES as u64, (id - 1) % NODES as u64);
-    &slots::thread_slot(runtime, thread as u32).nodes[place as usize]
+    &slots::thread_slot(runtime.arena(), thread as u32).nodes[place as usize]
 }
 
 /// The thread slot of the node with the number `id`.

@@ -152,7 +152,7 @@ impl<'a> Acquire<'a> {
             return Acquired::Yes;
         }
         let runtime = self.slot.me.runtime();
-        Acquired::OwnerDied(slots::dead_owner(runtime, (self.dead >> 32) as u32))
+        Acquired::OwnerDied(slots::dead_owner(runtime.arena(), (self.dead >> 32) as u32))
     }
 }
 

@@ -109,7 +109,7 @@ pub struct Holder {
 /// The thread slot in a name, if the slot is still that thread's.
 fn thread_of(me: &Member, name: u64) -> Option<&'static ThreadSlot> {
     let (index, _) = slots::parse_name(name)?;
-    let slot = slots::thread_slot(me.runtime(), index);
+    let slot = slots::thread_slot(me.arena(), index);
     (slot.name.load(Ordering::Acquire) == name & !FLAGS).then_some(slot)
 }
 
@@ -139,7 +139,7 @@ impl LockWord {
 
     /// Whether an owner is one that may still let go.
     pub(super) fn lives(me: &Member, recursion: Recursion, owner: u64) -> bool {
-        slots::living_owner(me.runtime(), (owner >> 32) as u32).is_some()
+        slots::living_owner(me.arena(), (owner >> 32) as u32).is_some()
             && (recursion == Recursion::Forbidden || thread_of(me, owner).is_some())
     }
 
@@ -184,7 +184,7 @@ impl LockWord {
             return None;
         }
         let (thread, _) = slots::parse_name(owner)?;
-        let process = slots::living_owner(me.runtime(), (owner >> 32) as u32)?;
+        let process = slots::living_owner(me.arena(), (owner >> 32) as u32)?;
         let since_ns = match self.since.load(Ordering::Relaxed) {
             0 => clock::coarse_ns(),
             since => since,
@@ -223,7 +223,7 @@ impl LockWord {
     /// The process whose death [`LockWord::last_death`] told last, where that is still known.
     #[must_use]
     pub fn last_dead_pid(&self, me: &Member) -> Option<i32> {
-        slots::dead_owner(me.runtime(), (self.last_dead.load(Ordering::Acquire) >> 32) as u32)
+        slots::dead_owner(me.arena(), (self.last_dead.load(Ordering::Acquire) >> 32) as u32)
     }
 
     /// Whether an owner has died since [`LockWord::clear_poison`]: for those who leave what the lock guards

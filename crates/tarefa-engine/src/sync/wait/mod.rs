@@ -84,7 +84,7 @@ pub fn waking<T>(me: &Member, word: &'static AtomicU32, change: impl FnOnce() ->
 
 /// Makes the thread in slot `index` look around: it asks its hooks whether to go on.
 pub fn wake(me: &Member, index: u32) {
-    let slot = crate::shm::member::slots::thread_slot(me.runtime(), index);
+    let slot = crate::shm::member::slots::thread_slot(me.arena(), index);
     poke_word(&slot.interrupt);
 }
 

@@ -142,7 +142,7 @@ pub struct Wait {
 /// that may be gone; what changes under its eyes is looked at again, a few times.
 #[must_use]
 pub fn of(me: &Member, index: u32) -> Option<Wait> {
-    let slot = slots::thread_slot(me.runtime(), index);
+    let slot = slots::thread_slot(me.arena(), index);
     for _ in 0..4 {
         let thread = slot.name.load(Ordering::Acquire);
         let since_ns = slot.waiting_since.load(Ordering::Acquire);
@@ -191,5 +191,5 @@ fn is_still(slot: &ThreadSlot, wait: &Wait) -> bool {
 /// Whether the thread in that slot is in the same wait still.
 #[must_use]
 pub fn goes_on(me: &Member, index: u32, wait: &Wait) -> bool {
-    is_still(slots::thread_slot(me.runtime(), index), wait)
+    is_still(slots::thread_slot(me.arena(), index), wait)
 }

@@ -77,7 +77,7 @@ impl Control {
         let mut counts = (0, 0);
         for entry in &self.spares {
             if let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) {
-                let slot = slots::process_slot(me.runtime(), index as u32);
+                let slot = slots::process_slot(me.arena(), index as u32);
                 counts.1 += 1;
                 counts.0 += u64::from(slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE);
             }
@@ -91,7 +91,7 @@ impl Control {
         for entry in &self.spares {
             let seen = entry.load(Ordering::Acquire);
             let Some(index) = seen.checked_sub(1) else { continue };
-            let slot = slots::process_slot(me.runtime(), index as u32);
+            let slot = slots::process_slot(me.arena(), index as u32);
             let swap = slot.mailbox.compare_exchange(
                 mailbox::IDLE,
                 claimed,
@@ -130,14 +130,14 @@ impl Control {
     /// slot dead: it finds the task, or nothing is put there.
     fn give(&'static self, me: &Member, task: &Task<'_>, entry: &AtomicU64, seen: u64) -> bool {
         let index = (seen - 1) as u32;
-        let slot = slots::process_slot(me.runtime(), index);
+        let slot = slots::process_slot(me.arena(), index);
         let _latch = self.latch.lock(me);
         let (pid, state) = slots::owner(slot);
         if state != process_state::LIVE || entry.load(Ordering::Acquire) != seen {
             return false;
         }
         task.assign(index, pid);
-        let starter = slots::lock_owner(me.runtime(), me.runtime().process_index());
+        let starter = slots::lock_owner(me.arena(), me.runtime().process_index());
         let _count = object::latch(me, task.offset()).lock(me);
         let mut tx = Tx::begin(me);
         tx.set(entry, 0);

@@ -108,7 +108,7 @@ pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
     }
     task.it().depth.store(depth, Ordering::Relaxed);
     crash_point!("process.depth");
-    let starter = slots::lock_owner(runtime, runtime.process_index());
+    let starter = slots::lock_owner(runtime.arena(), runtime.process_index());
     task.it().starter.store(u64::from(starter), Ordering::Relaxed);
     crash_point!("process.starter");
     if control.hand_to_spare(me, task) {

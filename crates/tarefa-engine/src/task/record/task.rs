@@ -134,7 +134,7 @@ impl<'a> Task<'a> {
 
     pub(super) fn process_died(&self) -> bool {
         let owner = self.it.owner.load(Ordering::Acquire) as u32;
-        owner != 0 && slots::living_owner(self.me.runtime(), owner).is_none()
+        owner != 0 && slots::living_owner(self.me.arena(), owner).is_none()
     }
 
     /// Moves on if the state is one of `from`. Wakes joiners.
@@ -205,7 +205,7 @@ impl<'a> Task<'a> {
 
     /// Says in which process it is to run, before it does.
     pub(in crate::task) fn assign(&self, process: u32, pid: i32) {
-        let owner = slots::lock_owner(self.me.runtime(), process);
+        let owner = slots::lock_owner(self.me.arena(), process);
         self.it.owner.store(u64::from(owner), Ordering::Release);
         crash_point!("task.owner");
         self.it.pid.store(pid as u64, Ordering::Release);
@@ -217,7 +217,7 @@ impl<'a> Task<'a> {
     pub fn run_here(&self) -> bool {
         let runtime = self.me.runtime();
         let index = runtime.process_index();
-        let (pid, _) = slots::owner(slots::process_slot(runtime, index));
+        let (pid, _) = slots::owner(slots::process_slot(runtime.arena(), index));
         self.assign(index, pid);
         self.it.tid.store(self.me.slot().tid.load(Ordering::Relaxed), Ordering::Relaxed);
         self.it.thread.store(u64::from(self.me.index()) + 1, Ordering::Release);
@@ -419,7 +419,7 @@ impl<'a> Task<'a> {
     /// The slot of the process it runs in, while that lives.
     #[must_use]
     pub fn process(&self) -> Option<u32> {
-        slots::living_owner(self.me.runtime(), self.it.owner.load(Ordering::Acquire) as u32)
+        slots::living_owner(self.me.arena(), self.it.owner.load(Ordering::Acquire) as u32)
     }
 
     /// How it exited: a code, or a signal.
@@ -462,7 +462,7 @@ impl<'a> Task<'a> {
     #[must_use]
     pub fn waits_here(&self) -> bool {
         self.it.thread.load(Ordering::Acquire).checked_sub(1).is_some_and(|index| {
-            let slot = slots::thread_slot(self.me.runtime(), index as u32);
+            let slot = slots::thread_slot(self.me.arena(), index as u32);
             // Not `waiting_on`, which is noted for waking others too.
             slot.waiting_since.load(Ordering::Acquire) != 0
         })

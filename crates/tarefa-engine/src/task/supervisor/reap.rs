@@ -21,7 +21,7 @@ impl Supervisor<'_> {
     pub(super) fn reap(&mut self, index: u32, exit: Exit, usage: &Usage) {
         let (me, runtime) = (self.me, self.me.runtime());
         self.deadlines.remove(index);
-        let slot = slots::process_slot(runtime, index);
+        let slot = slots::process_slot(runtime.arena(), index);
         // What the zygote saw is exact; it has told the task already.
         let told = record::exit_of(slot.exit.load(Ordering::Acquire));
         let exit = told.unwrap_or(exit);
@@ -40,7 +40,7 @@ impl Supervisor<'_> {
                 task.take_last_line(index);
             }
         }
-        let generation = slots::lock_owner(runtime, index);
+        let generation = slots::lock_owner(runtime.arena(), index);
         // Before anybody can see that it is dead, and end the program for that.
         self.take_over_untold(index, generation);
         recovery::mark_dead(me, index);
@@ -91,8 +91,8 @@ impl Supervisor<'_> {
     pub(super) fn unlist(&self, control: &'static Control, index: u32) {
         control.unlist_spare(self.me, index);
         let runtime = self.me.runtime();
-        for other in slots::processes(runtime) {
-            let slot = slots::process_slot(runtime, other);
+        for other in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), other);
             if slot.mailbox.load(Ordering::Acquire) != mailbox::CLAIMED | index << 8 {
                 continue;
             }
@@ -112,8 +112,8 @@ impl Supervisor<'_> {
     /// Tasks end with the process that started them.
     pub(super) fn kill_started_by(&self, generation: u32) {
         let runtime = self.me.runtime();
-        for other in slots::processes(runtime) {
-            let slot = slots::process_slot(runtime, other);
+        for other in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), other);
             let (_, state) = slots::owner(slot);
             let started = slot.starter.load(Ordering::Acquire) == u64::from(generation)
                 && slot.role.load(Ordering::Relaxed) == role::TASK;

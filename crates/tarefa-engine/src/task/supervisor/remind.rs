@@ -25,7 +25,7 @@ impl Supervisor<'_> {
             return;
         }
         let starter = task.it().starter.load(Ordering::Acquire) as u32;
-        if let Some(index) = slots::living_owner(self.me.runtime(), starter) {
+        if let Some(index) = slots::living_owner(self.me.arena(), starter) {
             let id = object::header(self.me, off).id.load(Ordering::Relaxed);
             self.untold.failures.push(Failure { record: off, id, starter });
             self.untold.remind(index, task.remind_at());
@@ -72,7 +72,7 @@ impl Supervisor<'_> {
             let me = self.me;
             self.untold.failures.retain(|failure| failure.untold(me).is_some());
             let runtime = me.runtime();
-            let slot = slots::process_slot(runtime, index);
+            let slot = slots::process_slot(runtime.arena(), index);
             slot.reminders.fetch_add(1, Ordering::AcqRel);
             crash_point!("untold.reminded");
             futex::wake_all(&slot.reminders);

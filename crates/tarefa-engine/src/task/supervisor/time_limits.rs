@@ -17,7 +17,7 @@ impl Supervisor<'_> {
     pub(super) fn end_over_time(&mut self) {
         let now = now_ns();
         while let Some(index) = self.deadlines.take_passed(now) {
-            let slot = slots::process_slot(self.me.runtime(), index);
+            let slot = slots::process_slot(self.me.arena(), index);
             let off = Off(slot.task.load(Ordering::Acquire));
             // Held by the slot until it is buried, which is this thread's to do.
             if off.is_none() || !self.lives(index, slot) {
@@ -59,7 +59,7 @@ impl Supervisor<'_> {
         if let Some(fd) = self.watched.get(&index) {
             let _ = pidfd::send_signal(fd.as_fd(), number);
         } else {
-            let (pid, _) = slots::owner(slots::process_slot(self.me.runtime(), index));
+            let (pid, _) = slots::owner(slots::process_slot(self.me.arena(), index));
             let _ = signal::send_process(pid, number);
         }
     }

@@ -44,8 +44,8 @@ impl Supervisor<'_> {
     /// Finds members that nobody watches yet, and deadlines that nobody keeps yet.
     pub(super) fn watch_new(&mut self) {
         let runtime = self.me.runtime();
-        for index in slots::processes(runtime) {
-            let slot = slots::process_slot(runtime, index);
+        for index in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), index);
             let (pid, state) = slots::owner(slot);
             if state == process_state::LEFT {
                 self.left(index);
@@ -82,7 +82,7 @@ impl Supervisor<'_> {
     /// Has the poll report the end of process `pid` in slot `index`; where there is no
     /// descriptor to spare, it is looked at by the clock.
     pub(super) fn watch(&mut self, index: u32, pid: i32) {
-        let slot = slots::process_slot(self.me.runtime(), index);
+        let slot = slots::process_slot(self.me.arena(), index);
         let ended = match pidfd::open(pid) {
             // The number of a foreign process may have been reused already.
             Ok(_) if procfs::is_another(pid, slot.start_time.load(Ordering::Acquire)) => true,
@@ -114,7 +114,7 @@ impl Supervisor<'_> {
 
     /// The process in slot `index` has ended.
     pub(super) fn ended(&mut self, index: u32) {
-        let slot = slots::process_slot(self.me.runtime(), index);
+        let slot = slots::process_slot(self.me.arena(), index);
         if slot.zygote.load(Ordering::Acquire) != 0 && !self.collected(slot) {
             // Its zygote collects it and rings.
             if let Some(fd) = self.watched.get(&index) {
@@ -150,7 +150,7 @@ impl Supervisor<'_> {
     pub(super) fn look_at_ending(&mut self) {
         let runtime = self.me.runtime();
         for (index, limit) in std::mem::take(&mut self.ending) {
-            let slot = slots::process_slot(runtime, index);
+            let slot = slots::process_slot(runtime.arena(), index);
             if self.collected(slot) {
                 self.ended(index);
                 continue;

@@ -41,8 +41,8 @@ const OWN_FAILURE: u32 = 8;
 impl Supervisor<'_> {
     pub(super) fn zygote_ended(&mut self, control: &'static Control, pid: i32, exit: Exit) {
         let runtime = self.me.runtime();
-        for index in slots::processes(runtime) {
-            let slot = slots::process_slot(runtime, index);
+        for index in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), index);
             if slots::owner(slot) != (pid, process_state::EMBRYO) {
                 continue;
             }
@@ -103,10 +103,10 @@ impl Supervisor<'_> {
         control.zygotes.fetch_add(1, Ordering::Relaxed);
         crash_point!("supervisor.starting");
         let runtime = self.me.runtime();
-        let Ok(index) = slots::take_embryo(runtime) else {
+        let Ok(index) = slots::take_embryo(runtime.arena()) else {
             return self.refuse_all(control, libc::EAGAIN);
         };
-        let slot = slots::process_slot(runtime, index);
+        let slot = slots::process_slot(runtime.arena(), index);
         slot.role.store(role::ZYGOTE, Ordering::Release);
         crash_point!("supervisor.zygote_slot");
         let mut argv = argv.clone();
@@ -117,7 +117,7 @@ impl Supervisor<'_> {
                 self.watch_new();
             }
             Err(e) => {
-                slots::free_process(runtime, index);
+                slots::free_process(runtime.arena(), index);
                 self.refuse_all(control, e.raw_os_error().unwrap_or(NO_ZYGOTE));
             }
         }

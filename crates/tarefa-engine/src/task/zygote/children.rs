@@ -18,8 +18,8 @@ use crate::task::role;
 pub(super) fn collect_children(me: &Member, control: &'static Control, number: u32) {
     let runtime = me.runtime();
     while let Some((pid, exit, usage)) = child::reap_any() {
-        let found = slots::processes(runtime)
-            .map(|i| slots::process_slot(runtime, i))
+        let found = slots::processes(runtime.arena())
+            .map(|i| slots::process_slot(runtime.arena(), i))
             .find(|s| slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number);
         let Some(slot) = found else { continue };
         control.with_task(me, slot, pid, |task| {
@@ -36,7 +36,7 @@ pub(super) fn collect_children(me: &Member, control: &'static Control, number: u
 /// Forks a process for the first request.
 pub(super) fn serve_request(me: &Member, control: &'static Control, front: &mut dyn Front) {
     let runtime = me.runtime();
-    let Ok(index) = slots::take_embryo(runtime) else {
+    let Ok(index) = slots::take_embryo(runtime.arena()) else {
         // No slot: this process's own holds the request while it is refused.
         let slot = runtime.process_slot();
         if let Some(off) = control.pop_into(me, slot) {
@@ -45,11 +45,11 @@ pub(super) fn serve_request(me: &Member, control: &'static Control, front: &mut 
         }
         return;
     };
-    let slot = slots::process_slot(runtime, index);
+    let slot = slots::process_slot(runtime.arena(), index);
     slot.role.store(role::TASK, Ordering::Relaxed);
     crash_point!("zygote.embryo");
     let Some(off) = control.pop_into(me, slot) else {
-        slots::free_process(runtime, index);
+        slots::free_process(runtime.arena(), index);
         return;
     };
     let task = Task::at(me, off);
@@ -61,7 +61,7 @@ pub(super) fn serve_request(me: &Member, control: &'static Control, front: &mut 
             // yet alive finds the starter dead.
             fence(Ordering::SeqCst);
             let starter = runtime.process_slot().starter.load(Ordering::Acquire) as u32;
-            if slots::living_owner(runtime, starter).is_none() {
+            if slots::living_owner(runtime.arena(), starter).is_none() {
                 process::exit_now(0);
             }
             front.after_fork_in_child(runtime, false);
@@ -78,7 +78,7 @@ pub(super) fn serve_request(me: &Member, control: &'static Control, front: &mut 
         Err(error) => {
             task.not_forked(error);
             requests::drop_slot_task(me, slot);
-            slots::free_process(runtime, index);
+            slots::free_process(runtime.arena(), index);
         }
     }
 }
@@ -86,12 +86,12 @@ pub(super) fn serve_request(me: &Member, control: &'static Control, front: &mut 
 /// Forks a spare; false when the system refuses.
 pub(super) fn fork_spare(me: &Member, control: &'static Control, front: &mut dyn Front) -> bool {
     let runtime = me.runtime();
-    let Ok(index) = slots::take_embryo(runtime) else { return false };
-    let slot = slots::process_slot(runtime, index);
+    let Ok(index) = slots::take_embryo(runtime.arena()) else { return false };
+    let slot = slots::process_slot(runtime.arena(), index);
     slot.role.store(role::SPARE, Ordering::Release);
     crash_point!("zygote.spare");
     if !control.list_spare(me, index) {
-        slots::free_process(runtime, index);
+        slots::free_process(runtime.arena(), index);
         return false;
     }
     match fork(me, index, front) {
@@ -102,7 +102,7 @@ pub(super) fn fork_spare(me: &Member, control: &'static Control, front: &mut dyn
         Ok(_) => true,
         Err(_) => {
             control.unlist_spare(me, index);
-            slots::free_process(runtime, index);
+            slots::free_process(runtime.arena(), index);
             crash_point!("zygote.spare_refused");
             false
         }
@@ -114,7 +114,7 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     let runtime = me.runtime();
     let parent = process::pid();
     let number = zygote_control::get(me).map_or(0, |c| c.zygotes.load(Ordering::Relaxed)) as u32;
-    slots::process_slot(runtime, index).zygote.store(number, Ordering::Release);
+    slots::process_slot(runtime.arena(), index).zygote.store(number, Ordering::Release);
     crash_point!("zygote.numbered");
     // The limit is the program's, which may have changed it since this process was made.
     rlimit::follow_processes_of(runtime.root_pid());
@@ -123,7 +123,7 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     match unsafe { spawn::fork_child() } {
         Ok(0) => {
             root_exit::watch_in_child(parent);
-            let slot = slots::process_slot(runtime, index);
+            let slot = slots::process_slot(runtime.arena(), index);
             // The zygote may have died before the child said LIVE.
             if !slots::hatch(slot, parent, process::pid()) {
                 process::exit_now(0);
@@ -132,7 +132,7 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
             Ok(0)
         }
         Ok(pid) => {
-            slots::hatch(slots::process_slot(runtime, index), parent, pid);
+            slots::hatch(slots::process_slot(runtime.arena(), index), parent, pid);
             runtime.ring();
             front.after_fork_in_parent();
             Ok(pid)
@@ -168,7 +168,7 @@ fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 pub(super) fn dismiss_one(me: &Member, control: &Control) -> bool {
     for entry in &control.spares {
         let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
-        let slot = slots::process_slot(me.runtime(), index as u32);
+        let slot = slots::process_slot(me.arena(), index as u32);
         let swap = slot.mailbox.compare_exchange(
             mailbox::IDLE,
             mailbox::LEAVE,

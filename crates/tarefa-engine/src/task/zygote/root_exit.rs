@@ -35,7 +35,9 @@ pub(in crate::task) fn watch_in_zygote(
     number: u32,
 ) {
     let orphans: Vec<OwnedFd> = children(runtime)
-        .filter_map(|index| pidfd::open(slots::owner(slots::process_slot(runtime, index)).0).ok())
+        .filter_map(|index| {
+            pidfd::open(slots::owner(slots::process_slot(runtime.arena(), index)).0).ok()
+        })
         .collect();
     INHERITED.store(Box::into_raw(Box::new(orphans)), Ordering::Release);
     if let Ok(root) = pidfd::open(runtime.root_pid()) {
@@ -65,8 +67,8 @@ pub(in crate::task) fn watch_in_child(zygote: i32) {
 
 /// Processes that zygotes have forked.
 fn children(runtime: &'static Runtime) -> impl Iterator<Item = u32> {
-    slots::processes(runtime).filter(move |index| {
-        let slot = slots::process_slot(runtime, *index);
+    slots::processes(runtime.arena()).filter(move |index| {
+        let slot = slots::process_slot(runtime.arena(), *index);
         let role = slot.role.load(Ordering::Acquire);
         slots::owner(slot).1 == process_state::LIVE && matches!(role, role::TASK | role::SPARE)
     })
@@ -134,7 +136,7 @@ fn end_all(number: u32) {
     for _ in 0..500 {
         if let Some(runtime) = Runtime::existing_unlocked() {
             for index in children(runtime) {
-                let slot = slots::process_slot(runtime, index);
+                let slot = slots::process_slot(runtime.arena(), index);
                 if slot.zygote.load(Ordering::Acquire) == number {
                     let _ = signal::send_process(slots::owner(slot).0, libc::SIGKILL);
                 }

@@ -120,11 +120,11 @@ fn byte(MemberProcess(child): &mut MemberProcess) -> bool {
 fn sleepers(me: &Member, cell: &'static LockWord, count: usize) -> Result<Vec<u32>, String> {
     let (at, start) = (me.arena().offset_of(cell).0, Instant::now());
     let sleeps = |t: &u32| {
-        let slot = slots::thread_slot(me.runtime(), *t);
+        let slot = slots::thread_slot(me.arena(), *t);
         slot.waiting_on.load(Ordering::Acquire) == at
     };
     loop {
-        let found: Vec<u32> = slots::threads(me.runtime()).filter(sleeps).collect();
+        let found: Vec<u32> = slots::threads(me.arena()).filter(sleeps).collect();
         if found.len() == count {
             return Ok(found);
         }

@@ -89,7 +89,7 @@ pub(crate) fn kill_zygote(me: &Member) -> Result<(), String> {
     let control = zygote_control::get(me).map_err(|e| e.to_string())?;
     let index = || control.zygote_slot.load(Ordering::Acquire).checked_sub(1);
     within("there is a zygote", || index().is_some())?;
-    let slot = slots::process_slot(me.runtime(), index().ok_or("no zygote")? as u32);
+    let slot = slots::process_slot(me.arena(), index().ok_or("no zygote")? as u32);
     let _ = signal::send_process(slots::owner(slot).0, libc::SIGKILL);
     Ok(())
 }
@@ -120,7 +120,7 @@ pub(crate) fn busy_zygote(me: &Member) -> Result<(), String> {
     let task = start(me, b"asleep")?;
     let control = zygote_control::get(me).map_err(|e| e.to_string())?;
     let index = control.zygote_slot.load(Ordering::Acquire) - 1;
-    let (zygote, _) = slots::owner(slots::process_slot(me.runtime(), index as u32));
+    let (zygote, _) = slots::owner(slots::process_slot(me.arena(), index as u32));
     signal::send_process(zygote, libc::SIGSTOP).map_err(|e| e.to_string())?;
     let killed = kill(me, task, libc::SIGKILL);
     signal::send_process(zygote, libc::SIGCONT).map_err(|e| e.to_string())?;

@@ -148,8 +148,8 @@ pub(crate) fn end_zygote(me: &Member) -> Result<(), String> {
     // Again and again, for one may be made anew while its children live.
     loop {
         let mut members = 0;
-        for index in slots::processes(runtime) {
-            let slot = slots::process_slot(runtime, index);
+        for index in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), index);
             let (pid, _) = slots::owner(slot);
             members += usize::from(pid != 0);
             let role = slot.role.load(Ordering::Acquire);

@@ -7,7 +7,7 @@
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
-use super::{Here, Runtime};
+use super::member::runtime::{FORKS, Here, Runtime};
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering, model};
 use crate::shm::member::Member;
 use crate::shm::member::fork_safe_lock::Local;
@@ -45,11 +45,11 @@ pub fn member(root: &Member) -> Member {
         spins: AtomicU32::new(0),
         here: AtomicPtr::new(std::ptr::null_mut()),
     }));
-    let process = slots::take_process(runtime).expect("a slot");
+    let process = slots::take_process(runtime.arena()).expect("a slot");
     begin_in(runtime, process);
-    let index = slots::take_thread(runtime, process).expect("a slot");
-    slots::enter_thread(runtime, process, index);
-    Member::new(runtime, slots::thread_slot(runtime, index), index)
+    let index = slots::take_thread(runtime.arena(), process).expect("a slot");
+    slots::enter_thread(runtime.arena(), process, index);
+    Member::new(runtime, slots::thread_slot(runtime.arena(), index), index)
 }
 
 /// The member's process has nothing in its own memory: for the start of an execution.
@@ -59,7 +59,7 @@ pub fn begin(member: &Member) {
 
 fn begin_in(runtime: &'static Runtime, index: u32) {
     let here = Here {
-        forks: super::FORKS.load(Ordering::Acquire),
+        forks: FORKS.load(Ordering::Acquire),
         index,
         root: false,
         held: Local::new(ProcessReferences::default()),

@@ -1,0 +1,255 @@
+//! Making a runtime, and joining another process's.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+use super::runtime::{Address, FIRST, RUNTIMES, Runtime, arena_header};
+use super::{fork, report_request, slots, thread_slots};
+use crate::atomic::Ordering;
+use crate::os::{cgroup, machine, pidfd, pipe, process, procfs};
+use crate::settings;
+use crate::shm::arena::Arena;
+use crate::shm::arena::layout;
+use crate::shm::arena::layout::{Header, MAGIC, VERSION};
+
+/// Why a runtime cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// Its root process has ended.
+    #[error("the runtime of process {0} is gone: its root process has ended")]
+    Gone(i32),
+    /// It belongs to another user.
+    #[error("the runtime of process {pid} belongs to user {owner}, not to user {user}")]
+    OtherUser {
+        /// The root process.
+        pid: i32,
+        /// Whose it is.
+        owner: u32,
+        /// Who asked.
+        user: u32,
+    },
+    /// It was made by another version of tarefa.
+    #[error("the runtime of process {0} was made by another version of tarefa: use one version")]
+    OtherVersion(i32),
+    /// The system refused.
+    #[error("cannot join the runtime of process {0}: {1}")]
+    System(i32, #[source] io::Error),
+}
+
+impl Runtime {
+    /// The runtime this process makes its objects in; made now if there is none.
+    ///
+    /// # Errors
+    /// What the system answered: no descriptors, no address space.
+    #[allow(clippy::should_implement_trait)]
+    pub fn default() -> io::Result<&'static Self> {
+        if let Some(first) = Self::existing() {
+            return Ok(first);
+        }
+        let mut all = RUNTIMES.lock();
+        if let Some(first) = all.first() {
+            return Ok(first);
+        }
+        let made = Self::create()?;
+        made.keep(&mut all);
+        Ok(made)
+    }
+
+    // crash: the process alone knows of the arena; it dies with it.
+    pub(in crate::shm) fn create() -> io::Result<&'static Self> {
+        fork::watch();
+        let asked = settings::arena_max()?;
+        let report_after = settings::report_after()?;
+        let arena = Arena::create()?;
+        let (heard, doorbell) = pipe::doorbell()?;
+        let len = arena.len();
+        let root = OnceLock::new();
+        let runtime: &'static Self =
+            Box::leak(Box::new(Self::new(arena, doorbell, Some(heard), root)));
+        let h = runtime.header();
+        let mut id = [0u8; 8];
+        // SAFETY: eight writable bytes. Without randomness the address of a stack variable
+        // and the time still tell runtimes of one machine apart.
+        unsafe { libc::getrandom(id.as_mut_ptr().cast(), 8, 0) };
+        h.version.store(VERSION, Ordering::Relaxed);
+        h.fingerprint.store(layout::fingerprint(), Ordering::Relaxed);
+        h.len.store(len, Ordering::Relaxed);
+        h.runtime_id.store(u64::from_ne_bytes(id) | 1, Ordering::Relaxed);
+        h.root_pid.store(process::pid() as u64, Ordering::Relaxed);
+        h.root_start.store(procfs::start_time(process::pid()), Ordering::Relaxed);
+        h.user.store(u64::from(process::user()), Ordering::Relaxed);
+        h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
+        h.doorbell_fd.store(runtime.doorbell.as_raw_fd() as u64, Ordering::Relaxed);
+        h.limit.store(limit(len, asked), Ordering::Relaxed);
+        h.magic.store(MAGIC, Ordering::Release);
+        runtime.join(true)?;
+        report_request::set_report_after(&runtime.me(), report_after);
+        report_request::listen();
+        Ok(runtime)
+    }
+
+    /// The runtime at `address`, joined now if this process is not a member yet.
+    ///
+    /// # Errors
+    /// See [`AttachError`]; nothing of the runtime is left in this process then.
+    pub fn attach(address: Address) -> Result<&'static Self, AttachError> {
+        Self::attach_for(address, |_| Ok(()))
+    }
+
+    /// The same, for the sake of what `first` does with it. If that fails in a runtime that this
+    /// process joins for it, the process is not a member afterwards: what `first` has borrowed of
+    /// the runtime must not outlive it then.
+    ///
+    /// # Errors
+    /// [`AttachError`], and those of `first`.
+    pub(in crate::shm) fn attach_for<E: From<AttachError>>(
+        address: Address,
+        first: impl FnOnce(&'static Self) -> Result<(), E>,
+    ) -> Result<&'static Self, E> {
+        let mut all = RUNTIMES.lock();
+        if let Some(known) = all.iter().find(|r| r.id() == address.id).copied() {
+            drop(all);
+            return first(known).map(|()| known);
+        }
+        let joining = Joining::at(address)?;
+        let joined = joining.runtime.join(false);
+        joined.map_err(|e| AttachError::System(address.root, e))?;
+        if let Err(e) = first(joining.runtime) {
+            joining.leave();
+            return Err(e);
+        }
+        Ok(joining.joined(&mut all))
+    }
+
+    /// The same, in a process slot that the root has taken for this process.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach_in(address: Address, index: u32) -> Result<&'static Self, AttachError> {
+        let mut all = RUNTIMES.lock();
+        let joining = Joining::at(address)?;
+        let slot = slots::process_slot(joining.runtime.arena(), index);
+        if !slots::hatch(slot, address.root, process::pid()) {
+            return Err(AttachError::Gone(address.root));
+        }
+        joining.runtime.join_as(index, false);
+        Ok(joining.joined(&mut all))
+    }
+
+    /// This process is a member of it from now on.
+    fn keep(&'static self, all: &mut Vec<&'static Self>) {
+        all.push(self);
+        let (null, this) = (std::ptr::null_mut(), std::ptr::from_ref(self).cast_mut());
+        // not shared: a pointer of this process alone.
+        let _ = FIRST.compare_exchange(null, this, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// A runtime that this process is about to join. Dropped before [`Joining::joined`], nothing of it
+/// is left: no mapping, no descriptor.
+struct Joining {
+    runtime: &'static Runtime,
+    /// The same, as it was allocated.
+    made: NonNull<Runtime>,
+}
+
+impl Joining {
+    /// Opens and maps it, and looks whether it is what the address says.
+    fn at(address: Address) -> Result<Self, AttachError> {
+        fork::watch();
+        let pid = address.root;
+        let system = |e: io::Error| match e.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone(pid),
+            _ => AttachError::System(pid, e),
+        };
+        let open = |fd: i32| {
+            let path = format!("/proc/{pid}/fd/{fd}");
+            let mut options = std::fs::OpenOptions::new();
+            options.read(true).write(true).open(path).map(OwnedFd::from)
+        };
+        let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
+            (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
+                AttachError::OtherUser { pid, owner, user: process::user() }
+            }
+            _ => system(e),
+        };
+        // The descriptor first, then the identity: so the pid is the one looked at.
+        let root = pidfd::open(pid).map_err(system)?;
+        let arena = Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?;
+        if arena.len() < layout::PROCESSES_AT {
+            return Err(AttachError::Gone(pid));
+        }
+        let doorbell_fd;
+        {
+            // SAFETY: the header is inside the mapping, which lasts until `arena` is dropped.
+            let h: &Header = unsafe { &*arena_header(&arena) };
+            if h.magic.load(Ordering::Acquire) != MAGIC
+                || h.runtime_id.load(Ordering::Relaxed) != address.id
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
+                return Err(AttachError::OtherVersion(pid));
+            }
+            let owner = h.user.load(Ordering::Relaxed) as u32;
+            if owner != process::user() {
+                return Err(AttachError::OtherUser { pid, owner, user: process::user() });
+            }
+            if pidfd::ended(root.as_fd())
+                || h.root_start.load(Ordering::Relaxed) != procfs::start_time(pid)
+            {
+                return Err(AttachError::Gone(pid));
+            }
+            doorbell_fd = h.doorbell_fd.load(Ordering::Relaxed) as i32;
+        }
+        let path = format!("/proc/{pid}/fd/{doorbell_fd}");
+        let mut options = std::fs::OpenOptions::new();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+        let doorbell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
+        let made = Box::new(Runtime::new(arena, doorbell, None, OnceLock::from(root)));
+        let made = NonNull::from(Box::leak(made));
+        // SAFETY: allocated just now, and freed by the drop of this alone; until then it is lent
+        // only to who promises not to keep it (`Runtime::attach_for`).
+        Ok(Self { runtime: unsafe { made.as_ref() }, made })
+    }
+
+    /// It is the process's from now on.
+    fn joined(self, all: &mut Vec<&'static Runtime>) -> &'static Runtime {
+        let runtime = self.runtime;
+        std::mem::forget(self);
+        runtime.keep(all);
+        report_request::listen();
+        runtime
+    }
+
+    /// The process has joined it, and is no member after all.
+    fn leave(self) {
+        let runtime = self.runtime;
+        thread_slots::forget(runtime);
+        slots::leave_process(runtime.arena(), runtime.here().index);
+        runtime.ring();
+        // SAFETY: made by `join_as`, and nobody but this thread has used the runtime.
+        drop(unsafe { Box::from_raw(runtime.here.load(Ordering::Acquire)) });
+    }
+}
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        // SAFETY: made by `at`; `joined` forgets this, so nobody else has the runtime.
+        drop(unsafe { Box::from_raw(self.made.as_ptr()) });
+    }
+}
+
+/// Who owns process `pid`.
+fn owner_of(pid: i32) -> Option<u32> {
+    let metadata = std::fs::metadata(format!("/proc/{pid}")).ok()?;
+    Some(std::os::unix::fs::MetadataExt::uid(&metadata))
+}
+
+/// Bytes that may be claimed: what was asked for, the cgroup's limit, or 9/10 of the memory.
+fn limit(len: u64, asked: Option<u64>) -> u64 {
+    let machine = machine::physical_memory().min(cgroup::memory().unwrap_or(u64::MAX));
+    asked.unwrap_or(machine / 10 * 9).min(machine).min(len / 2)
+}
