@@ -57,6 +57,7 @@ pub use collections::list::{Iter, List};
 pub use collections::object_lock::Group;
 pub use collections::set::Set;
 pub use collections::value::{Value, ValueGuard};
+pub use convert::address::{Object, address, attach};
 pub use convert::plain::{Format, Integer, Plain};
 pub use error::{
     AttachError, BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError,
@@ -64,8 +65,6 @@ pub use error::{
     QueueError, ResultError, SemaphoreError, SignalError, StartError, TooManyPermits,
     TooManyThreads, WaitError, WorkerDied,
 };
-pub use runtime::address::{Object, address, attach};
-pub use runtime::lifecycle::init;
 pub use sync::barrier::{Barrier, BarrierWaitResult};
 pub use sync::condvar::{Condvar, WaitTimeoutResult};
 pub use sync::event::Event;
@@ -77,6 +76,7 @@ pub use sync::semaphore::{Permit, Semaphore};
 pub use task::context::{Context, OsState};
 pub use task::current::{check_interrupt, current_task, sleep};
 pub use task::failure::{Failure, Interrupted};
+pub use task::lifecycle::init;
 pub use task::process::{Process, set_max_depth, set_spares};
 pub use task::program::{Output, Program};
 pub use task::target::{Diverges, Returned, Returns, Target};
@@ -93,7 +93,7 @@ pub use tarefa_macros::{Plain, main, test};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::convert::plain::Field;
-    pub use crate::runtime::lifecycle::{JoinAtExit, Watchdog};
+    pub use crate::task::lifecycle::{JoinAtExit, Watchdog};
 }
 
 /// The Rust programs of the project's pages are tests. The folder `docs` beside the manifest is a link

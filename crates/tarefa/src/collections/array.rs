@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::array::Array as Engine;
 
-use crate::collections::items::{Cells, LockedItems};
 use crate::convert::plain::{Integer, Plain};
 use crate::error::{CreateError, ItemError, LockError};
+use crate::sync::items::{Cells, LockedItems};
 
 /// Items in memory that threads and processes share; their number stays. Clones are handles of
 /// one array.

@@ -18,9 +18,9 @@ use tarefa_engine::shm::Member;
 use crate::collections::object_lock::Group;
 use crate::convert::element;
 use crate::convert::element::Stored;
+use crate::convert::handle::Handle;
 use crate::error::{CreateError, ListError, LockError};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::{Here, RustParker};
 
 /// A sequence that threads and processes share. Clones are handles of one list.

@@ -2,7 +2,6 @@
 
 pub(crate) mod array;
 pub(crate) mod dict;
-pub(crate) mod items;
 pub(crate) mod list;
 pub(crate) mod object_lock;
 pub(crate) mod set;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
+use crate::convert::handle::Handle;
 use crate::error::{LockError, OwnerDied, TooManyThreads};
-use crate::runtime::handle::Handle;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

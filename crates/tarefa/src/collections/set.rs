@@ -16,11 +16,11 @@ use tarefa_engine::collections::value::{Fetched, Item, NONE};
 use tarefa_engine::kinds;
 
 use crate::collections::object_lock::Group;
+use crate::convert::handle::Handle;
 use crate::convert::key;
 use crate::convert::key::Form;
 use crate::error::{CreateError, DictError, LockError};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::{Here, RustParker};
 
 /// A set that threads and processes share, in the order in which members came. Clones are

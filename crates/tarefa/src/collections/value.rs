@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::collections::items::{Cells, LockedItems};
 use crate::convert::plain::{Integer, Plain};
 use crate::error::{CreateError, ItemError, LockError};
+use crate::sync::items::{Cells, LockedItems};
 
 /// One value in memory that threads and processes share. Clones are handles of one value.
 ///

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use tarefa_engine::shm::{Off, Runtime};
 
 use crate::convert::encoding;
+use crate::convert::handle::Handle;
 use crate::error::{DecodeError, EncodeError};
-use crate::runtime::handle::Handle;
 
 /// The tag of bytes of [`encoding`].
 pub(crate) const SERDE: u8 = tarefa_engine::collections::value::tag::FRONT + 1;

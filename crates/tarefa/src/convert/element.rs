@@ -13,8 +13,8 @@ use tarefa_engine::shm::{Off, object};
 
 use crate::convert::codec;
 use crate::convert::codec::{Encoded, SERDE};
+use crate::convert::handle;
 use crate::error::{DecodeError, EncodeError};
-use crate::runtime::handle;
 
 /// An element ready to be stored.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use tarefa_engine::shm::Runtime;
 use crate::convert::codec;
 use crate::convert::codec::SERDE;
 use crate::convert::element;
+use crate::convert::handle;
 use crate::error::{DecodeError, EncodeError, NotAKey};
-use crate::runtime::handle;
 
 /// A key, ready for the engine.
 #[derive(Debug)]

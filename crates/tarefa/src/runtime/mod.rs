@@ -1,10 +1,6 @@
 //! The runtime of this process.
 
-pub(crate) mod address;
 pub(crate) mod environment;
-pub(crate) mod handle;
-pub(crate) mod lifecycle;
-pub(crate) mod zygote;
 
 use std::sync::Once;
 
@@ -20,7 +16,7 @@ pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
     let runtime = task::runtime().map_err(CreateError::Runtime)?;
     PLAN.call_once(|| {
         if runtime.is_root() {
-            zygote::plan(runtime);
+            crate::task::zygote::plan(runtime);
         }
     });
     Ok(runtime)

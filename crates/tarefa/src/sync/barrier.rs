@@ -7,9 +7,9 @@ use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
+use crate::convert::handle::Handle;
 use crate::error::{BarrierError, CreateError};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

@@ -7,9 +7,9 @@ use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition::{self, Refused, Waited};
 
+use crate::convert::handle::Handle;
 use crate::error::{CondvarError, CreateError};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

@@ -8,9 +8,9 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::event;
 use tarefa_engine::sync::wait::Outcome;
 
+use crate::convert::handle::Handle;
 use crate::error::CreateError;
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

@@ -3,6 +3,7 @@
 pub(crate) mod barrier;
 pub(crate) mod condvar;
 pub(crate) mod event;
+pub(crate) mod items;
 pub(crate) mod lock;
 pub(crate) mod mutex;
 pub(crate) mod reentrant_lock;

@@ -10,10 +10,10 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
-use crate::collections::items::Cells;
 use crate::convert::plain::Plain;
 use crate::error::{CreateError, ItemError, MutexError};
 use crate::sync::condvar::sealed::Guard;
+use crate::sync::items::Cells;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

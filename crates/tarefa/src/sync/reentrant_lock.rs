@@ -8,9 +8,9 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::lock;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
+use crate::convert::handle::Handle;
 use crate::error::{CreateError, LockError, OwnerDied};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

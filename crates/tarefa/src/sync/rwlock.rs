@@ -10,11 +10,11 @@ use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 
-use crate::collections::items::Cells;
+use crate::convert::handle::Handle;
 use crate::convert::plain::Plain;
 use crate::error::{CreateError, ItemError, MutexError};
 use crate::runtime;
-use crate::runtime::handle::Handle;
+use crate::sync::items::Cells;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;
 

@@ -11,7 +11,7 @@ use tarefa_engine::sync::wait::wait_record;
 use tarefa_engine::sync::wait::{self, AdaptiveSpin, Awaited, BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
-use crate::runtime::handle::Handle;
+use crate::convert::handle::Handle;
 use crate::task::TaskHandle;
 use crate::task::failure::Interrupted;
 

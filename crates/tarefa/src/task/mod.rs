@@ -3,6 +3,7 @@
 pub(crate) mod context;
 pub(crate) mod current;
 pub(crate) mod failure;
+pub(crate) mod lifecycle;
 pub(crate) mod outcome;
 pub(crate) mod panics;
 pub(crate) mod process;
@@ -13,6 +14,7 @@ pub(crate) mod thread;
 pub(crate) mod unretrieved;
 pub(crate) mod usage;
 pub(crate) mod wait;
+pub(crate) mod zygote;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -31,9 +33,9 @@ use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record, flag};
 
 use crate::convert::codec;
+use crate::convert::handle::Handle;
 use crate::error::{CreateError, JoinError, ResultError, SignalError, StartError};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::context::Context;
 use crate::task::current::Here;
 use crate::task::failure::Interrupted;

@@ -15,10 +15,10 @@ use crate::convert::codec::{Encoded, SERDE};
 use crate::error::{CreateError, EncodeError, ResultError, StartError};
 use crate::runtime;
 use crate::runtime::environment;
-use crate::runtime::zygote;
-use crate::runtime::zygote::Trampoline;
 use crate::task::target;
 use crate::task::target::{Ended, Target};
+use crate::task::zygote;
+use crate::task::zygote::Trampoline;
 use crate::task::{Core, HasCore, Kind, Slot, Typed, task_methods};
 
 /// Arguments that wait to be sent.

@@ -11,8 +11,8 @@ use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::Task as Record;
 use tarefa_engine::task::{State, thread_timer};
 
+use crate::convert::handle::Handle;
 use crate::error::{CreateError, ResultError, StartError};
-use crate::runtime::handle::Handle;
 use crate::task::current;
 use crate::task::panics;
 use crate::task::sentinel::Sentinel;

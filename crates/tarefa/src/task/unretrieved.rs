@@ -23,7 +23,7 @@ use tarefa_engine::task::record::{Task as Record, flag};
 use tarefa_engine::task::thread_timer::{self, Kept};
 use tarefa_engine::task::unretrieved::TELL_AFTER;
 
-use crate::runtime::handle::Handle;
+use crate::convert::handle::Handle;
 use crate::task::outcome;
 
 /// How often the clock looks, while there are tasks that nobody has asked about. What it finds ended

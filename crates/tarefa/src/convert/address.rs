@@ -7,9 +7,9 @@ use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::address::ObjectAddress;
 
 use crate::convert::codec;
+use crate::convert::handle::Wire;
 use crate::convert::plain::Plain;
 use crate::error::AttachError;
-use crate::runtime::handle::Wire;
 use crate::{
     Array, Barrier, Condvar, Dict, Event, List, Lock, Mutex, ReentrantLock, Semaphore, Set, Value,
 };

@@ -14,10 +14,10 @@ use tarefa_engine::shm::Member;
 use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 
 use crate::convert::codec;
+use crate::convert::handle::Handle;
 use crate::convert::plain::{Bits, Format, Integer, Plain};
 use crate::error::{CreateError, ItemError, LockError, NestedUpdate, OwnerDied};
 use crate::runtime;
-use crate::runtime::handle::Handle;
 use crate::task::current::RustParker;
 use crate::task::failure::Interrupted;
 
