@@ -8,12 +8,12 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use tarefa_engine::collections::dict::{Added, Dict, OptimisticRead};
 use tarefa_engine::collections::updating::Element;
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item};
+use tarefa_engine::shm::object::handle::Handle;
 
 use crate::collections::map::MapCore;
 use crate::collections::object_lock::insisting;
 use crate::convert::encode;
 use crate::convert::key::{PyKey, with_form, with_key};
-use crate::runtime::handle::Handle;
 
 /// Keys and values in shared memory.
 #[pyclass(frozen, subclass, extends = MapCore, module = "tarefa._engine")]

@@ -7,15 +7,16 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use tarefa_engine::collections::list::{self, List, ListError, Source};
 use tarefa_engine::collections::updating::Element;
 use tarefa_engine::collections::value::{Expected, Item};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 
 use crate::collections::object_lock;
 use crate::collections::object_lock::{insisting, retry_when_unlocked};
+use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::Handle;
 use crate::runtime::hooks::{self, Hook};
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -350,7 +351,7 @@ impl ListCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

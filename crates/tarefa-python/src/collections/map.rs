@@ -9,15 +9,16 @@ use tarefa_engine::collections::dict::{
     self, Applied, Change, Dict, DictError, Key, Order, Pair, Range, Terms, What,
 };
 use tarefa_engine::shm::Member;
+use tarefa_engine::shm::object::handle::Handle;
 
 use crate::collections::object_lock;
 use crate::collections::object_lock::retry_when_unlocked;
+use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::convert::key::{PyKey, Stored, with_form};
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -312,7 +313,7 @@ impl MapCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

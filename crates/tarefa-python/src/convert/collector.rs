@@ -10,8 +10,9 @@ use std::cell::RefCell;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use tarefa_engine::shm::Off;
+use tarefa_engine::shm::object::handle::Handle;
 
-use crate::runtime::handle::Handle;
+use crate::runtime::handle;
 use crate::runtime::{hooks, registry};
 
 /// What an encoding that is going on has met so far.
@@ -28,22 +29,21 @@ thread_local! {
     static COLLECTORS: RefCell<Vec<ReferenceCollector>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Handle {
-    /// For `__reduce__`: (function, arguments). Notes the object for a running [`collecting`].
-    pub(crate) fn reduce<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        COLLECTORS.with(|m| {
-            if let Some(met) = m.borrow_mut().last_mut() {
-                met.objects.push(self.clone());
-            }
-        });
-        self.will_travel(py)?;
-        let a = self.runtime().address();
-        let args = (a.root, a.memory_fd, a.id, self.off().0, self.id(), self.kind());
-        Ok((hooks::ATTACH.get(py)?.clone().unbind(), args.into_pyobject(py)?))
-    }
+/// For the `__reduce__` of an object: (function, arguments). Notes the object for a running
+/// [`collecting`].
+pub(crate) fn reduce<'py>(
+    py: Python<'py>,
+    handle: &Handle,
+) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+    COLLECTORS.with(|m| {
+        if let Some(met) = m.borrow_mut().last_mut() {
+            met.objects.push(handle.clone());
+        }
+    });
+    handle::will_travel(py, handle)?;
+    let a = handle.runtime().address();
+    let args = (a.root, a.memory_fd, a.id, handle.off().0, handle.id(), handle.kind());
+    Ok((hooks::ATTACH.get(py)?.clone().unbind(), args.into_pyobject(py)?))
 }
 
 /// Notes a buffer for the encoding that is going on; false if there is none.

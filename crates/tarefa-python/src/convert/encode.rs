@@ -9,6 +9,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString};
 use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 
 use crate::convert::bytes::bytes_of;
@@ -17,7 +18,7 @@ use crate::convert::collector::References;
 use crate::convert::out_of_band;
 use crate::convert::out_of_band::{InBand, OutOfBand};
 use crate::runtime::errors;
-use crate::runtime::handle::Handle;
+use crate::runtime::handle;
 use crate::runtime::hooks;
 use crate::runtime::registry;
 
@@ -234,7 +235,7 @@ pub(crate) fn decode_object(
     let h = object::header(me, off);
     let id = h.id.load(tarefa_engine::atomic::Ordering::Relaxed);
     let kind = h.kind.load(tarefa_engine::atomic::Ordering::Relaxed);
-    registry::wrap(py, Handle::acquire(py, me, off, id)?, kind)
+    registry::wrap(py, handle::acquire(py, me, off, id)?, kind)
 }
 
 fn load<'py>(

@@ -6,20 +6,19 @@ use pyo3::prelude::*;
 use tarefa_engine::shm::Off;
 use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::address::ObjectAddress;
-use tarefa_engine::shm::object::attach::{Refused, attach as attach_object};
+use tarefa_engine::shm::object::attach::Refused;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::task;
 
-use crate::runtime::handle::Handle;
+use crate::runtime::handle;
 use crate::runtime::{errors, member, registry};
 
 /// Where a shared object is, as text; None for what is none, or has a part that is none.
 #[pyfunction]
 pub(crate) fn address_of(object: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
     let Some(handle) = registry::of_object(object) else { return Ok(None) };
-    handle.will_travel(object.py())?;
-    let runtime = handle.runtime().address();
-    let (off, kind, id) = (handle.off(), handle.kind(), handle.id());
-    Ok(Some(ObjectAddress { runtime, off, kind, id }.to_string()))
+    handle::will_travel(object.py(), &handle)?;
+    Ok(Some(handle.address().to_string()))
 }
 
 /// The arguments of [`attach`] that a text stands for.
@@ -44,16 +43,15 @@ pub(crate) fn attach(
     task::register();
     let runtime = Address { root, memory_fd, id: runtime };
     let at = ObjectAddress { runtime, off: Off(off), kind, id };
-    let runtime = attach_object(&at).map_err(|e| match e {
+    let handle = Handle::attach(&at).map_err(|e| match e {
         Refused::Runtime(e) => errors::attach(py, &e),
         Refused::Gone => errors::gone(py),
         Refused::Kind(_) => PyValueError::new_err(e.to_string()),
         Refused::Memory(e) => errors::out_of_memory(py, e),
         Refused::Threads(e) => PyRuntimeError::new_err(e.to_string()),
     })?;
-    let handle = Handle::adopt_in(runtime, at.off);
-    if runtime.is_root() {
-        let _ = task::supervisor::ensure(runtime);
+    if handle.runtime().is_root() {
+        let _ = task::supervisor::ensure(handle.runtime());
     }
     member::offer_once(py);
     registry::wrap(py, handle, kind)

@@ -5,9 +5,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::object::refcount;
 
-use crate::runtime::handle::Handle;
 use crate::runtime::{hooks, member, registry};
 
 /// Of a code's flags: it is a function's, not a module's or a class body's.

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use pyo3::PyClass;
 use pyo3::prelude::*;
 use tarefa_engine::kinds;
+use tarefa_engine::shm::object::handle::Handle;
 
-use crate::runtime::handle::Handle;
 use crate::runtime::{errors, hooks};
 
 /// Makes the core of an object from its handle.

@@ -2,13 +2,13 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
 use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -192,7 +192,7 @@ impl BarrierCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

@@ -2,12 +2,13 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::event;
 
+use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::Handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -78,7 +79,7 @@ impl EventCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

@@ -6,14 +6,15 @@ use pyo3::types::{PyString, PyTuple, PyType};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::sync::lock;
 use tarefa_engine::sync::lock::word::{Acquired, Holder, LockWord, NotHeld, Recursion};
 
+use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -162,7 +163,7 @@ pub(crate) fn owner_of(
     } else {
         let header = object::header(me, off);
         let (id, kind) = (header.id.load(order), header.kind.load(order));
-        match Handle::acquire(py, me, off, id) {
+        match handle::acquire(py, me, off, id) {
             // What lies there now may be something else, if the task has ended meanwhile.
             Ok(handle) if kind == kinds::TASK && thread.task.load(order) == off.0 => {
                 registry::wrap(py, handle, kind)?
@@ -310,7 +311,7 @@ impl LockCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

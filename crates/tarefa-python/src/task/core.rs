@@ -5,13 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use tarefa_engine::os::pidfd::Exit;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off, object};
 use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::Task;
 use tarefa_engine::task::thread_timer::Kept;
 
 use crate::convert::encode::PICKLE;
-use crate::runtime::handle::Handle;
+use crate::runtime::handle;
 use crate::task::interrupt;
 
 /// The tag of a pickled exception.
@@ -48,7 +49,7 @@ impl TaskCore {
     /// The record at `off`, which this process can see.
     pub(crate) fn at(py: Python<'_>, me: &Member, off: Off) -> PyResult<Self> {
         let id = object::header(me, off).id.load(tarefa_engine::atomic::Ordering::Relaxed);
-        Ok(Self::of(Handle::acquire(py, me, off, id)?))
+        Ok(Self::of(handle::acquire(py, me, off, id)?))
     }
 
     /// The time of the thread `ident`, which runs it, is up: `exception` is raised in it.

@@ -11,6 +11,7 @@ use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd;
 use tarefa_engine::os::{pipe, signal};
 use tarefa_engine::shm::object::blob;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::wait::Overdue;
 use tarefa_engine::task::cause_of_death::Death;
 use tarefa_engine::task::last_line::LastLine;
@@ -20,10 +21,10 @@ use tarefa_engine::task::thread_timer;
 use tarefa_engine::task::{State, process};
 use tarefa_engine::units::{Seconds, Size};
 
+use crate::convert::collector;
 use crate::convert::encode::{APART, PICKLE};
 use crate::convert::{bytes, encode, out_of_band};
 use crate::runtime::blocking::{PyBlockingHooks, deadline, tick};
-use crate::runtime::handle::Handle;
 use crate::runtime::signals::mind_signals_of_main;
 use crate::runtime::{call_site, errors, member};
 use crate::task::core::{ERROR, TaskCore, exit_code};
@@ -494,7 +495,7 @@ impl TaskCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

@@ -8,18 +8,19 @@ use pyo3::types::{PyDict, PyList};
 use tarefa_engine::os::clock;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::member::report_request;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::object_kinds::Seen;
 use tarefa_engine::trace::report::{self, Report, Standing};
 
 use crate::runtime::call_site;
-use crate::runtime::handle::Handle;
+use crate::runtime::handle;
 use crate::runtime::member;
 use crate::runtime::registry;
 
 /// The task of a thread, if it is there still.
 fn task(py: Python<'_>, me: &Member, seen: Option<Seen>) -> PyResult<Py<PyAny>> {
     let Some(seen) = seen else { return Ok(py.None()) };
-    match Handle::acquire(py, me, seen.off, seen.id) {
+    match handle::acquire(py, me, seen.off, seen.id) {
         Ok(handle) => registry::wrap(py, handle, seen.kind),
         Err(_) => Ok(py.None()),
     }

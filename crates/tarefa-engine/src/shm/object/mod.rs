@@ -4,6 +4,7 @@ pub mod address;
 pub mod attach;
 pub mod blob;
 pub mod entries;
+pub mod handle;
 pub mod refcount;
 pub mod robust_list;
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PySlice, PyString, PyTuple};
 use tarefa_engine::collections::array::Array;
 use tarefa_engine::collections::array::pep3118::Scalar;
+use tarefa_engine::shm::object::handle::Handle;
 
 use super::buffer::Borrowed;
 use super::memory::ArrayMemory;
@@ -14,7 +15,6 @@ use super::scalars::{Bits, Type};
 use crate::collections::array::item;
 use crate::collections::array::item::Cells;
 use crate::collections::list::{index_of, is_index};
-use crate::runtime::handle::Handle;
 use crate::runtime::registry::SharedClass;
 
 /// Items in shared memory.

@@ -8,12 +8,12 @@ use tarefa_engine::collections::array::Array;
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
 use super::memory::ArrayMemory;
 use super::scalars::{Bits, Type, exact_int, shown};
 use crate::collections::object_lock;
-use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::registry;
 use crate::sync::lock;

@@ -7,6 +7,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use tarefa_engine::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, ArrayError, Form};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, Runtime};
 
@@ -14,7 +15,6 @@ use super::buffer::Shape;
 use crate::convert::collector;
 use crate::convert::encode::PICKLE;
 use crate::runtime::errors;
-use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 
@@ -171,7 +171,7 @@ impl ArrayMemory {
         &self,
         py: Python<'py>,
     ) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle()?.reduce(py)
+        collector::reduce(py, &self.handle()?)
     }
 
     pub(super) fn object_id(&self) -> PyResult<(u64, u64)> {

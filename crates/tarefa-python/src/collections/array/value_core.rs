@@ -5,11 +5,11 @@ use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use tarefa_engine::shm::object::handle::Handle;
 
 use super::memory::ArrayMemory;
 use crate::collections::array::item;
 use crate::collections::array::item::Cells;
-use crate::runtime::handle::Handle;
 use crate::runtime::registry::SharedClass;
 
 /// One item in shared memory.
