@@ -6,6 +6,7 @@ FRONT = ("runtime", "convert", "sync", "collections", "channel", "task", "pool",
 # Each crate's sources, and the order of its rooms.
 CRATES = {
     "crates/tarefa-engine/src": ENGINE,
+    "crates/tarefa/src": FRONT,
     "crates/tarefa-python/src": FRONT,
 }
 

@@ -45,48 +45,51 @@
 
 mod collections;
 mod convert;
-mod error;
 mod runtime;
 mod sync;
 mod task;
 mod trace;
 
 pub use collections::array::{Array, ArrayGuard, Items};
-pub use collections::dict::Dict;
-pub use collections::list::{Iter, List};
+pub use collections::dict::{Dict, DictError};
+pub use collections::list::{Iter, List, ListError};
 pub use collections::object_lock::Group;
 pub use collections::set::Set;
 pub use collections::value::{Value, ValueGuard};
-pub use convert::address::{Object, address, attach};
+pub use convert::address::{AttachError, Object, address, attach};
+pub use convert::errors::EncodeError;
+pub use convert::key::NotAKey;
 pub use convert::plain::{Format, Integer, Plain};
-pub use error::{
-    AttachError, BarrierError, CondvarError, CreateError, DictError, EncodeError, ItemError,
-    JoinError, LikelyCause, ListError, LockError, MutexError, NestedUpdate, NotAKey, OwnerDied,
-    QueueError, ResultError, SemaphoreError, SignalError, StartError, TooManyPermits,
-    TooManyThreads, WaitError, WorkerDied,
-};
-pub use sync::barrier::{Barrier, BarrierWaitResult};
-pub use sync::condvar::{Condvar, WaitTimeoutResult};
+pub use runtime::blocking::sleep;
+pub use runtime::errors::{CreateError, TooManyThreads};
+pub use runtime::interrupt::{Interrupted, check_interrupt};
+pub use sync::barrier::{Barrier, BarrierError, BarrierWaitResult};
+pub use sync::condvar::{Condvar, CondvarError, WaitTimeoutResult};
+pub use sync::errors::{LockError, OwnerDied};
 pub use sync::event::Event;
+pub use sync::items::{ItemError, NestedUpdate};
 pub use sync::lock::{Lock, LockGuard};
-pub use sync::mutex::{Mutex, MutexGuard, Poisoned};
+pub use sync::mutex::{Mutex, MutexError, MutexGuard, Poisoned};
 pub use sync::reentrant_lock::{ReentrantLock, ReentrantLockGuard};
 pub use sync::rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard};
-pub use sync::semaphore::{Permit, Semaphore};
+pub use sync::semaphore::{Permit, Semaphore, SemaphoreError, TooManyPermits};
 pub use task::context::{Context, OsState};
-pub use task::current::{check_interrupt, current_task, sleep};
-pub use task::failure::{Failure, Interrupted};
+pub use task::current::current_task;
+pub use task::errors::{JoinError, ResultError, SignalError, StartError};
+pub use task::failure::Failure;
 pub use task::lifecycle::init;
 pub use task::process::{Process, set_max_depth, set_spares};
 pub use task::program::{Output, Program};
 pub use task::target::{Diverges, Returned, Returns, Target};
 pub use task::thread::Thread;
 pub use task::usage::Usage;
-pub use task::wait::{ReturnWhen, cpu_count, wait};
+pub use task::wait::{ReturnWhen, WaitError, cpu_count, wait};
 pub use task::{Task, TaskHandle};
 pub use trace::deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after};
 
+pub use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 pub use tarefa_engine::task::State;
+pub use tarefa_engine::task::cause_of_death::{Cause as LikelyCause, Death as WorkerDied};
 pub use tarefa_macros::{Plain, main, test};
 
 /// What the macros expand to. Not part of the interface.

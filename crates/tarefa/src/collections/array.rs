@@ -6,9 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::collections::array::Array as Engine;
 
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::convert::plain::{Integer, Plain};
-use crate::error::{CreateError, ItemError, LockError};
-use crate::sync::items::{Cells, LockedItems};
+use crate::runtime::errors::CreateError;
+use crate::sync::errors::LockError;
+use crate::sync::items::{Cells, ItemError, LockedItems};
 
 /// Items in memory that threads and processes share; their number stays. Clones are handles of
 /// one array.
@@ -392,9 +395,11 @@ impl<T: Plain + fmt::Debug> fmt::Debug for Array<T> {
     }
 }
 
+shared_object!([T: Plain] Array<T>);
+
 impl<T> Serialize for Array<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.handle.serialize(serializer)
+        handle::serialize(&self.0.handle, serializer)
     }
 }
 

@@ -5,28 +5,37 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::io;
 use std::marker::PhantomData;
 use std::ops::Add;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::collections::dict as engine_dict;
 use tarefa_engine::collections::dict::{self, Added, Applied, Change, DictError as Failed, What};
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::collections::value::{Expected, Fetched, small, word_of};
 use tarefa_engine::kinds;
+use tarefa_engine::shm::heap::OutOfMemory;
+use tarefa_engine::shm::object::handle::Handle;
 
 use crate::collections::object_lock::Group;
+use crate::convert::address::shared_object;
 use crate::convert::element;
 use crate::convert::element::Stored;
-use crate::convert::handle::Handle;
+use crate::convert::errors::{DecodeError, EncodeError};
+use crate::convert::handle;
 use crate::convert::key;
-use crate::convert::key::Form;
-use crate::error::{CreateError, DictError, LockError};
+use crate::convert::key::{Form, NotAKey};
 use crate::runtime;
-use crate::task::current::{Here, RustParker};
+use crate::runtime::blocking::{Here, RustParker};
+use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::errors::LockError;
+use crate::sync::items::{NestedUpdate, from_nested};
 
 /// A map that threads and processes share, in the order in which keys came. Clones are handles
 /// of one dict.
@@ -414,15 +423,73 @@ impl<K, V> fmt::Debug for Dict<K, V> {
     }
 }
 
+shared_object!([K, V] Dict<K, V>);
+
 impl<K, V> Serialize for Dict<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.handle.serialize(serializer)
+        handle::serialize(&self.handle, serializer)
     }
 }
 
 impl<'de, K, V> Deserialize<'de> for Dict<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let handle = Handle::deserialize(deserializer, kinds::DICT)?;
+        let handle = handle::deserialize(deserializer, kinds::DICT)?;
         Ok(Self { handle, types: PhantomData })
     }
 }
+
+/// An operation on a dict or a set failed; it is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum DictError {
+    /// The system refused what the runtime needs.
+    #[error("cannot set up the shared memory: {0}")]
+    Runtime(#[source] io::Error),
+    /// The shared memory is full.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// See [`NotAKey`].
+    #[error(transparent)]
+    Key(#[from] NotAKey),
+    /// The value does not serialise.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A key or a value cannot be read here.
+    #[error("a key or a value cannot be read: {0}")]
+    Decode(#[source] DecodeError),
+    /// The calling task was interrupted while another thread grouped its operations on it.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The value mentions the dict that it was to be put into, which would never be freed.
+    #[error("a dict cannot be put into itself: it would never be freed")]
+    Itself,
+    /// See [`NestedUpdate`].
+    #[error(transparent)]
+    Nested(#[from] NestedUpdate),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+impl From<CreateError> for DictError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Memory(e) => Self::Memory(e),
+            CreateError::Runtime(e) => Self::Runtime(e),
+            CreateError::Threads(e) => Self::Threads(e),
+        }
+    }
+}
+
+impl From<engine_dict::DictError> for DictError {
+    fn from(error: engine_dict::DictError) -> Self {
+        match error {
+            // Only an interrupt ends the wait for the lock of whoever groups operations.
+            engine_dict::DictError::Locked(_) => Self::Interrupted(Interrupted),
+            engine_dict::DictError::Memory(e) => Self::Memory(e),
+        }
+    }
+}
+
+from_no_slot!(DictError);
+
+from_nested!(DictError);

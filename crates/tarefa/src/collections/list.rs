@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::collections::list as engine_list;
 use tarefa_engine::collections::list::{self, ListError as EngineError, Source};
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
@@ -14,14 +16,21 @@ use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::collections::value::Expected;
 use tarefa_engine::kinds;
 use tarefa_engine::shm::Member;
+use tarefa_engine::shm::heap::OutOfMemory;
+use tarefa_engine::shm::object::handle::Handle;
 
 use crate::collections::object_lock::Group;
+use crate::convert::address::shared_object;
 use crate::convert::element;
 use crate::convert::element::Stored;
-use crate::convert::handle::Handle;
-use crate::error::{CreateError, ListError, LockError};
+use crate::convert::errors::{DecodeError, EncodeError};
+use crate::convert::handle;
 use crate::runtime;
-use crate::task::current::{Here, RustParker};
+use crate::runtime::blocking::{Here, RustParker};
+use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::errors::LockError;
+use crate::sync::items::{NestedUpdate, from_nested};
 
 /// A sequence that threads and processes share. Clones are handles of one list.
 ///
@@ -392,15 +401,89 @@ impl<T> fmt::Debug for List<T> {
     }
 }
 
+shared_object!([T] List<T>);
+
 impl<T> Serialize for List<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.handle.serialize(serializer)
+        handle::serialize(&self.handle, serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let handle = Handle::deserialize(deserializer, kinds::LIST)?;
+        let handle = handle::deserialize(deserializer, kinds::LIST)?;
         Ok(Self { handle, element: PhantomData })
     }
 }
+
+/// An operation on a list failed; the list is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The system refused what the runtime needs.
+    #[error("cannot set up the shared memory: {0}")]
+    Runtime(#[source] io::Error),
+    /// No such element.
+    #[error("index {index} is out of range: the list has {len} elements")]
+    OutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// The list's length.
+        len: usize,
+    },
+    /// The shared memory is full.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+    /// The element does not serialise.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The element cannot be read here.
+    #[error("element {index} cannot be read: {source}")]
+    Decode {
+        /// Which one.
+        index: usize,
+        /// Why.
+        #[source]
+        source: DecodeError,
+    },
+    /// The calling task was interrupted while another thread grouped its operations on the list.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The value mentions the list that it was to be put into, which would never be freed.
+    #[error("a list cannot be put into itself: it would never be freed")]
+    Itself,
+    /// See [`NestedUpdate`].
+    #[error(transparent)]
+    Nested(#[from] NestedUpdate),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+impl From<CreateError> for ListError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Memory(e) => Self::Memory(e),
+            CreateError::Runtime(e) => Self::Runtime(e),
+            CreateError::Threads(e) => Self::Threads(e),
+        }
+    }
+}
+
+impl From<engine_list::ListError> for ListError {
+    fn from(error: engine_list::ListError) -> Self {
+        match error {
+            engine_list::ListError::OutOfRange { index, len } => {
+                Self::OutOfRange { index: index as usize, len: len as usize }
+            }
+            engine_list::ListError::Memory(e) => Self::Memory(e),
+            // Only an interrupt ends the wait for the lock of whoever groups operations.
+            engine_list::ListError::Locked(_) => Self::Interrupted(Interrupted),
+            // Answered where it can arise, by trying again.
+            engine_list::ListError::Changed => Self::OutOfRange { index: 0, len: 0 },
+        }
+    }
+}
+
+from_no_slot!(ListError);
+
+from_nested!(ListError);

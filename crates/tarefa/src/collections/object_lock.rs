@@ -4,12 +4,13 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
-use crate::convert::handle::Handle;
-use crate::error::{LockError, OwnerDied, TooManyThreads};
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::TooManyThreads;
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::errors::{LockError, OwnerDied};
 
 /// Groups operations on a container: until it is dropped, other threads' and processes'
 /// operations on the container wait, and those of this thread go on. It may be taken again.

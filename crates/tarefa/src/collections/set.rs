@@ -14,14 +14,18 @@ use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::Locked;
 use tarefa_engine::collections::value::{Fetched, Item, NONE};
 use tarefa_engine::kinds;
+use tarefa_engine::shm::object::handle::Handle;
 
+use crate::collections::dict::DictError;
 use crate::collections::object_lock::Group;
-use crate::convert::handle::Handle;
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::convert::key;
 use crate::convert::key::Form;
-use crate::error::{CreateError, DictError, LockError};
 use crate::runtime;
-use crate::task::current::{Here, RustParker};
+use crate::runtime::blocking::{Here, RustParker};
+use crate::runtime::errors::CreateError;
+use crate::sync::errors::LockError;
 
 /// A set that threads and processes share, in the order in which members came. Clones are
 /// handles of one set. Members are compared as the keys of a [`Dict`](crate::Dict).
@@ -201,15 +205,17 @@ impl<T> fmt::Debug for Set<T> {
     }
 }
 
+shared_object!([T] Set<T>);
+
 impl<T> Serialize for Set<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.handle.serialize(serializer)
+        handle::serialize(&self.handle, serializer)
     }
 }
 
 impl<'de, T> Deserialize<'de> for Set<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let handle = Handle::deserialize(deserializer, kinds::SET)?;
+        let handle = handle::deserialize(deserializer, kinds::SET)?;
         Ok(Self { handle, member: PhantomData })
     }
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::convert::plain::{Integer, Plain};
-use crate::error::{CreateError, ItemError, LockError};
-use crate::sync::items::{Cells, LockedItems};
+use crate::runtime::errors::CreateError;
+use crate::sync::errors::LockError;
+use crate::sync::items::{Cells, ItemError, LockedItems};
 
 /// One value in memory that threads and processes share. Clones are handles of one value.
 ///
@@ -186,9 +189,11 @@ impl<T: Plain + fmt::Debug> fmt::Debug for Value<T> {
     }
 }
 
+shared_object!([T: Plain] Value<T>);
+
 impl<T> Serialize for Value<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.handle.serialize(serializer)
+        handle::serialize(&self.0.handle, serializer)
     }
 }
 

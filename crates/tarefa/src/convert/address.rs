@@ -8,40 +8,22 @@ use tarefa_engine::shm::object::address::ObjectAddress;
 
 use crate::convert::codec;
 use crate::convert::handle::Wire;
-use crate::convert::plain::Plain;
-use crate::error::AttachError;
-use crate::{
-    Array, Barrier, Condvar, Dict, Event, List, Lock, Mutex, ReentrantLock, Semaphore, Set, Value,
-};
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
 /// A shared object that has an [`address`].
 pub trait Object: sealed::Sealed + Serialize + DeserializeOwned {}
 
-macro_rules! objects {
-    ($([$($of:tt)*] $object:ty;)*) => {$(
-        impl<$($of)*> sealed::Sealed for $object {}
-        impl<$($of)*> Object for $object {}
-    )*};
+/// Makes a type an [`Object`]; stands beside the type.
+macro_rules! shared_object {
+    ([$($of:tt)*] $object:ty) => {
+        impl<$($of)*> $crate::convert::address::sealed::Sealed for $object {}
+        impl<$($of)*> $crate::convert::address::Object for $object {}
+    };
 }
-
-objects! {
-    [T] List<T>;
-    [K, V] Dict<K, V>;
-    [T] Set<T>;
-    [T: Plain] Value<T>;
-    [T: Plain] Array<T>;
-    [T: Plain] Mutex<T>;
-    [] Lock;
-    [] ReentrantLock;
-    [] Event;
-    [] Semaphore;
-    [] Barrier;
-    [] Condvar;
-}
+pub(crate) use shared_object;
 
 /// Where an object is, as text: for a program of the same user that is no task of this one, be it
 /// in Rust or in Python, where `tarefa.attach` reads it. Tasks are given objects as they are.
@@ -71,6 +53,19 @@ objects! {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// [`List`]: crate::List
+/// [`Dict`]: crate::Dict
+/// [`Set`]: crate::Set
+/// [`Value`]: crate::Value
+/// [`Mutex`]: crate::Mutex
+/// [`Array`]: crate::Array
+/// [`Lock`]: crate::Lock
+/// [`ReentrantLock`]: crate::ReentrantLock
+/// [`Event`]: crate::Event
+/// [`Semaphore`]: crate::Semaphore
+/// [`Barrier`]: crate::Barrier
+/// [`Condvar`]: crate::Condvar
 #[must_use]
 pub fn address<T: Object>(object: &T) -> String {
     let wire = codec::encode(object).ok().and_then(|e| codec::decode::<Wire>(&e.bytes).ok());
@@ -91,3 +86,8 @@ pub fn attach<T: Object>(address: &str) -> Result<T, AttachError> {
     let encoded = codec::encode(&wire).map_err(|e| AttachError(e.to_string()))?;
     codec::decode(&encoded.bytes).map_err(|e| AttachError(e.to_string()))
 }
+
+/// There is no such object at an [`address`](crate::address()).
+#[derive(Debug, thiserror::Error)]
+#[error("cannot attach: {0}")]
+pub struct AttachError(pub(crate) String);

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Off, Runtime};
 
 use crate::convert::encoding;
-use crate::convert::handle::Handle;
-use crate::error::{DecodeError, EncodeError};
+use crate::convert::errors::{DecodeError, EncodeError};
 
 /// The tag of bytes of [`encoding`].
 pub(crate) const SERDE: u8 = tarefa_engine::collections::value::tag::FRONT + 1;

@@ -9,12 +9,13 @@ use serde::ser::{self, Impossible, Serialize};
 use tarefa_engine::collections::value::{
     self as engine, Copied, Fetched, Item, Small, bool_word, float_word, int_word, tag,
 };
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Off, object};
 
 use crate::convert::codec;
 use crate::convert::codec::{Encoded, SERDE};
+use crate::convert::errors::{DecodeError, EncodeError};
 use crate::convert::handle;
-use crate::error::{DecodeError, EncodeError};
 
 /// An element ready to be stored.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Stored {
 
     /// Whether it mentions that very object.
     #[inline]
-    pub(crate) fn mentions(&self, object: &handle::Handle) -> bool {
+    pub(crate) fn mentions(&self, object: &Handle) -> bool {
         match self {
             Self::Word(_) => false,
             Self::Blob(_, encoded) => encoded.references(object.runtime()).contains(&object.off()),

@@ -18,8 +18,8 @@ use tarefa_engine::shm::Runtime;
 use crate::convert::codec;
 use crate::convert::codec::SERDE;
 use crate::convert::element;
+use crate::convert::errors::{DecodeError, EncodeError};
 use crate::convert::handle;
-use crate::error::{DecodeError, EncodeError, NotAKey};
 
 /// A key, ready for the engine.
 #[derive(Debug)]
@@ -416,4 +416,28 @@ impl ser::SerializeStructVariant for Other {
     fn end(self) -> Result<Made, NotAKey> {
         Ok(Made::Other)
     }
+}
+
+/// A value that cannot be a key of a dict, or a member of a set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAKey {
+    /// It equals nothing.
+    #[error("a NaN cannot be a key: it equals nothing, itself included")]
+    NotANumber,
+    /// It is shared and changes.
+    #[error("a shared object cannot be a key: what it holds changes")]
+    Shared,
+    /// It has no order of its own.
+    #[error(
+        "a map cannot be a key: equal ones may be written in different orders; use a sorted list of its pairs"
+    )]
+    Map,
+    /// It is compared by its bytes, and stands where members are compared by value.
+    #[error(
+        "a struct or an enum inside a tuple or a sequence cannot be part of a key: make the whole key a struct"
+    )]
+    Inside,
+    /// It does not serialise.
+    #[error("the key does not serialise: {0}")]
+    Refused(String),
 }

@@ -5,13 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::barrier::{self, Passed, Why};
+use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 
-use crate::convert::handle::Handle;
-use crate::error::{BarrierError, CreateError};
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::runtime;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
 
 /// A place where a number of threads and processes wait for one another. Clones are handles of
 /// one barrier.
@@ -124,14 +127,53 @@ fn broken(why: Why) -> BarrierError {
     }
 }
 
+shared_object!([] Barrier);
+
 impl Serialize for Barrier {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        handle::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Barrier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Handle::deserialize(deserializer, kinds::BARRIER).map(Self)
+        handle::deserialize(deserializer, kinds::BARRIER).map(Self)
     }
 }
+
+/// A round of a barrier did not come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BarrierError {
+    /// The caller's time was up first, which broke the barrier.
+    #[error("not all parties had come when the time was up; the barrier is broken: reset() it")]
+    TimedOut,
+    /// Another party's time was up.
+    #[error("the barrier is broken: the time of another party was up; reset() it")]
+    OtherTimedOut,
+    /// Somebody broke it.
+    #[error("the barrier is broken: abort() was called; reset() it")]
+    Aborted,
+    /// Somebody reset it while this party waited.
+    #[error("the barrier was reset while this party waited; come again")]
+    Reset,
+    /// The action that was to run failed, or is one that this language cannot run.
+    #[error("the barrier is broken: its action failed, or is not one of this program; reset() it")]
+    Action,
+    /// A party died.
+    #[error("the barrier is broken: process {pid} died while it waited or acted; reset() it")]
+    Died {
+        /// Its process.
+        pid: i32,
+    },
+    /// The task that waits was interrupted; it does not count as come.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The wait cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+from_no_slot!(BarrierError);

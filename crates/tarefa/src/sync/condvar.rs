@@ -5,16 +5,21 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::condition::{self, Refused, Waited};
+use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 
-use crate::convert::handle::Handle;
-use crate::error::{CondvarError, CreateError};
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::runtime;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::errors::named;
+use crate::sync::items::ItemError;
 
 pub(crate) mod sealed {
-    use crate::error::ItemError;
+    use crate::sync::items::ItemError;
 
     /// A guard of a lock that a condition can let go and take again.
     pub trait Guard: std::fmt::Debug {
@@ -193,14 +198,47 @@ impl Condvar {
     }
 }
 
+shared_object!([] Condvar);
+
 impl Serialize for Condvar {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        handle::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Condvar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Handle::deserialize(deserializer, kinds::CONDITION).map(Self)
+        handle::deserialize(deserializer, kinds::CONDITION).map(Self)
     }
 }
+
+/// A wait for a condition did not end with a notification. The lock is let go.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CondvarError {
+    /// An owner of the lock died meanwhile: what it guards may be half-changed. A mutex says so
+    /// again when it is locked, until it is repaired; a lock does not.
+    #[error("process {} held the lock of the condition and died; check what it guards", named(*.pid))]
+    OwnerDied {
+        /// Its process, where that is known.
+        pid: Option<i32>,
+    },
+    /// The task that waits was interrupted.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The condition belongs to another lock, or the guard to another thread.
+    #[error(
+        "the condition was used with another lock before, or its guard was taken by another thread"
+    )]
+    AnotherLock,
+    /// What the lock guards was written meanwhile by somebody, and is no value of its type.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The wait cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+from_no_slot!(CondvarError);

@@ -5,14 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::event;
 use tarefa_engine::sync::wait::Outcome;
 
-use crate::convert::handle::Handle;
-use crate::error::CreateError;
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::runtime;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt::Interrupted;
 
 /// A flag that threads and processes wait for. Clones are handles of one event.
 ///
@@ -86,14 +88,16 @@ impl Event {
     }
 }
 
+shared_object!([] Event);
+
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        handle::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Handle::deserialize(deserializer, kinds::EVENT).map(Self)
+        handle::deserialize(deserializer, kinds::EVENT).map(Self)
     }
 }

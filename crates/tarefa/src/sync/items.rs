@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::{Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use tarefa_engine::collections::array::pep3118;
 use tarefa_engine::collections::array::pep3118::Scalar;
 use tarefa_engine::collections::array::{self, Array, Form};
@@ -11,15 +11,18 @@ use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
+use tarefa_engine::shm::TooManyThreads as NoSlot;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 
 use crate::convert::codec;
-use crate::convert::handle::Handle;
+use crate::convert::handle;
 use crate::convert::plain::{Bits, Format, Integer, Plain};
-use crate::error::{CreateError, ItemError, LockError, NestedUpdate, OwnerDied};
 use crate::runtime;
-use crate::task::current::RustParker;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::RustParker;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::errors::{LockError, OwnerDied};
 
 /// A handle of an array whose items are `T`s.
 #[derive(Debug)]
@@ -227,7 +230,7 @@ impl<T: Plain> Cells<T> {
         deserializer: D,
         single: bool,
     ) -> Result<Self, D::Error> {
-        let handle = Handle::deserialize(deserializer, kinds::ARRAY)?;
+        let handle = handle::deserialize(deserializer, kinds::ARRAY)?;
         let wrong = |text: String| {
             codec::note_fault(&text);
             de::Error::custom(text)
@@ -344,3 +347,62 @@ fn parts(at: u64, scalar: Scalar) -> Vec<(u64, Scalar)> {
         other => vec![(at, other)],
     }
 }
+
+/// That an update is nested is an error of the operation too.
+macro_rules! from_nested {
+    ($error:ident) => {
+        impl From<tarefa_engine::collections::updating::NestedUpdate> for $error {
+            fn from(_: tarefa_engine::collections::updating::NestedUpdate) -> Self {
+                Self::Nested($crate::sync::items::NestedUpdate)
+            }
+        }
+    };
+}
+pub(crate) use from_nested;
+
+/// An operation on an item of a shared array, or on a value, failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// No such item.
+    #[error("index {index} is out of range: the array has {len} items")]
+    OutOfRange {
+        /// The index asked for.
+        index: usize,
+        /// The array's length.
+        len: usize,
+    },
+    /// Its bytes are none of the type's values: somebody else has written them.
+    #[error("item {index} is no {what}: its bytes are {bytes}")]
+    Invalid {
+        /// Which one; 0 of a value.
+        index: usize,
+        /// The type asked for.
+        what: &'static str,
+        /// Its bytes, in hexadecimal.
+        bytes: String,
+    },
+    /// The lock, which items of more than one word are read and written under, was not to be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// See [`NestedUpdate`].
+    #[error(transparent)]
+    Nested(#[from] NestedUpdate),
+}
+
+impl From<NoSlot> for ItemError {
+    fn from(error: NoSlot) -> Self {
+        Self::Lock(error.into())
+    }
+}
+
+from_nested!(ItemError);
+
+/// What a closure was given to compute anew, it changed itself: it called `update` for the same
+/// element, or changed the element in another way, or what it was called to sort. There would be no
+/// end to it. What the closure returned is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error(
+    "what computes an element's new value changes the element itself: return the new value, and \
+     change nothing of the same element inside"
+)]
+pub struct NestedUpdate;

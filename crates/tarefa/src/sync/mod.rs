@@ -2,6 +2,7 @@
 
 pub(crate) mod barrier;
 pub(crate) mod condvar;
+pub(crate) mod errors;
 pub(crate) mod event;
 pub(crate) mod items;
 pub(crate) mod lock;

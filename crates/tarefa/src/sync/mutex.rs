@@ -9,13 +9,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::sync::condition;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
+use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::convert::plain::Plain;
-use crate::error::{CreateError, ItemError, MutexError};
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
 use crate::sync::condvar::sealed::Guard;
-use crate::sync::items::Cells;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::sync::errors::named;
+use crate::sync::items::{Cells, ItemError};
 
 /// The lock is one that its thread might take again, as Python's is; a mutex refuses that.
 const RECURSION: Recursion = Recursion::Allowed;
@@ -344,9 +348,11 @@ impl<T> fmt::Debug for Mutex<T> {
     }
 }
 
+shared_object!([T: Plain] Mutex<T>);
+
 impl<T> Serialize for Mutex<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.handle.serialize(serializer)
+        handle::serialize(&self.0.handle, serializer)
     }
 }
 
@@ -355,3 +361,38 @@ impl<'de, T: Plain> Deserialize<'de> for Mutex<T> {
         Cells::deserialize(deserializer, true).map(Self)
     }
 }
+
+/// A mutex or a read-write lock was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MutexError {
+    /// An owner died while it held the lock, and nobody has said since that the value is whole.
+    #[error(
+        "process {} died while it held the lock; the value may be half-changed: take the lock with \
+         lock_poisoned() or write_poisoned(), and repair() the value",
+        named(*.pid)
+    )]
+    OwnerDied {
+        /// Its process, where that is known.
+        pid: Option<i32>,
+    },
+    /// The time was up first.
+    #[error("the mutex was still held when the time was up")]
+    TimedOut,
+    /// The task that waits was interrupted.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// It would wait for itself.
+    #[error("this thread holds the mutex already: it would wait for itself")]
+    Reentrant,
+    /// What is there is no value of the type.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// The wait, or what the thread gets, cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+from_no_slot!(MutexError);

@@ -5,14 +5,17 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::lock;
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
-use crate::convert::handle::Handle;
-use crate::error::{CreateError, LockError, OwnerDied};
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::runtime;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::errors::{LockError, OwnerDied};
 
 /// A lock that the thread which has it may take again. Clones are handles of one lock.
 ///
@@ -105,14 +108,16 @@ impl Drop for ReentrantLockGuard<'_> {
     }
 }
 
+shared_object!([] ReentrantLock);
+
 impl Serialize for ReentrantLock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        handle::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ReentrantLock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Handle::deserialize(deserializer, kinds::RLOCK).map(Self)
+        handle::deserialize(deserializer, kinds::RLOCK).map(Self)
     }
 }

@@ -8,15 +8,17 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 
-use crate::convert::handle::Handle;
+use crate::convert::handle;
 use crate::convert::plain::Plain;
-use crate::error::{CreateError, ItemError, MutexError};
 use crate::runtime;
-use crate::sync::items::Cells;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt::Interrupted;
+use crate::sync::items::{Cells, ItemError};
+use crate::sync::mutex::MutexError;
 
 /// A value that many threads of all processes read at a time, or one changes. Clones are handles
 /// of one lock.
@@ -303,7 +305,7 @@ impl<T> fmt::Debug for RwLock<T> {
 
 impl<T> Serialize for RwLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.lock, &self.cells.handle).serialize(serializer)
+        (handle::Written(&self.lock), handle::Written(&self.cells.handle)).serialize(serializer)
     }
 }
 
@@ -335,7 +337,7 @@ impl<'de> de::DeserializeSeed<'de> for LockSeed {
     type Value = Handle;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Handle, D::Error> {
-        Handle::deserialize(deserializer, kinds::RWLOCK)
+        handle::deserialize(deserializer, kinds::RWLOCK)
     }
 }
 

@@ -5,14 +5,17 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::semaphore;
 use tarefa_engine::sync::wait::Outcome;
+use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 
-use crate::convert::handle::Handle;
-use crate::error::{CreateError, SemaphoreError, TooManyPermits};
+use crate::convert::address::shared_object;
+use crate::convert::handle;
 use crate::runtime;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
 
 /// Permits that threads and processes take and give back. Clones are handles of one semaphore.
 ///
@@ -126,14 +129,48 @@ impl Drop for Permit<'_> {
     }
 }
 
+shared_object!([] Semaphore);
+
 impl Serialize for Semaphore {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        handle::serialize(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Semaphore {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Handle::deserialize(deserializer, kinds::SEMAPHORE).map(Self)
+        handle::deserialize(deserializer, kinds::SEMAPHORE).map(Self)
     }
+}
+
+/// No permit of a semaphore was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SemaphoreError {
+    /// The time was up first.
+    #[error("no permit of the semaphore was free when the time was up")]
+    TimedOut,
+    /// The task that waits was interrupted.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The wait, or the permit, cannot be noted in shared memory.
+    #[error(transparent)]
+    Wait(#[from] QueueError),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+from_no_slot!(SemaphoreError);
+
+/// A semaphore has as many permits as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "more permits were given back than were taken: {free} are free already, and at most {bound} \
+     may be"
+)]
+pub struct TooManyPermits {
+    /// Permits that are free.
+    pub free: u64,
+    /// The most that may be.
+    pub bound: u64,
 }

@@ -7,17 +7,8 @@ use std::marker::PhantomData;
 use serde::{Deserialize, Serialize};
 use tarefa_engine::units::Seconds;
 
-use crate::task::current;
-
-/// Somebody called `interrupt()` on the task that runs here.
-///
-/// A target that passes it on (with `?`) ends as [`State::Interrupted`](crate::State).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
-#[error("the task was interrupted")]
-pub struct Interrupted;
-
-/// The name under which serde sees it.
-pub(crate) const INTERRUPTED: &str = "Interrupted";
+use crate::runtime::interrupt;
+use crate::runtime::interrupt::Interrupted;
 
 /// Any error, as a target returns it: it keeps the text, and knows whether an
 /// [`Interrupted`] was behind it.
@@ -69,7 +60,7 @@ impl Failure {
             }
             cause = e.source();
         }
-        if let Some(limit) = interrupted.then(current::passed_limit).flatten() {
+        if let Some(limit) = interrupted.then(interrupt::passed_limit).flatten() {
             text = format!("{text}: it ran longer than its time limit of {}", Seconds(limit));
         }
         let inner =

@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use crate::error::CreateError;
+use crate::runtime::errors::CreateError;
 use crate::task::process;
 use crate::task::unretrieved::join_those;
 

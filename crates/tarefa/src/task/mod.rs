@@ -2,6 +2,7 @@
 
 pub(crate) mod context;
 pub(crate) mod current;
+pub(crate) mod errors;
 pub(crate) mod failure;
 pub(crate) mod lifecycle;
 pub(crate) mod outcome;
@@ -28,17 +29,20 @@ use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::{self, Exit};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record, flag};
 
 use crate::convert::codec;
-use crate::convert::handle::Handle;
-use crate::error::{CreateError, JoinError, ResultError, SignalError, StartError};
+use crate::convert::handle;
 use crate::runtime;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt;
+use crate::runtime::interrupt::Interrupted;
 use crate::task::context::Context;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
+use crate::task::errors::{JoinError, ResultError, SignalError, StartError};
 use crate::task::sentinel::Sentinel;
 use crate::task::usage::Usage;
 
@@ -210,7 +214,7 @@ impl Core {
         if task.state().is_final() {
             return Ok(());
         }
-        if current::is(handle.runtime(), handle.off()) {
+        if interrupt::is(handle.runtime(), handle.off()) {
             return Err(JoinError::Itself { name: task.name() });
         }
         let deadline = Deadline::after(timeout);
@@ -327,13 +331,13 @@ impl fmt::Debug for Core {
 
 impl Serialize for Core {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.handle().map_err(serde::ser::Error::custom)?.serialize(serializer)
+        handle::serialize(self.handle().map_err(serde::ser::Error::custom)?, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Core {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Handle::deserialize(deserializer, kinds::TASK).map(Self::of)
+        handle::deserialize(deserializer, kinds::TASK).map(Self::of)
     }
 }
 
@@ -533,8 +537,8 @@ macro_rules! task_methods {
         ///
         /// # Errors
         /// [`StartError`].
-        pub fn start(&self) -> Result<(), crate::StartError> {
-            crate::Task::start(self)
+        pub fn start(&self) -> Result<(), crate::task::errors::StartError> {
+            crate::task::Task::start(self)
         }
         crate::task::task_methods!(handle);
     };
@@ -544,80 +548,83 @@ macro_rules! task_methods {
         /// # Errors
         /// [`JoinError`](crate::JoinError).
         #[track_caller]
-        pub fn join(&self, timeout: Option<std::time::Duration>) -> Result<(), crate::JoinError> {
-            crate::Task::join(self, timeout)
+        pub fn join(
+            &self,
+            timeout: Option<std::time::Duration>,
+        ) -> Result<(), crate::task::errors::JoinError> {
+            crate::task::Task::join(self, timeout)
         }
         /// See [`Task::state`](crate::Task::state).
-        pub fn state(&self) -> crate::State {
-            crate::Task::state(self)
+        pub fn state(&self) -> tarefa_engine::task::State {
+            crate::task::Task::state(self)
         }
         /// See [`Task::is_alive`](crate::Task::is_alive).
         pub fn is_alive(&self) -> bool {
-            crate::Task::is_alive(self)
+            crate::task::Task::is_alive(self)
         }
         /// See [`Task::name`](crate::Task::name).
         pub fn name(&self) -> String {
-            crate::Task::name(self)
+            crate::task::Task::name(self)
         }
         /// See [`Task::is_daemon`](crate::Task::is_daemon).
         pub fn is_daemon(&self) -> bool {
-            crate::Task::is_daemon(self)
+            crate::task::Task::is_daemon(self)
         }
         /// See [`Task::ran_over_time`](crate::Task::ran_over_time).
         pub fn ran_over_time(&self) -> bool {
-            crate::Task::ran_over_time(self)
+            crate::task::Task::ran_over_time(self)
         }
         /// See [`Task::pid`](crate::Task::pid).
         pub fn pid(&self) -> Option<i32> {
-            crate::Task::pid(self)
+            crate::task::Task::pid(self)
         }
         /// See [`Task::native_id`](crate::Task::native_id).
         pub fn native_id(&self) -> Option<i32> {
-            crate::Task::native_id(self)
+            crate::task::Task::native_id(self)
         }
         /// See [`Task::exit_code`](crate::Task::exit_code).
         pub fn exit_code(&self) -> Option<i32> {
-            crate::Task::exit_code(self)
+            crate::task::Task::exit_code(self)
         }
         /// See [`Task::error`](crate::Task::error).
-        pub fn error(&self) -> Option<crate::ResultError> {
-            crate::Task::error(self)
+        pub fn error(&self) -> Option<crate::task::errors::ResultError> {
+            crate::task::Task::error(self)
         }
         /// See [`Task::interrupt`](crate::Task::interrupt).
         ///
         /// # Errors
         /// [`SignalError`](crate::SignalError).
-        pub fn interrupt(&self) -> Result<(), crate::SignalError> {
-            crate::Task::interrupt(self)
+        pub fn interrupt(&self) -> Result<(), crate::task::errors::SignalError> {
+            crate::task::Task::interrupt(self)
         }
         /// See [`Task::terminate`](crate::Task::terminate).
         ///
         /// # Errors
         /// [`SignalError`](crate::SignalError).
-        pub fn terminate(&self) -> Result<(), crate::SignalError> {
-            crate::Task::terminate(self)
+        pub fn terminate(&self) -> Result<(), crate::task::errors::SignalError> {
+            crate::task::Task::terminate(self)
         }
         /// See [`Task::kill`](crate::Task::kill).
         ///
         /// # Errors
         /// [`SignalError`](crate::SignalError).
-        pub fn kill(&self) -> Result<(), crate::SignalError> {
-            crate::Task::kill(self)
+        pub fn kill(&self) -> Result<(), crate::task::errors::SignalError> {
+            crate::task::Task::kill(self)
         }
         /// See [`Task::usage`](crate::Task::usage).
-        pub fn usage(&self) -> crate::Usage {
-            crate::Task::usage(self)
+        pub fn usage(&self) -> crate::task::usage::Usage {
+            crate::task::Task::usage(self)
         }
         /// See [`Task::context`](crate::Task::context).
-        pub fn context(&self) -> Option<crate::Context> {
-            crate::Task::context(self)
+        pub fn context(&self) -> Option<crate::task::context::Context> {
+            crate::task::Task::context(self)
         }
         /// See [`Task::sentinel`](crate::Task::sentinel).
         ///
         /// # Errors
         /// What the system answered.
         pub fn sentinel(&self) -> std::io::Result<std::os::fd::OwnedFd> {
-            crate::Task::sentinel(self)
+            crate::task::Task::sentinel(self)
         }
     };
 }

@@ -4,11 +4,13 @@ use tarefa_engine::collections::value::tag;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::task::State;
+use tarefa_engine::task::cause_of_death::Death as WorkerDied;
 use tarefa_engine::task::record::{Task as Record, flag};
 
 use crate::convert::codec::SERDE;
 use crate::convert::encoding;
-use crate::error::{DecodeError, ResultError, WorkerDied};
+use crate::convert::errors::DecodeError;
+use crate::task::errors::ResultError;
 
 /// The bytes of what a task that has ended returned, an `Err` too; or why there are none.
 pub(crate) fn returned<'a>(me: &'a Member, task: &Record<'a>) -> Result<&'a [u8], ResultError> {

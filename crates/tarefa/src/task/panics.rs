@@ -15,6 +15,7 @@
 //!   panic unwinds) comes to the hook once more, with a message of the standard library's. What the
 //!   thread said before is told with it.
 
+use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::panic::{self, PanicHookInfo};
@@ -25,8 +26,7 @@ use tarefa_engine::os::rlimit;
 use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task::record::Task as Record;
 
-use super::current;
-use super::target;
+use crate::runtime::interrupt;
 
 /// Panics of a thread that are remembered: one, one that came as it unwound, and the last word.
 const REMEMBERED: usize = 3;
@@ -81,7 +81,7 @@ const ABORTS: bool = cfg!(panic = "abort");
 
 fn heard(info: &PanicHookInfo<'_>, others: &dyn Fn(&PanicHookInfo<'_>)) {
     let of_process = OF_PROCESS.get().copied();
-    let here = current::running();
+    let here = interrupt::running();
     let ends_process = ABORTS || cannot_unwind(info);
     if here.is_none() && of_process.is_none() {
         return others(info);
@@ -106,7 +106,7 @@ fn heard(info: &PanicHookInfo<'_>, others: &dyn Fn(&PanicHookInfo<'_>)) {
 
 /// Whether it is the last word of the standard library on a panic that it cannot unwind.
 fn cannot_unwind(info: &PanicHookInfo<'_>) -> bool {
-    let text = target::text_of(info.payload());
+    let text = text_of(info.payload());
     let by_library = info.location().is_some_and(|l| l.file().ends_with("core/src/panicking.rs"));
     by_library && text.starts_with("panic in a ") || text.starts_with("unsafe precondition(s)")
 }
@@ -119,7 +119,7 @@ impl Panic {
             if how == "full" { format!("{trace:#}") } else { short(&trace.to_string()) }
         });
         Self {
-            message: target::text_of(info.payload()).to_owned(),
+            message: text_of(info.payload()).to_owned(),
             place: info.location().map(ToString::to_string),
             backtrace,
         }
@@ -202,9 +202,10 @@ fn leave_note((runtime, off): (&'static Runtime, Off), ends_process: bool) -> bo
     Record::at(&me, off).leave_note(&text, ends_process)
 }
 
-/// What is to be told of a panic of the calling thread that was caught and said `message`: with its
-/// place and its backtrace, as far as the hook was called for it.
-pub(crate) fn caught(message: &str) -> String {
+/// What is to be told of a panic of the calling thread that was caught: what it said, with its place
+/// and its backtrace, as far as the hook was called for it.
+pub(crate) fn caught(payload: &dyn Any) -> String {
+    let message = text_of(payload);
     let last = LAST.try_with(RefCell::take).unwrap_or_default();
     match last.last().filter(|panic| panic.message == message) {
         Some(panic) => {
@@ -215,4 +216,11 @@ pub(crate) fn caught(message: &str) -> String {
         // Thrown by `resume_unwind`, or another hook has taken the place of ours.
         None => message.to_owned(),
     }
+}
+
+/// What a panic said.
+fn text_of(payload: &dyn Any) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
+    text.unwrap_or("(a value that is no text)")
 }

@@ -12,14 +12,17 @@ use tarefa_engine::task::record::Task as Record;
 
 use crate::convert::codec;
 use crate::convert::codec::{Encoded, SERDE};
-use crate::error::{CreateError, EncodeError, ResultError, StartError};
+use crate::convert::errors::EncodeError;
 use crate::runtime;
 use crate::runtime::environment;
+use crate::runtime::errors::CreateError;
+use crate::task::errors::{ResultError, StartError};
 use crate::task::target;
 use crate::task::target::{Ended, Target};
+use crate::task::task_methods;
 use crate::task::zygote;
 use crate::task::zygote::Trampoline;
-use crate::task::{Core, HasCore, Kind, Slot, Typed, task_methods};
+use crate::task::{Core, HasCore, Kind, Slot, Typed};
 
 /// Arguments that wait to be sent.
 trait Job: Send {

@@ -9,9 +9,11 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 use tarefa_engine::os::{pidfd, process, rlimit, signal};
 
-use crate::error::StartError;
+use crate::sync::event::Event;
+use crate::task::errors::StartError;
 use crate::task::failure::Failure;
-use crate::{Event, Process, Thread};
+use crate::task::process::Process;
+use crate::task::thread::Thread;
 
 /// An executable, as a target: it is run by the same [`Process`] (or [`Thread`]) as any other
 /// task, which waits for its end.

@@ -12,7 +12,7 @@ use tarefa_engine::task::State;
 
 use crate::convert::codec;
 use crate::convert::codec::{Encoded, SERDE};
-use crate::task::failure::INTERRUPTED;
+use crate::runtime::interrupt::INTERRUPTED;
 use crate::task::panics;
 
 /// A function, or a closure that captures nothing, that takes the arguments `A`.
@@ -172,7 +172,7 @@ where
 
 /// What a panic that was caught makes of the task.
 pub(crate) fn panicked(payload: Box<dyn Any + Send>) -> Ended {
-    let text = panics::caught(text_of(&*payload));
+    let text = panics::caught(&*payload);
     drop_quietly(payload);
     Ended { panicked: true, ..Ended::failed(text) }
 }
@@ -190,13 +190,6 @@ fn ended<R: Serialize>(value: R) -> Ended {
         Ok(outcome) => Ended { state, tag: SERDE, outcome, panicked: false },
         Err(e) => Ended::failed(format!("the result cannot be sent: {e}")),
     }
-}
-
-/// What a panic said.
-pub(crate) fn text_of(payload: &dyn Any) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&'static str>().copied());
-    text.unwrap_or("(a value that is no text)")
 }
 
 /// How a task that returned this ended: an `Err` is a failure, or an interruption if it

@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::task::limits::TimeUp;
 use tarefa_engine::task::record::Task as Record;
 use tarefa_engine::task::{State, thread_timer};
 
-use crate::convert::handle::Handle;
-use crate::error::{CreateError, ResultError, StartError};
-use crate::task::current;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt;
+use crate::task::errors::{ResultError, StartError};
 use crate::task::panics;
 use crate::task::sentinel::Sentinel;
 use crate::task::target;
 use crate::task::target::{Ended, Target};
-use crate::task::{Core, HasCore, Kind, Slot, Typed, task_methods};
+use crate::task::task_methods;
+use crate::task::{Core, HasCore, Kind, Slot, Typed};
 
 type Job = Box<dyn FnOnce() -> Ended + Send>;
 
@@ -135,7 +137,7 @@ fn run_as(me: &Member, handle: &Handle, job: Job) {
     if !task.run_here() {
         return;
     }
-    current::enter(handle.runtime(), handle.off());
+    interrupt::enter(handle.runtime(), handle.off());
     let kept = task.deadline().map(|at| thread_timer::keep(at, interrupter(handle.clone())));
     let ended = if let Some(Err(e)) = &kept {
         target::drop_quietly(job);
@@ -144,7 +146,7 @@ fn run_as(me: &Member, handle: &Handle, job: Job) {
         job()
     };
     drop(kept);
-    current::leave();
+    interrupt::leave();
     if ended.panicked {
         // The hook was called in this very process, which is the starter's.
         task.mark_told_already();

@@ -18,12 +18,12 @@ use std::time::Duration;
 use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::process;
 use tarefa_engine::os::process::on_exit;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::wait::{Outcome, Plain};
 use tarefa_engine::task::record::{Task as Record, flag};
 use tarefa_engine::task::thread_timer::{self, Kept};
 use tarefa_engine::task::unretrieved::TELL_AFTER;
 
-use crate::convert::handle::Handle;
 use crate::task::outcome;
 
 /// How often the clock looks, while there are tasks that nobody has asked about. What it finds ended

@@ -8,11 +8,11 @@ use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record};
 
-use crate::error::WaitError;
 use crate::runtime;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::{TooManyThreads, from_no_slot};
+use crate::runtime::interrupt::Interrupted;
 use crate::task::Task;
-use crate::task::current::Here;
-use crate::task::failure::Interrupted;
 
 /// When [`wait`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,3 +85,22 @@ pub fn wait(
 pub fn cpu_count() -> usize {
     machine::cpu_count()
 }
+
+/// Waiting for several tasks failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError {
+    /// One of them was never started.
+    #[error("task {name:?} was not started: call start() before wait()")]
+    NotStarted {
+        /// The task's name.
+        name: String,
+    },
+    /// The task that waits was interrupted.
+    #[error("{0}")]
+    Interrupted(#[from] Interrupted),
+    /// The calling thread cannot use shared objects: too many others do.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+}
+
+from_no_slot!(WaitError);

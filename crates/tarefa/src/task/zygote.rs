@@ -15,10 +15,9 @@
 //! executable (8 bytes), the length of the surroundings (4 bytes), these, and the arguments.
 //! The distance is the same in every process, because they all map one executable.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
@@ -28,12 +27,13 @@ use tarefa_engine::shm::member::runtime::Address;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task::record::Task;
-use tarefa_engine::task::{self, supervisor, zygote};
+use tarefa_engine::task::{self, zygote};
 
 use crate::convert::codec;
 use crate::runtime::environment;
+use crate::runtime::interrupt;
 use crate::task::target::{Ended, Target};
-use crate::task::{current, panics, target, unretrieved};
+use crate::task::{panics, target, unretrieved};
 
 /// What a child calls: decodes the arguments, runs the target, encodes what came out.
 pub(crate) type Trampoline = fn(&[u8]) -> Ended;
@@ -64,22 +64,6 @@ fn executable() -> u64 {
         }
         hasher.finish()
     })
-}
-
-/// Tells the supervisor how to make a zygote: this executable again, with an address in its
-/// environment.
-pub(crate) fn plan(runtime: &'static Runtime) {
-    let at = runtime.address();
-    environment::note_base();
-    let mut envp: Vec<CString> = std::env::vars_os()
-        .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
-        .collect();
-    let address = format!("{}={},{},{:x}", settings::ZYGOTE, at.root, at.memory_fd, at.id);
-    envp.extend(CString::new(address));
-    let mut argv = vec![c"/proc/self/exe".to_owned()];
-    // The whole command line follows, so that a task sees the arguments its program had.
-    argv.extend(std::env::args_os().filter_map(|a| CString::new(a.as_bytes()).ok()));
-    supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp));
 }
 
 /// Runs before `main`, and before the standard library has looked for other threads: there
@@ -170,7 +154,7 @@ impl zygote::Front for RustFront {
             zygote::leave(runtime, 0);
         }
         process::set_thread_name(&task.name());
-        current::enter(runtime, off);
+        interrupt::enter(runtime, off);
         panics::process_runs(runtime, off);
         // SAFETY: the record owns its payload until it is freed, and this process holds it.
         let payload = task.payload().map(|at| unsafe { blob::bytes(&me, at) });

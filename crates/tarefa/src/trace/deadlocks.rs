@@ -7,8 +7,8 @@ use tarefa_engine::shm::Runtime;
 use tarefa_engine::shm::member::report_request;
 use tarefa_engine::trace::report::{self, Standing};
 
-use crate::error::CreateError;
 use crate::runtime;
+use crate::runtime::errors::CreateError;
 
 /// A thread that waits in tarefa.
 #[derive(Clone, Debug, PartialEq, Eq)]
