@@ -267,7 +267,7 @@ pub struct ThreadSlot {
     pub waiting_since: AtomicU64,
     /// When it gives up, on the same clock; 0 for never.
     pub waiting_until: AtomicU64,
-    /// What sort of wait it is, in the low byte: see `sync::note`. How many objects there are
+    /// What sort of wait it is, in the low byte: see `sync::wait::wait_record`. How many objects there are
     /// in `waiting_several` above it.
     pub waiting_how: AtomicU32,
     /// 1 when its wait has lasted so long that a report is due.
@@ -278,7 +278,7 @@ pub struct ThreadSlot {
     pub place: Text<20>,
     /// What its language calls it.
     pub label: Text<4>,
-    /// Offset of the lock that it would take if it were reserved for it: see `sync::cell`.
+    /// Offset of the lock that it would take if it were reserved for it: see `sync::lock::handoff`.
     pub taking: AtomicU64,
     /// What a lock writes down as its owner: see [`crate::shm::member::slots::parse_name`]. 0 while no
     /// thread uses the slot; never twice the same for two threads, within 2^13.
@@ -312,7 +312,7 @@ pub struct ThreadSlot {
 pub struct WaitNode {
     /// What it waits for; 0 while the node is free.
     pub object: AtomicU64,
-    /// How the wait stands: see `sync::queue`.
+    /// How the wait stands: see `sync::wait_queue`.
     pub state: AtomicU64,
     /// More, of the object's kind.
     pub info: AtomicU64,
