@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
 use tarefa_engine::shm::object;
-use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::task::program;
 
 use crate::runtime::errors;

@@ -8,7 +8,6 @@ use pyo3::types::{PyDict, PyList};
 use tarefa_engine::os::clock;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::member::report_request;
-use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::object_kinds::Seen;
 use tarefa_engine::trace::report::{self, Report, Standing};
 
