@@ -4,8 +4,8 @@ use proc_macro2::TokenStream as Tokens;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Fields, GenericParam, Ident, Index,
-    Member, Result, Type,
+    Attribute, Data, DataEnum, DataStruct, DeriveInput, Error, Field, Fields, GenericParam, Ident,
+    Index, Member, Result, Type,
 };
 
 const LAYOUT: &str = "#[derive(Plain)] needs #[repr(C)] above the structure: without it every \
@@ -80,36 +80,10 @@ fn structure(
         let text = "a structure without fields has nothing to share";
         return Err(Error::new_spanned(&input.ident, text));
     }
-    let mut errors: Option<Error> = None;
-    for field in &data.fields {
-        if let Some(what) = address(&field.ty) {
-            let error = Error::new_spanned(&field.ty, format!("{what}: {ADDRESS}"));
-            match &mut errors {
-                Some(all) => all.combine(error),
-                None => errors = Some(error),
-            }
-        }
-    }
-    if let Some(errors) = errors {
-        return Err(errors);
-    }
+    refuse_addresses(data)?;
     let types: Vec<_> = data.fields.iter().map(|field| &field.ty).collect();
-    let members: Vec<Member> = data
-        .fields
-        .iter()
-        .enumerate()
-        .map(|(i, field)| match &field.ident {
-            Some(name) => Member::Named(name.clone()),
-            None => Member::Unnamed(Index::from(i)),
-        })
-        .collect();
-    let names = members.iter().map(|member| match member {
-        Member::Named(name) => {
-            let name = name.to_string();
-            name.strip_prefix("r#").unwrap_or(&name).to_owned()
-        }
-        Member::Unnamed(index) => format!("field{}", index.index),
-    });
+    let members = members(data);
+    let names = members.iter().map(shown);
     // Each trait bound is reported where the field's type stands.
     let describe =
         types.iter().map(|ty| quote_spanned!(ty.span()=> <#ty as ::tarefa::Plain>::describe));
@@ -142,6 +116,39 @@ fn structure(
     let put_body = quote!(#(#put)*);
     let take_body = quote!(::core::option::Option::Some(Self { #(#take),* }));
     Ok(implementation(input, &describe_body, &put_body, &take_body))
+}
+
+/// Refuses all fields that hold addresses, each where it stands.
+fn refuse_addresses(data: &DataStruct) -> Result<()> {
+    let refused = data.fields.iter().filter_map(|field| {
+        let what = address(&field.ty)?;
+        Some(Error::new_spanned(&field.ty, format!("{what}: {ADDRESS}")))
+    });
+    let all = refused.reduce(|mut all, error| {
+        all.combine(error);
+        all
+    });
+    all.map_or(Ok(()), Err)
+}
+
+/// How each field is written after a dot.
+fn members(data: &DataStruct) -> Vec<Member> {
+    let member = |(i, field): (usize, &Field)| match &field.ident {
+        Some(name) => Member::Named(name.clone()),
+        None => Member::Unnamed(Index::from(i)),
+    };
+    data.fields.iter().enumerate().map(member).collect()
+}
+
+/// What a field is called where its structure is described.
+fn shown(member: &Member) -> String {
+    match member {
+        Member::Named(name) => {
+            let name = name.to_string();
+            name.strip_prefix("r#").unwrap_or(&name).to_owned()
+        }
+        Member::Unnamed(index) => format!("field{}", index.index),
+    }
 }
 
 fn enumeration(

@@ -119,21 +119,8 @@ impl Checker<'_> {
             }
             match state & 0xff {
                 unit_state::FREE => {
-                    let buddy = unit ^ count;
-                    let same =
-                        buddy < frontier && get(&unit_table::entry(me, buddy).state) == state;
-                    if same && order + 1 < ORDERS {
-                        self.fault(format!("free runs {unit} and {buddy} are not joined"));
-                    }
                     free.push((unit, order));
-                    let claimed = page_map::count(me, unit_table::at(me, unit), UNIT << order);
-                    if claimed != get(&entry.retained) {
-                        self.fault(format!(
-                            "free run {unit}: {claimed} bytes claimed, {} noted",
-                            get(&entry.retained)
-                        ));
-                    }
-                    retained += claimed;
+                    retained += self.free_run(unit, order);
                 }
                 unit_state::SLAB => self.slab(unit, class),
                 unit_state::LARGE => self.large(unit, count),
@@ -149,6 +136,30 @@ impl Checker<'_> {
         if retained != get(&me.header().retained) {
             self.fault(format!("{retained} retained, {} noted", get(&me.header().retained)));
         }
+        self.claimed_pages();
+        free
+    }
+
+    /// A free run: it is joined with its neighbour, and notes how much of it is claimed, in bytes.
+    fn free_run(&mut self, unit: u64, order: usize) -> u64 {
+        let (me, entry) = (self.me, unit_table::entry(self.me, unit));
+        let buddy = unit ^ (1 << order);
+        let same = buddy < get(&me.header().frontier)
+            && get(&unit_table::entry(me, buddy).state) == get(&entry.state);
+        if same && order + 1 < ORDERS {
+            self.fault(format!("free runs {unit} and {buddy} are not joined"));
+        }
+        let claimed = page_map::count(me, unit_table::at(me, unit), UNIT << order);
+        let noted = get(&entry.retained);
+        if claimed != noted {
+            self.fault(format!("free run {unit}: {claimed} bytes claimed, {noted} noted"));
+        }
+        claimed
+    }
+
+    /// The bitmap of claimed pages: as many as the header says, and none behind the frontier.
+    fn claimed_pages(&mut self) {
+        let (me, frontier) = (self.me, get(&self.me.header().frontier));
         let all = page_map::count(me, Off(heap_at(me.arena().len())), frontier * UNIT);
         if all != get(&me.header().claimed) {
             self.fault(format!("{all} claimed, {} noted", get(&me.header().claimed)));
@@ -160,7 +171,6 @@ impl Checker<'_> {
         if beyond {
             self.fault("pages behind the frontier are claimed".to_owned());
         }
-        free
     }
 
     fn block(&mut self, at: Off, most: u64) {

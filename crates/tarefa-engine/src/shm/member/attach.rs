@@ -181,29 +181,10 @@ impl Joining {
         if arena.len() < layout::PROCESSES_AT {
             return Err(AttachError::Gone(pid));
         }
-        let doorbell_fd;
-        {
-            // SAFETY: the header is inside the mapping, which lasts until `arena` is dropped.
-            let h: &Header = unsafe { &*arena_header(&arena) };
-            if h.magic.load(Ordering::Acquire) != MAGIC
-                || h.runtime_id.load(Ordering::Relaxed) != address.id
-            {
-                return Err(AttachError::Gone(pid));
-            }
-            if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
-                return Err(AttachError::OtherVersion(pid));
-            }
-            let owner = h.user.load(Ordering::Relaxed) as u32;
-            if owner != process::user() {
-                return Err(AttachError::OtherUser { pid, owner, user: process::user() });
-            }
-            if pidfd::ended(root.as_fd())
-                || h.root_start.load(Ordering::Relaxed) != procfs::start_time(pid)
-            {
-                return Err(AttachError::Gone(pid));
-            }
-            doorbell_fd = h.doorbell_fd.load(Ordering::Relaxed) as i32;
-        }
+        // SAFETY: the header is inside the mapping, which lasts until `arena` is dropped.
+        let header: &Header = unsafe { &*arena_header(&arena) };
+        is_runtime_of(header, address, &root)?;
+        let doorbell_fd = header.doorbell_fd.load(Ordering::Relaxed) as i32;
         let path = format!("/proc/{pid}/fd/{doorbell_fd}");
         let mut options = std::fs::OpenOptions::new();
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
@@ -240,6 +221,29 @@ impl Drop for Joining {
         // SAFETY: made by `at`; `joined` forgets this, so nobody else has the runtime.
         drop(unsafe { Box::from_raw(self.made.as_ptr()) });
     }
+}
+
+/// Whether the arena with that header is the runtime at `address`, of this version and this user, and
+/// its root lives.
+fn is_runtime_of(h: &Header, address: Address, root: &OwnedFd) -> Result<(), AttachError> {
+    let pid = address.root;
+    if h.magic.load(Ordering::Acquire) != MAGIC
+        || h.runtime_id.load(Ordering::Relaxed) != address.id
+    {
+        return Err(AttachError::Gone(pid));
+    }
+    if h.fingerprint.load(Ordering::Relaxed) != layout::fingerprint() {
+        return Err(AttachError::OtherVersion(pid));
+    }
+    let owner = h.user.load(Ordering::Relaxed) as u32;
+    if owner != process::user() {
+        return Err(AttachError::OtherUser { pid, owner, user: process::user() });
+    }
+    let started = h.root_start.load(Ordering::Relaxed);
+    if pidfd::ended(root.as_fd()) || started != procfs::start_time(pid) {
+        return Err(AttachError::Gone(pid));
+    }
+    Ok(())
 }
 
 /// Who owns process `pid`.
