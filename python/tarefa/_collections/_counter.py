@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from tarefa._collections._dict import Dict, show
-from tarefa._collections._object_lock import retry_optimistic
 from tarefa._engine import register_class
+from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
 
 
@@ -96,7 +96,7 @@ class Counter(Dict):
             version, now = self.read_dict()
             return self.apply([("put", *pair) for pair in change(now).items()], version, only)
 
-        retry_optimistic(self, attempt)
+        self.retry_optimistic(attempt, NestedUpdate)
 
     def copy(self) -> Self:
         """A new shared counter with the same counts."""

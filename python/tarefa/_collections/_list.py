@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, SupportsIndex, TypeVar
 
-from tarefa._collections._object_lock import ObjectLock, retry_optimistic
+from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import ListCore, register_class
 from tarefa._runtime._errors import ListChanged
 from tarefa._runtime._module_objects import is_attached
@@ -94,7 +94,7 @@ class List(ListCore):
             version, items = self.read()
             return self.rebuild(version, len(items), plan(items))
 
-        retry_optimistic(self, attempt, ListChanged)
+        self.retry_optimistic(attempt, ListChanged)
 
     def remove(self, value: Any, /) -> None:
         """Take out the first element that equals ``value``; ``ValueError`` if there is none."""

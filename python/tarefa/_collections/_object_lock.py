@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from tarefa._runtime._errors import NestedUpdate, OwnerDied
 
 if TYPE_CHECKING:
     from tarefa._sync._lock import Owner
@@ -56,30 +52,3 @@ class ObjectLock:
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
         return f"<{state} tarefa.ObjectLock of {type(self._core).__name__}>"
-
-
-_TRIES = 8
-
-
-def retry_optimistic(
-    core: Any, attempt: Callable[[], Any], error: type[Exception] = NestedUpdate
-) -> None:
-    """Run ``attempt`` until it says that it was done.
-
-    If others come in between, again and again, they have to wait: it holds the object's lock then.
-    ``error`` if it is not done even so: what ``attempt`` calls changes the object.
-    """
-    for _ in range(_TRIES):
-        if attempt():
-            return
-    lock = ObjectLock(core)
-    while True:
-        # A group that was cut short by a death left each of its operations whole.
-        with suppress(OwnerDied):
-            lock.acquire()
-            break
-    try:
-        if not attempt():
-            raise error(f"the {type(core).__name__} was changed by what was called to change it")
-    finally:
-        lock.release()

@@ -8,8 +8,9 @@ from types import GenericAlias
 from typing import Any, Self
 
 from tarefa._collections._dict import show
-from tarefa._collections._object_lock import ObjectLock, retry_optimistic
+from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import SetCore, register_class
+from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
 
 
@@ -81,7 +82,7 @@ class Set(SetCore):
             gone = [m for m in members if not all(m in other for other in wanted)]
             return not gone or self.apply([("remove", m, None) for m in gone], version)
 
-        retry_optimistic(self, attempt)
+        self.retry_optimistic(attempt, NestedUpdate)
 
     def difference_update(self, *others: Iterable[Any]) -> None:
         """Take out all members of the others, at one instant."""

@@ -98,6 +98,16 @@ class ListCore:
             False if the list has changed: nothing was done.
         """
 
+    def retry_optimistic(self, attempt: Callable[[], object], error: type[Exception]) -> None:
+        """Call ``attempt``, which computes the list anew, until it says that it was done.
+
+        If others come in between, again and again, they have to wait.
+
+        Args:
+            attempt: whether it could store what it had computed.
+            error: what to raise where what ``attempt`` calls changes the list.
+        """
+
     def object_lock_acquire(
         self, blocking: bool | None = None, timeout: float | None = None
     ) -> bool:
@@ -166,6 +176,16 @@ class MapCore:
             NotPicklable: a value does not pickle.
             ValueError: the container would hold itself.
             ArenaFull: there is no room. In each case nothing was done.
+        """
+
+    def retry_optimistic(self, attempt: Callable[[], object], error: type[Exception]) -> None:
+        """Call ``attempt``, which computes the object anew, until it says that it was done.
+
+        If others come in between, again and again, they have to wait.
+
+        Args:
+            attempt: whether it could store what it had computed.
+            error: what to raise where what ``attempt`` calls changes the object.
         """
 
     def object_lock_acquire(

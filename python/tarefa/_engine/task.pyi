@@ -59,7 +59,7 @@ class TaskCore:
 
     @property
     def killed_by_us(self) -> bool:
-        """Whether somebody called :meth:`note_kill`."""
+        """Whether somebody has sent its process a signal that kills."""
 
     def last_line(self) -> tuple[str, bool] | None:
         """Where it was when its process died; whether it was broken there, or only seen last."""
@@ -218,11 +218,16 @@ class TaskCore:
     def waits_here(self) -> bool:
         """Whether its thread sleeps in a wait of tarefa's."""
 
-    def send_signal(self, signal: int) -> bool:
-        """Send its process a signal; False when that has ended."""
+    def send_signal(self, signal: int, kills: bool = False) -> bool:
+        """Send its process a signal; False when that has ended.
 
-    def note_kill(self) -> None:
-        """Note that its death is our own doing."""
+        Args:
+            signal: its number.
+            kills: whether a death that follows is our own doing.
+
+        Raises:
+            OSError: the system refused: the process is another user's by now, say.
+        """
 
     def process_descriptor(self) -> int:
         """A descriptor of the caller's that is readable once its process has ended."""

@@ -309,9 +309,14 @@ class TaskBase:
         return bool(state < FINISHED)
 
     def _signal(self, number: int) -> None:
-        if self._need_started():
-            self._tarefa_core.note_kill()
-            self._tarefa_core.send_signal(number)
+        if not self._need_started():
+            return
+        core = self._tarefa_core
+        try:
+            core.send_signal(number, True)
+        except OSError as error:
+            text = f"{self._label()} (pid {core.pid}) cannot be signalled: {error.strerror}"
+            raise OSError(error.errno, text) from None
 
     # -- looking -------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
@@ -183,7 +184,9 @@ class Process(TaskBase):
         if self._need_started():
             core = self._tarefa_core
             core.request_interrupt()
-            core.send_signal(_engine.interrupt_signal())
+            # One that may not be signalled hears of it at its next wait in tarefa.
+            with contextlib.suppress(OSError):
+                core.send_signal(_engine.interrupt_signal())
 
     def terminate(self) -> None:
         """Send it SIGTERM."""

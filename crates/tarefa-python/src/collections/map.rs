@@ -287,6 +287,17 @@ impl MapCore {
         })
     }
 
+    /// Calls `attempt`, which computes the object anew, until it says that it was done.
+    fn retry_optimistic(
+        slf: &Bound<'_, Self>,
+        attempt: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let handle = &slf.get().handle;
+        let cell = Dict::at(&handle.me(), handle.off()).object_lock();
+        object_lock::retry_optimistic(slf.as_any(), handle, cell, attempt, error)
+    }
+
     /// Takes the lock that makes others' operations on the object wait.
     #[pyo3(signature = (blocking = None, timeout = None))]
     fn object_lock_acquire(

@@ -5,6 +5,7 @@ use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::object_lock::MaybeGuarded;
 use tarefa_engine::collections::updating::{self, Element, NestedUpdate};
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
@@ -49,12 +50,12 @@ impl<'a> Alone<'a> {
         me: &'a Member,
         cell: &'static LockWord,
         object: Off,
-    ) -> Result<Self, Failed> {
+    ) -> PyResult<Self> {
         let mut parker = PyBlockingHooks::new(py);
         loop {
             match cell.acquire(me, Recursion::Allowed, object, &mut parker, Deadline::NEVER) {
                 Acquired::Yes => return Ok(Self(me, cell)),
-                Acquired::Interrupted => return Err(parker.into_error().into()),
+                Acquired::Interrupted => return Err(parker.into_error()),
                 // A group that was cut short left each of its operations whole.
                 Acquired::OwnerDied(_) | Acquired::TimedOut => {}
             }
@@ -81,10 +82,55 @@ pub(crate) fn insisting<T>(
 ) -> PyResult<T> {
     let run = || {
         let updating = updating::begin(me, object, element)?;
-        let lock = || Alone::take(py, me, cell, object);
+        let lock = || Ok(Alone::take(py, me, cell, object)?);
         updating::retry_optimistic(&updating, lock, || Ok(once()?))
     };
     run().map_err(|Failed(error)| error)
+}
+
+/// Why an object is not computed anew.
+enum Stopped {
+    Raised(PyErr),
+    ByItself,
+}
+
+impl From<PyErr> for Stopped {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl From<NestedUpdate> for Stopped {
+    fn from(_: NestedUpdate) -> Self {
+        Self::ByItself
+    }
+}
+
+/// Runs `attempt`, which computes the whole object anew, until it says that it was done; `error` where
+/// what it calls changes the object. Others have to wait as in [`insisting`].
+pub(crate) fn retry_optimistic(
+    object: &Bound<'_, PyAny>,
+    handle: &Handle,
+    cell: &'static LockWord,
+    attempt: &Bound<'_, PyAny>,
+    error: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let (py, me) = (object.py(), handle.me());
+    let run = || {
+        let updating = updating::begin(&me, handle.off(), Element::All)?;
+        let lock = || Ok(Alone::take(py, &me, cell, handle.off())?);
+        updating::retry_optimistic(&updating, lock, || {
+            Ok(attempt.call0()?.is_truthy()?.then_some(()))
+        })
+    };
+    run().or_else(|stopped| match stopped {
+        Stopped::Raised(raised) => Err(raised),
+        Stopped::ByItself => {
+            let class = object.get_type().name()?;
+            let text = format!("the {class} was changed by what was called to change it");
+            Err(PyErr::from_value(error.call1((text,))?))
+        }
+    })
 }
 
 /// Takes the lock of an object, as `acquire` of an `RLock`.

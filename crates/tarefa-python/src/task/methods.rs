@@ -1,6 +1,6 @@
 //! The methods of [`TaskCore`].
 
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefReference};
 use tarefa_engine::collections::value::{self, Item};
 use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd;
-use tarefa_engine::os::{pipe, signal};
+use tarefa_engine::os::pipe;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::wait::Overdue;
@@ -399,34 +399,14 @@ impl TaskCore {
         self.with(|t| t.waits_here())
     }
 
-    /// Sends a signal to its process; false when that has ended.
-    fn send_signal(&self, signal: i32) -> bool {
-        let me = self.handle.me();
-        let task = Task::at(&me, self.handle.off());
-        let pid = task.pid();
-        if pid == 0 || task.state().is_final() {
-            return false;
-        }
-        match pidfd::open(pid) {
-            Ok(fd) => {
-                // Looked at after opening: if the slot's process lives, the number is its own.
-                if task.process().is_none() {
-                    return false;
-                }
-                pidfd::send_signal(fd.as_fd(), signal).is_ok()
-            }
-            Err(e) if e.raw_os_error() == Some(3) => false,
-            // Without descriptors: the number alone, which its slot still answers for.
-            Err(_) => task.process().is_some() && signal::send_process(pid, signal).is_ok(),
-        }
+    /// Sends a signal to its process; false when that has ended. `kills` says that a death that
+    /// follows is our own doing.
+    #[pyo3(signature = (signal, kills = false))]
+    fn send_signal(&self, signal: i32, kills: bool) -> std::io::Result<bool> {
+        self.with(|t| t.send_signal(signal, kills))
     }
 
-    /// Notes that a death of its process is our own doing.
-    fn note_kill(&self) {
-        self.with(|t| t.change_flags(flag::KILLED_BY_US, 0));
-    }
-
-    /// Whether [`note_kill`] was called.
+    /// Whether somebody has sent it a signal that kills.
     #[getter]
     fn killed_by_us(&self) -> bool {
         self.with(|t| t.flags() & flag::KILLED_BY_US != 0)

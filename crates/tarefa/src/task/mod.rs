@@ -19,7 +19,7 @@ pub(crate) mod zygote;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::pidfd::{self, Exit};
+use tarefa_engine::os::pidfd::Exit;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
@@ -280,18 +280,8 @@ impl Core {
                 task.request_interrupt();
                 return;
             }
-            let fd = pidfd::open(task.pid());
-            // Looked at after the descriptor is open: so the process is the task's.
-            if task.state().is_final() || task.process().is_none() {
-                return;
-            }
-            task.change_flags(flag::KILLED_BY_US, 0);
-            let sent = fd.and_then(|fd| pidfd::send_signal(fd.as_fd(), number));
-            if let Err(source) = sent {
-                if source.raw_os_error() != Some(libc::ESRCH) {
-                    answer =
-                        Err(SignalError::System { name: task.name(), pid: task.pid(), source });
-                }
+            if let Err(source) = task.send_signal(number, true) {
+                answer = Err(SignalError::System { name: task.name(), pid: task.pid(), source });
             }
         })?;
         answer

@@ -7,6 +7,7 @@
 
 mod join;
 mod layout;
+mod signal;
 mod task;
 
 pub use join::{Started, join_any};
