@@ -311,6 +311,8 @@ def test_a_key_function_that_changes_the_list_is_told():
     with pytest.raises(tarefa.ListChanged):
         numbers.sort(key=lambda n: numbers.append(n) or n)
     assert not numbers.lock().locked()
+    # Tried once more with everybody else kept out, and then no more.
+    assert len(numbers) == 4 * 9
 
 
 def test_copy_is_another_list_and_pickle_is_the_same():

@@ -172,6 +172,29 @@ def test_no_descriptors_before_the_runtime_is_made():
     assert "all well" in done.stdout
 
 
+def test_a_signal_needs_no_descriptor():
+    done = run_script("""
+        import os, resource, time, tarefa
+        tasks = [tarefa.Process(target=time.sleep, args=(600,)).start() for _ in range(3)]
+        asleep, ended, told = tasks
+        ended.kill(); ended.join()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        held = []
+        try:
+            while True: held.append(os.dup(0))
+        except OSError: pass
+        asleep.kill(); told.interrupt(); ended.kill()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in held: os.close(fd)
+        for task, error in (asleep, tarefa.WorkerDied), (told, tarefa.TaskInterrupted):
+            try: task.result()
+            except error as e: assert error is not tarefa.WorkerDied or "kill()" in str(e), e
+            else: raise SystemExit(f"{task} lives on")
+        print("all well")
+    """)
+    assert "all well" in done.stdout
+
+
 def test_no_processes(tmp_path):
     limit = "resource.setrlimit(resource.RLIMIT_NPROC, (30, 30))"
     source = FEW.format(limit=limit, word="RLIMIT_NPROC", enough="rs and refused")
