@@ -269,14 +269,10 @@ def take_orphaned() -> list[tuple[str, int, int, str | None, int, bytes | None]]
         or the pickle of its exception.
     """
 
-def join_any(
-    tasks: list[TaskCore],
-    timeout: float | None = None,
-    all: bool = False,  # noqa: A002
-) -> bool:
-    """Wait until one of the tasks has ended; False when the time passes first.
+def join_several(tasks: list[TaskCore], timeout: float | None, when: str) -> bool:
+    """Wait for tasks until ``when``, a constant of ``concurrent.futures``, is met.
 
-    ``all`` says that the caller will wait for the others too.
+    False when the time passes first.
     """
 
 def leave(code: int) -> None:

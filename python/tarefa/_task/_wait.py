@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -50,26 +49,14 @@ def wait(
             "return_when must be ALL_COMPLETED, FIRST_COMPLETED or FIRST_EXCEPTION, "
             f"not {return_when!r}"
         )
-    not_done = set(tasks)
-    for task in not_done:
+    waited = set(tasks)
+    for task in waited:
         if not hasattr(task, "_tarefa_core"):
             raise TypeError(f"wait() takes tasks of tarefa, not {type(task).__name__} {task!r}")
         if task._tarefa_core.state == NEW:
             raise StateError(f"{task._label()} is not started: call start() first")
-    done: set[Any] = set()
-    until = None if timeout is None else time.monotonic() + timeout
-    while True:
-        ended = {task for task in not_done if task._tarefa_core.state >= FINISHED}
-        for task in ended:
-            task.join(0)
-        done |= ended
-        not_done -= ended
-        if not not_done or (done and return_when == FIRST_COMPLETED):
-            break
-        if return_when == FIRST_EXCEPTION and any(t._tarefa_core.state > FINISHED for t in done):
-            break
-        left = None if until is None else max(0.0, until - time.monotonic())
-        cores = [task._tarefa_core for task in not_done]
-        if not _engine.join_any(cores, left, return_when == ALL_COMPLETED):
-            break
-    return Waited(done, not_done)
+    _engine.join_several([task._tarefa_core for task in waited], timeout, return_when)
+    done = {task for task in waited if task._tarefa_core.state >= FINISHED}
+    for task in done:
+        task.join(0)
+    return Waited(done, waited - done)

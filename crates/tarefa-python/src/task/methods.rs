@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefReference};
 use tarefa_engine::collections::value::{self, Item};
@@ -16,7 +17,7 @@ use tarefa_engine::sync::wait::Overdue;
 use tarefa_engine::task::cause_of_death::Death;
 use tarefa_engine::task::last_line::LastLine;
 use tarefa_engine::task::limits;
-use tarefa_engine::task::record::{self, Task, flag};
+use tarefa_engine::task::record::{self, ReturnWhen, Task, flag};
 use tarefa_engine::task::thread_timer;
 use tarefa_engine::task::{State, process};
 use tarefa_engine::units::{Seconds, Size};
@@ -511,21 +512,28 @@ fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {
     })
 }
 
-/// Waits until one of the tasks has ended; false when `timeout` seconds pass first. `all` says
-/// that the caller will wait for the others too.
+/// Waits for tasks until `when`, a constant of `concurrent.futures`, is met; false when `timeout`
+/// seconds pass first.
 #[pyfunction]
-#[pyo3(signature = (tasks, timeout = None, all = false))]
-pub(crate) fn join_any(
+pub(crate) fn join_several(
     py: Python<'_>,
     tasks: Vec<Py<TaskCore>>,
     timeout: Option<f64>,
-    all: bool,
+    when: &str,
 ) -> PyResult<bool> {
+    let when = match when {
+        "FIRST_COMPLETED" => ReturnWhen::FirstCompleted,
+        "FIRST_EXCEPTION" => ReturnWhen::FirstFailed,
+        "ALL_COMPLETED" => ReturnWhen::AllCompleted,
+        _ => return Err(PyValueError::new_err(format!("no such constant: {when}"))),
+    };
     let until = deadline(timeout)?;
-    let Some(first) = tasks.first() else { return Ok(true) };
-    let me = first.get().handle.me();
-    let tasks: Vec<_> = tasks.iter().map(|t| Task::at(&me, t.get().handle.off())).collect();
+    let handles: Vec<_> = tasks.iter().map(|task| &task.get().handle).collect();
+    let mes: Vec<_> = handles.iter().map(|handle| handle.me()).collect();
+    let Some(me) = mes.first() else { return Ok(true) };
+    let records: Vec<_> =
+        handles.iter().zip(&mes).map(|(handle, me)| Task::at(me, handle.off())).collect();
     let mut hooks = PyBlockingHooks::new(py);
-    let outcome = record::join_any(&me, &tasks, all, &mut hooks, until);
+    let outcome = record::join_several(me, &records, when, &mut hooks, until);
     hooks.verdict(outcome)
 }

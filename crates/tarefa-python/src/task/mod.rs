@@ -22,7 +22,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     untold::set_teller(unretrieved::remind);
     m.add_class::<TaskCore>()?;
     m.add_class::<unraisable::UnraisableHook>()?;
-    m.add_function(wrap_pyfunction!(methods::join_any, m)?)?;
+    m.add_function(wrap_pyfunction!(methods::join_several, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::wake_sleeper, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::sleep, m)?)?;

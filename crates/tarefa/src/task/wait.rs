@@ -8,22 +8,12 @@ use tarefa_engine::sync::wait::Outcome;
 use tarefa_engine::task::State;
 use tarefa_engine::task::record::{self, Task as Record};
 
-use crate::runtime;
 use crate::runtime::blocking::Here;
 use crate::runtime::errors::{TooManyThreads, from_no_slot};
 use crate::runtime::interrupt::Interrupted;
 use crate::task::Task;
 
-/// When [`wait`] returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReturnWhen {
-    /// Once one of the tasks has ended.
-    FirstCompleted,
-    /// Once one of the tasks has ended otherwise than [`State::Finished`], or all have.
-    FirstFailed,
-    /// Once all have ended.
-    AllCompleted,
-}
+pub use tarefa_engine::task::record::ReturnWhen;
 
 /// Waits for tasks, at most `timeout`. Returns the indices of those that have ended, and of
 /// those that have not.
@@ -52,31 +42,20 @@ pub fn wait(
 ) -> Result<(Vec<usize>, Vec<usize>), WaitError> {
     let deadline = Deadline::after(timeout);
     let mut here = Here::now();
-    let all = return_when == ReturnWhen::AllCompleted;
     if let Some(new) = tasks.iter().find(|t| t.state() == State::New) {
         return Err(WaitError::NotStarted { name: new.name() });
     }
-    loop {
-        let states: Vec<State> = tasks.iter().map(|t| t.state()).collect();
-        let (ended, left): (Vec<_>, Vec<_>) = (0..tasks.len()).partition(|&i| states[i].is_final());
-        let enough = match return_when {
-            ReturnWhen::FirstCompleted => !ended.is_empty(),
-            ReturnWhen::FirstFailed => ended.iter().any(|&i| states[i] != State::Finished),
-            ReturnWhen::AllCompleted => false,
-        };
-        if enough || left.is_empty() || deadline.passed() {
-            return Ok((ended, left));
-        }
-        let handles: Vec<_> = left.iter().filter_map(|&i| tasks[i].core().handle().ok()).collect();
-        let mes = handles.iter().map(|h| h.try_me()).collect::<Result<Vec<_>, _>>()?;
-        let records: Vec<_> =
-            handles.iter().zip(&mes).map(|(h, me)| Record::at(me, h.off())).collect();
-        let Ok(runtime) = runtime::get() else { return Ok((ended, left)) };
-        let outcome = record::join_any(&runtime.try_me()?, &records, all, &mut here, deadline);
+    let handles: Vec<_> = tasks.iter().filter_map(|task| task.core().handle().ok()).collect();
+    let mes = handles.iter().map(|handle| handle.try_me()).collect::<Result<Vec<_>, _>>()?;
+    let records: Vec<_> =
+        handles.iter().zip(&mes).map(|(handle, me)| Record::at(me, handle.off())).collect();
+    if let Some(me) = mes.first() {
+        let outcome = record::join_several(me, &records, return_when, &mut here, deadline);
         if outcome == Outcome::Interrupted {
             return Err(Interrupted.into());
         }
     }
+    Ok((0..tasks.len()).partition(|&i| tasks[i].state().is_final()))
 }
 
 /// How many processors this program can use: those it may run on, cut by its cgroup's quota;

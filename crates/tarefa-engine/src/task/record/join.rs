@@ -53,9 +53,53 @@ impl Task<'_> {
     }
 }
 
+/// When a wait for several tasks is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnWhen {
+    /// Once one of the tasks has ended.
+    FirstCompleted,
+    /// Once one of the tasks has ended otherwise than [`State::Finished`], or all have.
+    FirstFailed,
+    /// Once all have ended.
+    AllCompleted,
+}
+
+impl ReturnWhen {
+    fn is_met(self, ended: &[Task<'_>], left: &[Task<'_>]) -> bool {
+        left.is_empty()
+            || match self {
+                Self::FirstCompleted => !ended.is_empty(),
+                Self::FirstFailed => ended.iter().any(|task| task.state() != State::Finished),
+                Self::AllCompleted => false,
+            }
+    }
+}
+
+/// Waits for tasks, which have all been started, until `when` is met: `Ready` then. Which of them have
+/// ended their states tell.
+pub fn join_several(
+    me: &Member,
+    tasks: &[Task<'_>],
+    when: ReturnWhen,
+    hooks: &mut dyn BlockingHooks,
+    deadline: Deadline,
+) -> Outcome {
+    loop {
+        let (ended, left): (Vec<_>, Vec<_>) =
+            tasks.iter().partition(|task| task.state().is_final());
+        if when.is_met(&ended, &left) {
+            return Outcome::Ready;
+        }
+        match join_any(me, &left, when == ReturnWhen::AllCompleted, hooks, deadline) {
+            Outcome::Ready => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Waits until one of `tasks` has ended; `all` says that the caller wants to see them all end,
 /// one after the other.
-pub fn join_any(
+fn join_any(
     me: &Member,
     tasks: &[Task<'_>],
     all: bool,

@@ -10,7 +10,7 @@ mod layout;
 mod signal;
 mod task;
 
-pub use join::{Started, join_any};
+pub use join::{ReturnWhen, Started, join_several};
 pub(in crate::task) use layout::{OVER_TIME, OVER_TIME_KILLED, exit_of, exit_word};
 pub use layout::{Record, flag};
 pub(in crate::task) use task::destroy_step;
