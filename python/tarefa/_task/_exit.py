@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -55,7 +56,7 @@ def at_exit() -> None:
         stop_all()
     for task in _current.active_tasks():
         if not task._tarefa_core.is_thread:
-            task.kill()
+            _kill(task)
     _unretrieved.tell_all()
 
 
@@ -81,4 +82,10 @@ def stop_all() -> None:
         if not task._tarefa_core.is_thread:
             task.join(max(0.0, until - time.monotonic()))
             if task.is_alive():
-                task.kill()
+                _kill(task)
+
+
+def _kill(task: Any) -> None:
+    # The end of the program ends it too, where the system refuses this.
+    with contextlib.suppress(OSError):
+        task.kill()
