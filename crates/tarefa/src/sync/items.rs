@@ -1,4 +1,4 @@
-//! What `Value<T>` and `Array<T>` have in common: the handle, one item, the lock.
+//! Items of an array under a lock of its own: what `Mutex`, `RwLock`, `Value` and `Array` are made of.
 
 use std::marker::PhantomData;
 use std::time::Duration;
