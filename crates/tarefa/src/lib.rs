@@ -63,6 +63,7 @@ pub use convert::plain::{Format, Integer, Plain};
 pub use runtime::blocking::sleep;
 pub use runtime::errors::{CreateError, TooManyThreads};
 pub use runtime::interrupt::{Interrupted, check_interrupt};
+pub use runtime::own_copy::Unreachable;
 pub use sync::barrier::{Barrier, BarrierError, BarrierWaitResult};
 pub use sync::condvar::{Condvar, CondvarError, WaitTimeoutResult};
 pub use sync::errors::{LockError, OwnerDied};

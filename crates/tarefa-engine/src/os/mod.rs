@@ -6,6 +6,7 @@
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+pub mod code_place;
 mod current;
 pub mod epoll;
 pub mod fault;
@@ -13,6 +14,7 @@ pub mod fork_probe;
 pub mod futex;
 #[cfg_attr(miri, allow(dead_code))]
 mod linux;
+pub mod loaded;
 pub mod machine;
 pub mod memfd;
 mod miri;

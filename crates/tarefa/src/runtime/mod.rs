@@ -4,6 +4,7 @@ pub(crate) mod blocking;
 pub(crate) mod environment;
 pub(crate) mod errors;
 pub(crate) mod interrupt;
+pub(crate) mod own_copy;
 pub(crate) mod zygote_command;
 
 use std::sync::Once;

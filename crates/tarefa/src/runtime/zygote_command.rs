@@ -9,16 +9,27 @@ use tarefa_engine::shm::Runtime;
 use tarefa_engine::task::supervisor;
 
 use crate::runtime::environment;
+use crate::runtime::own_copy::own;
 
 /// Tells the supervisor how to make a zygote: this executable again, with an address in its
 /// environment.
 pub(crate) fn plan(runtime: &'static Runtime) {
+    // Else processes are refused.
+    let Some(own) = own().filter(|own| own.linked) else { return };
     let at = runtime.address();
     environment::note_base();
     let mut envp: Vec<CString> = std::env::vars_os()
         .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
         .collect();
-    let address = format!("{}={},{},{:x}", settings::ZYGOTE, at.root, at.memory_fd, at.id);
+    let address = format!(
+        "{}={},{},{:x},{},{}",
+        settings::ZYGOTE,
+        at.root,
+        at.memory_fd,
+        at.id,
+        own.anchor,
+        own.loaded_as
+    );
     envp.extend(CString::new(address));
     let mut argv = vec![c"/proc/self/exe".to_owned()];
     // The whole command line follows, so that a task sees the arguments its program had.

@@ -10,6 +10,7 @@ use tarefa_engine::units::Seconds;
 use crate::convert::errors::{DecodeError, EncodeError};
 use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
 use crate::runtime::interrupt::Interrupted;
+use crate::runtime::own_copy::Unreachable;
 
 /// A task could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,15 @@ pub enum StartError {
         /// Which type, and why.
         #[source]
         source: EncodeError,
+    },
+    /// No other process can find the target.
+    #[error("cannot start process {name:?}: {source}")]
+    Target {
+        /// The task's name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Unreachable,
     },
     /// A limit of nothing at all.
     #[error("cannot start task {name:?}: its {what} limit is 0; a limit is above that, or not set")]

@@ -1,6 +1,7 @@
 //! A task as a process.
 
 use std::fmt;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::convert::errors::EncodeError;
 use crate::runtime;
 use crate::runtime::environment;
 use crate::runtime::errors::CreateError;
+use crate::runtime::own_copy;
 use crate::task::errors::{ResultError, StartError};
 use crate::task::target;
 use crate::task::target::{Ended, Target};
@@ -204,7 +206,7 @@ pub fn set_spares(count: usize) -> Result<(), CreateError> {
 /// # Errors
 /// [`CreateError`].
 pub fn set_max_depth(depth: usize) -> Result<(), CreateError> {
-    engine::set_max_depth(&runtime::get()?.me(), depth as u64)?;
+    engine::set_max_depth(&runtime::get()?.try_me()?, depth as u64)?;
     Ok(())
 }
 
@@ -219,6 +221,7 @@ fn spares_set() -> MutexGuard<'static, bool> {
 pub(crate) fn prepare() -> Result<(), CreateError> {
     let runtime = runtime::get()?;
     let me = runtime.try_me()?;
+    own_copy::check().map_err(|e| CreateError::Runtime(io::Error::other(e)))?;
     if runtime.is_root() {
         let mut set = spares_set();
         if !*set {
@@ -241,6 +244,7 @@ impl<R> Process<R> {
         let around = environment::changed().map(|s| codec::encode(&s)).transpose();
         let around = around.map_err(failed)?.unwrap_or_default();
         let head = zygote::head(job.trampoline(), &around.bytes);
+        let head = head.map_err(|source| StartError::Target { name: task.name(), source })?;
         let references = args.references(core.handle()?.runtime());
         task.set_payload(SERDE, &[&head, &around.bytes, &args.bytes], &references)
             .map_err(CreateError::from)?;
@@ -259,6 +263,7 @@ impl<R> HasCore for Process<R> {
         let handle = core.handle()?;
         let me = handle.try_me().map_err(CreateError::from)?;
         let task = Record::at(&me, handle.off());
+        own_copy::check().map_err(|source| StartError::Target { name: task.name(), source })?;
         if !*spares_set() {
             prepare()?;
         }

@@ -21,6 +21,16 @@ use crate::task::panics;
 /// [`Send`] and [`Copy`]: a closure that captures a value without bytes (a token, a guard) would
 /// otherwise take to another thread what must stay where it is, or make twice what exists once.
 ///
+/// # Tokens of a process
+/// Rust does not tell a closure that captures a value without bytes from one that captures nothing, so
+/// one such value still gets into a target: one that may be copied and sent. In another process it is
+/// made from its type, although nobody has made it there. For what it proves of the machine or of the
+/// program (that the processor has an instruction, that a type is in order) that is right. What it
+/// proves of *this process* (that a library was initialised in it, that a static has its value) does
+/// not hold in another, whose statics are as at a program's start: code that relies on such a token,
+/// by `unsafe`, must not be called with one that a target has captured. Capture none, and make the token
+/// inside the target.
+///
 /// The arguments are a tuple, as many as the function takes: `(x, y)` for a function of two,
 /// `(x,)` for a function of one, `()` for none. `Form` tells functions of one argument from
 /// those of two; it is always inferred.
@@ -31,12 +41,17 @@ use crate::task::panics;
             elements: `fn f(x: u32, y: String)` goes with `(1, \"one\".to_owned())`, and a \
             function of one parameter with `(x,)`"
 )]
-pub trait Target<A, Form>: Copy + Send + 'static {
+pub trait Target<A, Form>: of_functions::Only<A, Form> + Copy + Send + 'static {
     /// What the function returns.
     type Output: Serialize + DeserializeOwned + 'static;
 
     /// Calls the function.
     fn call(&self, args: A) -> Self::Output;
+}
+
+/// A target is made from its type alone; so no type but those of functions is one.
+mod of_functions {
+    pub trait Only<A, Form> {}
 }
 
 /// What a target may return: any serde value that is its own, and nothing, of one that does not
@@ -94,6 +109,13 @@ impl Returned<Diverges> for Never {
 
 macro_rules! targets {
     ($($name:ident)*) => {
+        impl<F, R, Form, $($name),*> of_functions::Only<($($name,)*), (fn($($name),*), Form)> for F
+        where
+            F: Fn($($name),*) -> R + Copy + Send + 'static,
+            R: Returned<Form>,
+        {
+        }
+
         impl<F, R, Form, $($name),*> Target<($($name,)*), (fn($($name),*), Form)> for F
         where
             F: Fn($($name),*) -> R + Copy + Send + 'static,
@@ -148,7 +170,7 @@ impl Ended {
 /// Refuses a target that captures something. Evaluated when the program is compiled.
 pub(crate) const fn check_captures_nothing<F>() {
     assert!(
-        size_of::<F>() == 0,
+        size_of::<F>() == 0 && align_of::<F>() == 1,
         "a target of tarefa captures nothing: hand over what the closure uses as arguments, \
          as in Process::new(|x: u64| x + 1, (x,)), and name a function itself instead of a \
          pointer to it"

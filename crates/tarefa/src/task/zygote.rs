@@ -11,16 +11,16 @@
 //!                                                                   trampoline, the outcome
 //! ```
 //!
-//! A payload is: the trampoline's distance from [`anchor`] (8 bytes), the number of the
-//! executable (8 bytes), the length of the surroundings (4 bytes), these, and the arguments.
-//! The distance is the same in every process, because they all map one executable.
+//! A payload is: where the trampoline lies ([`CodePlace`]), where [`own_copy::anchor`] does, the length of the
+//! surroundings (4 bytes), these, and the arguments. A place is a file and an offset in it, so it
+//! means the same function in every process that maps that file. The anchor tells copies of this
+//! crate apart: an executable and a library may each have their own, built differently; a trampoline
+//! is called by the copy that it belongs to, or not at all.
 
 use std::ffi::{CStr, OsStr, c_char, c_int};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
 
+use tarefa_engine::os::code_place::{self, CodePlace};
 use tarefa_engine::os::{process, rlimit, signal};
 use tarefa_engine::settings;
 use tarefa_engine::shm::member::runtime::Address;
@@ -32,38 +32,26 @@ use tarefa_engine::task::{self, zygote};
 use crate::convert::codec;
 use crate::runtime::environment;
 use crate::runtime::interrupt;
+use crate::runtime::own_copy::{self, Unreachable, own};
 use crate::task::target::{Ended, Target};
 use crate::task::{panics, target, unretrieved};
 
 /// What a child calls: decodes the arguments, runs the target, encodes what came out.
 pub(crate) type Trampoline = fn(&[u8]) -> Ended;
 
-/// A fixed place in the executable.
-#[inline(never)]
-fn anchor() -> &'static str {
-    "anchor"
-}
+/// Bytes of what a payload starts with.
+const HEAD: usize = 2 * CodePlace::BYTES + 4;
 
 /// What a payload starts with.
-pub(crate) fn head(trampoline: Trampoline, surroundings: &[u8]) -> [u8; 20] {
-    let distance = (trampoline as usize).wrapping_sub(anchor as fn() -> &'static str as usize);
-    let mut head = [0; 20];
-    head[..8].copy_from_slice(&(distance as u64).to_le_bytes());
-    head[8..16].copy_from_slice(&executable().to_le_bytes());
-    head[16..].copy_from_slice(&(surroundings.len() as u32).to_le_bytes());
-    head
-}
-
-/// A number of the executable this process runs.
-fn executable() -> u64 {
-    static NUMBER: OnceLock<u64> = OnceLock::new();
-    *NUMBER.get_or_init(|| {
-        let mut hasher = DefaultHasher::new();
-        if let Ok(m) = std::fs::metadata("/proc/self/exe") {
-            (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec()).hash(&mut hasher);
-        }
-        hasher.finish()
-    })
+pub(crate) fn head(trampoline: Trampoline, surroundings: &[u8]) -> Result<[u8; HEAD], Unreachable> {
+    own_copy::check()?;
+    let own = own().ok_or(Unreachable::NoFile)?;
+    let mut head = [0; HEAD];
+    let (places, len) = head.split_at_mut(2 * CodePlace::BYTES);
+    places[..CodePlace::BYTES].copy_from_slice(&own_copy::place(trampoline as usize)?.to_bytes());
+    places[CodePlace::BYTES..].copy_from_slice(&own.anchor.to_bytes());
+    len.copy_from_slice(&(surroundings.len() as u32).to_le_bytes());
+    Ok(head)
 }
 
 /// Runs before `main`, and before the standard library has looked for other threads: there
@@ -74,18 +62,40 @@ static BEFORE_MAIN: extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char) = b
 
 extern "C" fn before_main(argc: c_int, argv: *mut *mut c_char, _envp: *mut *mut c_char) {
     let Some(address) = std::env::var_os(settings::ZYGOTE) else { return };
+    let parsed = parse(&address);
+    if let (Some((_, _, library)), Some(own)) = (&parsed, own()) {
+        if *library != own.loaded_as {
+            // For the copy of this crate in another library, or in the executable.
+            return;
+        }
+    }
     // SAFETY: no thread exists yet that could read the environment.
     unsafe { std::env::remove_var(settings::ZYGOTE) };
     let slot = take_slot_argument(argc, argv);
-    match (parse(&address), slot) {
-        (Some(address), Some(slot)) => become_zygote(address, slot),
-        _ => process::exit_now(70),
+    let (Some((address, anchor, library)), Some(slot)) = (parsed, slot) else {
+        process::exit_now(70);
+    };
+    if own().is_none_or(|own| own.anchor.to_string() != anchor) {
+        // It would run code of another version.
+        let file = if library.is_empty() { "the executable" } else { &library };
+        eprintln!(
+            "tarefa: {file} is not what process {} has loaded, and was replaced meanwhile: start the \
+             program again",
+            address.root
+        );
+        process::exit_now(70);
     }
+    become_zygote(address, slot)
 }
 
 /// Takes the slot's number off the end of the arguments and the path off their start, so that
 /// they are the program's own again.
 fn take_slot_argument(argc: c_int, argv: *mut *mut c_char) -> Option<u32> {
+    if !cfg!(target_env = "gnu") {
+        // musl calls constructors without arguments, and the standard library learns those of the
+        // program in `main` only, where a task's process never comes: it has none.
+        return slot_of_command_line(&std::fs::read("/proc/self/cmdline").ok()?);
+    }
     let count = usize::try_from(argc).ok().filter(|n| *n >= 2)?;
     // SAFETY: the C library hands constructors the vector that `main` will get: `argc`
     // strings and a null, writable, and nobody else runs. The standard library stops at
@@ -100,13 +110,21 @@ fn take_slot_argument(argc: c_int, argv: *mut *mut c_char) -> Option<u32> {
     }
 }
 
-fn parse(address: &OsStr) -> Option<Address> {
-    let mut parts = address.to_str()?.split(',');
-    Some(Address {
+/// The slot's number at the end of a command line as the kernel has it.
+fn slot_of_command_line(line: &[u8]) -> Option<u32> {
+    let last = line.strip_suffix(b"\0")?.rsplit(|byte| *byte == 0).next()?;
+    std::str::from_utf8(last).ok()?.parse().ok()
+}
+
+/// The runtime's address, the anchor of the copy of this crate that is meant, and the name of its library.
+fn parse(address: &OsStr) -> Option<(Address, String, String)> {
+    let mut parts = address.to_str()?.splitn(5, ',');
+    let address = Address {
         root: parts.next()?.parse().ok()?,
         memory_fd: parts.next()?.parse().ok()?,
         id: u64::from_str_radix(parts.next()?, 16).ok()?,
-    })
+    };
+    Some((address, parts.next()?.to_owned(), parts.next()?.to_owned()))
 }
 
 fn become_zygote(address: Address, slot: u32) -> ! {
@@ -115,7 +133,6 @@ fn become_zygote(address: Address, slot: u32) -> ! {
     signal::ignore_until_exec(libc::SIGINT, true);
     process::set_thread_name("tarefa-zygote");
     environment::note_base();
-    executable();
     panics::listen();
     match Runtime::attach_in(address, slot) {
         Ok(runtime) => zygote::serve(runtime, &mut RustFront),
@@ -177,18 +194,31 @@ impl zygote::Front for RustFront {
 
 /// Runs what a payload says.
 fn call(payload: &[u8]) -> Ended {
-    let Some((head, rest)) = payload.split_first_chunk::<20>() else {
+    let Some((head, rest)) = payload.split_first_chunk::<HEAD>() else {
         return Ended::failed("the task has no target for a Rust program".to_owned());
     };
-    let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| head[at + i]));
-    let len = u32::from_le_bytes(std::array::from_fn(|i| head[16 + i])) as usize;
-    if number(8) != executable() || len > rest.len() {
+    let (places, len) = head.split_at(2 * CodePlace::BYTES);
+    let place = |n: usize| {
+        CodePlace::from_bytes(&std::array::from_fn(|i| places[n * CodePlace::BYTES + i]))
+    };
+    let len = u32::from_le_bytes(std::array::from_fn(|i| len[i])) as usize;
+    let own = own();
+    if own.is_none_or(|own| own.anchor != place(1)) || len > rest.len() {
         return Ended::failed(
-            "the task was started by another program than the one its runtime belongs to: \
-             start it as a thread, or from the program that made the runtime"
+            "the task was started by another program than the one its runtime belongs to, or by \
+             another copy of tarefa in it: start it as a thread, or from the program that made the \
+             runtime"
                 .to_owned(),
         );
     }
+    let near = own.and_then(|own| own.mapping.address(place(0)));
+    let Some(at) = near.or_else(|| code_place::address_of(place(0)).ok().flatten()) else {
+        return Ended::failed(
+            "the target is in a library that this process does not have: a process begins anew from \
+             the executable; start it as a thread"
+                .to_owned(),
+        );
+    };
     let (around, args) = rest.split_at(len);
     if let (false, Ok(around)) =
         (around.is_empty(), codec::decode::<environment::Surroundings>(around))
@@ -196,9 +226,24 @@ fn call(payload: &[u8]) -> Ended {
         // SAFETY: a child of the zygote has one thread until its target makes more.
         unsafe { around.apply() };
     }
-    let at = (anchor as fn() -> &'static str as usize).wrapping_add(number(0) as usize);
-    // SAFETY: `head` computed the distance from the same anchor of the same executable, of
-    // which this process has a mapping with the same distances.
+    // SAFETY: `head` has said where in which file the trampoline is, and this process maps that byte
+    // of that very file as code. The same copy of this crate has made it, so it is of this type.
     let trampoline = unsafe { std::mem::transmute::<usize, Trampoline>(at) };
     trampoline(args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, slot_of_command_line};
+
+    #[test]
+    fn what_a_zygote_is_told() {
+        assert_eq!(slot_of_command_line(b"/proc/self/exe\0a program\0--flag\x0012\0"), Some(12));
+        assert_eq!(slot_of_command_line(b"/proc/self/exe\0-1\0"), None);
+        assert_eq!(slot_of_command_line(b""), None);
+        let (address, anchor, library) = parse("77,5,1f,0:a:b,lib,a.so".as_ref()).unwrap();
+        assert_eq!((address.root, address.memory_fd, address.id), (77, 5, 0x1f));
+        assert_eq!((anchor.as_str(), library.as_str()), ("0:a:b", "lib,a.so"));
+        assert!(parse("77,5,1f".as_ref()).is_none());
+    }
 }

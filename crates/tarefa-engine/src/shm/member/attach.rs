@@ -116,10 +116,7 @@ impl Runtime {
         let joining = Joining::at(address)?;
         let joined = joining.runtime.join(false);
         joined.map_err(|e| AttachError::System(address.root, e))?;
-        if let Err(e) = first(joining.runtime) {
-            joining.leave();
-            return Err(e);
-        }
+        first(joining.runtime)?;
         Ok(joining.joined(&mut all))
     }
 
@@ -147,8 +144,8 @@ impl Runtime {
     }
 }
 
-/// A runtime that this process is about to join. Dropped before [`Joining::joined`], nothing of it
-/// is left: no mapping, no descriptor.
+/// A runtime that this process is about to join. Dropped before [`Joining::joined`], also by a panic,
+/// nothing of it is left: no mapping, no descriptor, and no place among the members.
 struct Joining {
     runtime: &'static Runtime,
     /// The same, as it was allocated.
@@ -204,20 +201,19 @@ impl Joining {
         report_request::listen();
         runtime
     }
-
-    /// The process has joined it, and is no member after all.
-    fn leave(self) {
-        let runtime = self.runtime;
-        thread_slots::forget(runtime);
-        slots::leave_process(runtime.arena(), runtime.here().index);
-        runtime.ring();
-        // SAFETY: made by `join_as`, and nobody but this thread has used the runtime.
-        drop(unsafe { Box::from_raw(runtime.here.load(Ordering::Acquire)) });
-    }
 }
 
 impl Drop for Joining {
     fn drop(&mut self) {
+        let here = self.runtime.here.load(Ordering::Acquire);
+        if !here.is_null() {
+            // The process has taken a slot, and is no member after all.
+            thread_slots::forget(self.runtime);
+            // SAFETY: made by `join_as`, and nobody but this thread has used the runtime.
+            let here = unsafe { Box::from_raw(here) };
+            slots::leave_process(self.runtime.arena(), here.index);
+            self.runtime.ring();
+        }
         // SAFETY: made by `at`; `joined` forgets this, so nobody else has the runtime.
         drop(unsafe { Box::from_raw(self.made.as_ptr()) });
     }

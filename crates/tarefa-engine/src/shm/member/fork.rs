@@ -7,7 +7,7 @@ use std::sync::Once;
 use super::runtime::{FORKS, RUNTIMES};
 use super::thread_slots;
 use crate::atomic::Ordering;
-use crate::os::pipe;
+use crate::os::{loaded, pipe};
 
 /// Sees to it, once.
 pub(super) fn watch() {
@@ -16,6 +16,8 @@ pub(super) fn watch() {
         return;
     }
     ONCE.call_once(|| {
+        // Threads of the engine, handlers of signals and of the ends of threads run its code.
+        loaded::keep_loaded(watch as fn() as *const ());
         // SAFETY: the handlers take process-local locks in a fixed order and release them.
         unsafe {
             libc::pthread_atfork(Some(before_fork), Some(parent_of_fork), Some(child_of_fork_c))
