@@ -78,7 +78,22 @@ fn give_stack() -> io::Result<()> {
     check(unsafe { libc::sigaltstack(&raw const stack, null_mut()) }).map(drop)
 }
 
-extern "C" fn relay(number: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+/// Whether the thread's own instruction has caused it, and causes it again when it is executed again.
+fn is_of_instruction(number: i32, code: i32) -> bool {
+    // Those of memory that is found broken, or was written to by what has passed since.
+    const BUS_MCEERR_AO: i32 = 5;
+    const SEGV_MTEAERR: i32 = 8;
+    match number {
+        libc::SIGSEGV => code > 0 && code != SEGV_MTEAERR,
+        libc::SIGBUS => code > 0 && code != BUS_MCEERR_AO,
+        libc::SIGILL | libc::SIGFPE => code > 0,
+        _ => false,
+    }
+}
+
+extern "C" fn relay(number: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel's, for the length of this call.
+    let code = unsafe { (*info).si_code };
     let me = process::tid();
     match LOOKS.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {
@@ -105,6 +120,48 @@ extern "C" fn relay(number: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) 
     action.sa_flags = FLAGS[number as usize].load(Ordering::Relaxed);
     // SAFETY: it is what there was before.
     unsafe { libc::sigaction(number, &raw const action, null_mut()) };
+    if is_of_instruction(number, code) {
+        // So what there was before hears of the same fault, with its address.
+        return;
+    }
     // Blocked while this handler runs: it comes when that returns.
     let _ = signal::send_thread(process::pid(), me, number);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use super::{check, signal, watch};
+
+    const BAD: usize = 0x10;
+
+    extern "C" fn before(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: the kernel's; a fault has an address.
+        let at = unsafe { (*info).si_addr() } as usize;
+        crate::os::process::exit_now(if at == BAD { 7 } else { 8 });
+    }
+
+    fn look() {}
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has one process")]
+    #[allow(clippy::disallowed_methods, reason = "a fault ends a process, so not this one")]
+    fn what_there_was_before_hears_of_the_same_fault() {
+        // SAFETY: the child calls what a signal's handler may call.
+        let child = check(unsafe { libc::fork() }).unwrap();
+        if child == 0 {
+            // SAFETY: the handlers are async-signal-safe, and nothing is to be read there.
+            unsafe {
+                let _ = signal::handle_with_context(libc::SIGSEGV, before);
+                let _ = watch(look);
+                black_box(std::ptr::read_volatile(black_box(BAD) as *const u8));
+            }
+            crate::os::process::exit_now(9);
+        }
+        let mut status = 0;
+        // SAFETY: a child of this process, and a place for its status.
+        unsafe { libc::waitpid(child, &raw mut status, 0) };
+        assert_eq!((libc::WIFEXITED(status), libc::WEXITSTATUS(status)), (true, 7));
+    }
 }
