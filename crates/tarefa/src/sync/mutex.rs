@@ -208,7 +208,8 @@ impl<T: Plain> Drop for Taken<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // It is held, once.
-        let _ = self.mutex.cell().release(&self.mutex.0.handle.me(), RECURSION);
+        let cell = self.mutex.cell();
+        let _ = self.mutex.0.handle.with_me(|me| cell.release(me, RECURSION));
     }
 }
 
@@ -242,7 +243,8 @@ impl<T: Plain> MutexGuard<'_, T> {
     #[inline]
     fn put_back(&mut self) {
         // Not the child's of a fork, which has a copy of the guard but not the mutex.
-        let mine = || self.taken.mutex.cell().is_mine(&self.taken.mutex.0.handle.me());
+        let mutex = self.taken.mutex;
+        let mine = || mutex.0.handle.with_me(|me| mutex.cell().is_mine(me));
         if self.changed && !std::thread::panicking() && mine() {
             self.taken.write(&self.value);
         }
@@ -283,7 +285,8 @@ impl<'a, T: Plain> Poisoned<'a, T> {
     /// The process that died, where that is still known.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
-        self.0.mutex.cell().last_dead_pid(&self.0.mutex.0.handle.me())
+        let mutex = self.0.mutex;
+        mutex.0.handle.with_me(|me| mutex.cell().last_dead_pid(me))
     }
 
     /// The value as it was left.

@@ -104,7 +104,8 @@ impl ReentrantLock {
 impl Drop for ReentrantLockGuard<'_> {
     fn drop(&mut self) {
         // The guard stays with its thread, which has the lock once for each guard.
-        let _ = self.lock.cell().release(&self.lock.0.me(), Recursion::Allowed);
+        let cell = self.lock.cell();
+        let _ = self.lock.0.with_me(|me| cell.release(me, Recursion::Allowed));
     }
 }
 

@@ -172,7 +172,8 @@ impl<T: Plain> Taken<'_, T> {
 impl<T: Plain> Drop for Taken<'_, T> {
     fn drop(&mut self) {
         // It is held in that way.
-        let _ = rwlock::release(&self.lock.lock.me(), self.lock.lock.off(), self.mode);
+        let lock = &self.lock.lock;
+        let _ = lock.with_me(|me| rwlock::release(me, lock.off(), self.mode));
     }
 }
 
@@ -221,8 +222,8 @@ impl<T: Plain> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     fn drop(&mut self) {
         // Not the child's of a fork, which has a copy of the guard but not the lock.
-        let (me, off) = (self.taken.lock.lock.me(), self.taken.lock.lock.off());
-        let mine = || rwlock::is_mine(&me, off, Mode::Write);
+        let lock = &self.taken.lock.lock;
+        let mine = || lock.with_me(|me| rwlock::is_mine(me, lock.off(), Mode::Write));
         if self.changed && !std::thread::panicking() && mine() {
             self.taken.set(&self.value);
         }
@@ -265,7 +266,8 @@ impl<'a, T: Plain> PoisonedWrite<'a, T> {
     pub fn replace(self, value: T) -> RwLockWriteGuard<'a, T> {
         // The value before the word: killed in between, the next is told again.
         self.0.set(&value);
-        rwlock::clear_poison(&self.0.lock.lock.me(), self.0.lock.lock.off());
+        let lock = &self.0.lock.lock;
+        lock.with_me(|me| rwlock::clear_poison(me, lock.off()));
         RwLockWriteGuard { taken: self.0, value, changed: false }
     }
 }

@@ -10,6 +10,7 @@
 //!   process, where panics abort.
 //! - In a thread of this process it is written at once, as the standard library does it for its own
 //!   threads; the hook that the program has set is called, and the panic counts as told.
+//! - One of a fork that a task has made is written by the fork, as if it had no task.
 //! - Panics of other threads are none of ours: they go to the hook there was before.
 //! - A panic that cannot unwind (out of an `extern "C"` function, or of a destructor while another
 //!   panic unwinds) comes to the hook once more, with a message of the standard library's. What the
@@ -22,7 +23,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 
 use tarefa_engine::atomic::{AtomicBool, Ordering};
-use tarefa_engine::os::rlimit;
+use tarefa_engine::os::{process, rlimit};
 use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task::record::Task as Record;
 
@@ -47,7 +48,7 @@ thread_local! {
 }
 
 /// The task that this process runs, if it is one's.
-static OF_PROCESS: OnceLock<(&'static Runtime, Off)> = OnceLock::new();
+static OF_PROCESS: OnceLock<(i32, &'static Runtime, Off)> = OnceLock::new();
 
 /// Held while a note is written; true once the task has finished, when none may be.
 static SEALED: Mutex<bool> = Mutex::new(false);
@@ -68,7 +69,7 @@ pub(crate) fn listen() {
 
 /// This process runs that task, which it holds to its end.
 pub(crate) fn process_runs(runtime: &'static Runtime, off: Off) {
-    let _ = OF_PROCESS.set((runtime, off));
+    let _ = OF_PROCESS.set((process::pid(), runtime, off));
 }
 
 /// The task of this process is about to finish: its record is not changed any more.
@@ -80,7 +81,9 @@ pub(crate) fn seal() {
 const ABORTS: bool = cfg!(panic = "abort");
 
 fn heard(info: &PanicHookInfo<'_>, others: &dyn Fn(&PanicHookInfo<'_>)) {
-    let of_process = OF_PROCESS.get().copied();
+    // A fork that the task has made is another process, and the task's record is not its own.
+    let of_process = OF_PROCESS.get().copied().filter(|(pid, ..)| *pid == process::pid());
+    let of_process = of_process.map(|(_, runtime, off)| (runtime, off));
     let here = interrupt::running();
     let ends_process = ABORTS || cannot_unwind(info);
     if here.is_none() && of_process.is_none() {

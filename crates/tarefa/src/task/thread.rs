@@ -162,11 +162,12 @@ fn finish(task: &Record<'_>, handle: &Handle, ended: &Ended) {
 /// What is done when the thread's time is up.
 fn interrupter(handle: Handle) -> thread_timer::Act {
     Arc::new(move || {
-        let me = handle.me();
-        let task = Record::at(&me, handle.off());
-        if task.time_is_up() != TimeUp::Ended {
-            task.request_interrupt();
-        }
+        handle.with_me(|me| {
+            let task = Record::at(me, handle.off());
+            if task.time_is_up() != TimeUp::Ended {
+                task.request_interrupt();
+            }
+        });
     })
 }
 

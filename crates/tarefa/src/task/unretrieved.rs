@@ -11,10 +11,12 @@
 //! | a task's process ends | it joins the tasks that it has started, and tells |
 
 use std::io::Write as _;
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use tarefa_engine::atomic::{AtomicPtr, Ordering};
 use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::process;
 use tarefa_engine::os::process::on_exit;
@@ -31,14 +33,20 @@ use crate::task::outcome;
 const LOOK: Duration = Duration::from_secs(9);
 
 /// Tasks that this process started. Some have ended meanwhile.
-static STARTED: Mutex<Started> =
-    Mutex::new(Started { pid: 0, tasks: Vec::new(), sweep_at: 64, clock: None });
+///
+/// In the child of a fork it is the parent's, and a thread that is not there may hold its lock; so the
+/// child has one of its own. None is ever freed.
+static STARTED: AtomicPtr<OfProcess> = AtomicPtr::new(ptr::null_mut());
 
-struct Started {
-    /// The process that this is of: not the child of a fork.
+struct OfProcess {
     pid: i32,
+    started: Mutex<Started>,
+}
+
+#[derive(Default)]
+struct Started {
     tasks: Vec<One>,
-    /// Those that are over are dropped when there are so many.
+    /// Those that are over are dropped when there are so many, and 64.
     sweep_at: usize,
     clock: Option<Kept>,
 }
@@ -66,19 +74,40 @@ impl One {
     }
 }
 
-fn started() -> MutexGuard<'static, Started> {
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = process::pid();
-    if started.pid != pid {
-        if started.pid == 0 {
+impl OfProcess {
+    /// This process's, if it has started anything.
+    fn here() -> Option<&'static Self> {
+        // SAFETY: made by `make`, and never freed.
+        let found = unsafe { STARTED.load(Ordering::Acquire).as_ref() };
+        found.filter(|it| it.pid == process::pid())
+    }
+
+    fn make() {
+        let before = STARTED.load(Ordering::Acquire);
+        let pid = process::pid();
+        let made = Box::into_raw(Box::new(Self { pid, started: Mutex::default() }));
+        // not shared: a pointer of this process alone.
+        if STARTED.compare_exchange(before, made, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            // SAFETY: nobody else knows of it.
+            drop(unsafe { Box::from_raw(made) });
+        } else if before.is_null() {
+            // Also for the children of forks.
             on_exit(at_exit);
         }
-        // What the parent of a fork has started is its own; and the clock's thread is not here.
-        std::mem::forget(std::mem::take(&mut started.tasks));
-        std::mem::forget(started.clock.take());
-        started.pid = pid;
     }
-    started
+
+    fn lock(&self) -> MutexGuard<'_, Started> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn started() -> MutexGuard<'static, Started> {
+    loop {
+        if let Some(here) = OfProcess::here() {
+            return here.lock();
+        }
+        OfProcess::make();
+    }
 }
 
 /// Remembers a task that this process has started.
@@ -87,10 +116,10 @@ pub(crate) fn note_started(handle: &Handle, task: &Record<'_>) {
     let one = One { by: std::thread::current().id(), keeps, handle: handle.clone() };
     let mut over = Vec::new();
     let mut started = started();
-    if started.tasks.len() >= started.sweep_at {
+    if started.tasks.len() >= started.sweep_at.max(64) {
         (over, started.tasks) =
             std::mem::take(&mut started.tasks).into_iter().partition(One::is_over);
-        started.sweep_at = 64.max(started.tasks.len() * 2);
+        started.sweep_at = started.tasks.len() * 2;
     }
     started.tasks.push(one);
     if started.clock.is_none() {
@@ -133,7 +162,7 @@ fn look() {
 /// The handle that started a task is dropped.
 pub(crate) fn handle_goes(handle: &Handle) {
     // Not a copy of it in the child of a fork.
-    let ours = STARTED.lock().unwrap_or_else(PoisonError::into_inner).pid == process::pid();
+    let ours = OfProcess::here().is_some();
     if ours && handle.with_me(|me| Record::at(me, handle.off()).is_untold()) {
         tell(handle);
     }
@@ -202,6 +231,9 @@ fn join(one: &One, deadline: Deadline) -> bool {
 /// A program that ends because it failed does not wait, and neither does one that a thread other than
 /// the main one ends: it may be the very task.
 fn at_exit(status: i32) {
+    if OfProcess::here().is_none() {
+        return;
+    }
     let mut all: Vec<One> = {
         let mut started = started();
         std::mem::take(&mut started.tasks)

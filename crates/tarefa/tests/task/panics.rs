@@ -55,6 +55,26 @@ fn with_a_hook() {
     boom();
 }
 
+#[allow(clippy::disallowed_methods, reason = "as a task may, that has one thread")]
+fn forks() -> i32 {
+    // SAFETY: the process of a task has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let _ = std::panic::catch_unwind(|| panic!("in a fork"));
+        // SAFETY: ends the child, at once.
+        unsafe { libc::_exit(7) };
+    }
+    let mut status = 0;
+    // SAFETY: a child of this process, and a place for its status.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    libc::WEXITSTATUS(status)
+}
+
+fn forks_and_aborts() {
+    forks();
+    std::process::abort()
+}
+
 fn fails() -> Result<(), Failure> {
     Err(std::io::Error::other("no luck").into())
 }
@@ -78,6 +98,11 @@ fn run(case: &str) {
             "process err" => Box::new(Process::spawn(fails, ()).unwrap()),
             "thread err" => Box::new(Thread::spawn(fails, ()).unwrap()),
             "process abort" => Box::new(Process::spawn(|| std::process::abort(), ()).unwrap()),
+            "process fork" => {
+                let task = Process::spawn(forks, ()).unwrap();
+                assert_eq!(task.result(LONG).unwrap(), 7);
+                Box::new(task)
+            }
             "process other" => Box::new(Process::spawn(in_another_thread, ()).unwrap()),
             other => panic!("no case {other:?}"),
         }
@@ -207,6 +232,7 @@ fn hooks_and_threads_of_others_are_left_alone() {
     let written = told("process other", "of no task");
     assert!(written.contains("thread 'another'"), "{written}");
     assert!(!written.contains("tarefa:"), "{written}");
+    told("process fork", "in a fork");
 }
 
 fn death(target: fn() -> Process<()>) -> WorkerDied {
@@ -234,6 +260,10 @@ fn a_panic_that_cannot_unwind_reaches_who_asks() {
     let text = later.to_string();
     assert!(text.contains("before that it had panicked: caught before"), "{text}");
     assert!(!text.contains("said why"), "{text}");
+
+    // Nor is one of a fork.
+    let aborts = death(|| Process::spawn(forks_and_aborts, ()).unwrap());
+    assert_eq!(aborts.note, None);
 
     // And one that unwinds is a failure as any other.
     for task in [
