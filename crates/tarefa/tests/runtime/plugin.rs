@@ -38,6 +38,7 @@ fn answer(run: Run, process: bool) -> String {
 #[cfg_attr(miri, ignore = "Miri loads no libraries")]
 fn loaded_as_the_program_runs() {
     let path = CString::new(library().into_os_string().into_encoded_bytes()).unwrap();
+    // SAFETY: a C string; what the library does as it is loaded is tarefa's own.
     let open = |flags| unsafe { libc::dlopen(path.as_ptr(), flags) };
     let handle = open(libc::RTLD_NOW | libc::RTLD_LOCAL);
     assert!(!handle.is_null());

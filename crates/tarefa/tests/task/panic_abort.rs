@@ -10,9 +10,10 @@ use std::process::{Command, Output};
 fn program() -> PathBuf {
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panic-abort");
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = here.display().to_string();
     let manifest = format!(
         "[package]\nname = \"panic_abort\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         [dependencies]\ntarefa = {{ path = {here:?} }}\n\
+         [dependencies]\ntarefa = {{ path = {path:?} }}\n\
          [profile.dev]\npanic = \"abort\"\n\
          [workspace]\n"
     );
