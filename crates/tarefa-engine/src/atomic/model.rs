@@ -189,7 +189,7 @@ struct State {
     execution: u64,
     /// By how much a look at the clock moves it.
     tick: u64,
-    weakened: Option<Site>,
+    weakened: Vec<Site>,
     /// Places whose orders can be weakened.
     sites: HashSet<Site>,
 
@@ -234,7 +234,8 @@ pub(crate) fn gone() -> bool {
 pub(crate) fn set_arena(start: *const u8, len: u64) {
     let arena = start as usize..start as usize + len as usize;
     state(|s| {
-        *s = State { arena, weakened: s.weakened, sites: take(&mut s.sites), ..State::default() }
+        let (weakened, sites) = (take(&mut s.weakened), take(&mut s.sites));
+        *s = State { arena, weakened, sites, ..State::default() };
     });
 }
 
@@ -354,28 +355,51 @@ pub(crate) fn load_half(word: *const u32) -> u32 {
     }
 }
 
-/// A place in the sources: file and line.
-pub type Site = (&'static str, u32);
-
-fn site(at: &'static Location<'static>) -> Site {
-    (at.file(), at.line())
+/// What an order says, and may be taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// What is read here comes with all that was before its store.
+    Acquire,
+    /// What is stored here brings along all that was before.
+    Release,
+    /// Of a fence: all such fences have one order.
+    SeqCst,
 }
 
-/// Whether the order at the caller's place is to be weakened.
-fn is_weakened(order: Ordering, at: &'static Location<'static>) -> bool {
-    if order == Ordering::Relaxed {
-        return false;
+/// A place in the sources, file and line, and a part of the order there.
+pub type Site = (&'static str, u32, Part);
+
+const PARTS: [Part; 3] = [Part::Acquire, Part::Release, Part::SeqCst];
+
+/// What is left of `order` without that part; itself if it has none of it.
+fn without(order: Ordering, part: Part) -> Ordering {
+    match (part, order) {
+        (Part::Acquire, Ordering::Acquire) | (Part::Release, Ordering::Release) => {
+            Ordering::Relaxed
+        }
+        (Part::Acquire, Ordering::AcqRel) => Ordering::Release,
+        (Part::Release, Ordering::AcqRel) => Ordering::Acquire,
+        (Part::SeqCst, Ordering::SeqCst) => Ordering::AcqRel,
+        _ => order,
     }
+}
+
+/// The order at the caller's place, as it is now.
+fn weakened(order: Ordering, at: &'static Location<'static>) -> Ordering {
     state(|s| {
-        s.sites.insert(site(at));
-        s.weakened == Some(site(at))
+        let (file, line) = (at.file(), at.line());
+        for part in PARTS.into_iter().filter(|part| without(order, *part) != order) {
+            s.sites.insert((file, line, part));
+        }
+        let here = s.weakened.iter().filter(|site| (site.0, site.1) == (file, line));
+        here.fold(order, |order, site| without(order, site.2))
     })
 }
 
-/// From here on the order at that place of the sources is `Relaxed`, and a fence there is none: in
-/// models that the calling thread of the system checks.
-pub fn weaken(site: Option<Site>) {
-    state(|s| s.weakened = site);
+/// From here on the orders at those places of the sources lack those parts: in models that the calling
+/// thread of the system checks.
+pub fn weaken(sites: &[Site]) {
+    state(|s| s.weakened = sites.to_vec());
 }
 
 /// Places with an order that can be weakened, which models of the calling thread of the system
@@ -390,11 +414,8 @@ pub fn sites() -> Vec<Site> {
 /// The order of an operation, as loom is given it.
 #[track_caller]
 pub(super) fn order(order: Ordering) -> Ordering {
-    if is_weakened(order, Location::caller()) {
-        return Ordering::Relaxed;
-    }
     assert!(order != Ordering::SeqCst, "loom takes SeqCst for AcqRel: make it a fence");
-    order
+    weakened(order, Location::caller())
 }
 
 /// The fence of a model; false outside of one.
@@ -403,8 +424,11 @@ pub(super) fn fence(order: Ordering) -> bool {
     if !RUNNING.get() {
         return false;
     }
-    if !gone() && !is_weakened(order, Location::caller()) {
-        switching(|| modelled::fence(order));
+    if !gone() {
+        match weakened(order, Location::caller()) {
+            Ordering::Relaxed => {}
+            order => switching(|| modelled::fence(order)),
+        }
     }
     true
 }

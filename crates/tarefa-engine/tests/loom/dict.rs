@@ -9,7 +9,6 @@ use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::arena::offset::Off;
-use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::sync::lock::word::{Acquired, Recursion};
 use tarefa_engine::sync::wait::Plain;
 
@@ -53,14 +52,11 @@ fn with(root: &Member, keys: i64) -> Off {
 /// As many as fit into a store of the smallest size.
 const FULL: i64 = 5;
 
-/// Takes a block of the size of a small store, and fills it with nonsense.
+/// Makes another dict of the same keys, whose store lies where the freed one was: who goes astray
+/// there finds what looks right.
 fn use_what_was_freed(me: &Member) {
-    let savepoint = heap::savepoint(me);
-    for size in [256, 320] {
-        let off = heap::alloc(me, Kind::RAW, size).unwrap();
-        me.arena().write(off.plus(heap::HEADER), &vec![1; (size - heap::HEADER) as usize]);
-    }
-    heap::free_deferred(me, savepoint);
+    let off = dict::create(me, kinds::DICT).unwrap();
+    (0..FULL).for_each(|key| set(&Dict::at(me, off), key, 70 + key));
 }
 
 /// Two reads of a key beside `write`: each is one of `may`, in that order.
@@ -116,6 +112,14 @@ pub(crate) fn a_move_beside_a_reader() {
 }
 
 #[test]
+pub(crate) fn a_clear_beside_a_reader() {
+    reads(1, 2, 0, &[10, 0], |me, dict| {
+        dict.clear().unwrap();
+        use_what_was_freed(me);
+    });
+}
+
+#[test]
 pub(crate) fn a_key_that_is_not_there_beside_a_move() {
     reads(1, FULL, 99, &[0], |me, dict| {
         set(dict, FULL, 1);
@@ -129,6 +133,61 @@ pub(crate) fn what_was_deleted_and_put_in_again() {
         remove(dict, 0);
         set(dict, 0, 13);
     });
+}
+
+/// Two changes, one after the other, beside a reader: who sees the second one (`later`) sees the first
+/// one as well.
+fn in_order(
+    preemptions: usize,
+    keys: i64,
+    write: fn(&Dict<'_>),
+    later: fn(&Dict<'_>) -> bool,
+    earlier: fn(&Dict<'_>) -> bool,
+) {
+    let world = World::<2>::new();
+    let off = with(&world.root, keys);
+    Model::new().preemptions(preemptions).check(move |run| {
+        world.begin();
+        let writer = world.spawn(run, 0, move |me| write(&Dict::at(me, off)));
+        let reader = world.spawn(run, 1, move |me| {
+            let dict = Dict::at(me, off);
+            assert!(!later(&dict) || earlier(&dict), "the later change alone is seen");
+        });
+        join([writer, reader]);
+    });
+}
+
+#[test]
+pub(crate) fn replaced_values_are_seen_in_order() {
+    let write = |dict: &Dict<'_>| {
+        set(dict, 0, 20);
+        set(dict, 1, 21);
+    };
+    in_order(2, 2, write, |dict| get(dict, 1) == 21, |dict| get(dict, 0) == 20);
+}
+
+#[test]
+pub(crate) fn a_new_key_is_not_seen_before_an_earlier_value() {
+    let write = |dict: &Dict<'_>| {
+        set(dict, 0, 20);
+        set(dict, 1, 21);
+    };
+    in_order(2, 1, write, |dict| get(dict, 1) != 0, |dict| get(dict, 0) == 20);
+}
+
+#[test]
+pub(crate) fn a_deletion_is_not_seen_before_an_earlier_value() {
+    let write = |dict: &Dict<'_>| {
+        set(dict, 0, 20);
+        remove(dict, 1);
+    };
+    in_order(2, 2, write, |dict| get(dict, 1) == 0, |dict| get(dict, 0) == 20);
+}
+
+#[test]
+pub(crate) fn a_length_is_not_seen_before_its_keys() {
+    let write = |dict: &Dict<'_>| set(dict, 1, 21);
+    in_order(2, 1, write, |dict| dict.len() == Ok(2), |dict| get(dict, 1) == 21);
 }
 
 /// Who has read a version and finds it again has missed nothing.

@@ -40,12 +40,15 @@ fn all(list: &List<'_>) -> Vec<i64> {
     (0..list.len()).map(|i| get(list, i).unwrap()).collect()
 }
 
-/// Takes blocks of the size of a table and of a segment, and fills them with nonsense.
+/// Takes blocks of the size of a table and of a segment, and fills them with elements of nobody's:
+/// who goes astray there finds what looks right.
 fn use_what_was_freed(me: &Member) {
     let savepoint = heap::savepoint(me);
+    let wrong = value::int_word(77).unwrap().to_ne_bytes();
     for size in [256, 144] {
         let off = heap::alloc(me, Kind::RAW, size).unwrap();
-        me.arena().write(off.plus(heap::HEADER), &vec![0xee; (size - heap::HEADER) as usize]);
+        let bytes = wrong.repeat((size - heap::HEADER) as usize / wrong.len());
+        me.arena().write(off.plus(heap::HEADER), &bytes);
     }
     heap::free_deferred(me, savepoint);
 }
@@ -127,6 +130,51 @@ pub(crate) fn two_changes_beside_a_reader() {
         list.rebuild(version, 1, &[Source::New(item(4))]).unwrap();
         use_what_was_freed(me);
     });
+}
+
+/// Two changes, one after the other, beside a reader: who sees the second one (`later`) sees the first
+/// one as well.
+fn in_order(
+    preemptions: usize,
+    write: fn(&List<'_>),
+    later: fn(&List<'_>) -> bool,
+    earlier: fn(&List<'_>) -> bool,
+) {
+    let world = World::<2>::new();
+    let off = with(&world.root, &[1]);
+    Model::new().preemptions(preemptions).check(move |run| {
+        world.begin();
+        let writer = world.spawn(run, 0, move |me| write(&List::at(me, off)));
+        let reader = world.spawn(run, 1, move |me| {
+            let list = List::at(me, off);
+            assert!(!later(&list) || earlier(&list), "the later change alone is seen");
+        });
+        join([writer, reader]);
+    });
+}
+
+#[test]
+pub(crate) fn a_length_is_not_seen_before_its_elements() {
+    let write = |list: &List<'_>| list.append(item(2)).unwrap();
+    in_order(2, write, |list| list.len() == 2, |list| get(list, 1) == Ok(2));
+}
+
+#[test]
+pub(crate) fn an_append_is_not_seen_before_an_earlier_change() {
+    let write = |list: &List<'_>| {
+        list.set(0, item(3)).unwrap();
+        list.append(item(2)).unwrap();
+    };
+    in_order(2, write, |list| list.count() == Ok(2), |list| get(list, 0) == Ok(3));
+}
+
+#[test]
+pub(crate) fn a_change_is_not_seen_before_an_earlier_append() {
+    let write = |list: &List<'_>| {
+        list.append(item(2)).unwrap();
+        list.set(0, item(3)).unwrap();
+    };
+    in_order(2, write, |list| get(list, 0) == Ok(3), |list| get(list, 1) == Ok(2));
 }
 
 /// Two append, one of them is killed: what it had appended is there or not, and nothing else is

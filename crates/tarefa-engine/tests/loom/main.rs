@@ -18,6 +18,7 @@ const MODELS: &[(&str, fn())] = &[
     ("dict::a_replaced_value_beside_a_reader", dict::a_replaced_value_beside_a_reader),
     ("dict::a_deletion_beside_a_reader", dict::a_deletion_beside_a_reader),
     ("dict::a_move_beside_a_reader", dict::a_move_beside_a_reader),
+    ("dict::a_clear_beside_a_reader", dict::a_clear_beside_a_reader),
     ("dict::a_key_that_is_not_there_beside_a_move", dict::a_key_that_is_not_there_beside_a_move),
     ("dict::what_was_deleted_and_put_in_again", dict::what_was_deleted_and_put_in_again),
     ("dict::a_version_tells_of_every_change", dict::a_version_tells_of_every_change),
@@ -25,6 +26,16 @@ const MODELS: &[(&str, fn())] = &[
     ("dict::killed_replacing_a_value", dict::killed_replacing_a_value),
     ("dict::killed_putting_in_a_key", dict::killed_putting_in_a_key),
     ("dict::killed_moving", dict::killed_moving),
+    ("dict::replaced_values_are_seen_in_order", dict::replaced_values_are_seen_in_order),
+    (
+        "dict::a_new_key_is_not_seen_before_an_earlier_value",
+        dict::a_new_key_is_not_seen_before_an_earlier_value,
+    ),
+    (
+        "dict::a_deletion_is_not_seen_before_an_earlier_value",
+        dict::a_deletion_is_not_seen_before_an_earlier_value,
+    ),
+    ("dict::a_length_is_not_seen_before_its_keys", dict::a_length_is_not_seen_before_its_keys),
     ("latch::by_turns", latch::by_turns),
     ("latch::killed_beside_one", latch::killed_beside_one),
     ("latch::killed_beside_two", latch::killed_beside_two),
@@ -38,6 +49,18 @@ const MODELS: &[(&str, fn())] = &[
     ("list::appends_of_one_that_is_killed", list::appends_of_one_that_is_killed),
     ("list::a_writer_is_killed", list::a_writer_is_killed),
     ("list::a_group_beside_a_reader", list::a_group_beside_a_reader),
+    (
+        "list::a_length_is_not_seen_before_its_elements",
+        list::a_length_is_not_seen_before_its_elements,
+    ),
+    (
+        "list::an_append_is_not_seen_before_an_earlier_change",
+        list::an_append_is_not_seen_before_an_earlier_change,
+    ),
+    (
+        "list::a_change_is_not_seen_before_an_earlier_append",
+        list::a_change_is_not_seen_before_an_earlier_append,
+    ),
     ("lock::by_turns", lock::by_turns),
     ("lock::a_recursive_one_by_turns", lock::a_recursive_one_by_turns),
     ("lock::a_wait_that_times_out", lock::a_wait_that_times_out),
