@@ -79,9 +79,15 @@ class Dict(DictCore):
         made.update(dict.fromkeys(keys, value))
         return made
 
-    def lock(self) -> ObjectLock:
-        """What groups operations: ``with d.lock():`` others' operations on it wait."""
-        return ObjectLock(self)
+    def lock(self, repair: Callable[[], object] | None = None) -> ObjectLock:
+        """What groups operations: ``with d.lock():`` others' operations on it wait.
+
+        Args:
+            repair: a function without arguments, kept with the object: whoever takes this lock
+                first after its owner's death calls it, with the lock held, and goes on. None
+                leaves what is kept.
+        """
+        return ObjectLock(self, repair)
 
     def snapshot(self) -> dict[Any, Any]:
         """A plain dict of what is in it at this instant."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from typing import Any, SupportsIndex, TypeVar
 
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._engine import ListCore, register_class
+from tarefa._collections._room import as_list
+from tarefa._engine import ListCore, check_room, register_class
 from tarefa._runtime._errors import ListChanged
 from tarefa._runtime._module_objects import is_attached
 
@@ -35,7 +36,7 @@ class List(ListCore):
 
     def extend(self, iterable: Iterable[Any], /) -> None:
         """Add the elements of ``iterable`` at the end, all at one instant."""
-        self.extend_from(iterable if type(iterable) is list else list(iterable))
+        self.extend_from(iterable if type(iterable) is list else as_list(iterable))
 
     def __iadd__(self, other: Iterable[Any], /) -> List:  # noqa: PYI034 - as __add__
         self.extend(other)
@@ -61,9 +62,15 @@ class List(ListCore):
                 continue
             yield item
 
-    def lock(self) -> ObjectLock:
-        """What groups operations: ``with numbers.lock():`` others' operations on it wait."""
-        return ObjectLock(self)
+    def lock(self, repair: Callable[[], object] | None = None) -> ObjectLock:
+        """What groups operations: ``with numbers.lock():`` others' operations on it wait.
+
+        Args:
+            repair: a function without arguments, kept with the object: whoever takes this lock
+                first after its owner's death calls it, with the lock held, and goes on. None
+                leaves what is kept.
+        """
+        return ObjectLock(self, repair)
 
     def snapshot(self) -> list[Any]:
         """A plain list of the elements at this instant."""
@@ -99,14 +106,15 @@ class List(ListCore):
     def remove(self, value: Any, /) -> None:
         """Take out the first element that equals ``value``; ``ValueError`` if there is none."""
 
-        def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+        def attempt() -> bool:
+            version, items = self.read()
             try:
                 at = items.index(value)
             except ValueError:
                 raise ValueError("list.remove(x): x not in list") from None
-            return [(True, i) for i in range(len(items)) if i != at]
+            return self.remove_if(version, len(items), at)
 
-        self._rearrange(plan)
+        self.retry_optimistic(attempt, ListChanged)
 
     def reverse(self) -> None:
         """Turn the order around."""
@@ -144,20 +152,24 @@ class List(ListCore):
         return [*other, *self.snapshot()]
 
     def __mul__(self, times: SupportsIndex, /) -> List:
-        return List(self.snapshot() * operator.index(times))
+        n = max(0, operator.index(times))
+        check_room(len(self) * n)
+        return List(self.snapshot() * n)
 
     __rmul__ = __mul__
 
     def __imul__(self, times: SupportsIndex, /) -> List:  # noqa: PYI034 - as __mul__
         n = operator.index(times)
+        if n <= 0:
+            self.clear()
+            return self
+        check_room(len(self) * (n - 1))
 
-        def plan(items: list[Any]) -> list[tuple[bool, Any]]:
-            if n <= 0:
-                return []
-            kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
-            return kept + [(False, item) for item in items] * (n - 1)
+        def attempt() -> bool:
+            version, items = self.read()
+            return self.repeat(version, items, n)
 
-        self._rearrange(plan)
+        self.retry_optimistic(attempt, ListChanged)
         return self
 
     def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
@@ -212,7 +224,10 @@ def _of(core: ListCore) -> List:
 def set_slice(core: ListCore, key: slice, values: Iterable[Any]) -> None:
     """``core[key] = values`` for a slice."""
     _need_slice(key)
-    new = list(values)
+    new = as_list(values)
+    if not new and key.step in (None, 1):
+        core.delete_slice(key)
+        return
 
     def plan(items: list[Any]) -> list[tuple[bool, Any]]:
         kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
@@ -226,12 +241,7 @@ def delete_slice(core: ListCore, key: slice) -> None:
     """``del core[key]`` for a slice."""
     _need_slice(key)
 
-    def plan(items: list[Any]) -> list[tuple[bool, Any]]:
-        kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
-        del kept[key]
-        return kept
-
-    _of(core)._rearrange(plan)
+    core.delete_slice(key)
 
 
 def _need_slice(key: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tarefa._collections._dict import show
@@ -32,9 +33,15 @@ class Namespace(NamespaceCore):
         if kwargs and not is_attached(self):
             NamespaceCore.put_all(self, kwargs)
 
-    def lock(self) -> ObjectLock:
-        """What groups operations: ``with ns.lock():`` others' operations on it wait."""
-        return ObjectLock(self)
+    def lock(self, repair: Callable[[], object] | None = None) -> ObjectLock:
+        """What groups operations: ``with ns.lock():`` others' operations on it wait.
+
+        Args:
+            repair: a function without arguments, kept with the object: whoever takes this lock
+                first after its owner's death calls it, with the lock held, and goes on. None
+                leaves what is kept.
+        """
+        return ObjectLock(self, repair)
 
     def snapshot(self) -> dict[str, Any]:
         """A plain dict of the names and values at this instant."""

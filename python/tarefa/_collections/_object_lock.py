@@ -13,14 +13,17 @@ class ObjectLock:
 
     While a thread holds it, other threads' and processes' operations on the object wait, reads
     too, and its own go on. It is recursive, as :class:`RLock`; if its owner dies, waiting
-    operations go on, and the next to take it gets :class:`OwnerDied`, once.
+    operations go on, and the next to take it gets :class:`OwnerDied`, once; or, with a function to
+    repair the object, calls that while he holds it, and goes on.
     """
 
     __module__ = "tarefa"
     __slots__ = ("_core",)
 
-    def __init__(self, core: Any) -> None:
+    def __init__(self, core: Any, repair: Callable[[], object] | None = None) -> None:
         self._core = core
+        if repair is not None:
+            core.object_lock_repair(repair)
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
         """Take it; whether that succeeded within ``timeout`` seconds (-1 or None: for ever)."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableSet
+from collections.abc import Callable, Iterable, Iterator, MutableSet
 from collections.abc import Set as AbstractSet
 from types import GenericAlias
 from typing import Any, Self
 
 from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock
+from tarefa._collections._room import check_length
 from tarefa._engine import SetCore, register_class
 from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
@@ -45,9 +46,15 @@ class Set(SetCore):
         if iterable != () and not is_attached(self):
             self.update(iterable)
 
-    def lock(self) -> ObjectLock:
-        """What groups operations: ``with s.lock():`` others' operations on it wait."""
-        return ObjectLock(self)
+    def lock(self, repair: Callable[[], object] | None = None) -> ObjectLock:
+        """What groups operations: ``with s.lock():`` others' operations on it wait.
+
+        Args:
+            repair: a function without arguments, kept with the object: whoever takes this lock
+                first after its owner's death calls it, with the lock held, and goes on. None
+                leaves what is kept.
+        """
+        return ObjectLock(self, repair)
 
     def snapshot(self) -> set[Any]:
         """A plain set of what is in it at this instant."""
@@ -69,6 +76,10 @@ class Set(SetCore):
 
     def update(self, *others: Iterable[Any]) -> None:
         """Put in all members of the others, at one instant."""
+        for other in others:
+            if isinstance(other, (range, AbstractSet)):
+                # No member twice: so many are new at least.
+                check_length(other, len(self))
         changes = [("put", member, None) for other in others for member in _plain(other)]
         if changes:
             self.apply(changes)

@@ -75,6 +75,36 @@ class ListCore:
             IndexError: there is none.
         """
 
+    def delete_slice(self, key: slice) -> None:
+        """Take out what a slice names, at one instant and without needing memory."""
+
+    def remove_if(self, version: int, length: int, index: int) -> bool:
+        """Take out the element at ``index``, if nobody has changed the list meanwhile.
+
+        Args:
+            version: what :meth:`read` said.
+            length: how many elements it had.
+            index: which.
+
+        Returns:
+            False if the list has changed: nothing was done.
+        """
+
+    def repeat(self, version: int, items: list[Any], times: int) -> bool:
+        """Have the elements there ``times`` times, if nobody has changed them meanwhile.
+
+        Args:
+            version: what :meth:`read` said.
+            items: all elements it had.
+            times: how often; at least 1.
+
+        Returns:
+            False if the list has changed: nothing was done.
+
+        Raises:
+            ArenaFull: there is no room for them; the list is as it was.
+        """
+
     def read(self, start: int = 0, stop: int | None = None) -> tuple[int, list[Any]]:
         """Copy elements at one instant.
 
@@ -115,6 +145,9 @@ class ListCore:
 
     def object_lock_release(self) -> None:
         """Let that lock go."""
+
+    def object_lock_repair(self, function: Callable[[], object]) -> None:
+        """Keep what repairs the object after the death of who held that lock."""
 
     def object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
@@ -195,6 +228,9 @@ class MapCore:
 
     def object_lock_release(self) -> None:
         """Let that lock go."""
+
+    def object_lock_repair(self, function: Callable[[], object]) -> None:
+        """Keep what repairs the object after the death of who held that lock."""
 
     def object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
@@ -342,6 +378,9 @@ class ArrayMemory:
     @property
     def locked(self) -> bool:
         """Whether operations take the lock that is part of it."""
+
+def check_room(words: int) -> None:
+    """Raise ``ArenaFull`` if there is no room for ``words`` more elements, each at least a word."""
 
 def make_array(
     format: str,  # noqa: A002 - what it is

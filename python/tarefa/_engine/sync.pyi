@@ -11,10 +11,13 @@ from tarefa._sync._lock import Owner
 class LockCore:
     """A lock in shared memory; :class:`tarefa.Lock` adds what is written in Python."""
 
-    def __new__(cls, *args: object) -> Self: ...
+    def __new__(cls, *args: object, repair: Callable[[], object] | None = None) -> Self: ...
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def set_repair(self, function: Callable[[], object]) -> None:
+        """Keep what repairs what the lock guards, for who takes it after its owner's death."""
+
     def acquire(
         self,
         blocking: bool = True,
@@ -320,6 +323,9 @@ class RWLockCore:
 
     def __new__(cls, *args: object, **_kwargs: object) -> Self: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def set_repair(self, function: Callable[[], object]) -> None:
+        """Keep what repairs what the lock guards, for who takes it after a writer's death."""
+
     def acquire_read(
         self,
         blocking: bool = True,

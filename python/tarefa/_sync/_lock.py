@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tarefa._engine import LockCore, register_class
@@ -41,6 +42,13 @@ class Lock(LockCore):
     next ``acquire()`` raises :class:`OwnerDied`, once, and the lock is free again. A thread that
     has waited for a millisecond and was overtaken is the next, so nobody starves. It can be
     pickled into any other process and is the same lock there.
+
+    Args:
+        repair: a function without arguments that makes whole what the lock guards. With one,
+            whoever takes the lock first after its owner's death calls it, with the lock held, and
+            goes on as if nothing had happened; what it raises reaches that one, the lock is free
+            again, and the next repairs. It is kept with the lock, as targets travel, and runs in
+            whatever process comes first.
     """
 
     __module__ = "tarefa"
@@ -66,15 +74,18 @@ class RLock(LockCore):
     The thread that holds it may take it again, and releases it as often; nobody else may release
     it. If that thread ends, or its process dies, the next ``acquire()`` raises
     :class:`OwnerDied`, once, and the lock is free again.
+
+    Args:
+        repair: what makes whole what the lock guards, as of :class:`Lock`; it may take the lock.
     """
 
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __new__(cls, *args: LockCore) -> Self:
+    def __new__(cls, *args: LockCore, repair: Callable[[], object] | None = None) -> Self:
         if args and not isinstance(args[0], LockCore):
-            raise TypeError("RLock() takes no arguments")
-        return super().__new__(cls, *(args or ("recursive",)))
+            raise TypeError("RLock() takes no arguments but repair=")
+        return super().__new__(cls, *(args or ("recursive",)), repair=repair)
 
     _is_owned = LockCore.is_owned
     _release_save = LockCore.release_save

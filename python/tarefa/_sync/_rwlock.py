@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tarefa._engine import RWLockCore, register_class
+from tarefa._runtime._module_objects import is_attached
 
 
 class RWLock(RWLockCore):
@@ -14,6 +17,10 @@ class RWLock(RWLockCore):
     wait for itself. If the process that writes dies, or the thread ends, the next to acquire it
     in either way gets :class:`OwnerDied`, once, and the lock is free again; what readers held
     comes back silently. It can be pickled into any other process and is the same lock there.
+
+    Args:
+        repair: what makes whole what the lock guards, as of :class:`Lock`: whoever takes it first
+            after a writer's death, in either way, calls it while he holds the lock to write.
 
     >>> lock = RWLock()
     >>> with lock.read():
@@ -27,8 +34,10 @@ class RWLock(RWLockCore):
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __init__(self) -> None:
+    def __init__(self, *, repair: Callable[[], object] | None = None) -> None:
         super().__init__()
+        if repair is not None and not is_attached(self):
+            self.set_repair(repair)
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"

@@ -1,13 +1,16 @@
 //! The shared list: a sequence of words and blobs.
 //!
 //! - Who changes it holds its latch. An append of a small value is two stores, of which the
-//!   second (`len`) publishes; everything else is one [`Tx`], or builds a new table aside and
-//!   swaps it in by one.
+//!   second (`len`) publishes; elements go in place, by a removal that whoever comes next
+//!   finishes (`removal`); everything else is one [`Tx`], or builds a new table aside and swaps
+//!   it in by one.
 //! - Who reads a small value takes no latch: `version` is odd while the structure changes, and
 //!   even and larger afterwards (Lameter, "Effective synchronization on Linux/NUMA systems",
 //!   2005: sequence locks). What it reads in between is thrown away. A writer that dies leaves
 //!   it odd, and readers take the latch until the next change.
 //! - Positions start at `start`, so taking from the front is one change as well.
+
+mod removal;
 
 use super::updating;
 use super::value::{self, Expected, Fetched, Item};
@@ -44,6 +47,12 @@ pub struct ListObject {
     table: AtomicU64,
     /// Positions that are backed by memory.
     backed: AtomicU64,
+    /// A removal that is under way: see `removal`. 0 for none.
+    cut_count: AtomicU64,
+    cut_first: AtomicU64,
+    cut_step: AtomicU64,
+    /// The first element that it has not come to.
+    cut_at: AtomicU64,
     object_lock: LockWord,
 }
 
@@ -57,6 +66,17 @@ pub enum Source<'a> {
     Keep(u64),
     /// A new one.
     New(Item<'a>),
+}
+
+/// Which elements go: every `step`-th from `first` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The first.
+    pub first: u64,
+    /// From one to the next; at least 1.
+    pub step: u64,
+    /// How many.
+    pub count: u64,
 }
 
 /// What a list looked like at one instant.
@@ -167,8 +187,13 @@ impl<'a> List<'a> {
     }
 
     /// Takes the latch, unless another thread groups its operations.
+    #[inline]
     fn enter(&self) -> Result<Latched<'a>, Locked> {
-        object_lock::enter(self.me, &self.it.latch, &self.it.object_lock)
+        let latched = object_lock::enter(self.me, &self.it.latch, &self.it.object_lock)?;
+        if self.it.cut_count.load(Ordering::Relaxed) != 0 {
+            self.finish_cut();
+        }
+        Ok(latched)
     }
 
     /// The lock of whoever groups operations on the list.
@@ -397,7 +422,7 @@ impl<'a> List<'a> {
     }
 
     /// Takes the element at `index` out and returns it. At either end it costs the same
-    /// however long the list; in between it costs a copy of the list's words.
+    /// however long the list; in between those behind it move down.
     ///
     /// # Errors
     /// [`ListError::OutOfRange`], [`ListError::Memory`], [`ListError::Locked`]; the list is as it
@@ -431,10 +456,9 @@ impl<'a> List<'a> {
 
     fn remove_latched(&self, index: u64, len: u64) -> Result<Fetched, ListError> {
         let word = self.word(index).load(Ordering::Relaxed);
-        let taken = value::fetch(self.me, word)?;
+        let taken = value::fetch_last(self.me, word)?;
         if index != 0 && index + 1 != len {
-            let keep = (0..len).filter(|i| *i != index).map(Source::Keep);
-            self.rebuild_latched(&keep.collect::<Vec<_>>(), heap::savepoint(self.me))?;
+            self.cut_latched(Cut { first: index, step: 1, count: 1 });
             return Ok(taken);
         }
         self.changing(|| {
@@ -527,20 +551,6 @@ impl<'a> List<'a> {
         result
     }
 
-    /// Takes everything out.
-    ///
-    /// # Errors
-    /// [`ListError::Memory`], [`ListError::Locked`]; the list is as it was.
-    pub fn clear(&self) -> Result<(), ListError> {
-        let savepoint = heap::savepoint(self.me);
-        let result = {
-            let _latch = self.enter()?;
-            self.rebuild_latched(&[], savepoint)
-        };
-        heap::free_deferred(self.me, savepoint);
-        Ok(result?)
-    }
-
     /// Builds a new table of `sources` (whose new words' blobs hang on the chain above
     /// `savepoint`), swaps it in, and leaves the old table and dropped blobs on the chain.
     fn rebuild_latched(&self, sources: &[Source<'_>], savepoint: Off) -> Result<(), OutOfMemory> {
@@ -599,13 +609,17 @@ impl<'a> List<'a> {
 pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let list = List::at(me, off);
     let it = list.it;
+    if it.cut_count.load(Ordering::Relaxed) != 0 {
+        // Some stand there twice.
+        list.finish_cut();
+    }
     let len = it.len.load(Ordering::Relaxed);
     let last = (0..len)
         .rev()
         .find_map(|i| value::blob_of(list.word(i).load(Ordering::Relaxed)).map(|blob| (i, blob)));
     let table = Off(it.table.load(Ordering::Relaxed));
     if table.is_none() {
-        return true;
+        return !it.object_lock.drop_repair(me);
     }
     let mut tx = Tx::begin(me);
     if let Some((i, blob)) = last {

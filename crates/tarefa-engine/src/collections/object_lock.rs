@@ -12,6 +12,8 @@
 //!
 //! A guard whose owner has died stands in nobody's way. The next to take it is told.
 
+use std::time::Duration;
+
 use crate::os::clock::{self, Deadline};
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
@@ -30,7 +32,11 @@ pub trait MaybeGuarded {
     fn is_guarded(&self) -> bool;
 }
 
-/// Takes a container's latch, unless another thread has its object lock.
+/// How long is waited for the latch at once.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Takes a container's latch, unless another thread has its object lock, or whoever has the latch
+/// does not let it go, for he is stopped.
 ///
 /// # Errors
 /// [`Locked`].
@@ -40,7 +46,10 @@ pub fn enter<'a>(
     latch: &'static Latch,
     object_lock: &'static LockWord,
 ) -> Result<Latched<'a>, Locked> {
-    let latched = latch.lock(me);
+    // For as long as a stopped member may have it: who waits in `retry_when_unlocked` looks around.
+    let Some(latched) = latch.lock_until(me, || Deadline::after(Some(PATIENCE))) else {
+        return Err(Locked);
+    };
     if object_lock.held_by_another(me) { Err(Locked) } else { Ok(latched) }
 }
 
@@ -80,7 +89,11 @@ fn wait_and<T, E: MaybeGuarded, P: BlockingHooks>(
     let began = clock::now_ns();
     loop {
         match object_lock.wait_unlocked(me, object, &mut hooks, Deadline::NEVER, began, &mut act) {
-            Ok(Err(e)) if e.is_guarded() => {}
+            Ok(Err(e)) if e.is_guarded() => {
+                if hooks.interrupted() {
+                    return Err((hooks, Interrupted));
+                }
+            }
             Ok(other) => return Ok(other),
             Err(_) => return Err((hooks, Interrupted)),
         }

@@ -3,7 +3,11 @@
 //! Segment k holds 16·2^k words, so the word at position p is in segment
 //! log2(p + 16) - 4. Segments are reserved whole and backed by memory step by step.
 //! After Brodnik et al., "Resizable Arrays in Optimal Time and Space" (WADS 1999).
+//!
+//! A table that a list has let go of with its elements owns those: it says where they are, and
+//! frees their blobs before its segments.
 
+use super::value;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
 use crate::shm::Member;
@@ -16,13 +20,19 @@ use crate::shm::tx::journal::Tx;
 pub(super) const SEGMENTS: Kind = Kind::new(kinds::block::SEGMENTS);
 
 const FIRST: u64 = 16;
-const MOST_SEGMENTS: usize = 30;
+/// As many as make a table a block of 256 bytes: for 4,294,967,280 words.
+const MOST_SEGMENTS: usize = 28;
+const _: () = assert!(size_of::<Table>() == 256);
 
 /// A block of segment offsets.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Table {
     block: BlockHeader,
+    /// Words that are the table's own, whose blobs are freed with it, and the position of the
+    /// first. None while the table is a list's.
+    own: AtomicU64,
+    own_from: AtomicU64,
     segments: [AtomicU64; MOST_SEGMENTS],
 }
 
@@ -44,8 +54,9 @@ fn before(k: usize) -> u64 {
 /// Makes an empty table, hooked on the thread's chain.
 pub(super) fn create(me: &Member) -> Result<Off, OutOfMemory> {
     let off = heap::alloc(me, Kind::RAW, size_of::<Table>() as u64)?;
-    for segment in &at(me, off).segments {
-        segment.store(0, Ordering::Relaxed);
+    let table = at(me, off);
+    for word in [&table.own, &table.own_from].into_iter().chain(&table.segments) {
+        word.store(0, Ordering::Relaxed);
         crash_point!("segments.cleared");
     }
     // Raw refers to nothing; from here on its segments are freed with it.
@@ -100,7 +111,7 @@ pub(super) fn grow(
     while backed < wanted {
         let (k, i) = place(backed);
         if k >= MOST_SEGMENTS {
-            return Err(OutOfMemory { wanted: wanted * 8, used: backed * 8, limit: backed * 8 });
+            return Err(OutOfMemory::new(me, wanted.saturating_mul(8)));
         }
         let size = heap::HEADER + (FIRST << k) * 8;
         // An eighth more at a time, whole pages: few calls, little waste.
@@ -129,9 +140,64 @@ pub(super) fn grow(
     Ok(backed)
 }
 
-/// One step of taking a table apart: its last segment.
+/// From the commit on, `len` words from position `from` on are the table's own.
+// crash: part of the caller's change.
+pub(super) fn give_words(me: &Member, tx: &mut Tx<'_>, table: Off, from: u64, len: u64) {
+    tx.set(&at(me, table).own_from, from);
+    tx.set(&at(me, table).own, len);
+}
+
+/// The last segment of a table, if it is behind the `keep` that follow the one in which a list ends
+/// at position `end`: its number, the words before it, and its offset.
+pub(super) fn spare(me: &Member, table: Off, end: u64, keep: usize) -> Option<(usize, u64, Off)> {
+    let k = at(me, table).segments.iter().rposition(|s| s.load(Ordering::Relaxed) != 0)?;
+    let segment = Off(at(me, table).segments[k].load(Ordering::Relaxed));
+    (k > place(end).0 + keep).then(|| (k, before(k), segment))
+}
+
+/// What is backed of the last segment, of `backed` positions in all, and not needed by a list that
+/// ends in it at position `end`: the segment, from which of its bytes on to which, and how many
+/// positions are backed without.
+pub(super) fn excess(
+    me: &Member,
+    table: Off,
+    end: u64,
+    backed: u64,
+) -> Option<(Off, u64, u64, u64)> {
+    let (k, i) = place(end);
+    let segment = Off(at(me, table).segments[k].load(Ordering::Relaxed));
+    let size = heap::HEADER + (FIRST << k) * 8;
+    if segment.is_none() || heap::is_small(size) {
+        return None;
+    }
+    let pages = |words: u64| (heap::HEADER + words * 8).next_multiple_of(PAGE).min(size);
+    let (needed, there) = (pages(i), pages(backed.checked_sub(before(k))?));
+    (there > needed).then(|| (segment, needed, there, before(k) + (needed - heap::HEADER) / 8))
+}
+
+/// Takes segment `k` out of the table.
+// crash: part of the caller's change.
+pub(super) fn take(me: &Member, tx: &mut Tx<'_>, table: Off, k: usize) {
+    tx.set(&at(me, table).segments[k], 0);
+}
+
+/// One step of taking a table apart: the last blob of those that are its own, or its last segment.
 pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let table = at(me, off);
+    let (own, from) = (table.own.load(Ordering::Relaxed), table.own_from.load(Ordering::Relaxed));
+    let blob_at = |i: u64| value::blob_of(word(me, table, from + i).load(Ordering::Relaxed));
+    if own != 0 {
+        let last = (0..own).rev().find_map(|i| blob_at(i).map(|blob| (i, blob)));
+        let mut tx = Tx::begin(me);
+        tx.set(&table.own, last.map_or(0, |(i, _)| i));
+        if let Some((_, blob)) = last {
+            heap::defer_free(me, &mut tx, blob);
+        }
+        crash_point!("segments.emptied");
+        tx.commit();
+        crash_point!("segments.emptied_done");
+        return false;
+    }
     let last = table.segments.iter().rposition(|s| s.load(Ordering::Relaxed) != 0);
     let Some(k) = last else { return true };
     let segment = Off(table.segments[k].load(Ordering::Relaxed));

@@ -15,6 +15,7 @@
 
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
+use crate::shm::heap;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::object::blob;
 
@@ -124,6 +125,21 @@ pub enum Item<'a> {
     Parts(u8, &'a [&'a [u8]], &'a [Off]),
 }
 
+impl Item<'_> {
+    /// About how many bytes its blob takes.
+    #[must_use]
+    pub fn stored_bytes(&self) -> u64 {
+        let (bytes, mentioned) = match self {
+            Self::Word(_) => return 0,
+            Self::Blob(_, bytes, mentioned) => (bytes.len(), mentioned.len()),
+            Self::Parts(_, parts, mentioned) => {
+                (parts.iter().map(|part| part.len()).sum(), mentioned.len())
+            }
+        };
+        heap::HEADER + bytes as u64 + 8 * mentioned as u64
+    }
+}
+
 /// The word for `item`; its blob, if it needs one, hangs on the thread's chain.
 ///
 /// # Errors
@@ -171,6 +187,15 @@ pub fn fetch(me: &Member, word: u64) -> Result<Fetched, OutOfMemory> {
     let Some(at) = blob_of(word) else { return Ok(Fetched::Word(word)) };
     let held = blob::hold(me, at)?;
     Ok(Fetched::Blob(Copied { tag: blob::tag(me, at), bytes: blob::read(me, at), held }))
+}
+
+/// The same for what is about to be taken out: room for a hold of what it mentions is found whatever
+/// is full.
+///
+/// # Errors
+/// [`OutOfMemory`], where the system has no memory either.
+pub fn fetch_last(me: &Member, word: u64) -> Result<Fetched, OutOfMemory> {
+    fetch(me, word).or_else(|_| heap::overdrawn(|| fetch(me, word)))
 }
 
 /// What a value must still be for a change to be made.

@@ -13,9 +13,22 @@ pub fn memory() -> Option<u64> {
     v2.chain(v1).filter(|&n| n < 1 << 60).min()
 }
 
-/// Bytes the cgroup may still take before it reaches its limit; `None` without a limit.
+/// What a cgroup may have of memory, and has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes it may still take before it reaches its limit.
+    pub left: u64,
+    /// Its limit.
+    pub limit: u64,
+}
+
+/// Of the cgroup this process is in, or of the one above it that has the least left; `None`
+/// without a limit.
 #[must_use]
-pub fn memory_left() -> Option<u64> {
+pub fn memory_left() -> Option<Room> {
+    if cfg!(any(miri, loom)) {
+        return None;
+    }
     let files = [
         ("", "memory.max", "memory.current"),
         ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -24,13 +37,14 @@ pub fn memory_left() -> Option<u64> {
         .iter()
         .flat_map(|&(controller, max, current)| {
             dirs(controller).into_iter().filter_map(move |d| {
-                let max = read_number(&d.join(max)).filter(|&n| n < 1 << 60)?;
+                let limit = read_number(&d.join(max)).filter(|&n| n < 1 << 60)?;
                 // Clean file cache counts as used but is given back on demand.
                 let cache = inactive_file(&d.join("memory.stat"));
-                Some(max.saturating_sub(read_number(&d.join(current))?.saturating_sub(cache)))
+                let used = read_number(&d.join(current))?.saturating_sub(cache);
+                Some(Room { left: limit.saturating_sub(used), limit })
             })
         })
-        .min()
+        .min_by_key(|room| room.left)
 }
 
 fn inactive_file(path: &Path) -> u64 {

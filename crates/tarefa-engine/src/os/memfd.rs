@@ -4,15 +4,25 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::{check, check_long, miri};
+use super::{check, check_long, miri, rlimit};
+
+/// The largest that this process may make a file, which a memory file is (`RLIMIT_FSIZE`); `None`
+/// without a limit. Who goes beyond gets a signal that ends it, so nobody may try.
+#[must_use]
+pub fn most() -> Option<u64> {
+    rlimit::file_size()
+}
 
 /// Makes a sparse memory file of `len` bytes, sealed against shrinking and growing.
 ///
 /// # Errors
-/// What `memfd_create`, `ftruncate` or `fcntl` answered.
+/// What `memfd_create`, `ftruncate` or `fcntl` answered; `EFBIG` beyond [`most`].
 pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
     if cfg!(miri) {
         return miri::memory_file();
+    }
+    if most().is_some_and(|most| len > most) {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
     // SAFETY: `name` is a C string that outlives the call.
     let fd = check_long(unsafe {
@@ -36,10 +46,13 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
 /// Backs `len` bytes at `offset` with real memory, so that no later access can fail.
 ///
 /// # Errors
-/// `ENOSPC` or `ENOMEM` when there is none; some of it may be backed then.
+/// `ENOSPC` or `ENOMEM` when there is none, `EFBIG` beyond [`most`]; some of it may be backed then.
 pub fn claim(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
     if cfg!(miri) {
         return Ok(());
+    }
+    if most().is_some_and(|most| offset + len > most) {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
     let (mut done, mut step) = (0, len);
     while done < len {

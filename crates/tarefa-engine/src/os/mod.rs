@@ -31,6 +31,7 @@ pub mod rusage;
 pub mod signal;
 pub mod signal_rewake;
 pub mod spawn;
+pub mod symbols;
 mod system;
 pub mod thread_exit;
 

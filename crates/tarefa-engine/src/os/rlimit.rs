@@ -16,6 +16,12 @@ pub fn processes() -> Option<u64> {
     soft(libc::RLIMIT_NPROC)
 }
 
+/// How large it may make a file: `None` is unlimited.
+#[must_use]
+pub fn file_size() -> Option<u64> {
+    soft(libc::RLIMIT_FSIZE)
+}
+
 /// Takes over the soft limit on processes of process `pid`, as far as it may.
 pub fn follow_processes_of(pid: i32) {
     let zero = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -139,7 +139,7 @@ pub struct Acting {
 
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery =
-    Recovery { abandon, return_hold: |_, _, _| (), with_thread: false };
+    Recovery { abandon, return_hold: |_, _, _| (), give_up: None, with_thread: false };
 
 /// Makes a barrier for one party; this process holds a reference to it.
 ///

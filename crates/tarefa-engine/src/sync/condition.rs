@@ -20,12 +20,13 @@ use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::refcount;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::recovery::wait_nodes::{self, Recovery};
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
 use crate::sync::lock::word::{Acquired, LockWord, Recursion};
 use crate::sync::wait_queue::{
-    Queue, QueueWait, Queued, WaitError, Waiter, Wakes, locked, looked_around, state,
+    Queue, QueueWait, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon,
+    looked_around, state,
 };
 
 #[repr(C)]
@@ -71,7 +72,7 @@ pub enum Refused {
 
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery =
-    Recovery { abandon, return_hold: |_, _, _| (), with_thread: false };
+    Recovery { abandon, return_hold: |_, _, _| (), give_up: Some(give_up), with_thread: false };
 
 /// Makes a condition, without a lock so far; this process holds a reference to it.
 ///
@@ -250,7 +251,12 @@ pub fn wait(
     let waiter = Waiter::free(me)?;
     // Nobody dies as its owner while this thread is that.
     let death = cell.last_death(me, lock.recursion);
-    condition.enter(me, off, waiter);
+    match condition.enter(me, off, waiter, hooks, deadline) {
+        Ok(()) => {}
+        // Whoever has the latch is stopped. Nothing was done, and the lock is the thread's.
+        Err(Outcome::Interrupted) => return Ok(Waited::Interrupted),
+        Err(_) => return Ok(Waited::TimedOut),
+    }
     // It is this thread's, so it can be let go.
     let depth = cell.release_all(me, lock.recursion).unwrap_or(0);
     crash_point!("condition.let_go");
@@ -262,11 +268,11 @@ pub fn wait(
         // Forked by a signal's handler: the place is the parent's, and so will the lock be.
         return Ok(Waited::GaveUp);
     }
-    let mut back = WayBack {
-        notified: condition.leave(me, waiter, outcome),
-        interrupted: outcome == Outcome::Interrupted,
-        died: None,
-    };
+    let notified = condition.leave(me, waiter, outcome).unwrap_or_else(|| {
+        wait_nodes::defer(me, waiter.node, off, None);
+        false
+    });
+    let mut back = WayBack { notified, interrupted: outcome == Outcome::Interrupted, died: None };
     if !condition.take_lock_again(me, lock, waiter, hooks, &mut back) {
         return Ok(Waited::GaveUp);
     }
@@ -296,9 +302,16 @@ struct WayBack {
 }
 
 impl Condition {
-    /// Puts a waiter into the queue.
-    fn enter(&'static self, me: &Member, off: Off, waiter: Waiter) {
-        locked(self, me, |_| {
+    /// Puts a waiter into the queue; how the wait ended, if it did before.
+    fn enter(
+        &'static self,
+        me: &Member,
+        off: Off,
+        waiter: Waiter,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Result<(), Outcome> {
+        entering(self, me, hooks, deadline, |_| {
             let ticket = self.tickets.load(Ordering::Relaxed);
             let mut tx = Tx::begin(me);
             waiter.enter(&mut tx, off, ticket, 0);
@@ -307,12 +320,16 @@ impl Condition {
             crash_point!("condition.coming");
             tx.commit();
             crash_point!("condition.came");
-        });
+        })
     }
 
-    /// The waiter waits no more: it is notified or not, and nothing comes after this.
-    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> bool {
-        locked(self, me, |wakes| match (waiter.state(), outcome) {
+    /// The waiter waits no more: it is notified or not, and nothing comes after this. `None` if the
+    /// latch is not to be had before long.
+    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Option<bool> {
+        if outcome != Outcome::Interrupted && waiter.is_told() && waiter.state() == state::GRANTED {
+            return Some(true);
+        }
+        locked_soon(self, me, |wakes| match (waiter.state(), outcome) {
             (state::GRANTED, Outcome::Interrupted) => {
                 self.pass_on(me, waiter, wakes);
                 false
@@ -390,6 +407,12 @@ pub fn notify_unheld(me: &Member, off: Off, n: u64) {
 pub fn waiting(me: &Member, off: Off) -> usize {
     let condition = at(me, off);
     locked(condition, me, |_| condition.queue.len(me))
+}
+
+/// A wait that was left without the latch ends.
+fn give_up(me: &Member, node: &'static WaitNode, off: Off, _: Off) -> bool {
+    let waiter = Waiter::of_node(me, node);
+    at(me, off).leave(me, waiter, Outcome::Interrupted).is_some()
 }
 
 fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {

@@ -9,6 +9,7 @@ pub mod condition;
 pub mod event;
 pub mod lock;
 pub mod object_kinds;
+pub mod repair;
 pub mod rwlock;
 pub mod semaphore;
 pub mod wait;
@@ -27,6 +28,9 @@ pub fn register() {
     wait_nodes::register(kinds::CONDITION, condition::RECOVERY);
     wait_nodes::register(kinds::BARRIER, barrier::RECOVERY);
     wait_nodes::register(kinds::RWLOCK, rwlock::RECOVERY);
+    object::register(kinds::LOCK, lock::destroy_step);
+    object::register(kinds::RLOCK, lock::destroy_step);
+    object::register(kinds::RWLOCK, rwlock::destroy_step);
     object::register(kinds::CONDITION, condition::destroy_step);
     object::register(kinds::BARRIER, barrier::destroy_step);
     object_kinds::register(kinds::LOCK, KindInfo::held(lock::holders));

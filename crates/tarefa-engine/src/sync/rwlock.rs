@@ -11,7 +11,7 @@
 //! - What a thread has is one of its process's [`robust_list`]. A dead reader's comes back silently. A
 //!   dead writer's is told, once, to the next who comes in either way; the lock is free then.
 
-use super::wait::{BlockingHooks, Outcome};
+use super::wait::{BlockingHooks, Outcome, Plain};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
 use crate::os::clock::{self, Deadline};
@@ -24,13 +24,16 @@ use crate::shm::object::refcount;
 use crate::shm::object::robust_list;
 use crate::shm::object::robust_list::Hold;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::recovery::wait_nodes::{self, Recovery};
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
 use crate::sync::lock::word::Holder;
 use crate::sync::object_kinds::{Frees, Holders, KindInfo};
+use crate::sync::repair::{self, Repair};
 use crate::sync::wait_queue;
-use crate::sync::wait_queue::{Queue, Queued, WaitError, Waiter, Wakes, locked, state};
+use crate::sync::wait_queue::{
+    Queue, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon, state,
+};
 
 /// How a lock is taken, and what a [`Hold`] of it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ struct RwLock {
     deaths: AtomicU64,
     /// `deaths` when somebody last said that what the lock guards is whole.
     poison_cleared: AtomicU64,
+    /// What is done about a writer's death: see [`crate::sync::repair`]; 0 for nothing.
+    repair: AtomicU64,
     /// 1 while those in `reading` have their turn, after a writer.
     turn: AtomicU64,
     /// Readers that wait.
@@ -107,7 +112,8 @@ pub(super) const SORT: KindInfo =
     KindInfo { name: None, holders: Holders::Noted(|_, _, _| true), frees: Frees::All };
 
 /// What is done for the dead.
-pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: true };
+pub(super) const RECOVERY: Recovery =
+    Recovery { abandon, return_hold, give_up: Some(give_up), with_thread: true };
 
 /// Makes a read-write lock; this process holds a reference to it.
 ///
@@ -259,10 +265,12 @@ pub fn try_acquire(me: &Member, off: Off, mode: Mode) -> Result<Acquired, OutOfM
     let entry = robust_list::reserve(me)?;
     let lock = at(me, off);
     let reads = robust_list::has(me, Mode::Read.hold(off, me.index()));
-    let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, false));
-    note(me, off, mode, entry, matches!(came, Ok(Came::Yes)));
+    let now = Deadline::at(0);
+    let come = |_: &mut Wakes| lock.come(me, off, mode, entry, reads, false);
+    let came = entering(lock, me, &mut Plain, now, come);
+    note(me, off, mode, entry, matches!(came, Ok(Ok(Came::Yes))));
     // Only waiting can be too deep.
-    Ok(came.map_or(Acquired::TimedOut, |came| came.acquired()))
+    Ok(came.map_or(Acquired::TimedOut, |came| came.map_or(Acquired::TimedOut, |c| c.acquired())))
 }
 
 impl Came {
@@ -299,7 +307,14 @@ pub fn acquire(
     let entry = robust_list::reserve(me)?;
     let lock = at(me, off);
     let reads = robust_list::has(me, Mode::Read.hold(off, me.index()));
-    let came = locked(lock, me, |_| lock.come(me, off, mode, entry, reads, true));
+    let come = |_: &mut Wakes| lock.come(me, off, mode, entry, reads, true);
+    let came = match entering(lock, me, hooks, deadline, come) {
+        Ok(came) => came,
+        Err(outcome) => {
+            note(me, off, mode, entry, false);
+            return Ok(not_taken(outcome));
+        }
+    };
     let result = match came {
         Ok(Came::Waits(waiter)) => {
             let outcome = wait_queue::wait(lock, me, waiter, hooks, deadline);
@@ -307,7 +322,10 @@ pub fn acquire(
                 // Forked by a signal's handler: place and entry are the parent's.
                 return Ok(Acquired::Interrupted);
             }
-            let acquired = lock.leave(me, waiter, outcome);
+            let Some(acquired) = lock.leave(me, waiter, outcome) else {
+                wait_nodes::defer(me, waiter.node, off, Some(entry));
+                return Ok(not_taken(outcome));
+            };
             note(me, off, mode, entry, acquired == Acquired::Yes);
             return Ok(acquired);
         }
@@ -364,20 +382,20 @@ impl RwLock {
         Ok(Came::Waits(waiter))
     }
 
-    /// The wait has ended; how, all in all.
-    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Acquired {
+    /// The wait has ended; how, all in all. `None` if the latch is not to be had before long.
+    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Option<Acquired> {
         let decided = |waiter: Waiter| {
             if waiter.state() == state::TOLD {
                 return Acquired::OwnerDied(pid_of(waiter.info()));
             }
             Acquired::Yes
         };
-        if outcome == Outcome::Ready {
+        if outcome == Outcome::Ready || outcome == Outcome::TimedOut && waiter.is_told() {
             let acquired = decided(waiter);
             waiter.leave();
-            return acquired;
+            return Some(acquired);
         }
-        locked(self, me, |_| {
+        locked_soon(self, me, |_| {
             let mode = Mode::of(waiter.detail());
             let state = waiter.state();
             if state != state::WAITING && outcome == Outcome::TimedOut {
@@ -471,6 +489,45 @@ pub fn clear_poison(me: &Member, off: Off) {
     crash_point!("rwlock.mended");
 }
 
+/// Keeps what is to be done about a writer's death, as
+/// [`LockWord::set_repair`](crate::sync::lock::word::LockWord::set_repair).
+///
+/// # Errors
+/// [`OutOfMemory`]; what was kept before stays.
+pub fn set_repair(
+    me: &Member,
+    off: Off,
+    encoded: (u8, &[&[u8]], &[Off]),
+) -> Result<(), OutOfMemory> {
+    let lock = at(me, off);
+    let told = lock.deaths.load(Ordering::Acquire);
+    let untold = lock.died.load(Ordering::Acquire) != 0;
+    if repair::set(me, off, &lock.repair, encoded)? && !untold {
+        lock.poison_cleared.store(told, Ordering::Release);
+        crash_point!("rwlock.repair_set");
+    }
+    Ok(())
+}
+
+/// A copy of what it keeps for that.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn repair(me: &Member, off: Off) -> Result<Option<Repair>, OutOfMemory> {
+    repair::read(me, off, &at(me, off).repair)
+}
+
+/// Whether it keeps anything.
+#[must_use]
+pub fn has_repair(me: &Member, off: Off) -> bool {
+    at(me, off).repair.load(Ordering::Relaxed) != 0
+}
+
+/// One step of taking a lock apart: what it keeps for repairs.
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
+    !repair::destroy_step(me, &at(me, off).repair)
+}
+
 /// Whether the calling thread holds it in that way.
 #[must_use]
 pub fn is_mine(me: &Member, off: Off, mode: Mode) -> bool {
@@ -487,6 +544,22 @@ pub fn locked_by_any(me: &Member, off: Off) -> bool {
 #[must_use]
 pub fn holders(me: &Member, off: Off) -> Vec<(u32, u32)> {
     robust_list::holders(me, off)
+}
+
+/// How an attempt ended that did not come to anything.
+fn not_taken(outcome: Outcome) -> Acquired {
+    if outcome == Outcome::Interrupted { Acquired::Interrupted } else { Acquired::TimedOut }
+}
+
+/// A wait that was left without the latch ends.
+fn give_up(me: &Member, node: &'static WaitNode, off: Off, entry: Off) -> bool {
+    let (lock, waiter) = (at(me, off), Waiter::of_node(me, node));
+    let mode = Mode::of(waiter.detail());
+    if lock.leave(me, waiter, Outcome::Interrupted).is_none() {
+        return false;
+    }
+    note(me, off, mode, entry, false);
+    true
 }
 
 fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {

@@ -6,7 +6,7 @@
 //!   that takes it, and comes back when the process dies.
 //! - Waiters are a `Queue`: `release` gives the permit to the first of them.
 
-use super::wait::{BlockingHooks, Outcome};
+use super::wait::{BlockingHooks, Outcome, Plain};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
 use crate::os::clock::Deadline;
@@ -18,12 +18,14 @@ use crate::shm::object::refcount;
 use crate::shm::object::robust_list;
 use crate::shm::object::robust_list::Hold;
 use crate::shm::object::{self, ObjectHeader};
-use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::recovery::wait_nodes::{self, Recovery};
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::Latch;
 use crate::sync::object_kinds::{Frees, Holders, KindInfo};
 use crate::sync::wait_queue;
-use crate::sync::wait_queue::{Queue, Queued, WaitError, Waiter, Wakes, locked, state};
+use crate::sync::wait_queue::{
+    Queue, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon, state,
+};
 
 /// What a [`Hold`] of a semaphore is: a permit.
 const PERMIT: u64 = 1;
@@ -73,7 +75,8 @@ fn are_all(me: &Member, off: Off, holds: usize) -> bool {
 }
 
 /// What is done for the dead.
-pub(super) const RECOVERY: Recovery = Recovery { abandon, return_hold, with_thread: false };
+pub(super) const RECOVERY: Recovery =
+    Recovery { abandon, return_hold, give_up: Some(give_up), with_thread: false };
 
 /// Makes a semaphore with one permit; this process holds a reference to it.
 ///
@@ -192,9 +195,10 @@ impl Semaphore {
 pub fn try_acquire(me: &Member, off: Off, held: bool) -> Result<bool, OutOfMemory> {
     let (semaphore, hold) = (at(me, off), permit(off, me.index()));
     let entry = if held { Some(robust_list::reserve(me)?) } else { None };
-    let taken = locked(semaphore, me, |_| semaphore.take(me, hold, entry));
-    note(me, hold, entry, taken);
-    Ok(taken)
+    let now = Deadline::at(0);
+    let taken = entering(semaphore, me, &mut Plain, now, |_| semaphore.take(me, hold, entry));
+    note(me, hold, entry, taken == Ok(true));
+    Ok(taken == Ok(true))
 }
 
 /// The entry says that the thread has the permit, or is not needed.
@@ -219,7 +223,7 @@ pub fn acquire(
 ) -> Result<Outcome, WaitError> {
     let (semaphore, hold) = (at(me, off), permit(off, me.index()));
     let entry = if held { Some(robust_list::reserve(me)?) } else { None };
-    let queued = locked(semaphore, me, |_| {
+    let queued = entering(semaphore, me, hooks, deadline, |_| {
         if semaphore.take(me, hold, entry) {
             return Ok(None);
         }
@@ -231,15 +235,20 @@ pub fn acquire(
         Ok(Some(waiter))
     });
     let result = match queued {
-        Err(e) => Err(e),
-        Ok(None) => Ok(Outcome::Ready),
-        Ok(Some(waiter)) => {
+        Err(outcome) => Ok(outcome),
+        Ok(Err(e)) => Err(e),
+        Ok(Ok(None)) => Ok(Outcome::Ready),
+        Ok(Ok(Some(waiter))) => {
             let outcome = wait_queue::wait(semaphore, me, waiter, hooks, deadline);
             if !me.is_here() {
                 // Forked by a signal's handler: place and entry are the parent's.
                 return Ok(Outcome::Interrupted);
             }
-            Ok(semaphore.leave(me, waiter, outcome))
+            let Some(outcome) = semaphore.leave(me, waiter, outcome) else {
+                wait_nodes::defer(me, waiter.node, off, entry);
+                return Ok(outcome);
+            };
+            Ok(outcome)
         }
     };
     note(me, hold, entry, result == Ok(Outcome::Ready));
@@ -247,13 +256,13 @@ pub fn acquire(
 }
 
 impl Semaphore {
-    /// The wait has ended; how, all in all.
-    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Outcome {
-        if outcome == Outcome::Ready {
+    /// The wait has ended; how, all in all. `None` if the latch is not to be had before long.
+    fn leave(&'static self, me: &Member, waiter: Waiter, outcome: Outcome) -> Option<Outcome> {
+        if outcome == Outcome::Ready || outcome == Outcome::TimedOut && waiter.is_told() {
             waiter.leave();
-            return outcome;
+            return Some(Outcome::Ready);
         }
-        locked(self, me, |_| {
+        locked_soon(self, me, |_| {
             let granted = waiter.state() == state::GRANTED;
             if granted && outcome == Outcome::TimedOut {
                 waiter.leave();
@@ -345,6 +354,17 @@ pub fn keep(me: &Member, off: Off) {
         crash_point!("semaphore.kept");
         robust_list::unreserve(me, entry);
     }
+}
+
+/// A wait that was left without the latch ends.
+fn give_up(me: &Member, node: &'static WaitNode, off: Off, entry: Off) -> bool {
+    let (semaphore, waiter) = (at(me, off), Waiter::of_node(me, node));
+    if semaphore.leave(me, waiter, Outcome::Interrupted).is_none() {
+        return false;
+    }
+    let entry = Some(entry).filter(|entry| !entry.is_none());
+    note(me, permit(off, me.index()), entry, false);
+    true
 }
 
 fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {

@@ -11,6 +11,8 @@
 //!
 //! What is waited for is the kind's (`Queued`): see `README.md` beside this file.
 
+use std::time::Duration;
+
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
@@ -144,6 +146,23 @@ impl Waiter {
         crash_point!("wait_queue.left");
     }
 
+    /// Whether it was told: the change that says so is final.
+    pub(super) fn is_told(self) -> bool {
+        self.node.word.load(Ordering::Acquire) == word::DONE
+    }
+
+    /// Says without the latch that it sleeps: `None` if it was told before.
+    fn fall_asleep(self) -> Option<u32> {
+        let swap = self.node.word.compare_exchange(
+            word::AWAKE,
+            word::ASLEEP,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        crash_point!("wait_queue.fell_asleep");
+        (swap != Err(word::DONE)).then_some(word::ASLEEP)
+    }
+
     /// Tells it that its wait is over; the change that says so is final, and the latch held.
     pub(super) fn tell(self, wakes: &mut Wakes) {
         // SYNC POINT: pairs with the acquire load in `QueueWait::ready`.
@@ -248,6 +267,59 @@ pub(super) fn locked<Q: Queued, T>(
     result
 }
 
+/// How long is waited for a latch at once, by whom an interrupt or a time limit may call away.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// As [`locked`], for as long as a stopped member may have the latch: `None` if that is too long.
+pub(super) fn locked_soon<Q: Queued, T>(
+    q: &'static Q,
+    me: &Member,
+    change: impl FnOnce(&mut Wakes) -> T,
+) -> Option<T> {
+    let mut wakes = Wakes::default();
+    let latched = q.latch().lock_until(me, || Deadline::after(Some(PATIENCE)))?;
+    let result = change(&mut wakes);
+    q.grant(me, &mut wakes);
+    drop(latched);
+    wakes.wake();
+    Some(result)
+}
+
+/// As [`locked`], where a wait begins: its time limit and its interrupts hold here too.
+///
+/// # Errors
+/// How the wait ended; nothing was done.
+pub(super) fn entering<Q: Queued, T>(
+    q: &'static Q,
+    me: &Member,
+    hooks: &mut dyn BlockingHooks,
+    deadline: Deadline,
+    change: impl FnOnce(&mut Wakes) -> T,
+) -> Result<T, Outcome> {
+    let mut wakes = Wakes::default();
+    let latched = loop {
+        // Also who does not want to wait has this much time: mostly it is held for a moment.
+        let limit = || {
+            let soon = Deadline::after(Some(PATIENCE));
+            if deadline.passed() { soon } else { soon.min(deadline) }
+        };
+        if let Some(latched) = q.latch().lock_until(me, limit) {
+            break latched;
+        }
+        if deadline.passed() {
+            return Err(Outcome::TimedOut);
+        }
+        if hooks.interrupted() {
+            return Err(Outcome::Interrupted);
+        }
+    };
+    let result = change(&mut wakes);
+    q.grant(me, &mut wakes);
+    drop(latched);
+    wakes.wake();
+    Ok(result)
+}
+
 /// The calling thread in a queue.
 pub(super) struct QueueWait<'a, Q: Queued> {
     q: &'static Q,
@@ -275,7 +347,7 @@ impl<Q: Queued> Awaited for QueueWait<'_, Q> {
     }
 
     fn announce(&mut self) -> Option<u32> {
-        locked(self.q, self.me, |wakes| {
+        let announced = locked_soon(self.q, self.me, |wakes| {
             // What somebody who died has left to be given.
             self.q.grant(self.me, wakes);
             if self.waiter.state() != state::WAITING {
@@ -284,7 +356,10 @@ impl<Q: Queued> Awaited for QueueWait<'_, Q> {
             self.waiter.node.word.store(word::ASLEEP, Ordering::Release);
             crash_point!("wait_queue.asleep");
             Some(word::ASLEEP)
-        })
+        });
+        // Whoever has the latch is stopped. He tells this thread when he goes on, or, if he dies,
+        // the cleaner has it look around.
+        announced.unwrap_or_else(|| self.waiter.fall_asleep())
     }
 }
 

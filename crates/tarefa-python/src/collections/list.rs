@@ -3,12 +3,12 @@
 use pyo3::exceptions::{PyIndexError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple, PyType};
-use tarefa_engine::collections::list::{self, List, ListError, Source};
+use pyo3::types::{PyDict, PyList, PySlice, PyTuple, PyType};
+use tarefa_engine::collections::list::{self, Cut, List, ListError, Source};
 use tarefa_engine::collections::updating::Element;
 use tarefa_engine::collections::value::{Expected, Item};
 use tarefa_engine::shm::object::handle::Handle;
-use tarefa_engine::shm::{Member, Off};
+use tarefa_engine::shm::{Member, Off, heap};
 
 use crate::collections::object_lock;
 use crate::collections::object_lock::{insisting, retry_when_unlocked};
@@ -78,6 +78,15 @@ fn encode_all<'py>(
     into: Off,
 ) -> PyResult<Vec<Encoded<'py>>> {
     items.iter().map(|item| encode::encode_into(me, &item, into)).collect()
+}
+
+/// Raises `ArenaFull` if there is no room for `words` more elements, each at least a word.
+#[pyfunction]
+pub(crate) fn check_room(py: Python<'_>, words: &Bound<'_, PyAny>) -> PyResult<()> {
+    // What is no such number is more than any memory holds.
+    let words = words.extract::<u64>().unwrap_or(u64::MAX);
+    let me = member::me(py)?;
+    heap::check_room(&me, words.saturating_mul(8)).map_err(|e| errors::out_of_memory(py, e))
 }
 
 /// An index as an argument: one that no list is long enough for is out of range.
@@ -197,7 +206,72 @@ impl ListCore {
         if !is_index(key) {
             return self.call_python(py, &hooks::DELETE_SLICE, (key,));
         }
-        self.remove_at(py, index_of(key)?, |_| out_of_range()).map(drop)
+        let index = index_of(key)?;
+        let me = self.handle.me();
+        self.with(py, &me, |list| list.discard(Self::position(list, index)?))
+    }
+
+    /// Takes out the elements that a slice names, all at one instant. Needs no memory.
+    fn delete_slice(&self, py: Python<'_>, key: &Bound<'_, PySlice>) -> PyResult<()> {
+        let me = self.handle.me();
+        loop {
+            let shot = self.with(py, &me, |list| Ok((list.snapshot(0, 0)?.version, list.len())))?;
+            let slice = key.indices(isize::try_from(shot.1)?)?;
+            let count = slice.slicelength as u64;
+            let (first, step) = (slice.start.unsigned_abs() as u64, slice.step.unsigned_abs());
+            let step = step as u64;
+            // Backwards is the same ones from the other end.
+            let first =
+                if slice.step < 0 && count > 0 { first - (count - 1) * step } else { first };
+            let cut = Cut { first, step, count };
+            let done = self.with(py, &me, |list| match list.cut(cut, Some(shot)) {
+                Err(ListError::Changed) => Ok(false),
+                other => other.map(|()| true),
+            })?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes out the element at `index`, if `version` and `length` still hold; false when they do
+    /// not. Needs no memory.
+    fn remove_if(&self, py: Python<'_>, version: u64, length: u64, index: u64) -> PyResult<bool> {
+        let me = self.handle.me();
+        let cut = Cut { first: index, step: 1, count: 1 };
+        self.with(py, &me, |list| match list.cut(cut, Some((version, length))) {
+            Err(ListError::Changed) => Ok(false),
+            other => other.map(|()| true),
+        })
+    }
+
+    /// Repeats the elements so that they are there `times` times, if `version` still holds and
+    /// `items` are all; false when not.
+    fn repeat(
+        &self,
+        py: Python<'_>,
+        version: u64,
+        items: &Bound<'_, PyList>,
+        times: u64,
+    ) -> PyResult<bool> {
+        let me = self.handle.me();
+        let more = times.saturating_sub(1);
+        let words = (items.len() as u64).saturating_mul(more).saturating_mul(8);
+        heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
+        let encoded = encode_all(&me, items, self.handle.off())?;
+        let new = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        let blobs = new.iter().map(|item| item.stored_bytes()).fold(0, u64::saturating_add);
+        let all = words.saturating_add(blobs.saturating_mul(more));
+        heap::check_room(&me, all).map_err(|e| errors::out_of_memory(py, e))?;
+        let length = new.len() as u64;
+        let kept = (0..length).map(Source::Keep);
+        let added = (0..more).flat_map(|_| new.iter().map(|item| Source::New(*item)));
+        let sources: Vec<_> = kept.chain(added).collect();
+        self.with(py, &me, |list| match list.rebuild(version, length, &sources) {
+            Ok(()) => Ok(true),
+            Err(ListError::Changed) => Ok(false),
+            Err(e) => Err(e),
+        })
     }
 
     /// Takes out and returns the element at `index`, by default the last.
@@ -353,6 +427,12 @@ impl ListCore {
     fn object_lock_release(&self) -> PyResult<()> {
         let me = self.handle.me();
         object_lock::release(&me, List::at(&me, self.handle.off()).object_lock())
+    }
+
+    /// Keeps what repairs the object after the death of who held that lock.
+    fn object_lock_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        object_lock::set_repair(py, &me, List::at(&me, off).object_lock(), off, function)
     }
 
     /// Who holds that lock.

@@ -317,6 +317,12 @@ impl MapCore {
         object_lock::release(&me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
+    /// Keeps what repairs the object after the death of who held that lock.
+    fn object_lock_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        object_lock::set_repair(py, &me, Dict::at(&me, off).object_lock(), off, function)
+    }
+
     /// Who holds that lock.
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.handle.me();

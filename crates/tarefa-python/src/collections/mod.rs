@@ -26,6 +26,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<ArrayMemory>()?;
     m.add_class::<ValueCore>()?;
     m.add_class::<ArrayCore>()?;
+    m.add_function(wrap_pyfunction!(list::check_room, m)?)?;
     m.add_function(wrap_pyfunction!(array::make_array, m)?)?;
     m.add_function(wrap_pyfunction!(array::has_arrays, m)?)?;
     m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;

@@ -11,7 +11,7 @@ use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
 use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
-use crate::sync::lock;
+use crate::sync::{lock, repair};
 
 /// Runs `act` until no other thread's group stands in its way; an error of its own is inside.
 #[inline]
@@ -149,6 +149,17 @@ pub(crate) fn acquire(
 /// Lets it go.
 pub(crate) fn release(me: &Member, cell: &'static LockWord) -> PyResult<()> {
     lock::let_go(me, cell, Recursion::Allowed)
+}
+
+/// Keeps what repairs the object.
+pub(crate) fn set_repair(
+    py: Python<'_>,
+    me: &Member,
+    cell: &'static LockWord,
+    object: Off,
+    function: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    repair::keep(py, me, function, |kept| cell.set_repair(me, object, kept))
 }
 
 /// Who holds it.

@@ -1,10 +1,15 @@
 //! Waiting without the interpreter's lock, and waking for its exceptions.
 
+use std::ffi::c_void;
+use std::sync::OnceLock;
+
 use pyo3::ffi;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::signal;
+use tarefa_engine::os::symbols as system;
+use tarefa_engine::shm::member::unblock;
 use tarefa_engine::shm::{Member, Off, Runtime};
 use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
@@ -83,6 +88,45 @@ impl BlockingHooks for PyBlockingHooks<'_> {
         self.error = tick(self.py).and_then(|()| raise_due(self.py)).err();
         self.error.is_some()
     }
+}
+
+/// How a thread of Python's sleeps inside the engine: without the interpreter's lock, if it has
+/// that. Threads of the engine's own, and those that have let go of it already, have not.
+fn unblocked(sleep: &mut dyn FnMut()) {
+    // SAFETY: a question that any thread may ask.
+    let mine = unsafe { ffi::PyGILState_GetThisThreadState() };
+    if mine.is_null() || current_thread_state() != mine {
+        return sleep();
+    }
+    // SAFETY: the thread is attached, as just seen, and `sleep` touches no Python object.
+    let state = unsafe { ffi::PyEval_SaveThread() };
+    sleep();
+    // SAFETY: saved by this thread just above.
+    unsafe { ffi::PyEval_RestoreThread(state) };
+}
+
+/// The thread state that is attached: this thread's, or up to CPython 3.11 that of whatever thread
+/// has the interpreter's lock. Null where the interpreter does not say.
+fn current_thread_state() -> *mut ffi::PyThreadState {
+    type Current = unsafe extern "C" fn() -> *mut ffi::PyThreadState;
+    static CURRENT: OnceLock<Option<Current>> = OnceLock::new();
+    let current = CURRENT.get_or_init(|| {
+        // Not of the stable interface, but of every CPython, by one of these names.
+        let names = [c"PyThreadState_GetUnchecked", c"_PyThreadState_UncheckedGet"];
+        names.iter().find_map(|name| {
+            system::symbol(name).map(|found| {
+                // SAFETY: both are of that type.
+                unsafe { std::mem::transmute::<*mut c_void, Current>(found) }
+            })
+        })
+    });
+    // SAFETY: a look at a pointer, which any thread may take.
+    current.map_or(std::ptr::null_mut(), |current| unsafe { current() })
+}
+
+/// Tells the engine how threads of Python's sleep.
+pub(crate) fn register() {
+    unblock::set_unblocked(unblocked);
 }
 
 /// A timeout in seconds as a deadline; `None` is never, below zero is an error.

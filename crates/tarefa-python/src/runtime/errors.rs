@@ -18,6 +18,11 @@ pub(crate) fn new(py: Python<'_>, name: &str, args: impl ErrorArgs) -> PyErr {
     args.raise(py, name)
 }
 
+/// The class `name` of `tarefa._hooks`.
+pub(crate) fn named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    hooks::named(py, name)
+}
+
 /// What an exception is made with.
 pub(crate) trait ErrorArgs {
     /// Makes it.

@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 
 /// Puts the room's classes and functions into the module.
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    blocking::register();
     m.add_class::<names::Names>()?;
     m.add_function(wrap_pyfunction!(address::attach, m)?)?;
     m.add_function(wrap_pyfunction!(address::address_of, m)?)?;

@@ -17,7 +17,7 @@ use crate::runtime::handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
-use crate::sync::lock::{LockCore, let_go, owner, patience, take};
+use crate::sync::lock::{LockCore, let_go, owner, patience, repaired, take};
 
 /// A condition in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -164,6 +164,13 @@ impl ConditionCore {
             Waited::TimedOut => Ok(false),
             Waited::Interrupted | Waited::GaveUp => {
                 Err(hooks.first.unwrap_or_else(|| hooks.inner.into_error()))
+            }
+            Waited::OwnerDied(_) if lock.cell.has_repair() => {
+                // One of those who waited repairs; for all it is a wake-up like another.
+                if lock.cell.poisoned(&me, lock.recursion) {
+                    repaired(py, &me, lock.cell, lock.recursion, lock.off)?;
+                }
+                Ok(true)
             }
             Waited::OwnerDied(pid) => {
                 let who = pid.map_or_else(

@@ -20,6 +20,7 @@ use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry;
 use crate::runtime::registry::SharedClass;
+use crate::sync::repair;
 
 /// A lock in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -96,26 +97,50 @@ fn go_on(
     recursion: Recursion,
     object: Off,
     until: Option<Deadline>,
-    how: Option<Acquired>,
+    mut how: Option<Acquired>,
 ) -> PyResult<bool> {
-    let how = match how {
-        Some(how) => how,
-        None => match until {
-            None => return Ok(false),
-            Some(until) => {
+    loop {
+        let now = match (how, until) {
+            (Some(how), _) => how,
+            (None, None) => return Ok(false),
+            (None, Some(until)) => {
                 let mut hooks = PyBlockingHooks::new(py);
                 match cell.acquire(me, recursion, object, &mut hooks, until) {
                     Acquired::Interrupted => return Err(hooks.into_error()),
                     how => how,
                 }
             }
-        },
-    };
-    match how {
-        Acquired::Yes => Ok(true),
-        Acquired::TimedOut | Acquired::Interrupted => Ok(false),
-        Acquired::OwnerDied(pid) => Err(owner_died(py, recursion, pid)),
+        };
+        match now {
+            Acquired::Yes => {
+                if cell.is_to_be_repaired(me, recursion) {
+                    repaired(py, me, cell, recursion, object).inspect_err(|_| {
+                        let _ = cell.release(me, recursion);
+                    })?;
+                }
+                return Ok(true);
+            }
+            Acquired::TimedOut | Acquired::Interrupted => return Ok(false),
+            // Who takes it now finds that it is to be repaired: this thread, or one before it.
+            Acquired::OwnerDied(_) if cell.has_repair() => how = cell.try_acquire(me, recursion),
+            Acquired::OwnerDied(pid) => return Err(owner_died(py, recursion, pid)),
+        }
     }
+}
+
+/// Repairs what the lock of `cell` guards, which the calling thread holds; an error if it cannot.
+#[cold]
+pub(crate) fn repaired(
+    py: Python<'_>,
+    me: &Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
+    object: Off,
+) -> PyResult<()> {
+    if repair::repair(py, me, cell, object)? {
+        return Ok(());
+    }
+    Err(owner_died(py, recursion, cell.last_dead_pid(me)))
 }
 
 /// Lets the lock of `cell` go.
@@ -194,6 +219,12 @@ impl LockCore {
         self.cell.try_acquire(&self.handle.me(), self.recursion)
     }
 
+    /// Whether there is something to do for who has it now.
+    #[inline]
+    pub(crate) fn has_repair(&self) -> bool {
+        self.cell.has_repair()
+    }
+
     /// What `acquire()` answers after an attempt that ended with `how`.
     pub(crate) fn go_on(&self, py: Python<'_>, how: Option<Acquired>) -> PyResult<bool> {
         let (me, until) = (self.handle.me(), Some(Deadline::NEVER));
@@ -235,8 +266,12 @@ impl LockCore {
     /// Of a core, another handle of its lock; of a name, a new lock of that sort.
     #[new]
     #[classmethod]
-    #[pyo3(signature = (*args))]
-    fn new(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+    #[pyo3(signature = (*args, repair = None))]
+    fn new(
+        cls: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        repair: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
         }
@@ -244,16 +279,32 @@ impl LockCore {
             Ok(first) if first.cast::<PyString>().is_ok_and(|s| s == "recursive") => {
                 Recursion::Allowed
             }
-            Ok(_) => return Err(PyTypeError::new_err("Lock() takes no arguments")),
+            Ok(_) => {
+                return Err(PyTypeError::new_err("Lock() takes no arguments but repair="));
+            }
             Err(_) => Recursion::Forbidden,
         };
-        if let Some(handle) = module_objects::find(cls, args, None)? {
-            return Ok(Self::of(handle));
-        }
         let py = cls.py();
+        if let Some(handle) = module_objects::find(cls, args, None)? {
+            let this = Self::of(handle);
+            if let Some(function) = repair.filter(|_| !this.has_repair()) {
+                this.set_repair(py, function)?;
+            }
+            return Ok(this);
+        }
         let me = member::me(py)?;
         let off = lock::create(&me, recursion).map_err(|e| errors::out_of_memory(py, e))?;
-        Ok(Self::of(Handle::adopt(&me, off)))
+        let this = Self::of(Handle::adopt(&me, off));
+        if let Some(function) = repair {
+            this.set_repair(py, function)?;
+        }
+        Ok(this)
+    }
+
+    /// Keeps what repairs what the lock guards.
+    fn set_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        repair::keep(py, &me, function, |kept| self.cell.set_repair(&me, off, kept))
     }
 
     /// Whether somebody alive holds it.
@@ -304,10 +355,16 @@ impl LockCore {
                 Acquired::TimedOut | Acquired::Interrupted => return Err(hooks.into_error()),
             }
         }
+        let repaired = if self.cell.is_to_be_repaired(&me, self.recursion) {
+            repaired(py, &me, self.cell, self.recursion, off)
+        } else {
+            Ok(())
+        };
         if self.recursion == Recursion::Allowed {
             self.cell.restore_depth(depth);
         }
-        died.map_or(Ok(()), Err)
+        repaired?;
+        died.filter(|_| !self.cell.has_repair()).map_or(Ok(()), Err)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

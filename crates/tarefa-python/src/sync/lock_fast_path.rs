@@ -117,8 +117,9 @@ unsafe extern "C" fn acquire(
             // SAFETY: the interpreter calls this, attached. Nothing of PyO3's that counts is
             // used before `usual`.
             let py = unsafe { Python::assume_attached() };
-            let how = core(py, &this).attempt();
-            if how == Some(Acquired::Yes) {
+            let lock = core(py, &this);
+            let how = lock.attempt();
+            if how == Some(Acquired::Yes) && !lock.has_repair() {
                 // SAFETY: attached; the object is immortal or gets a new reference.
                 return unsafe { ffi::Py_NewRef(ffi::Py_True()) };
             }

@@ -5,6 +5,7 @@ pub(crate) mod condition;
 pub(crate) mod event;
 pub(crate) mod lock;
 pub(crate) mod lock_fast_path;
+pub(crate) mod repair;
 pub(crate) mod rwlock;
 pub(crate) mod semaphore;
 

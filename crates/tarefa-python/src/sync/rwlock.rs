@@ -16,6 +16,7 @@ use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 use crate::sync::lock::{owner_died, owner_of, patience};
+use crate::sync::repair;
 
 /// A read-write lock in shared memory.
 #[pyclass(frozen, subclass, module = "tarefa._engine")]
@@ -34,6 +35,68 @@ impl RWLockCore {
     }
 
     fn take(&self, py: Python<'_>, mode: Mode, until: Option<Deadline>) -> PyResult<bool> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        if !rwlock::has_repair(&me, off) {
+            return self.take_once(py, mode, until);
+        }
+        let told = errors::named(py, "OwnerDied")?;
+        loop {
+            // Who reads or writes already is in the middle of it, or repairs.
+            let before = [Mode::Read, Mode::Write].map(|mode| rwlock::is_mine(&me, off, mode));
+            match self.take_once(py, mode, until) {
+                Ok(true) if before == [false; 2] && rwlock::poisoned(&me, off) => {
+                    if mode == Mode::Write {
+                        self.repair(py).inspect_err(|_| drop(self.let_go(Mode::Write)))?;
+                        return Ok(true);
+                    }
+                    // Nobody else may see what is repaired.
+                    self.let_go(Mode::Read)?;
+                    if !self.take_to_repair(py, until)? {
+                        return Ok(false);
+                    }
+                }
+                Err(e) if e.is_instance(py, &told) => {
+                    if !self.take_to_repair(py, until)? {
+                        return Ok(false);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes it to write, repairs, and lets it go; false if it is not to be had in time.
+    fn take_to_repair(&self, py: Python<'_>, until: Option<Deadline>) -> PyResult<bool> {
+        let told = errors::named(py, "OwnerDied")?;
+        loop {
+            match self.take_once(py, Mode::Write, until) {
+                Ok(true) => break,
+                Err(e) if e.is_instance(py, &told) => {}
+                other => return other,
+            }
+        }
+        let repaired = self.repair(py);
+        self.let_go(Mode::Write)?;
+        repaired.map(|()| true)
+    }
+
+    /// Repairs what it guards, unless somebody has; it is held for writing.
+    fn repair(&self, py: Python<'_>) -> PyResult<()> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        if !rwlock::poisoned(&me, off) {
+            return Ok(());
+        }
+        let kept = rwlock::repair(&me, off).map_err(|e| errors::out_of_memory(py, e))?;
+        let Some(kept) = kept else { return Ok(()) };
+        if !repair::call(py, &kept)? {
+            let pid = rwlock::last_dead_pid(&me, off);
+            return Err(owner_died(py, Recursion::Forbidden, pid));
+        }
+        rwlock::clear_poison(&me, off);
+        Ok(())
+    }
+
+    fn take_once(&self, py: Python<'_>, mode: Mode, until: Option<Deadline>) -> PyResult<bool> {
         let (me, off) = (self.handle.me(), self.handle.off());
         let mut hooks = PyBlockingHooks::new(py);
         let acquired = match until {
@@ -95,6 +158,12 @@ impl RWLockCore {
         let me = member::me(py)?;
         let off = rwlock::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// Keeps what repairs what the lock guards.
+    fn set_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (me, off) = (self.handle.me(), self.handle.off());
+        repair::keep(py, &me, function, |kept| rwlock::set_repair(&me, off, kept))
     }
 
     /// Takes the lock together with other readers.

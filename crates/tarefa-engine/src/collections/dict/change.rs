@@ -130,7 +130,7 @@ impl Dict<'_> {
         self.draining(|| {
             let Some((store, found)) = self.find(key, hash) else { return Ok(None) };
             let word = store.entry(found.position).value.load(Ordering::Relaxed);
-            let taken = value::fetch(self.me, word)?;
+            let taken = value::fetch_last(self.me, word)?;
             self.delete(&store, found, found.position + 1 == store.end());
             Ok(Some(taken))
         })
@@ -148,8 +148,8 @@ impl Dict<'_> {
                 .find(|position| store.entry(*position).key.load(Ordering::Relaxed) != 0);
             let Some(position) = last else { return Ok(None) };
             let entry = store.entry(position);
-            let key = value::fetch(self.me, entry.key.load(Ordering::Relaxed))?;
-            let taken = value::fetch(self.me, entry.value.load(Ordering::Relaxed))?;
+            let key = value::fetch_last(self.me, entry.key.load(Ordering::Relaxed))?;
+            let taken = value::fetch_last(self.me, entry.value.load(Ordering::Relaxed))?;
             let mut slot = entry.hash.load(Ordering::Relaxed) & store.mask();
             while store.slot(slot).load(Ordering::Relaxed) & DUMMY != position + 1 {
                 slot = (slot + 1) & store.mask();

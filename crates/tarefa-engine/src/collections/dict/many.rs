@@ -63,11 +63,34 @@ const BESIDE: usize = 10;
 const COPY_FROM: u64 = 8;
 
 impl Dict<'_> {
-    /// Makes all `changes`, of which the last of a key counts, at one instant or none.
+    /// Makes all `changes`, of which the last of a key counts, at one instant or none. Those that
+    /// only take keys out do so whatever is full.
     ///
     /// # Errors
     /// [`DictError`]; the dict is as it was.
     pub fn apply(
+        &self,
+        changes: &[(Key<'_>, Change<'_>)],
+        terms: Terms,
+    ) -> Result<Applied, DictError> {
+        let applied = self.apply_within_limit(changes, terms);
+        let frees = || {
+            changes.iter().all(|(key, change)| match change {
+                Change::Remove => true,
+                // It may be there, and then only changes.
+                Change::Put(Item::Word(_)) | Change::Add(_) => {
+                    terms.only && self.get(key.canonical()).is_ok_and(|there| there.is_some())
+                }
+                Change::Put(_) | Change::Toggle => false,
+            })
+        };
+        if matches!(applied, Err(DictError::Memory(_))) && frees() {
+            return heap::overdrawn(|| self.apply_within_limit(changes, terms));
+        }
+        applied
+    }
+
+    fn apply_within_limit(
         &self,
         changes: &[(Key<'_>, Change<'_>)],
         terms: Terms,

@@ -278,7 +278,9 @@ impl<'a> Dict<'a> {
 /// One step of taking a dict apart: its store, which is taken apart by itself.
 pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Dict::at(me, off).it;
-    let Some(store) = Store::of_word(me, it.store.load(Ordering::Relaxed)) else { return true };
+    let Some(store) = Store::of_word(me, it.store.load(Ordering::Relaxed)) else {
+        return !it.object_lock.drop_repair(me);
+    };
     let mut tx = Tx::begin(me);
     tx.set(&it.store, 0);
     tx.set(&it.len, 0);

@@ -7,7 +7,7 @@ use crate::shm::arena::inline_text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 8;
+pub const VERSION: u64 = 9;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -81,6 +81,8 @@ pub struct Header {
     pub limit: AtomicU64,
     /// Bytes claimed from the system.
     pub claimed: AtomicU64,
+    /// Bytes that may be claimed before somebody looks at what the cgroup has left.
+    pub cgroup_credit: AtomicU64,
     /// Bytes claimed, but in free runs.
     pub retained: AtomicU64,
     /// The last object id given out.
@@ -322,8 +324,8 @@ pub struct WaitNode {
     pub prev: AtomicU64,
     /// The word slept on.
     pub word: AtomicU32,
-    /// Room to grow without a new layout size.
-    pub spare: AtomicU32,
+    /// 1 when its thread has gone on, and gives it up later: see `recovery::wait_nodes`.
+    pub deferred: AtomicU32,
 }
 
 /// What every allocated block starts with.

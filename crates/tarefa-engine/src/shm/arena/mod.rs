@@ -15,6 +15,7 @@ use crate::atomic::{AtomicU8, Ordering};
 use crate::os::{memfd, mmap};
 use crate::shm::arena::layout::Header;
 use crate::shm::arena::offset::{Off, Shared};
+use crate::units::Size;
 
 /// The address space an arena asks for first.
 const RESERVATION: u64 = if cfg!(any(miri, loom)) { SMALLEST } else { 1 << 40 };
@@ -52,9 +53,26 @@ impl Arena {
     /// Makes a new, empty arena, as large as the limits of this process allow.
     ///
     /// # Errors
-    /// `EMFILE` without descriptors, `ENOMEM` without a GiB of address space.
+    /// `EMFILE` without descriptors, `ENOMEM` without a GiB of address space; and where files may not
+    /// be a GiB long.
     pub fn create() -> io::Result<Self> {
         let mut len = RESERVATION;
+        if let Some(most) = memfd::most() {
+            if most < SMALLEST {
+                return Err(io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    format!(
+                        "the limit on file sizes, which counts for shared memory, is {}, and at \
+                         least {} are needed (RLIMIT_FSIZE, ulimit -f)",
+                        Size(most),
+                        Size(SMALLEST)
+                    ),
+                ));
+            }
+            while len > most {
+                len /= 2;
+            }
+        }
         loop {
             let made = memfd::create(c"tarefa", len).and_then(|fd| Self::map(fd, len));
             match made {

@@ -149,6 +149,15 @@ pub fn back(me: &Member, block: Off, from: u64, to: u64) -> Result<(), OutOfMemo
     })
 }
 
+/// Gives the memory behind the bytes `from..to` of a large block back to the system: whole pages of
+/// it, that nobody uses any more.
+pub fn unback(me: &Member, block: Off, from: u64, to: u64) {
+    for at in (from..to).step_by(STEP as usize) {
+        let _latch = me.header().units_latch.lock(me);
+        backed_pages::release(me, block.plus(at), STEP.min(to - at), 0);
+    }
+}
+
 fn back_in_steps(
     me: &Member,
     block: Off,

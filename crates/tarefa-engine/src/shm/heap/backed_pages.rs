@@ -5,8 +5,11 @@
 //! counted in `super::runs` as runs become free or cease to be); beyond that their pages go
 //! back to the system. All of it under `units_latch`.
 
+use std::cell::Cell;
+use std::io;
+
 use super::page_map::{count, words};
-use super::usage::OutOfMemory;
+use super::usage::{Cause, OutOfMemory};
 use crate::atomic::Ordering;
 use crate::os::{cgroup, memfd};
 use crate::shm::arena::layout::PAGE;
@@ -18,8 +21,14 @@ use crate::shm::tx::journal::Tx;
 const RETAIN: u64 = 32 << 20;
 /// What a request claims at a time, and so the longest that others wait for the units.
 pub(super) const STEP: u64 = 4 << 20;
-/// A claim at least this large looks at what the cgroup has left.
-const LOOK_AT_CGROUP: u64 = 1 << 20;
+/// Without a limit of a cgroup, so much is claimed before it is looked for again.
+const UNLIMITED: u64 = 256 << 20;
+/// What is left in a cgroup for the private memory of its processes: an eighth of its limit, but not
+/// less nor more than this.
+const LEAST_LEFT: u64 = 8 << 20;
+const MOST_LEFT: u64 = 512 << 20;
+/// A claim up to this, as of a slab, may take half of that; one that must not fail, three quarters.
+const SMALL: u64 = 64 << 10;
 
 /// Bytes of free runs that stay claimed at most, in this arena.
 pub(super) fn most_retained(me: &Member) -> u64 {
@@ -36,7 +45,70 @@ pub(super) fn fits(me: &Member, wanted: u64) -> Result<(), OutOfMemory> {
     let claimed = h.claimed.load(Ordering::Relaxed);
     let used = claimed.saturating_sub(h.retained.load(Ordering::Relaxed));
     let sum = used.saturating_add(wanted);
-    if sum <= h.limit.load(Ordering::Relaxed) { Ok(()) } else { Err(OutOfMemory::new(me, wanted)) }
+    if sum <= limit(me) { Ok(()) } else { Err(OutOfMemory::new(me, wanted)) }
+}
+
+thread_local! {
+    static OVERDRAWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `act`, which in the end frees memory, and for which the limit is twice as high: what frees
+/// must not fail for want of what it takes for a moment.
+pub fn overdrawn<T>(act: impl FnOnce() -> T) -> T {
+    let before = OVERDRAWN.replace(true);
+    let result = act();
+    OVERDRAWN.set(before);
+    result
+}
+
+/// Bytes that the calling thread may have claimed now.
+fn limit(me: &Member) -> u64 {
+    let limit = me.header().limit.load(Ordering::Relaxed);
+    if OVERDRAWN.get() { limit.saturating_mul(2) } else { limit }
+}
+
+/// Whether the cgroup has room for `wanted` bytes now and `to_come` more, beside what the
+/// processes in it need for themselves. To look takes tens of microseconds: once it has looked, a
+/// part of what there is may be claimed without.
+///
+/// crash: a word that says less than it might makes the next claim look.
+fn fits_cgroup(me: &Member, wanted: u64, to_come: u64) -> Result<(), Cause> {
+    let credit = &me.header().cgroup_credit;
+    let before = credit.load(Ordering::Relaxed);
+    if let Some(rest) = before.checked_sub(wanted).filter(|_| to_come <= before) {
+        credit.store(rest, Ordering::Relaxed);
+        return Ok(());
+    }
+    let Some(room) = cgroup::memory_left() else {
+        credit.store(UNLIMITED, Ordering::Relaxed);
+        return Ok(());
+    };
+    let kept = (room.limit / 8).clamp(LEAST_LEFT, MOST_LEFT);
+    let kept = match wanted.saturating_add(to_come) {
+        _ if OVERDRAWN.get() => kept / 4,
+        0..=SMALL => kept / 2,
+        _ => kept,
+    };
+    let free = room.left.saturating_sub(kept);
+    let Some(rest) = free.checked_sub(wanted.saturating_add(to_come)) else {
+        credit.store(0, Ordering::Relaxed);
+        return Err(Cause::Cgroup { left: room.left, limit: room.limit });
+    };
+    credit.store(rest / 8, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether there is room for `wanted` more bytes, as far as can be told before the work begins.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn check_room(me: &Member, wanted: u64) -> Result<(), OutOfMemory> {
+    fits(me, wanted)?;
+    if wanted < STEP {
+        return Ok(());
+    }
+    let _latch = me.header().units_latch.lock(me);
+    fits_cgroup(me, 0, wanted).map_err(|cause| OutOfMemory::because(me, wanted, cause))
 }
 
 /// Backs the pages that hold `len` bytes at `off` with memory; `to_come` bytes more follow in the
@@ -62,13 +134,13 @@ pub(super) fn claim(
             .claimed
             .load(Ordering::Relaxed)
             .checked_add(wanted)
-            .is_some_and(|sum| sum <= h.limit.load(Ordering::Relaxed));
-        let all = wanted + to_come;
-        let fits_cgroup =
-            all < LOOK_AT_CGROUP || cgroup::memory_left().is_none_or(|left| all + (4 << 20) < left);
-        if !fits || !fits_cgroup || !back(me, off, len) {
+            .is_some_and(|sum| sum <= limit(me));
+        if !fits {
             return Err(OutOfMemory::new(me, len + to_come));
         }
+        fits_cgroup(me, wanted, to_come)
+            .map_err(|cause| OutOfMemory::because(me, len + to_come, cause))?;
+        back(me, off, len).map_err(|e| OutOfMemory::of_claim(me, len + to_come, &e))?;
     }
     let first = off.0 / PAGE / 64 * 64;
     for (i, (word, mask)) in words(me, off, len).enumerate() {
@@ -97,14 +169,14 @@ pub(super) fn claim(
 }
 
 /// Backs the pages of `len` bytes at `off`, and notes them as about to be marked.
-fn back(me: &Member, off: Off, len: u64) -> bool {
+fn back(me: &Member, off: Off, len: u64) -> io::Result<()> {
     let (first, end) = (off.0 / PAGE, (off.0 + len).div_ceil(PAGE));
     debug_assert!(end - first < 1 << 16);
     me.slot().claiming.store(first << 16 | (end - first), Ordering::Release);
     crash_point!("backed_pages.noted");
-    let backed = memfd::claim(me.arena().fd(), first * PAGE, (end - first) * PAGE).is_ok();
+    let backed = memfd::claim(me.arena().fd(), first * PAGE, (end - first) * PAGE);
     crash_point!("backed_pages.backed");
-    if !backed {
+    if backed.is_err() {
         return_unmarked(me);
     }
     backed

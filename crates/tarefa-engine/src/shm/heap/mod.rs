@@ -26,8 +26,9 @@ pub mod units;
 pub mod usage;
 
 pub(in crate::shm) use alloc::alloc_fresh;
-pub use alloc::{alloc, alloc_cleared, alloc_sparse, back, is_block, is_small, trim};
+pub use alloc::{alloc, alloc_cleared, alloc_sparse, back, is_block, is_small, trim, unback};
+pub use backed_pages::{check_room, overdrawn};
 pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
 pub use destroy::free_deferred;
 pub use kind::Kind;
-pub use usage::{OutOfMemory, in_use};
+pub use usage::{Cause, OutOfMemory, in_use};

@@ -10,8 +10,9 @@ use super::size_classes::{self, MOST_UNITS, SIZES, backed, capacity};
 use super::unit_table;
 use super::units;
 use super::usage::OutOfMemory;
+use super::{backed_pages, page_map};
 use crate::atomic::Ordering;
-use crate::shm::arena::layout::{CLASSES, Class, UNIT, heap_at, unit_state};
+use crate::shm::arena::layout::{CLASSES, Class, PAGE, UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
@@ -47,12 +48,13 @@ pub(super) fn alloc(me: &Member, kind: Kind, class: usize, size: u64) -> Result<
         None => grow(me, class)?,
     };
     let slab = unit_table::entry(me, unit);
-    let mut tx = Tx::begin(me);
     let head = slab.head.load(Ordering::Relaxed);
+    let carve = if head == 0 { carve(me, unit, class)? } else { (Off::NONE, 0) };
+    let mut tx = Tx::begin(me);
     let block = if head == 0 {
-        let carved = slab.carved.load(Ordering::Relaxed);
+        let (block, carved) = carve;
         tx.set(&slab.carved, carved + 1);
-        Off(heap_at(me.arena().len()) + unit * UNIT + carved * SIZES[class])
+        block
     } else {
         tx.set(&slab.head, header(me, Off(head)).next.load(Ordering::Relaxed));
         Off(head)
@@ -73,6 +75,20 @@ pub(super) fn alloc(me: &Member, kind: Kind, class: usize, size: u64) -> Result<
     Ok(block)
 }
 
+/// The block that comes next of those that the slab has not carved yet, and its number; its pages
+/// are backed. The class's latch is held.
+fn carve(me: &Member, unit: u64, class: usize) -> Result<(Off, u64), OutOfMemory> {
+    let carved = unit_table::entry(me, unit).carved.load(Ordering::Relaxed);
+    let size = SIZES[class];
+    let block = Off(heap_at(me.arena().len()) + unit * UNIT + carved * size);
+    let pages = (block.0 + size).div_ceil(PAGE) - block.0 / PAGE;
+    if page_map::count(me, block, size) < pages * PAGE {
+        let _units = me.header().units_latch.lock(me);
+        backed_pages::claim(me, block, size, 0, &mut |_, _| {})?;
+    }
+    Ok((block, carved))
+}
+
 /// A slab with room: the empty one only if there is no other, so that it can go when memory is
 /// needed elsewhere.
 fn with_room(me: &Member, shared: &Class) -> Option<u64> {
@@ -87,8 +103,9 @@ fn with_room(me: &Member, shared: &Class) -> Option<u64> {
 fn grow(me: &Member, class: usize) -> Result<u64, OutOfMemory> {
     let shared: &'static Class = &me.header().classes[class];
     let units_latch = me.header().units_latch.lock(me);
-    let unit =
-        units::take_backed(me, size_classes::units(class), backed(class), 0, &mut |_, _| {})?;
+    let take = |bytes| units::take_backed(me, size_classes::units(class), bytes, 0, &mut |_, _| {});
+    // Where there is not so much, for the first block: `carve` backs the others as they are wanted.
+    let unit = take(backed(class)).or_else(|e| take(SIZES[class]).map_err(|_| e))?;
     drop(units_latch);
     let slab = unit_table::entry(me, unit);
     let mut tx = Tx::begin(me);

@@ -1,16 +1,17 @@
 //! How much memory is in use, and that there is no more.
 
+use std::fmt;
+use std::io;
+
 use super::{page_map, size_classes, unit_table};
 use crate::atomic::Ordering;
+use crate::os::memfd;
 use crate::shm::arena::layout::{Class, UNIT};
 use crate::shm::member::Member;
+use crate::units::Size;
 
 /// The arena has no room: neither panic nor signal, and nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the shared memory is full: {wanted} bytes were asked for, {used} of {limit} are in use; \
-     free something, or raise TAREFA_ARENA_MAX"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory {
     /// Bytes asked for.
     pub wanted: u64,
@@ -18,13 +19,96 @@ pub struct OutOfMemory {
     pub used: u64,
     /// Bytes that may be in use.
     pub limit: u64,
+    /// What there was too little of.
+    pub cause: Cause,
 }
 
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The arena's own limit.
+    Limit,
+    /// The memory cgroup of the process: what it had left, and its limit.
+    Cgroup {
+        /// Bytes that it had left.
+        left: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+    /// The limit on the size of files (`RLIMIT_FSIZE`), which counts for shared memory.
+    FileSize(u64),
+    /// An error number of the system's.
+    System(i32),
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wanted, used, limit, cause } = self;
+        match cause {
+            Cause::Limit => write!(
+                f,
+                "the shared memory is full: {wanted} bytes were asked for, {used} of {limit} are \
+                 in use; free something, or raise TAREFA_ARENA_MAX"
+            ),
+            Cause::Cgroup { left, limit } => write!(
+                f,
+                "the shared memory is full: {wanted} bytes were asked for, {used} are in use, and \
+                 the memory cgroup of the program has {} left of {}, a part of which its processes \
+                 need; free something, or raise the cgroup's limit",
+                Size(*left),
+                Size(*limit)
+            ),
+            Cause::FileSize(most) => write!(
+                f,
+                "the shared memory is full: {wanted} bytes were asked for, {used} are in use, and \
+                 the limit on file sizes, which counts for shared memory, is {} (RLIMIT_FSIZE, \
+                 ulimit -f); free something, or raise it",
+                Size(*most)
+            ),
+            Cause::System(libc::ENOSYS | libc::EOPNOTSUPP) => write!(
+                f,
+                "this system cannot reserve shared memory: it refuses fallocate for memory files \
+                 ({}), which tarefa needs so that full memory is an error and no crash",
+                self.system()
+            ),
+            Cause::System(_) => write!(
+                f,
+                "the system has no room for shared memory: {wanted} bytes were asked for, {used} \
+                 of {limit} are in use, and fallocate answered: {}; free something",
+                self.system()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
 impl OutOfMemory {
-    /// Of so many bytes, asked for just now.
+    /// Of so many bytes, asked for just now: more than the limit allows.
     #[must_use]
     pub fn new(me: &Member, wanted: u64) -> Self {
-        Self { wanted, used: in_use(me), limit: me.header().limit.load(Ordering::Relaxed) }
+        Self::because(me, wanted, Cause::Limit)
+    }
+
+    /// The same for another reason.
+    #[must_use]
+    pub fn because(me: &Member, wanted: u64, cause: Cause) -> Self {
+        Self { wanted, used: in_use(me), limit: me.header().limit.load(Ordering::Relaxed), cause }
+    }
+
+    /// After what the system answered to a claim.
+    #[must_use]
+    pub fn of_claim(me: &Member, wanted: u64, error: &io::Error) -> Self {
+        let cause = match error.raw_os_error() {
+            Some(libc::EFBIG) => Cause::FileSize(memfd::most().unwrap_or_default()),
+            error => Cause::System(error.unwrap_or(libc::ENOSPC)),
+        };
+        Self::because(me, wanted, cause)
+    }
+
+    fn system(&self) -> io::Error {
+        let Cause::System(error) = self.cause else { return io::Error::other("refused") };
+        io::Error::from_raw_os_error(error)
     }
 }
 

@@ -3,10 +3,14 @@
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 
+use super::unblock;
 use crate::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// Looks at the lock before it gives the processor to others.
 const SPINS: u32 = 100;
+
+/// As often it gives the processor away before it sleeps.
+const YIELDS: u32 = 64;
 
 /// A mutual exclusion for short sections of one process; unlike the standard library's it can
 /// be unlocked by whoever knows that its holder is gone (the child of a fork).
@@ -35,9 +39,11 @@ impl<T> Local<T> {
     }
 
     pub(in crate::shm) fn lock(&self) -> LocalGuard<'_, T> {
+        let mut looks = 0;
         // not shared: a flag of this process alone.
         while self.locked.swap(true, Ordering::Acquire) {
-            self.wait();
+            self.wait(looks);
+            looks += 1;
         }
         LocalGuard(self)
     }
@@ -45,14 +51,20 @@ impl<T> Local<T> {
     /// Until the lock looks free: sections are shorter than a system call, unless their thread
     /// is not running.
     #[cold]
-    fn wait(&self) {
+    fn wait(&self, looks: u32) {
         for _ in 0..SPINS {
             if !self.locked.load(Ordering::Relaxed) {
                 return;
             }
             std::hint::spin_loop();
         }
-        crate::os::process::yield_now();
+        if looks < YIELDS {
+            crate::os::process::yield_now();
+        } else {
+            // Its thread waits for a latch, perhaps for as long as somebody is stopped, and needs
+            // what this one has to go on.
+            unblock::sleeping(&mut crate::os::process::nap);
+        }
     }
 
     /// The value, for whoever holds the lock without a guard.

@@ -8,6 +8,7 @@ pub mod report_request;
 pub mod runtime;
 pub mod slots;
 pub(in crate::shm) mod thread_slots;
+pub mod unblock;
 
 pub use thread_slots::TooManyThreads;
 

@@ -28,6 +28,7 @@ use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::journal_room;
 use crate::shm::member::Member;
+use crate::shm::member::report_request;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
 use crate::shm::member::thread_slots;
@@ -143,7 +144,10 @@ pub fn become_cleaner() {
 /// Tells latches what is done about those that are not let go, and threads what they give back.
 pub(super) fn register() {
     latch::set_overdue(Overdue { after: latch_timeout, help });
-    thread_slots::set_give_back(holds::return_of_thread);
+    thread_slots::set_give_back(|me| {
+        wait_nodes::give_up_all_deferred(me);
+        holds::return_of_thread(me);
+    });
 }
 
 /// How long to wait for a latch before [`help`].
@@ -152,12 +156,44 @@ fn latch_timeout() -> Duration {
 }
 
 /// The thread in slot `holder` has held a latch for longer than [`latch_timeout`].
-fn help(me: &Member, holder: u32) {
+fn help(me: &Member, holder: u32, waited: Duration) {
     if CLEANER.get() {
         release_early(me, holder);
     } else if !me.runtime().root_alive() {
         without_root(me, holder);
     }
+    if report_request::report_after(me).is_some_and(|after| waited >= after) {
+        tell_of_holder(me, holder, waited);
+    }
+}
+
+thread_local! {
+    /// Of whom the thread has told last: holder and its process.
+    static TOLD: Cell<(u32, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// A latch is held for so long that a report is due: nobody is meant to, so its holder is stopped,
+/// or broken.
+fn tell_of_holder(me: &Member, holder: u32, waited: Duration) {
+    let runtime = me.runtime();
+    let slot = slots::thread_slot(runtime, holder);
+    let owner = slot.owner.load(Ordering::Acquire);
+    let Some(index) = owner.checked_sub(1) else { return };
+    let (pid, _) = slots::owner(slots::process_slot(runtime, index as u32));
+    if TOLD.replace((holder, owner)) == (holder, owner) {
+        return;
+    }
+    let tid = slot.tid.load(Ordering::Acquire) as i32;
+    let name = procfs::thread_name(pid, tid).unwrap_or_default();
+    let stopped = procfs::thread_stat(pid, tid).is_some_and(|s| matches!(s.state, 'T' | 't'));
+    let what = if stopped { ", which is stopped (kill -CONT lets it go on)," } else { "" };
+    eprintln!(
+        "tarefa: process {}, thread {}: waits for {} s now for a latch that process {pid}, thread \
+         {tid} ({name}){what} holds inside an operation of tarefa",
+        process::pid(),
+        process::tid(),
+        waited.as_secs()
+    );
 }
 
 /// The cleaner is busy with one death and needs a latch that another dead process holds.

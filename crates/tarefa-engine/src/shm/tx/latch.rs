@@ -6,32 +6,40 @@
 //! ([`crate::shm::recovery`]) finds every latch it may hold, or whose sleepers it may have
 //! been about to wake. The undo journal is rolled back before the latch is released, so the
 //! next holder sees the structure as it was before the change that was cut short.
+//!
+//! A holder may also be stopped, for as long as somebody likes. So who waits for longer than a
+//! moment sleeps with the interpreter's lock let go ([`unblock`]), and whoever has a time limit, or
+//! can be interrupted, asks for the latch only until then ([`Latch::lock_until`]).
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::atomic::{Ordering, compiler_fence};
-use crate::os::clock::Deadline;
+use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex;
 pub use crate::shm::arena::layout::Latch;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
+use crate::shm::member::unblock;
 
 const SLEEPERS: u32 = 1 << 31;
 /// Looks at the word before it sleeps: about two microseconds.
 const SPINS: u32 = 100;
+
+/// For so long a thread sleeps before it lets go of what other threads need.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// What is done about a latch that its holder does not let go.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::shm) struct Overdue {
     /// How long the calling thread waits before it does it.
     pub(in crate::shm) after: fn() -> Duration,
-    /// Does it: the thread in that slot holds the latch.
-    pub(in crate::shm) help: fn(&Member, u32),
+    /// Does it: the thread in that slot holds the latch, and the caller has waited for so long.
+    pub(in crate::shm) help: fn(&Member, u32, Duration),
 }
 
 impl Overdue {
-    const NOTHING: Self = Self { after: || Duration::from_secs(1), help: |_, _| () };
+    const NOTHING: Self = Self { after: || Duration::from_secs(1), help: |_, _, _| () };
 }
 
 static OVERDUE: OnceLock<Overdue> = OnceLock::new();
@@ -54,7 +62,25 @@ impl Latch {
     ///
     /// # Panics
     /// When the thread holds too many latches already: a bug in the engine.
+    #[inline]
     pub fn lock<'a>(&'static self, me: &'a Member) -> Latched<'a> {
+        match self.lock_until(me, || Deadline::NEVER) {
+            Some(latched) => latched,
+            None => unreachable!("for ever is over"),
+        }
+    }
+
+    /// The same, until `limit`, which is asked for where it is not free at once: `None` where it
+    /// could not be had by then.
+    ///
+    /// # Panics
+    /// As [`Latch::lock`].
+    #[inline]
+    pub fn lock_until<'a>(
+        &'static self,
+        me: &'a Member,
+        limit: impl FnOnce() -> Deadline,
+    ) -> Option<Latched<'a>> {
         let slot = me.slot();
         let depth = slot
             .held
@@ -67,27 +93,32 @@ impl Latch {
         compiler_fence(Ordering::SeqCst);
         let mine = me.index() + 1;
         // Release as well: who waits looks at the slot that the word names.
-        if self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-            self.lock_slow(me, mine);
+        if self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_err()
+            && !self.lock_slow(me, mine, limit())
+        {
+            slot.held[depth].store(0, Ordering::Release);
+            crash_point!("latch.given_up");
+            return None;
         }
         crash_point!("latch.taken");
-        Latched { latch: self, me, depth }
+        Some(Latched { latch: self, me, depth })
     }
 
     #[cold]
-    fn lock_slow(&'static self, me: &Member, mine: u32) {
+    fn lock_slow(&'static self, me: &Member, mine: u32, limit: Deadline) -> bool {
         for _ in 0..me.runtime().spins(SPINS) {
             let seen = self.word.load(Ordering::Relaxed);
             if seen == 0
                 && self.word.compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok()
             {
                 crash_point!("latch.taken_spinning");
-                return;
+                return true;
             }
             crash_point!("latch.spinning");
             std::hint::spin_loop();
         }
         let overdue = OVERDUE.get().unwrap_or(&Overdue::NOTHING);
+        let (mut began, mut helped) = (0, 0);
         loop {
             let seen = self.word.load(Ordering::Acquire);
             if seen == 0 {
@@ -96,7 +127,7 @@ impl Latch {
                 if self.word.compare_exchange(0, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
                 {
                     crash_point!("latch.taken_late");
-                    return;
+                    return true;
                 }
                 continue;
             }
@@ -114,9 +145,30 @@ impl Latch {
             }
             // The supervisor releases what the dead held. The time limit is for the supervisor
             // itself, and for a runtime whose root is gone.
-            let limit = Deadline::after(Some((overdue.after)()));
-            if futex::wait(&self.word, seen | SLEEPERS, limit) == futex::Woken::TimedOut {
-                (overdue.help)(me, (seen & !SLEEPERS) - 1);
+            let mut woken = futex::Woken::Woken;
+            if began == 0 {
+                began = now_ns();
+                helped = began;
+                // Nearly always it is let go by then, and the interpreter's lock is dear.
+                let moment = Deadline::after(Some(MOMENT)).min(limit);
+                woken = futex::wait(&self.word, seen | SLEEPERS, moment);
+            } else {
+                let until = Deadline::after(Some((overdue.after)())).min(limit);
+                unblock::sleeping(&mut || {
+                    woken = futex::wait(&self.word, seen | SLEEPERS, until);
+                });
+            }
+            if woken != futex::Woken::TimedOut {
+                continue;
+            }
+            if limit.passed() {
+                return false;
+            }
+            let now = now_ns();
+            if now.saturating_sub(helped) >= (overdue.after)().as_nanos() as u64 {
+                helped = now;
+                let waited = Duration::from_nanos(now - began);
+                (overdue.help)(me, (seen & !SLEEPERS) - 1, waited);
             }
         }
     }

@@ -53,6 +53,11 @@ pub(super) fn holders(me: &Member, off: Off) -> Vec<Holder> {
     lock.cell.taken_by(me, recursion).into_iter().collect()
 }
 
+/// One step of taking a lock apart: what it keeps for repairs.
+pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
+    !cell(me, off).drop_repair(me)
+}
+
 /// The cell of the lock at `off`.
 #[inline]
 #[must_use]

@@ -32,8 +32,10 @@ use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock;
 use crate::shm::Member;
 use crate::shm::arena::layout::ThreadSlot;
-use crate::shm::arena::offset::Shared;
+use crate::shm::arena::offset::{Off, Shared};
+use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
+use crate::sync::repair::{self, Repair};
 use crate::sync::wait;
 
 pub(super) const HANDOFF: u64 = 1 << 30;
@@ -53,6 +55,8 @@ pub struct LockWord {
     pub(super) last_dead: AtomicU64,
     /// The last of those whose work was looked at since: see [`LockWord::poisoned`].
     pub(super) poison_cleared: AtomicU64,
+    /// What is done about a death: see [`crate::sync::repair`]; 0 for nothing.
+    repair: AtomicU64,
     /// How often a recursive owner has taken it, besides the first time. The owner's alone.
     pub(super) depth: AtomicU32,
     reserved: AtomicU32,
@@ -239,6 +243,55 @@ impl LockWord {
     pub fn clear_poison(&self) {
         self.poison_cleared.store(self.last_dead.load(Ordering::Acquire), Ordering::Release);
         crash_point!("lock.mended");
+    }
+
+    /// Keeps what is to be done about the death of an owner, as a front has encoded it: tag, bytes
+    /// in parts, objects that these mention. `object` is what the lock is part of. A death that
+    /// somebody was told of before there was anything is not to be repaired.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`]; what was kept before stays.
+    pub fn set_repair(
+        &self,
+        me: &Member,
+        object: Off,
+        encoded: (u8, &[&[u8]], &[Off]),
+    ) -> Result<(), OutOfMemory> {
+        let told = self.last_dead.load(Ordering::Acquire);
+        if repair::set(me, object, &self.repair, encoded)? {
+            self.poison_cleared.store(told, Ordering::Release);
+            crash_point!("lock.repair_set");
+        }
+        Ok(())
+    }
+
+    /// A copy of what it keeps for that.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    pub fn repair(&self, me: &Member, object: Off) -> Result<Option<Repair>, OutOfMemory> {
+        repair::read(me, object, &self.repair)
+    }
+
+    /// Whether it keeps anything.
+    #[inline]
+    #[must_use]
+    pub fn has_repair(&self) -> bool {
+        self.repair.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the caller, who has just taken it, is to repair first what it guards. Not who has
+    /// taken a recursive one again: he may be doing it.
+    #[inline]
+    #[must_use]
+    pub fn is_to_be_repaired(&'static self, me: &Member, recursion: Recursion) -> bool {
+        self.has_repair() && self.depth.load(Ordering::Relaxed) == 0 && self.poisoned(me, recursion)
+    }
+
+    /// One step of taking the object apart that it is part of; false if there is nothing to do.
+    #[must_use]
+    pub fn drop_repair(&self, me: &Member) -> bool {
+        repair::destroy_step(me, &self.repair)
     }
 
     /// Whether another living thread holds it: for operations that give way to whoever has

@@ -9,14 +9,16 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use tarefa_engine::atomic::Ordering;
+use tarefa_engine::collections::value::tag;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::process;
 use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::tx::crash_point;
-use tarefa_engine::shm::{Member, Runtime};
+use tarefa_engine::shm::{Member, Off, Runtime};
 use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 use tarefa_engine::sync::wait::{self, BlockingHooks, Plain};
-use tarefa_engine::sync::{event, lock};
+use tarefa_engine::sync::{event, lock, rwlock};
 
 use crate::support::{self, Shared, acknowledge, use_all, wait_for_members, whole};
 
@@ -190,4 +192,17 @@ fn killed(me: &Member, shared: &Shared, point: &str, attempt: u32) -> Result<boo
         return Err(format!("told {told} times of a death"));
     }
     Ok(dead)
+}
+
+/// Two locks that keep something, which mentions `child`, and then another thing.
+pub(crate) fn repairs(me: &Member, child: Off) {
+    let plain = lock::create(me, Recursion::Allowed).unwrap();
+    let both = rwlock::create(me).unwrap();
+    for what in [b"one", b"two", b"two"] {
+        let kept: (u8, &[&[u8]], &[Off]) = (tag::BYTES, &[what], &[child, plain]);
+        lock::cell(me, plain).set_repair(me, plain, kept).unwrap();
+        rwlock::set_repair(me, both, kept).unwrap();
+    }
+    assert_eq!(lock::cell(me, plain).repair(me, plain).unwrap().unwrap().bytes, b"two");
+    [both, plain].into_iter().for_each(|off| refcount::release(me, off));
 }

@@ -25,6 +25,7 @@ use tarefa_engine::task::{State, record, unretrieved, zygote};
 use tarefa_engine::trace;
 
 use crate::arrays;
+use crate::locks;
 use crate::support;
 
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +37,10 @@ pub(crate) enum Step {
     SetBlob(u64, usize),
     Pop,
     Remove(u64),
+    /// Every so-manyth from the first on, so many of them.
+    Cut(u64, u64, u64),
+    /// Locks that keep what is to be repaired, made and dropped.
+    Repairs,
     Insert(u64, i64),
     InsertBlob(u64, usize),
     /// Reversed, without the first, with a new word and a new blob.
@@ -226,6 +231,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("set", 6, &[Set(0, 1), Set(1, 2), SetBlob(2, 30), SetBlob(3, 40), Set(2, 5)]),
     scenario("pop", 6, &[Pop, Pop, Remove(0), Remove(0), Pop, Pop, Append(1)]),
     scenario("remove inside", 40, &[Remove(20), Remove(3), Remove(37)]),
+    scenario("cut", 40, &[Cut(3, 1, 9), Cut(0, 2, 8), Cut(5, 3, 4), Cut(17, 1, 2), Cut(0, 1, 17)]),
+    scenario("cut a long list", 700, &[Cut(3, 1, 690), Append(1), Cut(1, 4, 2)]),
+    scenario("repairs", 0, &[Repairs, Append(1), Repairs]),
     scenario("insert", 20, &[Insert(0, 1), Insert(10, 2), InsertBlob(7, 9), Insert(99, 3)]),
     scenario("rebuild", 9, &[Rebuild, Append(1), Rebuild]),
     scenario("clear", 40, &[Clear, Append(1), Clear]),
@@ -323,6 +331,14 @@ impl Step {
             SetBlob(i, n) => list[i as usize] = Value::Bytes(blob(n)),
             Pop => drop(list.pop()),
             Remove(i) => drop(list.remove(i as usize)),
+            Cut(first, step, count) => {
+                let gone = |i| i >= first && (i - first) % step == 0 && (i - first) / step < count;
+                let mut i = 0;
+                list.retain(|_| {
+                    i += 1;
+                    !gone(i - 1)
+                });
+            }
             Insert(i, n) => list.insert((i as usize).min(list.len()), Value::Int(n)),
             InsertBlob(i, n) => list.insert(i as usize, Value::Bytes(blob(n))),
             Rebuild => {
@@ -374,6 +390,10 @@ impl Step {
             SetBlob(i, n) => list.set(i, Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
             Pop => drop(list.pop().unwrap()),
             Remove(i) => drop(list.remove(i).unwrap()),
+            Cut(first, step, count) => {
+                list.cut(list::Cut { first, step, count }, None).unwrap();
+            }
+            Repairs => locks::repairs(me, shared.child.0),
             Insert(i, n) => list.insert(i, int(n)).unwrap(),
             InsertBlob(i, n) => list.insert(i, Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
             Rebuild => rebuild(list),

@@ -1,0 +1,204 @@
+"""At full memory: what frees needs none, what cannot fit says so before it begins, why is named."""
+
+import pytest
+from support import run_script
+
+import tarefa
+
+FULL = {"TAREFA_ARENA_MAX": "16M"}
+FILL = """
+    import tarefa
+
+    def fill(add):
+        for item in ("x" * 3000, 1):
+            try:
+                while True:
+                    add(item)
+            except tarefa.ArenaFull:
+                pass
+"""
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        "l.clear()",
+        "l *= 0",
+        "del l[:100]",
+        "del l[-2000:]",
+        "del l[::2]",
+        "del l[::-3]",
+        "l[:] = []",
+        "l[5:400] = ()",
+        "[l.pop() for _ in range(500)]",
+        "[l.pop(7) for _ in range(500)]",
+        "[l.pop(0) for _ in range(500)]",
+        "l.remove(l[3])",
+        "del l[3], l[0]",
+    ],
+)
+def test_a_full_list_can_be_emptied(empty):
+    run_script(
+        FILL
+        + f"""
+    l = tarefa.List()
+    fill(l.append)
+    before = len(l)
+    plain = l.snapshot()
+    {empty}
+    assert len(l) < before
+    l, plain = plain, l
+    {empty}
+    assert l == plain.snapshot()
+    plain.clear()
+    plain.append("y" * 2000)
+    """,
+        env=FULL,
+    )
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        "d.clear()",
+        "[d.pop(k) for k in list(d)[:99]]",
+        "[d.popitem() for _ in range(99)]",
+        "del d[0]",
+    ],
+)
+def test_a_full_dict_can_be_emptied(empty):
+    run_script(
+        FILL
+        + f"""
+    d = tarefa.Dict()
+    n = iter(range(10 ** 9))
+    fill(lambda item: d.__setitem__(next(n), item))
+    before = len(d)
+    {empty}
+    assert len(d) < before
+    d.clear()
+    d["a"] = "y" * 2000
+    """,
+        env=FULL,
+    )
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        "s.clear()",
+        "s.discard(3)",
+        "s.remove(4)",
+        "s.pop()",
+        "s -= set(range(50))",
+        "s.difference_update(range(before // 2))",
+        "s &= {1, 2, 3}",
+        "s.intersection_update(range(before - 99))",
+    ],
+)
+def test_a_full_set_can_be_emptied(empty):
+    run_script(
+        f"""
+    import tarefa
+
+    s = tarefa.Set()
+    try:
+        for i in range(10 ** 9):
+            s.add(i)
+    except tarefa.ArenaFull:
+        pass
+    before = len(s)
+    {empty}
+    assert len(s) < before
+    s.clear()
+    s.add("y" * 2000)
+    """,
+        env=FULL,
+    )
+
+
+@pytest.mark.parametrize(
+    "grow",
+    [
+        "l *= 2**31",
+        "l * 2**40",
+        "l.extend(range(2**40))",
+        "l[2:3] = range(2**40)",
+        "tarefa.List(range(2**62))",
+        "tarefa.Set().update(range(2**40))",
+        "tarefa.List(['x' * 1000000]).__imul__(10**6)",
+    ],
+)
+def test_what_cannot_fit_is_refused_before_the_work(grow):
+    # Two gigabytes of memory are not enough for the work that would be done in vain.
+    run_script(
+        f"""
+    import resource, tarefa
+
+    l = tarefa.List(range(10))
+    resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, resource.RLIM_INFINITY))
+    try:
+        {grow}
+    except tarefa.ArenaFull:
+        assert l == list(range(10))
+    else:
+        raise AssertionError("it fits?")
+    """,
+        env={"TAREFA_ARENA_MAX": "1G"},
+    )
+
+
+def test_repetition():
+    for items in ([1, 2], ["x" * 100, (1, 2), None], [tarefa.List([5])]):
+        for times in (0, 1, 3, -1):
+            shared = tarefa.List(items)
+            shared *= times
+            assert len(shared) == len(items * times)
+            assert list(map(repr, shared)) == list(map(repr, items * times))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 41])
+def test_slices_are_deleted_as_of_a_list(size):
+    bounds = (None, 0, 1, 2, 5, 30, -1, -3, -50)
+    for start in bounds:
+        for stop in bounds:
+            for step in (None, 1, 2, 7, -1, -2):
+                plain = [i if i % 3 else f"text {i}" * 9 for i in range(size)]
+                shared = tarefa.List(plain)
+                del shared[start:stop:step]
+                del plain[start:stop:step]
+                assert shared == plain
+
+
+def test_a_limit_on_file_sizes_is_respected_and_named():
+    run_script(
+        """
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 30, resource.RLIM_INFINITY))
+        import tarefa
+        l = tarefa.List([1])
+        assert tarefa.Process(target=lambda: len(l)).start().result() == 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        try:
+            l.append(bytes(40_000_000))
+        except tarefa.ArenaFull as e:
+            assert "RLIMIT_FSIZE" in str(e), e
+        else:
+            raise AssertionError("no error")
+        assert len(l) == 1
+        """
+    )
+    run_script(
+        """
+        import resource
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+        import tarefa
+        try:
+            tarefa.List()
+        except tarefa.StartError as e:
+            assert "RLIMIT_FSIZE" in str(e), e
+        else:
+            raise AssertionError("no error")
+        """
+    )

@@ -1,0 +1,98 @@
+"""A member that is stopped inside an operation freezes nobody: timeouts and Ctrl-C hold."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from support import run_script
+
+import tarefa
+
+WORK = {
+    "Semaphore": (lambda: tarefa.Semaphore(1), lambda s: (s.acquire(), s.release())),
+    "held Semaphore": (lambda: tarefa.Semaphore(1), lambda s: s.__enter__() and s.__exit__()),
+    "RWLock": (tarefa.RWLock, lambda lock: (lock.acquire_write(), lock.release_write())),
+    "readers": (tarefa.RWLock, lambda lock: (lock.acquire_read(), lock.release_read())),
+}
+TAKE = {
+    "Semaphore": lambda s: s.acquire(timeout=0.05) and s.release(),
+    "held Semaphore": lambda s: s.acquire(timeout=0.05) and s.release(),
+    "RWLock": lambda lock: lock.acquire_read(timeout=0.05) and lock.release_read(),
+    "readers": lambda lock: lock.acquire_write(timeout=0.05) and lock.release_write(),
+}
+
+
+@pytest.mark.parametrize("kind", WORK)
+def test_timeouts_hold_and_other_threads_run(kind):
+    make, work = WORK[kind]
+    shared, beats = make(), tarefa.Value("q", 0)
+
+    def forever():
+        while True:
+            work(shared)
+
+    def beat():
+        while going:
+            beats.add(1)
+            time.sleep(0.001)
+
+    going = [1]
+    task = tarefa.Process(target=forever).start()
+    beating = threading.Thread(target=beat)
+    beating.start()
+    try:
+        for _ in range(30):
+            os.kill(task.pid, signal.SIGSTOP)
+            # It goes on only when this wait is over: one that did not end would never.
+            before = beats.value
+            TAKE[kind](shared)
+            while beats.value < before + 2:
+                time.sleep(0.001)
+            os.kill(task.pid, signal.SIGCONT)
+            time.sleep(0.002)
+    finally:
+        os.kill(task.pid, signal.SIGCONT)
+        going.clear()
+        task.kill()
+        task.join()
+        beating.join()
+    # What waits were left without the latch for is given up by now, or with the next wait.
+    assert TAKE[kind](shared) is None or shared is not None
+
+
+@pytest.mark.parametrize("what", ["l.append(1)", "d['k'] = 1", "s.acquire()"])
+def test_ctrl_c_ends_a_wait_for_one_who_is_stopped(what):
+    run_script(
+        f"""
+        import os, signal, tarefa, threading, time
+
+        l, d, s = tarefa.List(), tarefa.Dict(), tarefa.Semaphore(10**6)
+
+        def forever():
+            while True:
+                {what}
+                if l:
+                    l.pop()
+
+        task = tarefa.Process(target=forever).start()
+        time.sleep(0.2)
+        interrupted = 0
+        for _ in range(20):
+            os.kill(task.pid, signal.SIGSTOP)
+            timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+            timer.start()
+            try:
+                {what}
+                time.sleep(5)
+            except KeyboardInterrupt:
+                interrupted += 1
+            timer.join()
+            os.kill(task.pid, signal.SIGCONT)
+            time.sleep(0.001)
+        assert interrupted == 20
+        task.kill()
+        task.join()
+        """
+    )
