@@ -175,11 +175,10 @@ thread_local! {
 /// A latch is held for so long that a report is due: nobody is meant to, so its holder is stopped,
 /// or broken.
 fn tell_of_holder(me: &Member, holder: u32, waited: Duration) {
-    let runtime = me.runtime();
-    let slot = slots::thread_slot(runtime, holder);
+    let slot = slots::thread_slot(me.arena(), holder);
     let owner = slot.owner.load(Ordering::Acquire);
     let Some(index) = owner.checked_sub(1) else { return };
-    let (pid, _) = slots::owner(slots::process_slot(runtime, index as u32));
+    let (pid, _) = slots::owner(slots::process_slot(me.arena(), index as u32));
     if TOLD.replace((holder, owner)) == (holder, owner) {
         return;
     }
