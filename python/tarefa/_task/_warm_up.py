@@ -65,6 +65,15 @@ def make_lasting() -> None:
     make_all_immortal()
 
 
+def make_stand_ins() -> None:
+    """Make what spares and rehearsals run."""
+    of_main = FunctionType(_nothing.__code__, main_dict())
+    shared = (List(), Lock(), Event())
+    for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
+        _stand_ins.append(_StandIn(dumps_for_warm_up(target, args)))
+    _stand_ins[1].kept = shared
+
+
 def rehearse() -> Iterator[None]:
     """Run what every child will run, in steps.
 
@@ -73,11 +82,6 @@ def rehearse() -> Iterator[None]:
     """
     # What each child would make for itself.
     _exception_pickling.prepare()
-    shared = (List(), Lock(), Event())
-    of_main = FunctionType(_nothing.__code__, main_dict())
-    for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
-        _stand_ins.append(_StandIn(dumps_for_warm_up(target, args)))
-    _stand_ins[1].kept = shared
     for _ in range(8):
         for _ in range(5):
             random.seed()

@@ -52,11 +52,8 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
 
 
 def _warming_up() -> Iterator[None]:
-    """The steps that let children find everything there and warm; a child may come after each.
-
-    Not before the first child, for whose result the program waits.
-    """
-    from tarefa._task._warm_up import make_lasting, rehearse
+    """The steps before the first spare; a child for whom somebody waits may come after each."""
+    from tarefa._task._warm_up import make_lasting, make_stand_ins
     from tarefa._task._zygote_imports import import_quietly
 
     # Before anything of the script is there, which a task may mean to free.
@@ -64,6 +61,13 @@ def _warming_up() -> Iterator[None]:
     yield
     _main.load_newest(import_quietly)
     yield
+    make_stand_ins()
+
+
+def _rehearsing() -> Iterator[None]:
+    """The steps that let children find everything there and warm, once there are spares."""
+    from tarefa._task._warm_up import rehearse
+
     # What a handle of a thread becomes, and what children need for what travels by value. The
     # latter is slow to import, so it is in pieces.
     for name in ("inspect", "dataclasses", "logging", "cloudpickle"):
@@ -79,23 +83,48 @@ def _warming_up() -> Iterator[None]:
         yield
 
 
-_steps: Iterator[None] | None = _warming_up()
+_first: Iterator[None] | None = _warming_up()
+_second: Iterator[None] | None = _rehearsing()
+# What the zygote tells itself, to be heard after requests and before spares.
+_REHEARSE = b"rehearse"
+_patience = 100
 
 
 def warm_up() -> bool:
-    """Take one step of what lets later children start faster; whether there are more."""
-    global _steps
-    if _steps is None:
+    """Take one step of what comes before the first spare; whether there are more."""
+    global _first
+    if _first is not None:
+        _first = _step(_first)
+        if _first is None:
+            _engine.send_to_zygote(_REHEARSE + b"\n")
+    return _first is not None
+
+
+def _go_on() -> bool:
+    """Take one more step, once the spares are there; whether that was the last."""
+    global _second, _patience
+    if _second is None:
         return False
+    there = _engine.diagnostics()
+    if there is not None and _patience > 0 and there["spares"] < there["spares_wanted"]:
+        _patience -= 1
+    else:
+        _second = _step(_second)
+    if _second is not None:
+        _engine.send_to_zygote(_REHEARSE + b"\n")
+    return _second is None
+
+
+def _step(steps: Iterator[None]) -> Iterator[None] | None:
     try:
-        next(_steps)
+        next(steps)
     except StopIteration:
-        _steps = None
+        return None
     except Exception:
         # A module of the program's that has the name of one that is needed, say. A child that
         # needs it too says so; others do without what is left.
-        _steps = None
-    return _steps is not None
+        return None
+    return steps
 
 
 def _check_version(version: str) -> None:
@@ -137,7 +166,7 @@ run = _child.run
 def message(data: bytes) -> bool:
     """In the zygote: what it is told, a line each; whether children differ from now on."""
     lines = data.splitlines()
-    asked = [line for line in lines if line != IMAGE]
+    asked = [line for line in lines if line not in (IMAGE, _REHEARSE)]
     changed = False
     if asked:
         # Before what is asked for is imported: that is no task's for good.
@@ -148,11 +177,13 @@ def message(data: bytes) -> bool:
         from tarefa._task._zygote_imports import import_asked
 
         changed = import_asked([json.loads(line) for line in asked])
-    # While it warms up, children load the image themselves; it does so at the end.
-    if _steps is None and len(asked) < len(lines):
+    # At first it loads the image as it warms up.
+    if _first is None and IMAGE in lines:
         from tarefa._task._zygote_imports import freeze, import_quietly
 
         if _main.load_newest(import_quietly):
             freeze()
             changed = True
+    if _REHEARSE in lines and _go_on():
+        changed = True
     return changed
