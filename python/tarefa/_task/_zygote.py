@@ -96,7 +96,7 @@ def warm_up() -> bool:
     if _first is not None:
         _first = _step(_first)
         if _first is None:
-            _engine.send_to_zygote(_REHEARSE + b"\n")
+            _be_back()
     return _first is not None
 
 
@@ -111,8 +111,16 @@ def _go_on() -> bool:
     else:
         _second = _step(_second)
     if _second is not None:
-        _engine.send_to_zygote(_REHEARSE + b"\n")
+        _be_back()
     return _second is None
+
+
+def _be_back() -> None:
+    global _second
+    try:
+        _engine.send_to_zygote(_REHEARSE + b"\n")
+    except MemoryError:  # the arena has no room: what is left would need more
+        _second = None
 
 
 def _step(steps: Iterator[None]) -> Iterator[None] | None:
