@@ -31,11 +31,25 @@ pub fn is_ended(pid: i32) -> bool {
     }
 }
 
-/// Collects any child that has ended: its number, how, and what it used.
+/// Any child that has ended: its number, how, and what it used. It stays to be collected.
 #[must_use]
-pub fn reap_any() -> Option<(i32, Exit, Usage)> {
-    let (pid, exit, usage) = wait4(-1).ok()?;
-    (pid != 0).then_some((pid, exit, usage))
+pub fn look_at_any() -> Option<(i32, Exit, Usage)> {
+    // SAFETY: siginfo_t and rusage are plain data, for which zeroes are a value.
+    let (mut si, mut ru): (libc::siginfo_t, libc::rusage) = unsafe { std::mem::zeroed() };
+    let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: both are writable for the length of the call; waitid fills the SIGCHLD part of the
+    // union, or leaves it zero.
+    unsafe {
+        let all = libc::P_ALL;
+        let ret = libc::syscall(libc::SYS_waitid, all, 0, &raw mut si, how, &raw mut ru);
+        if ret != 0 || si.si_pid() == 0 {
+            return None;
+        }
+        let status = si.si_status();
+        let exited = si.si_code == libc::CLD_EXITED;
+        let exit = if exited { Exit::Code(status) } else { Exit::Signal(status) };
+        Some((si.si_pid(), exit, Usage::from_rusage(&ru)))
+    }
 }
 
 /// Collects the child with that number if it has ended; `None` while it runs. For a child

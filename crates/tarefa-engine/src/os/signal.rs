@@ -152,6 +152,17 @@ pub fn block_all() {
     }
 }
 
+/// Unblocks `signal` in the calling thread.
+pub fn unblock(signal: i32) {
+    // SAFETY: sigset_t is plain data; sigemptyset fills it.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
 /// Unblocks every signal in the calling thread.
 pub fn unblock_all() {
     // SAFETY: sigset_t is plain data; sigemptyset fills it.

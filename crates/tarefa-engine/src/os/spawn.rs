@@ -27,14 +27,18 @@ pub struct Setup {
     pub streams: Option<[i32; 3]>,
     /// Its working directory.
     pub folder: Option<CString>,
+    /// Whether SIGINT is blocked in it, until it says what it does about that.
+    pub block_interrupts: bool,
 }
 
-/// Starts `argv[0]` (a path) as a child of the calling thread that dies with that thread.
+/// Starts `argv[0]` (a path) as a child of the calling thread that dies with that thread, with
+/// SIGINT blocked.
 ///
 /// # Errors
 /// What `fork` or `execve` answered.
 pub fn spawn(argv: &[CString], envp: &[CString]) -> io::Result<i32> {
-    spawn_any(&argv[..1], argv, envp, &Setup::default()).map_err(|(e, _)| e)
+    let setup = Setup { block_interrupts: true, ..Setup::default() };
+    spawn_any(&argv[..1], argv, envp, &setup).map_err(|(e, _)| e)
 }
 
 /// Starts the first of `paths` that can be executed as a child of the calling thread that dies
@@ -114,6 +118,9 @@ extern "C" fn child(plan: *mut libc::c_void) -> libc::c_int {
         }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
+        if plan.setup.block_interrupts {
+            libc::sigaddset(&raw mut set, libc::SIGINT);
+        }
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         if let Err(error) = set_up(plan.setup) {
             plan.error = error;

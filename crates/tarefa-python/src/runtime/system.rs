@@ -163,7 +163,8 @@ pub(crate) fn spawn_program(
     let named = strings(vec![argv.first().cloned().unwrap_or_default()])?;
     let (paths, argv, envp) = (strings(paths)?, strings(argv)?, strings(envp)?);
     let folder = folder.map(CString::new).transpose()?;
-    let setup = spawn::Setup { streams: Some(streams), folder: folder.clone() };
+    let setup =
+        spawn::Setup { streams: Some(streams), folder: folder.clone(), ..spawn::Setup::default() };
     let spawned = py.detach(|| spawn::spawn_any(&paths, &argv, &envp, &setup));
     spawned.map_err(|(e, folder_failed)| {
         let what = if folder_failed { folder.as_ref() } else { named.first() };

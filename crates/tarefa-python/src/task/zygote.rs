@@ -176,6 +176,7 @@ pub(crate) fn join_runtime(
     }));
     // Ctrl-C in a terminal reaches every process of the group; it is the root's to answer.
     signal::ignore_until_exec(SIGINT, true);
+    signal::unblock(SIGINT);
     Ok(())
 }
 

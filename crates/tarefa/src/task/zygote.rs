@@ -131,6 +131,7 @@ fn become_zygote(address: Address, slot: u32) -> ! {
     task::register();
     // Ctrl-C is the root's affair.
     signal::ignore_until_exec(libc::SIGINT, true);
+    signal::unblock(libc::SIGINT);
     process::set_thread_name("tarefa-zygote");
     environment::note_base();
     panics::listen();

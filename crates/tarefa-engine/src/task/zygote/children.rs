@@ -17,11 +17,16 @@ use crate::task::role;
 /// Leaves the status of children that have ended where the supervisor finds it.
 pub(super) fn collect_children(me: &Member, control: &'static Control, number: u32) {
     let runtime = me.runtime();
-    while let Some((pid, exit, usage)) = child::reap_any() {
+    // It is collected last: the latch below may be held by the very one that has died, and the
+    // supervisor, which frees it, takes nobody for dead whose status nobody has and who is gone.
+    while let Some((pid, exit, usage)) = child::look_at_any() {
         let found = slots::processes(runtime.arena())
             .map(|i| slots::process_slot(runtime.arena(), i))
             .find(|s| slots::owner(s).0 == pid && s.zygote.load(Ordering::Relaxed) == number);
-        let Some(slot) = found else { continue };
+        let Some(slot) = found else {
+            let _ = child::reap_by_number(pid);
+            continue;
+        };
         control.with_task(me, slot, pid, |task| {
             if let Some(task) = task {
                 task.process_ended(exit, &usage);
@@ -29,6 +34,7 @@ pub(super) fn collect_children(me: &Member, control: &'static Control, number: u
             slot.exit.store(record::exit_word(exit), Ordering::Release);
             crash_point!("zygote.collected");
         });
+        let _ = child::reap_by_number(pid);
         runtime.ring();
     }
 }
