@@ -7,6 +7,8 @@
 """
 
 from collections.abc import Callable as _Callable
+from typing import TYPE_CHECKING
+from typing import Any as _Any
 
 # Before a wait may come when there is no descriptor to read it with.
 from tarefa import _hooks  # noqa: F401
@@ -66,6 +68,9 @@ from tarefa._task._unretrieved import excepthook as __excepthook__
 from tarefa._task._usage import Context, Usage
 from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
 from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
+
+if TYPE_CHECKING:
+    from tarefa._task._run import run
 
 excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
 
@@ -141,6 +146,22 @@ __all__ = [
     "excepthook",
     "freeze_support",
     "preload",
+    "run",
     "sleep",
     "wait",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "run"})
+
+
+if not TYPE_CHECKING:  # else every name would be there
+
+    def __getattr__(name: str) -> _Any:
+        """Find `run` at its first use: most programs have no event loop."""
+        if name == "run":
+            from tarefa._task._run import run
+
+            return globals().setdefault("run", run)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

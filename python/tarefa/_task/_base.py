@@ -239,6 +239,10 @@ class TaskBase:
         return self._as_coroutine().__await__()
 
     async def _as_coroutine(self) -> Any:
+        await self._until_ended()
+        return self.result(0)
+
+    async def _until_ended(self) -> None:
         import asyncio
 
         if self._tarefa_core.state == NEW:
@@ -255,7 +259,6 @@ class TaskBase:
                 os.close(fd)
             # The process is gone; the supervisor publishes that within moments.
             self._tarefa_core.join(0.05)
-        return self.result(0)
 
     @property
     def sentinel(self) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from subprocess import TimeoutExpired
 from typing import Any
 
 from tarefa import _engine
+
+__all__ = ["Popen", "TimeoutExpired"]
 
 
 class Popen(subprocess.Popen[bytes]):

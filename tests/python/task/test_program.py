@@ -3,7 +3,9 @@
 import gzip
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import pytest
 from support import eventually, is_alive
@@ -142,3 +144,154 @@ def test_ending_the_task_ends_the_program(Task, tmp_path, end):
 
 def test_repr_shows_the_command():
     assert "gzip" in repr(Program("gzip", "-k", "file"))
+
+
+def test_text(Task):
+    program = Program("cat", input="linha\r\nç", text=True, encoding="utf-8", capture=True)
+    completed = outcome(Task, program)
+    assert completed.stdout == "linha\nç"
+    assert completed.stderr == ""
+
+
+def test_input(Task):
+    assert outcome(Task, Program("cat", input=b"dados", capture=True)).stdout == b"dados"
+    assert outcome(Task, Program("cat", input=b"", capture=True)).stdout == b""
+    much = bytes(3_000_000)
+    assert outcome(Task, Program("cat", input=much, capture=True)).stdout == much
+
+
+def test_a_program_that_does_not_read_its_input(Task):
+    assert outcome(Task, Program("true", input=bytes(3_000_000))).returncode == 0
+
+
+def test_errors_go_where_the_output_goes(Task, tmp_path):
+    source = "import sys; print('out', flush=True); print('err', file=sys.stderr)"
+    completed = outcome(Task, python(source, capture=True, stderr=subprocess.STDOUT))
+    assert (completed.stdout, completed.stderr) == (b"out\nerr\n", None)
+    path = tmp_path / "both"
+    outcome(Task, python(source, stdout=path, stderr=subprocess.STDOUT))
+    assert path.read_text() == "out\nerr\n"
+
+
+def test_pipe_and_devnull(Task):
+    source = "import sys; print('out'); print('err', file=sys.stderr)"
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    completed = outcome(Task, python(source, stdout=pipe, stderr=null, stdin=null))
+    assert (completed.stdout, completed.stderr) == (b"out\n", None)
+
+
+def test_a_timeout_kills_it(Task):
+    source = "import time; print('began', flush=True); time.sleep(1000)"
+    began = time.monotonic()
+    error = Task(target=python(source, capture=True, timeout=1)).start().exception()
+    assert isinstance(error, subprocess.TimeoutExpired)
+    assert time.monotonic() - began >= 1
+    assert error.timeout == 1
+    assert error.output in (b"began\n", b"")
+    assert "sleep" in str(error)
+
+
+def test_a_timeout_that_is_not_needed(Task):
+    assert outcome(Task, Program("true", timeout=100)).returncode == 0
+
+
+def test_lines_go_to_a_list_as_they_come(Task):
+    lines, errors = tarefa.List(), tarefa.List()
+    source = """
+import sys
+print("first", flush=True)
+print("error", file=sys.stderr, flush=True)
+sys.stdin.read()
+print("last", end="")
+"""
+    read, write = os.pipe()
+    program = python(source, stdout=lines, stderr=errors, text=True, stdin=f"/proc/self/fd/{read}")
+    if Task is tarefa.Process:
+        program = python(
+            source, stdout=lines, stderr=errors, text=True, stdin=f"/proc/{os.getpid()}/fd/{read}"
+        )
+    task = Task(target=program).start()
+    try:
+        eventually(lambda: lines == ["first"])
+        eventually(lambda: errors == ["error"])
+        assert task.is_alive()
+    finally:
+        os.close(write)
+    assert task.result().stdout is None
+    os.close(read)
+    assert lines == ["first", "last"]
+
+
+def test_lines_go_to_a_function(Task):
+    seen = tarefa.List()
+    outcome(Task, python("print('a\\n\\nb')", stdout=lambda line: seen.append(line + b"!")))
+    assert seen == [b"a!", b"!", b"b!"]
+
+
+def test_a_function_for_lines_that_fails(Task):
+    def fails(line):
+        raise LookupError(line)
+
+    source = "import time; print('x', flush=True); time.sleep(1000)"
+    assert isinstance(Task(target=python(source, stdout=fails)).start().exception(), LookupError)
+
+
+def test_iterating_over_lines():
+    assert [*python("print('a'); print('b')").lines()] == [b"a", b"b"]
+    assert [*python("print('ç\\r\\nb')", text=True, encoding="utf-8").lines()] == ["ç", "b"]
+    assert [*python("pass").lines()] == []
+    with pytest.raises(tarefa.ProgramFailed):
+        list(python("raise SystemExit(3)", check=True).lines())
+    with pytest.raises(ValueError, match="stdout"):
+        next(python("pass", stdout="file").lines())
+
+
+def test_giving_up_iterating_ends_the_program():
+    source = "import os, time; print(os.getpid(), flush=True); time.sleep(1000)"
+    lines = python(source).lines()
+    pid = int(next(lines))
+    assert is_alive(pid)
+    lines.close()
+    eventually(lambda: not is_alive(pid))
+
+
+def test_the_pid_of_the_program(Task):
+    program = python("import time; time.sleep(1000)")
+    assert program.pid is None
+    task = Task(target=program).start()
+    pid = eventually(lambda: program.pid)
+    assert pid not in (os.getpid(), task.pid if Task is tarefa.Process else None)
+    os.kill(pid, signal.SIGKILL)
+    completed = task.result()
+    assert (completed.returncode, completed.pid) == (-signal.SIGKILL, pid)
+    assert program.pid is None
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"stdin": 3}, TypeError, "input="),
+        ({"stdin": 1.5}, TypeError, "stdin.*float"),
+        ({"stdin": True}, TypeError, "stdin.*bool"),
+        ({"stdin": sys.stdin}, TypeError, "stdin.*input="),
+        ({"stdin": subprocess.PIPE}, ValueError, "stdin=PIPE.*input="),
+        ({"stdin": subprocess.STDOUT}, TypeError, "stdin"),
+        ({"stdin": b"x", "input": b"y"}, ValueError, "stdin and input arguments may not both"),
+        ({"input": "text"}, TypeError, "a bytes-like object is required, not 'str'.*text=True"),
+        ({"input": b"x", "text": True}, TypeError, "must be str"),
+        ({"input": 7}, TypeError, "a bytes-like object is required, not 'int'"),
+        ({"stdout": subprocess.STDOUT}, ValueError, "STDOUT can only be used for stderr"),
+        ({"stdout": 1}, TypeError, "stdout"),
+        ({"stderr": 2}, TypeError, "stderr"),
+        ({"timeout": "soon"}, TypeError, ""),
+    ],
+)
+def test_arguments_that_make_no_sense(given, error, words):
+    with pytest.raises(error, match=words):
+        Program("cat", **given)
+
+
+def test_a_text_as_stdin_is_a_path_that_is_not_there(Task):
+    error = Task(target=Program("cat", stdin="some text")).start().exception()
+    assert isinstance(error, FileNotFoundError)
+    assert any("give input" in note for note in error.__notes__)
