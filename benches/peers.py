@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from time import perf_counter_ns
 
-from benches import contention, meeting
+from benches import carrying, contention, meeting
 
 
 def nothing():
@@ -204,7 +204,32 @@ def together(make, what, tasks):
     return lambda: contended(what, tasks, make, FORK.Process)
 
 
+def fork_task(target, args):
+    task = FORK.Process(target=target, args=args)
+    task.start()
+    return task
+
+
+def mp_queue(item):
+    queue = FORK.Queue()
+    return lambda times: carrying.streamed(fork_task, queue, item, times)
+
+
+def mp_pipe():
+    here, there = FORK.Pipe()
+    end = carrying.PipeEnd(here)
+
+    def answered(_target, args):
+        return fork_task(carrying.pipe_answer, (there, args[-1]))
+
+    return lambda times: carrying.asked(answered, end, end, times)
+
+
 PEERS = {
+    "mp-queue-int": lambda: mp_queue(7),
+    "mp-queue-tuple": lambda: mp_queue((1, 2.5)),
+    "mp-queue-megabyte": lambda: mp_queue(b"x" * (1 << 20)),
+    "mp-pipe-round-trip": mp_pipe,
     "mp-event": together(lambda: (FORK.Event(), FORK.Event()), meeting.answered, 2),
     "mp-barrier": together(lambda: FORK.Barrier(2), meeting.rounds, 2),
     "mp-semaphore-longest": together(lambda: FORK.Semaphore(1), contention.longest, 4),

@@ -12,6 +12,8 @@ from typing import Any as _Any
 
 # Before a wait may come when there is no descriptor to read it with.
 from tarefa import _hooks  # noqa: F401
+from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
+from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from tarefa._collections._array import Array, RawArray
 from tarefa._collections._counter import Counter
 from tarefa._collections._dict import Dict
@@ -83,6 +85,7 @@ __all__ = [
     "ArenaFull",
     "Array",
     "BadItemType",
+    "BadMessage",
     "Barrier",
     "BoundedSemaphore",
     "BrokenBarrierError",
@@ -92,11 +95,16 @@ __all__ = [
     "Counter",
     "DeadlockReport",
     "Dict",
+    "Empty",
     "Event",
     "ExceptHookArgs",
+    "Full",
     "HandleGone",
     "Holding",
     "Interrupted",
+    "ItemsLost",
+    "JoinableQueue",
+    "LifoQueue",
     "List",
     "ListChanged",
     "Lock",
@@ -109,9 +117,11 @@ __all__ = [
     "ObjectLock",
     "Owner",
     "OwnerDied",
+    "PriorityQueue",
     "Process",
     "Program",
     "ProgramFailed",
+    "Queue",
     "RLock",
     "RWLock",
     "RawArray",
@@ -120,6 +130,8 @@ __all__ = [
     "RemoteTraceback",
     "Semaphore",
     "Set",
+    "ShutDown",
+    "SimpleQueue",
     "StartError",
     "State",
     "StateError",

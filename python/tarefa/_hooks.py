@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tarefa._channel._errors import Empty, Full, ShutDown, bad_message
 from tarefa._collections._list import delete_slice, set_slice
 from tarefa._collections._making import attach_with_lock
 from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
@@ -34,6 +35,8 @@ __all__ = [
     "FOLDER",
     "ArenaFull",
     "BrokenBarrierError",
+    "Empty",
+    "Full",
     "HandleGone",
     "ListChanged",
     "NestedUpdate",
@@ -41,9 +44,11 @@ __all__ = [
     "NotReadable",
     "Owner",
     "OwnerDied",
+    "ShutDown",
     "StartError",
     "attach",
     "attach_with_lock",
+    "bad_message",
     "delete_slice",
     "dumps",
     "dumps_out_of_band",

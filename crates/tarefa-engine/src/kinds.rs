@@ -44,6 +44,8 @@ kinds! {
     NAMESPACE = 12, "Namespace", "the namespace";
     /// A `collections::array`, which may be a single value.
     ARRAY = 13, "Array", "the array or value";
+    /// A `channel::queue`.
+    QUEUE = 14, "Queue", "the queue";
     /// A `task::record`.
     TASK = 16, "Task", "the task";
 }

@@ -1,7 +1,7 @@
 //! The engine of tarefa: threads and processes with one interface, over shared memory.
 //!
 //! Language-neutral: everything moves as bytes and offsets. The layers, each of which may use
-//! the ones before it: [`os`], [`shm`], [`sync`], [`collections`], [`task`],
+//! the ones before it: [`os`], [`shm`], [`sync`], [`collections`], [`channel`], [`task`],
 //! [`trace`].
 
 #[cfg(not(target_os = "linux"))]
@@ -21,6 +21,8 @@ pub mod shm;
 pub mod sync;
 
 pub mod collections;
+
+pub mod channel;
 
 pub mod task;
 

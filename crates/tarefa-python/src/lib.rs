@@ -8,6 +8,7 @@
 // A method's path asks for one lifetime of the task's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+mod channel;
 mod collections;
 mod convert;
 mod runtime;
@@ -23,6 +24,7 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     convert::register(m)?;
     sync::register(m)?;
     collections::register(m)?;
+    channel::register(m)?;
     task::register(m)?;
     trace::register(m)
 }

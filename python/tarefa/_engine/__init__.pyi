@@ -6,6 +6,7 @@ exception of a signal's handler or of an interrupt, and raises ``ValueError`` fo
 :class:`tarefa.StartError` where the system lets no runtime be made.
 """
 
+from tarefa._engine.channel import QueueCore, QueueWatch
 from tarefa._engine.collections import (
     ArrayCore,
     ArrayMemory,
@@ -116,6 +117,8 @@ __all__ = [
     "MapIterator",
     "Names",
     "NamespaceCore",
+    "QueueCore",
+    "QueueWatch",
     "RWLockCore",
     "RWLockSide",
     "SemaphoreCore",

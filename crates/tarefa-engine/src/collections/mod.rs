@@ -3,6 +3,7 @@
 pub mod array;
 pub mod deferred_elements;
 pub mod dict;
+pub mod flat;
 pub mod list;
 pub mod object_lock;
 pub mod segments;

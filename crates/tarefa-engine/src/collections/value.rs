@@ -38,6 +38,10 @@ pub mod tag {
     pub const OBJECT: u8 = 5;
     /// A key that has a canonical form beside its own: see `collections::dict::key`.
     pub const KEY: u8 = 6;
+    /// A tuple of what cannot change: see `collections::flat`.
+    pub const TUPLE: u8 = 7;
+    /// A message with a key in front, by which a queue orders it: see `channel::keyed`.
+    pub const KEYED: u8 = 8;
     /// The first tag for encodings of the fronts' own (pickle, postcard).
     pub const FRONT: u8 = 16;
 }

@@ -30,9 +30,10 @@ pub fn wait_many(words: &[(&AtomicU32, u32)], deadline: Deadline) -> Woken {
     Current::wait(words, deadline.at_ns())
 }
 
-/// Wakes up to `count` sleepers of `word`.
-pub fn wake(word: &AtomicU32, count: i32) {
-    Current::wake(word, count);
+/// Wakes up to `count` sleepers of `word`; how many there were.
+#[allow(clippy::must_use_candidate, reason = "most wake whoever is there")]
+pub fn wake(word: &AtomicU32, count: i32) -> i32 {
+    Current::wake(word, count)
 }
 
 /// Wakes every sleeper of `word`.

@@ -28,9 +28,12 @@ impl System for Linux {
         }
     }
 
-    fn wake(word: &AtomicU32, count: i32) {
+    fn wake(word: &AtomicU32, count: i32) -> i32 {
         // SAFETY: FUTEX_WAKE does not read the word; the address is valid.
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+        let woken =
+            unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+        // It fails for an address that is none, and that is not so.
+        i32::try_from(woken).unwrap_or(0).max(0)
     }
 
     fn yield_now() {

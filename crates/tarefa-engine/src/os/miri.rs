@@ -37,7 +37,9 @@ impl System for Miri {
         }
     }
 
-    fn wake(_: &AtomicU32, _: i32) {}
+    fn wake(_: &AtomicU32, _: i32) -> i32 {
+        0
+    }
 
     fn yield_now() {
         std::thread::yield_now();

@@ -95,21 +95,23 @@ impl System for Model {
         if holds && !sleeper.woken.get() { Woken::TimedOut } else { Woken::Woken }
     }
 
-    fn wake(word: &AtomicU32, count: i32) {
+    fn wake(word: &AtomicU32, count: i32) -> i32 {
         if !model::running() {
             return Linux::wake(word, count);
         }
         if model::gone() {
-            return;
+            return 0;
         }
         model::step();
         let woken: Vec<_> = locked(&bucket(word), |sleepers| {
             sleepers.drain(..sleepers.len().min(count as usize)).collect()
         });
+        let count = woken.len() as i32;
         for sleeper in woken {
             sleeper.woken.set(true);
             model::switching(|| sleeper.thread.unpark());
         }
+        count
     }
 
     fn yield_now() {

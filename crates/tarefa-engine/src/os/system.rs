@@ -30,8 +30,8 @@ pub(super) trait System {
     /// clock is before `until`.
     fn wait(words: &[(&AtomicU32, u32)], until: Option<u64>) -> Woken;
 
-    /// Wakes up to `count` of those who sleep on the word.
-    fn wake(word: &AtomicU32, count: i32);
+    /// Wakes up to `count` of those who sleep on the word; how many there were.
+    fn wake(word: &AtomicU32, count: i32) -> i32;
 
     /// Lets others run.
     fn yield_now();

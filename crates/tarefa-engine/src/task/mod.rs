@@ -31,6 +31,7 @@ pub mod zygote;
 
 pub use state::State;
 
+use crate::channel;
 use crate::collections;
 use crate::kinds;
 use crate::shm::Runtime;
@@ -43,6 +44,7 @@ use crate::sync::object_kinds::KindInfo;
 pub fn register() {
     sync::register();
     collections::register();
+    channel::register();
     object::register(kinds::TASK, record::destroy_step);
     object_kinds::register(kinds::TASK, KindInfo::held(inspect::holders));
 }

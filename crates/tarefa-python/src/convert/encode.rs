@@ -45,6 +45,8 @@ pub(crate) enum Encoded<'py> {
     Pickled(Bound<'py, PyBytes>, References),
     /// The same with large buffers beside the pickle.
     OutOfBand(OutOfBand<'py>, References),
+    /// A pickle behind the key that a queue orders it by, and objects mentioned.
+    Keyed(Vec<u8>, References),
     /// A `bytearray`, which keeps its size meanwhile.
     ByteArray(InBand),
 }
@@ -58,6 +60,7 @@ impl Encoded<'_> {
             Self::Object(bytes, refs, _) => Item::Blob(tag::OBJECT, bytes, refs),
             Self::Owned(tag, bytes, refs) => Item::Blob(*tag, bytes, refs),
             Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
+            Self::Keyed(bytes, refs) => Item::Blob(tag::KEYED, bytes, refs),
             Self::OutOfBand(apart, refs) => Item::Parts(APART, apart.parts(), refs),
             Self::ByteArray(whole) => Item::Blob(BYTEARRAY, whole.bytes(), &[]),
         })
@@ -69,7 +72,7 @@ impl Encoded<'_> {
     pub(crate) fn objects(&self) -> &[Off] {
         match self {
             Self::Object(_, refs, _) | Self::Owned(_, _, refs) => refs,
-            Self::Pickled(_, refs) | Self::OutOfBand(_, refs) => refs,
+            Self::Pickled(_, refs) | Self::Keyed(_, refs) | Self::OutOfBand(_, refs) => refs,
             Self::Word(_) | Self::Bytes(..) | Self::Str(_) | Self::ByteArray(_) => &[],
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bytes;
 pub(crate) mod collector;
 pub(crate) mod encode;
+pub(crate) mod flat;
 pub(crate) mod key;
 pub(crate) mod out_of_band;
 

@@ -24,7 +24,8 @@ pub struct BlobHeader {
     block: BlockHeader,
     /// Bytes of content.
     len: AtomicU64,
-    /// How to read the content (low byte: the layer above's), and references counted so far.
+    /// How to read the content (low byte: the layer above's), and above it who made it, where that
+    /// was noted.
     tag: AtomicU64,
     /// References counted so far.
     counted: AtomicU64,
@@ -92,6 +93,26 @@ fn content(me: &Member, blob: Off) -> Off {
 #[must_use]
 pub fn tag(me: &Member, blob: Off) -> u8 {
     header(me, blob).tag.load(Ordering::Relaxed) as u8
+}
+
+/// Notes in a blob that hangs on the thread's chain that process `pid` made it.
+pub fn sign(me: &Member, blob: Off, pid: i32) {
+    let tag = &header(me, blob).tag;
+    let mark = u64::from(pid.unsigned_abs()) << 8;
+    // crash: the blob is the thread's own.
+    tag.store(tag.load(Ordering::Relaxed) & 0xff | mark, Ordering::Relaxed);
+}
+
+/// The process that made the blob; 0 where it was not noted.
+#[must_use]
+pub fn signed_by(me: &Member, blob: Off) -> i32 {
+    (header(me, blob).tag.load(Ordering::Relaxed) >> 8) as i32
+}
+
+/// Stores eight bytes of the content, those of the number `i`, of a blob that hangs on the thread's chain.
+pub fn set_content_word(me: &Member, blob: Off, i: u64, value: u64) {
+    // crash: the blob is the thread's own.
+    me.arena().write(content(me, blob).plus(i * 8), &value.to_le_bytes());
 }
 
 /// Bytes of content.

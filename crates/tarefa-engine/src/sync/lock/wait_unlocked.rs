@@ -47,7 +47,9 @@ impl LockWord {
         if waiting.slept {
             // A release wakes one: who does not take the lock wakes the next.
             let futex = self.futex(me);
-            wait::waking(me, futex, || futex::wake(futex, 1));
+            wait::waking(me, futex, || {
+                futex::wake(futex, 1);
+            });
         }
         if outcome == Outcome::Ready { Ok(act()) } else { Err(outcome) }
     }

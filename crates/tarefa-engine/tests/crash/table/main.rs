@@ -568,8 +568,15 @@ const CONTENDED: &[&str] = &[
 const NEW_RUNS: &[&str] =
     &["units.grown", "units.grown_done", "units.skipped", "units.joined", "units.joined_done"];
 
-/// Files whose points `crash/queues` kills at.
+/// Files whose points `crash/channels` and `crash/queues` kill at.
 const ELSEWHERE: &[&str] = &[
+    "channel/gate.rs",
+    "channel/get.rs",
+    "channel/pending.rs",
+    "channel/priority.rs",
+    "channel/put.rs",
+    "channel/queue.rs",
+    "channel/resize.rs",
     "sync/wait_queue.rs",
     "sync/semaphore.rs",
     "sync/condition.rs",

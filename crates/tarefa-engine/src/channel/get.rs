@@ -1,0 +1,352 @@
+//! Taking messages out of a queue.
+//!
+//! - A message is taken by one [`Tx`]: the position, the note of what the process has taken and not
+//!   done, and its blob, which hangs on the thread's chain from then on. So it is in the queue or its
+//!   taker's, and falls with a taker that dies.
+//! - Producers do not look at `get.head`, which may be undone, but at `head`, which is stored once the
+//!   change is final.
+
+use super::queue::{Order, Queue, shut};
+use crate::atomic::{AtomicU32, Ordering};
+use crate::collections::value;
+use crate::os::clock::Deadline;
+use crate::shm::Member;
+use crate::shm::arena::offset::Off;
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::object::blob;
+use crate::shm::tx::journal::Tx;
+use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
+
+/// Looks before the wait: about a microsecond.
+const SPINS: u32 = 60;
+
+/// Why there is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GetError {
+    /// There was none, or none in time.
+    #[error("the queue is empty")]
+    Empty,
+    /// The hooks ended the wait.
+    #[error("interrupted while the queue was empty")]
+    Interrupted,
+    /// There is none, and none will come.
+    #[error("the queue has been shut down")]
+    ShutDown,
+    /// See [`OutOfMemory`]; the message is still in the queue.
+    #[error(transparent)]
+    Memory(#[from] OutOfMemory),
+}
+
+/// Messages that were taken. Their blobs hang on the thread's chain until this is dropped, in the
+/// thread that took them.
+#[derive(Debug)]
+pub struct Taken {
+    me: Member,
+    savepoint: Off,
+    has_blobs: bool,
+    first: u64,
+    more: Vec<u64>,
+}
+
+/// A message's content, lent by [`Taken`].
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// A word without a blob.
+    Word(u64),
+    /// How to read the bytes, the bytes, and where the blob is, which keeps what they mention.
+    Blob(u8, &'a [u8], Off),
+}
+
+impl Taken {
+    fn new(me: &Member, savepoint: Off) -> Self {
+        Self { me: *me, savepoint, has_blobs: false, first: 0, more: Vec::new() }
+    }
+
+    fn push(&mut self, word: u64) {
+        if self.first == 0 {
+            self.first = word;
+        } else {
+            self.more.push(word);
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        if self.first == 0 { 0 } else { 1 + self.more.len() }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first == 0
+    }
+
+    /// The first message, if it is a word without a blob.
+    #[must_use]
+    #[inline]
+    pub fn word(&self) -> Option<u64> {
+        (self.first != 0 && value::blob_of(self.first).is_none()).then_some(self.first)
+    }
+
+    /// The messages, in their order.
+    pub fn contents(&self) -> impl Iterator<Item = Content<'_>> {
+        let first = Some(self.first).filter(|word| *word != 0);
+        first.into_iter().chain(self.more.iter().copied()).map(|word| self.content(word))
+    }
+
+    fn content(&self, word: u64) -> Content<'_> {
+        match value::blob_of(word) {
+            None => Content::Word(word),
+            Some(at) => {
+                let me = &self.me;
+                // SAFETY: the blob hangs on the thread's chain, above `savepoint`, until `self` is
+                // dropped; what the thread does meanwhile frees nothing below its own savepoints.
+                let bytes = unsafe { blob::bytes(me, at) };
+                Content::Blob(blob::tag(me, at), bytes, at)
+            }
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // In a child that was forked meanwhile the chain is the parent's.
+        if self.has_blobs && self.me.is_here() {
+            heap::free_deferred(&self.me, self.savepoint);
+        }
+    }
+}
+
+/// What is left to throw away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Discarded {
+    More,
+    All,
+}
+
+impl Queue<'_> {
+    /// Takes a message if there is one now.
+    ///
+    /// # Errors
+    /// [`GetError`], but for `Interrupted`.
+    #[inline]
+    pub fn try_get(&self) -> Result<Taken, GetError> {
+        self.try_get_many(1)
+    }
+
+    /// Takes as many messages as there are now, at most `most`, and at least one.
+    ///
+    /// # Errors
+    /// [`GetError`], but for `Interrupted`.
+    #[inline]
+    pub fn try_get_many(&self, most: usize) -> Result<Taken, GetError> {
+        if let Some(result) = self.get_now(most) {
+            return result;
+        }
+        // A producer may have died before it said that it put something.
+        drop(self.alone());
+        self.get_now(most).unwrap_or(Err(GetError::Empty))
+    }
+
+    /// Takes a message, waiting for it.
+    ///
+    /// # Errors
+    /// [`GetError`].
+    #[inline]
+    pub fn get(
+        &self,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Result<Taken, GetError> {
+        self.get_many(1, hooks, deadline)
+    }
+
+    /// Takes as many messages as there are, at most `most`, waiting for the first.
+    ///
+    /// # Errors
+    /// [`GetError`].
+    #[inline]
+    pub fn get_many(
+        &self,
+        most: usize,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Result<Taken, GetError> {
+        if let Some(result) = self.get_now(most) {
+            return result;
+        }
+        // What is under way is not worth what the hooks do around a wait.
+        for _ in 0..self.me.runtime().spins(SPINS) {
+            std::hint::spin_loop();
+            if !self.looks_empty() {
+                if let Some(result) = self.get_now(most) {
+                    return result;
+                }
+            }
+        }
+        let mut condition = GetWait { queue: *self, most, result: None };
+        let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
+        match (outcome, condition.result) {
+            (_, Some(result)) => result,
+            (Outcome::Interrupted, None) => Err(GetError::Interrupted),
+            (Outcome::TimedOut | Outcome::Ready, None) => Err(GetError::Empty),
+        }
+    }
+
+    /// Whether a look without a latch shows no message.
+    #[inline]
+    fn looks_empty(&self) -> bool {
+        let it = self.it;
+        it.head.load(Ordering::Relaxed) == it.tail.load(Ordering::Acquire)
+            && it.shut.load(Ordering::Relaxed) == shut::OPEN
+    }
+
+    /// Takes what is there now; `None` when nothing is, and something may come.
+    #[inline]
+    fn get_now(&self, most: usize) -> Option<Result<Taken, GetError>> {
+        if self.looks_empty() {
+            return None;
+        }
+        let (me, it) = (self.me, self.it);
+        // The latch of producers comes first where both are taken.
+        let shared = self.is_shared();
+        let put = shared.then(|| it.put.latch.lock(me));
+        let get = it.get.latch.lock(me);
+        let state = it.shut.load(Ordering::Acquire);
+        if state == shut::ALL {
+            drop((get, put));
+            // Who shut it down may have died before all of it was thrown away.
+            self.discard();
+            return Some(Err(GetError::ShutDown));
+        }
+        let mut taken = Taken::new(me, heap::savepoint(me));
+        while taken.len() < most {
+            match self.take_one(shared, &mut taken) {
+                Ok(true) => {}
+                Err(e) if taken.is_empty() => return Some(Err(e.into())),
+                Ok(false) | Err(_) => break,
+            }
+        }
+        if taken.is_empty() {
+            let end = state != shut::OPEN;
+            drop((get, put));
+            if end {
+                // Nothing comes after the state, but what was put before may not be published.
+                let _latches = self.alone();
+                return (self.len_alone() == 0).then_some(Err(GetError::ShutDown));
+            }
+            return None;
+        }
+        drop((get, put));
+        it.not_full.open(taken.len());
+        Some(Ok(taken))
+    }
+
+    /// Takes the next message; false if there is none. The latch of consumers is held; if it is at the
+    /// `shared` end, that of producers as well.
+    #[inline]
+    fn take_one(&self, shared: bool, taken: &mut Taken) -> Result<bool, OutOfMemory> {
+        let (me, it) = (self.me, self.it);
+        let get = &it.get;
+        let head = get.head.load(Ordering::Relaxed);
+        let mut tail = if shared { &it.put.tail } else { &get.tail_seen }.load(Ordering::Relaxed);
+        if head == tail && !shared {
+            // SYNC POINT: pairs with the release store of `put_now`.
+            tail = it.tail.load(Ordering::Acquire);
+            get.tail_seen.store(tail, Ordering::Relaxed);
+        }
+        crash_point!("channel.tail_seen");
+        if head == tail {
+            return Ok(false);
+        }
+        let note = self.note()?;
+        let heap = shared && self.order() == Order::Priority;
+        let position = if shared && !heap { tail - 1 } else { head };
+        let word = self.word(position).load(Ordering::Relaxed);
+        let mut tx = Tx::begin(me);
+        if heap {
+            self.sift_down(&mut tx, head, tail);
+        }
+        if shared {
+            tx.set(&it.put.tail, tail - 1);
+            tx.set(&get.popped, get.popped.load(Ordering::Relaxed) + 1);
+        } else {
+            tx.set(&get.head, head + 1);
+        }
+        self.count_taken(&mut tx, note);
+        if let Some(blob) = value::blob_of(word) {
+            let bytes = blob::len(me, blob) as u64;
+            tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
+            heap::defer_free(me, &mut tx, blob);
+            taken.has_blobs = true;
+        }
+        crash_point!("channel.taking");
+        tx.commit();
+        crash_point!("channel.taken");
+        if shared {
+            self.publish_put();
+        }
+        self.publish_get();
+        taken.push(word);
+        Ok(true)
+    }
+
+    /// Throws the first message away; both latches are held.
+    pub(super) fn discard_one(&self) -> Discarded {
+        let (me, it) = (self.me, self.it);
+        if self.len_alone() == 0 {
+            return Discarded::All;
+        }
+        let get = &it.get;
+        let head = get.head.load(Ordering::Relaxed);
+        let word = self.word(head).load(Ordering::Relaxed);
+        let mut tx = Tx::begin(me);
+        tx.set(&get.head, head + 1);
+        if self.pending_alone() > 0 {
+            tx.set(&get.done, get.done.load(Ordering::Relaxed) + 1);
+        }
+        if let Some(blob) = value::blob_of(word) {
+            let bytes = blob::len(me, blob) as u64;
+            tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
+            heap::defer_free(me, &mut tx, blob);
+        }
+        crash_point!("channel.discarding");
+        tx.commit();
+        crash_point!("channel.discarded");
+        self.publish_get();
+        Discarded::More
+    }
+}
+
+/// A thread that waits for a message.
+struct GetWait<'a> {
+    queue: Queue<'a>,
+    most: usize,
+    result: Option<Result<Taken, GetError>>,
+}
+
+impl Awaited for GetWait<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.queue.it.not_empty.word()
+    }
+
+    fn object(&self) -> Off {
+        self.queue.off
+    }
+
+    fn ready(&mut self) -> bool {
+        self.result = self.queue.get_now(self.most);
+        self.result.is_some()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let value = self.queue.it.not_empty.announce(false);
+        {
+            // A producer may have died before it said that it put something.
+            let _latch = self.queue.it.put.latch.lock(self.queue.me);
+            self.queue.publish_put();
+        }
+        if self.ready() { None } else { Some(value) }
+    }
+}

@@ -1,0 +1,261 @@
+//! Messages that were put and are not done yet: `task_done` and `join`.
+//!
+//! They are counted by two numbers that only grow: all that were ever put, and those that are done. A
+//! process that takes messages has a note of how many it has taken and not done, in a block that the
+//! queue owns; the note names the process as a lock's word does. So whoever waits finds the notes of
+//! processes that have ended, and counts their messages as done, and as lost: a death has all waiters
+//! look around.
+
+use super::queue::{PER_NOTES, Queue};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::os::clock::Deadline;
+use crate::shm::arena::offset::Off;
+use crate::shm::heap::{self, Kind, OutOfMemory};
+use crate::shm::member::slots;
+use crate::shm::tx::journal::Tx;
+use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
+
+/// More messages were said to be done than were put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("all messages that were put are done already")]
+pub struct TooManyDone;
+
+/// How a wait until all is done ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// All is done.
+    Yes,
+    /// Nothing is left to do, but so many were taken by processes that ended before they were done;
+    /// the last such process.
+    Lost(u64, i32),
+    /// The deadline passed first.
+    TimedOut,
+    /// The hooks ended the wait.
+    Interrupted,
+}
+
+const COUNT: u64 = u32::MAX as u64;
+
+/// A note: the process as a lock's word names it, and above it how many.
+fn owner(note: u64) -> u32 {
+    (note >> 32) as u32
+}
+
+impl Queue<'_> {
+    /// The note of the calling process; the latch of consumers is held.
+    #[inline]
+    pub(super) fn note(&self) -> Result<&'static AtomicU64, OutOfMemory> {
+        let me = self.me;
+        let process = me.slot().owner.load(Ordering::Relaxed).saturating_sub(1) as usize;
+        let notes = &self.it.notes[process / PER_NOTES];
+        let mut block = Off(notes.load(Ordering::Relaxed));
+        if block.is_none() {
+            block = self.make_notes(notes)?;
+        }
+        let at = block.plus(heap::HEADER + (process % PER_NOTES) as u64 * 8);
+        Ok(me.arena().at(at))
+    }
+
+    #[cold]
+    fn make_notes(&self, notes: &AtomicU64) -> Result<Off, OutOfMemory> {
+        let me = self.me;
+        let savepoint = heap::savepoint(me);
+        let size = heap::HEADER + PER_NOTES as u64 * 8;
+        let block = heap::alloc(me, Kind::RAW, size)?;
+        for i in 0..PER_NOTES as u64 {
+            let word: &AtomicU64 = me.arena().at(block.plus(heap::HEADER + i * 8));
+            word.store(0, Ordering::Relaxed);
+        }
+        crash_point!("channel.notes_cleared");
+        let mut tx = Tx::begin(me);
+        tx.set(notes, block.0);
+        heap::release_to(me, &mut tx, savepoint);
+        crash_point!("channel.notes");
+        tx.commit();
+        crash_point!("channel.notes_done");
+        Ok(block)
+    }
+
+    /// One more is taken by the calling process, whose `note` it is.
+    #[inline]
+    pub(super) fn count_taken(&self, tx: &mut Tx<'_>, note: &AtomicU64) {
+        let me = self.me;
+        let process = me.slot().owner.load(Ordering::Relaxed).saturating_sub(1) as u32;
+        let mine = u64::from(slots::lock_owner(me.arena(), process)) << 32;
+        let seen = note.load(Ordering::Relaxed);
+        let count = seen & COUNT;
+        if seen & !COUNT == mine {
+            tx.set(note, mine | (count + 1).min(COUNT));
+        } else {
+            // Of a process that had the slot before.
+            self.count_lost(tx, count, owner(seen));
+            tx.set(note, mine | 1);
+        }
+        crash_point!("channel.noted");
+    }
+
+    /// `count` that a process had taken will not be done by it. Some of them may have been said to be
+    /// done by others: what still lies in the queue is nobody's.
+    fn count_lost(&self, tx: &mut Tx<'_>, count: u64, process: u32) {
+        let get = &self.it.get;
+        let queued = self.it.tail.load(Ordering::Acquire) - get.head.load(Ordering::Relaxed);
+        let count = count.min(self.pending_alone().saturating_sub(queued));
+        if count == 0 {
+            return;
+        }
+        let pid = slots::dead_owner(self.me.arena(), process).unwrap_or(0);
+        tx.set(&get.done, get.done.load(Ordering::Relaxed) + count);
+        tx.set(&get.lost, get.lost.load(Ordering::Relaxed) + count);
+        tx.set(&get.lost_pid, pid as u64);
+        crash_point!("channel.counting_lost");
+    }
+
+    /// Messages that were put and are not done; the latch of consumers is held.
+    pub(super) fn pending_alone(&self) -> u64 {
+        let get = &self.it.get;
+        let put = self.it.tail.load(Ordering::Acquire) + get.popped.load(Ordering::Relaxed);
+        put.saturating_sub(get.done.load(Ordering::Relaxed))
+    }
+
+    /// Counts what processes had taken that have ended. Both latches are held.
+    fn find_lost(&self) {
+        let me = self.me;
+        for notes in &self.it.notes {
+            let block = Off(notes.load(Ordering::Relaxed));
+            if block.is_none() {
+                continue;
+            }
+            for i in 0..PER_NOTES as u64 {
+                let note: &AtomicU64 = me.arena().at(block.plus(heap::HEADER + i * 8));
+                let seen = note.load(Ordering::Relaxed);
+                if seen == 0 || slots::living_owner(me.arena(), owner(seen)).is_some() {
+                    continue;
+                }
+                let mut tx = Tx::begin(me);
+                self.count_lost(&mut tx, seen & COUNT, owner(seen));
+                tx.set(note, 0);
+                crash_point!("channel.finding_lost");
+                tx.commit();
+                crash_point!("channel.found_lost");
+            }
+        }
+    }
+
+    /// Messages that were put and are not done.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        let _latches = self.alone();
+        self.find_lost();
+        self.pending_alone()
+    }
+
+    /// A message that was taken is done.
+    ///
+    /// # Errors
+    /// [`TooManyDone`]; nothing has changed.
+    pub fn task_done(&self) -> Result<(), TooManyDone> {
+        let (me, it) = (self.me, self.it);
+        let latches = self.alone();
+        let pending = self.pending_alone();
+        if pending == 0 {
+            return Err(TooManyDone);
+        }
+        let mut tx = Tx::begin(me);
+        tx.set(&it.get.done, it.get.done.load(Ordering::Relaxed) + 1);
+        let process = me.slot().owner.load(Ordering::Relaxed).saturating_sub(1) as u32;
+        let mine = u64::from(slots::lock_owner(me.arena(), process)) << 32;
+        // Without room for a note the process has taken none.
+        if let Ok(note) = self.note_if_any() {
+            let seen = note.load(Ordering::Relaxed);
+            if seen & !COUNT == mine && seen & COUNT > 0 {
+                tx.set(note, seen - 1);
+            }
+        }
+        crash_point!("channel.doing");
+        tx.commit();
+        crash_point!("channel.done");
+        drop(latches);
+        if pending == 1 {
+            it.idle.open_for_all();
+        }
+        Ok(())
+    }
+
+    fn note_if_any(&self) -> Result<&'static AtomicU64, ()> {
+        let process = self.me.slot().owner.load(Ordering::Relaxed).saturating_sub(1) as usize;
+        let block = Off(self.it.notes[process / PER_NOTES].load(Ordering::Relaxed));
+        if block.is_none() {
+            return Err(());
+        }
+        Ok(self.me.arena().at(block.plus(heap::HEADER + (process % PER_NOTES) as u64 * 8)))
+    }
+
+    /// Waits until all that was put is done. Messages that were taken by processes which ended before
+    /// they were done are told of by the next wait that ends, once.
+    pub fn join(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Joined {
+        let told = self.it.get.told.load(Ordering::Acquire);
+        let mut condition = JoinWait { queue: *self, told, seen: None, result: None };
+        let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
+        match (outcome, condition.result) {
+            (_, Some(joined)) => joined,
+            (Outcome::Interrupted, None) => Joined::Interrupted,
+            (Outcome::TimedOut | Outcome::Ready, None) => Joined::TimedOut,
+        }
+    }
+}
+
+/// A thread that waits until all is done.
+struct JoinWait<'a> {
+    queue: Queue<'a>,
+    /// What others had been told of when the wait began.
+    told: u64,
+    /// What the gate was at the last look.
+    seen: Option<u32>,
+    result: Option<Joined>,
+}
+
+impl JoinWait<'_> {
+    fn look(&mut self) -> bool {
+        let queue = self.queue;
+        let get = &queue.it.get;
+        let _latches = queue.alone();
+        queue.find_lost();
+        if queue.pending_alone() > 0 {
+            return false;
+        }
+        let lost = get.lost.load(Ordering::Relaxed);
+        self.result = Some(if lost > self.told {
+            get.told.store(lost, Ordering::Release);
+            crash_point!("channel.told");
+            Joined::Lost(lost - self.told, get.lost_pid.load(Ordering::Relaxed) as i32)
+        } else {
+            Joined::Yes
+        });
+        true
+    }
+}
+
+impl Awaited for JoinWait<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.queue.it.idle.word()
+    }
+
+    fn object(&self) -> Off {
+        self.queue.off
+    }
+
+    fn ready(&mut self) -> bool {
+        // Who ends the wait opens the gate, which changes it.
+        let now = self.word().load(Ordering::Acquire);
+        if self.seen == Some(now) {
+            return false;
+        }
+        self.seen = Some(now);
+        self.look()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let value = self.queue.it.idle.announce(false);
+        if self.look() { None } else { Some(value) }
+    }
+}

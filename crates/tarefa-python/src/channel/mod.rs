@@ -1,0 +1,20 @@
+//! The native halves of what carries data between tasks.
+
+pub(crate) mod queue;
+pub(crate) mod watch;
+
+use pyo3::prelude::*;
+use tarefa_engine::kinds;
+
+use crate::runtime::registry::{add_class, add_kinds};
+use queue::QueueCore;
+use watch::QueueWatch;
+
+/// Puts the room's classes into the module.
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<QueueCore>()?;
+    m.add_class::<QueueWatch>()?;
+    add_kinds(&[kinds::QUEUE], |py, h| Ok(Py::new(py, QueueCore::of(h))?.into_any()));
+    add_class::<QueueCore>();
+    Ok(())
+}

@@ -1,0 +1,497 @@
+//! `QueueCore`: what `tarefa.Queue` and its siblings are made of.
+
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
+use tarefa_engine::atomic::{AtomicBool, Ordering};
+use tarefa_engine::channel::queue;
+use tarefa_engine::channel::{
+    Content, GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, blob_bytes, keyed, unkeyed,
+};
+use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::Member;
+use tarefa_engine::shm::object::blob;
+
+use crate::convert::encode;
+use crate::convert::encode::Encoded;
+use crate::convert::flat;
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::handle::Handle;
+use crate::runtime::hooks;
+use crate::runtime::member;
+use crate::runtime::module_objects;
+use crate::runtime::registry::SharedClass;
+
+/// A queue in shared memory.
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct QueueCore {
+    handle: Handle,
+    /// Whether this process has said that it uses it no more.
+    closed: AtomicBool,
+}
+
+impl QueueCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle, closed: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    #[inline]
+    fn check_open(&self) -> PyResult<()> {
+        if self.closed.load(Ordering::Relaxed) {
+            let text =
+                format!("Queue {} is closed: this process has called close()", self.handle.id());
+            return Err(PyValueError::new_err(text));
+        }
+        Ok(())
+    }
+}
+
+impl SharedClass for QueueCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle().clone())
+    }
+}
+
+/// How long to wait, from the arguments of `put` and `get`; `None` not to wait at all.
+#[inline]
+fn patience(
+    block: Option<&Bound<'_, PyAny>>,
+    timeout: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<Deadline>> {
+    if !block.map_or(Ok(true), Bound::is_truthy)? {
+        return Ok(None);
+    }
+    let Some(timeout) = timeout.filter(|t| !t.is_none()) else { return Ok(Some(Deadline::NEVER)) };
+    let seconds: f64 = timeout.extract().map_err(|_| {
+        let what = timeout.get_type();
+        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
+    })?;
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err("'timeout' must be a non-negative number"));
+    }
+    deadline(Some(seconds)).map(Some)
+}
+
+/// What is said of a message that cannot travel.
+#[cold]
+fn refused(py: Python<'_>, e: PyErr) -> PyErr {
+    let ours = hooks::named(py, "NotPicklable").is_ok_and(|class| e.is_instance(py, &class));
+    if !ours {
+        return e;
+    }
+    let text = format!(
+        "{}; a message is a copy, between threads too: for threads of one process alone, \
+         queue.Queue hands over the object itself",
+        e.value(py)
+    );
+    let new = errors::new(py, "NotPicklable", text);
+    new.set_cause(py, e.cause(py));
+    new
+}
+
+#[cold]
+fn put_failed(py: Python<'_>, e: PutError, hooks: Option<PyBlockingHooks<'_>>) -> PyErr {
+    match e {
+        PutError::Full => errors::new(py, "Full", e.to_string()),
+        PutError::ShutDown => errors::new(py, "ShutDown", e.to_string()),
+        PutError::Interrupted => {
+            hooks.map_or_else(|| PyKeyboardInterrupt::new_err(()), PyBlockingHooks::into_error)
+        }
+        PutError::TooLarge { size, most } => PyValueError::new_err(format!(
+            "a message of {size} bytes is larger than the queue may hold, which is {most} bytes: \
+             make the queue with a larger max_bytes, or send the message in parts"
+        )),
+        PutError::Memory(e) => errors::out_of_memory(py, e),
+    }
+}
+
+#[cold]
+fn get_failed(py: Python<'_>, e: GetError, hooks: Option<PyBlockingHooks<'_>>) -> PyErr {
+    match e {
+        GetError::Empty => errors::new(py, "Empty", e.to_string()),
+        GetError::ShutDown => errors::new(py, "ShutDown", e.to_string()),
+        GetError::Interrupted => {
+            hooks.map_or_else(|| PyKeyboardInterrupt::new_err(()), PyBlockingHooks::into_error)
+        }
+        GetError::Memory(e) => errors::out_of_memory(py, e),
+    }
+}
+
+/// The object that a message is.
+fn decode(py: Python<'_>, me: &Member, content: Content<'_>) -> PyResult<Py<PyAny>> {
+    let (how, bytes, at) = match content {
+        Content::Word(word) => return encode::decode_word(py, word),
+        Content::Blob(how, bytes, at) => (how, bytes, at),
+    };
+    let decoded = if how == tag::TUPLE {
+        flat::decode(py, bytes)
+    } else if how == tag::KEYED {
+        let (how, bytes) = unkeyed(bytes).unwrap_or((0, bytes));
+        encode::decode_bytes(py, how, bytes)
+    } else if how == tag::OBJECT {
+        let held = blob::hold(me, at).map_err(|e| errors::out_of_memory(py, e))?;
+        encode::decode_object(py, me, held.first())
+    } else {
+        encode::decode_bytes(py, how, bytes)
+    };
+    decoded.map_err(|e| {
+        // An interrupt is none of the message's.
+        if !e.is_instance_of::<PyException>(py) {
+            return e;
+        }
+        let pid = blob::signed_by(me, at);
+        match hooks::named(py, "bad_message").and_then(|make| make.call1((pid, e.value(py)))) {
+            Ok(made) => {
+                let made = PyErr::from_value(made);
+                made.set_cause(py, Some(e));
+                made
+            }
+            Err(other) => other,
+        }
+    })
+}
+
+#[pymethods]
+impl QueueCore {
+    /// Of a core, another handle of its queue; else a new one without bounds.
+    #[new]
+    #[classmethod]
+    #[pyo3(signature = (*args, **kwargs))]
+    fn new(
+        cls: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self::of(core.get().handle.clone()));
+        }
+        if let Some(handle) = module_objects::find(cls, args, kwargs)? {
+            return Ok(Self::of(handle));
+        }
+        let py = cls.py();
+        let me = member::me(py)?;
+        let order = match cls.getattr("_order")?.extract::<u8>()? {
+            0 => Order::Fifo,
+            1 => Order::Lifo,
+            _ => Order::Priority,
+        };
+        let off = queue::create(&me, order).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// In which order messages come out: 0 as they came in, 1 the last first, 2 the least first.
+    #[classattr]
+    fn _order() -> u8 {
+        0
+    }
+
+    /// Bounds the queue, and says what class it is of.
+    fn set_up(&self, maxsize: i64, max_bytes: Option<u64>, label: u64) {
+        let me = self.handle.me();
+        let queue = Queue::at(&me, self.handle.off());
+        queue.set_bounds(u64::try_from(maxsize).unwrap_or(0), max_bytes.unwrap_or(MAX_BYTES));
+        queue.set_label(label);
+    }
+
+    /// What class it is of.
+    #[getter]
+    fn label(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).label()
+    }
+
+    /// Puts an item in.
+    #[pyo3(signature = (item, block = None, timeout = None),
+           text_signature = "($self, item, block=True, timeout=None)")]
+    fn put(
+        &self,
+        py: Python<'_>,
+        item: &Bound<'_, PyAny>,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.check_open()?;
+        let until = patience(block, timeout)?;
+        let me = self.handle.me();
+        let queue = Queue::at(&me, self.handle.off());
+        let encoded;
+        let item = if let Some(word) = encode::word(item) {
+            Item::Word(word)
+        } else {
+            encoded = self.encode(&me, item)?;
+            encoded.item()?
+        };
+        let Some(until) = until else {
+            return queue.try_put(item).map_err(|e| put_failed(py, e, None));
+        };
+        let mut hooks = PyBlockingHooks::new(py);
+        match queue.put(item, &mut hooks, until) {
+            Ok(()) => Ok(()),
+            Err(e) => Err(put_failed(py, e, Some(hooks))),
+        }
+    }
+
+    /// The same without waiting.
+    fn put_nowait(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.put(py, item, Some(&pyo3::types::PyBool::new(py, false).to_owned().into_any()), None)
+    }
+
+    /// Puts an item in without waiting; the bytes that it needs room for, if it is not in.
+    fn offer(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
+        self.check_open()?;
+        let me = self.handle.me();
+        let encoded = self.encode(&me, item)?;
+        let item = encoded.item()?;
+        match Queue::at(&me, self.handle.off()).try_put(item) {
+            Ok(()) => Ok(None),
+            Err(PutError::Full) => Ok(Some(blob_bytes(item))),
+            Err(e) => Err(put_failed(py, e, None)),
+        }
+    }
+
+    /// Puts items in, in their order, as room comes; how many are in, and what kept the others out.
+    fn put_all(
+        &self,
+        py: Python<'_>,
+        items: &Bound<'_, PyList>,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(usize, Option<Py<PyAny>>)> {
+        self.check_open()?;
+        let until = patience(block, timeout)?.unwrap_or(Deadline::at(0));
+        let me = self.handle.me();
+        let off = self.handle.off();
+        let encoded: Vec<Encoded<'_>> =
+            items.iter().map(|item| self.encode(&me, &item)).collect::<PyResult<_>>()?;
+        let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        let mut hooks = PyBlockingHooks::new(py);
+        match Queue::at(&me, off).put_many(&items, &mut hooks, until) {
+            Ok(()) => Ok((items.len(), None)),
+            Err((n, e)) => {
+                let error = put_failed(py, e, Some(hooks));
+                if error.is_instance_of::<PyException>(py) {
+                    Ok((n, Some(error.into_value(py).into_any())))
+                } else {
+                    Err(error)
+                }
+            }
+        }
+    }
+
+    /// Takes an item.
+    #[pyo3(signature = (block = None, timeout = None),
+           text_signature = "($self, block=True, timeout=None)")]
+    fn get(
+        &self,
+        py: Python<'_>,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let me = self.handle.me();
+        let taken = self.take(py, &me, 1, block, timeout)?;
+        if let Some(word) = taken.word() {
+            return encode::decode_word(py, word);
+        }
+        match taken.contents().next() {
+            Some(content) => decode(py, &me, content),
+            None => Err(get_failed(py, GetError::Empty, None)),
+        }
+    }
+
+    /// The same without waiting.
+    fn get_nowait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.get(py, Some(&pyo3::types::PyBool::new(py, false).to_owned().into_any()), None)
+    }
+
+    /// Takes as many items as there are, at most `most`, waiting for the first. One that cannot be
+    /// decoded is in the list as the error that says so.
+    fn take_many<'py>(
+        &self,
+        py: Python<'py>,
+        most: usize,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyList>, Option<Py<PyAny>>)> {
+        let me = self.handle.me();
+        let taken = self.take(py, &me, most, block, timeout)?;
+        let (items, mut bad) = (PyList::empty(py), None);
+        for content in taken.contents() {
+            match decode(py, &me, content) {
+                Ok(item) => items.append(item)?,
+                Err(e) if e.is_instance_of::<PyException>(py) => {
+                    if bad.is_none() {
+                        bad = Some(e.into_value(py).into_any());
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok((items, bad))
+    }
+
+    /// Messages in it now.
+    fn qsize(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).len()
+    }
+
+    /// Whether there are none now.
+    fn empty(&self) -> bool {
+        self.qsize() == 0
+    }
+
+    /// Whether a put would have to wait now.
+    fn full(&self) -> bool {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).is_full()
+    }
+
+    /// The most messages; 0 or less for any number.
+    #[getter]
+    fn maxsize(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).maxsize()
+    }
+
+    /// The most bytes.
+    #[getter]
+    fn max_bytes(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).max_bytes()
+    }
+
+    /// Bytes in it now, as they count for `max_bytes`.
+    #[getter]
+    fn used_bytes(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).used_bytes()
+    }
+
+    /// Messages that were put and are not done.
+    #[getter]
+    fn unfinished_tasks(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).pending()
+    }
+
+    /// Whether it was shut down.
+    #[getter]
+    fn is_shutdown(&self) -> bool {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).is_shut()
+    }
+
+    /// A message that was taken is done.
+    fn task_done(&self) -> PyResult<()> {
+        let me = self.handle.me();
+        let done = Queue::at(&me, self.handle.off()).task_done();
+        done.map_err(|e| PyValueError::new_err(format!("task_done() called too many times: {e}")))
+    }
+
+    /// Waits until all that was put is done: whether it is, and what was lost.
+    fn wait_done(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(bool, u64, i32)> {
+        let until = patience(None, timeout)?.unwrap_or(Deadline::NEVER);
+        let me = self.handle.me();
+        let mut hooks = PyBlockingHooks::new(py);
+        match Queue::at(&me, self.handle.off()).join(&mut hooks, until) {
+            Joined::Yes => Ok((true, 0, 0)),
+            Joined::Lost(count, pid) => Ok((true, count, pid)),
+            Joined::TimedOut => Ok((false, 0, 0)),
+            Joined::Interrupted => Err(hooks.into_error()),
+        }
+    }
+
+    /// Lets nothing more in; `immediate`: what is in it is thrown away.
+    #[pyo3(signature = (immediate = false))]
+    fn shutdown(&self, immediate: bool) {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).shut_down(immediate);
+    }
+
+    /// This process uses it no more.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        self.handle.reduce(py)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}
+
+impl QueueCore {
+    /// What the item is as a message.
+    fn encode<'py>(&self, me: &Member, item: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+        if let Some(bytes) = flat::encode(item) {
+            return Ok(Encoded::Owned(tag::TUPLE, bytes, Vec::new()));
+        }
+        let failed = |e| refused(item.py(), e);
+        if Queue::at(me, self.handle.off()).order() != Order::Priority {
+            return encode::encode_into(me, item, self.handle.off()).map_err(failed);
+        }
+        let is_text = item.is_exact_instance_of::<PyString>()
+            || item.is_exact_instance_of::<PyBytes>()
+            || item.is_exact_instance_of::<PyInt>();
+        if is_text {
+            let encoded = encode::encode(me, item).map_err(failed)?;
+            match &encoded {
+                Encoded::Bytes(tag::INT, bytes) if bytes.as_bytes().len() > 16 => {
+                    let text = "a PriorityQueue orders integers of at most 128 bits: put a tuple \
+                                (priority, item) with a smaller one";
+                    return Err(PyValueError::new_err(text));
+                }
+                Encoded::Pickled(..) => {}
+                _ => return Ok(encoded),
+            }
+        }
+        let key = flat::key(item)?;
+        let dumps = hooks::DUMPS.get(item.py())?;
+        let whole = encode::pickled(dumps, item, me.runtime().id()).map_err(failed)?;
+        encode::outside(&whole, self.handle.off())?;
+        match whole {
+            Encoded::Pickled(bytes, references) => {
+                let bytes = keyed(&key, encode::PICKLE, bytes.as_bytes());
+                Ok(Encoded::Keyed(bytes, references))
+            }
+            other => Ok(other),
+        }
+    }
+
+    #[inline]
+    fn take(
+        &self,
+        py: Python<'_>,
+        me: &Member,
+        most: usize,
+        block: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Taken> {
+        self.check_open()?;
+        let queue = Queue::at(me, self.handle.off());
+        let Some(until) = patience(block, timeout)? else {
+            return queue.try_get_many(most).map_err(|e| get_failed(py, e, None));
+        };
+        let mut hooks = PyBlockingHooks::new(py);
+        match queue.get_many(most, &mut hooks, until) {
+            Ok(taken) => Ok(taken),
+            Err(e) => Err(get_failed(py, e, Some(hooks))),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+"""What carries data between tasks."""
+
+from collections.abc import Callable
+from typing import Any, Self, final
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class QueueCore:
+    """A queue in shared memory; :class:`tarefa.Queue` adds what is written in Python."""
+
+    _order: int
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def set_up(self, maxsize: int, max_bytes: int | None, label: int) -> None:
+        """Bound the queue, and say what class it is of."""
+
+    @property
+    def label(self) -> int:
+        """What class it is of."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Put an item in; it is there for every ``get()`` that starts after this has returned.
+
+        Args:
+            item: what to put. It is copied; another object of tarefa is held by reference.
+            block: whether to wait for room.
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            Full: there was no room, or none in time.
+            ShutDown: the queue has been shut down.
+            NotPicklable: the item, or the part of it that is named, cannot travel.
+            ValueError: it is larger than ``max_bytes``; this process has called ``close()``; a
+                timeout below 0.
+        """
+
+    def put_nowait(self, item: Any) -> None:
+        """Put an item in as ``put()`` does, without waiting."""
+
+    def offer(self, item: Any) -> int | None:
+        """Put an item in without waiting; the bytes that it needs room for, if it is not in."""
+
+    def put_all(
+        self, items: list[Any], block: bool | None, timeout: float | None
+    ) -> tuple[int, Exception | None]:
+        """Put items in; how many are in, and what kept the others out."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take an item.
+
+        Args:
+            block: whether to wait for one.
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            Empty: there was none, or none in time.
+            ShutDown: the queue has been shut down, and is empty.
+            BadMessage: the item cannot be decoded; it is gone, and the next ``get()`` goes on.
+            ValueError: this process has called ``close()``; a timeout below 0.
+        """
+
+    def get_nowait(self) -> Any:
+        """Take an item as ``get()`` does, without waiting."""
+
+    def take_many(
+        self, most: int, block: bool | None, timeout: float | None
+    ) -> tuple[list[Any], Exception | None]:
+        """Take items; those that can be decoded, and the error of the first that cannot."""
+
+    def qsize(self) -> int:
+        """How many items are in it now."""
+
+    def empty(self) -> bool:
+        """Whether there are none now."""
+
+    def full(self) -> bool:
+        """Whether a ``put()`` would have to wait now."""
+
+    @property
+    def maxsize(self) -> int:
+        """The most items; 0 for any number."""
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes."""
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes in it now, as they count for ``max_bytes``."""
+
+    @property
+    def unfinished_tasks(self) -> int:
+        """Items that were put and are not done."""
+
+    @property
+    def is_shutdown(self) -> bool:
+        """Whether it was shut down."""
+
+    def task_done(self) -> None:
+        """Say that an item that was taken is done.
+
+        Raises:
+            ValueError: all that was put is done already.
+        """
+
+    def wait_done(self, timeout: float | None) -> tuple[bool, int, int]:
+        """Wait until all is done: whether it is, how many items were lost, and by whom."""
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """Let nothing more in, and wake all who wait; ``immediate`` throws away what is there."""
+
+    def close(self) -> None:
+        """Say that this process uses this handle of the queue no more."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@final
+class QueueWatch:
+    """A wait for a queue's state that takes nothing, and that another thread can end."""
+
+    def __new__(cls, queue: QueueCore, for_room: int | None) -> Self: ...
+    def wait(self) -> bool:
+        """Wait until there is a message, or room for one; False once it was stopped."""
+
+    def stop(self) -> None:
+        """End the wait."""
