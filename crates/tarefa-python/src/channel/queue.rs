@@ -12,14 +12,15 @@ use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::blob;
+use tarefa_engine::shm::object::handle::Handle;
 
+use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::convert::flat;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
-use crate::runtime::handle::Handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -426,7 +427,7 @@ impl QueueCore {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
-        self.handle.reduce(py)
+        collector::reduce(py, &self.handle)
     }
 
     /// Tells objects apart: the same for all handles of one object.

@@ -3,10 +3,10 @@
 use pyo3::prelude::*;
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::{Queue, Wanted};
+use tarefa_engine::shm::object::handle::Handle;
 
 use super::queue::QueueCore;
 use crate::runtime::blocking::PyBlockingHooks;
-use crate::runtime::handle::Handle;
 
 /// Waits until a queue has a message, or room for one.
 #[pyclass(frozen, module = "tarefa._engine")]
