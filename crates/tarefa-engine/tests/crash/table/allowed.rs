@@ -76,8 +76,8 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          and any number of spares is right",
     ),
     (
-        &["latch.given_up", "wait_nodes.deferred", "wait_nodes.given_up", "wait_queue.fell_asleep"],
-        "passed only where whoever has a latch is stopped; each is one store of the thread's own, and \
+        &["latch.given_up"],
+        "passed only where whoever has a latch is stopped; it is one store of the thread's own, and \
          the Python tests of stopped members stop them at random",
     ),
     (
