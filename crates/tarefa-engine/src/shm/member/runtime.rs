@@ -15,7 +15,7 @@ use crate::shm::arena::Arena;
 use crate::shm::arena::layout::{Header, ProcessSlot};
 
 /// Counts forks of this process's line: a changed number means "another process now".
-pub(super) static FORKS: AtomicU32 = AtomicU32::new(0);
+pub(in crate::shm) static FORKS: AtomicU32 = AtomicU32::new(0);
 /// Every runtime this process is a member of; the first is the default one.
 pub(super) static RUNTIMES: Local<Vec<&'static Runtime>> = Local::empty();
 
