@@ -442,9 +442,15 @@ pub(crate) fn now_ns() -> u64 {
     })
 }
 
-/// Whether the thread's sleeps until that deadline end at once.
+/// Whether the thread's sleeps until that deadline end at once. Its clock shows it then.
 pub(crate) fn gives_up(deadline: u64) -> bool {
-    thread(|t| deadline <= t.gives_up_at)
+    thread(|t| {
+        let passes = deadline <= t.gives_up_at;
+        if passes {
+            t.now = t.now.max(deadline);
+        }
+        passes
+    })
 }
 
 /// From here on the calling thread's sleeps with a deadline up to `deadline` end at once, as if it
