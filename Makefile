@@ -91,7 +91,7 @@ run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
 # --- testing --------------------------------------------------------------------------------------------
-.PHONY: test test-rust test-crash loom loom-mutants test-python test-docs test-scripts
+.PHONY: test test-rust test-crash loom loom-mutants test-python test-docs test-scripts test-cpython
 test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, the crash table, Python on every version found
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
@@ -141,6 +141,9 @@ test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version f
 	    "$$venv/bin/python" -m pytest $(PYTEST_ARGS) || failed="$$failed $$version"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "Python tests failed on:$$failed" >&2; exit 1; fi
+
+test-cpython: $(INSTALLED) ## Only the interpreter's own tests of locks, threads and processes, on our classes
+	$(PY) tests/cpython/run.py
 
 test-docs: | $(INSTALLED) ## Only the tests of the pages: links, both languages of the guide, tables, manifests
 	$(PY) -m pytest -q tests/docs

@@ -6,6 +6,7 @@
 42
 """
 
+import sys as _sys
 from collections.abc import Callable as _Callable
 from typing import TYPE_CHECKING
 from typing import Any as _Any
@@ -73,6 +74,26 @@ from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 
 if TYPE_CHECKING:
     from tarefa._task._run import run
+    from tarefa._task._standard import (
+        TIMEOUT_MAX,
+        MainProcess,
+        Timer,
+        active_children,
+        active_count,
+        current_process,
+        current_thread,
+        enumerate,  # noqa: A004, F401 - as threading has it
+        get_ident,
+        get_native_id,
+        getprofile,
+        gettrace,
+        local,
+        main_thread,
+        parent_process,
+        setprofile,
+        settrace,
+        stack_size,
+    )
 
 excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
 
@@ -82,6 +103,7 @@ __all__ = [
     "ALL_COMPLETED",
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
+    "TIMEOUT_MAX",
     "ArenaFull",
     "Array",
     "BadItemType",
@@ -108,6 +130,7 @@ __all__ = [
     "List",
     "ListChanged",
     "Lock",
+    "MainProcess",
     "MemoryLimitExceeded",
     "Namespace",
     "NestedUpdate",
@@ -143,37 +166,97 @@ __all__ = [
     "Thread",
     "TimeLimitExceeded",
     "TimeLimitInterrupt",
+    "Timer",
     "Usage",
     "Value",
     "Waited",
     "Waiting",
     "WorkerDied",
+    "active_children",
+    "active_count",
     "active_tasks",
     "address",
     "attach",
     "configure",
     "cpu_count",
+    "current_process",
     "current_task",
+    "current_thread",
     "deadlocks",
     "excepthook",
     "freeze_support",
+    "get_ident",
+    "get_native_id",
+    "getprofile",
+    "gettrace",
+    "local",
+    "main_thread",
+    "parent_process",
     "preload",
     "run",
+    "setprofile",
+    "settrace",
     "sleep",
+    "stack_size",
     "wait",
 ]
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), "run"})
+# Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
+# `enumerate` is not in `__all__`: a star would hide the built-in one.
+_STANDARD = frozenset(
+    [
+        "TIMEOUT_MAX",
+        "MainProcess",
+        "Timer",
+        "active_children",
+        "active_count",
+        "current_process",
+        "current_thread",
+        "enumerate",
+        "get_ident",
+        "get_native_id",
+        "getprofile",
+        "gettrace",
+        "local",
+        "main_thread",
+        "parent_process",
+        "setprofile",
+        "settrace",
+        "stack_size",
+    ]
+)
 
 
 if not TYPE_CHECKING:  # else every name would be there
 
     def __getattr__(name: str) -> _Any:
-        """Find `run` at its first use: most programs have no event loop."""
         if name == "run":
             from tarefa._task._run import run
 
             return globals().setdefault("run", run)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name in _STANDARD:
+            from tarefa._task import _standard
+
+            found = globals()[name] = getattr(_standard, name)
+            return found
+        if not name.startswith("_"):
+            from tarefa._runtime._missing import sentence
+
+            if name.endswith("_all_threads"):
+                import threading
+
+                if hasattr(threading, name):
+                    return getattr(threading, name)
+            text = sentence(name)
+            if text is not None:
+                # `from tarefa import name` drops what an AttributeError says.
+                if _sys._getframe(1).f_code.co_name == "_handle_fromlist":
+                    raise ImportError(text, name=__name__, path=__file__)
+                raise AttributeError(text)
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}", name=name, obj=_sys.modules[__name__]
+        )
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__doc__", "__file__", "__name__", "__version__", "enumerate"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tarefa._collections import _items, _making
 from tarefa._collections._items import Locked
@@ -20,12 +20,18 @@ from tarefa._collections._typecodes import (
 )
 from tarefa._engine import ArrayCore
 from tarefa._runtime._module_objects import shared_value
+from tarefa._runtime._showing import THRESHOLD, cut_short, title
 
-# Items that ``repr`` shows.
-_SHOWN = 1000
+if TYPE_CHECKING:
+    from ctypes import _SimpleCData
+    from typing import Literal
+
+    from tarefa._collections._codes import ComplexCode, FloatCode, IntCode
+
+T = TypeVar("T")
 
 
-class RawArray(Copied, ArrayCore):
+class RawArray(Copied, ArrayCore[T]):
     """An array without a lock: see :class:`Array`.
 
     It is what ``Array(..., lock=False)`` makes.
@@ -35,9 +41,35 @@ class RawArray(Copied, ArrayCore):
     __slots__ = ("_tarefa_view",)
     _tarefa_view: Any
 
-    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any) -> Self:
+    @overload
+    def __new__(cls, typecode_or_type: IntCode, size_or_initializer: Any) -> RawArray[int]: ...
+    @overload
+    def __new__(cls, typecode_or_type: FloatCode, size_or_initializer: Any) -> RawArray[float]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: ComplexCode, size_or_initializer: Any
+    ) -> RawArray[complex]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["?"], size_or_initializer: Any
+    ) -> RawArray[bool]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["c"], size_or_initializer: Any
+    ) -> RawArray[bytes]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Literal["u"], size_or_initializer: Any) -> RawArray[str]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: type[_SimpleCData[T]], size_or_initializer: Any
+    ) -> RawArray[T]: ...
+    @overload
+    def __new__(cls, typecode_or_type: type[T], size_or_initializer: Any) -> RawArray[T]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any) -> RawArray[Any]: ...
+    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any) -> Any:
         """Make an array; the arguments and errors are those of :class:`Array`."""
-        made: Self = _of_module(cls, lambda: make(cls, typecode_or_type, size_or_initializer, None))
+        made: Any = _of_module(cls, lambda: make(cls, typecode_or_type, size_or_initializer, None))
         return made
 
     def get_obj(self) -> Any:
@@ -55,7 +87,7 @@ class RawArray(Copied, ArrayCore):
         under the lock. Without one each item is copied at an instant of its own. Items that are
         structures are copied as their ctypes type.
         """
-        return self.read_all(True)
+        return self._read_all(True)
 
     def close(self) -> None:
         """Give the memory back now, as far as this object is concerned.
@@ -65,18 +97,40 @@ class RawArray(Copied, ArrayCore):
         """
         _items.close(self)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T]:
         for i in range(len(self)):
             yield self[i]
 
     def __repr__(self) -> str:
-        items = "closed" if self.memory.closed else self._tarefa_shown()
-        return f"tarefa.{type(self).__name__}({self.type_code!r}, {items})"
+        items = "closed" if self._memory.closed else self._tarefa_shown()
+        return f"{title(self)}({self.type_code!r}, {items})"
 
     def _tarefa_shown(self) -> str:
-        if math.prod(self.memory.shape) > _SHOWN:
-            return f"{' x '.join(map(str, self.memory.shape))} items"
-        return repr(self.read_all(False))
+        shape = self._memory.shape
+        if math.prod(shape) <= THRESHOLD:
+            return repr(self._read_all(False))
+        return cut_short(shape, self._tarefa_item)
+
+    def _tarefa_item(self, key: tuple[int, ...]) -> str:
+        return repr(self._inspect(key))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many items there are along each dimension."""
+        return self._memory.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The NumPy dtype of its items; ``ImportError`` without NumPy."""
+        return _items.dtype_of(self)
+
+    def __int__(self) -> int:
+        """Refused: an array is no number, nor the text of one."""
+        raise TypeError(f"int() takes a number, not an array: {title(self)} has items")
+
+    def __float__(self) -> float:
+        """Refused: as for ``int()``."""
+        raise TypeError(f"float() takes a number, not an array: {title(self)} has items")
 
     def __eq__(self, other: object) -> bool:
         return self.object_id == other.object_id if isinstance(other, ArrayCore) else NotImplemented
@@ -85,7 +139,7 @@ class RawArray(Copied, ArrayCore):
         return hash(self.object_id)
 
 
-class Array(Locked, RawArray):
+class Array(Locked, RawArray[T]):
     """An array of items in memory that threads and processes share.
 
     It has the habits of ``multiprocessing.Array``: ``a[i]`` and slices, ``get_lock()``,
@@ -104,7 +158,47 @@ class Array(Locked, RawArray):
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Self:
+    @overload
+    def __new__(
+        cls, typecode_or_type: IntCode, size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[int]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: FloatCode, size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[float]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: ComplexCode, size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[complex]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["?"], size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[bool]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["c"], size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[bytes]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["u"], size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[str]: ...
+    @overload
+    def __new__(
+        cls,
+        typecode_or_type: type[_SimpleCData[T]],
+        size_or_initializer: Any,
+        *,
+        lock: Any = True,
+    ) -> Array[T]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: type[T], size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[T]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True
+    ) -> Array[Any]: ...
+    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
         """Make an array.
 
         Args:
@@ -126,7 +220,7 @@ class Array(Locked, RawArray):
         if lock is None:
             lock = True
         base, lock = (RawArray, None) if lock is False else (cls, lock)
-        made: Self = _of_module(
+        made: Any = _of_module(
             base, lambda: make(base, typecode_or_type, size_or_initializer, lock)
         )
         return made
@@ -149,7 +243,7 @@ def make(base: Any, typecode_or_type: Any, size_or_initializer: Any, lock: Any) 
     if items is None:
         return made
     if item.of is None:
-        ArrayCore.fill(made, items)
+        ArrayCore._fill(made, items)
     elif of_ctype:
         for i, value in enumerate(items):
             _items.put(made, i, value, f"item {i}: ")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Self, overload
 
-from tarefa._collections._dict import Dict, show
+from tarefa._collections._dict import Dict, K
 from tarefa._engine import register_class
 from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import copied, state_of
+from tarefa._runtime._showing import count_of, once, pair, shown, title
 
 
 def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:
@@ -28,7 +30,7 @@ def _plain(other: Any) -> Any:
     return other.snapshot() if isinstance(other, Dict) else other
 
 
-class Counter(Dict):
+class Counter(Dict[K, int]):
     """A counter that threads and processes share.
 
     It is a :class:`Dict` with all that ``collections.Counter`` has: what is not in it counts 0.
@@ -40,12 +42,20 @@ class Counter(Dict):
     __slots__ = ()
     _KIND = 11
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    @overload
+    def __init__(self, counted: None = None, /) -> None: ...
+    @overload
+    def __init__(self: Counter[str], counted: None = None, /, **kwargs: int) -> None: ...
+    @overload
+    def __init__(self, counted: Mapping[K, int] | Dict[K, int], /) -> None: ...
+    @overload
+    def __init__(self, counted: Iterable[K], /) -> None: ...
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         counts = _counts(args, kwargs)
         if counts and not is_attached(self):
-            self.put_all(counts)
+            self._put_all(counts)
 
-    def __missing__(self, key: Any) -> int:
+    def __missing__(self, key: K) -> int:
         """What a key counts that is not there."""
         return 0
 
@@ -59,21 +69,21 @@ class Counter(Dict):
             "Counter.fromkeys() is undefined.  Use Counter(iterable) instead."
         )
 
-    def snapshot(self) -> collections.Counter[Any]:
+    def snapshot(self) -> collections.Counter[K]:
         """A plain ``collections.Counter`` of what is in it at this instant."""
-        return collections.Counter(self.read_dict()[1])
+        return collections.Counter(self._read_dict()[1])
 
-    def elements(self) -> Iterator[Any]:
+    def elements(self) -> Iterator[K]:
         """Each key as often as it counts, at this instant."""
         return self.snapshot().elements()
 
-    def most_common(self, n: int | None = None) -> list[tuple[Any, Any]]:
+    def most_common(self, n: int | None = None) -> list[tuple[K, int]]:
         """The ``n`` keys that count most, or all, with their counts, at this instant."""
         return self.snapshot().most_common(n)
 
     def total(self) -> Any:
         """The sum of all counts, at this instant."""
-        return sum(self.read("values")[1])
+        return sum(self._read("values")[1])
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Count things, or add counts, all at one instant."""
@@ -84,7 +94,7 @@ class Counter(Dict):
         self._count({key: -count for key, count in _counts(args, kwargs).items()})
 
     def _count(self, counts: dict[Any, Any]) -> None:
-        if counts and self.apply([("add", key, n) for key, n in counts.items()]) is None:
+        if counts and self._apply([("add", key, n) for key, n in counts.items()]) is None:
             self._become(lambda now: {key: now.get(key, 0) + n for key, n in counts.items()})
 
     def _become(
@@ -93,14 +103,14 @@ class Counter(Dict):
         """Set counts to what ``change`` makes of all of them, at one instant."""
 
         def attempt() -> bool | None:
-            version, now = self.read_dict()
-            return self.apply([("put", *pair) for pair in change(now).items()], version, only)
+            version, now = self._read_dict()
+            return self._apply([("put", *pair) for pair in change(now).items()], version, only)
 
-        self.retry_optimistic(attempt, NestedUpdate)
+        self._retry_optimistic(attempt, NestedUpdate)
 
     def copy(self) -> Self:
         """A new shared counter with the same counts."""
-        return type(self)(self.snapshot())
+        return copied(self, state_of(self), self.snapshot())  # type: ignore[no-any-return]
 
     __copy__ = copy
 
@@ -172,17 +182,18 @@ class Counter(Dict):
     __hash__ = None
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-
         def text() -> str:
             counts = self.snapshot()
-            return (
-                f"tarefa.{name}({repr(counts)[len('Counter(') : -1]})"
-                if counts
-                else f"tarefa.{name}()"
-            )
+            if not counts:
+                return f"{title(self)}()"
+            try:
+                pairs = counts.most_common()
+            except TypeError:
+                # Counts that cannot be compared: as collections.Counter does.
+                pairs = list(counts.items())
+            return f"{title(self)}({{{shown(pairs, pair)}}}{count_of(pairs)})"
 
-        return show(self, text, f"tarefa.{name}({{...}})")
+        return once(self, text, f"{title(self)}({{...}})")
 
 
 register_class("Counter", Counter)

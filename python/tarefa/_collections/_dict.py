@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import (
-    Callable,
     ItemsView,
     Iterable,
     Iterator,
@@ -12,14 +11,17 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from types import GenericAlias, MappingProxyType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Self, TypeVar, overload
 
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._engine import DictCore, MapCore, register_class
+from tarefa._engine import DictCore, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Content, copied, state_of
+from tarefa._runtime._showing import count_of, once, pair, shown, title
 
-_showing: set[tuple[int, int]] = set()
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def plain(arguments: tuple[Any, ...], named: dict[str, Any], what: str) -> dict[Any, Any]:
@@ -31,18 +33,7 @@ def plain(arguments: tuple[Any, ...], named: dict[str, Any], what: str) -> dict[
     return dict(*arguments, **named)
 
 
-def show(shared: MapCore, text: Callable[[], str], again: str = "...") -> str:
-    """The text of a container, which may hold itself by way of others: there it is ``again``."""
-    if shared.object_id in _showing:
-        return again
-    _showing.add(shared.object_id)
-    try:
-        return text()
-    finally:
-        _showing.discard(shared.object_id)
-
-
-class Dict(DictCore):
+class Dict(Content, DictCore[K, V]):
     """A dict that threads and processes share.
 
     It has all that ``dict`` has, in the order in which the keys came, and takes any picklable
@@ -67,13 +58,25 @@ class Dict(DictCore):
     __slots__ = ()
     _KIND = 9
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    @overload
+    def __init__(self, /) -> None: ...
+    @overload
+    def __init__(self: Dict[str, V], /, **kwargs: V) -> None: ...
+    @overload
+    def __init__(self, pairs: Mapping[K, V] | Dict[K, V], /) -> None: ...
+    @overload
+    def __init__(self, pairs: Iterable[tuple[K, V]], /) -> None: ...
+    @overload
+    def __init__(
+        self: Dict[str, V], pairs: Mapping[str, V] | Iterable[tuple[str, V]], /, **kwargs: V
+    ) -> None: ...
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         pairs = plain(args, kwargs, "Dict")
         if pairs and not is_attached(self):
-            self.put_all(pairs)
+            self._put_all(pairs)
 
     @classmethod
-    def fromkeys(cls, keys: Iterable[Any], value: Any = None, /) -> Self:
+    def fromkeys(cls, keys: Iterable[K], value: Any = None, /) -> Self:
         """A new dict with these keys, all of which have ``value``."""
         made = cls()
         made.update(dict.fromkeys(keys, value))
@@ -89,51 +92,53 @@ class Dict(DictCore):
         """
         return ObjectLock(self, repair)
 
-    def snapshot(self) -> dict[Any, Any]:
+    def snapshot(self) -> dict[K, V]:
         """A plain dict of what is in it at this instant."""
-        return self.read_dict()[1]
+        return self._read_dict()[1]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set keys to values, as ``dict.update``, all at one instant."""
         pairs = plain(args, kwargs, "update")
         if pairs:
-            self.put_all(pairs)
+            self._put_all(pairs)
 
-    def keys(self) -> DictKeys:
+    def keys(self) -> DictKeys[K]:
         """A live view of the keys."""
         return DictKeys(self)
 
-    def values(self) -> DictValues:
+    def values(self) -> DictValues[V]:
         """A live view of the values."""
         return DictValues(self)
 
-    def items(self) -> DictItems:
+    def items(self) -> DictItems[K, V]:
         """A live view of the pairs."""
         return DictItems(self)
 
     def copy(self) -> Self:
         """A new shared dict with the same keys and values."""
-        return type(self)(self.snapshot())
+        return copied(self, state_of(self), self.snapshot())  # type: ignore[no-any-return]
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         import copy
 
-        return type(self)(copy.deepcopy(self.snapshot(), memo))
+        content, state = copy.deepcopy((self.snapshot(), state_of(self)), memo)
+        memo[id(self)] = made = copied(self, state, content)
+        return made  # type: ignore[no-any-return]
 
-    def __iter__(self) -> Iterator[Any]:
-        return self.walk("keys", False)
+    def __iter__(self) -> Iterator[K]:
+        return self._walk("keys", False)
 
-    def __reversed__(self) -> Iterator[Any]:
-        return self.walk("keys", True)
+    def __reversed__(self) -> Iterator[K]:
+        return self._walk("keys", True)
 
     def __or__(self, other: Any, /) -> Self:
         if not isinstance(other, (dict, Dict)):
             return NotImplemented
         return type(self)({**self.snapshot(), **plain((other,), {}, "|")})
 
-    def __ror__(self, other: Any, /) -> dict[Any, Any]:
+    def __ror__(self, other: Any, /) -> dict[K, V]:
         if not isinstance(other, dict):
             return NotImplemented
         return {**other, **self.snapshot()}
@@ -150,19 +155,19 @@ class Dict(DictCore):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __class_getitem__(cls, item: Any, /) -> GenericAlias:
-        return GenericAlias(cls, item)
-
     def __repr__(self) -> str:
-        name = type(self).__name__
-        return show(self, lambda: f"tarefa.{name}({self.snapshot()!r})", f"tarefa.{name}({{...}})")
+        def text() -> str:
+            pairs = self._read("items")[1]
+            return f"{title(self)}({{{shown(pairs, pair)}}}{count_of(pairs)})"
+
+        return once(self, text, f"{title(self)}({{...}})")
 
 
 class _View:
     """What the views of a dict have in common."""
 
     __slots__ = ()
-    _mapping: Dict
+    _mapping: Dict[Any, Any]
 
     @property
     def mapping(self) -> MappingProxyType[Any, Any]:
@@ -170,33 +175,37 @@ class _View:
         return MappingProxyType(self._mapping)
 
     def __repr__(self) -> str:
-        return show(self._mapping, lambda: f"{type(self).__name__}({list(self)!r})")  # type: ignore[call-overload]
+        def text() -> str:
+            items = list(self)  # type: ignore[call-overload]
+            return f"{type(self).__name__}([{shown(items)}]{count_of(items)})"
+
+        return once(self._mapping, text)
 
 
-class DictKeys(_View, KeysView[Any]):
+class DictKeys(_View, KeysView[K]):
     """The keys of a :class:`Dict`, as they are when one looks."""
 
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[Any]:
-        return self._mapping.walk("keys", False)
+    def __iter__(self) -> Iterator[K]:
+        return self._mapping._walk("keys", False)
 
-    def __reversed__(self) -> Iterator[Any]:
-        return self._mapping.walk("keys", True)
+    def __reversed__(self) -> Iterator[K]:
+        return self._mapping._walk("keys", True)
 
 
-class DictItems(_View, ItemsView[Any, Any]):
+class DictItems(_View, ItemsView[K, V]):
     """The pairs of a :class:`Dict`, as they are when one looks."""
 
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[tuple[Any, Any]]:
-        return self._mapping.walk("items", False)
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        return self._mapping._walk("items", False)
 
-    def __reversed__(self) -> Iterator[tuple[Any, Any]]:
-        return self._mapping.walk("items", True)
+    def __reversed__(self) -> Iterator[tuple[K, V]]:
+        return self._mapping._walk("items", True)
 
     def __contains__(self, item: object) -> bool:
         if not isinstance(item, tuple) or len(item) != 2:
@@ -206,20 +215,20 @@ class DictItems(_View, ItemsView[Any, Any]):
         return value is not missing and (value is item[1] or value == item[1])
 
 
-class DictValues(_View, ValuesView[Any]):
+class DictValues(_View, ValuesView[V]):
     """The values of a :class:`Dict`, as they are when one looks."""
 
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[Any]:
-        return self._mapping.walk("values", False)
+    def __iter__(self) -> Iterator[V]:
+        return self._mapping._walk("values", False)
 
-    def __reversed__(self) -> Iterator[Any]:
-        return self._mapping.walk("values", True)
+    def __reversed__(self) -> Iterator[V]:
+        return self._mapping._walk("values", True)
 
     def __contains__(self, value: object) -> bool:
-        return value in self._mapping.read("values")[1]
+        return value in self._mapping._read("values")[1]
 
 
 MutableMapping.register(Dict)

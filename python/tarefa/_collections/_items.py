@@ -9,7 +9,7 @@ from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._typecodes import NUMPY_NAMES, ctype_of, is_dtype
 from tarefa._engine import ArrayCore, ValueCore
 
-Core = ArrayCore | ValueCore
+Core = ArrayCore[Any] | ValueCore[Any]
 
 
 def core_of(item: Core) -> Any:
@@ -48,7 +48,7 @@ class Locked:
 
 def lock_of(item: Any) -> Any:
     """The lock of an array or a value that has one."""
-    given = core_of(item).lock_given.__get__(item)
+    given = core_of(item)._lock_given.__get__(item)
     return ObjectLock(_LockedItem(item)) if given is None else given
 
 
@@ -60,15 +60,19 @@ class _LockedItem:
     def __init__(self, item: Any) -> None:
         self._item = item
 
-    def object_lock_acquire(self, blocking: bool, timeout: float | None) -> bool:
-        taken: bool = core_of(self._item).object_lock_acquire(self._item, blocking, timeout)
+    def _object_lock_acquire(self, blocking: bool, timeout: float | None) -> bool:
+        taken: bool = core_of(self._item)._object_lock_acquire(self._item, blocking, timeout)
         return taken
 
-    def object_lock_release(self) -> None:
-        core_of(self._item).object_lock_release(self._item)
+    def _object_lock_release(self) -> None:
+        core_of(self._item)._object_lock_release(self._item)
 
-    def object_lock_owner(self) -> Any:
-        return core_of(self._item).object_lock_owner(self._item)
+    def _object_lock_owner(self) -> Any:
+        return core_of(self._item)._object_lock_owner(self._item)
+
+    @property
+    def object_id(self) -> Any:
+        return core_of(self._item).object_id.__get__(self._item)
 
     def __reduce__(self) -> tuple[Any, tuple[Any]]:
         return _LockedItem, (self._item,)
@@ -76,10 +80,10 @@ class _LockedItem:
 
 def exclusive(item: Any) -> AbstractContextManager[Any]:
     """What keeps others off while a view of ``item`` is read or written."""
-    if core_of(item).is_locked.__get__(item):
+    if core_of(item)._is_locked.__get__(item):
         lock: AbstractContextManager[Any] = lock_of(item)
         return lock
-    core_of(item).memory.__get__(item).check_open()
+    core_of(item)._memory.__get__(item).check_open()
     return nullcontext()
 
 
@@ -89,7 +93,7 @@ def view(item: Any) -> Any:
         return item._tarefa_view
     except AttributeError:
         pass
-    memory = core_of(item).memory.__get__(item)
+    memory = core_of(item)._memory.__get__(item)
     memory.check_open()
     of = getattr(type(item), "_tarefa_of", None)
     ctype = ctype_of(memory.format) if of is None else None if is_dtype(of) else of
@@ -104,6 +108,15 @@ def view(item: Any) -> Any:
         found = ctype.from_buffer(memory)
     item._tarefa_view = found
     return found
+
+
+def dtype_of(item: Any) -> Any:
+    """The NumPy dtype of its items."""
+    import numpy as np
+
+    of = getattr(type(item), "_tarefa_of", None)
+    memory = core_of(item)._memory.__get__(item)
+    return np.dtype(NUMPY_NAMES.get(memory.format, memory.format) if of is None else of)
 
 
 def put(array: Any, key: Any, value: Any, where: str) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, Self, SupportsIndex, TypeVar
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._room import as_list
 from tarefa._engine import ListCore, check_room, register_class
 from tarefa._runtime._errors import ListChanged
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Content, copied, state_of
+from tarefa._runtime._showing import count_of, once, shown, title
 
 T = TypeVar("T")
 
 
-class List(ListCore):
+class List(Content, ListCore[T]):
     """A list that threads and processes share.
 
     It has all that ``list`` has and takes any picklable object; other objects of tarefa are
@@ -29,20 +31,20 @@ class List(ListCore):
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __init__(self, iterable: Iterable[Any] = (), /) -> None:
+    def __init__(self, iterable: Iterable[T] = (), /) -> None:
         super().__init__()
         if iterable != () and not is_attached(self):
             self.extend(iterable)
 
-    def extend(self, iterable: Iterable[Any], /) -> None:
+    def extend(self, iterable: Iterable[T], /) -> None:
         """Add the elements of ``iterable`` at the end, all at one instant."""
-        self.extend_from(iterable if type(iterable) is list else as_list(iterable))
+        self._extend_from(iterable if type(iterable) is list else as_list(iterable))
 
-    def __iadd__(self, other: Iterable[Any], /) -> List:  # noqa: PYI034 - as __add__
+    def __iadd__(self, other: Iterable[T], /) -> Self:
         self.extend(other)
         return self
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T]:
         index = 0
         while True:
             try:
@@ -52,7 +54,7 @@ class List(ListCore):
             yield item
             index += 1
 
-    def __reversed__(self) -> Iterator[Any]:
+    def __reversed__(self) -> Iterator[T]:
         index = len(self)
         while index > 0:
             index -= 1
@@ -72,15 +74,15 @@ class List(ListCore):
         """
         return ObjectLock(self, repair)
 
-    def snapshot(self) -> list[Any]:
+    def snapshot(self) -> list[T]:
         """A plain list of the elements at this instant."""
-        return self.read()[1]
+        return self._read()[1]
 
     def __contains__(self, value: object) -> bool:
         return value in self.snapshot()
 
     def index(
-        self, value: Any, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /
+        self, value: T, start: SupportsIndex = 0, stop: SupportsIndex | None = None, /
     ) -> int:
         """The first index of ``value``; ``ValueError`` if it is not there."""
         items = self.snapshot()
@@ -90,75 +92,77 @@ class List(ListCore):
         except ValueError:
             raise ValueError(f"{value!r} is not in list") from None
 
-    def count(self, value: Any, /) -> int:
+    def count(self, value: T, /) -> int:
         """How often ``value`` is in the list."""
         return self.snapshot().count(value)
 
-    def _rearrange(self, plan: Callable[[list[Any]], list[tuple[bool, Any]]]) -> None:
+    def _rearrange(self, plan: Callable[[list[T]], list[tuple[bool, Any]]]) -> None:
         """Rebuild the list as ``plan`` says of all elements, which nobody changes meanwhile."""
 
         def attempt() -> bool:
-            version, items = self.read()
-            return self.rebuild(version, len(items), plan(items))
+            version, items = self._read()
+            return self._rebuild(version, len(items), plan(items))
 
-        self.retry_optimistic(attempt, ListChanged)
+        self._retry_optimistic(attempt, ListChanged)
 
-    def remove(self, value: Any, /) -> None:
+    def remove(self, value: T, /) -> None:
         """Take out the first element that equals ``value``; ``ValueError`` if there is none."""
 
         def attempt() -> bool:
-            version, items = self.read()
+            version, items = self._read()
             try:
                 at = items.index(value)
             except ValueError:
                 raise ValueError("list.remove(x): x not in list") from None
-            return self.remove_if(version, len(items), at)
+            return self._remove_if(version, len(items), at)
 
-        self.retry_optimistic(attempt, ListChanged)
+        self._retry_optimistic(attempt, ListChanged)
 
     def reverse(self) -> None:
         """Turn the order around."""
         self._rearrange(lambda items: [(True, i) for i in reversed(range(len(items)))])
 
-    def sort(self, *, key: Callable[[Any], Any] | None = None, reverse: bool = False) -> None:
+    def sort(self, *, key: Callable[[T], Any] | None = None, reverse: bool = False) -> None:
         """Sort the list, stably."""
 
-        def plan(items: list[Any]) -> list[tuple[bool, Any]]:
-            keys = items if key is None else [key(item) for item in items]
+        def plan(items: list[T]) -> list[tuple[bool, Any]]:
+            keys: list[Any] = list(items) if key is None else [key(item) for item in items]
             order = sorted(range(len(items)), key=keys.__getitem__, reverse=reverse)
             return [(True, i) for i in order]
 
         self._rearrange(plan)
 
-    def copy(self) -> List:
+    def copy(self) -> Self:
         """A new shared list with the same elements."""
-        return List(self.snapshot())
+        return copied(self, state_of(self), self.snapshot())  # type: ignore[no-any-return]
 
     __copy__ = copy
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> List:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         import copy
 
-        return List(copy.deepcopy(self.snapshot(), memo))
+        content, state = copy.deepcopy((self.snapshot(), state_of(self)), memo)
+        memo[id(self)] = made = copied(self, state, content)
+        return made  # type: ignore[no-any-return]
 
-    def __add__(self, other: Iterable[Any], /) -> List:
+    def __add__(self, other: Iterable[T], /) -> List[T]:
         if not isinstance(other, (list, List)):
             return NotImplemented
         return List([*self.snapshot(), *other])
 
-    def __radd__(self, other: Iterable[Any], /) -> list[Any]:
+    def __radd__(self, other: Iterable[T], /) -> list[T]:
         if not isinstance(other, list):
             return NotImplemented
         return [*other, *self.snapshot()]
 
-    def __mul__(self, times: SupportsIndex, /) -> List:
+    def __mul__(self, times: SupportsIndex, /) -> List[T]:
         n = max(0, operator.index(times))
         check_room(len(self) * n)
         return List(self.snapshot() * n)
 
     __rmul__ = __mul__
 
-    def __imul__(self, times: SupportsIndex, /) -> List:  # noqa: PYI034 - as __mul__
+    def __imul__(self, times: SupportsIndex, /) -> Self:
         n = operator.index(times)
         if n <= 0:
             self.clear()
@@ -166,10 +170,10 @@ class List(ListCore):
         check_room(len(self) * (n - 1))
 
         def attempt() -> bool:
-            version, items = self.read()
-            return self.repeat(version, items, n)
+            version, items = self._read()
+            return self._repeat(version, items, n)
 
-        self.retry_optimistic(attempt, ListChanged)
+        self._retry_optimistic(attempt, ListChanged)
         return self
 
     def _compare(self, other: object, how: Callable[[Any, Any], bool]) -> Any:
@@ -197,39 +201,31 @@ class List(ListCore):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return _repr(self)
+        """As ``list`` shows itself, also when it holds itself; cut short when it is long."""
 
+        def text() -> str:
+            items = self.snapshot()
+            return f"{title(self)}([{shown(items)}]{count_of(items)})"
 
-_showing: set[tuple[int, int]] = set()
-
-
-def _repr(shared: List) -> str:
-    """As ``list`` shows itself, also when it holds itself."""
-    if shared.object_id in _showing:
-        return "tarefa.List([...])"
-    _showing.add(shared.object_id)
-    try:
-        return f"tarefa.List({shared.snapshot()!r})"
-    finally:
-        _showing.discard(shared.object_id)
+        return once(self, text, f"{title(self)}([...])")
 
 
 MutableSequence.register(List)
 
 
-def _of(core: ListCore) -> List:
+def _of(core: ListCore[T]) -> List[T]:
     return List.__new__(List, core)
 
 
-def set_slice(core: ListCore, key: slice, values: Iterable[Any]) -> None:
+def set_slice(core: ListCore[T], key: slice, values: Iterable[T]) -> None:
     """``core[key] = values`` for a slice."""
     _need_slice(key)
     new = as_list(values)
     if not new and key.step in (None, 1):
-        core.delete_slice(key)
+        core._delete_slice(key)
         return
 
-    def plan(items: list[Any]) -> list[tuple[bool, Any]]:
+    def plan(items: list[T]) -> list[tuple[bool, Any]]:
         kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]
         kept[key] = [(False, value) for value in new]
         return kept
@@ -237,11 +233,11 @@ def set_slice(core: ListCore, key: slice, values: Iterable[Any]) -> None:
     _of(core)._rearrange(plan)
 
 
-def delete_slice(core: ListCore, key: slice) -> None:
+def delete_slice(core: ListCore[Any], key: slice) -> None:
     """``del core[key]`` for a slice."""
     _need_slice(key)
 
-    core.delete_slice(key)
+    core._delete_slice(key)
 
 
 def _need_slice(key: object) -> None:

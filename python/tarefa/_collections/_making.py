@@ -16,6 +16,7 @@ from tarefa._engine import (
 )
 from tarefa._runtime import _fork
 from tarefa._runtime._errors import ArenaFull
+from tarefa._runtime._shared import Content, own_class, set_state, state_of
 
 if TYPE_CHECKING:
     from tarefa._collections._typecodes import ItemType
@@ -50,25 +51,40 @@ def make_object(base: Any, memory: ArrayMemory, of: Any, lock: Any) -> Any:
     return core.__new__(base, memory, lock)
 
 
-class Copied:
+class Copied(Content):
     """Copying an array or a value makes a new one, with a lock of its own if there was one."""
 
     __slots__ = ()
 
     def __copy__(self) -> Any:
         core: Any = core_of(self)  # type: ignore[arg-type]
-        memory = core.memory.__get__(self)
+        memory = core._memory.__get__(self)
         of = getattr(type(self), "_tarefa_of", None)
-        locked = core.is_locked.__get__(self)
+        locked = core._is_locked.__get__(self)
         note = None if of is None else (of, None)
         new = make_array(memory.format, memory.itemsize, list(memory.shape), locked, note)
         with exclusive(self), memoryview(new) as to, memoryview(memory) as source:
             to[:] = source
-        return make_object(_base(new, locked), new, of, None)
+        cls = own_class(self)
+        if cls.__module__ == "tarefa":
+            return make_object(_base(new, locked), new, of, None)
+        made = make_object(cls, new, of, None)
+        set_state(made, state_of(self))
+        return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        import copy
+
         memo[id(self)] = made = self.__copy__()
+        set_state(made, copy.deepcopy(state_of(self), memo))
         return made
+
+    @classmethod
+    def _tarefa_as(cls, kind: type, found: Any) -> Any:
+        """The same object as ``found``, of the subclass ``kind``."""
+        core = core_of(found)
+        of = getattr(type(found), "_tarefa_of", None)
+        return make_object(kind, core._memory.__get__(found), of, core._lock_given.__get__(found))
 
 
 def from_handle(memory: ArrayMemory) -> Any:
@@ -81,7 +97,7 @@ def as_class(base: Any, found: Any) -> Any:
     """The same object, of class ``base`` where that is a class of the user's."""
     if base.__module__ == "tarefa":
         return found
-    memory = core_of(found).memory.__get__(found)
+    memory = core_of(found)._memory.__get__(found)
     return make_object(base, memory, *_noted(memory))
 
 
@@ -115,7 +131,7 @@ def _base(memory: ArrayMemory, locked: bool) -> Any:
 def attach_with_lock(attach: Any, arguments: tuple[int, ...], lock: Any) -> Any:
     """The object for a handle, with a lock that is no object of tarefa."""
     found = attach(*arguments)
-    memory = core_of(found).memory.__get__(found)
+    memory = core_of(found)._memory.__get__(found)
     return make_object(_base(memory, True), memory, _noted(memory)[0], lock)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import NamespaceCore, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Content, copied, shown_names, state_of
+from tarefa._runtime._showing import once, shown, title
 
 
-class Namespace(NamespaceCore):
+class Namespace(Content, NamespaceCore):
     """Attributes that threads and processes share.
 
     As ``types.SimpleNamespace`` and the ``Namespace`` of ``multiprocessing``'s managers: setting,
@@ -31,7 +32,7 @@ class Namespace(NamespaceCore):
 
     def __init__(self, /, **kwargs: Any) -> None:
         if kwargs and not is_attached(self):
-            NamespaceCore.put_all(self, kwargs)
+            NamespaceCore._put_all(self, kwargs)
 
     def lock(self, repair: Callable[[], object] | None = None) -> ObjectLock:
         """What groups operations: ``with ns.lock():`` others' operations on it wait.
@@ -45,21 +46,24 @@ class Namespace(NamespaceCore):
 
     def snapshot(self) -> dict[str, Any]:
         """A plain dict of the names and values at this instant."""
-        return NamespaceCore.read_dict(self)[1]
+        return NamespaceCore._read_dict(self)[1]
 
     def __copy__(self) -> Namespace:
-        return Namespace(**Namespace.snapshot(self))
+        return copied(self, state_of(self), **Namespace.snapshot(self))  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Namespace:
         import copy
 
-        return Namespace(**copy.deepcopy(Namespace.snapshot(self), memo))
+        content, state = copy.deepcopy((Namespace.snapshot(self), state_of(self)), memo)
+        memo[id(self)] = made = copied(self, state, **content)
+        return made  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
         return True
 
     def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *NamespaceCore.read(self, "keys")[1]})
+        names = NamespaceCore._read(self, "keys")[1]
+        return sorted({*shown_names(object.__dir__(self)), *names})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Namespace):
@@ -70,10 +74,10 @@ class Namespace(NamespaceCore):
 
     def __repr__(self) -> str:
         def text() -> str:
-            pairs = Namespace.snapshot(self).items()
-            return f"tarefa.Namespace({', '.join(f'{name}={value!r}' for name, value in pairs)})"
+            pairs = list(Namespace.snapshot(self).items())
+            return f"{title(self)}({shown(pairs, lambda pair: f'{pair[0]}={pair[1]!r}')})"
 
-        return show(self, text, "tarefa.Namespace(...)")
+        return once(self, text, f"{title(self)}(...)")
 
 
 register_class("Namespace", Namespace)

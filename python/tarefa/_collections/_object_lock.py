@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tarefa._runtime._showing import place
+
 if TYPE_CHECKING:
     from tarefa._sync._lock import Owner
 
@@ -19,21 +21,21 @@ class ObjectLock:
     """
 
     __module__ = "tarefa"
-    __slots__ = ("_core",)
+    __slots__ = ("__weakref__", "_core")
 
     def __init__(self, core: Any, repair: Callable[[], object] | None = None) -> None:
         self._core = core
         if repair is not None:
-            core.object_lock_repair(repair)
+            core._object_lock_repair(repair)
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
         """Take it; whether that succeeded within ``timeout`` seconds (-1 or None: for ever)."""
-        taken: bool = self._core.object_lock_acquire(blocking, timeout)
+        taken: bool = self._core._object_lock_acquire(blocking, timeout)
         return taken
 
     def release(self) -> None:
         """Let it go; ``RuntimeError`` if this thread does not hold it."""
-        self._core.object_lock_release()
+        self._core._object_lock_release()
 
     def locked(self) -> bool:
         """Whether somebody alive holds it."""
@@ -41,7 +43,7 @@ class ObjectLock:
 
     def owner(self) -> Owner | None:
         """Who holds it: task, pid, thread and since when; None if nobody does."""
-        owner: Owner | None = self._core.object_lock_owner()
+        owner: Owner | None = self._core._object_lock_owner()
         return owner
 
     def __enter__(self) -> bool:
@@ -55,4 +57,5 @@ class ObjectLock:
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
-        return f"<{state} tarefa.ObjectLock of {type(self._core).__name__}>"
+        of = type(self._core).__name__
+        return f"<{state} tarefa.ObjectLock of {of} {place(self._core)}>"

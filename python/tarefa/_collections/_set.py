@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableSet
 from collections.abc import Set as AbstractSet
-from types import GenericAlias
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from tarefa._collections._dict import show
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._room import check_length
 from tarefa._engine import SetCore, register_class
 from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Content, copied, state_of
+from tarefa._runtime._showing import count_of, once, shown, title
+
+T = TypeVar("T")
 
 
 def _plain(other: Any) -> Any:
@@ -25,7 +27,7 @@ def _operand(other: object) -> bool:
     return isinstance(other, AbstractSet)
 
 
-class Set(SetCore):
+class Set(Content, SetCore[T]):
     """A set that threads and processes share.
 
     It has all that ``set`` has; its members are what keys of a :class:`Dict` can be, and are
@@ -42,7 +44,7 @@ class Set(SetCore):
     __slots__ = ()
     _KIND = 10
 
-    def __init__(self, iterable: Iterable[Any] = (), /) -> None:
+    def __init__(self, iterable: Iterable[T] = (), /) -> None:
         if iterable != () and not is_attached(self):
             self.update(iterable)
 
@@ -56,25 +58,27 @@ class Set(SetCore):
         """
         return ObjectLock(self, repair)
 
-    def snapshot(self) -> set[Any]:
+    def snapshot(self) -> set[T]:
         """A plain set of what is in it at this instant."""
-        return set(self.read("keys")[1])
+        return set(self._read("keys")[1])
 
-    def __iter__(self) -> Iterator[Any]:
-        return self.walk("keys", False)
+    def __iter__(self) -> Iterator[T]:
+        return self._walk("keys", False)
 
     def copy(self) -> Self:
         """A new shared set with the same members."""
-        return type(self)(self.read("keys")[1])
+        return copied(self, state_of(self), self._read("keys")[1])  # type: ignore[no-any-return]
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         import copy
 
-        return type(self)(copy.deepcopy(self.read("keys")[1], memo))
+        content, state = copy.deepcopy((self._read("keys")[1], state_of(self)), memo)
+        memo[id(self)] = made = copied(self, state, content)
+        return made  # type: ignore[no-any-return]
 
-    def update(self, *others: Iterable[Any]) -> None:
+    def update(self, *others: Iterable[T]) -> None:
         """Put in all members of the others, at one instant."""
         for other in others:
             if isinstance(other, (range, AbstractSet)):
@@ -82,30 +86,30 @@ class Set(SetCore):
                 check_length(other, len(self))
         changes = [("put", member, None) for other in others for member in _plain(other)]
         if changes:
-            self.apply(changes)
+            self._apply(changes)
 
     def intersection_update(self, *others: Iterable[Any]) -> None:
         """Take out all that is not in all of the others, at one instant."""
         wanted = [set(_plain(other)) for other in others]
 
         def attempt() -> bool | None:
-            version, members = self.read("keys")
+            version, members = self._read("keys")
             gone = [m for m in members if not all(m in other for other in wanted)]
-            return not gone or self.apply([("remove", m, None) for m in gone], version)
+            return not gone or self._apply([("remove", m, None) for m in gone], version)
 
-        self.retry_optimistic(attempt, NestedUpdate)
+        self._retry_optimistic(attempt, NestedUpdate)
 
     def difference_update(self, *others: Iterable[Any]) -> None:
         """Take out all members of the others, at one instant."""
         changes = [("remove", member, None) for other in others for member in _plain(other)]
         if changes:
-            self.apply(changes)
+            self._apply(changes)
 
     def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
         """Take out what is in the other as well, and put in what is only there, at one instant."""
         changes = [("toggle", member, None) for member in set(_plain(other))]
         if changes:
-            self.apply(changes)
+            self._apply(changes)
 
     def union(self, *others: Iterable[Any]) -> Self:
         """A new shared set of what is in any of them."""
@@ -200,17 +204,14 @@ class Set(SetCore):
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __class_getitem__(cls, item: Any, /) -> GenericAlias:
-        return GenericAlias(cls, item)
-
     def __repr__(self) -> str:
-        name = type(self).__name__
-
         def text() -> str:
-            members = self.read("keys")[1]
-            return f"tarefa.{name}({{{repr(members)[1:-1]}}})" if members else f"tarefa.{name}()"
+            members = self._read("keys")[1]
+            if not members:
+                return f"{title(self)}()"
+            return f"{title(self)}({{{shown(members)}}}{count_of(members)})"
 
-        return show(self, text, f"tarefa.{name}({{...}})")
+        return once(self, text, f"{title(self)}({{...}})")
 
 
 MutableSet.register(Set)

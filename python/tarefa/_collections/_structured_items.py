@@ -10,6 +10,7 @@ from typing import Any
 from tarefa._collections._items import core_of, exclusive, put, view
 from tarefa._collections._typecodes import check, check_field, field_names, is_dtype
 from tarefa._engine import ArrayCore
+from tarefa._runtime._showing import THRESHOLD, cut_short
 
 # (base, ctypes type or dtype) -> class: for as long as the program, as the types themselves.
 _made: dict[tuple[Any, Any], Any] = {}
@@ -35,7 +36,8 @@ def _make(base: Any, of: Any) -> Any:
         fields = {name: _field(of, name) for name in field_names(of)}
     else:
         ours = _CtypesValue
-    names = {"__slots__": (), "__module__": "tarefa", "__doc__": base.__doc__, "_tarefa_of": of}
+    names = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
+    names |= {"_tarefa_of": of, "_tarefa_base": base}
     return type(base.__name__, (ours, base), names | fields)
 
 
@@ -54,7 +56,7 @@ def _field(ctype: Any, name: str) -> property:
 
 def _copy(item: Any, ctype: Any) -> Any:
     with exclusive(item):
-        return ctype.from_buffer_copy(core_of(item).memory.__get__(item))
+        return ctype.from_buffer_copy(core_of(item)._memory.__get__(item))
 
 
 class _Structure:
@@ -163,7 +165,10 @@ class _NumpyItems:
             return view(self).tolist()
 
     def _tarefa_shown(self) -> str:
-        return repr(view(self).tolist())
+        items = view(self)
+        if items.size <= THRESHOLD:
+            return repr(items.tolist())
+        return cut_short(items.shape, lambda key: repr(items[key].tolist()))
 
 
 class _NumpyValue:

@@ -310,4 +310,49 @@ def _of_dtype(dtype: Any) -> ItemType:
             "for dates use int64, and .view(dtype) of the array"
         ) from None
     inner = ",".join(map(str, buffer.shape or ()))
-    return ItemType(f"({inner})" * bool(inner) + buffer.format, dtype.itemsize, dtype)
+    text = f"({inner})" * bool(inner) + buffer.format
+    return ItemType(text if _is_read_back(dtype) else _written(dtype), dtype.itemsize, dtype)
+
+
+def _is_read_back(dtype: Any) -> bool:
+    """Whether NumPy reads the format that it writes for a dtype as that dtype.
+
+    It writes one for a single item as if the next began where its alignment wants it, which that of
+    a packed structure does not; and it leaves out what lies behind the last field.
+    """
+    import numpy as np
+
+    if dtype.names is None and dtype.subdtype is None:
+        return True
+    one: Any = np.zeros((), dtype)
+    try:
+        return bool(np.asarray(memoryview(one)).dtype == dtype.base)
+    except (ValueError, RuntimeError):
+        return False
+
+
+def _written(dtype: Any) -> str:
+    """The format with all that lies between and behind the fields, and no alignment."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return f"({','.join(map(str, shape))}){_written(base)}"
+    if dtype.names is None:
+        return _written_scalar(dtype)
+    text, at = "", 0
+    for name in dtype.names:
+        field, offset = dtype.fields[name][:2]
+        text += f"{offset - at}x" * (offset > at) + f"{_written(field)}:{name}:"
+        at = offset + field.itemsize
+    left = dtype.itemsize - at
+    return f"T{{{text}{f'{left}x' if left else ''}}}"
+
+
+def _written_scalar(dtype: Any) -> str:
+    import numpy as np
+
+    one: Any = np.zeros(1, dtype)
+    text = memoryview(one).format.lstrip("@=<>^")
+    if text[-1] in "gx":
+        return f"^{text}" if text[-1] == "g" else text
+    order = ">" if dtype.byteorder == ">" else "<"
+    return order + text[:-1] + _STANDARD.get(text[-1], text[-1])

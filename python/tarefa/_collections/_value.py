@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tarefa._collections import _items, _making
 from tarefa._collections._items import Locked
@@ -11,9 +12,18 @@ from tarefa._collections._making import Copied
 from tarefa._collections._typecodes import check, is_ctypes_array, is_dtype, resolve
 from tarefa._engine import ValueCore
 from tarefa._runtime._module_objects import shared_value
+from tarefa._runtime._showing import title
+
+if TYPE_CHECKING:
+    from ctypes import _SimpleCData
+    from typing import Literal
+
+    from tarefa._collections._codes import ComplexCode, FloatCode, IntCode
+
+T = TypeVar("T")
 
 
-class RawValue(Copied, ValueCore):
+class RawValue(Copied, ValueCore[T]):
     """A value without a lock: see :class:`Value`.
 
     It is what ``Value(..., lock=False)`` makes.
@@ -23,9 +33,27 @@ class RawValue(Copied, ValueCore):
     __slots__ = ("_tarefa_view",)
     _tarefa_view: Any
 
-    def __new__(cls, typecode_or_type: Any, *args: Any) -> Self:
+    @overload
+    def __new__(cls, typecode_or_type: IntCode, *args: Any) -> RawValue[int]: ...
+    @overload
+    def __new__(cls, typecode_or_type: FloatCode, *args: Any) -> RawValue[float]: ...
+    @overload
+    def __new__(cls, typecode_or_type: ComplexCode, *args: Any) -> RawValue[complex]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Literal["?"], *args: Any) -> RawValue[bool]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Literal["c"], *args: Any) -> RawValue[bytes]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Literal["u"], *args: Any) -> RawValue[str]: ...
+    @overload
+    def __new__(cls, typecode_or_type: type[_SimpleCData[T]], *args: Any) -> RawValue[T]: ...
+    @overload
+    def __new__(cls, typecode_or_type: type[T], *args: Any) -> RawValue[T]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Any, *args: Any) -> RawValue[Any]: ...
+    def __new__(cls, typecode_or_type: Any, *args: Any) -> Any:
         """Make a value; the arguments and errors are those of :class:`Value`."""
-        made: Self = _of_module(cls, lambda: make(cls, typecode_or_type, args, None))
+        made: Any = _of_module(cls, lambda: make(cls, typecode_or_type, args, None))
         return made
 
     if TYPE_CHECKING:
@@ -62,13 +90,39 @@ class RawValue(Copied, ValueCore):
         return _items.view(self)
 
     def __repr__(self) -> str:
-        memory = ValueCore.memory.__get__(self)
+        memory = ValueCore._memory.__get__(self)
         shown = "closed" if memory.closed else self._tarefa_shown()
         code = ValueCore.type_code.__get__(self)
-        return f"tarefa.{type(self).__name__}({code!r}, {shown})"
+        return f"{title(self)}({code!r}, {shown})"
 
     def _tarefa_shown(self) -> str:
-        return repr(self.inspect())
+        return repr(self._inspect())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of a single item: ``()``."""
+        return ()
+
+    @property
+    def dtype(self) -> Any:
+        """The NumPy dtype of the item; ``ImportError`` without NumPy."""
+        return _items.dtype_of(self)
+
+    def __int__(self) -> int:
+        """What ``int()`` makes of its number; waits for the lock."""
+        return int(_number(self, "int()"))
+
+    def __float__(self) -> float:
+        """What ``float()`` makes of its number; waits for the lock."""
+        return float(_number(self, "float()"))
+
+    def __complex__(self) -> complex:
+        """What ``complex()`` makes of its number; waits for the lock."""
+        return complex(_number(self, "complex()"))
+
+    def __index__(self) -> int:
+        """Its number, if it is a whole one; waits for the lock."""
+        return operator.index(_number(self, "an index"))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ValueCore):
@@ -79,11 +133,25 @@ class RawValue(Copied, ValueCore):
         return hash(_identity(self))
 
 
-def _identity(value: ValueCore) -> Any:
+def _number(value: Any, wanted: str) -> Any:
+    """The number in a value; ``TypeError`` for one that holds none: text, or several fields."""
+    kind: Any = type(value)
+    found: Any = None
+    if not hasattr(getattr(kind, "_tarefa_of", None), "_fields_"):
+        found = kind.value.__get__(value)
+    if isinstance(found, (bool, int, float, complex)):
+        return found
+    if hasattr(found, "dtype") and found.dtype.kind in "biufc":
+        return found.item()
+    code = ValueCore.type_code.__get__(value)
+    raise TypeError(f"{wanted} takes a number: a {title(value)} of type {code!r} holds none")
+
+
+def _identity(value: ValueCore[Any]) -> Any:
     return ValueCore.object_id.__get__(value)
 
 
-class Value(Locked, RawValue):
+class Value(Locked, RawValue[T]):
     """One item in memory that threads and processes share.
 
     It has the habits of ``multiprocessing.Value``: ``.value`` (or the fields of a structure),
@@ -101,7 +169,35 @@ class Value(Locked, RawValue):
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __new__(cls, typecode_or_type: Any, *args: Any, lock: Any = True) -> Self:
+    @overload
+    def __new__(cls, typecode_or_type: IntCode, *args: Any, lock: Any = True) -> Value[int]: ...
+    @overload
+    def __new__(cls, typecode_or_type: FloatCode, *args: Any, lock: Any = True) -> Value[float]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: ComplexCode, *args: Any, lock: Any = True
+    ) -> Value[complex]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["?"], *args: Any, lock: Any = True
+    ) -> Value[bool]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["c"], *args: Any, lock: Any = True
+    ) -> Value[bytes]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: Literal["u"], *args: Any, lock: Any = True
+    ) -> Value[str]: ...
+    @overload
+    def __new__(
+        cls, typecode_or_type: type[_SimpleCData[T]], *args: Any, lock: Any = True
+    ) -> Value[T]: ...
+    @overload
+    def __new__(cls, typecode_or_type: type[T], *args: Any, lock: Any = True) -> Value[T]: ...
+    @overload
+    def __new__(cls, typecode_or_type: Any, *args: Any, lock: Any = True) -> Value[Any]: ...
+    def __new__(cls, typecode_or_type: Any, *args: Any, lock: Any = True) -> Any:
         """Make a value.
 
         Args:
@@ -121,7 +217,7 @@ class Value(Locked, RawValue):
         if lock is None:
             lock = True
         base, lock = (RawValue, None) if lock is False else (cls, lock)
-        made: Self = _of_module(base, lambda: make(base, typecode_or_type, args, lock))
+        made: Any = _of_module(base, lambda: make(base, typecode_or_type, args, lock))
         return made
 
 
@@ -138,7 +234,7 @@ def make(base: Any, typecode_or_type: Any, args: tuple[Any, ...], lock: Any) -> 
             raise TypeError(f"one value is wanted for type {item.format!r}, not {len(args)}")
         made = _making.build(base, item, [], lock)
         if args:
-            ValueCore.put(made, args[0])
+            ValueCore._put(made, args[0])
         return made
     if is_dtype(item.of):
         made = _making.build(base, item, [], lock)

@@ -35,6 +35,7 @@ from tarefa._engine.convert import (
 from tarefa._engine.runtime import (
     Names,
     address,
+    core_of,
     cpu_count,
     diagnostics,
     held_objects,
@@ -131,6 +132,7 @@ __all__ = [
     "attach",
     "check_room",
     "collected",
+    "core_of",
     "cpu_count",
     "deadlocks",
     "diagnostics",

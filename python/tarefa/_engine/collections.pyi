@@ -1,23 +1,34 @@
 """Containers in shared memory: cores of List, Dict and its kin, Array and Value."""
 
-from collections.abc import Callable
-from typing import Any, NoReturn, Self, SupportsIndex, final
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, NoReturn, Self, SupportsIndex, TypeVar, final, overload
 
 from typing_extensions import disjoint_base
 
 from tarefa._sync._lock import Owner
 
+_T = TypeVar("_T")
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+_D = TypeVar("_D")
+
 @disjoint_base
-class ListCore:
+class ListCore(Generic[_T]):
     """A list in shared memory; :class:`tarefa.List` adds what is written in Python."""
 
     def __new__(cls, *args: object) -> Self: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, key: SupportsIndex | slice, /) -> Any: ...
-    def __setitem__(self, key: SupportsIndex | slice, item: Any, /) -> None: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> _T: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> list[_T]: ...
+    @overload
+    def __setitem__(self, key: SupportsIndex, item: _T, /) -> None: ...
+    @overload
+    def __setitem__(self, key: slice, item: Iterable[_T], /) -> None: ...
     def __delitem__(self, key: SupportsIndex | slice, /) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def append(self, item: Any) -> None:
+    def append(self, item: _T) -> None:
         """Add an element at the end.
 
         Args:
@@ -28,10 +39,10 @@ class ListCore:
             ArenaFull: there is no room for it; the list is as it was.
         """
 
-    def extend_from(self, items: list[Any]) -> None:
+    def _extend_from(self, items: list[_T]) -> None:
         """Add the elements of a plain list at the end, all at one instant or none."""
 
-    def insert(self, index: SupportsIndex, item: Any) -> None:
+    def insert(self, index: SupportsIndex, item: _T) -> None:
         """Put an element before the one at ``index``, or at the end.
 
         Args:
@@ -43,7 +54,7 @@ class ListCore:
             ArenaFull: there is no room for it; the list is as it was.
         """
 
-    def pop(self, index: SupportsIndex = -1, /) -> Any:
+    def pop(self, index: SupportsIndex = -1, /) -> _T:
         """Take out an element.
 
         Args:
@@ -59,7 +70,7 @@ class ListCore:
     def clear(self) -> None:
         """Take all elements out."""
 
-    def update(self, index: SupportsIndex, change: Callable[[Any], Any], /) -> Any:
+    def update(self, index: SupportsIndex, change: Callable[[_T], _T], /) -> _T:
         """Make the element at ``index`` what ``change`` returns for it: one operation.
 
         ``change`` may be called more than once, if others change the element meanwhile.
@@ -75,14 +86,14 @@ class ListCore:
             IndexError: there is none.
         """
 
-    def delete_slice(self, key: slice) -> None:
+    def _delete_slice(self, key: slice) -> None:
         """Take out what a slice names, at one instant and without needing memory."""
 
-    def remove_if(self, version: int, length: int, index: int) -> bool:
+    def _remove_if(self, version: int, length: int, index: int) -> bool:
         """Take out the element at ``index``, if nobody has changed the list meanwhile.
 
         Args:
-            version: what :meth:`read` said.
+            version: what :meth:`_read` said.
             length: how many elements it had.
             index: which.
 
@@ -90,11 +101,11 @@ class ListCore:
             False if the list has changed: nothing was done.
         """
 
-    def repeat(self, version: int, items: list[Any], times: int) -> bool:
+    def _repeat(self, version: int, items: list[Any], times: int) -> bool:
         """Have the elements there ``times`` times, if nobody has changed them meanwhile.
 
         Args:
-            version: what :meth:`read` said.
+            version: what :meth:`_read` said.
             items: all elements it had.
             times: how often; at least 1.
 
@@ -105,7 +116,7 @@ class ListCore:
             ArenaFull: there is no room for them; the list is as it was.
         """
 
-    def read(self, start: int = 0, stop: int | None = None) -> tuple[int, list[Any]]:
+    def _read(self, start: int = 0, stop: int | None = None) -> tuple[int, list[_T]]:
         """Copy elements at one instant.
 
         Args:
@@ -113,14 +124,14 @@ class ListCore:
             stop: the place after the last; None is the list's end.
 
         Returns:
-            The list's version, for :meth:`rebuild`, and the elements.
+            The list's version, for :meth:`_rebuild`, and the elements.
         """
 
-    def rebuild(self, version: int, length: int, sources: list[tuple[bool, Any]]) -> bool:
+    def _rebuild(self, version: int, length: int, sources: list[tuple[bool, Any]]) -> bool:
         """Make the list anew at one instant, if nobody has changed it meanwhile.
 
         Args:
-            version: what :meth:`read` said.
+            version: what :meth:`_read` said.
             length: how many elements it had.
             sources: for each new element ``(True, old place)`` or ``(False, value)``.
 
@@ -128,7 +139,7 @@ class ListCore:
             False if the list has changed: nothing was done.
         """
 
-    def retry_optimistic(self, attempt: Callable[[], object], error: type[Exception]) -> None:
+    def _retry_optimistic(self, attempt: Callable[[], object], error: type[Exception]) -> None:
         """Call ``attempt``, which computes the list anew, until it says that it was done.
 
         If others come in between, again and again, they have to wait.
@@ -138,18 +149,18 @@ class ListCore:
             error: what to raise where what ``attempt`` calls changes the list.
         """
 
-    def object_lock_acquire(
+    def _object_lock_acquire(
         self, blocking: bool | None = None, timeout: float | None = None
     ) -> bool:
         """Take the lock that makes others' operations on the list wait."""
 
-    def object_lock_release(self) -> None:
+    def _object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def object_lock_repair(self, function: Callable[[], object]) -> None:
+    def _object_lock_repair(self, function: Callable[[], object]) -> None:
         """Keep what repairs the object after the death of who held that lock."""
 
-    def object_lock_owner(self) -> Owner | None:
+    def _object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
@@ -166,7 +177,7 @@ class MapCore:
     def clear(self) -> None:
         """Take everything out."""
 
-    def walk(self, of: str, backwards: bool) -> MapIterator:
+    def _walk(self, of: str, backwards: bool) -> MapIterator:
         """Go over what is there now, whatever happens meanwhile.
 
         Args:
@@ -174,20 +185,20 @@ class MapCore:
             backwards: from the key that came last to the first.
         """
 
-    def read(self, of: str) -> tuple[int, list[Any]]:
+    def _read(self, of: str) -> tuple[int, list[Any]]:
         """Copy what is there at one instant.
 
         Args:
             of: "keys", "values" or "items".
 
         Returns:
-            The version, for :meth:`apply`, and the keys, values or pairs.
+            The version, for :meth:`_apply`, and the keys, values or pairs.
         """
 
-    def read_dict(self) -> tuple[int, dict[Any, Any]]:
+    def _read_dict(self) -> tuple[int, dict[Any, Any]]:
         """The same for the pairs, as a plain dict."""
 
-    def apply(
+    def _apply(
         self,
         changes: list[tuple[str, Any, Any]],
         version: int | None = None,
@@ -198,7 +209,7 @@ class MapCore:
         Args:
             changes: ``("put", key, value)``, ``("add", key, number)``, ``("remove", key, None)``
                 or ``("toggle", key, None)``, each key once.
-            version: what :meth:`read` said, if nothing may have changed since.
+            version: what :meth:`_read` said, if nothing may have changed since.
             only: take out all other keys.
 
         Returns:
@@ -211,7 +222,7 @@ class MapCore:
             ArenaFull: there is no room. In each case nothing was done.
         """
 
-    def retry_optimistic(self, attempt: Callable[[], object], error: type[Exception]) -> None:
+    def _retry_optimistic(self, attempt: Callable[[], object], error: type[Exception]) -> None:
         """Call ``attempt``, which computes the object anew, until it says that it was done.
 
         If others come in between, again and again, they have to wait.
@@ -221,18 +232,18 @@ class MapCore:
             error: what to raise where what ``attempt`` calls changes the object.
         """
 
-    def object_lock_acquire(
+    def _object_lock_acquire(
         self, blocking: bool | None = None, timeout: float | None = None
     ) -> bool:
         """Take the lock that makes others' operations on the object wait."""
 
-    def object_lock_release(self) -> None:
+    def _object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def object_lock_repair(self, function: Callable[[], object]) -> None:
+    def _object_lock_repair(self, function: Callable[[], object]) -> None:
         """Keep what repairs the object after the death of who held that lock."""
 
-    def object_lock_owner(self) -> Owner | None:
+    def _object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
@@ -246,20 +257,35 @@ class MapIterator:
     def __iter__(self) -> Self: ...
     def __next__(self) -> Any: ...
 
-class DictCore(MapCore):
+class DictCore(MapCore, Generic[_K, _V]):
     """A dict in shared memory; :class:`tarefa.Dict` adds what is written in Python."""
 
     def __new__(cls, *args: Any, **_kwargs: Any) -> Self: ...
-    def __getitem__(self, key: Any, /) -> Any: ...
-    def __setitem__(self, key: Any, value: Any, /) -> None: ...
-    def __delitem__(self, key: Any, /) -> None: ...
-    def get(self, key: Any, default: Any = None, /) -> Any:
+    def __getitem__(self, key: _K, /) -> _V: ...
+    def __setitem__(self, key: _K, value: _V, /) -> None: ...
+    def __delitem__(self, key: _K, /) -> None: ...
+    @overload
+    def get(self, key: _K, default: None = None, /) -> _V | None:
         """The key's value, or ``default`` if it has none."""
 
-    def setdefault(self, key: Any, default: Any = None, /) -> Any:
+    @overload
+    def get(self, key: _K, default: _V | _D, /) -> _V | _D:
+        """The key's value, or ``default`` if it has none."""
+
+    @overload
+    def setdefault(self: DictCore[_K, _D | None], key: _K, default: None = None, /) -> _D | None:
         """The key's value, which is ``default`` now if it had none: one operation."""
 
-    def pop(self, key: Any, default: Any = ..., /) -> Any:
+    @overload
+    def setdefault(self, key: _K, default: _V, /) -> _V:
+        """The key's value, which is ``default`` now if it had none: one operation."""
+
+    @overload
+    def pop(self, key: _K, /) -> _V:
+        """Take a key out; ``KeyError`` if it is not there."""
+
+    @overload
+    def pop(self, key: _K, default: _V | _D, /) -> _V | _D:
         """Take a key out.
 
         Returns:
@@ -269,14 +295,14 @@ class DictCore(MapCore):
             KeyError: it is not there, and no default was given.
         """
 
-    def popitem(self) -> tuple[Any, Any]:
+    def popitem(self) -> tuple[_K, _V]:
         """Take out the key that came last, and return it with its value.
 
         Raises:
             KeyError: there is none.
         """
 
-    def add(self, key: Any, n: Any = 1, /) -> Any:
+    def add(self, key: _K, n: Any = 1, /) -> _V:
         """Add ``n`` to the key's value, where a key that is not there counts as 0: one operation.
 
         Returns:
@@ -286,7 +312,7 @@ class DictCore(MapCore):
             TypeError: value and ``n`` cannot be added.
         """
 
-    def update_value(self, key: Any, change: Callable[[Any], Any], default: Any = ..., /) -> Any:
+    def update_value(self, key: _K, change: Callable[[_V], _V], default: _V = ..., /) -> _V:
         """Make the key's value what ``change`` returns for it: one operation.
 
         ``change`` may be called more than once, if others change the value meanwhile.
@@ -303,27 +329,27 @@ class DictCore(MapCore):
             KeyError: the key is not there, and no default was given.
         """
 
-    def put_all(self, pairs: dict[Any, Any]) -> None:
+    def _put_all(self, pairs: dict[_K, _V]) -> None:
         """Set keys to values, all at one instant."""
 
-class SetCore(MapCore):
+class SetCore(MapCore, Generic[_T]):
     """A set in shared memory; :class:`tarefa.Set` adds what is written in Python."""
 
     def __new__(cls, *args: Any) -> Self: ...
-    def add(self, member: Any) -> None:
+    def add(self, member: _T) -> None:
         """Put a member in.
 
         Raises:
             NotAKey: what cannot be a key cannot be a member.
         """
 
-    def discard(self, member: Any) -> None:
+    def discard(self, member: _T) -> None:
         """Take a member out, if it is there."""
 
-    def remove(self, member: Any) -> None:
+    def remove(self, member: _T) -> None:
         """Take a member out; ``KeyError`` if it is not there."""
 
-    def pop(self) -> Any:
+    def pop(self) -> _T:
         """Take out some member and return it; ``KeyError`` if there is none."""
 
 class NamespaceCore(MapCore):
@@ -333,7 +359,7 @@ class NamespaceCore(MapCore):
     def __getattribute__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
-    def put_all(self, pairs: dict[str, Any]) -> None:
+    def _put_all(self, pairs: dict[str, Any]) -> None:
         """Set names to values, all at one instant."""
 
 @final
@@ -406,32 +432,41 @@ def keep_after_fork() -> None:
     """In the child of a fork: hold what it inherited, the memory of arrays above all."""
 
 @disjoint_base
-class ArrayCore:
+class ArrayCore(Generic[_T]):
     """An array in shared memory; :class:`tarefa.Array` adds what is written in Python."""
 
     def __new__(cls, memory: ArrayMemory, lock: Any = None) -> Self: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, key: SupportsIndex | slice | tuple[Any, ...], /) -> Any: ...
-    def __setitem__(self, key: SupportsIndex | slice | tuple[Any, ...], value: Any, /) -> None: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> _T: ...
+    @overload
+    def __getitem__(self, key: slice | tuple[Any, ...], /) -> Any: ...
+    @overload
+    def __setitem__(self, key: SupportsIndex, value: _T, /) -> None: ...
+    @overload
+    def __setitem__(self, key: slice | tuple[Any, ...], value: Any, /) -> None: ...
     def __delitem__(self, key: Any, /) -> NoReturn: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]: ...
-    def read_all(self, locked: bool) -> Any:
+    def _read_all(self, locked: bool) -> Any:
         """Copy all items: nested lists, bytes or str.
 
         Args:
             locked: whether to wait for the lock, if there is one.
         """
 
-    def fill(self, values: Any) -> None:
+    def _inspect(self, key: SupportsIndex | tuple[SupportsIndex, ...], /) -> Any:
+        """Read an item without waiting for the lock."""
+
+    def _fill(self, values: Any) -> None:
         """Store the first items, before anybody else has a handle.
 
         Args:
             values: as many items, one after the other, or a buffer of the same type and shape.
         """
 
-    def add(self, index: SupportsIndex | tuple[SupportsIndex, ...], n: Any) -> Any:
+    def add(self, index: SupportsIndex | tuple[SupportsIndex, ...], n: _T) -> _T:
         """Add to an item at one instant, without the lock.
 
         Args:
@@ -447,7 +482,7 @@ class ArrayCore:
             IndexError: there is no such item.
         """
 
-    def exchange(self, index: SupportsIndex | tuple[SupportsIndex, ...], new: Any) -> Any:
+    def exchange(self, index: SupportsIndex | tuple[SupportsIndex, ...], new: _T) -> _T:
         """Store into an item at one instant, without the lock.
 
         Args:
@@ -464,7 +499,7 @@ class ArrayCore:
         """
 
     def compare_exchange(
-        self, index: SupportsIndex | tuple[SupportsIndex, ...], expected: Any, new: Any
+        self, index: SupportsIndex | tuple[SupportsIndex, ...], expected: _T, new: _T
     ) -> bool:
         """Store into an item, at one instant, if it equals ``expected``; without the lock.
 
@@ -501,19 +536,19 @@ class ArrayCore:
             BufferError: views exist.
         """
 
-    def object_lock_acquire(
+    def _object_lock_acquire(
         self, blocking: bool | None = None, timeout: float | None = None
     ) -> bool:
         """Take the lock that is part of it."""
 
-    def object_lock_release(self) -> None:
+    def _object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def object_lock_owner(self) -> Owner | None:
+    def _object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
-    def memory(self) -> ArrayMemory:
+    def _memory(self) -> ArrayMemory:
         """Its memory."""
 
     @property
@@ -521,11 +556,11 @@ class ArrayCore:
         """The typecode of its items, or their format."""
 
     @property
-    def lock_given(self) -> Any:
+    def _lock_given(self) -> Any:
         """The lock that was given when it was made."""
 
     @property
-    def is_locked(self) -> bool:
+    def _is_locked(self) -> bool:
         """Whether operations wait for a lock."""
 
     @property
@@ -533,20 +568,20 @@ class ArrayCore:
         """Number of its runtime, and of it there: the same for all handles of one object."""
 
 @disjoint_base
-class ValueCore:
+class ValueCore(Generic[_T]):
     """A value in shared memory; :class:`tarefa.Value` adds what is written in Python."""
 
     def __new__(cls, memory: ArrayMemory, lock: Any = None) -> Self: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __release_buffer__(self, buffer: memoryview, /) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]: ...
-    def put(self, value: Any) -> None:
+    def _put(self, value: _T) -> None:
         """Store the first value, before anybody else has a handle."""
 
-    def inspect(self) -> Any:
+    def _inspect(self) -> _T:
         """The value, read without the lock."""
 
-    def add(self, n: Any) -> Any:
+    def add(self, n: _T) -> _T:
         """Add at one instant, without the lock.
 
         Args:
@@ -560,7 +595,7 @@ class ValueCore:
             TypeError: a type that is no number of 1, 2, 4 or 8 bytes.
         """
 
-    def exchange(self, new: Any) -> Any:
+    def exchange(self, new: _T) -> _T:
         """Store at one instant, without the lock.
 
         Args:
@@ -574,7 +609,7 @@ class ValueCore:
             TypeError: a type that is no number of 1, 2, 4 or 8 bytes.
         """
 
-    def compare_exchange(self, expected: Any, new: Any) -> bool:
+    def compare_exchange(self, expected: _T, new: _T) -> bool:
         """Store, at one instant, if the value equals ``expected``; without the lock.
 
         Args:
@@ -590,11 +625,11 @@ class ValueCore:
         """
 
     @property
-    def value(self) -> Any:
+    def value(self) -> _T:
         """The value; reading and writing wait for the lock, if there is one."""
 
     @value.setter
-    def value(self, value: Any) -> None: ...
+    def value(self, value: _T) -> None: ...
     def close(self) -> None:
         """Give the handle back.
 
@@ -602,19 +637,19 @@ class ValueCore:
             BufferError: views exist.
         """
 
-    def object_lock_acquire(
+    def _object_lock_acquire(
         self, blocking: bool | None = None, timeout: float | None = None
     ) -> bool:
         """Take the lock that is part of it."""
 
-    def object_lock_release(self) -> None:
+    def _object_lock_release(self) -> None:
         """Let that lock go."""
 
-    def object_lock_owner(self) -> Owner | None:
+    def _object_lock_owner(self) -> Owner | None:
         """Who holds that lock."""
 
     @property
-    def memory(self) -> ArrayMemory:
+    def _memory(self) -> ArrayMemory:
         """Its memory."""
 
     @property
@@ -622,11 +657,11 @@ class ValueCore:
         """The typecode of its items, or their format."""
 
     @property
-    def lock_given(self) -> Any:
+    def _lock_given(self) -> Any:
         """The lock that was given when it was made."""
 
     @property
-    def is_locked(self) -> bool:
+    def _is_locked(self) -> bool:
         """Whether operations wait for a lock."""
 
     @property

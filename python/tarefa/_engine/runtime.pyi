@@ -30,6 +30,9 @@ def cpu_count() -> int:
         The number, at least 1: of those its affinity allows, as far as the cgroup's quota goes.
     """
 
+def core_of(object: Any) -> Any:  # noqa: A002
+    """Make a bare core for another handle of an object: what a subclass's ``__new__`` takes."""
+
 def diagnostics() -> _Diagnostics | None:
     """What is in the runtime now; None where there is no runtime."""
 
@@ -45,7 +48,7 @@ def prepare_runtime() -> None:
 def held_objects() -> list[int]:
     """The numbers of the shared objects of which this process has handles."""
 
-def program_dict() -> Dict:
+def program_dict() -> Dict[str, Any]:
     """The dict that lives as long as the runtime, which is made now if there is none."""
 
 @final

@@ -15,7 +15,7 @@ class LockCore:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def set_repair(self, function: Callable[[], object]) -> None:
+    def _set_repair(self, function: Callable[[], object]) -> None:
         """Keep what repairs what the lock guards, for who takes it after its owner's death."""
 
     def acquire(
@@ -51,13 +51,13 @@ class LockCore:
     def owner(self) -> Owner | None:
         """Who holds it: task, pid, thread and since when; None if nobody alive does."""
 
-    def is_owned(self) -> bool:
+    def _is_owned(self) -> bool:
         """Whether the calling thread holds it (a Lock: whether anybody does)."""
 
-    def release_save(self) -> int:
+    def _release_save(self) -> int:
         """Let it go whatever its depth, which is returned."""
 
-    def acquire_restore(self, depth: int) -> None:
+    def _acquire_restore(self, depth: int) -> None:
         """Take it and make its depth what ``release_save`` returned."""
 
     def locked(self) -> bool:
@@ -108,7 +108,7 @@ class SemaphoreCore:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def set_up(self, value: int, bounded: bool) -> None:
+    def _set_up(self, value: int, bounded: bool) -> None:
         """Say how many permits are free; ``bounded``: never more than that.
 
         Raises:
@@ -173,7 +173,7 @@ class ConditionCore:
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def set_lock(self, lock: LockCore) -> None:
+    def _set_lock(self, lock: LockCore) -> None:
         """Say which lock goes with it, once."""
 
     def acquire(
@@ -262,7 +262,7 @@ class BarrierCore:
 
     def __new__(cls, *args: object, **_kwargs: object) -> Self: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def set_up(self, parties: int, timeout: float | None, acts: bool) -> None:
+    def _set_up(self, parties: int, timeout: float | None, acts: bool) -> None:
         """Say for how many it is, how long a wait waits, and whether there is an action."""
 
     def wait(self, timeout: float | None = None) -> int:
@@ -281,10 +281,10 @@ class BarrierCore:
             Interrupted: the calling task was interrupted; it does not count as come.
         """
 
-    def publish_action(self, action: Callable[[], Any]) -> None:
+    def _publish_action(self, action: Callable[[], Any]) -> None:
         """Hang the action's pickled form on the barrier, for other processes."""
 
-    def published_action(self) -> Any:
+    def _published_action(self) -> Any:
         """The action that another process has published."""
 
     def abort(self) -> None:
@@ -306,11 +306,11 @@ class BarrierCore:
         """Whether it is broken."""
 
     @property
-    def acts(self) -> bool:
+    def _acts(self) -> bool:
         """Whether there is an action."""
 
     @property
-    def published(self) -> bool:
+    def _published(self) -> bool:
         """Whether the action's pickled form is there."""
 
     @property
@@ -323,7 +323,7 @@ class RWLockCore:
 
     def __new__(cls, *args: object, **_kwargs: object) -> Self: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def set_repair(self, function: Callable[[], object]) -> None:
+    def _set_repair(self, function: Callable[[], object]) -> None:
         """Keep what repairs what the lock guards, for who takes it after a writer's death."""
 
     def acquire_read(

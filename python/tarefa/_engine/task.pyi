@@ -95,6 +95,9 @@ class TaskCore:
     def tid(self) -> int | None:
         """The thread it runs in."""
 
+    def starter(self) -> tuple[int, TaskCore | None] | None:
+        """The process that started it, while that lives: its pid, and the task that it runs."""
+
     @property
     def exitcode(self) -> int | None:
         """Its exit code, minus a signal's number, or -255 where nobody knows."""

@@ -9,6 +9,8 @@ from typing import Any, SupportsIndex
 
 from tarefa._engine import BarrierCore, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title, place
 
 _local = threading.local()
 
@@ -19,7 +21,7 @@ def _publishing() -> set[tuple[int, int]]:
     return found
 
 
-class Barrier(BarrierCore):
+class Barrier(Shared, BarrierCore):
     """A point where a number of threads and processes wait for each other.
 
     It has the habits of ``threading.Barrier``. If a process dies while it waits, the barrier is
@@ -33,7 +35,8 @@ class Barrier(BarrierCore):
         timeout: seconds that a ``wait()`` without a timeout waits at most; None waits for ever.
 
     Raises:
-        ValueError: less than one party, or a timeout below 0.
+        ValueError: less than one party.
+        TypeError: a timeout that is no number.
     """
 
     __module__ = "tarefa"
@@ -54,22 +57,22 @@ class Barrier(BarrierCore):
         if action is not None and not callable(action):
             raise TypeError(f"action must be callable or None, not {type(action).__name__}")
         if not is_attached(self):
-            self.set_up(number, timeout, action is not None)
+            self._set_up(number, timeout, action is not None)
         if action is not None:
             self._action = action
 
     def _act(self) -> None:
         action = getattr(self, "_action", None)
         if action is None:
-            action = self._action = self.published_action()
+            action = self._action = self._published_action()
         action()
 
     def _publish(self) -> None:
         # An action that mentions its barrier comes here again while it is pickled.
-        if hasattr(self, "_action") and not self.published and self.object_id not in _publishing():
+        if hasattr(self, "_action") and not self._published and self.object_id not in _publishing():
             _publishing().add(self.object_id)
             try:
-                self.publish_action(self._action)
+                self._publish_action(self._action)
             finally:
                 _publishing().discard(self.object_id)
 
@@ -80,7 +83,7 @@ class Barrier(BarrierCore):
     def __repr__(self) -> str:
         broken = self.broken
         state = "broken" if broken else f"waiters={self.n_waiting}/{self.parties}"
-        return f"<tarefa.Barrier {self.object_id[1]}: {state}>"
+        return f"<{full_title(self)} {place(self)}: {state}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, BarrierCore):

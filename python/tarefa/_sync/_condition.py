@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from tarefa._engine import ConditionCore, LockCore, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title, place
 from tarefa._sync._lock import RLock
 
 T = TypeVar("T")
 
 
-class Condition(ConditionCore):
+class Condition(Shared, ConditionCore):
     """A condition that threads and processes wait for, with the habits of ``threading``'s.
 
     Those who have waited longest are notified first. A task that is killed, interrupted or out
@@ -42,25 +44,24 @@ class Condition(ConditionCore):
                 "which other processes could not see"
             )
         if not is_attached(self):
-            self.set_lock(RLock() if lock is None else lock)
+            self._set_lock(RLock() if lock is None else lock)
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait until a predicate is true; the lock is held while it is called.
 
         Args:
             predicate: what is called, at first and after each notification.
-            timeout: seconds to wait at most in all; None waits for ever.
+            timeout: seconds to wait at most in all, not at all below 0; None waits for ever.
 
         Returns:
             What the predicate returned last: false when the time passed first.
 
         Raises:
             RuntimeError: this thread does not hold the lock.
+            OverflowError: a timeout above ``TIMEOUT_MAX``.
             OwnerDied: the thread or process that held the lock died; this thread has it now.
             Interrupted: the calling task was interrupted; this thread has the lock.
         """
-        if timeout is not None and not timeout >= 0:
-            raise ValueError(f"timeout must be a number of seconds, not below 0: {timeout}")
         end = None if timeout is None else time.monotonic() + timeout
         result = predicate()
         while not result:
@@ -75,7 +76,7 @@ class Condition(ConditionCore):
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
-        return f"<tarefa.Condition {self.object_id[1]}: {state}, waiters={self.n_waiting}>"
+        return f"<{full_title(self)} {place(self)}: {state}, waiters={self.n_waiting}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ConditionCore):

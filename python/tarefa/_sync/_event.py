@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tarefa._engine import EventCore, register_class
+from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title, place
 
 
-class Event(EventCore):
+class Event(Shared, EventCore):
     """A flag that threads and processes wait for, with the habits of ``threading.Event``.
 
     It can be pickled into any other process and is the same event there.
@@ -14,8 +16,11 @@ class Event(EventCore):
     __module__ = "tarefa"
     __slots__ = ()
 
+    isSet = EventCore.is_set  # noqa: N815 - the name that threading had first
+
     def __repr__(self) -> str:
-        return f"<tarefa.Event {self.object_id[1]}: {'set' if self.is_set() else 'unset'}>"
+        state = "set" if self.is_set() else "unset"
+        return f"<{full_title(self)} {place(self)}: {state}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, EventCore):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tarefa._engine import LockCore, register_class
+from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title, lock_place
 
 if TYPE_CHECKING:
     from tarefa._task._base import TaskBase
@@ -22,20 +24,20 @@ class Owner(NamedTuple):
         since: when it took the lock, in seconds as ``time.time()``, to within some milliseconds.
     """
 
-    task: TaskBase | None
+    task: TaskBase[Any] | None
     pid: int
     thread: int
     since: float
 
     @classmethod
-    def _since(cls, task: TaskBase | None, pid: int, thread: int, ago: float) -> Owner:
+    def _since(cls, task: TaskBase[Any] | None, pid: int, thread: int, ago: float) -> Owner:
         return cls(task, pid, thread, time.time() - ago)
 
 
 Owner.__module__ = "tarefa"
 
 
-class Lock(LockCore):
+class Lock(Shared, LockCore):
     """A lock that threads and processes share, with the habits of ``threading.Lock``.
 
     Anyone may release it, as in the standard library. If the process that holds it dies, the
@@ -59,7 +61,7 @@ class Lock(LockCore):
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
-        return f"<{state} tarefa.Lock {self.object_id[1]}>"
+        return f"<{state} {full_title(self)} {lock_place(self)}>"
 
     def __eq__(self, other: object) -> bool:
         return self.object_id == other.object_id if isinstance(other, LockCore) else NotImplemented
@@ -68,7 +70,7 @@ class Lock(LockCore):
         return hash(self.object_id)
 
 
-class RLock(LockCore):
+class RLock(Shared, LockCore):
     """A recursive lock that threads and processes share, as ``threading.RLock``.
 
     The thread that holds it may take it again, and releases it as often; nobody else may release
@@ -87,13 +89,9 @@ class RLock(LockCore):
             raise TypeError("RLock() takes no arguments but repair=")
         return super().__new__(cls, *(args or ("recursive",)), repair=repair)
 
-    _is_owned = LockCore.is_owned
-    _release_save = LockCore.release_save
-    _acquire_restore = LockCore.acquire_restore
-
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
-        return f"<{state} tarefa.RLock {self.object_id[1]}>"
+        return f"<{state} {full_title(self)} {lock_place(self)}>"
 
     def __eq__(self, other: object) -> bool:
         return self.object_id == other.object_id if isinstance(other, LockCore) else NotImplemented

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from tarefa._engine import RWLockCore, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title, place
 
 
-class RWLock(RWLockCore):
+class RWLock(Shared, RWLockCore):
     """A lock that many threads and processes may hold to read, or one to write.
 
     Readers and writers take turns: after a writer all readers that wait, after the readers the
@@ -37,13 +39,13 @@ class RWLock(RWLockCore):
     def __init__(self, *, repair: Callable[[], object] | None = None) -> None:
         super().__init__()
         if repair is not None and not is_attached(self):
-            self.set_repair(repair)
+            self._set_repair(repair)
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
         if readers := self.readers:
             state = f"readers={readers}"
-        return f"<tarefa.RWLock {self.object_id[1]}: {state}>"
+        return f"<{full_title(self)} {place(self)}: {state}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RWLockCore):

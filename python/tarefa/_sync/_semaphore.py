@@ -7,9 +7,11 @@ from typing import SupportsIndex
 
 from tarefa._engine import SemaphoreCore, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title, place
 
 
-class Semaphore(SemaphoreCore):
+class Semaphore(Shared, SemaphoreCore):
     """A number of permits that threads and processes share, as ``threading.Semaphore``.
 
     Permits are given out in the order in which they were asked for. One that is taken by a
@@ -30,13 +32,12 @@ class Semaphore(SemaphoreCore):
     def __init__(self, value: SupportsIndex = 1) -> None:
         super().__init__()
         if not is_attached(self):
-            self.set_up(operator.index(value), False)
+            self._set_up(operator.index(value), False)
 
     def __repr__(self) -> str:
         bound = self.bound
         most = "" if bound is None else f"/{bound}"
-        name = type(self).__name__
-        return f"<tarefa.{name} {self.object_id[1]}: value={self.get_value()}{most}>"
+        return f"<{full_title(self)} {place(self)}: value={self.get_value()}{most}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, SemaphoreCore):
@@ -65,7 +66,7 @@ class BoundedSemaphore(Semaphore):
     def __init__(self, value: SupportsIndex = 1) -> None:
         super().__init__()
         if not is_attached(self):
-            self.set_up(operator.index(value), True)
+            self._set_up(operator.index(value), True)
 
 
 def _from_handle(core: SemaphoreCore) -> Semaphore:

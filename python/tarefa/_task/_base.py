@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tarefa import _engine
 from tarefa._runtime import (
@@ -16,11 +16,14 @@ from tarefa._runtime._errors import (
     TaskFailed,
     TaskTimeout,
 )
+from tarefa._runtime._shared import attach_as, shown_names
 from tarefa._task import _limits, _outcome
 from tarefa._task._current import current_task, let_go, note_retrieved
 from tarefa._task._state import ALIVE, FINISHED, NEW, State
 from tarefa._task._unretrieved import elsewhere, handle_goes
 from tarefa._task._usage import Context, Usage
+
+R = TypeVar("R")
 
 
 def check_arguments(
@@ -46,19 +49,32 @@ def check_arguments(
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """A timeout, checked: seconds, not below 0, or None."""
-    if timeout is not None and not timeout >= 0:
-        raise ValueError(f"timeout must be a number of seconds, not below 0: {timeout!r}")
-    return timeout
+    """A timeout, checked as ``threading`` does: seconds, 0 for what is below that, or None."""
+    if timeout is None or 0 <= timeout <= TIMEOUT_MAX:
+        return timeout
+    if timeout < 0:
+        return 0
+    if timeout > TIMEOUT_MAX:
+        raise OverflowError(
+            f"timeout value is too large: {timeout!r} s are more than TIMEOUT_MAX; None waits for "
+            "ever"
+        )
+    raise ValueError(
+        f"Invalid value NaN (not a number): timeout must be a number of seconds: {timeout!r}"
+    )
 
 
-class TaskBase:
+class TaskBase(Generic[R]):
     """A run of a target, as a thread or as a process."""
 
-    _tarefa_core: Any
-    _tarefa_outcome: tuple[bool, Any] | None = None
-    _tarefa_traceback: Any = None
-    _tarefa_sentinel: int | None = None
+    if TYPE_CHECKING:
+        _tarefa_core: Any
+        _tarefa_outcome: tuple[bool, Any] | None
+        _tarefa_traceback: Any
+        _tarefa_sentinel: int | None
+    _tarefa_outcome = None
+    _tarefa_traceback = None
+    _tarefa_sentinel = None
     _tarefa_unretrieved = False
 
     def _label(self) -> str:
@@ -69,11 +85,31 @@ class TaskBase:
     @property
     def state(self) -> State:
         """Where the task is in its life."""
-        return State(self._tarefa_core.state)
+        state = self._tarefa_core.state
+        if state in ALIVE and self._sentinel_says_ended():
+            state = self._tarefa_core.state
+        return State(state)
 
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._tarefa_core.state in ALIVE
+        return self._tarefa_core.state in ALIVE and not self._sentinel_says_ended()
+
+    def _sentinel_says_ended(self) -> bool:
+        """Whether its process is gone, as its sentinel says.
+
+        The supervisor publishes that moments later; who was told by the sentinel waits for it.
+        """
+        fd = self._tarefa_sentinel
+        if fd is None or self._tarefa_core.is_thread:
+            return False
+        import select
+
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        if not poll.poll(0):
+            return False
+        self._tarefa_core.join(_PUBLISHED_WITHIN)
+        return True
 
     @property
     def native_id(self) -> int | None:
@@ -90,9 +126,10 @@ class TaskBase:
     @property
     def exitcode(self) -> int | None:
         """0 after a return, 1 after an exception, minus the signal's number; None before."""
-        if self._tarefa_core.state < FINISHED:
+        core = self._tarefa_core
+        if core.state < FINISHED and not (self._sentinel_says_ended() and core.state >= FINISHED):
             return None
-        code: int | None = self._tarefa_core.exitcode
+        code: int | None = core.exitcode
         return code
 
     # -- limits --------------------------------------------------------------------------
@@ -129,7 +166,7 @@ class TaskBase:
     # -- waiting -------------------------------------------------------------------------
 
     def _wait(self, timeout: float | None) -> bool:
-        check_timeout(timeout)
+        timeout = check_timeout(timeout)
         core = self._tarefa_core
         state = core.state
         if state == NEW:
@@ -137,7 +174,9 @@ class TaskBase:
         if state < FINISHED:
             if current_task() is self or self._is_here():
                 raise StateError(f"{self._label()} cannot join itself: it would wait for ever")
-            if not core.join(timeout):
+            if not core.join(timeout) and not (
+                self._sentinel_says_ended() and core.state >= FINISHED
+            ):
                 return False
         let_go(self)
         return True
@@ -149,11 +188,12 @@ class TaskBase:
     def join(self, timeout: float | None = None) -> None:
         """Wait until the task has ended, for ``timeout`` seconds at most.
 
-        That is not to ask: a failure is still told, if nobody asks for the result.
+        That is not to ask: a failure is still told, if nobody asks for the result. A timeout
+        below 0 is 0.
 
         Raises:
             StateError: it is not started, or it is the calling task itself.
-            ValueError: a timeout below 0.
+            OverflowError: a timeout above ``TIMEOUT_MAX``.
             Interrupted: the calling task was interrupted.
         """
         self._wait(timeout)
@@ -202,7 +242,7 @@ class TaskBase:
             return True, TaskFailed(f"{self._label()} failed, and left no word of how")
         return False, None
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None) -> R:
         """What the target returned; raises what it raised, each time with a traceback of its own.
 
         Raises:
@@ -223,7 +263,7 @@ class TaskBase:
                 raise BaseException.with_traceback(value, self._tarefa_traceback)
             finally:
                 del value
-        return value
+        return value  # type: ignore[no-any-return]
 
     def exception(self, timeout: float | None = None) -> Exception | None:
         """What ``result()`` would raise; None if the target returned.
@@ -235,10 +275,10 @@ class TaskBase:
         """
         return self._failure() if self._ended(timeout)[0] else None
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[Any, None, R]:
         return self._as_coroutine().__await__()
 
-    async def _as_coroutine(self) -> Any:
+    async def _as_coroutine(self) -> R:
         await self._until_ended()
         return self.result(0)
 
@@ -369,20 +409,49 @@ class TaskBase:
 
     def __repr__(self) -> str:
         core = self._tarefa_core
-        kind = type(self).__name__
-        parts = [f"{kind} {core.name!r}", State(core.state).name.lower()]
-        if core.pid and not core.is_thread:
-            parts.append(f"pid {core.pid}")
+        parts = [f"{type(self).__name__} name={core.name!r}"]
+        if core.pid:
+            parts.append(f"pid={core.pid}")
+        parts.append(self._state_words())
         if core.daemon:
             parts.append("daemon")
+        return f"<{' '.join(parts)}{self._limit_words()}>"
+
+    def _state_words(self) -> str:
+        """Its state in the words that the standard library has, and ours for what it has not."""
+        state = State(self._tarefa_core.state)
+        return _STANDARD_WORDS.get(state, state.name.lower())
+
+    def _limit_words(self) -> str:
+        core = self._tarefa_core
+        words = ""
         if core.time_limit is not None:
-            parts.append(f"time limit {core.time_limit_words()}")
+            words += f", time limit {core.time_limit_words()}"
         if core.memory_limit is not None:
-            parts.append(f"memory limit {core.memory_limit_words()}")
-        return f"<tarefa.{', '.join(parts)}>"
+            words += f", memory limit {core.memory_limit_words()}"
+        return words
+
+    def __dir__(self) -> list[str]:
+        return shown_names(super().__dir__())
 
     def __reduce__(self) -> Any:
-        return self._tarefa_core.__reduce__()
+        made = self._tarefa_core.__reduce__()
+        if type(self).__module__ == "tarefa":
+            return made
+        call = (type(self), *made)
+        state = self._handle_state()
+        return (attach_as, call) if not state else (attach_as, call, state)
+
+    def _handle_state(self) -> dict[str, Any]:
+        """What goes along with a handle of a subclass: the attributes that are not the task's."""
+        return {}
+
+    @classmethod
+    def _tarefa_as(cls, kind: type, found: Any) -> Any:
+        """The same task as ``found``, of the subclass ``kind`` if that is one of processes."""
+        if isinstance(found, cls):
+            found.__class__ = kind
+        return found
 
     def __del__(self) -> None:
         fd = self._tarefa_sentinel
@@ -390,6 +459,14 @@ class TaskBase:
             os.close(fd)
         if self._tarefa_unretrieved or elsewhere:
             handle_goes(self)
+
+
+_STANDARD_WORDS = {
+    State.NEW: "initial",
+    State.STARTING: "started",
+    State.RUNNING: "started",
+    State.FINISHED: "stopped",
+}
 
 
 def _set_result(future: Any) -> None:
@@ -430,6 +507,13 @@ def parse_stack(text: str) -> tuple[str, ...]:
 
 # Functions of `_child`, which no target calls: what is further out is not the target's either.
 _RUNS_TARGET = ("_tarefa_call", "_tarefa_run")
+
+# How long to wait, in seconds, until a process that is gone is published as ended. Mostly that
+# takes moments; it takes longer while the root is stopped.
+_PUBLISHED_WITHIN = 5.0
+
+# As ``threading.TIMEOUT_MAX``.
+TIMEOUT_MAX = 9223372036.0
 
 # As everywhere on Linux; the module `signal` is slow to import.
 SIGTERM, SIGKILL = 15, 9

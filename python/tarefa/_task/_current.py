@@ -30,12 +30,12 @@ _prune_at = 64
 _unretrieved: dict[int, weakref.ref[Any]] = {}
 
 
-def current_task() -> TaskBase | None:
+def current_task() -> TaskBase[Any] | None:
     """The task that runs the calling code: a Thread, else the Process; None outside of both."""
     thread = threading.current_thread()
     if hasattr(thread, "_tarefa_core"):
         return thread  # type: ignore[return-value]
-    task: TaskBase | None = process_task
+    task: TaskBase[Any] | None = process_task
     return task
 
 
@@ -52,7 +52,7 @@ def refusal(label: str) -> str:
     )
 
 
-def active_tasks() -> list[Thread | Process]:
+def active_tasks() -> list[Thread[Any] | Process[Any]]:
     """The tasks that this process has started and that have not ended."""
     return [task for task in list(started) if not forget_ended(task)]
 

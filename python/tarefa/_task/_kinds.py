@@ -81,7 +81,7 @@ _UNCHANGING = {
     ("struct", "Struct"),
     ("_struct", "Struct"),
 }
-_TASKS = ("Process", "Thread", "Run", "TaskView")
+_TASKS = ("Process", "Thread", "Timer", "MainProcess", "Run", "TaskView")
 
 
 def kind_of(value: Any) -> Kind:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit, _unretrieved
-from tarefa._task._base import SIGKILL, SIGTERM, TaskBase, check_arguments
+from tarefa._task._base import SIGKILL, SIGTERM, R, TaskBase, check_arguments
 from tarefa._task._limits import check_memory_limit, check_time_limit
-from tarefa._task._state import NEW
+from tarefa._task._state import FINISHED, NEW
 from tarefa._task._zygote_command import prepare
 
 _count = itertools.count(1)
+
+# Attributes of a process that only its starter needs.
+_OF_STARTER = ("_target", "_args", "_kwargs")
+
+Ts = TypeVarTuple("Ts")
 
 # Imported with the first process, for they are slow to import.
 _image: Any = None
@@ -34,7 +40,7 @@ def _make_ready() -> None:
     _image, _payload = image, payload
 
 
-class Process(TaskBase):
+class Process(TaskBase[R]):
     """A task that runs as a process of its own: its own memory, its own interpreter lock.
 
     Takes the arguments of ``multiprocessing.Process``, and has the methods of
@@ -58,9 +64,87 @@ class Process(TaskBase):
 
     __module__ = "tarefa"
 
+    @overload
+    def __init__(
+        self: Process[Any],
+        group: None = None,
+        target: None = None,
+        name: str | None = None,
+        args: Iterable[Any] = ...,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[R],
+        group: None = None,
+        target: Callable[[], R] = ...,
+        name: str | None = None,
+        args: tuple[()] = ...,
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[R],
+        group: None,
+        target: Callable[[*Ts], R],
+        name: str | None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[R],
+        group: None = None,
+        *,
+        target: Callable[[*Ts], R],
+        name: str | None = None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[R],
+        group: None = None,
+        *,
+        target: Callable[..., R],
+        name: str | None = None,
+        args: list[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[R],
+        group: None = None,
+        *,
+        target: Callable[..., R],
+        name: str | None = None,
+        args: Iterable[Any] = ...,
+        kwargs: Mapping[str, Any],
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
     def __init__(
         self,
-        group: None = None,
+        group: Any = None,
         target: Callable[..., Any] | None = None,
         name: str | None = None,
         args: Iterable[Any] = (),
@@ -92,7 +176,7 @@ class Process(TaskBase):
         _image.make(target)
 
     @classmethod
-    def _of(cls, core: Any) -> Process:
+    def _of(cls, core: Any) -> Process[Any]:
         """A handle of a process that somebody else made."""
         self = cls.__new__(cls)
         self._tarefa_core = core
@@ -145,6 +229,35 @@ class Process(TaskBase):
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_tarefa_")}
 
     @property
+    def _parent_pid(self) -> int | None:
+        """The process that starts it, or has; None where that has ended."""
+        core = self._tarefa_core
+        if core.state == NEW:
+            return os.getpid()
+        starter = core.starter()
+        return None if starter is None else starter[0]
+
+    def _handle_state(self) -> dict[str, Any]:
+        return {k: v for k, v in self._state().items() if k not in _OF_STARTER}
+
+    def __repr__(self) -> str:
+        core = self._tarefa_core
+        parts = [f"{type(self).__name__} name={self._tarefa_name!r}"]
+        if core.pid:
+            parts.append(f"pid={core.pid}")
+        parent = self._parent_pid
+        if parent is not None:
+            parts.append(f"parent={parent}")
+        parts.append(self._state_words())
+        if core.state >= FINISHED:
+            code = core.exitcode
+            signal = code is not None and code < 0 and _engine.signal_name(-code)
+            parts.append(f"exitcode={f'-{signal}' if signal else code}")
+        if core.daemon:
+            parts.append("daemon")
+        return f"<{' '.join(parts)}{self._limit_words()}>"
+
+    @property
     def name(self) -> str:
         """Its name."""
         return self._tarefa_name
@@ -181,6 +294,7 @@ class Process(TaskBase):
         return f"process {self._tarefa_name!r}"
 
     def interrupt(self) -> None:
+        """Raise :class:`Interrupted` in the target; see :meth:`Thread.interrupt` for when."""
         if self._need_started():
             core = self._tarefa_core
             core.request_interrupt()
@@ -197,7 +311,7 @@ class Process(TaskBase):
         self._signal(SIGKILL)
 
 
-def _from_handle(core: TaskCore) -> TaskBase:
+def _from_handle(core: TaskCore) -> TaskBase[Any]:
     """The task of a handle: a process, or a thread of another process."""
     if core.is_thread:
         from tarefa._task._remote_thread import RemoteThread
@@ -212,7 +326,7 @@ _engine.register_class("Task", _from_handle)
 class _SubclassRun:
     """Makes the instance of a subclass again and calls its ``run``."""
 
-    def __init__(self, cls: type[Process], state: dict[str, Any]) -> None:
+    def __init__(self, cls: type[Process[Any]], state: dict[str, Any]) -> None:
         self.cls = cls
         self.state = state
 

@@ -13,7 +13,7 @@ from tarefa._task._base import check_timeout
 PIPE, STDOUT, DEVNULL = -1, -2, -3
 
 _Path: TypeAlias = str | os.PathLike[str]
-_Lines: TypeAlias = Callable[[Any], object] | List
+_Lines: TypeAlias = Callable[[Any], object] | List[Any]
 
 
 class CompletedProgram(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 from tarefa._task._base import TaskBase
 
 
-class RemoteThread(TaskBase):
+class RemoteThread(TaskBase[Any]):
     """A thread of another process: its state, its end, and interrupting it where it waits."""
 
     __module__ = "tarefa"

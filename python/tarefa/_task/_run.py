@@ -26,7 +26,7 @@ def run(
     function: Callable[[*Ts], R],
     /,
     *args: *Ts,
-    kind: type[Process | Thread] | str = Process,
+    kind: type[Process[Any] | Thread[Any]] | str = Process,
     name: str | None = None,
     time_limit: float | None = None,
     memory_limit: int | str | None = None,
@@ -80,7 +80,7 @@ class Run(Coroutine[Any, Any, R]):
 
     __module__ = "tarefa"
 
-    def __init__(self, task: TaskBase, grace: float) -> None:
+    def __init__(self, task: TaskBase[R], grace: float) -> None:
         self._task: Any = task
         self._grace = grace
         self._started = False

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime import _unraisable
 from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
-from tarefa._task._base import TaskBase, check_arguments, check_timeout
+from tarefa._task._base import R, TaskBase, check_arguments, check_timeout
 from tarefa._task._current import current_task, started
 from tarefa._task._state import (
     EXIT_FAILURE,
@@ -29,6 +29,7 @@ from tarefa._task._state import (
 
 _prepared = False
 
+Ts = TypeVarTuple("Ts")
 
 _NOTHING: tuple[bool, Any] = (False, None)
 _init, _start = threading.Thread.__init__, threading.Thread.start
@@ -49,7 +50,7 @@ def _arm_time_limit(core: TaskCore) -> None:
     core.arm_time_limit(threading.get_ident(), TimeLimitInterrupt)
 
 
-def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context) -> None:
+def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Context) -> None:
     """What the new thread runs."""
     del task.run
     interrupted = core.run_thread()
@@ -104,14 +105,14 @@ def _run(task: Thread, core: TaskCore, run: Callable[[], Any], context: Context)
         core.signal_descriptor(fd)
 
 
-def _interruption_text(task: Thread, core: TaskCore, e: Interrupted) -> str:
+def _interruption_text(task: Thread[Any], core: TaskCore, e: Interrupted) -> str:
     label = task._label()
     if isinstance(e, TimeLimitInterrupt):
         return _limits.over_time_text(core, label)
     return f"{label} was interrupted"
 
 
-class Thread(TaskBase, threading.Thread):
+class Thread(TaskBase[R], threading.Thread):
     """A task that runs as a thread of this process: fast and light, sharing its memory.
 
     A real ``threading.Thread``, with what a :class:`tarefa.Process` has besides.
@@ -133,9 +134,87 @@ class Thread(TaskBase, threading.Thread):
 
     _tarefa_limited = False
 
+    @overload
+    def __init__(
+        self: Thread[Any],
+        group: None = None,
+        target: None = None,
+        name: str | None = None,
+        args: Iterable[Any] = ...,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[R],
+        group: None = None,
+        target: Callable[[], R] = ...,
+        name: str | None = None,
+        args: tuple[()] = ...,
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[R],
+        group: None,
+        target: Callable[[*Ts], R],
+        name: str | None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[R],
+        group: None = None,
+        *,
+        target: Callable[[*Ts], R],
+        name: str | None = None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[R],
+        group: None = None,
+        *,
+        target: Callable[..., R],
+        name: str | None = None,
+        args: list[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[R],
+        group: None = None,
+        *,
+        target: Callable[..., R],
+        name: str | None = None,
+        args: Iterable[Any] = ...,
+        kwargs: Mapping[str, Any],
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
     def __init__(
         self,
-        group: None = None,
+        group: Any = None,
         target: Callable[..., Any] | None = None,
         name: str | None = None,
         args: Iterable[Any] = (),
@@ -146,7 +225,7 @@ class Thread(TaskBase, threading.Thread):
         memory_limit: int | str | None = None,
     ) -> None:
         if (
-            group is not None  # type: ignore[redundant-expr]
+            group is not None
             or kwargs is not None
             or type(args) is not tuple
             or not callable(target)
@@ -176,6 +255,8 @@ class Thread(TaskBase, threading.Thread):
         try:
             _start(self)
         except BaseException as e:
+            if not isinstance(e, Exception) and self._started.wait(1):  # type: ignore[attr-defined]
+                raise  # an interrupt of the caller, while it waited for the thread to begin
             core.unbegin()
             started.discard(self)
             del self.run
@@ -190,6 +271,11 @@ class Thread(TaskBase, threading.Thread):
                 ) from e
             raise
         return self
+
+    def is_alive(self) -> bool:
+        """Whether it was started and has not ended; never in a fork of its process."""
+        pid = self._tarefa_core.pid
+        return TaskBase.is_alive(self) and (pid is None or pid == os.getpid() or _is_alive(self))
 
     def run(self) -> Any:
         """Call the target; subclasses may override it. Its value is the task's result."""
@@ -272,6 +358,14 @@ class Thread(TaskBase, threading.Thread):
         doc="Whether the program may end without it.",
     )
 
+    def __repr__(self) -> str:
+        words = [self._state_words()]
+        if self.daemon:
+            words.append("daemon")
+        if self.ident is not None:
+            words.append(str(self.ident))
+        return f"<{type(self).__name__}({self.name}, {' '.join(words)}){self._limit_words()}>"
+
     def _label(self) -> str:
         return f"thread {self.name!r}"
 
@@ -285,6 +379,12 @@ class Thread(TaskBase, threading.Thread):
         self._tarefa_limited = time is not None
 
     def interrupt(self) -> None:
+        """Raise :class:`Interrupted` in the target; who asks gets :class:`TaskInterrupted`.
+
+        At once where it waits in tarefa or sleeps, at the next bytecode in Python code, and on
+        return from any other call. A task that has ended is left alone. ``terminate()`` and
+        ``kill()`` are the same, for a thread cannot be killed alone.
+        """
         if not self._need_started():
             return
         core = self._tarefa_core

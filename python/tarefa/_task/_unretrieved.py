@@ -64,7 +64,7 @@ class ExceptHookArgs:
     __module__ = "tarefa"
     __slots__ = ("exc_traceback", "exc_type", "exc_value", "label", "task")
 
-    def __init__(self, exc_value: Exception, task: Process | None, label: str) -> None:
+    def __init__(self, exc_value: Exception, task: Process[Any] | None, label: str) -> None:
         self.exc_type = type(exc_value)
         self.exc_value = exc_value
         self.exc_traceback: TracebackType | None = None

@@ -99,7 +99,7 @@ def rehearse() -> Iterator[None]:
 _stand_ins: list[_StandIn] = []
 
 
-def _use(shared: List, lock: Lock, event: Event) -> None:
+def _use(shared: List[Any], lock: Lock, event: Event) -> None:
     """The target that goes through what most targets do with shared objects."""
     shared.append(len(shared))
     with lock:

@@ -27,7 +27,7 @@ class Waiting(NamedTuple):
         line: where it stands, as in ``"app.py:12 in f"``; None when that is not known.
     """
 
-    task: Thread | Process | None
+    task: Thread[Any] | Process[Any] | None
     pid: int
     thread: int
     name: str
@@ -51,7 +51,7 @@ class Holding(NamedTuple):
         line: where the thread stands now, as in ``"app.py:12 in f"``; None when that is not known.
     """
 
-    task: Thread | Process | None
+    task: Thread[Any] | Process[Any] | None
     pid: int
     thread: int
     name: str

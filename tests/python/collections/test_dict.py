@@ -201,7 +201,7 @@ def test_a_class_of_ones_own():
     assert ours.get("b") is None
     assert type(ours.copy()) is Upper
     assert type(ours | {}) is Upper
-    assert repr(ours) == "tarefa.Upper({'a': 1})"
+    assert repr(ours) == "Upper({'a': 1})"
 
 
 def test_copies():

@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import gc
+import operator
 import os
 import pickle
 import signal
@@ -660,3 +661,39 @@ def test_the_next_to_take_the_lock_finishes_what_a_killed_process_wrote():
     assert array[:] == [1j, 7 + 8j, 3j]
     half_written(array, 16, 2, 9 + 1j)
     assert array[2] == 9 + 1j
+
+
+@pytest.mark.parametrize("Value", [tarefa.Value, tarefa.RawValue])
+def test_conversions_to_a_number(Value):
+    for code, number in (("b", 53), ("B", 48), ("i", 3), ("q", -(2**63)), ("?", True)):
+        value = Value(code, number)
+        assert int(value) == number
+        assert float(value) == float(number)
+        assert operator.index(value) == number
+        assert [0] * 60 if number > 60 or number < 0 else range(60)[value] == number
+    for code, number in (("d", 2.75), ("f", 0.5)):
+        value = Value(code, number)
+        assert (int(value), float(value), complex(value)) == (int(number), number, number)
+        with pytest.raises(TypeError):
+            operator.index(value)
+    for value in (Value("c", b"5"), Value("u", "5"), Value(Point, 1, 2)):
+        for convert in (int, float, complex, operator.index):
+            with pytest.raises(TypeError, match="number"):
+                convert(value)
+    with pytest.raises(TypeError):
+        int(Value("D", 1j))
+    assert complex(Value("D", 1j)) == 1j
+
+
+def test_an_array_is_no_number():
+    for array in (tarefa.Array("c", b"53"), tarefa.Array("B", [53]), tarefa.RawArray("i", 1)):
+        for convert in (int, float, operator.index):
+            with pytest.raises(TypeError):
+                convert(array)
+
+
+def test_shape_and_dtype_of_a_value():
+    np = pytest.importorskip("numpy")
+    assert tarefa.Value("d", 1).shape == ()
+    assert tarefa.Value("d", 1).dtype == np.float64
+    assert tarefa.Value(np.dtype([("x", "f8"), ("id", "i4")])).dtype.itemsize == 12

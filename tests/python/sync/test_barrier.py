@@ -47,12 +47,17 @@ def test_bad_arguments():
         tarefa.Barrier("two")
     with pytest.raises(TypeError, match="callable"):
         tarefa.Barrier(2, action=3)
-    with pytest.raises(ValueError, match="timeout"):
-        tarefa.Barrier(2, timeout=-1)
-    barrier = tarefa.Barrier(2)
-    with pytest.raises(ValueError, match="timeout"):
-        barrier.wait(-1)
-    assert not barrier.broken
+    with pytest.raises(TypeError):
+        tarefa.Barrier(2, timeout="soon")
+
+
+def test_a_negative_timeout_is_over_at_once():
+    # As in threading.
+    for barrier, timeout in ((tarefa.Barrier(2), -1), (tarefa.Barrier(2, timeout=-1), None)):
+        with pytest.raises(tarefa.BrokenBarrierError):
+            barrier.wait(timeout)
+        assert barrier.broken
+    assert tarefa.Barrier(1, timeout=-1).wait() == 0
 
 
 def test_all_go_on_together(Task):

@@ -95,10 +95,16 @@ def test_timeouts(condition):
     with condition:
         assert condition.wait(0) is False
         assert condition.wait(timeout=0.02) is False
-        with pytest.raises(ValueError, match="timeout"):
-            condition.wait(-1)
-        with pytest.raises(ValueError, match="timeout"):
-            condition.wait_for(lambda: True, timeout=-1)
+        for timeout in (-1, -0.5, float("-inf"), float("nan")):
+            # As in threading.
+            assert condition.wait(timeout) is False
+        assert condition.wait_for(lambda: 0, timeout=-1) == 0
+        assert condition.wait_for(lambda: 7, timeout=-1) == 7
+        for timeout, error in ((float("inf"), OverflowError), ("1", TypeError)):
+            with pytest.raises(error):
+                condition.wait(timeout)
+            with pytest.raises(error):
+                condition.wait_for(lambda: 0, timeout)
         assert condition.locked()
     assert condition.n_waiting == 0
 

@@ -4,6 +4,7 @@ import pickle
 import threading
 import time
 
+import pytest
 from support import eventually, waited_for
 
 import tarefa
@@ -150,3 +151,36 @@ def test_repr_says_whether_it_is_set():
     event.set()
     assert "unset" not in repr(event)
     assert "set" in repr(event)
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.5, float("-inf"), float("nan"), 0])
+def test_a_timeout_that_is_not_above_0(timeout):
+    # As in threading.
+    event = tarefa.Event()
+    assert event.wait(timeout) is False
+    event.set()
+    assert event.wait(timeout) is True
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [(float("inf"), OverflowError), (1e300, OverflowError), ("1", TypeError), ([], TypeError)],
+)
+def test_a_timeout_that_is_none(timeout, error):
+    with pytest.raises(error):
+        tarefa.Event().wait(timeout)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [
+        (-1, ValueError),
+        (float("nan"), ValueError),
+        (float("inf"), OverflowError),
+        ("1", TypeError),
+        (None, TypeError),
+    ],
+)
+def test_a_sleep_that_is_none(seconds, error):
+    with pytest.raises(error):
+        tarefa.sleep(seconds)

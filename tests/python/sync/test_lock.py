@@ -293,11 +293,20 @@ def test_arguments_that_make_no_sense(args, kwargs, error):
     lock.release()
 
 
-@pytest.mark.parametrize("timeout", [1e9, 1e300, float("inf"), 2**62])
-def test_very_long_is_for_ever(timeout):
+@pytest.mark.parametrize("timeout", [1e9, threading.TIMEOUT_MAX])
+def test_a_long_timeout(timeout):
     lock = tarefa.Lock()
     assert lock.acquire(timeout=timeout)
     lock.release()
+
+
+@pytest.mark.parametrize("timeout", [threading.TIMEOUT_MAX + 1, 1e300, float("inf"), 10**400])
+@pytest.mark.parametrize("Lock", [tarefa.Lock, tarefa.RLock])
+def test_longer_than_timeout_max(Lock, timeout):
+    lock = Lock()
+    with pytest.raises(OverflowError):
+        lock.acquire(timeout=timeout)
+    assert not lock.locked()
 
 
 @pytest.mark.parametrize(

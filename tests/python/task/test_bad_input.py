@@ -125,19 +125,35 @@ def test_join_of_oneself(Task):
     assert "espelho" in str(error)
 
 
-@pytest.mark.parametrize("timeout", [-1, -0.001, float("-inf"), float("nan")])
-def test_a_negative_timeout(held, timeout):
+@pytest.mark.parametrize("timeout", [-1, -0.001, float("-inf"), 0])
+def test_a_negative_timeout_is_none_at_all(held, timeout):
+    # As in threading, multiprocessing and concurrent.futures.
     task, _ = held
-    event = tarefa.Event()
-    for call in (
-        task.join,
-        task.result,
-        task.exception,
-        event.wait,
-        lambda t: tarefa.wait([task], t),
-    ):
-        with pytest.raises(ValueError, match="timeout"):
-            call(timeout)
+    assert task.join(timeout) is None
+    for ask in (task.result, task.exception):
+        with pytest.raises(tarefa.TaskTimeout):
+            ask(timeout)
+    assert tarefa.wait([task], timeout).not_done == {task}
+    assert task.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [
+        (float("nan"), ValueError),
+        (float("inf"), OverflowError),
+        (threading.TIMEOUT_MAX * 2, OverflowError),
+        (10**400, OverflowError),
+        ("1", TypeError),
+        (b"1", TypeError),
+        ([1], TypeError),
+    ],
+)
+def test_a_timeout_that_is_none(held, timeout, error):
+    task, _ = held
+    for ask in (task.join, task.result, task.exception, lambda t: tarefa.wait([task], t)):
+        with pytest.raises(error):
+            ask(timeout)
     assert task.is_alive()
 
 

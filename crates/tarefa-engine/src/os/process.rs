@@ -58,7 +58,8 @@ pub fn signal_with_parent(signal: i32) {
 
 /// Names the calling thread, as `ps` and `top` show it (15 bytes).
 pub fn set_thread_name(name: &str) {
-    if let Ok(name) = CString::new(name) {
+    // The system takes no zero byte.
+    if let Ok(name) = CString::new(name.replace('\0', "?")) {
         // SAFETY: `name` is a C string; the kernel cuts it at 15 bytes.
         unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
     }

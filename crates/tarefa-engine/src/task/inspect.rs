@@ -47,7 +47,7 @@ pub fn of(me: &Member, off: Off) -> Option<Inspection> {
 fn name(me: &Member, it: &Record) -> String {
     let blob = it.name_now();
     if blob.is_none() {
-        return it.short_name();
+        return String::from_utf8_lossy(&it.short_name()).into_owned();
     }
     if !heap::is_block(me, blob, blob::BLOB) {
         return String::new();

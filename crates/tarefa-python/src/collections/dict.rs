@@ -16,12 +16,12 @@ use crate::convert::encode;
 use crate::convert::key::{PyKey, with_form, with_key};
 
 /// Keys and values in shared memory.
-#[pyclass(frozen, subclass, extends = MapCore, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, generic, extends = MapCore, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct DictCore;
 
 /// Keys in shared memory.
-#[pyclass(frozen, subclass, extends = MapCore, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, generic, extends = MapCore, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct SetCore;
 
@@ -230,6 +230,7 @@ impl DictCore {
     }
 
     /// Makes all the pairs of a plain dict those keys' values, at one instant.
+    #[pyo3(name = "_put_all")]
     fn put_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyDict>) -> PyResult<()> {
         slf.as_super().get().put_all(slf.py(), pairs)
     }
@@ -363,6 +364,7 @@ impl NamespaceCore {
     }
 
     /// Makes all the pairs of a plain dict the names' values, at one instant.
+    #[pyo3(name = "_put_all")]
     fn put_all(slf: &Bound<'_, Self>, pairs: &Bound<'_, PyDict>) -> PyResult<()> {
         slf.as_super().get().put_all(slf.py(), pairs)
     }

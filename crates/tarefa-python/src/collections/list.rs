@@ -23,7 +23,7 @@ use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 
 /// A list in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct ListCore {
     handle: Handle,
@@ -163,6 +163,7 @@ impl ListCore {
     }
 
     /// Adds the elements of a plain list at the end, all at one instant.
+    #[pyo3(name = "_extend_from")]
     fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
         let me = self.handle.me();
         let encoded = encode_all(&me, items, self.handle.off())?;
@@ -212,6 +213,7 @@ impl ListCore {
     }
 
     /// Takes out the elements that a slice names, all at one instant. Needs no memory.
+    #[pyo3(name = "_delete_slice")]
     fn delete_slice(&self, py: Python<'_>, key: &Bound<'_, PySlice>) -> PyResult<()> {
         let me = self.handle.me();
         loop {
@@ -236,6 +238,7 @@ impl ListCore {
 
     /// Takes out the element at `index`, if `version` and `length` still hold; false when they do
     /// not. Needs no memory.
+    #[pyo3(name = "_remove_if")]
     fn remove_if(&self, py: Python<'_>, version: u64, length: u64, index: u64) -> PyResult<bool> {
         let me = self.handle.me();
         let cut = Cut { first: index, step: 1, count: 1 };
@@ -247,6 +250,7 @@ impl ListCore {
 
     /// Repeats the elements so that they are there `times` times, if `version` still holds and
     /// `items` are all; false when not.
+    #[pyo3(name = "_repeat")]
     fn repeat(
         &self,
         py: Python<'_>,
@@ -346,6 +350,7 @@ impl ListCore {
 
     /// (version, elements) at one instant.
     #[pyo3(signature = (start = 0, stop = None))]
+    #[pyo3(name = "_read")]
     fn read<'py>(
         &self,
         py: Python<'py>,
@@ -364,6 +369,7 @@ impl ListCore {
 
     /// Makes the list of old indices and new values (`(True, index)`, `(False, value)`), if
     /// `version` and `length` still hold; false when they do not.
+    #[pyo3(name = "_rebuild")]
     fn rebuild(
         &self,
         py: Python<'_>,
@@ -400,6 +406,7 @@ impl ListCore {
     }
 
     /// Calls `attempt`, which computes the list anew, until it says that it was done.
+    #[pyo3(name = "_retry_optimistic")]
     fn retry_optimistic(
         slf: &Bound<'_, Self>,
         attempt: &Bound<'_, PyAny>,
@@ -412,6 +419,7 @@ impl ListCore {
 
     /// Takes the lock that makes others' operations on the object wait.
     #[pyo3(signature = (blocking = None, timeout = None))]
+    #[pyo3(name = "_object_lock_acquire")]
     fn object_lock_acquire(
         &self,
         py: Python<'_>,
@@ -424,18 +432,21 @@ impl ListCore {
     }
 
     /// Lets that lock go.
+    #[pyo3(name = "_object_lock_release")]
     fn object_lock_release(&self) -> PyResult<()> {
         let me = self.handle.me();
         object_lock::release(&me, List::at(&me, self.handle.off()).object_lock())
     }
 
     /// Keeps what repairs the object after the death of who held that lock.
+    #[pyo3(name = "_object_lock_repair")]
     fn object_lock_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
         object_lock::set_repair(py, &me, List::at(&me, off).object_lock(), off, function)
     }
 
     /// Who holds that lock.
+    #[pyo3(name = "_object_lock_owner")]
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.handle.me();
         object_lock::owner(py, &me, List::at(&me, self.handle.off()).object_lock())

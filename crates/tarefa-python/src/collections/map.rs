@@ -24,7 +24,7 @@ use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 
 /// Keys, and perhaps values, in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct MapCore {
     handle: Handle,
@@ -213,6 +213,7 @@ impl MapCore {
     }
 
     /// Goes over the keys, the values or the pairs that are there now.
+    #[pyo3(name = "_walk")]
     fn walk(slf: &Bound<'_, Self>, of: &str, backwards: bool) -> MapIterator {
         let core = slf.get();
         let me = core.handle.me();
@@ -229,6 +230,7 @@ impl MapCore {
     }
 
     /// (version, keys or values or pairs) at one instant.
+    #[pyo3(name = "_read")]
     fn read<'py>(&self, py: Python<'py>, of: &str) -> PyResult<(u64, Bound<'py, PyList>)> {
         let me = self.handle.me();
         let shot = self.with(py, &me, |dict| dict.snapshot(what(of)))?;
@@ -240,6 +242,7 @@ impl MapCore {
     }
 
     /// The pairs at one instant, as a plain dict.
+    #[pyo3(name = "_read_dict")]
     fn read_dict<'py>(&self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyDict>)> {
         let me = self.handle.me();
         let shot = self.with(py, &me, |dict| dict.snapshot(What::Pairs))?;
@@ -257,6 +260,7 @@ impl MapCore {
     /// False if `version` is given and not that of the dict; None if a sum is not to be had
     /// without Python. Nothing is done then.
     #[pyo3(signature = (changes, version = None, only = false))]
+    #[pyo3(name = "_apply")]
     fn apply(
         &self,
         py: Python<'_>,
@@ -288,6 +292,7 @@ impl MapCore {
     }
 
     /// Calls `attempt`, which computes the object anew, until it says that it was done.
+    #[pyo3(name = "_retry_optimistic")]
     fn retry_optimistic(
         slf: &Bound<'_, Self>,
         attempt: &Bound<'_, PyAny>,
@@ -300,6 +305,7 @@ impl MapCore {
 
     /// Takes the lock that makes others' operations on the object wait.
     #[pyo3(signature = (blocking = None, timeout = None))]
+    #[pyo3(name = "_object_lock_acquire")]
     fn object_lock_acquire(
         &self,
         py: Python<'_>,
@@ -312,18 +318,21 @@ impl MapCore {
     }
 
     /// Lets that lock go.
+    #[pyo3(name = "_object_lock_release")]
     fn object_lock_release(&self) -> PyResult<()> {
         let me = self.handle.me();
         object_lock::release(&me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
     /// Keeps what repairs the object after the death of who held that lock.
+    #[pyo3(name = "_object_lock_repair")]
     fn object_lock_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
         object_lock::set_repair(py, &me, Dict::at(&me, off).object_lock(), off, function)
     }
 
     /// Who holds that lock.
+    #[pyo3(name = "_object_lock_owner")]
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let me = self.handle.me();
         object_lock::owner(py, &me, Dict::at(&me, self.handle.off()).object_lock())

@@ -129,14 +129,29 @@ pub(crate) fn register() {
     unblock::set_unblocked(unblocked);
 }
 
-/// A timeout in seconds as a deadline; `None` is never, below zero is an error.
+/// The longest timeout in seconds, as `threading.TIMEOUT_MAX`, with its fraction.
+const TIMEOUT_MAX: f64 = 9_223_372_036.854_775;
+
+/// A timeout in seconds as a deadline, with the habits of `threading`: `None` is never, below 0 is
+/// now; a NaN, and what is longer than `TIMEOUT_MAX`, are errors.
 pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Deadline> {
     let Some(seconds) = timeout else { return Ok(Deadline::NEVER) };
-    if seconds.is_nan() || seconds < 0.0 {
-        let text = format!("timeout must be a number of seconds, not below 0: {seconds}");
-        return Err(pyo3::exceptions::PyValueError::new_err(text));
+    if seconds.is_nan() {
+        return Err(pyo3::exceptions::PyValueError::new_err(
+            "Invalid value NaN (not a number): timeout must be a number of seconds",
+        ));
     }
-    // Longer than any machine stays up is never.
-    let duration = std::time::Duration::try_from_secs_f64(seconds).ok();
-    Ok(duration.map_or(Deadline::NEVER, |d| Deadline::after(Some(d))))
+    if seconds > TIMEOUT_MAX {
+        return Err(pyo3::exceptions::PyOverflowError::new_err(format!(
+            "timeout value is too large: {seconds} s are more than TIMEOUT_MAX; None waits for ever"
+        )));
+    }
+    let duration = std::time::Duration::from_secs_f64(seconds.max(0.0));
+    Ok(Deadline::after(Some(duration)))
+}
+
+/// The same for a wait that lasts while `timeout > 0`, as those of conditions and events: a NaN is
+/// not above 0.
+pub(crate) fn deadline_while_positive(timeout: Option<f64>) -> PyResult<Deadline> {
+    deadline(timeout.map(|seconds| if seconds.is_nan() { 0.0 } else { seconds }))
 }

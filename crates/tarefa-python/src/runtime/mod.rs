@@ -24,6 +24,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(address::address_of, m)?)?;
     m.add_function(wrap_pyfunction!(address::parse_address, m)?)?;
     m.add_function(wrap_pyfunction!(call_site::note_frame, m)?)?;
+    m.add_function(wrap_pyfunction!(registry::core_of, m)?)?;
     m.add_function(wrap_pyfunction!(module_objects::held_objects, m)?)?;
     m.add_function(wrap_pyfunction!(program::program_dict, m)?)?;
     m.add_function(wrap_pyfunction!(hooks::register_class, m)?)?;

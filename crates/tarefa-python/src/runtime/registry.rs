@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use pyo3::PyClass;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use tarefa_engine::kinds;
 use tarefa_engine::shm::object::handle::Handle;
@@ -54,6 +55,17 @@ pub(crate) fn of_object(object: &Bound<'_, PyAny>) -> Option<Handle> {
     let module = object.get_type().getattr("__module__").ok();
     let is_ours = module.and_then(|m| m.extract::<String>().ok()).is_some_and(|m| m == "tarefa");
     is_ours.then_some(handle)
+}
+
+/// A bare core for another handle of an object's: what the `__new__` of a subclass takes.
+#[pyfunction]
+pub(crate) fn core_of(object: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let found = of_object(object);
+    let make = |handle: &Handle| MAKES.get(handle.kind() as usize).and_then(|make| make.get());
+    match found.map(|handle| (make(&handle), handle)) {
+        Some((Some(make), handle)) => make(object.py(), handle),
+        _ => Err(PyTypeError::new_err(format!("{} is no shared object", object.get_type()))),
+    }
 }
 
 /// The Python object for a handle.

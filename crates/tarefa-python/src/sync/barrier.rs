@@ -19,7 +19,7 @@ const PICKLED: u8 = 1;
 const REFUSED: u8 = 2;
 
 /// A barrier in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct BarrierCore {
     handle: Handle,
@@ -89,10 +89,9 @@ impl BarrierCore {
     /// Says for how many parties it is, for how long a wait waits, and whether there is an
     /// action.
     #[pyo3(signature = (parties, timeout, acts))]
-    fn set_up(&self, parties: u32, timeout: Option<f64>, acts: bool) -> PyResult<()> {
-        deadline(timeout)?;
+    #[pyo3(name = "_set_up")]
+    fn set_up(&self, parties: u32, timeout: Option<f64>, acts: bool) {
         barrier::set_up(&self.handle.me(), self.handle.off(), parties, timeout, acts);
-        Ok(())
     }
 
     /// Waits until all parties have come; runs the action, `self._act()`, if it is the last.
@@ -119,6 +118,7 @@ impl BarrierCore {
     }
 
     /// Hangs the action's pickled form on the barrier, for other processes.
+    #[pyo3(name = "_publish_action")]
     fn publish_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
         let set = match collector::collecting(hooks::DUMPS.get(py)?, action, me.runtime().id()) {
@@ -137,11 +137,13 @@ impl BarrierCore {
 
     /// Whether the action's pickled form is there.
     #[getter]
+    #[pyo3(name = "_published")]
     fn published(&self) -> bool {
         barrier::has_action(&self.handle.me(), self.handle.off())
     }
 
     /// The action, as another process has published it.
+    #[pyo3(name = "_published_action")]
     fn published_action(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let found = barrier::action(&self.handle.me(), self.handle.off())
             .map_err(|e| errors::out_of_memory(py, e))?;
@@ -187,6 +189,7 @@ impl BarrierCore {
 
     /// Whether there is an action.
     #[getter]
+    #[pyo3(name = "_acts")]
     fn acts(&self) -> bool {
         barrier::acts(&self.handle.me(), self.handle.off())
     }

@@ -11,7 +11,7 @@ use tarefa_engine::sync::condition::{self, Lock, Refused, Waited};
 use tarefa_engine::sync::wait::BlockingHooks;
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::member;
@@ -20,7 +20,7 @@ use crate::runtime::registry::SharedClass;
 use crate::sync::lock::{LockCore, let_go, owner, patience, repaired, take};
 
 /// A condition in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct ConditionCore {
     handle: Handle,
@@ -109,6 +109,7 @@ impl ConditionCore {
     }
 
     /// Says which lock goes with it.
+    #[pyo3(name = "_set_lock")]
     fn set_lock(&self, lock: &Bound<'_, LockCore>) -> PyResult<()> {
         let (me, theirs) = (self.handle.me(), lock.get().handle());
         if !std::ptr::eq(theirs.runtime(), me.runtime()) {
@@ -156,7 +157,7 @@ impl ConditionCore {
     /// Waits to be notified.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let (me, lock, until) = (self.handle.me(), self.lock()?, deadline(timeout)?);
+        let (me, lock, until) = (self.handle.me(), self.lock()?, deadline_while_positive(timeout)?);
         let mut hooks = Twice { inner: PyBlockingHooks::new(py), first: None };
         let waited = condition::wait(&me, self.handle.off(), lock, &mut hooks, until);
         match waited.map_err(|e| Self::refused(py, e, "wait on"))? {

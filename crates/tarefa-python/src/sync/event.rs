@@ -6,7 +6,7 @@ use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::event;
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::member;
@@ -14,7 +14,7 @@ use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 
 /// An event in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct EventCore {
     handle: Handle,
@@ -72,7 +72,10 @@ impl EventCore {
     /// Waits until the flag is up; false when `timeout` seconds pass first.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let until = deadline(timeout)?;
+        if self.is_set() {
+            return Ok(true);
+        }
+        let until = deadline_while_positive(timeout)?;
         let mut hooks = PyBlockingHooks::new(py);
         let outcome = event::wait(&self.handle.me(), self.handle.off(), &mut hooks, until);
         hooks.verdict(outcome)

@@ -1,6 +1,6 @@
 //! `LockCore`: what `tarefa.Lock` and `tarefa.RLock` are made of.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 use tarefa_engine::kinds;
@@ -23,7 +23,7 @@ use crate::runtime::registry::SharedClass;
 use crate::sync::repair;
 
 /// A lock in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct LockCore {
     handle: Handle,
@@ -56,12 +56,9 @@ pub(crate) fn patience(
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else {
         return Ok(blocking.then_some(Deadline::NEVER));
     };
-    let seconds: f64 = timeout.extract().map_err(|_| {
-        let what = timeout.get_type();
-        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
-    })?;
+    let seconds = seconds(timeout)?;
     if as_multiprocessing && !seconds.is_nan() {
-        return if blocking { deadline(Some(seconds.max(0.0))).map(Some) } else { Ok(None) };
+        return if blocking { deadline(Some(seconds)).map(Some) } else { Ok(None) };
     }
     #[expect(clippy::float_cmp, reason = "-1 means for ever, as in threading")]
     if seconds == -1.0 {
@@ -70,10 +67,21 @@ pub(crate) fn patience(
     if !blocking {
         return Err(PyValueError::new_err("can't specify a timeout for a non-blocking call"));
     }
-    if seconds.is_nan() || seconds < 0.0 {
+    if seconds < 0.0 {
         return Err(PyValueError::new_err("timeout value must be a non-negative number"));
     }
     Ok(Some(deadline(Some(seconds))?))
+}
+
+/// A timeout as a number.
+pub(crate) fn seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
+    timeout.extract().map_err(|e: PyErr| {
+        if e.is_instance_of::<PyOverflowError>(timeout.py()) {
+            return e;
+        }
+        let what = timeout.get_type();
+        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
+    })
 }
 
 /// Takes the lock of `cell`: `None` for `until` is without waiting.
@@ -302,6 +310,7 @@ impl LockCore {
     }
 
     /// Keeps what repairs what the lock guards.
+    #[pyo3(name = "_set_repair")]
     fn set_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
         repair::keep(py, &me, function, |kept| self.cell.set_repair(&me, off, kept))
@@ -328,6 +337,7 @@ impl LockCore {
     }
 
     /// Whether the calling thread holds it: for conditions.
+    #[pyo3(name = "_is_owned")]
     fn is_owned(&self) -> bool {
         let me = self.handle.me();
         match self.recursion {
@@ -337,6 +347,7 @@ impl LockCore {
     }
 
     /// Lets it go whatever its depth, which is returned: for conditions.
+    #[pyo3(name = "_release_save")]
     fn release_save(&self) -> PyResult<u32> {
         self.cell.release_all(&self.handle.me(), self.recursion).map_err(|_| {
             PyRuntimeError::new_err("cannot release un-acquired lock: this thread does not hold it")
@@ -345,6 +356,7 @@ impl LockCore {
 
     /// Takes it and makes its depth what `release_save` returned: for conditions. It is held
     /// also after `OwnerDied`, so that a `with` around a condition ends as it should.
+    #[pyo3(name = "_acquire_restore")]
     fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
         let (me, off, mut died) = (self.handle.me(), self.handle.off(), None);
         loop {

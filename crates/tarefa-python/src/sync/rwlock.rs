@@ -19,7 +19,7 @@ use crate::sync::lock::{owner_died, owner_of, patience};
 use crate::sync::repair;
 
 /// A read-write lock in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct RWLockCore {
     handle: Handle,
@@ -161,6 +161,7 @@ impl RWLockCore {
     }
 
     /// Keeps what repairs what the lock guards.
+    #[pyo3(name = "_set_repair")]
     fn set_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
         let (me, off) = (self.handle.me(), self.handle.off());
         repair::keep(py, &me, function, |kept| rwlock::set_repair(&me, off, kept))
@@ -241,7 +242,7 @@ impl RWLockCore {
 }
 
 /// One side of a read-write lock, as a context manager.
-#[pyclass(frozen, module = "tarefa._engine")]
+#[pyclass(frozen, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct RWLockSide {
     lock: Py<RWLockCore>,

@@ -9,16 +9,16 @@ use tarefa_engine::sync::semaphore;
 use tarefa_engine::sync::wait::Outcome;
 
 use crate::convert::collector;
-use crate::runtime::blocking::PyBlockingHooks;
+use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
-use crate::sync::lock::patience;
+use crate::sync::lock::seconds;
 
 /// A semaphore in shared memory.
-#[pyclass(frozen, subclass, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct SemaphoreCore {
     handle: Handle,
@@ -79,6 +79,7 @@ impl SemaphoreCore {
     }
 
     /// Says how many permits are free; bounded: never more than that.
+    #[pyo3(name = "_set_up")]
     fn set_up(&self, value: i64, bounded: bool) -> PyResult<()> {
         let Ok(value) = u64::try_from(value) else {
             return Err(PyValueError::new_err("semaphore initial value must be >= 0"));
@@ -88,6 +89,9 @@ impl SemaphoreCore {
     }
 
     /// Takes a permit.
+    ///
+    /// The arguments are those of both libraries: a timeout below 0 is 0, and one without waiting is
+    /// refused, but with `block`, where it is ignored.
     #[pyo3(signature = (blocking = None, timeout = None, *, block = None),
            text_signature = "($self, blocking=True, timeout=None, *, block=None)")]
     fn acquire(
@@ -97,7 +101,18 @@ impl SemaphoreCore {
         timeout: Option<&Bound<'_, PyAny>>,
         block: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        self.take(py, false, patience(blocking, timeout, block)?)
+        let waits = block.or(blocking).map_or(Ok(true), Bound::is_truthy)?;
+        let timeout = timeout.filter(|t| !t.is_none());
+        let until = match timeout {
+            Some(_) if !waits && block.is_none() => {
+                let text = "can't specify timeout for non-blocking acquire";
+                return Err(PyValueError::new_err(text));
+            }
+            _ if !waits => None,
+            Some(timeout) => Some(deadline(Some(seconds(timeout)?))?),
+            None => Some(Deadline::NEVER),
+        };
+        self.take(py, false, until)
     }
 
     /// Gives permits back.

@@ -142,6 +142,9 @@ impl Awaited for Never {
 /// Sleeps for `seconds`; an interrupt ends it at once.
 #[pyfunction]
 pub(crate) fn sleep(py: Python<'_>, seconds: f64) -> PyResult<()> {
+    if seconds < 0.0 {
+        return Err(pyo3::exceptions::PyValueError::new_err("sleep length must be non-negative"));
+    }
     let until = deadline(Some(seconds))?;
     let me = member::me(py)?;
     let mut hooks = PyBlockingHooks::new(py);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple, PyWeakrefReference};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyWeakrefReference};
 use tarefa_engine::collections::value::{self, Item};
 use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd;
@@ -37,11 +37,20 @@ type Payload<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyList>>);
 #[pymethods]
 impl TaskCore {
     #[new]
-    fn new(py: Python<'_>, thread: bool, daemon: bool, name: &str) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        thread: bool,
+        daemon: bool,
+        name: &Bound<'_, PyString>,
+    ) -> PyResult<Self> {
         let me = member::me(py)?;
         let kind = if thread { flag::THREAD } else { flag::INTERRUPT_SIGNAL };
         let flags = kind | if daemon { flag::DAEMON } else { 0 };
-        let off = record::create(&me, flags, name).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = match name.to_str() {
+            Ok(name) => record::create(&me, flags, name),
+            Err(_) => record::create(&me, flags, with_surrogates(name)?),
+        };
+        let off = off.map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 
@@ -52,13 +61,21 @@ impl TaskCore {
     }
 
     #[getter]
-    fn name(&self) -> String {
-        self.with(|t| t.name())
+    fn name<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
+        match String::from_utf8(self.with(|t| t.name_bytes())) {
+            Ok(name) => Ok(PyString::new(py, &name)),
+            Err(other) => {
+                let bytes = PyBytes::new(py, other.as_bytes());
+                Ok(bytes.call_method1("decode", ("utf-8", "surrogatepass"))?.cast_into()?)
+            }
+        }
     }
 
     #[setter]
-    fn set_name(&self, py: Python<'_>, name: &str) -> PyResult<()> {
-        self.with(|t| t.set_name(name)).map_err(|e| errors::out_of_memory(py, e))
+    fn set_name(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        let bytes = with_surrogates(name)?;
+        let set = self.with(|t| t.set_name(&bytes));
+        set.map_err(|e| errors::out_of_memory(name.py(), e))
     }
 
     #[getter]
@@ -90,6 +107,16 @@ impl TaskCore {
     #[getter]
     fn tid(&self) -> Option<i32> {
         Some(self.with(|t| t.tid())).filter(|t| *t != 0)
+    }
+
+    /// The process that started it, while that lives: (its pid, the task that it runs, or None).
+    fn starter(&self, py: Python<'_>) -> Option<(i32, Option<Self>)> {
+        let me = self.handle.me();
+        let (pid, off) = self.with(|t| t.starter())?;
+        let task = off.and_then(|off| Self::at(py, &me, off).ok());
+        // What lies there now may be something else, if that process has ended meanwhile.
+        let same = self.with(|t| t.starter()) == Some((pid, off));
+        Some((pid, task.filter(|_| same)))
     }
 
     /// The exit code, or minus the signal's number; None while there is none.
@@ -499,6 +526,11 @@ impl TaskCore {
         debug_assert!(fd.as_raw_fd() >= 0);
         pipe::signal_event(fd);
     }
+}
+
+/// A name's text, of which lone surrogates have the bytes that UTF-8 would give them.
+fn with_surrogates(name: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    name.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
 }
 
 fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {

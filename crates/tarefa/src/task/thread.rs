@@ -191,8 +191,9 @@ impl<R> HasCore for Thread<R> {
         panics::listen();
         let (own, job, sentinel) =
             (handle.clone(), Arc::clone(&self.job), Arc::clone(&core.sentinel));
-        let made =
-            std::thread::Builder::new().name(task.name()).spawn(move || run(&own, &job, &sentinel));
+        // A zero byte in it would be a panic of the standard library's.
+        let name = task.name().replace('\0', "?");
+        let made = std::thread::Builder::new().name(name).spawn(move || run(&own, &job, &sentinel));
         match made {
             Ok(_) => {
                 core.note_started(handle, &task);

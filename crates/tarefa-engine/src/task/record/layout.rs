@@ -101,20 +101,20 @@ impl Record {
     }
 
     /// The name without a blob.
-    pub(in crate::task) fn short_name(&self) -> String {
+    pub(in crate::task) fn short_name(&self) -> Vec<u8> {
         let mut bytes = [0; SHORT];
         for (chunk, word) in bytes.chunks_exact_mut(8).zip(&self.short_name) {
             chunk.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
         }
         let len = usize::from(bytes[0]).min(SHORT - 1);
-        String::from_utf8_lossy(&bytes[1..=len]).into_owned()
+        bytes[1..=len].to_vec()
     }
 
     /// Before anybody else sees the record. False if the name is too long.
-    pub(super) fn set_short_name(&self, name: &str) -> bool {
+    pub(super) fn set_short_name(&self, name: &[u8]) -> bool {
         let mut bytes = [0; SHORT];
         let Some(room) = bytes[1..].get_mut(..name.len()) else { return false };
-        room.copy_from_slice(name.as_bytes());
+        room.copy_from_slice(name);
         bytes[0] = name.len() as u8;
         for (chunk, word) in bytes.chunks_exact(8).zip(&self.short_name) {
             word.store(u64::from_le_bytes(std::array::from_fn(|i| chunk[i])), Ordering::Relaxed);

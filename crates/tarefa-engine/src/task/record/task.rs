@@ -33,9 +33,13 @@ pub struct Task<'a> {
 
 /// Makes a record; this process holds a reference to it.
 ///
+/// The name is text as its front encodes it: UTF-8, but for what a language has in its strings that
+/// UTF-8 has not.
+///
 /// # Errors
 /// [`OutOfMemory`].
-pub fn create(me: &Member, flags: u32, name: &str) -> Result<Off, OutOfMemory> {
+pub fn create(me: &Member, flags: u32, name: impl AsRef<[u8]>) -> Result<Off, OutOfMemory> {
+    let name = name.as_ref();
     let savepoint = heap::savepoint(me);
     let mut named = false;
     let made = object::create(me, kinds::TASK, size_of::<Record>() as u64).and_then(|off| {
@@ -367,22 +371,28 @@ impl<'a> Task<'a> {
         Some(Off(self.it.outcome.load(Ordering::Acquire))).filter(|o| !o.is_none())
     }
 
-    /// Its name.
+    /// Its name, to be shown.
     #[must_use]
     pub fn name(&self) -> String {
+        String::from_utf8_lossy(&self.name_bytes()).into_owned()
+    }
+
+    /// Its name, as its front encoded it.
+    #[must_use]
+    pub fn name_bytes(&self) -> Vec<u8> {
         let blob = self.it.name_now();
         if blob.is_none() {
             return self.it.short_name();
         }
-        String::from_utf8_lossy(&blob::read(self.me, blob)).into_owned()
+        blob::read(self.me, blob)
     }
 
     /// Names it; before it is started.
     ///
     /// # Errors
     /// [`OutOfMemory`].
-    pub fn set_name(&self, name: &str) -> Result<(), OutOfMemory> {
-        self.set_blob(&self.it.name, crate::collections::value::tag::STR, &[name.as_bytes()], &[])
+    pub fn set_name(&self, name: impl AsRef<[u8]>) -> Result<(), OutOfMemory> {
+        self.set_blob(&self.it.name, crate::collections::value::tag::STR, &[name.as_ref()], &[])
     }
 
     /// Whether it is a thread.
@@ -420,6 +430,16 @@ impl<'a> Task<'a> {
     #[must_use]
     pub fn process(&self) -> Option<u32> {
         slots::living_owner(self.me.arena(), self.it.owner.load(Ordering::Acquire) as u32)
+    }
+
+    /// The process that started it, while that lives: its pid, and the task that it runs.
+    #[must_use]
+    pub fn starter(&self) -> Option<(i32, Option<Off>)> {
+        let arena = self.me.arena();
+        let starter = self.it.starter.load(Ordering::Acquire) as u32;
+        let slot = slots::process_slot(arena, slots::living_owner(arena, starter)?);
+        let task = Off(slot.task.load(Ordering::Acquire));
+        Some((slots::owner(slot).0, Some(task).filter(|task| !task.is_none())))
     }
 
     /// How it exited: a code, or a signal.

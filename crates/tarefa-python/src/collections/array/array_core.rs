@@ -18,7 +18,7 @@ use crate::collections::list::{index_of, is_index};
 use crate::runtime::registry::SharedClass;
 
 /// Items in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct ArrayCore {
     cells: Cells,
@@ -339,6 +339,7 @@ impl ArrayCore {
     }
 
     /// All items, whoever holds the lock, or while it is held.
+    #[pyo3(name = "_read_all")]
     fn read_all(&self, py: Python<'_>, locked: bool) -> PyResult<Py<PyAny>> {
         let t = self.item_type()?;
         let read = |array: &Array<'_>| Ok(self.all(array, t.scalar));
@@ -346,8 +347,16 @@ impl ArrayCore {
         Self::gather(py, t, &self.everything(), &mut bits.iter())
     }
 
+    /// An item, whoever holds the lock.
+    #[pyo3(name = "_inspect")]
+    fn inspect(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (t, at) = (self.item_type()?, self.place(key)?);
+        t.decode(py, self.cells.bare(|array| Ok(item::get(array, at, t.scalar)))?)
+    }
+
     /// Stores the items of a plain list, or of a buffer of the same format, before anybody else
     /// has a handle.
+    #[pyo3(name = "_fill")]
     fn fill(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
         let t = self.item_type()?;
         let memory = self.cells.memory();
@@ -453,6 +462,7 @@ impl ArrayCore {
 
     /// Its memory.
     #[getter]
+    #[pyo3(name = "_memory")]
     fn memory(&self, py: Python<'_>) -> Py<ArrayMemory> {
         self.cells.memory_object(py)
     }
@@ -465,18 +475,21 @@ impl ArrayCore {
 
     /// The lock that was given when it was made.
     #[getter]
+    #[pyo3(name = "_lock_given")]
     fn lock_given(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.cells.lock_given(py)
     }
 
     /// Whether operations wait for a lock.
     #[getter]
+    #[pyo3(name = "_is_locked")]
     fn is_locked(&self) -> bool {
         self.cells.is_locked()
     }
 
     /// Takes the lock that is part of it.
     #[pyo3(signature = (blocking = None, timeout = None))]
+    #[pyo3(name = "_object_lock_acquire")]
     fn object_lock_acquire(
         &self,
         py: Python<'_>,
@@ -487,11 +500,13 @@ impl ArrayCore {
     }
 
     /// Lets that lock go.
+    #[pyo3(name = "_object_lock_release")]
     fn object_lock_release(&self) -> PyResult<()> {
         self.cells.object_lock_release()
     }
 
     /// Who holds that lock.
+    #[pyo3(name = "_object_lock_owner")]
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.cells.object_lock_owner(py)
     }

@@ -13,7 +13,7 @@ use crate::collections::array::item::Cells;
 use crate::runtime::registry::SharedClass;
 
 /// One item in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
 #[derive(Debug)]
 pub(crate) struct ValueCore {
     cells: Cells,
@@ -65,6 +65,7 @@ impl ValueCore {
     }
 
     /// Stores the first value, before anybody else has a handle.
+    #[pyo3(name = "_put")]
     fn put(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let t = self.cells.item_type().ok_or_else(|| self.no_value())?;
         let bits = t.encode(value)?;
@@ -75,6 +76,7 @@ impl ValueCore {
     }
 
     /// The value, whoever holds the lock.
+    #[pyo3(name = "_inspect")]
     fn inspect(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = self.cells.item_type().ok_or_else(|| self.no_value())?;
         t.decode(py, self.cells.bare(|array| Ok(item::get(array, 0, t.scalar)))?)
@@ -106,6 +108,7 @@ impl ValueCore {
 
     /// Its memory.
     #[getter]
+    #[pyo3(name = "_memory")]
     fn memory(&self, py: Python<'_>) -> Py<ArrayMemory> {
         self.cells.memory_object(py)
     }
@@ -118,18 +121,21 @@ impl ValueCore {
 
     /// The lock that was given when it was made.
     #[getter]
+    #[pyo3(name = "_lock_given")]
     fn lock_given(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.cells.lock_given(py)
     }
 
     /// Whether operations wait for a lock.
     #[getter]
+    #[pyo3(name = "_is_locked")]
     fn is_locked(&self) -> bool {
         self.cells.is_locked()
     }
 
     /// Takes the lock that is part of it.
     #[pyo3(signature = (blocking = None, timeout = None))]
+    #[pyo3(name = "_object_lock_acquire")]
     fn object_lock_acquire(
         &self,
         py: Python<'_>,
@@ -140,11 +146,13 @@ impl ValueCore {
     }
 
     /// Lets that lock go.
+    #[pyo3(name = "_object_lock_release")]
     fn object_lock_release(&self) -> PyResult<()> {
         self.cells.object_lock_release()
     }
 
     /// Who holds that lock.
+    #[pyo3(name = "_object_lock_owner")]
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.cells.object_lock_owner(py)
     }

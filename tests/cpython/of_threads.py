@@ -1,0 +1,28 @@
+"""`test.test_threading` of the interpreter, for `tarefa.Thread` and `tarefa.Timer`."""
+
+import unittest
+
+import standing_in
+
+module = standing_in.load("test.test_threading", "threading", standing_in.THREADING)
+
+# Those of the library's locks are run for ours by `of_locks`.
+NOT_OURS = ("lock_tests",)
+# Of the module's names, not of threads.
+NO_THREADS = ("BaseTestCase", "MiscTestCase")
+
+
+def _is_ours(found):
+    if not isinstance(found, type) or not issubclass(found, unittest.TestCase):
+        return False
+    return not any(
+        base.__module__.rpartition(".")[2] in NOT_OURS and issubclass(base, unittest.TestCase)
+        for base in found.__mro__
+    )
+
+
+CLASSES = tuple(
+    found
+    for found in vars(module).values()
+    if _is_ours(found) and found.__module__ == module.__name__ and found.__name__ not in NO_THREADS
+)

@@ -1,0 +1,78 @@
+"""Run the interpreter's own tests of locks, threads and processes on tarefa's classes.
+
+`run.py [locks] [threads] [processes]`: all of them, if none is named. A method that stands in
+`exceptions.py` is not run; more than 5 of 100 may not stand there.
+"""
+
+import faulthandler
+import importlib
+import sys
+import unittest
+import warnings
+
+import standing_in
+from exceptions import EXCEPTIONS
+
+GROUPS = ("locks", "threads", "processes")
+LIMIT = 120.0
+
+
+class Watched(unittest.TextTestResult):
+    """A test that takes too long ends the run with all stacks."""
+
+    def startTest(self, test):
+        faulthandler.dump_traceback_later(LIMIT, exit=True)
+        super().startTest(test)
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def name_of(group, test):
+    return f"{group}.{type(test).__name__}.{test._testMethodName}"
+
+
+def methods(suite):
+    for one in suite:
+        if isinstance(one, unittest.TestSuite):
+            yield from methods(one)
+        else:
+            yield one
+
+
+def main(wanted):
+    unknown = set(wanted) - set(GROUPS)
+    if unknown:
+        sys.exit(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    loader, suite = unittest.TestLoader(), unittest.TestSuite()
+    count, left_out, missing = 0, [], []
+    for group in wanted or GROUPS:
+        try:
+            module = importlib.import_module(f"of_{group}")
+        except standing_in.Missing as e:
+            missing.append(f"{group}: {e}")
+            continue
+        for case in module.CLASSES:
+            for test in methods(loader.loadTestsFromTestCase(case)):
+                count += 1
+                if name_of(group, test) in EXCEPTIONS:
+                    left_out.append(name_of(group, test))
+                else:
+                    suite.addTest(test)
+    for text in missing:
+        print(f"skipped, {text}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        runner = unittest.TextTestRunner(resultclass=Watched, verbosity=1, buffer=False)
+        result = runner.run(suite)
+    print(f"{count} methods, {len(left_out)} of them left out:")
+    for name in left_out:
+        print(f"  {name}: {EXCEPTIONS[name]}")
+    if len(left_out) * 20 > count and not wanted:
+        sys.exit(f"{len(left_out)} exceptions of {count} methods are more than 5 of 100")
+    sys.exit(not result.wasSuccessful())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
