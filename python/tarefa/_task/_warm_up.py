@@ -68,7 +68,7 @@ def make_lasting() -> None:
 def make_stand_ins() -> None:
     """Make what spares and rehearsals run."""
     of_main = FunctionType(_nothing.__code__, main_dict())
-    shared = (List(), Lock(), Event())
+    shared: tuple[List[Any], Lock, Event] = (List(), Lock(), Event())
     for target, args in ((_nothing, ()), (_use, shared), (of_main, ())):
         _stand_ins.append(_StandIn(dumps_for_warm_up(target, args)))
     _stand_ins[1].kept = shared
