@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tarefa._runtime._shared import shown_names
 from tarefa._runtime._showing import place
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class ObjectLock:
 
     def __exit__(self, *_exc: object) -> None:
         self.release()
+
+    def __dir__(self) -> list[str]:
+        return shown_names(super().__dir__())
 
     def __reduce__(self) -> tuple[type[ObjectLock], tuple[Any]]:
         return ObjectLock, (self._core,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -72,7 +73,10 @@ class Condition(Shared, ConditionCore):
             result = predicate()
         return result
 
-    notifyAll = ConditionCore.notify_all  # noqa: N815 - the name that threading had first
+    def notifyAll(self) -> None:  # noqa: N802 - the name that threading had first
+        """Deprecated, as in ``threading``: use ``notify_all()``."""
+        warnings.warn("notifyAll() is deprecated, use notify_all() instead", DeprecationWarning, 2)
+        self.notify_all()
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from tarefa._engine import EventCore, register_class
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
@@ -16,7 +18,10 @@ class Event(Shared, EventCore):
     __module__ = "tarefa"
     __slots__ = ()
 
-    isSet = EventCore.is_set  # noqa: N815 - the name that threading had first
+    def isSet(self) -> bool:  # noqa: N802 - the name that threading had first
+        """Deprecated, as in ``threading``: use ``is_set()``."""
+        warnings.warn("isSet() is deprecated, use is_set() instead", DeprecationWarning, 2)
+        return self.is_set()
 
     def __repr__(self) -> str:
         state = "set" if self.is_set() else "unset"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NamedTuple, TypeAlias
 
 from tarefa._collections._list import List
+from tarefa._runtime._shared import shown_names
 from tarefa._task._base import check_timeout
 
 # As in `subprocess`, which is slow to import.
@@ -260,6 +261,9 @@ class Program:
             return where if callable(where) else None
 
         return sink(self._stdout), sink(self._stderr)
+
+    def __dir__(self) -> list[str]:
+        return shown_names(super().__dir__())
 
     def __repr__(self) -> str:
         return f"tarefa.Program({', '.join(map(repr, self.args))})"
