@@ -249,6 +249,7 @@ class Thread(TaskBase[R], threading.Thread):
         if not core.begin():
             raise StateError(f"{self._label()} was started before: a task runs once; make another")
         self.run = partial(_run, self, core, self.run, copy_context())  # type: ignore[method-assign]
+        self._tarefa_started_in = os.getpid()
         started.add(self)  # taken out by the thread itself, at its end
         if not _exit.watching:
             _exit.watch()
@@ -274,7 +275,8 @@ class Thread(TaskBase[R], threading.Thread):
 
     def is_alive(self) -> bool:
         """Whether it was started and has not ended; never in a fork of its process."""
-        pid = self._tarefa_core.pid
+        # Where it has not said yet in which process it runs, that is the one that started it.
+        pid = self._tarefa_core.pid or self.__dict__.get("_tarefa_started_in")
         return TaskBase.is_alive(self) and (pid is None or pid == os.getpid() or _is_alive(self))
 
     def run(self) -> Any:

@@ -84,4 +84,14 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         &["zygote_control.unclaimed"],
         "passed only by a starter whose spare dies in the few instructions after it is claimed",
     ),
+    (
+        &["list.unbacked"],
+        "passed only where more pages become free at once than the lists here have; it is one store, \
+         and what is backed and not noted as such is backed again",
+    ),
+    (
+        &["report_request.overdue"],
+        "passed only by a wait that lasts longer than reports are asked for; it is one store of the \
+         thread's own",
+    ),
 ];
