@@ -1,5 +1,6 @@
 """A member that is stopped inside an operation freezes nobody: timeouts and Ctrl-C hold."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -58,8 +59,11 @@ def test_timeouts_hold_and_other_threads_run(kind):
         task.kill()
         task.join()
         beating.join()
-    # What waits were left without the latch for is given up by now, or with the next wait.
-    assert TAKE[kind](shared) is None or shared is not None
+    # What waits were left without the latch for is given up by now, or with the next wait. If it
+    # was killed with the lock held to write, who comes next hears of that, once.
+    with contextlib.suppress(tarefa.OwnerDied):
+        TAKE[kind](shared)
+    TAKE[kind](shared)
 
 
 @pytest.mark.parametrize("what", ["l.append(1)", "d['k'] = 1", "s.acquire()"])
