@@ -14,8 +14,14 @@ from tarefa._runtime._errors import StartError, StateError
 # The first argument of a frozen program that is to be a zygote.
 MARK = "--tarefa-zygote"
 # What an interpreter that is to be one runs. Its arguments: the folder in which this package is,
-# the address of the runtime, and a slot.
-BOOT = "import sys;sys.path.insert(0,sys.argv[1]);from tarefa._hooks import run_zygote;run_zygote()"
+# the address of the runtime, and a slot. A working folder that is gone is left: without one CPython
+# 3.13.0 has no error for an attribute that a module lacks, and imports fail.
+BOOT = """import os,sys
+try: os.getcwd()
+except OSError: os.chdir("/")
+sys.path.insert(0,sys.argv[1])
+from tarefa._hooks import run_zygote
+run_zygote()"""
 
 _INTERPRETER = re.compile(r"(python|pypy|graalpy)[\d.]*[a-z]*(-\w+)?")
 

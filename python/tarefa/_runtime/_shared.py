@@ -13,9 +13,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-# Not `from tarefa import _engine`: while the package is being imported that is not there at first,
-# and CPython 3.13 asks for the working folder to word the error, which fails where that is gone.
-import tarefa._engine as _engine
+from tarefa import _engine
 
 # Attributes that are of this process: views of memory, and an action that is published otherwise.
 _LOCAL = frozenset({"_tarefa_view", "_action"})
