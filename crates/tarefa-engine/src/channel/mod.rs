@@ -8,8 +8,8 @@
 //! - who waits is woken by what it waits for, by its deadline, by an interrupt, by the end of the
 //!   queue, and looks around whenever a member dies.
 //!
-//! `README.md` beside this file says who owns each byte. Checked by
-//! `tests/property/queue.rs` and `tests/python/channel`.
+//! `README.md` beside this file says who owns each byte. Checked by `tests/crash/channels`,
+//! `tests/property/queue.rs`, the model `tests/loom/queue.rs` and `tests/python/channel`.
 
 mod gate;
 mod get;

@@ -8,6 +8,7 @@ mod dict;
 mod latch;
 mod list;
 mod lock;
+mod queue;
 mod support;
 mod wait_queue;
 mod weakened;
@@ -69,6 +70,11 @@ const MODELS: &[(&str, fn())] = &[
     ("lock::waiting_until_it_is_free", lock::waiting_until_it_is_free),
     ("lock::killed_beside_one", lock::killed_beside_one),
     ("lock::killed_beside_two", lock::killed_beside_two),
+    ("queue::a_producer_beside_a_consumer", queue::a_producer_beside_a_consumer),
+    ("queue::one_place_only", queue::one_place_only),
+    ("queue::two_consumers", queue::two_consumers),
+    ("queue::a_producer_is_killed", queue::a_producer_is_killed),
+    ("queue::a_consumer_is_killed", queue::a_consumer_is_killed),
     ("wait_queue::a_permit_by_turns", wait_queue::a_permit_by_turns),
     (
         "wait_queue::a_permit_and_a_wait_that_times_out",

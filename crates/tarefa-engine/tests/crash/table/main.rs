@@ -568,7 +568,7 @@ const CONTENDED: &[&str] = &[
 const NEW_RUNS: &[&str] =
     &["units.grown", "units.grown_done", "units.skipped", "units.joined", "units.joined_done"];
 
-/// Files whose points `crash/queues` kills at; those of `channel` are not killed at by a table yet.
+/// Files whose points `crash/channels` and `crash/queues` kill at.
 const ELSEWHERE: &[&str] = &[
     "channel/gate.rs",
     "channel/get.rs",
