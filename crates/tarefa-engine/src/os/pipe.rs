@@ -18,6 +18,28 @@ pub fn doorbell() -> io::Result<(OwnedFd, OwnedFd)> {
     }
 }
 
+/// A pipe that nothing is written to: who has its write end learns from the system when the read end
+/// is closed, as it is when the only process that has it ends. (read end, write end)
+///
+/// # Errors
+/// `EMFILE` when there are no descriptors.
+pub fn lifeline() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = doorbell()?;
+    // A process that has changed its user may open its own descriptor anew.
+    // SAFETY: a plain call on a descriptor we own.
+    unsafe { libc::fchmod(write.as_raw_fd(), 0o666) };
+    Ok((read, write))
+}
+
+/// Tells files apart: 0 where `fd` is no open descriptor. Async-signal-safe.
+#[must_use]
+pub fn file_number(fd: i32) -> u64 {
+    // SAFETY: stat is plain data, for which zeroes are a value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is writable for the length of the call; the descriptor is only looked at.
+    if unsafe { libc::fstat(fd, &raw mut stat) } == 0 { stat.st_ino } else { 0 }
+}
+
 /// Rings: one byte, dropped when the pipe is full, for then the other side is awake anyway.
 pub fn ring(fd: BorrowedFd<'_>) {
     // SAFETY: one readable byte.

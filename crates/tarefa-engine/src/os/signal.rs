@@ -1,6 +1,7 @@
 //! Signal handlers and masks.
 
 use std::io;
+use std::time::Duration;
 
 use super::check;
 
@@ -196,6 +197,30 @@ pub fn thread_lives(pid: i32, tid: i32) -> bool {
 pub fn send_process(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: a plain system call.
     check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Has the system send this process `signal` again and again; false where it does not. It needs no
+/// descriptor, and goes on whatever user the process is later. Async-signal-safe.
+#[must_use]
+pub fn send_every(signal: i32, every: Duration) -> bool {
+    // SAFETY: sigevent and itimerspec are plain data, for which zeroes are a value; both are
+    // complete for the calls. The kernel's timers, for the C library's allocate.
+    unsafe {
+        let mut event: libc::sigevent = std::mem::zeroed();
+        event.sigev_notify = libc::SIGEV_SIGNAL;
+        event.sigev_signo = signal;
+        let mut timer: libc::c_int = 0;
+        let clock = libc::CLOCK_MONOTONIC;
+        if libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut timer) != 0 {
+            return false;
+        }
+        let mut at: libc::itimerspec = std::mem::zeroed();
+        at.it_value.tv_sec = every.as_secs() as libc::time_t;
+        at.it_value.tv_nsec = libc::c_long::from(every.subsec_nanos() as i32);
+        at.it_interval = at.it_value;
+        let none = std::ptr::null_mut::<libc::itimerspec>();
+        libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const at, none) == 0
+    }
 }
 
 /// The name of a signal, as in `SIGKILL`.

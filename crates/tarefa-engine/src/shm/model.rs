@@ -41,6 +41,8 @@ pub fn member(root: &Member) -> Member {
         arena: of.arena.twin().expect("a descriptor"),
         doorbell,
         doorbell_reader: None,
+        lifeline: None,
+        lifeline_reader: None,
         root: OnceLock::new(),
         spins: AtomicU32::new(0),
         here: AtomicPtr::new(std::ptr::null_mut()),

@@ -7,7 +7,7 @@ use crate::shm::arena::inline_text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 9;
+pub const VERSION: u64 = 10;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -77,6 +77,8 @@ pub struct Header {
     pub memory_fd: AtomicU64,
     /// The root's descriptor of the doorbell that wakes its supervisor.
     pub doorbell_fd: AtomicU64,
+    /// The root's descriptor of the pipe by which the system notices the root's end.
+    pub lifeline_fd: AtomicU64,
     /// Bytes that may be claimed.
     pub limit: AtomicU64,
     /// Bytes claimed from the system.

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use super::runtime::{Address, FIRST, RUNTIMES, Runtime, arena_header};
+use super::runtime::{Address, FIRST, Pipes, RUNTIMES, Runtime, arena_header};
 use super::{fork, report_request, slots, thread_slots};
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{cgroup, machine, pidfd, pipe, process, procfs};
 use crate::settings;
 use crate::shm::arena::Arena;
@@ -64,10 +64,15 @@ impl Runtime {
         let report_after = settings::report_after()?;
         let arena = Arena::create()?;
         let (heard, doorbell) = pipe::doorbell()?;
-        let len = arena.len();
-        let root = OnceLock::new();
-        let runtime: &'static Self =
-            Box::leak(Box::new(Self::new(arena, doorbell, Some(heard), root)));
+        let (held, lifeline) = pipe::lifeline()?;
+        let (len, lifeline_fd) = (arena.len(), lifeline.as_raw_fd());
+        let pipes = Pipes {
+            doorbell,
+            doorbell_reader: Some(heard),
+            lifeline: Some(lifeline),
+            lifeline_reader: Some(held),
+        };
+        let runtime: &'static Self = Box::leak(Box::new(Self::new(arena, pipes, OnceLock::new())));
         let h = runtime.header();
         let mut id = [0u8; 8];
         // SAFETY: eight writable bytes. Without randomness the address of a stack variable
@@ -82,6 +87,7 @@ impl Runtime {
         h.user.store(u64::from(process::user()), Ordering::Relaxed);
         h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
         h.doorbell_fd.store(runtime.doorbell.as_raw_fd() as u64, Ordering::Relaxed);
+        h.lifeline_fd.store(lifeline_fd as u64, Ordering::Relaxed);
         h.limit.store(limit(len, asked), Ordering::Relaxed);
         h.magic.store(MAGIC, Ordering::Release);
         runtime.join(true)?;
@@ -113,20 +119,20 @@ impl Runtime {
             drop(all);
             return first(known).map(|()| known);
         }
-        let joining = Joining::at(address)?;
+        let joining = Joining::at(address, false)?;
         let joined = joining.runtime.join(false);
         joined.map_err(|e| AttachError::System(address.root, e))?;
         first(joining.runtime)?;
         Ok(joining.joined(&mut all))
     }
 
-    /// The same, in a process slot that the root has taken for this process.
+    /// The same, in a process slot that the root has taken for this process, which ends with it.
     ///
     /// # Errors
     /// See [`AttachError`].
     pub fn attach_in(address: Address, index: u32) -> Result<&'static Self, AttachError> {
         let mut all = RUNTIMES.lock();
-        let joining = Joining::at(address)?;
+        let joining = Joining::at(address, true)?;
         let slot = slots::process_slot(joining.runtime.arena(), index);
         if !slots::hatch(slot, address.root, process::pid()) {
             return Err(AttachError::Gone(address.root));
@@ -153,8 +159,9 @@ struct Joining {
 }
 
 impl Joining {
-    /// Opens and maps it, and looks whether it is what the address says.
-    fn at(address: Address) -> Result<Self, AttachError> {
+    /// Opens and maps it, and looks whether it is what the address says; with its lifeline for who
+    /// `ends_with_root`.
+    fn at(address: Address, ends_with_root: bool) -> Result<Self, AttachError> {
         fork::watch();
         let pid = address.root;
         let system = |e: io::Error| match e.raw_os_error() {
@@ -181,12 +188,19 @@ impl Joining {
         // SAFETY: the header is inside the mapping, which lasts until `arena` is dropped.
         let header: &Header = unsafe { &*arena_header(&arena) };
         is_runtime_of(header, address, &root)?;
-        let doorbell_fd = header.doorbell_fd.load(Ordering::Relaxed) as i32;
-        let path = format!("/proc/{pid}/fd/{doorbell_fd}");
-        let mut options = std::fs::OpenOptions::new();
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-        let doorbell = OwnedFd::from(options.write(true).open(path).map_err(system)?);
-        let made = Box::new(Runtime::new(arena, doorbell, None, OnceLock::from(root)));
+        let pipe = |fd: &AtomicU64| {
+            let path = format!("/proc/{pid}/fd/{}", fd.load(Ordering::Relaxed) as i32);
+            let mut options = std::fs::OpenOptions::new();
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+            options.write(true).open(path).map(OwnedFd::from).map_err(system)
+        };
+        let pipes = Pipes {
+            doorbell: pipe(&header.doorbell_fd)?,
+            doorbell_reader: None,
+            lifeline: ends_with_root.then(|| pipe(&header.lifeline_fd)).transpose()?,
+            lifeline_reader: None,
+        };
+        let made = Box::new(Runtime::new(arena, pipes, OnceLock::from(root)));
         let made = NonNull::from(Box::leak(made));
         // SAFETY: allocated just now, and freed by the drop of this alone; until then it is lent
         // only to who promises not to keep it (`Runtime::attach_for`).

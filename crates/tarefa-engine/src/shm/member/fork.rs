@@ -58,17 +58,16 @@ fn unlock_tables() {
     RUNTIMES.unlock();
 }
 
-/// The end of the doorbell's pipe that hears is the root's alone: by its closing others notice the
-/// root's end.
+/// The ends of the pipes that hear are the root's alone: by their closing others notice the root's
+/// end.
 fn forget_bells() {
     // SAFETY: as in `unlock_tables`; runtimes are never dropped, so the number is closed once.
     for runtime in unsafe { RUNTIMES.get_unlocked() } {
         // SAFETY: never freed.
         let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
-        if let (Some(heard), true) =
-            (&runtime.doorbell_reader, here.root && here.forks == FORKS.load(Ordering::Acquire))
-        {
-            pipe::close(heard.as_raw_fd());
+        if here.root && here.forks == FORKS.load(Ordering::Acquire) {
+            let own = [&runtime.doorbell_reader, &runtime.lifeline_reader];
+            own.into_iter().flatten().for_each(|own| pipe::close(own.as_raw_fd()));
         }
     }
 }

@@ -28,11 +28,24 @@ pub struct Runtime {
     pub(in crate::shm) doorbell: OwnedFd,
     /// The doorbell's other end, in the root only.
     pub(in crate::shm) doorbell_reader: Option<OwnedFd>,
+    /// The write end of a pipe whose read end the root alone has, and nobody writes to: see
+    /// `task::zygote::root_exit`. In the root and in those that end with it.
+    pub(in crate::shm) lifeline: Option<OwnedFd>,
+    /// Its other end, in the root only.
+    pub(in crate::shm) lifeline_reader: Option<OwnedFd>,
     /// A descriptor of the root process, where this process, or the one it was forked from, is
     /// another.
     pub(in crate::shm) root: OnceLock<OwnedFd>,
     pub(in crate::shm) spins: AtomicU32,
     pub(in crate::shm) here: AtomicPtr<Here>,
+}
+
+/// The pipes that members share with the root: see the fields of [`Runtime`].
+pub(super) struct Pipes {
+    pub(super) doorbell: OwnedFd,
+    pub(super) doorbell_reader: Option<OwnedFd>,
+    pub(super) lifeline: Option<OwnedFd>,
+    pub(super) lifeline_reader: Option<OwnedFd>,
 }
 
 /// What changes when the process forks.
@@ -88,15 +101,12 @@ impl Runtime {
         unsafe { FIRST.load(Ordering::Acquire).as_ref() }
     }
 
-    pub(super) fn new(
-        arena: Arena,
-        doorbell: OwnedFd,
-        doorbell_reader: Option<OwnedFd>,
-        root: OnceLock<OwnedFd>,
-    ) -> Self {
+    /// Of the root, or where another process is that, with its pipes' write ends.
+    pub(super) fn new(arena: Arena, pipes: Pipes, root: OnceLock<OwnedFd>) -> Self {
         let spins = AtomicU32::new(u32::from(machine::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
-        Self { arena, doorbell, doorbell_reader, root, spins, here }
+        let Pipes { doorbell, doorbell_reader, lifeline, lifeline_reader } = pipes;
+        Self { arena, doorbell, doorbell_reader, lifeline, lifeline_reader, root, spins, here }
     }
 
     /// Takes a process slot for this process.
@@ -275,6 +285,12 @@ impl Runtime {
     #[must_use]
     pub fn doorbell_reader(&self) -> Option<&OwnedFd> {
         self.doorbell_reader.as_ref()
+    }
+
+    /// The pipe by which the system notices the root's end, in who ends with the root.
+    #[must_use]
+    pub fn lifeline(&self) -> Option<&OwnedFd> {
+        self.lifeline.as_ref()
     }
 
     /// `count`, or 0 where spinning cannot help because there is one processor only.

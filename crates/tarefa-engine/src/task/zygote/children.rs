@@ -128,7 +128,7 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
     // SAFETY: the fronts keep the zygote single-threaded (they refuse what starts threads).
     match unsafe { spawn::fork_child() } {
         Ok(0) => {
-            root_exit::watch_in_child(parent);
+            root_exit::watch_in_child(runtime, parent);
             let slot = slots::process_slot(runtime.arena(), index);
             // The zygote may have died before the child said LIVE.
             if !slots::hatch(slot, parent, process::pid()) {

@@ -1,14 +1,25 @@
 //! The end of the root: everything ends, and nothing is left for the system to collect.
 //!
-//! The kernel sends the zygote a signal when the root ends, and its children one when the
-//! zygote ends. The zygote kills its children, collects them, so that not even their process
-//! numbers stay in use, and ends. A child whose zygote has ended goes on if the root lives: it
-//! asks for a signal when the bell's pipe has no reader any more, which is the root, and the
-//! next zygote watches it too.
+//! A program may do much before its end, so nobody relies on one way to hear of it:
+//!
+//! - The **lifeline**, a pipe to which nobody writes and whose read end the root alone has. Each child
+//!   opens the write end once more for itself, and has the kernel send it SIGKILL when something
+//!   happens to the pipe (`F_SETSIG`): that is, when the read end is closed. So it ends whatever it
+//!   has done about signals, its user and `prctl`, and whoever has died together with the root; unless
+//!   it has closed that descriptor.
+//! - The kernel sends the zygote a signal when the root ends (`PR_SET_PDEATHSIG`, and the lifeline).
+//!   It kills its children, collects them, so that not even their process numbers stay in use, and
+//!   ends. The lifeline has it go on, too, if it is stopped.
+//! - The kernel sends children a signal when the zygote ends. They go on if the root lives. One that
+//!   has closed its lifeline opens it anew, or has the system's clock make it look at the root. The
+//!   next zygote watches it, too.
+//!
+//! `tests/python/task/test_root_end.py` tries what a task may have done before.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use crate::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use crate::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::os::{child, pidfd, pipe, process, signal};
 use crate::shm::Runtime;
 use crate::shm::arena::layout::process_state;
@@ -20,10 +31,14 @@ use crate::task::role;
 static ZYGOTE: AtomicU32 = AtomicU32::new(0);
 /// In the zygote, for the handler of SIGCHLD.
 static CONTROL: AtomicPtr<Control> = AtomicPtr::new(std::ptr::null_mut());
-/// A descriptor of the root.
-static ROOT: AtomicI32 = AtomicI32::new(-1);
-/// In a child whose zygote has ended: its own descriptor of the bell.
-static DOORBELL: AtomicI32 = AtomicI32::new(-1);
+/// In the zygote and in children: a descriptor of the lifeline that is their own; -1 for none.
+static LIFELINE: AtomicI32 = AtomicI32::new(-1);
+/// In the zygote: another, by which it goes on if it is stopped.
+static CONTINUE: AtomicI32 = AtomicI32::new(-1);
+/// The lifeline as a file: a number of a descriptor may be another's by now.
+static LIFELINE_FILE: AtomicU64 = AtomicU64::new(0);
+/// In a child: whether the clock makes it look at the root.
+static BY_CLOCK: AtomicBool = AtomicBool::new(false);
 /// In the zygote: descriptors of children of zygotes before it.
 static INHERITED: AtomicPtr<Vec<OwnedFd>> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -40,10 +55,6 @@ pub(in crate::task) fn watch_in_zygote(
         })
         .collect();
     INHERITED.store(Box::into_raw(Box::new(orphans)), Ordering::Release);
-    if let Ok(root) = pidfd::open(runtime.root_pid()) {
-        ROOT.store(root.as_raw_fd(), Ordering::Release);
-        std::mem::forget(root);
-    }
     CONTROL.store(std::ptr::from_ref(control).cast_mut(), Ordering::Release);
     ZYGOTE.store(number, Ordering::Release);
     // SAFETY: both handlers make system calls and touch atomics only.
@@ -52,17 +63,59 @@ pub(in crate::task) fn watch_in_zygote(
         let _ = signal::handle(libc::SIGCHLD, child_ended, false);
     }
     process::signal_with_parent(signal::root_exit_signal());
+    let lifeline = descriptor(runtime);
+    LIFELINE_FILE.store(pipe::file_number(lifeline), Ordering::Release);
+    // Stopped, it hears of nothing; SIGCONT lets it go on, and then the other is waiting for it.
+    CONTINUE.store(ask_for(libc::SIGCONT, lifeline), Ordering::Release);
+    LIFELINE.store(ask_for(signal::root_exit_signal(), lifeline), Ordering::Release);
 }
 
 /// In a child, right after its fork from the process `zygote`.
-pub(in crate::task) fn watch_in_child(zygote: i32) {
-    // not shared: a number of this process alone.
+// not shared: numbers of this process alone.
+pub(in crate::task) fn watch_in_child(runtime: &'static Runtime, zygote: i32) {
     ZYGOTE.store(0, Ordering::Release);
     signal::default(libc::SIGCHLD);
     process::signal_with_parent(signal::root_exit_signal());
+    for zygotes in [&CONTINUE, &LIFELINE] {
+        pipe::close(zygotes.swap(-1, Ordering::AcqRel));
+    }
+    LIFELINE.store(ask_for(libc::SIGKILL, descriptor(runtime)), Ordering::Release);
+    // It may have been closed before.
+    if is_cut() {
+        process::exit_now(0);
+    }
     if process::parent() != zygote {
         parent_ended(0);
     }
+}
+
+fn descriptor(runtime: &'static Runtime) -> i32 {
+    runtime.lifeline().map_or(-1, AsRawFd::as_raw_fd)
+}
+
+/// Has the kernel send this process `signal` when the root ends, by a descriptor of its own that it
+/// makes of `lifeline` and gives back; -1 where it cannot. Async-signal-safe.
+fn ask_for(signal: i32, lifeline: i32) -> i32 {
+    let file = pipe::file_number(lifeline);
+    if file == 0 || file != LIFELINE_FILE.load(Ordering::Acquire) {
+        return -1;
+    }
+    // SAFETY: open, as just seen, and only for a look.
+    let lifeline = unsafe { BorrowedFd::borrow_raw(lifeline) };
+    pipe::signal_when_reader_closes(lifeline, signal).map_or(-1, |own| own.as_raw_fd())
+}
+
+/// This process's own descriptor of the lifeline, if nobody has closed it.
+fn lifeline() -> Option<BorrowedFd<'static>> {
+    let fd = LIFELINE.load(Ordering::Acquire);
+    let file = LIFELINE_FILE.load(Ordering::Acquire);
+    // SAFETY: open, as just seen; who closes it now makes it a look at another's file.
+    (file != 0 && pipe::file_number(fd) == file).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+}
+
+/// Whether the lifeline says that the root has ended.
+fn is_cut() -> bool {
+    lifeline().is_some_and(pipe::is_reader_closed)
 }
 
 /// Processes that zygotes have forked.
@@ -97,28 +150,31 @@ extern "C" fn parent_ended(_: i32) {
     process::set_errno(before);
 }
 
-/// In a child: its zygote has ended, or the bell's pipe has changed.
+/// How often a child looks that has no lifeline.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+
+/// In a child: its zygote has ended, or it is time to look again.
 fn orphaned() {
-    // Nobody signals a child for the root's end now.
-    if DOORBELL.load(Ordering::Acquire) < 0 {
-        let runtime = Runtime::existing_unlocked();
-        let own = runtime.and_then(|r| {
-            pipe::signal_when_reader_closes(r.doorbell().as_fd(), signal::root_exit_signal())
-        });
-        if let Some(own) = own {
-            // not shared: a number of this process alone.
-            DOORBELL.store(own.as_raw_fd(), Ordering::Release);
-        }
+    let Some(runtime) = Runtime::existing_unlocked() else { process::exit_now(0) };
+    if lifeline().is_none() {
+        // The task has closed it, or there was no descriptor to be had.
+        // not shared: a number of this process alone.
+        LIFELINE.store(ask_for(libc::SIGKILL, descriptor(runtime)), Ordering::Release);
     }
-    let (root, bell) = (ROOT.load(Ordering::Acquire), DOORBELL.load(Ordering::Acquire));
-    // SAFETY: both are opened by this module and never closed. A process that ends closes its
-    // pipes, and only then counts as ended: the signal may come in between.
-    let over = unsafe {
-        root < 0
-            || pidfd::ended(BorrowedFd::borrow_raw(root))
-            || bell >= 0 && pipe::is_reader_closed(BorrowedFd::borrow_raw(bell))
-    };
-    if over {
+    if lifeline().is_none() && !BY_CLOCK.load(Ordering::Acquire) {
+        // not shared: a flag of this process alone.
+        BY_CLOCK
+            .store(signal::send_every(signal::root_exit_signal(), LOOK_EVERY), Ordering::Release);
+    }
+    // A process that ends closes its pipes, and only then counts as ended: the signal may come in
+    // between. A descriptor of the root that this process had may be another's by now.
+    let root = runtime.root_pid();
+    let is_over = is_cut()
+        || match pidfd::open(root) {
+            Ok(root) => pidfd::ended(root.as_fd()),
+            Err(e) => pidfd::says_gone(&e) || !process::exists(root),
+        };
+    if is_over {
         process::exit_now(0);
     }
 }

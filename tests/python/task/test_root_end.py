@@ -1,0 +1,121 @@
+"""Nobody outlives the root, whatever he did, and whoever ends with it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from support import eventually, is_alive, marked, marked_environment
+
+PROGRAM = """
+import os, signal, sys, time, tarefa
+
+def work(ready):
+    HOW
+    ready.set()
+    while True:
+        time.sleep(1000)
+
+ready = tarefa.Event()
+t = tarefa.Process(target=work, args=(ready,)).start()
+ready.wait()
+zygote = tarefa._engine.diagnostics()["zygote_pid"]
+print(t.pid, flush=True)
+END
+os.kill(os.getpid(), 9)
+"""
+# A filter that answers prctl with EPERM: load the number, compare, return.
+REFUSE_PRCTL = """
+import ctypes, struct
+
+def refuse_prctl():
+    libc = ctypes.CDLL(None)
+    machine = os.uname().machine
+    number = {"x86_64": 157, "aarch64": 167}[machine]
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050001)]
+    code.append((0x06, 0, 0, 0x7FFF0000))
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+    libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    filtering = struct.pack("HxxxxxxQ", len(code), ctypes.addressof(program))
+    assert libc.syscall({"x86_64": 317, "aarch64": 277}[machine], 1, 0, filtering) == 0
+"""
+BLOCK = "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
+SETUID = "os.setgid(65534); os.setuid(65534)"
+CLOSE = "os.closerange(3, 1 << 16)"
+WAYS = {
+    "nothing": "pass",
+    "changed its user": SETUID,
+    "blocked all signals": BLOCK,
+    "ignores signals": "[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15, *range(34, 65))]",
+    "closed all descriptors": CLOSE,
+    "closed all, and opened others": CLOSE + "; [os.open('/dev/null', 0) for _ in range(99)]",
+    "a session of its own": "os.setsid()",
+    "prctl refused": "refuse_prctl()",
+    "changed its user and blocked all signals": SETUID + ";" + BLOCK,
+    "is stopped": "ready.set(); os.kill(os.getpid(), 19)",
+}
+ENDS = {
+    "root": "",
+    "root and zygote": "os.kill(zygote, 9)",
+    "zygote, and later the root": "os.kill(zygote, 9); time.sleep(0.3)",
+    "zygote stopped": "os.kill(zygote, 19)",
+}
+
+
+def end_of(source):
+    """Run a program that prints the number of a task of its; that, and all else of it, must end."""
+    mark, environment = marked_environment()
+    done = subprocess.run(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    pid = int(done.stdout)
+    try:
+        assert done.returncode == -signal.SIGKILL
+        eventually(lambda: not is_alive(pid) and not list(marked(mark)), seconds=10)
+    finally:
+        for left in marked(mark):
+            os.kill(left, signal.SIGKILL)
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("how", WAYS)
+def test_a_task_ends_with_the_program(how, end):
+    if SETUID in WAYS[how] and os.getuid():
+        pytest.skip("as root alone may")
+    source = PROGRAM.replace("HOW", WAYS[how]).replace("END", ENDS[end])
+    end_of(source.replace("def work", REFUSE_PRCTL + "\ndef work", 1))
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_all_end_where_the_program_itself_may_not_ask_for_signals(end):
+    # The zygote and its children are as the program is: no signal at the parent's end anywhere.
+    source = PROGRAM.replace("HOW", "pass").replace("END", ENDS[end])
+    source = source.replace("ready = tarefa", "refuse_prctl()\nready = tarefa", 1)
+    end_of(source.replace("def work", REFUSE_PRCTL + "\ndef work", 1))
+
+
+def test_spares_end_with_the_program():
+    end_of(
+        PROGRAM.replace("HOW", "pass").replace(
+            "END", "tarefa._engine.set_spares(3); time.sleep(1); os.kill(zygote, 9)"
+        )
+    )
+
+
+def test_a_fork_of_the_program_keeps_no_task():
+    # It has copies of the program's descriptors, but of one.
+    source = PROGRAM.replace("HOW", "pass")
+    source = source.replace("END", "if not os.fork():\n    time.sleep(3)\n    os._exit(0)")
+    mark, environment = marked_environment()
+    program = subprocess.Popen(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    pid = int(program.stdout.readline())
+    program.wait()
+    eventually(lambda: not is_alive(pid), seconds=2)
+    assert list(marked(mark))
+    eventually(lambda: not list(marked(mark)))
+    program.stdout.close()
