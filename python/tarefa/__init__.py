@@ -13,8 +13,6 @@ from typing import Any as _Any
 
 # Before a wait may come when there is no descriptor to read it with.
 from tarefa import _hooks  # noqa: F401
-from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
-from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
 from tarefa._collections._array import Array, RawArray
 from tarefa._collections._counter import Counter
 from tarefa._collections._dict import Dict
@@ -63,16 +61,17 @@ from tarefa._sync._semaphore import BoundedSemaphore, Semaphore
 from tarefa._task._current import active_tasks, current_task
 from tarefa._task._preload import preload
 from tarefa._task._process import Process
-from tarefa._task._program import CompletedProgram, Program
 from tarefa._task._state import State
 from tarefa._task._thread import Thread
 from tarefa._task._unretrieved import ExceptHookArgs
 from tarefa._task._unretrieved import excepthook as __excepthook__
 from tarefa._task._usage import Context, Usage
 from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
-from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 
 if TYPE_CHECKING:
+    from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
+    from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
+    from tarefa._task._program import CompletedProgram, Program
     from tarefa._task._run import run
     from tarefa._task._standard import (
         TIMEOUT_MAX,
@@ -94,6 +93,7 @@ if TYPE_CHECKING:
         settrace,
         stack_size,
     )
+    from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 
 excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
 
@@ -201,6 +201,11 @@ __all__ = [
     "wait",
 ]
 
+# Names whose modules are imported at their first use, for most programs and processes do without.
+_QUEUES = frozenset(["JoinableQueue", "LifoQueue", "PriorityQueue", "Queue", "SimpleQueue"])
+_QUEUE_ERRORS = frozenset(["BadMessage", "Empty", "Full", "ItemsLost", "ShutDown"])
+_PROGRAMS = frozenset(["CompletedProgram", "Program"])
+_REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
 # `enumerate` is not in `__all__`: a star would hide the built-in one.
 _STANDARD = frozenset(
@@ -230,15 +235,21 @@ _STANDARD = frozenset(
 if not TYPE_CHECKING:  # else every name would be there
 
     def __getattr__(name: str) -> _Any:
-        if name == "run":
-            from tarefa._task._run import run
-
-            return globals().setdefault("run", run)
-        if name in _STANDARD:
-            from tarefa._task import _standard
-
-            found = globals()[name] = getattr(_standard, name)
-            return found
+        home: _Any = None
+        if name in _QUEUES:
+            from tarefa._channel import _queue as home
+        elif name in _QUEUE_ERRORS:
+            from tarefa._channel import _errors as home
+        elif name in _PROGRAMS:
+            from tarefa._task import _program as home
+        elif name in _REPORTS:
+            from tarefa._trace import _deadlocks as home
+        elif name in _STANDARD:
+            from tarefa._task import _standard as home
+        elif name == "run":
+            from tarefa._task import _run as home
+        if home is not None:
+            return globals().setdefault(name, getattr(home, name))
         if not name.startswith("_"):
             from tarefa._runtime._missing import sentence
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tarefa._channel._errors import Empty, Full, ShutDown, bad_message
 from tarefa._collections._list import delete_slice, set_slice
 from tarefa._collections._making import attach_with_lock
 from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
@@ -35,8 +34,6 @@ __all__ = [
     "FOLDER",
     "ArenaFull",
     "BrokenBarrierError",
-    "Empty",
-    "Full",
     "HandleGone",
     "ListChanged",
     "NestedUpdate",
@@ -44,15 +41,14 @@ __all__ = [
     "NotReadable",
     "Owner",
     "OwnerDied",
-    "ShutDown",
     "StartError",
     "attach",
     "attach_with_lock",
-    "bad_message",
     "delete_slice",
     "dumps",
     "dumps_out_of_band",
     "ensure_zygote_command",
+    "load_class",
     "loads",
     "module_object",
     "on_reminder",
@@ -64,6 +60,15 @@ __all__ = [
 FOLDER = __file__.rpartition("/")[0] + "/"
 
 
+_OF_QUEUES = frozenset(["Empty", "Full", "ShutDown", "bad_message"])
+
+
+def load_class(kind: str) -> None:
+    """Import the class of a kind of object that has not registered itself yet."""
+    if kind == "Queue":
+        from tarefa._channel import _queue  # noqa: F401
+
+
 def __getattr__(name: str) -> Any:
     """What is in modules that most programs do without; imported at its first use."""
     found: Any
@@ -73,6 +78,10 @@ def __getattr__(name: str) -> Any:
         from tarefa._convert._keys import refusal as found
     elif name == "offer_stack":
         from tarefa._trace._stacks import offer as found
+    elif name in _OF_QUEUES:
+        from tarefa._channel import _errors
+
+        found = getattr(_errors, name)
     elif name == "on_interrupt":
         from tarefa._task._child import on_interrupt as found
     else:

@@ -173,8 +173,10 @@ def _targets_part(tb: Any) -> Any:
 
 def name_process(name: str) -> None:
     """Show it so in the system's lists, and to ``logging``."""
-    # Without what UTF-8 has no bytes for.
-    shown = name[:15].encode(errors="replace").decode()
+    shown = name[:15]
+    if not shown.isascii():
+        # Without what UTF-8 has no bytes for.
+        shown = shown.encode(errors="replace").decode()
     _engine.set_thread_name(shown)
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:

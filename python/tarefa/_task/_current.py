@@ -27,7 +27,7 @@ _prune_at = 64
 
 # Handles of tasks started here that have failed since, of which nobody knows: see _unretrieved. A
 # dict, for any thread may change it while another looks through it, in one step.
-_unretrieved: dict[int, weakref.ref[Any]] = {}
+of_nobody: dict[int, weakref.ref[Any]] = {}
 
 
 def current_task() -> TaskBase[Any] | None:
@@ -88,24 +88,25 @@ def note_unretrieved(task: Any) -> bool:
     if not task._tarefa_core.is_untold():
         return False
     task._tarefa_unretrieved = True
-    _unretrieved[id(task)] = weakref.ref(task)
+    of_nobody[id(task)] = weakref.ref(task)
     return True
 
 
 def note_retrieved(task: Any) -> None:
     """Somebody knows of the failure."""
     task._tarefa_unretrieved = False
-    _unretrieved.pop(id(task), None)
+    of_nobody.pop(id(task), None)
 
 
 def unretrieved() -> list[Any]:
     """The tasks that have failed, and of which nobody knows."""
-    found = (ref() for ref in list(_unretrieved.values()))
+    found = (ref() for ref in list(of_nobody.values()))
     return [task for task in found if task is not None]
 
 
 def forget_all() -> None:
     """In a child: its parent's tasks are not its own."""
-    for task in unretrieved():
-        note_retrieved(task)
+    if of_nobody:
+        for task in unretrieved():
+            note_retrieved(task)
     started.clear()

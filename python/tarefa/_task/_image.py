@@ -33,7 +33,7 @@ from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _main
 from tarefa._task._kinds import Kind, kind_of
-from tarefa._task._reach import Path, Reach, values_at, where_set
+from tarefa._task._reach import SIMPLE, Path, Reach, values_at, where_set
 from tarefa._task._snapshot import Snapshot
 from tarefa._task._zygote_command import IMAGE
 
@@ -47,6 +47,12 @@ _PATIENCE = 4
 _MOST_UNREACHED = 1 << 20
 # Data from this size on that is sent again is worth a word.
 _WARN_FROM = 1 << 20
+
+
+# A number or text of so many bytes is no small one.
+_LONG = 1 << 10
+
+_NOTHING: tuple[bytes, list[Any]] = (b"", [])
 
 
 class Script:
@@ -63,7 +69,9 @@ class Script:
         self.then = Snapshot({})
         # As the names were at the last start, and what makes that right: see `Snapshot`.
         self.last: Any = None
-        self.kept_since: list[Any] = []
+        self.kept_since: dict[str, Any] = {}
+        self.gone_since: list[str] = []
+        self.others: tuple[bytes, list[Any]] = _NOTHING
         self.difference = b""
         self.in_difference: set[bytes] = set()
         # Where functions are that are the same, and have got other code since.
@@ -130,7 +138,7 @@ class Script:
         self.handle = pickle.dumps(image, 5)
         self.last = None if then is not None else _engine.Names(self.main)
         self.then = then or Snapshot(self.main)
-        self.kept_since = []
+        self.kept_since, self.gone_since, self.others = {}, [], _NOTHING
         self.difference, self.sent_before = b"", 0
         self.in_difference = set()
         self.rewritten = {}
@@ -146,8 +154,9 @@ class Script:
             self.publish(None)
         if met:
             self._look_for_other_code(met)
-        if self.last is None or self.last.changed(self.main) is not None:
-            self._look_again()
+        since = ([*self.main], []) if self.last is None else self.last.changed(self.main)
+        if since is not None:
+            self._look_again([*since[0], *since[1]])
         if self.difference:
             if len(self.difference) > _LARGE or self.sent_before >= _PATIENCE:
                 self.publish(None)
@@ -184,28 +193,44 @@ class Script:
         """Functions inside classes and others that have got other code."""
         return values_at(self.main, [path for path in self.rewritten if len(path) > 1])
 
-    def _look_again(self) -> None:
-        """Make the difference anew: the script has changed."""
+    def _look_again(self, since: list[str]) -> None:
+        """Make the difference anew: these names of the script have changed."""
         self.last = _engine.Names(self.main)
-        self.reaches.clear()
+        main = self.main
+        for key in [k for k, (_, reach) in self.reaches.items() if reach.depends_on(since)]:
+            del self.reaches[key]
         before = self.then.kept.copy()
         changed, gone = self._changed()
-        values = {}
         for name in (*changed, *gone):
             _definitions.keep_replaced(before.get(name))
+        plain, others = {}, {}
         for name in changed:
-            value = self.main[name]
-            if kind_of(value) not in _DATA or self._is_small(name, value):
-                values[name] = value
-        self.kept_since = list(values.values())
-        self.sent_before, self.difference, self.in_difference = 0, b"", set()
+            value = main[name]
+            if _is_plain(value):
+                plain[name] = value
+                continue
+            kind = kind_of(value)
+            # Handles of tasks go to those that use them: a loop makes one each time.
+            if kind not in _DATA or (kind is Kind.DATA and self._is_small(name, value)):
+                others[name] = value
         held = self._held_anew()
-        if values or gone or held:
-            data, pickler = _dump_state({"names": values, "gone": gone, "held": held})
-            digests = _digests(pickler)
-            self.difference = pickle.dumps((data, digests), 5)
-            self.in_difference = {digest for _, digest in digests}
-        if len(self.difference) > _WARN_FROM:
+        if held or gone != self.gone_since or not _are_same(others, self.kept_since):
+            self.gone_since, self.kept_since = gone, others
+            self._dump_others(others, gone, held)
+        elif not self.others[0]:
+            self.sent_before = 0
+        self.difference = pickle.dumps((*self.others, plain), 5) if plain or self.others[0] else b""
+
+    def _dump_others(self, values: dict[str, Any], gone: list[str], held: list[Any]) -> None:
+        """Make the part of the difference anew that is more than numbers and short texts."""
+        self.sent_before, self.others, self.in_difference = 0, _NOTHING, set()
+        if not (values or gone or held):
+            return
+        data, pickler = _dump_state({"names": values, "gone": gone, "held": held})
+        digests = _digests(pickler)
+        self.others = data, digests
+        self.in_difference = {digest for _, digest in digests}
+        if len(data) > _WARN_FROM:
             for name, value in values.items():
                 if type(value) in (str, bytes, tuple) and sys.getsizeof(value) > _WARN_FROM:
                     if name in self.constants_sent:
@@ -314,6 +339,17 @@ class Script:
 _DATA = (Kind.DATA, Kind.TASK)
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether it may be sent again and again."""
+    kind = type(value)
+    return kind in SIMPLE and (kind not in (int, str, bytes) or sys.getsizeof(value) < _LONG)
+
+
+def _are_same(some: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether the names stand for the very same objects."""
+    return len(some) == len(others) and all(others.get(n, some) is v for n, v in some.items())
+
+
 def _digests(pickler: Any) -> list[tuple[str, bytes]]:
     return [(d.__qualname__, _definitions.digest_of(d)) for d in pickler.defined]
 
@@ -404,6 +440,9 @@ def script() -> Script:
     global _script
     main = _definitions.main_dict()
     found = _script
+    if found is None:
+        # Not before: each fork of the zygote would call it.
+        os.register_at_fork(after_in_child=_forked)
     if found is None or found.main is not main:
         found = _script = Script(main)
         if _main.is_here(main):
@@ -442,6 +481,3 @@ def _forked() -> None:
     _lock = threading.Lock()
     if _script is not None:
         _script.is_root = False
-
-
-os.register_at_fork(after_in_child=_forked)

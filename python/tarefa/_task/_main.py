@@ -141,7 +141,10 @@ def differ(difference: bytes | memoryview) -> None:
 
     What came so is known here, and to whom this process tells it.
     """
-    _load(*loads(difference))
+    data, digests, plain = loads(difference)
+    if data:
+        _load(data, digests)
+    _definitions.main_dict().update(plain)
 
 
 def _load(data: Any, digests: list[tuple[str, bytes]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from tarefa._convert._function_cache import dumps_function
+from tarefa._convert._function_cache import dumps_bare_call, dumps_function
 from tarefa._convert._pickling import dumps, dumps_call
 from tarefa._task import _image
 
@@ -24,7 +24,8 @@ def dumps_payload(payload: tuple[Any, Any]) -> bytes:
     target = dumps_function(call[0])
     if target is None:
         target = b""
-        body, met = dumps_call(call)
+        bare = None if call[1] or call[2] else dumps_bare_call(call[0], dumps_call)
+        body, met = dumps_call(call) if bare is None else (bare, [])
     else:
         body, met = _NO_ARGUMENTS, []
         if call[1] or call[2]:

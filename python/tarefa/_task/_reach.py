@@ -26,6 +26,8 @@ _Step = int | str
 Path = tuple[_Step, ...]
 
 _DATA = (Kind.DATA, Kind.TASK)
+# What leads to nothing else, and mentions nothing of the script.
+SIMPLE = (int, float, str, bytes, bool, type(None))
 # Attributes of a function, as steps.
 _DEFAULTS = ("__defaults__", "__kwdefaults__")
 ATTRIBUTES = "__dict__"
@@ -51,13 +53,27 @@ class Reach:
         self.through: dict[str, str] = {}
         self.functions: list[tuple[Path, FunctionType]] = []
         self._seen: dict[int, Any] = {}
+        # All names that were asked for, whether or not the script has them.
+        self._names: set[str] = set()
+        # Those of them that stood for more than a number or a text.
+        self._leading: set[str] = set()
         self._main = main_dict()
         todo: list[tuple[Any, Path | None]] = [(one, _path_of(one)) for one in start]
         while todo:
             one, path = todo.pop()
             if id(one) not in self._seen:
                 self._seen[id(one)] = one
+                if isinstance(one, (FunctionType, type)):
+                    self._leading.add(one.__qualname__.partition(".")[0])
                 self._look_at(one, path, todo)
+
+    def depends_on(self, names: Iterable[str]) -> bool:
+        """Whether it may be another now that these names of the script have changed."""
+        main = self._main
+        return any(
+            name in self._leading or (name in self._names and type(main.get(name)) not in SIMPLE)
+            for name in names
+        )
 
     def has_seen(self, one: Any) -> bool:
         """Whether that was looked at."""
@@ -127,10 +143,15 @@ class Reach:
         main = self._main
         if path is not None:
             self.functions.append((path, function))
-        for name in names_in(function.__code__):
+        names = names_in(function.__code__)
+        self._names.update(names)
+        for name in names:
             if name in main and name not in self.through:
                 self.through[name] = function.__qualname__
                 value = main[name]
+                if type(value) in SIMPLE:
+                    continue
+                self._leading.add(name)
                 if kind_of(value) in _DATA:
                     self.data[name] = None
                 todo.append((value, (name,)))

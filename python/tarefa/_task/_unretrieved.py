@@ -24,6 +24,7 @@ from tarefa._task._current import (
     forget_ended,
     note_retrieved,
     note_unretrieved,
+    of_nobody,
     started,
     unretrieved,
 )
@@ -162,7 +163,7 @@ def _tell_due() -> None:
 
 def are_any() -> bool:
     """Whether there may be something to tell."""
-    return bool(unretrieved() or elsewhere)
+    return bool(of_nobody or elsewhere)
 
 
 def tell_all() -> None:

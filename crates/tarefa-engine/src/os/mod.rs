@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod fault;
 pub mod fork_probe;
 pub mod futex;
+pub mod heap;
 #[cfg_attr(miri, allow(dead_code))]
 mod linux;
 pub mod loaded;

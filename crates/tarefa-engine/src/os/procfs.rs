@@ -1,7 +1,10 @@
 //! What `/proc` says of a process or thread.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::pidfd::Exit;
 
@@ -27,29 +30,58 @@ pub struct Stat {
 /// Of thread `tid` of process `pid`; `None` when there is none.
 #[must_use]
 pub fn thread_stat(pid: i32, tid: i32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok()?)
+    try_stat(format_args!("/proc/{pid}/task/{tid}/stat")).ok()?
 }
 
 /// Of process `pid`; `None` when there is none.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    stat_of(pid).ok()?
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
+/// The same; an error where it cannot be looked at.
+fn stat_of(pid: i32) -> io::Result<Option<Stat>> {
+    try_stat(format_args!("/proc/{pid}/stat"))
+}
+
+/// Without memory from the heap: each new process looks itself up, and pays for every page that it
+/// is the first to write to.
+fn try_stat(path: fmt::Arguments<'_>) -> io::Result<Option<Stat>> {
+    // Longer than any: 52 numbers, and a name of at most 64 bytes.
+    let (mut name, mut text) = ([0; 64], [0; 2048]);
+    let mut rest = &mut name[..];
+    rest.write_fmt(path)?;
+    let unused = rest.len();
+    let name = OsStr::from_bytes(&name[..name.len() - unused]);
+    let read = fs::File::open(name).and_then(|mut file| file.read(&mut text));
+    match read {
+        Ok(length) => Ok(parse_stat(&text[..length])),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn parse_stat(text: &[u8]) -> Option<Stat> {
     // The name, in parentheses, may hold anything: the fields start after the last one.
-    let fields: Vec<&str> = text.get(text.rfind(')')? + 2..)?.split_whitespace().collect();
-    let number = |i: usize| fields.get(i)?.parse::<u64>().ok();
+    let fields = text.get(text.iter().rposition(|&byte| byte == b')')? + 2..)?;
+    let fields = std::str::from_utf8(fields).ok()?.split_ascii_whitespace();
     let tick = 1_000_000_000 / super::sysconf(libc::_SC_CLK_TCK).max(1) as u64;
-    Some(Stat {
-        state: fields.first()?.chars().next()?,
-        user_ns: number(11)? * tick,
-        system_ns: number(12)? * tick,
-        threads: number(17)?,
-        start_time: number(19)?,
-        cpu: number(36).unwrap_or(0),
-        exit_code: number(49).unwrap_or(0) as i32,
-    })
+    let mut stat = Stat::default();
+    let mut found = 0;
+    for (at, field) in fields.enumerate() {
+        match at {
+            0 => stat.state = field.chars().next()?,
+            11 => stat.user_ns = field.parse::<u64>().ok()? * tick,
+            12 => stat.system_ns = field.parse::<u64>().ok()? * tick,
+            17 => stat.threads = field.parse().ok()?,
+            19 => stat.start_time = field.parse().ok()?,
+            36 => stat.cpu = field.parse().unwrap_or(0),
+            49 => stat.exit_code = field.parse().unwrap_or(0),
+            _ => {}
+        }
+        found = at;
+    }
+    (found >= 19).then_some(stat)
 }
 
 /// Ticks since boot at which `pid` started; 0 when there is no such process.
@@ -58,27 +90,18 @@ pub fn start_time(pid: i32) -> u64 {
     stat(pid).map_or(0, |s| s.start_time)
 }
 
-/// `None` when there is no such process.
-fn try_stat(pid: i32) -> io::Result<Option<Stat>> {
-    match fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(text) => Ok(parse_stat(&text)),
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
-        Err(e) => Err(e),
-    }
-}
-
 /// Whether `pid` is still the process that started at `start_time`, and has not ended. Without
 /// a descriptor to look with, it is taken to be.
 #[must_use]
 pub fn alive(pid: i32, start_time: u64) -> bool {
     let lives = |s: Stat| s.start_time == start_time && s.state != 'Z' && s.state != 'X';
-    try_stat(pid).map_or_else(|_| super::process::exists(pid), |s| s.is_some_and(lives))
+    stat_of(pid).map_or_else(|_| super::process::exists(pid), |s| s.is_some_and(lives))
 }
 
 /// Whether `pid` is for certain not the process that started at `start_time` (0: not known).
 #[must_use]
 pub fn is_another(pid: i32, start_time: u64) -> bool {
-    start_time != 0 && try_stat(pid).is_ok_and(|s| s.is_none_or(|s| s.start_time != start_time))
+    start_time != 0 && stat_of(pid).is_ok_and(|s| s.is_none_or(|s| s.start_time != start_time))
 }
 
 /// How process `pid` ended, if it has and its parent has not collected it yet.

@@ -76,7 +76,13 @@ pub(crate) fn register_class(py: Python<'_>, kind: &str, class: &Bound<'_, PyAny
 
 /// The public object for a core of that kind.
 pub(crate) fn public(py: Python<'_>, kind: &str, core: Py<PyAny>) -> PyResult<Py<PyAny>> {
-    let Some(class) = classes(py).get_item(kind)? else {
+    let mut class = classes(py).get_item(kind)?;
+    if class.is_none() {
+        // Its module is one that is imported when it is first needed.
+        named(py, "load_class")?.call1((kind,))?;
+        class = classes(py).get_item(kind)?;
+    }
+    let Some(class) = class else {
         let text = format!("no class for objects of the kind {kind}: import tarefa first");
         return Err(PyRuntimeError::new_err(text));
     };

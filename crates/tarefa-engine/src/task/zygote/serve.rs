@@ -8,7 +8,7 @@ use super::messages::take_message;
 use super::root_exit;
 use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
-use crate::os::{futex, process};
+use crate::os::{futex, heap, process};
 use crate::shm::Runtime;
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::{Control, zygote_state};
@@ -43,6 +43,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
             continue;
         }
         if std::mem::take(&mut message) || take_message(&me, control, front) {
+            heap::fill_holes();
             for _ in 0..zygote_control::SPARES {
                 dismiss_one(&me, control);
             }
