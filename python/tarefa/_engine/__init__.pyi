@@ -57,6 +57,7 @@ from tarefa._engine.sync import (
     SemaphoreCore,
 )
 from tarefa._engine.task import (
+    GRACE,
     STATE_NAMES,
     TaskCore,
     UnraisableHook,
@@ -105,6 +106,7 @@ from tarefa._engine.trace import (
 )
 
 __all__ = [
+    "GRACE",
     "STATE_NAMES",
     "ArrayCore",
     "ArrayMemory",

@@ -311,6 +311,7 @@ def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa
 def serve(child: ModuleType) -> None:
     """Serve as the zygote of the runtime this process has joined. Does not return."""
 
+GRACE: float
 STATE_NAMES: tuple[str, ...]
 """The names of a task's states, by their numbers."""
 

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
+from tarefa._engine import GRACE
 from tarefa._task._process import Process
 from tarefa._task._state import FINISHED, INTERRUPTED, KILLED
 from tarefa._task._thread import Thread
@@ -17,9 +18,6 @@ R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
 _KINDS: dict[Any, Any] = {"process": Process, "thread": Thread}
-
-# Seconds between the interrupt of a call that was given up and its kill.
-GRACE = 2.0
 
 
 def run(

@@ -12,12 +12,10 @@
 //!
 //! A guard whose owner has died stands in nobody's way. The next to take it is told.
 
-use std::time::Duration;
-
 use crate::os::clock::{self, Deadline};
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
-use crate::shm::tx::latch::{Latch, Latched};
+use crate::shm::tx::latch::{Latch, Latched, PATIENCE};
 use crate::sync::lock::word::LockWord;
 use crate::sync::wait::BlockingHooks;
 
@@ -31,9 +29,6 @@ pub trait MaybeGuarded {
     /// Whether the operation gave way.
     fn is_guarded(&self) -> bool;
 }
-
-/// How long is waited for the latch at once.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Takes a container's latch, unless another thread has its object lock, or whoever has the latch
 /// does not let it go, for he is stopped.

@@ -11,8 +11,6 @@
 //!
 //! What is waited for is the kind's (`Queued`): see `README.md` beside this file.
 
-use std::time::Duration;
-
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
@@ -23,7 +21,7 @@ use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
 use crate::shm::recovery::wait_nodes;
 use crate::shm::tx::journal::Tx;
-use crate::shm::tx::latch::Latch;
+use crate::shm::tx::latch::{Latch, PATIENCE};
 use crate::shm::{Member, Runtime};
 
 /// Values of the low byte of [`WaitNode::state`]; above it is the kind's own.
@@ -266,9 +264,6 @@ pub(super) fn locked<Q: Queued, T>(
     wakes.wake();
     result
 }
-
-/// How long is waited for a latch at once, by whom an interrupt or a time limit may call away.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// As [`locked`], for as long as a stopped member may have the latch: `None` if that is too long.
 pub(super) fn locked_soon<Q: Queued, T>(

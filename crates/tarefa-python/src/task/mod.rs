@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tarefa_engine::kinds;
 use tarefa_engine::task::State;
+use tarefa_engine::task::limits::GRACE;
 use tarefa_engine::task::supervisor::untold;
 
 use self::core::TaskCore;
@@ -44,6 +45,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(zygote::set_usual_depth, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_max_depth, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::most_spares, m)?)?;
+    m.add("GRACE", GRACE.as_secs_f64())?;
     m.add("STATE_NAMES", PyTuple::new(m.py(), State::ALL.map(State::name))?)?;
     add_kinds(&[kinds::TASK], |py, h| Ok(Py::new(py, TaskCore::of(h))?.into_any()));
     Ok(())

@@ -26,6 +26,10 @@ const SLEEPERS: u32 = 1 << 31;
 /// Looks at the word before it sleeps: about two microseconds.
 const SPINS: u32 = 100;
 
+/// How long those wait for a latch at once whom an interrupt or a time limit may call away: its
+/// holder may be stopped.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+
 /// For so long a thread sleeps before it lets go of what other threads need.
 const MOMENT: Duration = Duration::from_millis(1);
 
