@@ -82,6 +82,8 @@ def __getattr__(name: str) -> Any:
         from tarefa._channel import _errors
 
         found = getattr(_errors, name)
+    elif name == "keep_deliveries":
+        from tarefa._channel._deliveries import keep as found
     elif name == "on_interrupt":
         from tarefa._task._child import on_interrupt as found
     else:

@@ -6,8 +6,9 @@ import operator
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
+from tarefa._channel._deliveries import earliest
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
-from tarefa._engine import QueueCore, parse_size, register_class
+from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
 from tarefa._runtime._module_objects import is_attached
 
 T = TypeVar("T")
@@ -46,8 +47,10 @@ class Queue(QueueCore, Generic[T]):
 
         def put(self, item: T, block: bool = True, timeout: float | None = None) -> None: ...
         def put_nowait(self, item: T) -> None: ...
-        def get(self, block: bool = True, timeout: float | None = None) -> T: ...
-        def get_nowait(self) -> T: ...
+        def get(
+            self, block: bool = True, timeout: float | None = None, *, ack: bool = False
+        ) -> T: ...
+        def get_nowait(self, *, ack: bool = False) -> T: ...
 
     def put_many(
         self, items: Iterable[T], block: bool = True, timeout: float | None = None
@@ -71,8 +74,11 @@ class Queue(QueueCore, Generic[T]):
         timeout: float | None = None,
         *,
         block: bool = True,
+        ack: bool = False,
     ) -> list[T]:
         """Take as many items as there are, at most ``max``, waiting for the first.
+
+        With ``ack`` they are to be acknowledged, all by one ``ack()``: see there.
 
         Raises:
             Empty: there was none in time.
@@ -83,7 +89,7 @@ class Queue(QueueCore, Generic[T]):
         most = _ANY if max is None else max
         if most < 1:
             raise ValueError(f"max must be 1 or more, not {most}")
-        items, bad = self.take_many(most, block, timeout)
+        items, bad = self.take_many(most, ack, block, timeout)
         if bad is not None:
             if isinstance(bad, BadMessage):
                 bad.items = items
@@ -98,6 +104,40 @@ class Queue(QueueCore, Generic[T]):
             except ShutDown:
                 return
             yield item
+
+    def ack(self) -> None:
+        """Say that an item that was taken with ``ack=True`` is done with.
+
+        Until then it is the queue's: if its consumer ends before that, killed or not, it goes back
+        to the head and is the next that comes out, with ``redelivered`` true. So each item is done
+        at least once, and one whose consumer died between its work and ``ack()`` a second time.
+
+        It says so of what the calling consumer took first and has not acknowledged: of one
+        ``get()``, or of all items of one ``get_many()``. A consumer is a thread, or a task of an
+        event loop; what that leaves goes back, too. ``task_done()`` is another matter: who uses
+        ``join()`` calls both.
+
+        Raises:
+            ValueError: this consumer holds no item of the queue.
+        """
+        self._earliest("ack").ack()
+
+    def nack(self) -> None:
+        """Give back what ``ack()`` would acknowledge: it goes to the head, for any consumer.
+
+        Raises:
+            ValueError: this consumer holds no item of the queue.
+        """
+        self._earliest("nack").give_back()
+
+    def _earliest(self, what: str) -> Deliveries:
+        found = earliest(self.object_id)
+        if found is None:
+            raise ValueError(
+                f"{what}() called too many times: this thread, or task of an event loop, holds no "
+                "item of the queue that it has taken with ack=True"
+            )
+        return found
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until ``task_done()`` was called for each item that was put.
@@ -124,17 +164,17 @@ class Queue(QueueCore, Generic[T]):
             )
         return done
 
-    async def aget(self) -> T:
+    async def aget(self, *, ack: bool = False) -> T:
         """Take an item as ``get()`` does, from asyncio: only the coroutine waits.
 
-        Cancelled, it has taken nothing.
+        Cancelled, it has taken nothing. What is taken with ``ack`` the same task acknowledges.
 
         Raises:
             ShutDown, BadMessage: as ``get()``.
         """
         while True:
             try:
-                return self.get_nowait()
+                return self.get_nowait(ack=ack)
             except Empty:
                 pass
             from tarefa._channel._asyncio import until

@@ -6,7 +6,7 @@ exception of a signal's handler or of an interrupt, and raises ``ValueError`` fo
 :class:`tarefa.StartError` where the system lets no runtime be made.
 """
 
-from tarefa._engine.channel import QueueCore, QueueWatch
+from tarefa._engine.channel import Deliveries, QueueCore, QueueWatch
 from tarefa._engine.collections import (
     ArrayCore,
     ArrayMemory,
@@ -112,6 +112,7 @@ __all__ = [
     "ArrayMemory",
     "BarrierCore",
     "ConditionCore",
+    "Deliveries",
     "DictCore",
     "EventCore",
     "ListCore",

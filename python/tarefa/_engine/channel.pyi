@@ -47,12 +47,14 @@ class QueueCore:
     ) -> tuple[int, Exception | None]:
         """Put items in; how many are in, and what kept the others out."""
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+    def get(self, block: bool = True, timeout: float | None = None, *, ack: bool = False) -> Any:
         """Take an item.
 
         Args:
             block: whether to wait for one.
             timeout: seconds to wait at most; None waits for ever.
+            ack: whether it stays the queue's until this consumer calls ``ack()``, and goes back to
+                the head if the consumer ends before that.
 
         Raises:
             Empty: there was none, or none in time.
@@ -61,11 +63,19 @@ class QueueCore:
             ValueError: this process has called ``close()``; a timeout below 0.
         """
 
-    def get_nowait(self) -> Any:
+    def get_nowait(self, *, ack: bool = False) -> Any:
         """Take an item as ``get()`` does, without waiting."""
 
+    @property
+    def redelivered(self) -> bool:
+        """Whether an item that this thread took last had been handed out with ``ack`` before."""
+
+    @property
+    def unacknowledged(self) -> int:
+        """Items that consumers have taken with ``ack`` and not acknowledged."""
+
     def take_many(
-        self, most: int, block: bool | None, timeout: float | None
+        self, most: int, ack: bool, block: bool | None, timeout: float | None
     ) -> tuple[list[Any], Exception | None]:
         """Take items; those that can be decoded, and the error of the first that cannot."""
 
@@ -117,6 +127,16 @@ class QueueCore:
     @property
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@final
+class Deliveries:
+    """Items that one ``get`` took to be acknowledged; dropped, they go back to the queue."""
+
+    def ack(self) -> None:
+        """Say that they are done with."""
+
+    def give_back(self) -> None:
+        """Put them back at the queue's head."""
 
 @final
 class QueueWatch:

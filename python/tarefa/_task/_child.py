@@ -9,7 +9,7 @@ from typing import Any
 
 from tarefa import _engine
 from tarefa._convert._pickling import loads
-from tarefa._runtime import _unraisable
+from tarefa._runtime import _task_end, _unraisable
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
 from tarefa._task import (
     _current,
@@ -136,6 +136,7 @@ def _tarefa_run(core: Any) -> int:
     if state == INTERRUPTED and _current.started:
         _exit.stop_all()
     _finish_threads()
+    _task_end.run()
     _flush()
     if isinstance(error, SystemExit):
         core.keep_quiet()

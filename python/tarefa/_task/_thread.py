@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
 from tarefa._engine import TaskCore
-from tarefa._runtime import _unraisable
+from tarefa._runtime import _task_end, _unraisable
 from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import R, TaskBase, check_arguments, check_timeout
@@ -96,6 +96,7 @@ def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Con
     task._tarefa_outcome = outcome
     failed = outcome[0]
     del run, context, outcome
+    _task_end.run()
     core.finish(state, code)
     started.discard(task)
     if failed:

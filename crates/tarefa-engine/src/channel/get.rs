@@ -3,15 +3,17 @@
 //! - A message is taken by one [`Tx`]: the position, the note of what the process has taken and not
 //!   done, and its blob, which hangs on the thread's chain from then on. So it is in the queue or its
 //!   taker's, and falls with a taker that dies.
+//! - One that is to be acknowledged goes to the queue's table instead: see `unacked.rs`.
 //! - Producers do not look at `get.head`, which may be undone, but at `head`, which is stored once the
 //!   change is final.
 
 use super::queue::{Order, Queue, shut};
+use super::taken::Taken;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::collections::value;
 use crate::os::clock::Deadline;
-use crate::shm::Member;
 use crate::shm::arena::offset::Off;
+use crate::shm::heap::journal_room::{self, JournalRoom};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::blob;
 use crate::shm::tx::journal::Tx;
@@ -19,6 +21,8 @@ use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
 
 /// Looks before the wait: about a microsecond.
 const SPINS: u32 = 60;
+/// Messages of a heap that has 20 levels.
+const MANY: u64 = 1 << 20;
 
 /// Why there is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,87 +39,6 @@ pub enum GetError {
     /// See [`OutOfMemory`]; the message is still in the queue.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
-}
-
-/// Messages that were taken. Their blobs hang on the thread's chain until this is dropped, in the
-/// thread that took them.
-#[derive(Debug)]
-pub struct Taken {
-    me: Member,
-    savepoint: Off,
-    has_blobs: bool,
-    first: u64,
-    more: Vec<u64>,
-}
-
-/// A message's content, lent by [`Taken`].
-#[derive(Clone, Copy, Debug)]
-pub enum Content<'a> {
-    /// A word without a blob.
-    Word(u64),
-    /// How to read the bytes, the bytes, and where the blob is, which keeps what they mention.
-    Blob(u8, &'a [u8], Off),
-}
-
-impl Taken {
-    fn new(me: &Member, savepoint: Off) -> Self {
-        Self { me: *me, savepoint, has_blobs: false, first: 0, more: Vec::new() }
-    }
-
-    fn push(&mut self, word: u64) {
-        if self.first == 0 {
-            self.first = word;
-        } else {
-            self.more.push(word);
-        }
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        if self.first == 0 { 0 } else { 1 + self.more.len() }
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.first == 0
-    }
-
-    /// The first message, if it is a word without a blob.
-    #[must_use]
-    #[inline]
-    pub fn word(&self) -> Option<u64> {
-        (self.first != 0 && value::blob_of(self.first).is_none()).then_some(self.first)
-    }
-
-    /// The messages, in their order.
-    pub fn contents(&self) -> impl Iterator<Item = Content<'_>> {
-        let first = Some(self.first).filter(|word| *word != 0);
-        first.into_iter().chain(self.more.iter().copied()).map(|word| self.content(word))
-    }
-
-    fn content(&self, word: u64) -> Content<'_> {
-        match value::blob_of(word) {
-            None => Content::Word(word),
-            Some(at) => {
-                let me = &self.me;
-                // SAFETY: the blob hangs on the thread's chain, above `savepoint`, until `self` is
-                // dropped; what the thread does meanwhile frees nothing below its own savepoints.
-                let bytes = unsafe { blob::bytes(me, at) };
-                Content::Blob(blob::tag(me, at), bytes, at)
-            }
-        }
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // In a child that was forked meanwhile the chain is the parent's.
-        if self.has_blobs && self.me.is_here() {
-            heap::free_deferred(&self.me, self.savepoint);
-        }
-    }
 }
 
 /// What is left to throw away.
@@ -141,12 +64,26 @@ impl Queue<'_> {
     /// [`GetError`], but for `Interrupted`.
     #[inline]
     pub fn try_get_many(&self, most: usize) -> Result<Taken, GetError> {
-        if let Some(result) = self.get_now(most) {
+        self.try_take(most, false)
+    }
+
+    /// The same for messages that are to be acknowledged: they stay the queue's until
+    /// [`Queue::ack`], and are the next that come out if this process ends before that.
+    ///
+    /// # Errors
+    /// [`GetError`], but for `Interrupted`.
+    pub fn try_get_to_ack(&self, most: usize) -> Result<Taken, GetError> {
+        self.try_take(most, true)
+    }
+
+    #[inline]
+    fn try_take(&self, most: usize, to_ack: bool) -> Result<Taken, GetError> {
+        if let Some(result) = self.get_now(most, to_ack) {
             return result;
         }
         // A producer may have died before it said that it put something.
         drop(self.alone());
-        self.get_now(most).unwrap_or(Err(GetError::Empty))
+        self.get_now(most, to_ack).unwrap_or(Err(GetError::Empty))
     }
 
     /// Takes a message, waiting for it.
@@ -173,19 +110,43 @@ impl Queue<'_> {
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Result<Taken, GetError> {
-        if let Some(result) = self.get_now(most) {
+        self.take(most, false, hooks, deadline)
+    }
+
+    /// The same for messages that are to be acknowledged: see [`Queue::try_get_to_ack`].
+    ///
+    /// # Errors
+    /// [`GetError`].
+    pub fn get_to_ack(
+        &self,
+        most: usize,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Result<Taken, GetError> {
+        self.take(most, true, hooks, deadline)
+    }
+
+    #[inline]
+    fn take(
+        &self,
+        most: usize,
+        to_ack: bool,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Result<Taken, GetError> {
+        if let Some(result) = self.get_now(most, to_ack) {
             return result;
         }
         // What is under way is not worth what the hooks do around a wait.
         for _ in 0..self.me.runtime().spins(SPINS) {
             std::hint::spin_loop();
             if !self.looks_empty() {
-                if let Some(result) = self.get_now(most) {
+                if let Some(result) = self.get_now(most, to_ack) {
                     return result;
                 }
             }
         }
-        let mut condition = GetWait { queue: *self, most, result: None };
+        let mut condition = GetWait { queue: *self, most, to_ack, result: None };
         let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
         match (outcome, condition.result) {
             (_, Some(result)) => result,
@@ -200,11 +161,12 @@ impl Queue<'_> {
         let it = self.it;
         it.head.load(Ordering::Relaxed) == it.tail.load(Ordering::Acquire)
             && it.shut.load(Ordering::Relaxed) == shut::OPEN
+            && !self.something_returned()
     }
 
     /// Takes what is there now; `None` when nothing is, and something may come.
     #[inline]
-    fn get_now(&self, most: usize) -> Option<Result<Taken, GetError>> {
+    fn get_now(&self, most: usize, to_ack: bool) -> Option<Result<Taken, GetError>> {
         if self.looks_empty() {
             return None;
         }
@@ -213,16 +175,17 @@ impl Queue<'_> {
         let shared = self.is_shared();
         let put = shared.then(|| it.put.latch.lock(me));
         let get = it.get.latch.lock(me);
+        self.return_of_the_dead();
         let state = it.shut.load(Ordering::Acquire);
         if state == shut::ALL {
             drop((get, put));
             // Who shut it down may have died before all of it was thrown away.
-            self.discard();
+            self.throw_away();
             return Some(Err(GetError::ShutDown));
         }
         let mut taken = Taken::new(me, heap::savepoint(me));
         while taken.len() < most {
-            match self.take_one(shared, &mut taken) {
+            match self.take_one(shared, to_ack, &mut taken) {
                 Ok(true) => {}
                 Err(e) if taken.is_empty() => return Some(Err(e.into())),
                 Ok(false) | Err(_) => break,
@@ -246,7 +209,7 @@ impl Queue<'_> {
     /// Takes the next message; false if there is none. The latch of consumers is held; if it is at the
     /// `shared` end, that of producers as well.
     #[inline]
-    fn take_one(&self, shared: bool, taken: &mut Taken) -> Result<bool, OutOfMemory> {
+    fn take_one(&self, shared: bool, to_ack: bool, taken: &mut Taken) -> Result<bool, OutOfMemory> {
         let (me, it) = (self.me, self.it);
         let get = &it.get;
         let head = get.head.load(Ordering::Relaxed);
@@ -257,14 +220,25 @@ impl Queue<'_> {
             get.tail_seen.store(tail, Ordering::Relaxed);
         }
         crash_point!("channel.tail_seen");
+        let next = || (head != tail).then(|| self.word(head).load(Ordering::Relaxed));
+        if let Some(back) = self.first_returned(next) {
+            self.take_returned(back, self.note()?, to_ack, taken);
+            return Ok(true);
+        }
         if head == tail {
             return Ok(false);
         }
         let note = self.note()?;
+        if to_ack {
+            self.reserve_entry()?;
+        }
         let heap = shared && self.order() == Order::Priority;
         let position = if shared && !heap { tail - 1 } else { head };
         let word = self.word(position).load(Ordering::Relaxed);
-        let mut tx = Tx::begin(me);
+        // A heap with more levels than the journal has room for beside the rest.
+        let more =
+            (heap && tail - head > MANY).then(|| journal_room::reserve(me, 80)).transpose()?;
+        let mut tx = more.as_ref().map_or_else(|| Tx::begin(me), JournalRoom::begin);
         if heap {
             self.sift_down(&mut tx, head, tail);
         }
@@ -275,7 +249,9 @@ impl Queue<'_> {
             tx.set(&get.head, head + 1);
         }
         self.count_taken(&mut tx, note);
-        if let Some(blob) = value::blob_of(word) {
+        if to_ack {
+            taken.deliveries.push(self.hand_out(&mut tx, word));
+        } else if let Some(blob) = value::blob_of(word) {
             let bytes = blob::len(me, blob) as u64;
             tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
             heap::defer_free(me, &mut tx, blob);
@@ -295,7 +271,11 @@ impl Queue<'_> {
     /// Throws the first message away; both latches are held.
     pub(super) fn discard_one(&self) -> Discarded {
         let (me, it) = (self.me, self.it);
-        if self.len_alone() == 0 {
+        if it.get.unacked.returned.load(Ordering::Relaxed) != 0 {
+            self.discard_returned();
+            return Discarded::More;
+        }
+        if self.ring_len() == 0 {
             return Discarded::All;
         }
         let get = &it.get;
@@ -303,9 +283,7 @@ impl Queue<'_> {
         let word = self.word(head).load(Ordering::Relaxed);
         let mut tx = Tx::begin(me);
         tx.set(&get.head, head + 1);
-        if self.pending_alone() > 0 {
-            tx.set(&get.done, get.done.load(Ordering::Relaxed) + 1);
-        }
+        self.count_discarded(&mut tx);
         if let Some(blob) = value::blob_of(word) {
             let bytes = blob::len(me, blob) as u64;
             tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
@@ -323,6 +301,7 @@ impl Queue<'_> {
 struct GetWait<'a> {
     queue: Queue<'a>,
     most: usize,
+    to_ack: bool,
     result: Option<Result<Taken, GetError>>,
 }
 
@@ -336,7 +315,7 @@ impl Awaited for GetWait<'_> {
     }
 
     fn ready(&mut self) -> bool {
-        self.result = self.queue.get_now(self.most);
+        self.result = self.queue.get_now(self.most, self.to_ack);
         self.result.is_some()
     }
 

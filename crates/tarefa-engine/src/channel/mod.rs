@@ -4,6 +4,8 @@
 //! - a message is in the queue, or its taker's, at every instant; never both, never neither, whoever
 //!   is killed;
 //! - messages of one producer come out in their order, and each once;
+//! - a message that is to be acknowledged stays the queue's until it is, and is the next that comes out
+//!   when its consumer gives it back or dies;
 //! - a queue is bounded by messages and by bytes; who puts more waits;
 //! - who waits is woken by what it waits for, by its deadline, by an interrupt, by the end of the
 //!   queue, and looks around whenever a member dies.
@@ -19,13 +21,17 @@ mod put;
 pub mod queue;
 mod resize;
 mod ring;
+mod taken;
+mod unacked;
 mod watch;
 
-pub use get::{Content, GetError, Taken};
+pub use get::GetError;
 pub use pending::{Joined, TooManyDone};
 pub use priority::{keyed, unkeyed};
 pub use put::{PutError, blob_bytes};
 pub use queue::{MAX_BYTES, Order, Queue};
+pub use taken::{Content, Delivery, Taken};
+pub use unacked::NotHeld;
 pub use watch::Wanted;
 
 use crate::collections;

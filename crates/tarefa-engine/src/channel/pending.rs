@@ -6,7 +6,7 @@
 //! processes that have ended, and counts their messages as done, and as lost: a death has all waiters
 //! look around.
 
-use super::queue::{PER_NOTES, Queue};
+use super::queue::{PER_NOTES, Queue, shut};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
@@ -98,7 +98,8 @@ impl Queue<'_> {
     /// done by others: what still lies in the queue is nobody's.
     fn count_lost(&self, tx: &mut Tx<'_>, count: u64, process: u32) {
         let get = &self.it.get;
-        let queued = self.it.tail.load(Ordering::Acquire) - get.head.load(Ordering::Relaxed);
+        let queued = self.it.tail.load(Ordering::Acquire) - get.head.load(Ordering::Relaxed)
+            + get.unacked.returned.load(Ordering::Relaxed);
         let count = count.min(self.pending_alone().saturating_sub(queued));
         if count == 0 {
             return;
@@ -108,6 +109,15 @@ impl Queue<'_> {
         tx.set(&get.lost, get.lost.load(Ordering::Relaxed) + count);
         tx.set(&get.lost_pid, pid as u64);
         crash_point!("channel.counting_lost");
+    }
+
+    /// A message is thrown away: it counts as done.
+    pub(super) fn count_discarded(&self, tx: &mut Tx<'_>) {
+        if self.pending_alone() > 0 {
+            let done = &self.it.get.done;
+            tx.set(done, done.load(Ordering::Relaxed) + 1);
+        }
+        crash_point!("channel.counted_discarded");
     }
 
     /// Messages that were put and are not done; the latch of consumers is held.
@@ -120,6 +130,8 @@ impl Queue<'_> {
     /// Counts what processes had taken that have ended. Both latches are held.
     fn find_lost(&self) {
         let me = self.me;
+        // What comes back is not lost, also of one whose end is not counted yet.
+        self.return_what_the_dead_hold();
         for notes in &self.it.notes {
             let block = Off(notes.load(Ordering::Relaxed));
             if block.is_none() {
@@ -190,6 +202,26 @@ impl Queue<'_> {
         Ok(self.me.arena().at(block.plus(heap::HEADER + (process % PER_NOTES) as u64 * 8)))
     }
 
+    /// A message that the process `holder` had taken is in the queue again: it is not that process's to
+    /// do any more, and to be done even if it was said to be done. The latch of consumers is held.
+    pub(super) fn count_returned(&self, tx: &mut Tx<'_>, holder: u32) {
+        let get = &self.it.get;
+        let process = slots::slot_of(holder).map_or(0, |index| index as usize);
+        let block = Off(self.it.notes[process / PER_NOTES].load(Ordering::Relaxed));
+        if !block.is_none() {
+            let at = block.plus(heap::HEADER + (process % PER_NOTES) as u64 * 8);
+            let note: &AtomicU64 = self.me.arena().at(at);
+            let seen = note.load(Ordering::Relaxed);
+            if owner(seen) == holder && seen & COUNT > 0 {
+                tx.set(note, seen - 1);
+                crash_point!("channel.note_returned");
+                return;
+            }
+        }
+        tx.set(&get.done, get.done.load(Ordering::Relaxed).saturating_sub(1));
+        crash_point!("channel.undone");
+    }
+
     /// Waits until all that was put is done. Messages that were taken by processes which ended before
     /// they were done are told of by the next wait that ends, once.
     pub fn join(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Joined {
@@ -218,6 +250,11 @@ impl JoinWait<'_> {
     fn look(&mut self) -> bool {
         let queue = self.queue;
         let get = &queue.it.get;
+        if queue.it.shut.load(Ordering::Acquire) == shut::ALL {
+            // Who shut it down may have died before all of it was thrown away, and what the dead held
+            // comes back.
+            queue.throw_away();
+        }
         let _latches = queue.alone();
         queue.find_lost();
         if queue.pending_alone() > 0 {

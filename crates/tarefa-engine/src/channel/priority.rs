@@ -37,7 +37,7 @@ fn key_len(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Which of two messages comes out first; one of the queue's latches is held.
-fn compare(me: &Member, first: u64, second: u64) -> Ordering {
+pub(super) fn compare(me: &Member, first: u64, second: u64) -> Ordering {
     let (mut first_own, mut second_own) = (Vec::new(), Vec::new());
     let (a, when_a) = key_of(me, first, &mut first_own);
     let (b, when_b) = key_of(me, second, &mut second_own);

@@ -249,7 +249,9 @@ impl Queue<'_> {
         let (tail, all) = (put.tail.load(Ordering::Relaxed), put.bytes.load(Ordering::Relaxed));
         let (most, most_bytes) = (self.maxsize(), self.max_bytes());
         let check = || {
-            let len = tail - put.head_seen.load(Ordering::Relaxed);
+            // What came back takes room again, and may be more than there was room for.
+            let back = self.it.get.unacked.returned.load(Ordering::Relaxed);
+            let len = tail - put.head_seen.load(Ordering::Relaxed) + back;
             if most != 0 && len + count > most {
                 return Err(false);
             }
@@ -354,8 +356,8 @@ impl Queue<'_> {
         self.publish_put();
     }
 
-    /// Throws away what is in a queue that was shut down; the blobs hang on the thread's chain then.
-    pub(super) fn discard(&self) {
+    /// Throws away what is in a queue that was shut down.
+    pub(super) fn throw_away(&self) {
         loop {
             let savepoint = heap::savepoint(self.me);
             let latches = self.alone();
@@ -386,8 +388,8 @@ struct PutWait<'a> {
     queue: Queue<'a>,
     messages: &'a [Message],
     for_bytes: bool,
-    /// What consumers had taken at the last try.
-    tried_at: Option<u64>,
+    /// What consumers had taken at the last try: messages, bytes, and what had come back.
+    tried_at: Option<(u64, u64, u64)>,
     result: Option<Result<usize, PutError>>,
 }
 
@@ -418,7 +420,11 @@ impl Awaited for PutWait<'_> {
         // Without the latch first: as long as nobody takes anything there is no more room. Where
         // they take at the same end that does not show.
         let it = self.queue.it;
-        let taken = it.head.load(Ordering::Acquire);
+        let taken = (
+            it.head.load(Ordering::Acquire),
+            it.bytes.load(Ordering::Relaxed),
+            it.get.unacked.returned.load(Ordering::Relaxed),
+        );
         let same = self.tried_at == Some(taken)
             && !self.queue.is_shared()
             && it.shut.load(Ordering::Relaxed) == shut::OPEN;

@@ -82,6 +82,27 @@ pub(super) struct GetSide {
     pub(super) told: AtomicU64,
     /// The last such process.
     pub(super) lost_pid: AtomicU64,
+    pub(super) unacked: Unacked,
+}
+
+/// What a queue knows of messages that are not acknowledged.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Unacked {
+    /// The block of entries, and how many there are.
+    pub(super) table: AtomicU64,
+    pub(super) room: AtomicU64,
+    /// The first free entry, 0 for none; entries count from 1.
+    pub(super) free: AtomicU64,
+    /// Messages that processes hold.
+    pub(super) held: AtomicU64,
+    /// Messages that came back, and the entry of the first.
+    pub(super) returned: AtomicU64,
+    pub(super) first: AtomicU64,
+    /// How often a message was handed out to be acknowledged.
+    pub(super) deliveries: AtomicU64,
+    /// The deaths that were known when somebody last looked for what the dead hold.
+    pub(super) deaths_seen: AtomicU64,
 }
 
 /// What lies in the arena.
@@ -222,6 +243,7 @@ impl<'a> Queue<'a> {
         let get = self.it.get.latch.lock(self.me);
         self.publish_put();
         self.publish_get();
+        self.return_of_the_dead();
         (get, put)
     }
 
@@ -264,6 +286,11 @@ impl<'a> Queue<'a> {
 
     /// Messages in it; both latches are held.
     pub(super) fn len_alone(&self) -> u64 {
+        self.ring_len() + self.it.get.unacked.returned.load(Ordering::Relaxed)
+    }
+
+    /// Messages in the ring; both latches are held.
+    pub(super) fn ring_len(&self) -> u64 {
         let (tail, head) = (&self.it.put.tail, &self.it.get.head);
         tail.load(Ordering::Relaxed) - head.load(Ordering::Relaxed)
     }
@@ -294,7 +321,6 @@ impl<'a> Queue<'a> {
     /// who wait. Who has to wait no more is told even if this thread dies in the middle: the state
     /// changes first, and a death has all waiters look around.
     pub fn shut_down(&self, immediate: bool) {
-        let savepoint = heap::savepoint(self.me);
         {
             let _latches = self.alone();
             let state = if immediate { shut::ALL } else { shut::PUT };
@@ -306,8 +332,7 @@ impl<'a> Queue<'a> {
         self.it.not_full.open_all();
         self.it.not_empty.open_all();
         if immediate {
-            self.discard();
-            heap::free_deferred(self.me, savepoint);
+            self.throw_away();
         }
         self.it.idle.open_all();
     }
@@ -340,6 +365,15 @@ pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     } else if !ring.is_none() {
         tx.set(&it.ring, 0);
         heap::defer_free(me, &mut tx, ring);
+    } else if let Some((entry, blob)) = queue.last_unacked_blob() {
+        // Nobody takes any more: what lies behind it refers to nothing.
+        tx.set(&it.get.unacked.room, entry);
+        heap::defer_free(me, &mut tx, blob);
+    } else if it.get.unacked.table.load(Ordering::Relaxed) != 0 {
+        let table = Off(it.get.unacked.table.load(Ordering::Relaxed));
+        tx.set(&it.get.unacked.table, 0);
+        tx.set(&it.get.unacked.room, 0);
+        heap::defer_free(me, &mut tx, table);
     } else if let Some(notes) = blocks() {
         let block = Off(notes.load(Ordering::Relaxed));
         tx.set(notes, 0);

@@ -6,7 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use support::whole;
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
-    Content, GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, TooManyDone, keyed,
-    unkeyed,
+    Content, GetError, Joined, MAX_BYTES, NotHeld, Order, PutError, Queue, Taken, TooManyDone,
+    keyed, unkeyed,
 };
 use tarefa_engine::collections::flat::{self, Part};
 use tarefa_engine::collections::value::{self, Item, Small, tag};
@@ -95,6 +95,11 @@ enum Do {
     GetMany(usize),
     Bounds(u64),
     Done,
+    /// Takes so many to be acknowledged.
+    Hold(usize),
+    /// Acknowledges what was taken first, or gives it back.
+    Ack,
+    GiveBack,
 }
 
 fn operations() -> impl Strategy<Value = Vec<Do>> {
@@ -105,8 +110,51 @@ fn operations() -> impl Strategy<Value = Vec<Do>> {
         2 => (1..100usize).prop_map(Do::GetMany),
         1 => (0..40u64).prop_map(Do::Bounds),
         2 => Just(Do::Done),
+        3 => (1..40usize).prop_map(Do::Hold),
+        2 => Just(Do::Ack),
+        2 => Just(Do::GiveBack),
     ];
     proptest::collection::vec(one, 0..120)
+}
+
+/// What a queue or a stack holds.
+#[derive(Debug)]
+struct Model {
+    order: Order,
+    queued: VecDeque<u64>,
+    /// Messages that came back, by when they were handed out first.
+    back: BTreeMap<u64, u64>,
+    handed_out: u64,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self { order: Order::Fifo, queued: VecDeque::new(), back: BTreeMap::new(), handed_out: 0 }
+    }
+}
+
+impl Model {
+    fn len(&self) -> usize {
+        self.queued.len() + self.back.len()
+    }
+
+    /// The next message, and when it was handed out first, if it was.
+    fn take(&mut self) -> Option<(Option<u64>, u64)> {
+        if let Some((when, n)) = self.back.pop_first() {
+            return Some((Some(when), n));
+        }
+        let next = match self.order {
+            Order::Fifo => self.queued.pop_front(),
+            Order::Lifo | Order::Priority => self.queued.pop_back(),
+        };
+        next.map(|n| (None, n))
+    }
+
+    /// When a message was handed out first.
+    fn number(&mut self, when: Option<u64>) -> u64 {
+        self.handed_out += 1;
+        when.unwrap_or(self.handed_out)
+    }
 }
 
 /// Does the same to the queue and to the model.
@@ -117,18 +165,17 @@ fn compare(order: Order, offset: u64, operations: &[Do]) {
             get(queue).unwrap();
             queue.task_done().unwrap();
         }
-        let (mut model, mut bound, mut pending) = (VecDeque::new(), 0, 0);
-        let take = |model: &mut VecDeque<u64>| match order {
-            Order::Fifo => model.pop_front(),
-            Order::Lifo | Order::Priority => model.pop_back(),
-        };
+        let mut model = Model { order, ..Model::default() };
+        let (mut bound, mut pending, mut held) = (0, 0, VecDeque::new());
+        // Those that were taken and are not done, as far as the queue knows.
+        let mut noted = 0;
         for operation in operations {
             match operation {
                 Do::Put(n) => {
                     let fits = bound == 0 || model.len() < bound;
                     assert_eq!(put(queue, *n), if fits { Ok(()) } else { Err(PutError::Full) });
                     if fits {
-                        model.push_back(*n);
+                        model.queued.push_back(*n);
                         pending += 1;
                     }
                 }
@@ -151,17 +198,54 @@ fn compare(order: Order, offset: u64, operations: &[Do]) {
                     let fits = room.min(all.len());
                     let full = Err((fits, PutError::Full));
                     assert_eq!(result, if fits == all.len() { Ok(()) } else { full });
-                    model.extend(&all[..fits]);
+                    model.queued.extend(&all[..fits]);
                     pending += fits;
                 }
-                Do::Get => assert_eq!(get(queue).ok(), take(&mut model)),
-                Do::GetMany(most) => match queue.try_get_many(*most) {
-                    Ok(taken) => {
-                        let wanted: Vec<u64> = (0..*most).map_while(|_| take(&mut model)).collect();
-                        assert_eq!(numbers(&taken), wanted);
+                Do::Get => {
+                    let wanted = model.take();
+                    noted += usize::from(wanted.is_some());
+                    assert_eq!(get(queue).ok(), wanted.map(|(_, n)| n));
+                }
+                Do::GetMany(most) | Do::Hold(most) => {
+                    let to_ack = matches!(operation, Do::Hold(_));
+                    let wanted: Vec<_> = (0..*most).map_while(|_| model.take()).collect();
+                    noted += wanted.len();
+                    let taken = if to_ack {
+                        queue.try_get_to_ack(*most)
+                    } else {
+                        queue.try_get_many(*most)
+                    };
+                    let taken = match taken {
+                        Ok(taken) => taken,
+                        Err(e) => {
+                            assert!(e == GetError::Empty && wanted.is_empty());
+                            continue;
+                        }
+                    };
+                    assert!(numbers(&taken).into_iter().eq(wanted.iter().map(|(_, n)| *n)));
+                    assert_eq!(taken.redelivered(), wanted.iter().any(|(when, _)| when.is_some()));
+                    if to_ack {
+                        let wanted = wanted.into_iter().map(|(when, n)| (model.number(when), n));
+                        held.push_back((taken.deliveries().to_vec(), wanted.collect::<Vec<_>>()));
                     }
-                    Err(e) => assert!(e == GetError::Empty && model.is_empty()),
-                },
+                }
+                Do::Ack => {
+                    if let Some((deliveries, _)) = held.pop_front() {
+                        queue.ack(&deliveries).unwrap();
+                        assert_eq!(queue.ack(&deliveries), Err(NotHeld(deliveries.len())));
+                        assert_eq!(queue.give_back(&deliveries), Err(NotHeld(deliveries.len())));
+                    }
+                }
+                Do::GiveBack => {
+                    if let Some((deliveries, messages)) = held.pop_front() {
+                        queue.give_back(&deliveries).unwrap();
+                        assert_eq!(queue.ack(&deliveries), Err(NotHeld(deliveries.len())));
+                        // It is to be done again, if it was said to be done.
+                        pending += messages.len().saturating_sub(noted);
+                        noted = noted.saturating_sub(messages.len());
+                        model.back.extend(messages);
+                    }
+                }
                 Do::Bounds(n) => {
                     queue.set_bounds(*n, MAX_BYTES);
                     bound = *n as usize;
@@ -169,11 +253,14 @@ fn compare(order: Order, offset: u64, operations: &[Do]) {
                 Do::Done => {
                     let done = queue.task_done();
                     assert_eq!(done, if pending == 0 { Err(TooManyDone) } else { Ok(()) });
+                    noted -= usize::from(pending > 0 && noted > 0);
                     pending -= usize::from(pending > 0);
                 }
             }
             assert_eq!(queue.len(), model.len() as u64);
             assert_eq!(queue.pending(), pending as u64);
+            let unacknowledged: usize = held.iter().map(|(d, _)| d.len()).sum();
+            assert_eq!(queue.unacknowledged(), unacknowledged as u64);
             assert_eq!(queue.is_full(), bound != 0 && model.len() >= bound);
         }
     });

@@ -1,5 +1,6 @@
 //! The native halves of what carries data between tasks.
 
+pub(crate) mod deliveries;
 pub(crate) mod queue;
 pub(crate) mod watch;
 
@@ -7,6 +8,7 @@ use pyo3::prelude::*;
 use tarefa_engine::kinds;
 
 use crate::runtime::registry::{add_class, add_kinds};
+use deliveries::Deliveries;
 use queue::QueueCore;
 use watch::QueueWatch;
 
@@ -14,6 +16,7 @@ use watch::QueueWatch;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<QueueCore>()?;
     m.add_class::<QueueWatch>()?;
+    m.add_class::<Deliveries>()?;
     add_kinds(&[kinds::QUEUE], |py, h| Ok(Py::new(py, QueueCore::of(h))?.into_any()));
     add_class::<QueueCore>();
     Ok(())

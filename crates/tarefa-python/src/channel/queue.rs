@@ -14,6 +14,7 @@ use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::object::handle::Handle;
 
+use super::deliveries::{self, Deliveries};
 use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
@@ -287,17 +288,24 @@ impl QueueCore {
         }
     }
 
-    /// Takes an item.
-    #[pyo3(signature = (block = None, timeout = None),
-           text_signature = "($self, block=True, timeout=None)")]
+    /// Takes an item; `ack`: it is the queue's until it is acknowledged.
+    #[pyo3(signature = (block = None, timeout = None, *, ack = false),
+           text_signature = "($self, block=True, timeout=None, *, ack=False)")]
     fn get(
         &self,
         py: Python<'_>,
         block: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
+        ack: bool,
     ) -> PyResult<Py<PyAny>> {
         let me = self.handle.me();
-        let taken = self.take(py, &me, 1, block, timeout)?;
+        let taken = self.take(py, &me, 1, ack, block, timeout)?;
+        if ack {
+            return match self.decode_to_ack(py, &me, &taken)? {
+                (_, Some(bad)) => Err(PyErr::from_value(bad.into_bound(py))),
+                (items, None) => items.get_item(0).map(Bound::unbind),
+            };
+        }
         if let Some(word) = taken.word() {
             return encode::decode_word(py, word);
         }
@@ -308,8 +316,22 @@ impl QueueCore {
     }
 
     /// The same without waiting.
-    fn get_nowait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.get(py, Some(&pyo3::types::PyBool::new(py, false).to_owned().into_any()), None)
+    #[pyo3(signature = (*, ack = false))]
+    fn get_nowait(&self, py: Python<'_>, ack: bool) -> PyResult<Py<PyAny>> {
+        self.get(py, Some(&pyo3::types::PyBool::new(py, false).to_owned().into_any()), None, ack)
+    }
+
+    /// Whether what this thread took last had been handed out before.
+    #[getter]
+    fn redelivered(&self) -> bool {
+        deliveries::was_redelivered(&self.handle)
+    }
+
+    /// Messages that were taken to be acknowledged, and are not yet.
+    #[getter]
+    fn unacknowledged(&self) -> u64 {
+        let me = self.handle.me();
+        Queue::at(&me, self.handle.off()).unacknowledged()
     }
 
     /// Takes as many items as there are, at most `most`, waiting for the first. One that cannot be
@@ -318,11 +340,15 @@ impl QueueCore {
         &self,
         py: Python<'py>,
         most: usize,
+        ack: bool,
         block: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(Bound<'py, PyList>, Option<Py<PyAny>>)> {
         let me = self.handle.me();
-        let taken = self.take(py, &me, most, block, timeout)?;
+        let taken = self.take(py, &me, most, ack, block, timeout)?;
+        if ack {
+            return self.decode_to_ack(py, &me, &taken);
+        }
         let (items, mut bad) = (PyList::empty(py), None);
         for content in taken.contents() {
             match decode(py, &me, content) {
@@ -481,18 +507,78 @@ impl QueueCore {
         py: Python<'_>,
         me: &Member,
         most: usize,
+        ack: bool,
         block: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Taken> {
         self.check_open()?;
         let queue = Queue::at(me, self.handle.off());
         let Some(until) = patience(block, timeout)? else {
-            return queue.try_get_many(most).map_err(|e| get_failed(py, e, None));
+            let taken = if ack { queue.try_get_to_ack(most) } else { queue.try_get_many(most) };
+            return taken
+                .inspect(|taken| self.note_redelivered(taken))
+                .map_err(|e| get_failed(py, e, None));
         };
         let mut hooks = PyBlockingHooks::new(py);
-        match queue.get_many(most, &mut hooks, until) {
-            Ok(taken) => Ok(taken),
+        let taken = if ack {
+            queue.get_to_ack(most, &mut hooks, until)
+        } else {
+            queue.get_many(most, &mut hooks, until)
+        };
+        match taken {
+            Ok(taken) => {
+                self.note_redelivered(&taken);
+                Ok(taken)
+            }
             Err(e) => Err(get_failed(py, e, Some(hooks))),
         }
+    }
+
+    #[inline]
+    fn note_redelivered(&self, taken: &Taken) {
+        deliveries::note_redelivered(&self.handle, taken.redelivered());
+    }
+
+    /// What was taken to be acknowledged, and the error of the first that cannot be decoded. Such a one
+    /// is gone, or it would come again and again; the others are noted as the calling consumer's.
+    fn decode_to_ack<'py>(
+        &self,
+        py: Python<'py>,
+        me: &Member,
+        taken: &Taken,
+    ) -> PyResult<(Bound<'py, PyList>, Option<Py<PyAny>>)> {
+        let (items, mut bad) = (PyList::empty(py), None);
+        let (mut good, mut undecodable) = (Vec::new(), Vec::new());
+        let decoded = || -> PyResult<()> {
+            for (content, delivery) in taken.contents().zip(taken.deliveries()) {
+                match decode(py, me, content) {
+                    Ok(item) => {
+                        items.append(item)?;
+                        good.push(*delivery);
+                    }
+                    Err(e) if e.is_instance_of::<PyException>(py) => {
+                        undecodable.push(*delivery);
+                        if bad.is_none() {
+                            bad = Some(e.into_value(py).into_any());
+                        }
+                    }
+                    Err(e) => return Err(e),
+                }
+            }
+            Ok(())
+        };
+        let queue = Queue::at(me, self.handle.off());
+        if let Err(e) = { decoded }() {
+            // This process holds them all.
+            let _ = queue.give_back(taken.deliveries());
+            return Err(e);
+        }
+        let _ = queue.ack(&undecodable);
+        if !good.is_empty() {
+            // Whatever happens in there, what is dropped goes back.
+            let deliveries = Py::new(py, Deliveries::new(self.handle.clone(), good))?;
+            hooks::named(py, "keep_deliveries")?.call1((self.object_id(), deliveries))?;
+        }
+        Ok((items, bad))
     }
 }

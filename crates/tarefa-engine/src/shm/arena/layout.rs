@@ -103,6 +103,9 @@ pub struct Header {
     pub report_after: AtomicU64,
     /// How often a report was asked for: see [`crate::shm::member::report_request`].
     pub reports_asked: AtomicU64,
+    /// Deaths of processes that were cleaned up after: who notes them looks for what the dead held when
+    /// there is one more.
+    pub deaths: AtomicU64,
     /// Where the layers above keep the offsets of their own shared structures.
     pub roots: [AtomicU64; 8],
     /// Guards the units and what is claimed.

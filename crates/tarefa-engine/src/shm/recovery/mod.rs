@@ -63,6 +63,9 @@ pub fn mark_dead(me: &Member, index: u32) -> bool {
 pub fn clean_up(me: &Member, index: u32) {
     let runtime = me.runtime();
     clean_up_threads(me, index);
+    // Before those who wait look around: they look for what the dead held if there is one more.
+    me.header().deaths.fetch_add(1, Ordering::AcqRel);
+    crash_point!("recovery.counted");
     slots::wake_waiters(runtime.arena());
     let slot = slots::process_slot(runtime.arena(), index);
     let savepoint = heap::savepoint(me);

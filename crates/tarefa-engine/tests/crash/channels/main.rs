@@ -9,6 +9,7 @@
 #![allow(clippy::wildcard_imports, clippy::needless_for_each, clippy::format_push_string)]
 #![allow(clippy::naive_bytecount)]
 
+mod acks;
 mod members;
 #[path = "../../support/mod.rs"]
 mod support;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use acks::*;
 use members::*;
 use support::{Handle, acknowledge, wait_for_members, whole};
 use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,12 +57,19 @@ type RivalStep = fn(&Member, Handle, &Rivalry) -> Result<(), String>;
 struct Scenario {
     name: &'static str,
     order: Order,
-    /// Whether a process took messages and ended before.
-    after_a_death: bool,
+    /// Whether a process took two messages and ended before, and how it took them.
+    after: After,
     victim: fn(&Member, Handle),
     rivals: &'static [RivalStep],
     /// What must be found of what the member acknowledged.
     check: fn(&Member, Handle, &Rivalry, &[u8]) -> Result<(), String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    Nothing,
+    Taken,
+    TakenToAck,
 }
 
 const fn fifo(
@@ -69,7 +78,7 @@ const fn fifo(
     rivals: &'static [RivalStep],
     check: fn(&Member, Handle, &Rivalry, &[u8]) -> Result<(), String>,
 ) -> Scenario {
-    Scenario { name, order: Order::Fifo, after_a_death: false, victim, rivals, check }
+    Scenario { name, order: Order::Fifo, after: After::Nothing, victim, rivals, check }
 }
 
 const SCENARIOS: &[Scenario] = &[
@@ -82,8 +91,17 @@ const SCENARIOS: &[Scenario] = &[
     fifo("queues with messages are dropped", drops, &[], all_are_gone),
     Scenario { order: Order::Lifo, ..fifo("a stack", stacks, &[bring], none_twice) },
     Scenario { order: Order::Priority, ..fifo("a heap", heaps, &[bring], none_twice) },
-    Scenario { after_a_death: true, ..fifo("what is done", does, &[bring, join], none_twice) },
-    Scenario { after_a_death: true, ..fifo("what was lost", finds_lost, &[], all_are_gone) },
+    Scenario { after: After::Taken, ..fifo("what is done", does, &[bring, join], none_twice) },
+    Scenario { after: After::Taken, ..fifo("what was lost", finds_lost, &[], all_are_gone) },
+    fifo("a consumer that acknowledges", acks, &[bring], none_twice),
+    fifo("two that acknowledge", acks, &[bring, take_and_ack], none_is_lost),
+    Scenario { order: Order::Lifo, ..fifo("a stack, to ack", acks, &[bring], none_twice) },
+    Scenario { order: Order::Priority, ..fifo("a heap, to ack", acks, &[bring], none_twice) },
+    fifo("many to acknowledge", holds_many, &[], many_are_whole),
+    Scenario { after: After::TakenToAck, ..fifo("what came back", takes_again, &[], as_left) },
+    Scenario { after: After::TakenToAck, ..fifo("all comes back", gives_back, &[], as_left) },
+    Scenario { after: After::TakenToAck, ..fifo("shut, what comes back", shuts_on, &[], is_over) },
+    fifo("queues with held messages are dropped", drops_held, &[], all_are_gone),
 ];
 
 // The member that dies.
@@ -93,7 +111,7 @@ fn victim(text: &str) -> ! {
     let (runtime, handles) = support::join(words[0]);
     let (me, queue) = (runtime.me(), handles[0]);
     if words[2] == "before" {
-        takes_two(&me, queue);
+        takes_two(&me, queue, words[3] == "to ack");
         process::exit_now(0);
     }
     let scenario = &SCENARIOS[words[1].parse::<usize>().unwrap()];
@@ -147,9 +165,10 @@ impl Table {
         let me = self.runtime.me();
         let queue = support::handle(&me, queue::create(&me, scenario.order).unwrap());
         let text = support::text(self.runtime.address(), &[queue]);
-        if scenario.after_a_death {
+        if scenario.after != After::Nothing {
             put_two(&me, queue);
-            let mut child = support::execute(VICTIM, &format!("{text}|{index}|before|"));
+            let how = if scenario.after == After::TakenToAck { "to ack" } else { "" };
+            let mut child = support::execute(VICTIM, &format!("{text}|{index}|before|{how}"));
             let _ = child.wait();
             wait_for_members(self.runtime, 0)?;
         }

@@ -19,20 +19,20 @@ use crate::Rivalry;
 use crate::support::{Handle, acknowledge, int};
 
 /// What a member acknowledges: one more message, several, and its end.
-const ONE: u8 = 1;
+pub(crate) const ONE: u8 = 1;
 const BATCH: u8 = 7;
 pub(crate) const ENDED: u8 = 255;
 
 /// How many messages a byte stands for.
-fn count(written: &[u8]) -> u64 {
+pub(crate) fn count(written: &[u8]) -> u64 {
     written.iter().filter(|b| **b != ENDED).map(|b| u64::from(*b)).sum()
 }
 
-fn soon(micros: u64) -> Deadline {
+pub(crate) fn soon(micros: u64) -> Deadline {
     Deadline::after(Some(Duration::from_micros(micros)))
 }
 
-fn patient() -> Deadline {
+pub(crate) fn patient() -> Deadline {
     Deadline::after(Some(Duration::from_secs(15)))
 }
 
@@ -40,7 +40,7 @@ fn bytes_of(n: u64) -> Vec<u8> {
     n.to_le_bytes().iter().copied().chain((0..n % 90).map(|i| i as u8)).collect()
 }
 
-fn put(it: &Queue<'_>, n: u64, until: Deadline) -> Result<(), PutError> {
+pub(crate) fn put(it: &Queue<'_>, n: u64, until: Deadline) -> Result<(), PutError> {
     if n % 2 == 0 {
         return it.put(int(n as i64), &mut Plain, until);
     }
@@ -61,11 +61,11 @@ fn number(content: Content<'_>) -> u64 {
     }
 }
 
-fn numbers(taken: &Taken) -> Vec<u64> {
+pub(crate) fn numbers(taken: &Taken) -> Vec<u64> {
     taken.contents().map(number).collect()
 }
 
-fn rest(it: &Queue<'_>) -> Vec<u64> {
+pub(crate) fn rest(it: &Queue<'_>) -> Vec<u64> {
     std::iter::from_fn(|| it.try_get_many(50).ok()).flat_map(|taken| numbers(&taken)).collect()
 }
 
@@ -338,9 +338,10 @@ pub(crate) fn put_two(me: &Member, queue: Handle) {
     [1, 2].into_iter().for_each(|n| put(&it, n, soon(0)).unwrap());
 }
 
-pub(crate) fn takes_two(me: &Member, queue: Handle) {
+pub(crate) fn takes_two(me: &Member, queue: Handle, to_ack: bool) {
     let it = Queue::at(me, queue.0);
-    assert_eq!(it.try_get_many(2).unwrap().len(), 2);
+    let taken = if to_ack { it.try_get_to_ack(2) } else { it.try_get_many(2) };
+    assert_eq!(taken.unwrap().len(), 2);
 }
 
 pub(crate) fn does(me: &Member, queue: Handle) {

@@ -18,6 +18,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "journal.rolled_back",
             "latch.released_for_dead",
             "recovery.aged",
+            "recovery.counted",
             "recovery.latch",
             "recovery.marked",
             "recovery.noted",

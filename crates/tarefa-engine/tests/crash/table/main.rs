@@ -577,6 +577,7 @@ const ELSEWHERE: &[&str] = &[
     "channel/put.rs",
     "channel/queue.rs",
     "channel/resize.rs",
+    "channel/unacked.rs",
     "sync/wait_queue.rs",
     "sync/semaphore.rs",
     "sync/condition.rs",
