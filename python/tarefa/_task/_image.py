@@ -70,6 +70,7 @@ class Script:
         # As the names were at the last start, and what makes that right: see `Snapshot`.
         self.last: Any = None
         self.kept_since: dict[str, Any] = {}
+        self.plain_since: dict[str, Any] = {}
         self.gone_since: list[str] = []
         self.others: tuple[bytes, list[Any]] = _NOTHING
         self.difference = b""
@@ -138,7 +139,7 @@ class Script:
         self.handle = pickle.dumps(image, 5)
         self.last = None if then is not None else _engine.Names(self.main)
         self.then = then or Snapshot(self.main)
-        self.kept_since, self.gone_since, self.others = {}, [], _NOTHING
+        self.kept_since, self.plain_since, self.gone_since, self.others = {}, {}, [], _NOTHING
         self.difference, self.sent_before = b"", 0
         self.in_difference = set()
         self.rewritten = {}
@@ -219,6 +220,8 @@ class Script:
             self._dump_others(others, gone, held)
         elif not self.others[0]:
             self.sent_before = 0
+        # As long as `last` knows them by their places, nothing else may come to be there.
+        self.plain_since = plain
         self.difference = pickle.dumps((*self.others, plain), 5) if plain or self.others[0] else b""
 
     def _dump_others(self, values: dict[str, Any], gone: list[str], held: list[Any]) -> None:
