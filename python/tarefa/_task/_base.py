@@ -358,7 +358,10 @@ class TaskBase(Generic[R]):
         try:
             core.send_signal(number, True)
         except OSError as error:
-            text = f"{self._label()} (pid {core.pid}) cannot be signalled: {error.strerror}"
+            why = os.strerror(error.errno or 0)
+            if isinstance(error, PermissionError):
+                why += "; it runs as another user than this process, or has other capabilities"
+            text = f"{self._label()} (pid {core.pid}) cannot be signalled: {why}"
             raise OSError(error.errno, text) from None
 
     # -- looking -------------------------------------------------------------------------

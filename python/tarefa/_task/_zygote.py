@@ -1,6 +1,6 @@
 """The zygote's interpreter: what it does before it serves, and what ``_engine.serve`` asks of it.
 
-:func:`after_fork`, :func:`run` and :func:`message` are called by the engine.
+:func:`after_fork`, :func:`get_ready`, :func:`run` and :func:`message` are called by the engine.
 """
 
 from __future__ import annotations
@@ -166,6 +166,13 @@ def after_fork(spare: bool) -> None:
         from tarefa._task._warm_up import warm_up_spare
 
         warm_up_spare()
+
+
+def get_ready() -> None:
+    """Read what a task may need of tarefa: soon this process may not be able to."""
+    from tarefa._task._zygote_imports import import_own
+
+    import_own()
 
 
 run = _child.run

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from tarefa import _engine
@@ -49,6 +51,38 @@ def import_asked(lines: list[Any]) -> bool:
         return False
     freeze()
     return True
+
+
+# What modules of tarefa import when they need it.
+_LATER = (
+    "cloudpickle",
+    "copy",
+    "ctypes",
+    "dataclasses",
+    "hashlib",
+    "inspect",
+    "json",
+    "linecache",
+    "locale",
+    "logging",
+    "multiprocessing.process",
+    "pickle",
+    "reprlib",
+    "selectors",
+    "traceback",
+)
+
+
+def import_own() -> None:
+    """Import what tasks may need of tarefa itself, and what that needs."""
+    package = Path(__file__).parent.parent
+    parts = [path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")]
+    left = ("__init__", "_asyncio")  # the latter is for who has imported asyncio
+    own = [".".join(("tarefa", *part)) for part in parts if part[-1] not in left]
+    for name in (*_LATER, *own):
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):  # who needs it says so
+                importlib.import_module(name)
 
 
 def freeze() -> None:

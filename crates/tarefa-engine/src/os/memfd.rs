@@ -100,6 +100,16 @@ pub fn punch(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
     .map(drop)
 }
 
+/// Takes over a descriptor that this process was executed with, if it is open: it is closed in
+/// programs that this one executes. 0 to 2 are the program's own.
+#[must_use]
+pub fn take_inherited(fd: i32) -> Option<OwnedFd> {
+    // SAFETY: a plain call; the number is one that the parent has left open for us.
+    (fd > 2 && unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == 0)
+        // SAFETY: open, as just seen, and nobody else in this process knows of it.
+        .then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// The length of the file behind `fd`.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod code_place;
+pub mod credentials;
 mod current;
 pub mod epoll;
 pub mod fault;

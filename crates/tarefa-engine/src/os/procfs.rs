@@ -27,6 +27,12 @@ pub struct Stat {
     pub exit_code: i32,
 }
 
+/// Whether there is a `/proc`.
+#[must_use]
+pub fn is_there() -> bool {
+    fs::metadata("/proc/self").is_ok()
+}
+
 /// Of thread `tid` of process `pid`; `None` when there is none.
 #[must_use]
 pub fn thread_stat(pid: i32, tid: i32) -> Option<Stat> {
@@ -56,6 +62,8 @@ fn try_stat(path: fmt::Arguments<'_>) -> io::Result<Option<Stat>> {
     let read = fs::File::open(name).and_then(|mut file| file.read(&mut text));
     match read {
         Ok(length) => Ok(parse_stat(&text[..length])),
+        // Another root folder may have no `/proc`, and says nothing of any process.
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) && !is_there() => Err(e),
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
         Err(e) => Err(e),
     }
@@ -118,6 +126,14 @@ pub fn status_number(pid: i32, tid: i32, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':'))?;
     let number = line.split_whitespace().next()?.parse::<u64>().ok()?;
     Some(if line.trim_end().ends_with("kB") { number * 1024 } else { number })
+}
+
+/// The first word of a line `key: word` of `/proc/<pid>/[task/<tid>/]status`.
+#[must_use]
+pub fn status_word(pid: i32, tid: i32, key: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':'))?;
+    line.split_whitespace().next().map(str::to_owned)
 }
 
 /// What the system calls the thread: 15 bytes that it has given itself.

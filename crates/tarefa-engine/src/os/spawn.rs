@@ -27,17 +27,19 @@ pub struct Setup {
     pub streams: Option<[i32; 3]>,
     /// Its working directory.
     pub folder: Option<CString>,
+    /// Descriptors that reach it although they are closed in other programs; those below 3 do not.
+    pub keep: Vec<i32>,
     /// Whether SIGINT is blocked in it, until it says what it does about that.
     pub block_interrupts: bool,
 }
 
 /// Starts `argv[0]` (a path) as a child of the calling thread that dies with that thread, with
-/// SIGINT blocked.
+/// SIGINT blocked and the descriptors `keep`.
 ///
 /// # Errors
 /// What `fork` or `execve` answered.
-pub fn spawn(argv: &[CString], envp: &[CString]) -> io::Result<i32> {
-    let setup = Setup { block_interrupts: true, ..Setup::default() };
+pub fn spawn(argv: &[CString], envp: &[CString], keep: &[i32]) -> io::Result<i32> {
+    let setup = Setup { keep: keep.to_vec(), block_interrupts: true, ..Setup::default() };
     spawn_any(&argv[..1], argv, envp, &setup).map_err(|(e, _)| e)
 }
 
@@ -184,6 +186,9 @@ unsafe fn set_up(setup: &Setup) -> Result<(), i32> {
             // What an interpreter ignores, programs expect as the system has it.
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
             libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
+        }
+        for fd in setup.keep.iter().filter(|fd| **fd > 2) {
+            answer(libc::fcntl(*fd, libc::F_SETFD, 0))?;
         }
         if let Some(folder) = &setup.folder {
             answer(libc::chdir(folder.as_ptr()))?;

@@ -10,12 +10,14 @@
 //!   runs too long;
 //! - [`cause_of_death`]: why a task's process ended, in words;
 //! - [`unretrieved`]: failures that nobody asked about;
+//! - `identity`: user, groups, capabilities and root folder, which are the starter's;
 //! - [`limits`], [`thread_timer`]: how long a task may run, and how much memory it may take.
 
 pub mod cause_of_death;
 mod crash_note;
 mod deadlines;
 mod depth;
+mod identity;
 pub mod inspect;
 pub mod last_line;
 pub mod limits;

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyWeakrefReference};
 use tarefa_engine::collections::value::{self, Item};
@@ -430,8 +430,9 @@ impl TaskCore {
     /// Sends a signal to its process; false when that has ended. `kills` says that a death that
     /// follows is our own doing.
     #[pyo3(signature = (signal, kills = false))]
-    fn send_signal(&self, signal: i32, kills: bool) -> std::io::Result<bool> {
-        self.with(|t| t.send_signal(signal, kills))
+    fn send_signal(&self, signal: i32, kills: bool) -> PyResult<bool> {
+        let sent = self.with(|t| t.send_signal(signal, kills));
+        sent.map_err(|e| PyOSError::new_err((e.raw_os_error().unwrap_or(0), e.to_string())))
     }
 
     /// Whether somebody has sent it a signal that kills.

@@ -145,6 +145,10 @@ impl Front for PyFront<'_> {
         changed
     }
 
+    fn get_ready(&mut self) {
+        self.call("get_ready", |f| f.call0().map(drop));
+    }
+
     fn warm_up(&mut self) -> bool {
         let mut more = false;
         self.call("warm_up", |f| {

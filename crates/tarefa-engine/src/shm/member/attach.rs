@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::runtime::{Address, FIRST, Pipes, RUNTIMES, Runtime, arena_header};
 use super::{fork, report_request, slots, thread_slots};
 use crate::atomic::{AtomicU64, Ordering};
-use crate::os::{cgroup, machine, pidfd, pipe, process, procfs};
+use crate::os::{cgroup, machine, memfd, pidfd, pipe, process, procfs};
 use crate::settings;
 use crate::shm::arena::Arena;
 use crate::shm::arena::layout;
@@ -33,6 +33,17 @@ pub enum AttachError {
     /// It was made by another version of tarefa.
     #[error("the runtime of process {0} was made by another version of tarefa: use one version")]
     OtherVersion(i32),
+    /// There is no `/proc`, by which a process reaches the descriptors of another.
+    #[error(
+        "cannot join the runtime of process {0}: /proc is not mounted, and that is the way there"
+    )]
+    NoProc(i32),
+    /// The root does not let others look at it.
+    #[error(
+        "cannot join the runtime of process {0}: it has changed its user, or has said by \
+         PR_SET_DUMPABLE that nobody may look at it, and so at the shared memory"
+    )]
+    Hidden(i32),
     /// The system refused.
     #[error("cannot join the runtime of process {0}: {1}")]
     System(i32, #[source] io::Error),
@@ -126,7 +137,8 @@ impl Runtime {
         Ok(joining.joined(&mut all))
     }
 
-    /// The same, in a process slot that the root has taken for this process, which ends with it.
+    /// The same, in a process slot that the root has taken for this process, which ends with it, and
+    /// which it has executed with its descriptors of the runtime.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -160,11 +172,12 @@ struct Joining {
 
 impl Joining {
     /// Opens and maps it, and looks whether it is what the address says; with its lifeline for who
-    /// `ends_with_root`.
+    /// `ends_with_root`, and may have inherited its descriptors.
     fn at(address: Address, ends_with_root: bool) -> Result<Self, AttachError> {
         fork::watch();
         let pid = address.root;
         let system = |e: io::Error| match e.raw_os_error() {
+            Some(libc::ENOENT) if !procfs::is_there() => AttachError::NoProc(pid),
             Some(libc::ENOENT | libc::ESRCH) => AttachError::Gone(pid),
             _ => AttachError::System(pid, e),
         };
@@ -175,21 +188,37 @@ impl Joining {
         };
         let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
             (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
-                AttachError::OtherUser { pid, owner, user: process::user() }
+                let user = process::user();
+                // The folder of one that nobody may look at belongs to the system's root.
+                let is_ours = procfs::status_number(pid, pid, "Uid") == Some(u64::from(user));
+                if owner == user || is_ours {
+                    AttachError::Hidden(pid)
+                } else {
+                    AttachError::OtherUser { pid, owner, user }
+                }
             }
             _ => system(e),
         };
         // The descriptor first, then the identity: so the pid is the one looked at.
         let root = pidfd::open(pid).map_err(system)?;
-        let arena = Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?;
+        let inherited = if ends_with_root { inherited_arena(address) } else { None };
+        let is_inherited = inherited.is_some();
+        let arena = match inherited {
+            Some(arena) => arena,
+            None => Arena::open(open(address.memory_fd).map_err(denied)?).map_err(system)?,
+        };
         if arena.len() < layout::PROCESSES_AT {
             return Err(AttachError::Gone(pid));
         }
         // SAFETY: the header is inside the mapping, which lasts until `arena` is dropped.
         let header: &Header = unsafe { &*arena_header(&arena) };
-        is_runtime_of(header, address, &root)?;
+        is_runtime_of(header, address, &root, is_inherited)?;
         let pipe = |fd: &AtomicU64| {
-            let path = format!("/proc/{pid}/fd/{}", fd.load(Ordering::Relaxed) as i32);
+            let fd = fd.load(Ordering::Relaxed) as i32;
+            if let Some(own) = is_inherited.then(|| memfd::take_inherited(fd)).flatten() {
+                return Ok(own);
+            }
+            let path = format!("/proc/{pid}/fd/{fd}");
             let mut options = std::fs::OpenOptions::new();
             std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
             options.write(true).open(path).map(OwnedFd::from).map_err(system)
@@ -233,9 +262,31 @@ impl Drop for Joining {
     }
 }
 
+/// The arena behind the descriptor that the root has left open, if that is what it says.
+fn inherited_arena(address: Address) -> Option<Arena> {
+    let fd = memfd::take_inherited(address.memory_fd)?;
+    let same = Arena::open(fd.try_clone().ok()?).ok().filter(|arena| {
+        // SAFETY: a mapping of a whole arena, if it is one, begins with a header.
+        let h: &Header = unsafe { &*arena_header(arena) };
+        arena.len() >= layout::PROCESSES_AT
+            && h.magic.load(Ordering::Acquire) == MAGIC
+            && h.runtime_id.load(Ordering::Relaxed) == address.id
+    });
+    if same.is_none() {
+        // Somebody else's.
+        std::mem::forget(fd);
+    }
+    same
+}
+
 /// Whether the arena with that header is the runtime at `address`, of this version and this user, and
-/// its root lives.
-fn is_runtime_of(h: &Header, address: Address, root: &OwnedFd) -> Result<(), AttachError> {
+/// its root lives. Who has inherited it is the root's child, which may be another user by now.
+fn is_runtime_of(
+    h: &Header,
+    address: Address,
+    root: &OwnedFd,
+    is_inherited: bool,
+) -> Result<(), AttachError> {
     let pid = address.root;
     if h.magic.load(Ordering::Acquire) != MAGIC
         || h.runtime_id.load(Ordering::Relaxed) != address.id
@@ -246,11 +297,13 @@ fn is_runtime_of(h: &Header, address: Address, root: &OwnedFd) -> Result<(), Att
         return Err(AttachError::OtherVersion(pid));
     }
     let owner = h.user.load(Ordering::Relaxed) as u32;
-    if owner != process::user() {
+    if owner != process::user() && !is_inherited {
         return Err(AttachError::OtherUser { pid, owner, user: process::user() });
     }
+    // A system without `/proc` does not say when a process started.
     let started = h.root_start.load(Ordering::Relaxed);
-    if pidfd::ended(root.as_fd()) || started != procfs::start_time(pid) {
+    let is_another = !is_inherited && started != procfs::start_time(pid);
+    if pidfd::ended(root.as_fd()) || is_another {
         return Err(AttachError::Gone(pid));
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use super::fork_safe_lock::{Local, LocalGuard};
@@ -285,6 +285,19 @@ impl Runtime {
     #[must_use]
     pub fn doorbell_reader(&self) -> Option<&OwnedFd> {
         self.doorbell_reader.as_ref()
+    }
+
+    /// This process's descriptors of the memory, the doorbell and the lifeline.
+    #[must_use]
+    pub fn shared_descriptors(&self) -> Vec<i32> {
+        let all = [Some(self.arena.fd()), Some(&self.doorbell), self.lifeline.as_ref()];
+        all.into_iter().flatten().map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// The user of this process, which is the root, is another by now.
+    pub fn note_user(&'static self) {
+        self.header().user.store(u64::from(process::user()), Ordering::Relaxed);
+        crash_point!("runtime.user");
     }
 
     /// The pipe by which the system notices the root's end, in who ends with the root.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::spares;
-use super::zygote_control::{self, NO_ZYGOTE, zygote_state};
+use super::zygote_control::{self, Control, NO_ZYGOTE, zygote_state};
 use crate::atomic::Ordering;
 use crate::os::rlimit;
 use crate::settings::USUAL_DEPTH;
@@ -11,6 +11,7 @@ use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
 use crate::task::depth;
+use crate::task::identity;
 use crate::task::record::{Started, Task};
 
 /// Why a process could not be started. The task is as it was before.
@@ -72,6 +73,17 @@ pub enum StartError {
         /// How deep it may be.
         most: u64,
     },
+    /// The process could not become what its starter is.
+    #[error(
+        "cannot start process {name:?}: it cannot have the user, groups or root folder of the one \
+         that starts it: {source}"
+    )]
+    Identity {
+        /// The task's name.
+        name: String,
+        /// The answer.
+        source: io::Error,
+    },
     /// Anything else the system answered.
     #[error("cannot start process {name:?}: {source}")]
     System {
@@ -111,20 +123,50 @@ pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
     let starter = slots::lock_owner(runtime.arena(), runtime.process_index());
     task.it().starter.store(u64::from(starter), Ordering::Relaxed);
     crash_point!("process.starter");
+    let (number, noted) = match note_identity(me, control, task) {
+        Ok(wanted) => wanted,
+        Err(e) => {
+            task.unbegin();
+            return Err(e.into());
+        }
+    };
     if control.hand_to_spare(me, task) {
         // The last ones are replaced at once, the others when a task ends: see `zygote`.
         let (ready, _) = control.count_spares(me);
         if ready * 2 < control.spares_wanted.load(Ordering::Relaxed) {
             control.ring();
         }
-        return Ok(());
+        return if noted { explained(task, task.wait_running()) } else { Ok(()) };
     }
     control.misses.fetch_add(1, Ordering::Relaxed);
     crash_point!("process.missed");
     spares::want_more_spares(control);
     control.push(me, task);
     control.want_zygote(me);
-    match task.wait_forked() {
+    let forked = explained(task, task.wait_forked());
+    // Nobody knows who a zygote is that has yet to begin.
+    let differs = noted && control.identity.load(Ordering::Acquire) != number;
+    if differs && forked.is_ok() { explained(task, task.wait_running()) } else { forked }
+}
+
+/// Notes in the task's record who the calling thread is: the number of that, and whether the zygote
+/// is another.
+fn note_identity(
+    me: &Member,
+    control: &Control,
+    task: &Task<'_>,
+) -> Result<(u64, bool), OutOfMemory> {
+    let wanted = identity::wanted(me, control)?;
+    task.it().identity_number.store(wanted.number, Ordering::Relaxed);
+    crash_point!("process.identity");
+    if let Some(noted) = &wanted.noted {
+        task.set_blob(&task.it().identity, 0, &[noted], &[])?;
+    }
+    Ok((wanted.number, wanted.noted.is_some()))
+}
+
+fn explained(task: &Task<'_>, started: Started) -> Result<(), StartError> {
+    match started {
         Started::Yes => Ok(()),
         Started::Error(error) => Err(explain(task.name(), error)),
     }
@@ -138,6 +180,10 @@ fn explain(name: String, error: i32) -> StartError {
         libc::EMFILE | libc::ENFILE => {
             StartError::Descriptors { name, limit: words(rlimit::descriptors()) }
         }
+        _ if error >= identity::REFUSED => StartError::Identity {
+            name,
+            source: io::Error::from_raw_os_error(error - identity::REFUSED),
+        },
         _ => StartError::System { name, source: io::Error::from_raw_os_error(error) },
     }
 }

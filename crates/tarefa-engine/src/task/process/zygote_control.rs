@@ -58,6 +58,12 @@ pub struct Control {
     pub max_depth: AtomicU64,
     /// A blob for the front of the zygote (what to import), 0 for none.
     pub message: AtomicU64,
+    /// A number of what user, groups and so on the zygote has, 0 while nobody knows; and a blob of
+    /// what it is to have. See [`crate::task::identity`].
+    pub(in crate::task) identity: AtomicU64,
+    pub(in crate::task) lower: AtomicU64,
+    /// 1 once somebody has started a task that is to have others.
+    pub(in crate::task) others: AtomicU64,
     /// Process slot plus 1 of each spare.
     pub spares: [AtomicU64; SPARES],
 }

@@ -41,7 +41,7 @@ impl Task<'_> {
 
     /// Waits until its process exists, or could not be made.
     pub(in crate::task) fn wait_forked(&self) -> Started {
-        let mut forking = Forking { task: *self };
+        let mut forking = Forking { task: *self, runs: false };
         wait::wait(self.me, &mut wait::Plain, &mut forking, Deadline::NEVER);
         match self.it.error.swap(0, Ordering::AcqRel) {
             0 => {
@@ -50,6 +50,15 @@ impl Task<'_> {
             }
             error => Started::Error(error as i32),
         }
+    }
+
+    /// Waits until it runs, or has ended, or could not be made what its starter is.
+    pub(in crate::task) fn wait_running(&self) -> Started {
+        let mut running = Forking { task: *self, runs: true };
+        wait::wait(self.me, &mut wait::Plain, &mut running, Deadline::NEVER);
+        let error = self.it.error.swap(0, Ordering::AcqRel);
+        crash_point!("task.no_refusal");
+        if error == 0 { Started::Yes } else { Started::Error(error as i32) }
     }
 }
 
@@ -186,6 +195,8 @@ thread_local! {
 
 struct Forking<'a> {
     task: Task<'a>,
+    /// Whether it is to run, and not only to have a process.
+    runs: bool,
 }
 
 impl Awaited for Forking<'_> {
@@ -199,7 +210,9 @@ impl Awaited for Forking<'_> {
 
     fn ready(&mut self) -> bool {
         let word = self.task.it.state.load(Ordering::Acquire);
-        word & 0xff != State::Starting as u32 || word & FORKED != 0 || self.task.process_died()
+        word & 0xff != State::Starting as u32
+            || word & FORKED != 0 && !self.runs
+            || self.task.process_died()
     }
 
     fn announce(&mut self) -> Option<u32> {

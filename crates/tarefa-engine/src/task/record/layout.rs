@@ -68,6 +68,10 @@ pub struct Record {
     /// Interrupts asked for, and delivered.
     pub(super) interrupts: AtomicU32,
     pub(super) delivered: AtomicU32,
+    /// A number of the user, groups and so on that it is to have, and a blob of them where the zygote
+    /// has others: see [`crate::task::identity`].
+    pub(in crate::task) identity_number: AtomicU64,
+    pub(in crate::task) identity: AtomicU64,
     /// The next in the queue of requests.
     pub(in crate::task) next_request: AtomicU64,
     /// Why it could not be started.

@@ -33,6 +33,10 @@ impl Task<'_> {
             // Without a descriptor to spare: the number alone, which its slot answers for.
             Err(_) => signal::send_process(pid, number),
         };
+        if sent.is_err() && kills {
+            // What ends it now is somebody else's doing.
+            self.change_flags(0, flag::KILLED_BY_US);
+        }
         match sent {
             Ok(()) => Ok(true),
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),

@@ -18,6 +18,7 @@ use crate::shm::object::{blob, refcount};
 use crate::shm::tx::journal::Tx;
 use crate::sync::wait;
 use crate::task::depth;
+use crate::task::identity;
 use crate::task::state::State;
 
 /// An outcome on its way in: its tag, its bytes in parts, and the objects these mention.
@@ -66,7 +67,7 @@ pub fn create(me: &Member, flags: u32, name: impl AsRef<[u8]>) -> Result<Off, Ou
 pub(in crate::task) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Task::at(me, off).it;
     let [first_note, second_note] = &it.notes;
-    for word in [&it.payload, &it.outcome, &it.name, first_note, second_note] {
+    for word in [&it.payload, &it.outcome, &it.name, &it.identity, first_note, second_note] {
         let blob = Off(word.load(Ordering::Relaxed));
         if !blob.is_none() {
             let mut tx = Tx::begin(me);
@@ -230,6 +231,12 @@ impl<'a> Task<'a> {
         crash_point!("task.here");
         if !self.is_thread() {
             depth::is_here(self.it.depth.load(Ordering::Relaxed));
+            // Last of what the starter's ways are: it may take the right to the others away.
+            let number = self.it.identity_number.load(Ordering::Acquire);
+            let noted = Off(self.it.identity.load(Ordering::Acquire));
+            if !identity::take_on_here(self.me, number, noted) {
+                return false;
+            }
             self.limit_memory_here();
         }
         let runs = self.advance(&[State::Starting], State::Running as u32);

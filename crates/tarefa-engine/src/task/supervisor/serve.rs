@@ -14,6 +14,7 @@ use crate::os::{pipe, signal};
 use crate::shm::member::fork_safe_lock::Latest;
 use crate::shm::{Runtime, recovery};
 use crate::task::deadlines::Deadlines;
+use crate::task::identity;
 
 /// Makes the reports that members have asked for; it must not block.
 pub type Reporter = fn(&'static Runtime);
@@ -62,6 +63,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
     thread.spawn(move || {
         signal::block_all();
         recovery::become_cleaner();
+        identity::note_supervisor();
         let me = runtime.me();
         let mut it = Supervisor {
             me: &me,
@@ -105,6 +107,7 @@ impl Supervisor<'_> {
             self.look_at_ending();
             self.end_over_time();
             self.remind();
+            identity::lower_supervisor();
             self.start_zygote();
             self.report();
         }

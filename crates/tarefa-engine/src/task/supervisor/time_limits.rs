@@ -1,5 +1,6 @@
 //! Ending tasks whose time is up: see [`crate::task::limits`].
 
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use super::state::Supervisor;
@@ -56,11 +57,23 @@ impl Supervisor<'_> {
 
     /// Sends a signal to the process in slot `index`.
     pub(super) fn signal(&self, index: u32, number: i32) {
-        if let Some(fd) = self.watched.get(&index) {
-            let _ = pidfd::send_signal(fd.as_fd(), number);
-        } else {
-            let (pid, _) = slots::owner(slots::process_slot(self.me.arena(), index));
-            let _ = signal::send_process(pid, number);
+        let slot = slots::process_slot(self.me.arena(), index);
+        let (pid, _) = slots::owner(slot);
+        let sent = match self.watched.get(&index) {
+            Some(fd) => pidfd::send_signal(fd.as_fd(), number),
+            None => signal::send_process(pid, number),
+        };
+        let is_refused = sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM));
+        if is_refused && number == libc::SIGKILL {
+            // Held by the slot until it is buried, which is this thread's to do.
+            let off = Off(slot.task.load(Ordering::Acquire));
+            let name = if off.is_none() { String::new() } else { Task::at(self.me, off).name() };
+            let _ = writeln!(
+                io::stderr(),
+                "tarefa: process {name:?} (pid {pid}) is to be killed, for its time is up or its \
+                 starter has ended, and may not be: it runs as another user than the program by \
+                 now; it ends with the program"
+            );
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::shm::arena::layout::process_state;
 use crate::shm::member::fork_safe_lock::Latest;
 use crate::shm::member::slots;
 use crate::shm::recovery;
+use crate::task::identity;
 use crate::task::process::requests;
 use crate::task::process::zygote_control::{self, Control, NO_ZYGOTE, zygote_state};
 use crate::task::record::Task;
@@ -61,6 +62,7 @@ impl Supervisor<'_> {
         let weight = if killed { 1 } else { OWN_FAILURE };
         self.early_deaths = if was_ready { 0 } else { self.early_deaths + weight };
         control.zygote_slot.store(0, Ordering::Release);
+        control.identity.store(0, Ordering::Release);
         control.zygote.store(zygote_state::NONE, Ordering::Release);
         crash_point!("supervisor.zygote_ended");
         // A starter that queued its request before this sees it, or is seen here.
@@ -111,7 +113,8 @@ impl Supervisor<'_> {
         crash_point!("supervisor.zygote_slot");
         let mut argv = argv.clone();
         argv.push(c_string(&index.to_string()));
-        match spawn::spawn(&argv, envp) {
+        identity::note_executed();
+        match spawn::spawn(&argv, envp, &runtime.shared_descriptors()) {
             Ok(pid) => {
                 slots::hatch(slot, process::pid(), pid);
                 self.watch_new();

@@ -8,6 +8,7 @@ use crate::os::{child, futex, process, rlimit, spawn};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
 use crate::shm::{Member, Runtime};
+use crate::task::identity;
 use crate::task::process::requests;
 use crate::task::process::spares::mailbox;
 use crate::task::process::zygote_control::{self, Control};
@@ -71,7 +72,7 @@ pub(super) fn serve_request(me: &Member, control: &'static Control, front: &mut 
                 process::exit_now(0);
             }
             front.after_fork_in_child(runtime, false);
-            front.run(runtime, off)
+            run(runtime, off, front)
         }
         Ok(pid) => {
             control.with_task(me, slot, pid, |task| {
@@ -152,12 +153,14 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
 
 fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let slot = runtime.process_slot();
-    slot.mailbox.store(mailbox::IDLE, Ordering::Release);
+    // Unless it was sent away before it was ready.
+    let (cold, idle) = (mailbox::COLD, mailbox::IDLE);
+    let _ = slot.mailbox.compare_exchange(cold, idle, Ordering::AcqRel, Ordering::Acquire);
     crash_point!("zygote.spare_idle");
     loop {
         match slot.mailbox.load(Ordering::Acquire) & 0xff {
             mailbox::TASK => {
-                front.run(runtime, Off(slot.task.load(Ordering::Acquire)));
+                run(runtime, Off(slot.task.load(Ordering::Acquire)), front);
             }
             mailbox::LEAVE => process::exit_now(0),
             _ => {
@@ -165,6 +168,33 @@ fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
                 if matches!(seen & 0xff, mailbox::IDLE | mailbox::CLAIMED) {
                     futex::wait(&slot.mailbox, seen, Deadline::NEVER);
                 }
+            }
+        }
+    }
+}
+
+fn run(runtime: &'static Runtime, off: Off, front: &mut dyn Front) -> ! {
+    let record = Task::at(&runtime.me(), off).it();
+    if identity::is_other(record.identity_number.load(Ordering::Acquire)) {
+        front.get_ready();
+    }
+    front.run(runtime, off)
+}
+
+/// Sends all spares away, also those that are not ready yet: who was claimed before has its task.
+pub(super) fn dismiss_all(me: &Member, control: &Control) {
+    for entry in &control.spares {
+        let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
+        let slot = slots::process_slot(me.arena(), index as u32);
+        for state in [mailbox::COLD, mailbox::IDLE] {
+            let leave = mailbox::LEAVE;
+            let swap =
+                slot.mailbox.compare_exchange(state, leave, Ordering::AcqRel, Ordering::Relaxed);
+            crash_point!("zygote.all_dismissed");
+            if swap.is_ok() {
+                entry.store(0, Ordering::Release);
+                crash_point!("zygote.all_unlisted");
+                futex::wake_all(&slot.mailbox);
             }
         }
     }
@@ -195,6 +225,16 @@ pub(super) fn dismiss_one(me: &Member, control: &Control) -> bool {
 /// Ends a child whose task has its outcome: a spare may take its place now.
 pub fn leave(runtime: &'static Runtime, code: i32) -> ! {
     let me = runtime.me();
+    if let Some(error) = identity::refusal() {
+        // Its starter waits, and hears of it; what this process had of the task is gone before the
+        // process is, or its end would be taken for that of another attempt.
+        let slot = runtime.process_slot();
+        let off = Off(slot.task.load(Ordering::Acquire));
+        if !off.is_none() {
+            Task::at(&me, off).not_forked(error);
+            requests::drop_slot_task(&me, slot);
+        }
+    }
     if let Ok(control) = zygote_control::get(&me) {
         let (_, have) = control.count_spares(&me);
         if have < control.spares_wanted.load(Ordering::Relaxed) {

@@ -16,6 +16,9 @@ pub trait Front {
     /// A message for the zygote: what to import. True if children forked from now on differ
     /// from those forked before, so that spares are to be replaced.
     fn message(&mut self, bytes: &[u8]) -> bool;
+    /// Reads what children may need of the system's files, which may not be readable soon: this
+    /// process is about to have another user or root folder.
+    fn get_ready(&mut self) {}
     /// One short step of what lets later children start faster, taken while nobody waits for a
     /// fork; true while there is more of it. Messages and spares wait until it is over.
     fn warm_up(&mut self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::children::{collect_children, dismiss_one, fork_spare, serve_request};
+use super::children::{collect_children, dismiss_all, dismiss_one, fork_spare, serve_request};
 use super::front::Front;
 use super::messages::take_message;
 use super::root_exit;
@@ -10,6 +10,7 @@ use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
 use crate::os::{futex, heap, process};
 use crate::shm::Runtime;
+use crate::task::identity;
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::{Control, zygote_state};
 use crate::task::role;
@@ -24,6 +25,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         process::exit_now(0);
     }
     runtime.process_slot().role.store(role::ZYGOTE, Ordering::Release);
+    identity::note_zygote(control);
     control.zygote_slot.store(u64::from(runtime.process_index()) + 1, Ordering::Release);
     control.zygote.store(zygote_state::READY, Ordering::Release);
     crash_point!("zygote.ready");
@@ -32,6 +34,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let mut message = take_message(&me, control, front);
     // Who waits for a program's first process does not wait for what only later ones are served by.
     let mut cold = true;
+    let mut is_unready = true;
     loop {
         let seen = control.zygote_futex.load(Ordering::Acquire);
         collect_children(&me, control, number);
@@ -47,6 +50,18 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
             for _ in 0..zygote_control::SPARES {
                 dismiss_one(&me, control);
             }
+            continue;
+        }
+        if is_unready && (identity::has_others(control) || identity::is_to_lower(control)) {
+            // Once for all children, which would do it each.
+            front.get_ready();
+            (is_unready, message) = (false, true);
+            continue;
+        }
+        if identity::is_to_lower(control) {
+            identity::lower(&me, control);
+            dismiss_all(&me, control);
+            identity::note_zygote(control);
             continue;
         }
         let wanted = control.spares_wanted.load(Ordering::Acquire);

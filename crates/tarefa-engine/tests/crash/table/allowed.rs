@@ -77,6 +77,20 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          and any number of spares is right",
     ),
     (
+        &[
+            "identity.lowering",
+            "identity.others",
+            "identity.replaced",
+            "identity.replacing",
+            "runtime.user",
+            "task.no_refusal",
+            "zygote.all_dismissed",
+            "zygote.all_unlisted",
+        ],
+        "passed only where a starter is another to the system than the zygote, which takes rights \
+         that a test may not have: each is one store, or one change under the latch of the roots",
+    ),
+    (
         &["latch.given_up"],
         "passed only where whoever has a latch is stopped; it is one store of the thread's own, and \
          the Python tests of stopped members stop them at random",
