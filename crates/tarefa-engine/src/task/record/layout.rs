@@ -65,6 +65,9 @@ pub struct Record {
     pub(in crate::task) started_ns: AtomicU64,
     pub(in crate::task) ended_ns: AtomicU64,
     pub(super) usage: [AtomicU64; 5],
+    /// A signal that ends it, for the process that is to run it and is not there yet; 0 for none. See
+    /// [`Task::send_signal`](super::Task::send_signal).
+    pub(super) kill_with: AtomicU64,
     /// Interrupts asked for, and delivered.
     pub(super) interrupts: AtomicU32,
     pub(super) delivered: AtomicU32,

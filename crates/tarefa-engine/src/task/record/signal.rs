@@ -1,31 +1,67 @@
 //! Signals for the process that runs a task.
+//!
+//! One that ends it reaches it in any state after the start, also while its process is being made:
+//!
+//! ```text
+//!  who kills                                  the task's process, in `run_here`
+//!  kill_with = signal                         owner = its slot
+//!  fence                                      fence
+//!  owner: no living process                   takes kill_with, by a swap with 0
+//!    Starting: it does it itself    ------>     dies of the signal
+//!    Running: it has ended
+//!  owner: a living process
+//!    takes kill_with back, by a swap
+//!    sends the signal, if it was there still
+//! ```
+//!
+//! Of the two stores one is before the other's look, so one of them sees it, and by the swap only one
+//! sends it. Who is killed in between leaves a wish that the process fulfils, or has sent the signal.
 
 use std::io;
 use std::os::fd::AsFd;
 
 use super::layout::flag;
 use super::task::Task;
-use crate::os::{pidfd, signal};
+use crate::atomic::{Ordering, fence};
+use crate::os::{pidfd, process, signal};
+use crate::task::state::State;
 
 impl Task<'_> {
-    /// Sends its process a signal; false where none runs it (yet, or any more). `kills` says that the
-    /// process may die of it: its death is then told as the program's own doing.
+    /// Sends its process a signal; false where none runs it any more, or yet. `kills` says that the
+    /// process may die of it: its death is then told as the program's own doing, and where its
+    /// process is only being made, that ends of the signal before it runs the target.
     ///
     /// # Errors
     /// What the system answered: the process has become another user's, say.
     pub fn send_signal(&self, number: i32, kills: bool) -> io::Result<bool> {
-        let pid = self.pid();
-        if pid == 0 || self.is_thread() || self.state().is_final() {
-            return Ok(false);
-        }
-        let descriptor = pidfd::open(pid);
-        // Looked at once the descriptor is open: while the slot's process lives, the number is its own.
-        if self.process().is_none() || self.state().is_final() {
+        if self.is_thread() || self.state().is_final() {
             return Ok(false);
         }
         if kills {
             // Before the signal, or a death could be told without it.
             self.change_flags(flag::KILLED_BY_US, 0);
+            self.it.kill_with.store(number as u64, Ordering::Release);
+            crash_point!("task.kill_wanted");
+            fence(Ordering::SeqCst);
+        }
+        let pid = self.pid();
+        let descriptor = pidfd::open(pid);
+        // Looked at once the descriptor is open: while the slot's process lives, the number is its own.
+        if self.process().is_none() || pid == 0 {
+            return Ok(kills && self.state() == State::Starting);
+        }
+        if self.state().is_final() {
+            return Ok(false);
+        }
+        if kills {
+            let (wanted, none) = (number as u64, 0);
+            let word = &self.it.kill_with;
+            let swap = word.compare_exchange(wanted, none, Ordering::AcqRel, Ordering::Relaxed);
+            crash_point!("task.kill_taken_back");
+            if swap.is_err() {
+                // The process, or another who kills it, has taken it over.
+                return Ok(true);
+            }
         }
         let sent = match descriptor {
             Ok(fd) => pidfd::send_signal(fd.as_fd(), number),
@@ -41,6 +77,19 @@ impl Task<'_> {
             Ok(()) => Ok(true),
             Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(false),
             Err(e) => Err(e),
+        }
+    }
+
+    /// In its process, once [`Task::process`] names that: dies if somebody wants it.
+    pub(super) fn die_if_wanted(&self) {
+        fence(Ordering::SeqCst);
+        if self.it.kill_with.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let number = self.it.kill_with.swap(0, Ordering::AcqRel) as i32;
+        crash_point!("task.kill_taken");
+        if number != 0 {
+            let _ = signal::send_process(process::pid(), number);
         }
     }
 }

@@ -172,6 +172,16 @@ impl<'a> Task<'a> {
     /// `New → Starting`; false if it was started before.
     #[must_use]
     pub fn begin(&self) -> bool {
+        let it = self.it;
+        if it.state_now() == State::New as u32 {
+            // What is left of an attempt that failed.
+            for word in [&it.kill_with, &it.owner, &it.pid] {
+                if word.load(Ordering::Relaxed) != 0 {
+                    word.store(0, Ordering::Release);
+                    crash_point!("task.attempt_forgotten");
+                }
+            }
+        }
         self.advance(&[State::New], State::Starting as u32)
     }
 
@@ -224,6 +234,9 @@ impl<'a> Task<'a> {
         let index = runtime.process_index();
         let (pid, _) = slots::owner(slots::process_slot(runtime.arena(), index));
         self.assign(index, pid);
+        if !self.is_thread() {
+            self.die_if_wanted();
+        }
         self.it.tid.store(self.me.slot().tid.load(Ordering::Relaxed), Ordering::Relaxed);
         self.it.thread.store(u64::from(self.me.index()) + 1, Ordering::Release);
         self.it.started_ns.store(now_ns(), Ordering::Relaxed);

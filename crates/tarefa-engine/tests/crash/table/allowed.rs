@@ -83,6 +83,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "identity.replaced",
             "identity.replacing",
             "runtime.user",
+            "task.attempt_forgotten",
             "task.no_refusal",
             "zygote.all_dismissed",
             "zygote.all_unlisted",
