@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from tarefa import _engine
 from tarefa._runtime._shared import shown_names
 from tarefa._runtime._showing import place
 
@@ -51,7 +52,12 @@ class ObjectLock:
         return self.acquire()
 
     def __exit__(self, *_exc: object) -> None:
-        self.release()
+        try:
+            self.release()
+        except RuntimeError:
+            # A fork has copied the `with`, and the lock is the parent's.
+            if not _engine.was_forked():
+                raise
 
     def __dir__(self) -> list[str]:
         return shown_names(super().__dir__())

@@ -46,6 +46,7 @@ from tarefa._engine.runtime import (
     set_thread_name,
     signal_name,
     system_limits,
+    was_forked,
 )
 from tarefa._engine.sync import (
     BarrierCore,
@@ -190,6 +191,7 @@ __all__ = [
     "usual_depth",
     "usual_spares",
     "wake_sleeper",
+    "was_forked",
     "was_reminded",
     "watch_faults",
     "watch_signals",

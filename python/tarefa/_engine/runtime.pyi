@@ -39,6 +39,9 @@ def diagnostics() -> _Diagnostics | None:
 def is_root() -> bool | None:
     """Whether this process made its runtime; None without one."""
 
+def was_forked() -> bool:
+    """Whether this process was forked from a member, otherwise than as a task."""
+
 def parse_size(text: str) -> int | None:
     """Bytes of a size as in ``64M``; None where it is none."""
 

@@ -64,6 +64,7 @@ fn begin_in(runtime: &'static Runtime, index: u32) {
         forks: FORKS.load(Ordering::Acquire),
         index,
         root: false,
+        forked: false,
         held: Local::new(ProcessReferences::default()),
         idle_threads: Local::new(Vec::new()),
         reserve: Local::new(()),

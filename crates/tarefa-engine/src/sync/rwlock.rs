@@ -452,6 +452,15 @@ pub fn release(me: &Member, off: Off, mode: Mode) -> Result<(), NotHeld> {
     Ok(())
 }
 
+/// The same at the end of a guard, which a fork of the process may have copied: a forked child has
+/// nothing to let go then.
+///
+/// # Errors
+/// [`NotHeld`].
+pub fn release_guard(me: &Member, off: Off, mode: Mode) -> Result<(), NotHeld> {
+    release(me, off, mode).or_else(|e| if me.runtime().was_forked() { Ok(()) } else { Err(e) })
+}
+
 /// Times that the lock is held for reading now.
 #[must_use]
 pub fn readers(me: &Member, off: Off) -> u64 {

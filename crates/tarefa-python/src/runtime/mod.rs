@@ -37,6 +37,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::signal_name, m)?)?;
     m.add_function(wrap_pyfunction!(system::set_thread_name, m)?)?;
     m.add_function(wrap_pyfunction!(system::is_root, m)?)?;
+    m.add_function(wrap_pyfunction!(system::was_forked, m)?)?;
     m.add_function(wrap_pyfunction!(system::spawn_program, m)?)?;
     m.add_function(wrap_pyfunction!(system::prepare_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;

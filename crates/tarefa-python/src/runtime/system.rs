@@ -46,6 +46,12 @@ pub(crate) fn is_root() -> Option<bool> {
     Runtime::existing().map(Runtime::is_root)
 }
 
+/// Whether this process was forked from a member of its runtime, otherwise than as a task.
+#[pyfunction]
+pub(crate) fn was_forked() -> bool {
+    Runtime::existing().is_some_and(Runtime::was_forked)
+}
+
 /// (descriptors, processes, memory of the cgroup): None is unlimited.
 #[pyfunction]
 pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {

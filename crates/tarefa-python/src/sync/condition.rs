@@ -17,7 +17,7 @@ use crate::runtime::handle;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
-use crate::sync::lock::{LockCore, let_go, owner, patience, repaired, take};
+use crate::sync::lock::{LockCore, end_with, let_go, owner, patience, repaired, take};
 
 /// A condition in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -151,7 +151,8 @@ impl ConditionCore {
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.release()
+        let lock = self.lock()?;
+        end_with(&self.handle.me(), lock.cell, lock.recursion)
     }
 
     /// Waits to be notified.

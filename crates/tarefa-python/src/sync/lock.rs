@@ -154,18 +154,27 @@ pub(crate) fn repaired(
 /// Lets the lock of `cell` go.
 #[inline]
 pub(crate) fn let_go(me: &Member, cell: &'static LockWord, recursion: Recursion) -> PyResult<()> {
-    cell.release(me, recursion).map_err(|e| {
-        PyRuntimeError::new_err(match (e, recursion) {
-            (NotHeld::Free, Recursion::Forbidden) => {
-                "release() of an unlocked lock: it is not held, so there is nothing to release"
-            }
-            (NotHeld::Free, Recursion::Allowed) => {
-                "cannot release un-acquired lock: it is not held, so there is nothing to release"
-            }
-            (NotHeld::Another, _) => {
-                "cannot release un-acquired lock: another thread holds it and alone may release it"
-            }
-        })
+    cell.release(me, recursion).map_err(|e| not_held(e, recursion))
+}
+
+/// The end of a `with`: lets the lock of `cell` go, unless a fork has copied the `with`.
+#[inline]
+pub(crate) fn end_with(me: &Member, cell: &'static LockWord, recursion: Recursion) -> PyResult<()> {
+    cell.release_guard(me, recursion).map_err(|e| not_held(e, recursion))
+}
+
+#[cold]
+fn not_held(e: NotHeld, recursion: Recursion) -> PyErr {
+    PyRuntimeError::new_err(match (e, recursion) {
+        (NotHeld::Free, Recursion::Forbidden) => {
+            "release() of an unlocked lock: it is not held, so there is nothing to release"
+        }
+        (NotHeld::Free, Recursion::Allowed) => {
+            "cannot release un-acquired lock: it is not held, so there is nothing to release"
+        }
+        (NotHeld::Another, _) => {
+            "cannot release un-acquired lock: another thread holds it and alone may release it"
+        }
     })
 }
 
@@ -333,7 +342,7 @@ impl LockCore {
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.release()
+        end_with(&self.handle.me(), self.cell, self.recursion)
     }
 
     /// Whether the calling thread holds it: for conditions.

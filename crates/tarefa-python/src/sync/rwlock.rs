@@ -122,13 +122,16 @@ impl RWLockCore {
     }
 
     fn let_go(&self, mode: Mode) -> PyResult<()> {
-        rwlock::release(&self.handle.me(), self.handle.off(), mode).map_err(|_| {
-            PyRuntimeError::new_err(match mode {
-                Mode::Read => "cannot release un-acquired lock: this thread does not read",
-                Mode::Write => "cannot release un-acquired lock: this thread does not write",
-            })
-        })
+        rwlock::release(&self.handle.me(), self.handle.off(), mode).map_err(|_| not_held(mode))
     }
+}
+
+#[cold]
+fn not_held(mode: Mode) -> PyErr {
+    PyRuntimeError::new_err(match mode {
+        Mode::Read => "cannot release un-acquired lock: this thread does not read",
+        Mode::Write => "cannot release un-acquired lock: this thread does not write",
+    })
 }
 
 impl SharedClass for RWLockCore {
@@ -257,6 +260,8 @@ impl RWLockSide {
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.lock.get().let_go(self.mode)
+        let handle = self.lock.get().handle();
+        rwlock::release_guard(&handle.me(), handle.off(), self.mode)
+            .map_err(|_| not_held(self.mode))
     }
 }

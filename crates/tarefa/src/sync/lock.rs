@@ -123,7 +123,7 @@ impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         let (handle, off) = (&self.0.0, self.0.0.off());
         // Only a second release could fail, and this is the only one.
-        let _ = handle.with_me(|me| lock::cell(me, off).release(me, Recursion::Forbidden));
+        let _ = handle.with_me(|me| lock::cell(me, off).release_guard(me, Recursion::Forbidden));
     }
 }
 

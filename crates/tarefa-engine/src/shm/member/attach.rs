@@ -149,7 +149,7 @@ impl Runtime {
         if !slots::hatch(slot, address.root, process::pid()) {
             return Err(AttachError::Gone(address.root));
         }
-        joining.runtime.join_as(index, false);
+        joining.runtime.join_as(index, false, false);
         Ok(joining.joined(&mut all))
     }
 

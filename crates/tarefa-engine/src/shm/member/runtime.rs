@@ -53,6 +53,8 @@ pub(in crate::shm) struct Here {
     pub(in crate::shm) forks: u32,
     pub(in crate::shm) index: u32,
     pub(in crate::shm) root: bool,
+    /// Whether it was forked from a member, otherwise than by the engine.
+    pub(in crate::shm) forked: bool,
     pub(in crate::shm) held: Local<ProcessReferences>,
     pub(in crate::shm) idle_threads: Local<Vec<u32>>,
     /// Held by the thread that is in the process's reserve slot.
@@ -111,11 +113,11 @@ impl Runtime {
 
     /// Takes a process slot for this process.
     pub(super) fn join(&'static self, root: bool) -> io::Result<()> {
-        self.join_as(slots::take_process(self.arena())?, root);
+        self.join_as(slots::take_process(self.arena())?, root, false);
         Ok(())
     }
 
-    pub(super) fn join_as(&'static self, index: u32, root: bool) {
+    pub(super) fn join_as(&'static self, index: u32, root: bool, forked: bool) {
         let slot = slots::process_slot(self.arena(), index);
         if !root && process::parent() != self.root_pid() {
             slot.start_time.store(procfs::start_time(process::pid()), Ordering::Release);
@@ -125,6 +127,7 @@ impl Runtime {
             forks: FORKS.load(Ordering::Acquire),
             index,
             root,
+            forked,
             held: Local::new(ProcessReferences::default()),
             idle_threads: Local::new(Vec::new()),
             reserve: Local::new(()),
@@ -140,7 +143,7 @@ impl Runtime {
         // SAFETY: never freed.
         let old = unsafe { &*self.here.load(Ordering::Acquire) };
         let old_held = old.held.lock().all();
-        self.join_as(index, false);
+        self.join_as(index, false, false);
         let _ = self.take_over(old_held);
     }
 
@@ -169,9 +172,10 @@ impl Runtime {
         if let (None, Ok(root)) = (self.root.get(), pidfd::open(self.root_pid())) {
             let _ = self.root.set(root);
         }
-        if let Err(e) = self.join(false) {
+        match slots::take_process(self.arena()) {
+            Ok(index) => self.join_as(index, false, true),
             // No slot: nothing here could work, and there is nobody to tell.
-            fork_is_no_member(&e);
+            Err(e) => fork_is_no_member(&e),
         }
         // SAFETY: as in `here`.
         let here = unsafe { &*self.here.load(Ordering::Acquire) };
@@ -230,6 +234,12 @@ impl Runtime {
     #[must_use]
     pub fn is_root(&'static self) -> bool {
         self.here().root
+    }
+
+    /// Whether this process was forked from a member, otherwise than by the engine.
+    #[must_use]
+    pub fn was_forked(&'static self) -> bool {
+        self.here().forked
     }
 
     /// Whether the root process lives.

@@ -103,6 +103,20 @@ impl LockWord {
         }
     }
 
+    /// The same at the end of a guard, which a fork of the process may have copied: what another
+    /// process holds, or nobody by now, is no affair of a forked child's then.
+    ///
+    /// # Errors
+    /// [`NotHeld`].
+    #[inline]
+    pub fn release_guard(&'static self, me: &Member, recursion: Recursion) -> Result<(), NotHeld> {
+        let owner = self.word.load(Ordering::Relaxed) & !FLAGS;
+        if owner >> 32 != me.name() >> 32 && me.runtime().was_forked() {
+            return Ok(());
+        }
+        self.release(me, recursion)
+    }
+
     /// Lets a recursive lock go whatever its depth, and returns the depth for
     /// [`LockWord::restore_depth`]. For conditions.
     ///
