@@ -93,6 +93,8 @@ run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
 # --- testing --------------------------------------------------------------------------------------------
 .PHONY: test test-rust test-crash loom loom-mutants test-python test-docs test-scripts test-cpython
 test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, the crash table, Python on every version found
+# All of the table takes long: here one pass of each point is drawn in each scenario.
+test: export TAREFA_CRASH_SEED = $(SEED)
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
 	cargo test $(RUST)
