@@ -40,7 +40,8 @@ class Reducing:
     """What both picklers have in common.
 
     Args:
-        met: the script's functions and classes that were met.
+        met: the script's functions and classes that were met by name, and the code of functions
+            that were met as such.
         whole: a definition that is to be pickled as what it consists of.
         in_image: definitions are to be pickled so, unless every process finds them.
         is_call: this goes to a process that is given what the script has by that name.
@@ -128,7 +129,7 @@ class Reducing:
         if self.whole is not None and self._is_part_of_whole(obj, qualname):
             return None
         if self.in_image:
-            if not found:
+            if not _definitions.is_in_image(digest):
                 self.defined.append(obj)
                 return None
         elif not found and not (self.is_call and _definitions.find(qualname) is obj):
@@ -144,6 +145,7 @@ class Reducing:
     def _function(self, function: FunctionType) -> Any:
         """A function as its code; its names are the reader's."""
         code = function.__code__
+        self.met.append(code)
         extra: dict[str, Any] = {}
         if not (self.in_image or self.is_call):
             extra = _unknown_globals(code)

@@ -29,6 +29,10 @@ _known: weakref.WeakValueDictionary[_Digest, Any] = weakref.WeakValueDictionary(
 _mentions: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
 # What every process of the program finds by its digest: in the image, or in the program's dict.
 _found_by_all: set[_Digest] = set()
+# Those of them that are in the program's dict only, as they were when they were put there.
+_in_dict_only: set[_Digest] = set()
+# Functions that have got a new digest for their new code, which nobody has asked about yet.
+_rewritten: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 # Names of the script that every process of the program has.
 known_names: set[str] = set()
 # Classes that a later definition has replaced; objects of theirs may still come.
@@ -82,6 +86,7 @@ def mention(obj: Any) -> tuple[Any, ...] | None:
         if type(obj) is not FunctionType or not is_rewritten(obj):
             return known
         forget(obj)
+        _rewritten.add(obj)
     if obj not in _digests and not is_definition(obj):
         return None
     known = _mentions[obj] = (restore, (obj.__qualname__, digest_of(obj)))
@@ -93,15 +98,23 @@ def can_be_found(digest: _Digest) -> bool:
     return digest in _found_by_all
 
 
+def is_in_image(digest: _Digest) -> bool:
+    """Whether every process of the program has it in its image of the script."""
+    return digest in _found_by_all and digest not in _in_dict_only
+
+
 def note_found(digests: Any) -> None:
-    """From now on every process of the program finds these."""
-    _found_by_all.update(digests)
+    """From now on every process of the program finds these in the image."""
+    new = set(digests)
+    _found_by_all.update(new)
+    _in_dict_only.difference_update(new)
 
 
 def publish(obj: Any, dumps: Callable[[Any], bytes]) -> None:
     """Put a definition where every process of the program finds it; ``dumps`` pickles it."""
     digest = digest_of(obj)
     _found_by_all.add(digest)
+    _in_dict_only.add(digest)
     try:
         _engine.program_dict().setdefault(_key(digest), dumps(obj))
     except BaseException:
@@ -134,6 +147,7 @@ def restore(qualname: str, digest: _Digest) -> Any:
     made = loads(data)
     learn(made, digest)
     _found_by_all.add(digest)
+    _in_dict_only.add(digest)
     return made
 
 
@@ -178,19 +192,34 @@ def forget(obj: Any) -> None:
     _bodies.pop(obj, None)
 
 
-_Body = tuple[CodeType, Any, Any]
+_Body = tuple[Any, ...]
 # What functions were when their digests were made.
 _bodies: weakref.WeakKeyDictionary[FunctionType, _Body] = weakref.WeakKeyDictionary()
 
 
 def _body_of(function: FunctionType) -> _Body:
-    return function.__code__, function.__defaults__, function.__kwdefaults__
+    by_name = function.__kwdefaults__
+    parts = (*by_name, *by_name.values()) if by_name else ()
+    return function.__code__, function.__defaults__, *parts
 
 
 def is_rewritten(function: FunctionType) -> bool:
     """Whether its code or its defaults have been set since its digest was made."""
     body = _bodies.get(function)
-    return body is not None and not all(map(is_, _body_of(function), body))
+    if body is None:
+        return False
+    now = _body_of(function)
+    return len(now) != len(body) or not all(map(is_, now, body))
+
+
+def take_rewritten(function: FunctionType) -> bool:
+    """The same, or whether that was found out since it was last asked."""
+    if is_rewritten(function):
+        forget(function)
+    elif function not in _rewritten:
+        return False
+    _rewritten.discard(function)
+    return True
 
 
 # Functions and classes that are being looked at: one may have itself in a closure.
@@ -219,7 +248,7 @@ def _of_idle_function(function: FunctionType) -> tuple[Any, ...]:
         function.__qualname__,
         _of_code(function.__code__),
         _of_value(function.__defaults__),
-        _of_value(function.__kwdefaults__),
+        _of_value(tuple((function.__kwdefaults__ or {}).items())),
         tuple(cells),
     )
 

@@ -1,7 +1,8 @@
-"""The names of its module that a function's code uses."""
+"""The names of its module that a function's code uses, or may use."""
 
 from __future__ import annotations
 
+import re
 import weakref
 from opcode import EXTENDED_ARG, opmap
 from types import CodeType
@@ -29,6 +30,39 @@ def names_in(code: CodeType) -> tuple[str, ...]:
         _collect(code, found)
         known = _known[code] = tuple(found)
     return known
+
+
+# Code with one of these asks for names as text, or as attributes of the script's module.
+_ASKING = {"__main__", "eval", "exec", "globals", "modules", "vars"}
+_WORD = re.compile(r"[^\W\d]\w*")
+_LONGEST_TEXT = 1 << 12
+_known_words: weakref.WeakKeyDictionary[CodeType, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
+def words_in(code: CodeType, always: bool = False) -> tuple[str, ...]:
+    """What else may be the name of a global there: attributes, and words in texts.
+
+    Args:
+        code: the code, with that of functions inside it.
+        always: also where nothing in it says that it asks for globals so.
+    """
+    known = _known_words.get(code)
+    if known is None:
+        found: dict[str, None] = {}
+        _collect_words(code, found)
+        known = _known_words[code] = tuple(found)
+    return known if always or not _ASKING.isdisjoint(known) else ()
+
+
+def _collect_words(code: CodeType, found: dict[str, None]) -> None:
+    found.update(dict.fromkeys(code.co_names))
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            _collect_words(constant, found)
+        elif type(constant) is str and len(constant) < _LONGEST_TEXT:
+            found.update(dict.fromkeys(_WORD.findall(constant)))
+        elif type(constant) is tuple:
+            found.update(dict.fromkeys(c for c in constant if type(c) is str))
 
 
 def _collect(code: CodeType, found: dict[str, None]) -> None:

@@ -21,6 +21,7 @@ import pickle
 import sys
 import threading
 import warnings
+from types import CodeType
 from typing import Any
 
 from tarefa import _engine
@@ -33,7 +34,7 @@ from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _main
 from tarefa._task._kinds import Kind, kind_of
-from tarefa._task._reach import SIMPLE, Path, Reach, values_at, where_set
+from tarefa._task._reach import SIMPLE, Path, Reach, path_of, values_at, where_set
 from tarefa._task._snapshot import Snapshot
 from tarefa._task._zygote_command import IMAGE
 
@@ -86,6 +87,8 @@ class Script:
         self.data_sent: dict[Any, tuple[bytes, int]] = {}
         self.constants_sent: set[str] = set()
         self.warned: set[str] = set()
+        # Names that have once made a difference large, and may be set anew at every start.
+        self.once_large: set[str] = set()
 
     # -- the image -------------------------------------------------------------------------
 
@@ -101,11 +104,16 @@ class Script:
                 data[name] = value
         extra: dict[str, Any] = {"gone": gone} if gone else {}
         anew = self._held_anew()
+        lost: list[Path] = []
+        for cls in self.then.classes():
+            path = path_of(cls)
+            if path is not None:
+                self._note_attributes(path, cls, anew, lost)
         if not self.parts:
             extra["module"] = self._attributes()
             extra["aliases"] = [n for n in MAIN_NAMES[1:] if n in sys.modules]
-        if fixed or extra or anew:
-            self._add_part({"names": fixed, **extra, "held": anew})
+        if fixed or extra or anew or lost:
+            self._add_part({"names": fixed, **extra, "held": anew, "lost": lost})
         held: list[Any] = []
         if reached is not None:
             data |= reached.values(self.main)
@@ -159,7 +167,11 @@ class Script:
         if since is not None:
             self._look_again([*since[0], *since[1]])
         if self.difference:
-            if len(self.difference) > _LARGE or self.sent_before >= _PATIENCE:
+            is_large = len(self.difference) > _LARGE
+            is_new = is_large and self.once_large.isdisjoint(self.kept_since)
+            if is_large:
+                self.once_large.update(self.kept_since)
+            if is_new or self.sent_before >= _PATIENCE:
                 self.publish(None)
             self.sent_before += 1
         data = self._data(met) if met else b""
@@ -170,6 +182,8 @@ class Script:
     def _publish_unknown(self, met: list[Any]) -> None:
         """Put what the task is told of by name, and has not, where it finds it."""
         for definition in met:
+            if type(definition) is CodeType:
+                continue
             digest = _definitions.digest_of(definition)
             if not _definitions.can_be_found(digest) and digest not in self.in_difference:
                 _definitions.publish(definition, dumps_whole)
@@ -185,10 +199,10 @@ class Script:
     def _look_for_other_code(self, met: list[Any]) -> None:
         """Whether functions have got other code, or defaults, and so are to be sent anew."""
         for path, function in self.reach(met).functions:
-            if _definitions.is_rewritten(function):
-                _definitions.forget(function)
+            if _definitions.take_rewritten(function):
                 self.rewritten[where_set(path)] = None
-                self.last = None
+                # The names stand for the same functions, which are others nevertheless.
+                self.last, self.kept_since = None, {}
 
     def _held_anew(self) -> list[tuple[Path, Any]]:
         """Functions inside classes and others that have got other code."""
@@ -230,6 +244,7 @@ class Script:
         if not (values or gone or held):
             return
         data, pickler = _dump_state({"names": values, "gone": gone, "held": held})
+        self.then.note_classes([d for d in pickler.defined if isinstance(d, type)])
         digests = _digests(pickler)
         self.others = data, digests
         self.in_difference = {digest for _, digest in digests}
@@ -294,7 +309,10 @@ class Script:
             old, count = self.data_sent.get(key, (b"", -1))
             if old == digest and (len(data) > _LARGE or count >= _PATIENCE):
                 self.publish(reach)
-                self.data_in_image[key] = digest
+                # Attributes of classes are in the image now for all who reach them.
+                state = {"names": names, "held": reach.held_values(), "lost": []}
+                data = dump(state, is_call=True)[0]
+                self.data_in_image[reach.key()] = blake2b(data, digest_size=16).digest()
             else:
                 if old and old != digest and len(data) > _WARN_FROM:
                     self._warn_of_largest(state, "may have changed")
@@ -308,15 +326,18 @@ class Script:
 
     def _attributes_changed(self, reach: Reach) -> tuple[list[Any], list[Path]]:
         """Attributes of classes that are not as in the image: with their values, and gone."""
-        changed, lost = [], []
+        changed: list[tuple[Path, Any]] = []
+        lost: list[Path] = []
         for path, cls in reach.classes.items():
-            new, gone = self.then.changed_attributes(cls)
-            for name in new:
-                at = (*path, name)
-                if at not in reach.held:
-                    changed.append((at, cls.__dict__[name]))
-            lost += [(*path, name) for name in gone]
-        return changed, lost
+            self._note_attributes(path, cls, changed, lost)
+        return [(at, value) for at, value in changed if at not in reach.held], lost
+
+    def _note_attributes(
+        self, path: Path, cls: type, changed: list[tuple[Path, Any]], lost: list[Path]
+    ) -> None:
+        new, gone = self.then.changed_attributes(cls)
+        changed += [((*path, name), cls.__dict__[name]) for name in new]
+        lost += [(*path, name) for name in gone]
 
     def _warn_of_largest(self, state: dict[str, Any], why: str) -> None:
         sizes = {n: _size(v) for n, v in state["names"].items()}

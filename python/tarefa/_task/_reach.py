@@ -12,12 +12,14 @@ process by the *path* on which it is reached: a global's name, and steps from th
 from __future__ import annotations
 
 import functools
+import io
+import sys
 from collections.abc import Callable, Iterable
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from tarefa._convert._definitions import is_definition, is_of_script, main_dict
-from tarefa._convert._globals_of import names_in
+from tarefa._convert._globals_of import names_in, words_in
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._task._kinds import Kind, kind_of
 
@@ -44,6 +46,7 @@ class Reach:
         classes: classes of the script, with their paths.
         through: names of the script, with the function that uses each.
         functions: functions of the script, with their paths.
+        guessed: those of the names that the code may only ask for as text or attributes.
     """
 
     def __init__(self, start: list[Any]) -> None:
@@ -52,13 +55,15 @@ class Reach:
         self.classes: dict[Path, type] = {}
         self.through: dict[str, str] = {}
         self.functions: list[tuple[Path, FunctionType]] = []
+        self.guessed: set[str] = set()
         self._seen: dict[int, Any] = {}
         # All names that were asked for, whether or not the script has them.
         self._names: set[str] = set()
         # Those of them that stood for more than a number or a text.
         self._leading: set[str] = set()
         self._main = main_dict()
-        todo: list[tuple[Any, Path | None]] = [(one, _path_of(one)) for one in start]
+        self._module = sys.modules["__main__"]
+        todo: list[tuple[Any, Path | None]] = [(one, path_of(one)) for one in start]
         while todo:
             one, path = todo.pop()
             if id(one) not in self._seen:
@@ -92,19 +97,28 @@ class Reach:
         return values_at(self._main, self.held)
 
     def let_go(self, refuses: Callable[[Any], bool]) -> bool:
-        """Leave attributes of classes out whose values cannot be sent; whether there were any."""
+        """Leave out what need not be sent and cannot be; whether there was any.
+
+        Attributes of classes, and names that the code need not mean.
+        """
         values = dict(self.held_values())
         classes = set(self.classes)
         found = [p for p, v in values.items() if p[:-1] in classes and refuses(v)]
         for path in found:
             del self.held[path]
-        return bool(found)
+        main = self._main
+        names = [n for n in self.data if n in self.guessed and n in main and refuses(main[n])]
+        for name in names:
+            del self.data[name]
+        return bool(found or names)
 
     def _look_at(self, one: Any, path: Path | None, todo: list[Any]) -> None:
         def step(value: Any, *steps: _Step) -> None:
             todo.append((value, None if path is None else (*path, *steps)))
 
-        if type(one) is FunctionType:
+        if type(one) is CodeType:
+            self._look_at_code(one, one.co_qualname, todo)
+        elif type(one) is FunctionType:
             if is_of_script(one):
                 self._look_at_function(one, path, todo, step)
             elif one.__closure__ and (one.__module__ in MAIN_NAMES or "<" in one.__qualname__):
@@ -123,6 +137,8 @@ class Reach:
         elif isinstance(one, functools.partial):
             parts = (one.func, *one.args, *one.keywords.values())
             todo += ((part, None) for part in parts)
+        elif type(one) in (tuple, frozenset):
+            todo += ((part, None) for part in one)
         elif isinstance(one, (staticmethod, classmethod)):
             step(one.__func__, "__func__")
         elif type(one) is property:
@@ -135,26 +151,16 @@ class Reach:
                 if type(function) is FunctionType:
                     step(function, inside)
             if type(one).__module__ in MAIN_NAMES:
-                todo.append((type(one), _path_of(type(one))))
+                todo.append((type(one), path_of(type(one))))
 
     def _look_at_function(
         self, function: FunctionType, path: Path | None, todo: list[Any], step: Callable[..., None]
     ) -> None:
-        main = self._main
         if path is not None:
             self.functions.append((path, function))
-        names = names_in(function.__code__)
-        self._names.update(names)
-        for name in names:
-            if name in main and name not in self.through:
-                self.through[name] = function.__qualname__
-                value = main[name]
-                if type(value) in SIMPLE:
-                    continue
-                self._leading.add(name)
-                if kind_of(value) in _DATA:
-                    self.data[name] = None
-                todo.append((value, (name,)))
+        # A function that goes as its code has its closure and all else with it.
+        self._seen[id(function.__code__)] = function.__code__
+        self._look_at_code(function.__code__, function.__qualname__, todo)
         for number, cell in enumerate(function.__closure__ or ()):
             try:
                 contents = cell.cell_contents
@@ -173,10 +179,40 @@ class Reach:
             for name, value in function.__dict__.items():
                 step(value, name)
 
+    def _look_at_code(self, code: CodeType, qualname: str, todo: list[Any]) -> None:
+        main = self._main
+        names = names_in(code)
+        asks = any(main.get(name) is self._module for name in names)
+        self._names.update(names)
+        self.guessed.difference_update(names)
+        self._follow(names, qualname, todo)
+        # A file is not sent on a guess: what comes of it there is another one.
+        words = [
+            name
+            for name in words_in(code, asks)
+            if name not in self._names and not isinstance(main.get(name), io.IOBase)
+        ]
+        self._names.update(words)
+        self.guessed.update(words)
+        self._follow(words, qualname, todo)
+
+    def _follow(self, names: Iterable[str], qualname: str, todo: list[Any]) -> None:
+        main = self._main
+        for name in names:
+            if name in main and name not in self.through:
+                self.through[name] = qualname
+                value = main[name]
+                if type(value) in SIMPLE:
+                    continue
+                self._leading.add(name)
+                if kind_of(value) in _DATA:
+                    self.data[name] = None
+                todo.append((value, (name,)))
+
     def _look_at_class(
         self, cls: type, path: Path | None, todo: list[Any], step: Callable[..., None]
     ) -> None:
-        todo += ((base, _path_of(base)) for base in (*cls.__bases__, type(cls)))
+        todo += ((base, path_of(base)) for base in (*cls.__bases__, type(cls)))
         if path is not None:
             self.classes[path] = cls
         for name, value in list(cls.__dict__.items()):
@@ -192,7 +228,8 @@ class Reach:
             self.held[*path, last] = None
 
 
-def _path_of(one: Any) -> Path | None:
+def path_of(one: Any) -> Path | None:
+    """Where the script has a function or class, if it has it under its name."""
     if (type(one) is FunctionType or isinstance(one, type)) and is_definition(one):
         return tuple(one.__qualname__.split("."))
     return None

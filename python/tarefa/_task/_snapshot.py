@@ -22,10 +22,15 @@ class Snapshot:
         self._names = _engine.Names(main)
         self.kept = _fixed(main)
         self._classes: dict[type, Any] = {}
-        todo = [v for v in main.values() if isinstance(v, type)]
+        self.note_classes([v for v in main.values() if isinstance(v, type)])
+
+    def note_classes(self, todo: list[type]) -> None:
+        """These classes and those in them are known from now on, as they are."""
+        seen: set[type] = set()
         while todo:
             cls = todo.pop()
-            if cls.__module__ in MAIN_NAMES and cls not in self._classes:
+            if cls.__module__ in MAIN_NAMES and cls not in seen:
+                seen.add(cls)
                 attributes = dict(cls.__dict__)
                 self._classes[cls] = _engine.Names(attributes), _fixed(attributes)
                 todo += (v for v in attributes.values() if isinstance(v, type))
@@ -43,6 +48,10 @@ class Snapshot:
     def kept_value(self, name: str) -> Any:
         """What the name stood for, if that is kept."""
         return self.kept.get(name)
+
+    def classes(self) -> list[type]:
+        """The classes whose attributes are known."""
+        return list(self._classes)
 
     def changed_attributes(self, cls: type) -> tuple[list[str], list[str]]:
         """The same for the attributes of a class; nothing for one that was not there."""
