@@ -66,9 +66,10 @@ class RawArray(Copied, ArrayCore[T]):
     @overload
     def __new__(cls, typecode_or_type: type[T], size_or_initializer: Any) -> RawArray[T]: ...
     @overload
-    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any) -> RawArray[Any]: ...
-    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any) -> Any:
+    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any = ...) -> RawArray[Any]: ...
+    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any = ...) -> Any:
         """Make an array; the arguments and errors are those of :class:`Array`."""
+        typecode_or_type, size_or_initializer = _given(typecode_or_type, size_or_initializer)
         made: Any = _of_module(cls, lambda: make(cls, typecode_or_type, size_or_initializer, None))
         return made
 
@@ -196,14 +197,17 @@ class Array(Locked, RawArray[T]):
     ) -> Array[T]: ...
     @overload
     def __new__(
-        cls, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True
+        cls, typecode_or_type: Any, size_or_initializer: Any = ..., *, lock: Any = True
     ) -> Array[Any]: ...
-    def __new__(cls, typecode_or_type: Any, size_or_initializer: Any, *, lock: Any = True) -> Any:
+    def __new__(
+        cls, typecode_or_type: Any, size_or_initializer: Any = ..., *, lock: Any = True
+    ) -> Any:
         """Make an array.
 
         Args:
             typecode_or_type: a typecode of :mod:`array` (also ``c``, ``?``, ``n``, ``N``, and
                 ``F``, ``D`` for complex numbers), a ctypes type, or anything that is a NumPy dtype.
+                Or a NumPy array alone, which is copied: its items, their type and its shape.
             size_or_initializer: how many items of zero, or the items. With a NumPy dtype a tuple
                 is a shape; of a NumPy array the shape is kept.
             lock: True for a recursive lock of its own; a lock; or False for none, which makes a
@@ -217,6 +221,7 @@ class Array(Locked, RawArray[T]):
             OverflowError: an item that its type does not hold.
             ArenaFull: there is no room for it (a ``MemoryError``).
         """
+        typecode_or_type, size_or_initializer = _given(typecode_or_type, size_or_initializer)
         if lock is None:
             lock = True
         base, lock = (RawArray, None) if lock is False else (cls, lock)
@@ -224,6 +229,18 @@ class Array(Locked, RawArray[T]):
             base, lambda: make(base, typecode_or_type, size_or_initializer, lock)
         )
         return made
+
+
+def _given(typecode_or_type: Any, size_or_initializer: Any) -> tuple[Any, Any]:
+    """The type and the items, which an array of NumPy's says both."""
+    if size_or_initializer is ...:
+        dtype = getattr(typecode_or_type, "dtype", None)
+        if dtype is None or not isinstance(getattr(typecode_or_type, "shape", None), tuple):
+            raise TypeError(
+                "a type and a size or items are wanted, as in Array('d', 10), or a NumPy array"
+            )
+        return dtype, typecode_or_type
+    return typecode_or_type, size_or_initializer
 
 
 def _of_module(base: Any, make_it: Callable[[], Any]) -> Any:

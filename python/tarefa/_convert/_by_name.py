@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from types import CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
-from tarefa._convert import _definitions
+from tarefa._convert import _definitions, _own_ways
 from tarefa._convert._context_vars import reduce_context_var
 from tarefa._convert._definitions import main_dict
 from tarefa._convert._globals_of import names_in
@@ -63,10 +63,14 @@ class Reducing:
         self.is_call = is_call
         # Names for functions whose reader has none of his own.
         self.private: dict[str, Any] = {}
+        self._own_ways = _own_ways.reducers()
 
     def reduce_here(self, obj: Any) -> Any:
         """How something of the script is pickled; NotImplemented for what is not."""
         kind = type(obj)
+        own = self._own_ways.get(kind)
+        if own is not None:
+            return own(obj)
         if kind is FunctionType:
             if _definitions.is_of_script(obj):
                 return self._named(obj) or self._function(obj)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tarefa import _engine
-from tarefa._convert import _by_name
+from tarefa._convert import _by_name, _descriptors
 from tarefa._convert._by_name import ByName, NeedsMore
 from tarefa._convert._plain_pickle import NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
@@ -44,7 +44,9 @@ def dump(obj: Any, keep: Callable[[Any], bool] | None = None, **how: Any) -> tup
 
         where = _culprit.find(obj)
         what = f"{where[0]} ({_culprit.describe(where[1])})" if where else _culprit.describe(obj)
-        why = _culprit.first_line(e)
+        why = _culprit.first_line(e) + (
+            _descriptors.hint(obj) or (_descriptors.hint(where[1]) if where else "")
+        )
         raise NotPicklable(f"{what} cannot be pickled, so it cannot be shared: {why}") from e
 
 
@@ -53,7 +55,12 @@ def _dump_with(
 ) -> tuple[bytes, Any]:
     buffer = io.BytesIO()
     made = pickler(buffer, keep, **how)
-    made.dump(obj)
+    if how.get("in_image") or how.get("whole") is not None:
+        # That is for all processes, and stays.
+        with _descriptors.refused("what the script has for all its processes"):
+            made.dump(obj)
+    else:
+        made.dump(obj)
     return buffer.getvalue(), made
 
 

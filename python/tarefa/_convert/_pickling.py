@@ -6,12 +6,14 @@ Plain pickle first, for it is fast. What it refuses (lambdas, closures), and wha
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert import _descriptors, _own_ways
 from tarefa._convert._plain_pickle import MAIN_NAMES, NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
 
@@ -37,7 +39,15 @@ def _dumps(
     if not (_is_of_main(obj) if is_of_main is None else is_of_main):
         before = _engine.collected()
         try:
-            data = pickle.dumps(obj, 5, buffer_callback=keep)
+            own = _own_ways.table()
+            if own is None:
+                data = pickle.dumps(obj, 5, buffer_callback=keep)
+            else:
+                file = io.BytesIO()
+                pickler = pickle.Pickler(file, 5, buffer_callback=keep)
+                pickler.dispatch_table = own
+                pickler.dump(obj)
+                data = file.getvalue()
             if b"_main__" not in data:
                 return data, []
         except NOT_AS_IT_IS:
@@ -46,8 +56,8 @@ def _dumps(
     # Not before it is needed: it is slow to import.
     from tarefa._convert._dump import dump
 
-    data, pickler = dump(obj, keep, **how)
-    return data, pickler.met
+    data, whole = dump(obj, keep, **how)
+    return data, whole.met
 
 
 def _is_of_main(obj: Any) -> bool:
@@ -83,6 +93,7 @@ def dumps_call(call: _Call) -> tuple[bytes, list[Any]]:
             if not _culprit.pickles(value):
                 where, part = _culprit.find(value, name) or (name, value)
                 why = _culprit.first_line(e.__cause__) if e.__cause__ else str(e)
+                why += _descriptors.hint(value) or _descriptors.hint(part)
                 raise NotPicklable(
                     f"{where} ({_culprit.describe(part)}) cannot be pickled, so it cannot be sent "
                     f"to another process: {why}"

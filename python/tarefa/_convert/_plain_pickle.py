@@ -7,4 +7,5 @@ from pickle import PicklingError
 MAIN_NAMES = ("__main__", "__mp_main__")
 
 # What it raises for lambdas, closures and other things that cannot be imported.
-NOT_AS_IT_IS = (PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+# RuntimeError is what multiprocessing says of its locks.
+NOT_AS_IT_IS = (PicklingError, TypeError, AttributeError, ValueError, RuntimeError)

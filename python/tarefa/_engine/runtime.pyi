@@ -69,6 +69,12 @@ class Names:
     def forget(self, name: str, /) -> None:
         """From now on this name has changed, whatever it stands for."""
 
+def prepare_title() -> None:
+    """Look where this process's command line is, for :func:`set_title` here and in children."""
+
+def set_title(text: str) -> None:
+    """Show that text instead of the command line in the system's lists of processes."""
+
 def set_thread_name(name: str) -> None:
     """Name the calling thread for ``ps`` and ``top``."""
 

@@ -151,8 +151,8 @@ class TaskCore:
     def drop_payload(self) -> None:
         """Free what was to run."""
 
-    def start_process(self) -> None:
-        """Start it as a process.
+    def start_process(self, descriptors: list[int] = []) -> None:
+        """Start it as a process, which is given the descriptors.
 
         Raises:
             StartError: the system refused, or the runtime's root has ended.
@@ -163,6 +163,20 @@ class TaskCore:
 
     def run_here(self) -> bool:
         """The calling thread runs it from now on; False if it is not to be run."""
+
+    def deliver(
+        self,
+        is_error: bool = False,
+        value: object = None,
+        dumps: Callable[[Any], bytes] | None = None,
+    ) -> None:
+        """Have its outcome before it ends: :meth:`finish` without one follows."""
+
+    def delivered(self) -> bool:
+        """Whether its outcome is there, though it may run still."""
+
+    def join_outcome(self, timeout: float | None = None) -> bool:
+        """Wait for its outcome; False when the time passes first."""
 
     def finish(
         self,
@@ -277,6 +291,21 @@ def join_several(tasks: list[TaskCore], timeout: float | None, when: str) -> boo
 
     False when the time passes first.
     """
+
+def take_descriptors() -> list[int]:
+    """Return the descriptors that came with this process's task, once; they are the caller's."""
+
+def most_descriptors() -> int:
+    """Return how many descriptors come with a task at most."""
+
+def watch_termination() -> bool:
+    """Have SIGTERM call the interpreter's handler first, and end the process a while later."""
+
+def default_termination() -> None:
+    """Have SIGTERM end the process."""
+
+def die_of_termination() -> None:
+    """End this process by SIGTERM."""
 
 def leave(code: int) -> None:
     """End a child whose task has its outcome. Does not return."""

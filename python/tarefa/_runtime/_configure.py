@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from types import EllipsisType
 from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import _executable
+
+# Has an initializer called in processes; set by `_hooks`.
+set_initializer: Callable[[Callable[..., object] | None, tuple[Any, ...]], None] = repr  # type: ignore[assignment]
 
 
 def configure(
@@ -15,6 +20,8 @@ def configure(
     report_after: float | None = None,
     max_depth: int | None = None,
     executable: str | bytes | os.PathLike[Any] | None = None,
+    initializer: Callable[..., object] | EllipsisType | None = ...,
+    initargs: Iterable[Any] = (),
 ) -> None:
     """Set how the runtime works, for all processes in it.
 
@@ -33,12 +40,21 @@ def configure(
         executable: the Python interpreter that is executed as the process that forks all others;
             ``sys.executable`` if not given. For programs with an interpreter inside, whose
             ``sys.executable`` is none. To be set before the first ``Process``.
+        initializer: called with ``initargs`` in each process before its target, in those that this
+            process starts from now on and in those that they start; None for nothing, as it is at
+            first. What it raises is the task's failure.
+        initargs: its arguments.
 
     Raises:
         ValueError: a number out of range; no program that can be executed.
         TypeError: what should be a number is none.
         StateError: it is too late for ``executable``.
+        NotPicklable: the initializer or an argument cannot go to another process.
     """
+    if initializer is not ...:
+        set_initializer(initializer, tuple(initargs))
+    elif initargs != ():
+        raise TypeError("initargs are the arguments of an initializer, which is not given")
     if executable is not None:
         _executable.choose(executable)
     if max_depth is not None:

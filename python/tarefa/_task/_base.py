@@ -181,6 +181,10 @@ class TaskBase(Generic[R]):
         let_go(self)
         return True
 
+    def _wait_outcome(self, timeout: float | None) -> bool:
+        """Wait until there is an outcome, which may be before the end."""
+        return self._wait(timeout)
+
     def _is_here(self) -> bool:
         me = current_task()
         return me is not None and me._tarefa_core.object_id == self._tarefa_core.object_id
@@ -200,7 +204,7 @@ class TaskBase(Generic[R]):
 
     def _ended(self, timeout: float | None) -> tuple[bool, Any]:
         """The outcome: (is an error, value or exception)."""
-        if not self._wait(timeout):
+        if not self._wait_outcome(timeout):
             raise TaskTimeout(
                 f"{self._label()} has not ended within {timeout} s; it goes on: "
                 "ask again, or interrupt() it"
@@ -227,7 +231,8 @@ class TaskBase(Generic[R]):
     def _find_outcome(self) -> tuple[bool, Any]:
         core = self._tarefa_core
         state = core.state
-        if state == State.KILLED:
+        delivered = core.delivered()
+        if state == State.KILLED and not delivered:
             return True, _outcome.died(core, self._label())
         found = _outcome.read(core)
         if found is not None:
@@ -238,7 +243,7 @@ class TaskBase(Generic[R]):
                 f"{self._label()} ended, but the shared memory had no room for its result; "
                 "free something, or raise TAREFA_ARENA_MAX"
             )
-        if state != State.FINISHED:
+        if state != State.FINISHED and not delivered:
             return True, TaskFailed(f"{self._label()} failed, and left no word of how")
         return False, None
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert import _descriptors
 from tarefa._convert._pickling import loads
 from tarefa._runtime import _task_end, _unraisable
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
 from tarefa._task import (
+    _at_exit,
     _current,
     _environment,
     _exit,
@@ -44,6 +47,18 @@ def on_interrupt(_signum: int, frame: FrameType | None) -> None:
         raise error
 
 
+class _Terminated(SystemExit):
+    """``terminate()`` was called: what a target's ``finally`` blocks see."""
+
+
+def on_terminate(_signum: int, _frame: FrameType | None) -> None:
+    """The handler of SIGTERM, in the main thread; the next one, or some time, ends the process."""
+    _engine.default_termination()
+    if _in_target or _finishing:
+        raise _Terminated(1)
+    _engine.die_of_termination()
+
+
 def _interruption(core: Any, what: str) -> Interrupted:
     label = f"process {core.name!r}"
     if core.over_time:
@@ -58,7 +73,7 @@ _imported: list[str] = []
 def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
     data, buffers = payload
-    image, (head, handle, difference, state, target), call = _payload.split(data)
+    image, (head, handle, difference, state, target, first), call = _payload.split(data)
     extra = None
     if head:
         extra = loads(head)
@@ -77,12 +92,37 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     function, args, kwargs = loads(call, buffers=buffers)
     if target:
         function = loads(target)
+    initializer = loads(first) if first else None
+    _descriptors.close_rest()
     if len(sys.modules) != modules:
         _imported.extend(list(sys.modules)[modules:])
     _current.reads_task = False
+    if initializer is not None:
+        _initialize(initializer)
     if function is None:
         return None
-    return function(*args, **kwargs)
+    value = function(*args, **kwargs)
+    return _run_coroutine(value) if type(value) is CoroutineType else value
+
+
+def _run_coroutine(value: CoroutineType[Any, Any, Any]) -> Any:
+    """What an ``async def`` returns, run to its end in an event loop of its own."""
+    import asyncio
+
+    return asyncio.run(value)
+
+
+def _initialize(initializer: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
+    """Call what ``configure`` was given; tasks that this one starts call it too."""
+    _environment.initializer = initializer
+    function, args, kwargs = initializer
+    try:
+        value = function(*args, **kwargs)
+        if type(value) is CoroutineType:
+            _run_coroutine(value)
+    except BaseException as e:
+        e.add_note(f"raised by the initializer of processes, {function!r}, before the target")
+        raise
 
 
 def forget_task() -> None:
@@ -107,6 +147,7 @@ def _tarefa_run(core: Any) -> int:
     process = _current.process_task = Process._of(core)
     name = process._tarefa_name
     name_process(name)
+    _engine.watch_termination()
     if not core.run_here():
         return 1
     state, code = FINISHED, EXIT_SUCCESS
@@ -127,12 +168,15 @@ def _tarefa_run(core: Any) -> int:
         code = _outcome.exit_code(e.code)
         if code:
             state, error = FAILED, e
-            _show_exit(e.code)
+            if not isinstance(e, _Terminated):
+                _show_exit(e.code)
     except BaseException as e:
         state, code, error = FAILED, EXIT_FAILURE, e
         if isinstance(e, MemoryError) and not isinstance(e, TarefaError):
             error = _out_of_memory(core, e)
     _in_target = False  # an interrupt may have come before the same line above
+    if isinstance(error, _Terminated):
+        _end_terminated()
     if state == INTERRUPTED and _current.started:
         _exit.stop_all()
     _finish_threads()
@@ -142,10 +186,39 @@ def _tarefa_run(core: Any) -> int:
         core.keep_quiet()
     if error is not None:
         error.__traceback__ = _targets_part(error.__traceback__)
-        _outcome.finish_failed(core, state, code, error)
-    elif not _outcome.finish_returned(core, value, f"process {name!r}"):
-        code = 1
-    return code
+    ending = _outcome.Ending(core)
+    ends = _at_exit.is_needed()
+    if error is not None:
+        ending.failed(state, code, error, deliver=ends)
+    else:
+        ending.returned(value, f"process {name!r}", deliver=ends)
+    if ends:
+        _at_exit.run(lambda: _end_late(core, ending))
+        _flush()
+        ending.publish()
+    return ending.code
+
+
+def _end_late(core: Any, ending: _outcome.Ending) -> None:
+    """The process's exit functions take too long: it ends without them."""
+    try:
+        print(  # noqa: T201
+            f"tarefa: process {core.name!r} (pid {os.getpid()}): what it does at its exit (atexit, "
+            f"finalizers) still ran after {_at_exit.LIMIT:g} s, and it ends without that",
+            file=sys.stderr,
+            flush=True,
+        )
+    finally:
+        ending.publish()
+        _engine.leave(ending.code)
+
+
+def _end_terminated() -> None:
+    """``terminate()`` was called, and the target has unwound: the signal ends the process."""
+    if _at_exit.is_needed():
+        _at_exit.run(_engine.die_of_termination)
+    _flush()
+    _engine.die_of_termination()
 
 
 def _show_exit(code: object) -> None:
@@ -174,11 +247,12 @@ def _targets_part(tb: Any) -> Any:
 
 def name_process(name: str) -> None:
     """Show it so in the system's lists, and to ``logging``."""
-    shown = name[:15]
+    shown = name
     if not shown.isascii():
         # Without what UTF-8 has no bytes for.
         shown = shown.encode(errors="replace").decode()
-    _engine.set_thread_name(shown)
+    _engine.set_thread_name(shown[:15])
+    _engine.set_title(f"tarefa: {shown.removeprefix('tarefa-')}")
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
         multiprocessing.current_process()._name = name

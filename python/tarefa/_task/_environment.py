@@ -1,4 +1,4 @@
-"""What a child must have of its starter: environment, folder, import path, context variables.
+"""What a child must have of its starter: environment, folder, paths, variables, settings.
 
 The zygote was made at some time; a child gets what has changed since.
 """
@@ -9,6 +9,27 @@ import contextvars
 import os
 import sys
 from typing import Any
+
+from tarefa._runtime import _configure
+from tarefa._task import _interpreter_state, _logging_state
+
+# What `configure` was given to be called before each target, here or in a process that started
+# this one.
+initializer: tuple[Any, tuple[Any, ...], dict[str, Any]] | None = None
+
+
+def set_initializer(function: Any, args: tuple[Any, ...]) -> None:
+    """For :func:`tarefa.configure`: have it called in each process, before its target."""
+    global initializer
+    if function is not None and not callable(function):
+        raise TypeError(f"initializer must be callable; it is {type(function).__name__}")
+    if function is None:
+        initializer = None
+        return
+    initializer = (function, args, {})
+
+
+_configure.set_initializer = set_initializer
 
 # What the zygote has.
 _baseline: dict[str, Any] | None = None
@@ -28,7 +49,16 @@ def set_baseline(baseline: dict[str, Any]) -> None:
 
 
 def _now() -> dict[str, Any]:
-    return {"env": dict(_environ()), "cwd": _folder(), "path": _path(), "argv": _arguments()}
+    filters = _interpreter_state.filters_now()
+    return {
+        "env": dict(_environ()),
+        "cwd": _folder(),
+        "path": _path(),
+        "argv": _arguments(),
+        "state": _interpreter_state.now(),
+        # Those that the zygote cannot have travel with each task.
+        "filters": filters if _interpreter_state.are_plain(filters) else None,
+    }
 
 
 def _environ() -> dict[bytes, bytes]:
@@ -61,6 +91,7 @@ def difference() -> dict[str, Any] | None:
     extra: dict[str, Any] = {}
     if _baseline is None:
         extra = _now()
+        extra["filters"] = _interpreter_state.pack_filters(_interpreter_state.filters_now())
     else:
         environ = _environ()
         if environ != _baseline["env"]:
@@ -72,6 +103,15 @@ def difference() -> dict[str, Any] | None:
             extra["path"] = _path()
         if getattr(sys, "argv", None) != _baseline["argv"]:
             extra["argv"] = _arguments()
+        state, had = _interpreter_state.now(), _baseline["state"]
+        if state != had:
+            extra["state"] = {k: v for k, v in state.items() if v != had[k]}
+        filters = _interpreter_state.filters_now()
+        if filters != _baseline["filters"]:
+            extra["filters"] = _interpreter_state.pack_filters(filters)
+    logs = _logging_state.now()
+    if logs is not None:
+        extra["logging"] = _logging_state.pack(logs)
     context = contextvars.copy_context()
     if len(context):
         pairs = _travelling(context)
@@ -109,12 +149,18 @@ def apply(extra: dict[str, Any]) -> None:
         sys.path[:] = extra["path"]
     if "argv" in extra:
         sys.argv = extra["argv"]
+    if "state" in extra:
+        _interpreter_state.apply(extra["state"])
 
 
 def apply_context(extra: dict[str, Any]) -> None:
-    """In the child, once modules can be found: set the context variables."""
+    """In the child, once modules and the script's classes can be found: what mentions them."""
     from tarefa._convert._pickling import loads
 
+    if "filters" in extra:
+        _interpreter_state.set_filters(extra["filters"])
+    if "logging" in extra:
+        _logging_state.apply(extra["logging"])
     for data in extra.get("context", ()):
         try:
             var, value = loads(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tarefa._convert import _descriptors
 from tarefa._runtime._errors import (
     Interrupted,
     NotPicklable,
@@ -48,26 +49,48 @@ def exit_code(code: object) -> int:
     return 1
 
 
-def finish_failed(core: Any, state: int, code: int, error: BaseException) -> None:
-    """End the task with an exception."""
-    from tarefa._convert._exception_pickling import pack
+class Ending:
+    """How a process's task ends: its outcome, and then its state."""
 
-    core.finish(state, code, True, error, pack)
+    def __init__(self, core: Any) -> None:
+        self._core = core
+        self.state, self.code = FINISHED, EXIT_SUCCESS
 
+    def failed(self, state: int, code: int, error: BaseException, *, deliver: bool) -> None:
+        """With an exception. If it only delivers that, :meth:`publish` follows."""
+        from tarefa._convert._exception_pickling import pack
 
-def finish_returned(core: Any, value: Any, what: str) -> bool:
-    """End the task with a value; False if the value could not travel, which fails the task."""
-    if value is None:
-        core.finish(FINISHED, EXIT_SUCCESS)
-        return True
-    try:
-        core.finish(FINISHED, EXIT_SUCCESS, False, value)
-    except Exception as e:
-        error = NotPicklable(f"the result of {what} cannot be sent back: {e}")
-        error.__cause__ = e
-        finish_failed(core, FAILED, EXIT_FAILURE, error)
-        return False
-    return True
+        self.state, self.code = state, code
+        if deliver:
+            self._core.deliver(True, error, pack)
+        else:
+            self._core.finish(state, code, True, error, pack)
+
+    def returned(self, value: Any, what: str, *, deliver: bool) -> None:
+        """With a value; one that cannot travel fails the task."""
+        try:
+            if value is None and not deliver:
+                self._core.finish(FINISHED, EXIT_SUCCESS)
+            elif _descriptors.may_travel():
+                # They would be this process's, which ends.
+                with _descriptors.refused("a result"):
+                    self._give(value, deliver)
+            else:
+                self._give(value, deliver)
+        except Exception as e:
+            error = NotPicklable(f"the result of {what} cannot be sent back: {e}")
+            error.__cause__ = e
+            self.failed(FAILED, EXIT_FAILURE, error, deliver=deliver)
+
+    def _give(self, value: Any, deliver: bool) -> None:
+        if deliver:
+            self._core.deliver(False, value)
+        else:
+            self._core.finish(FINISHED, EXIT_SUCCESS, False, value)
+
+    def publish(self) -> None:
+        """Say that it has ended, after an outcome that was delivered."""
+        self._core.finish(self.state, self.code)
 
 
 def read(core: Any) -> tuple[bool, Any] | None:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
+from tarefa._convert import _descriptors
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit, _unretrieved
-from tarefa._task._base import SIGKILL, SIGTERM, R, TaskBase, check_arguments
+from tarefa._task._base import SIGKILL, SIGTERM, R, TaskBase, check_arguments, check_timeout
 from tarefa._task._limits import check_memory_limit, check_time_limit
-from tarefa._task._state import FINISHED, NEW
+from tarefa._task._state import ALIVE, FINISHED, NEW
 from tarefa._task._zygote_command import prepare
 
 _count = itertools.count(1)
@@ -198,13 +199,19 @@ class Process(TaskBase[R]):
             raise StateError(_current.refusal(self._label()))
         if not core.begin():
             raise StateError(f"{self._label()} was started before: a task runs once; make another")
+        descriptors = None
         try:
             run: Any = self._target
             if type(self).run is not Process.run:
                 run = _SubclassRun(type(self), self._state())
             call = (run, self._args, self._kwargs)
             extra = _environment.difference()
-            core.set_payload((extra, call), _payload.dumps_payload)
+            if _descriptors.may_travel():
+                descriptors = _descriptors.collect(
+                    lambda: core.set_payload((extra, call), _payload.dumps_payload)
+                )
+            else:
+                core.set_payload((extra, call), _payload.dumps_payload)
         except BaseException:
             core.unbegin()
             raise
@@ -212,7 +219,7 @@ class Process(TaskBase[R]):
         _exit.watch()
         _engine.listen_for_reminders()
         try:
-            core.start_process()
+            core.start_process([] if descriptors is None else descriptors)
         except BaseException:
             _current.started.discard(self)
             raise
@@ -292,6 +299,16 @@ class Process(TaskBase[R]):
 
     def _label(self) -> str:
         return f"process {self._tarefa_name!r}"
+
+    def _wait_outcome(self, timeout: float | None) -> bool:
+        check_timeout(timeout)
+        core = self._tarefa_core
+        if core.state in ALIVE and not self._is_here():
+            if not core.join_outcome(timeout):
+                return False
+            if core.state in ALIVE:
+                return True  # what it does at its end goes on
+        return self._wait(timeout)
 
     def interrupt(self) -> None:
         """Raise :class:`Interrupted` in the target; see :meth:`Thread.interrupt` for when."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from functools import partial
+from types import CoroutineType
 from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
@@ -62,6 +63,8 @@ def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Con
             if task._tarefa_limited:
                 _arm_time_limit(core)
             value = context.run(run)
+            if type(value) is CoroutineType:
+                value = context.run(_run_coroutine, value)
             if value is not None:
                 outcome = (False, value)
         finally:
@@ -104,6 +107,13 @@ def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Con
     fd = task._tarefa_sentinel
     if fd is not None:
         core.signal_descriptor(fd)
+
+
+def _run_coroutine(value: CoroutineType[Any, Any, Any]) -> Any:
+    """What an ``async def`` returns, run to its end in an event loop of its own."""
+    import asyncio
+
+    return asyncio.run(value)
 
 
 def _interruption_text(task: Thread[Any], core: TaskCore, e: Interrupted) -> str:

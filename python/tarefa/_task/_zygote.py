@@ -5,48 +5,69 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import _unraisable
-from tarefa._task import _child, _current, _environment, _main
+from tarefa._task import (
+    _at_exit,
+    _child,
+    _current,
+    _environment,
+    _interpreter_state,
+    _main,
+    _standard_input,
+)
 from tarefa._task._zygote_command import IMAGE
 
 
 def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     """In the zygote: get everything ready that children need, then serve."""
     _engine.set_thread_name("tarefa-zygote")
+    _at_exit.note_first()
     # Before it is a member: one that has descriptors, perhaps of that number, and that offers its
     # stack in the way of processes with threads.
     _redirect_input()
     prepare_stacks()
     root, fd, runtime, slot = map(int, arguments)
     _engine.join_runtime(root, fd, runtime, slot)
+    _engine.prepare_title()
     config = pickle.loads(_engine.program_dict()["zygote"])
     _check_version(config["version"])
     for name, value in config["interpreter"].items():
         setattr(sys, name, value)
     sys.argv, sys.path[:] = config["argv"], config["path"]
+    _engine.set_title("tarefa: zygote")
+    import multiprocessing.process  # noqa: F401 - logging asks it for the process's name
+
     for name, value in config["before"].items():
         if value is None:
             del os.environ[name]
         else:
             os.environ[name] = value
     env = dict(os.environ._data)  # type: ignore[attr-defined]
-    _environment.set_baseline({"env": env, **{n: config[n] for n in ("cwd", "path", "argv")}})
+    _take_over(config)
+    # All processes have the one that this interpreter has made, unless the program has.
+    config["state"].setdefault("key", _interpreter_state.now()["key"])
+    _environment.set_baseline({"env": env, **{n: config[n] for n in _OF_PROGRAM}})
     # Line by line, also with -u, so that what children write stays in whole lines.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
-    import multiprocessing.process  # noqa: F401 - logging asks it for the process's name
-
     signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
+    # For children, which watch for it: this process ends of it as any other.
+    signal.signal(signal.SIGTERM, _child.on_terminate)
+    _engine.default_termination()
     _unraisable.watch()
     _engine.watch_signals()
+    _standard_input.explain()
+    _at_exit.note_idle()
     _current.reads_task = True
     _engine.serve(sys.modules[__name__])
 
@@ -135,6 +156,18 @@ def _step(steps: Iterator[None]) -> Iterator[None] | None:
     return steps
 
 
+_OF_PROGRAM = ("cwd", "path", "argv", "state", "filters")
+
+
+def _take_over(config: dict[str, Any]) -> None:
+    """Be as the program was when it said so, whatever it was when this process was made."""
+    with contextlib.suppress(OSError):
+        os.chdir(config["cwd"])
+    _interpreter_state.apply(config["state"])
+    if config["filters"] is not None:
+        _interpreter_state.set_filters(_interpreter_state.pack_filters(config["filters"]))
+
+
 def _check_version(version: str) -> None:
     """Code of one version is nothing to another."""
     if version != sys.version:
@@ -158,6 +191,7 @@ def _redirect_input() -> None:
 def after_fork(spare: bool) -> None:
     """In the child, right after its fork; a spare has time to warm up."""
     _current.forget_all()
+    _at_exit.forget_inherited()
     _engine.offer_stack()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:

@@ -9,7 +9,10 @@ import threading
 from typing import Any
 
 from tarefa import _engine
-from tarefa._runtime import _executable
+from tarefa._runtime import (
+    _executable,
+    _fork_warning,  # noqa: F401 - it registers itself
+)
 from tarefa._runtime._errors import StartError
 from tarefa._task import _environment
 
@@ -91,6 +94,8 @@ def _set_command() -> None:
         "version": sys.version,
         "interpreter": {n: getattr(sys, n, None) for n in ("executable", "prefix", "exec_prefix")},
         **{name: _that_pickles(baseline[name]) for name in ("cwd", "path", "argv")},
+        "state": baseline["state"],
+        "filters": baseline["filters"],
     }
     _engine.program_dict()["zygote"] = pickle.dumps(config)
     arguments = [os.fsencode(folder), *(b"%d" % n for n in _engine.address())]

@@ -29,7 +29,7 @@ def prepare(from_interpreter: bool) -> None:
 
     try:
         # The number is what counts: a process that is asked puts a file of its own there.
-        fd = _past_streams(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
+        fd = _moved_up(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
     except OSError:
         return
     try:
@@ -42,15 +42,18 @@ def prepare(from_interpreter: bool) -> None:
         os.close(fd)
 
 
-def _past_streams(fd: int) -> int:
-    """The descriptor, or another for the same where it has the number of a standard stream."""
-    if fd > 2:
-        return fd
+def _moved_up(fd: int) -> int:
+    """Another descriptor for the same, of a number that programs do not close by habit."""
     import fcntl
 
-    other = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(fd)
-    return other
+    for least in (960, 3):
+        try:
+            other = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
+        except OSError:  # above the limit, or there are no more
+            continue
+        os.close(fd)
+        return other
+    return fd
 
 
 def offer() -> None:

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::{check, clock::Deadline};
+use super::{check, clock::Deadline, high_fd, process};
 
 /// A set of descriptors, each with a key of the caller's.
 #[derive(Debug)]
@@ -16,10 +16,8 @@ impl Poll {
     /// `EMFILE` when there are no descriptors.
     pub fn new() -> io::Result<Self> {
         // SAFETY: a plain call; on success the descriptor is ours alone.
-        unsafe {
-            let fd = check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
-            Ok(Self(OwnedFd::from_raw_fd(fd)))
-        }
+        let fd = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+        Ok(Self(high_fd::moved_up(fd)?))
     }
 
     /// Adds `fd`; [`Poll::wait`] reports it as `key` while it is readable.
@@ -48,8 +46,9 @@ impl Poll {
         };
     }
 
-    /// Keys of readable descriptors, added to `keys`; none after the deadline or a signal.
-    pub fn wait(&self, keys: &mut Vec<u64>, deadline: Deadline) {
+    /// Keys of readable descriptors, added to `keys`; none after the deadline or a signal. False
+    /// when the program has closed the descriptor of the set: then it is over with it.
+    pub fn wait(&self, keys: &mut Vec<u64>, deadline: Deadline) -> bool {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         let ms = deadline.left().map_or(-1, |d| d.as_micros().div_ceil(1000).min(1 << 30) as i32);
         // SAFETY: `events` has room for 64 entries.
@@ -57,5 +56,6 @@ impl Poll {
             libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, ms)
         };
         keys.extend(events.iter().take(n.max(0) as usize).map(|e| e.u64));
+        n >= 0 || process::errno() != libc::EBADF
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::{check, check_long, miri, rlimit};
+use super::{check, check_long, high_fd, miri, rlimit};
 
 /// The largest that this process may make a file, which a memory file is (`RLIMIT_FSIZE`); `None`
 /// without a limit. Who goes beyond gets a signal that ends it, so nobody may try.
@@ -33,7 +33,7 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
         )
     })?;
     // SAFETY: the kernel has just given this descriptor to us alone.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    let fd = high_fd::moved_up(unsafe { OwnedFd::from_raw_fd(fd as i32) })?;
     // SAFETY: plain calls on a descriptor we own.
     unsafe {
         check(libc::ftruncate(fd.as_raw_fd(), len as libc::off_t))?;

@@ -14,6 +14,8 @@ pub mod fault;
 pub mod fork_probe;
 pub mod futex;
 pub mod heap;
+pub mod high_fd;
+pub mod inherited;
 #[cfg_attr(miri, allow(dead_code))]
 mod linux;
 pub mod loaded;
@@ -33,9 +35,11 @@ pub mod rusage;
 pub mod signal;
 pub mod signal_rewake;
 pub mod spawn;
+pub mod streams;
 pub mod symbols;
 mod system;
 pub mod thread_exit;
+pub mod title;
 
 use std::io;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::{check, check_long};
+use super::{check, check_long, high_fd};
 use crate::os::rusage::Usage;
 
 /// How a process ended.
@@ -46,6 +46,14 @@ pub fn open(pid: i32) -> io::Result<OwnedFd> {
         let fd = check_long(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
         Ok(OwnedFd::from_raw_fd(fd as i32))
     }
+}
+
+/// The same under a number that programs do not meet by chance, for one that is kept.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_kept(pid: i32) -> io::Result<OwnedFd> {
+    high_fd::moved_up(open(pid)?)
 }
 
 /// Sends `signal` to the process behind `fd`.

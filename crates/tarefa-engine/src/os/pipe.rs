@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::check;
+use super::{check, high_fd};
 
 /// A close-on-exec, non-blocking pipe: (read end, write end).
 ///
@@ -12,10 +12,11 @@ use super::check;
 pub fn doorbell() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut fds = [0; 2];
     // SAFETY: `fds` has room for the two descriptors, which are then ours alone.
-    unsafe {
+    let (read, write) = unsafe {
         check(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK))?;
-        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
-    }
+        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
+    };
+    Ok((high_fd::moved_up(read)?, high_fd::moved_up(write)?))
 }
 
 /// A pipe that nothing is written to: who has its write end learns from the system when the read end
@@ -78,6 +79,13 @@ pub fn signal_when_reader_closes(fd: BorrowedFd<'_>, signal: i32) -> Option<Borr
         if own < 0 {
             return None;
         }
+        let high = libc::fcntl(own, libc::F_DUPFD_CLOEXEC, high_fd::FLOOR as i32);
+        let own = if high < 0 {
+            own
+        } else {
+            libc::close(own);
+            high
+        };
         libc::fcntl(own, F_SETSIG, signal);
         libc::fcntl(own, libc::F_SETOWN, libc::getpid());
         libc::fcntl(own, libc::F_SETFL, libc::O_NONBLOCK | libc::O_ASYNC);

@@ -22,6 +22,54 @@ pub fn file_size() -> Option<u64> {
     soft(libc::RLIMIT_FSIZE)
 }
 
+/// Kinds of limits, which are numbered from 0.
+pub const KINDS: usize = 16;
+
+/// A limit, soft and hard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What holds.
+    pub soft: u64,
+    /// What the soft one may be raised to.
+    pub hard: u64,
+}
+
+/// All limits of this process, by their kinds: as they would be without
+/// [`limit_private_memory`].
+#[must_use]
+pub fn all() -> [Limit; KINDS] {
+    std::array::from_fn(|kind| {
+        let mut limit = get(kind);
+        if kind == libc::RLIMIT_DATA as usize && PRIVATE.load(Ordering::Relaxed) != 0 {
+            limit.soft = BEFORE.load(Ordering::Relaxed);
+        }
+        limit
+    })
+}
+
+fn get(kind: usize) -> Limit {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is writable for the length of the call.
+    unsafe { libc::getrlimit(kind as libc::__rlimit_resource_t, &raw mut limit) };
+    Limit { soft: limit.rlim_cur, hard: limit.rlim_max }
+}
+
+/// Sets a limit of this process; where the hard one may not be so high, as high as it may be.
+pub fn set(kind: usize, wanted: Limit) {
+    let now = get(kind);
+    if now == wanted {
+        return;
+    }
+    let put = |soft: u64, hard: u64| {
+        let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: `limit` is readable for the length of the call.
+        unsafe { libc::setrlimit(kind as libc::__rlimit_resource_t, &raw const limit) == 0 }
+    };
+    if !put(wanted.soft, wanted.hard) {
+        put(wanted.soft.min(now.hard), wanted.hard.min(now.hard));
+    }
+}
+
 /// Takes over the soft limit on processes of process `pid`, as far as it may.
 pub fn follow_processes_of(pid: i32) {
     let zero = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

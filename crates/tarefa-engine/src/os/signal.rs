@@ -183,6 +183,25 @@ pub fn send_thread(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
     super::check_long(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(drop)
 }
 
+/// Sends `signal` to this process in so many seconds. Async-signal-safe.
+pub fn send_self_later(signal: i32, seconds: i64) {
+    // SAFETY: both are plain data, for which zeroes are a value.
+    let (mut event, mut when): (libc::sigevent, libc::itimerspec) = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = signal;
+    when.it_value.tv_sec = seconds as libc::time_t;
+    let mut timer: libc::c_int = 0;
+    // SAFETY: the structures outlive the calls. The calls themselves, for those of the C library
+    // may allocate.
+    unsafe {
+        let clock = libc::CLOCK_MONOTONIC;
+        if libc::syscall(libc::SYS_timer_create, clock, &raw mut event, &raw mut timer) == 0 {
+            let none = std::ptr::null_mut::<libc::itimerspec>();
+            libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const when, none);
+        }
+    }
+}
+
 /// Whether process `pid` has a thread `tid`.
 #[must_use]
 pub fn thread_lives(pid: i32, tid: i32) -> bool {

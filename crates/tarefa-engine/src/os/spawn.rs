@@ -165,6 +165,13 @@ unsafe fn execute(plan: &Plan<'_>) -> i32 {
 unsafe fn set_up(setup: &Setup) -> Result<(), i32> {
     // SAFETY: plain calls on numbers; the caller's promise.
     unsafe {
+        // No file of the program's is to get the number of a standard stream.
+        for fd in 0..3 {
+            if setup.streams.is_none() && libc::fcntl(fd, libc::F_GETFD) < 0 {
+                // The lowest free number, which this one is.
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
         let answer = |ret: i32| if ret < 0 { Err(*libc::__errno_location()) } else { Ok(ret) };
         if let Some(mut streams) = setup.streams {
             // First out of the way of one another.

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use tarefa_engine::atomic::Ordering;
-use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn};
+use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn, title};
 use tarefa_engine::shm::arena::layout::process_state;
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::{Runtime, heap};
@@ -38,6 +38,19 @@ pub(crate) fn signal_name(signal: i32) -> String {
 #[pyfunction]
 pub(crate) fn set_thread_name(name: &str) {
     process::set_thread_name(name);
+}
+
+/// Looks where this process's command line is, for `set_title` here and in children.
+#[pyfunction]
+pub(crate) fn prepare_title() {
+    title::prepare();
+}
+
+/// Shows that text instead of the command line in the system's lists.
+#[pyfunction]
+pub(crate) fn set_title(text: &str) {
+    // SAFETY: the interpreter has copied its arguments before it runs any program.
+    unsafe { title::set(text) };
 }
 
 /// Whether this process made the runtime it is in; None without a runtime.

@@ -246,11 +246,13 @@ impl TaskCore {
     }
 
     /// Starts it as a process.
-    fn start_process(&self, py: Python<'_>) -> PyResult<()> {
+    /// `descriptors` come with it.
+    #[pyo3(signature = (descriptors = Vec::new()))]
+    fn start_process(&self, py: Python<'_>, descriptors: Vec<i32>) -> PyResult<()> {
         let handle = &self.handle;
         let result = py.detach(|| {
             let me = handle.me();
-            process::start(&me, &Task::at(&me, handle.off()))
+            process::start(&me, &Task::at(&me, handle.off()), &descriptors)
         });
         result.map_err(|e| errors::start(py, e))
     }
@@ -259,6 +261,31 @@ impl TaskCore {
     fn run_here(slf: &Bound<'_, Self>) -> bool {
         unraisable::runs_here(slf, true);
         slf.get().with(|t| t.run_here())
+    }
+
+    /// Has its outcome before it ends: `finish` without one follows.
+    #[pyo3(signature = (is_error = false, value = None, dumps = None))]
+    fn deliver(
+        &self,
+        is_error: bool,
+        value: Option<&Bound<'_, PyAny>>,
+        dumps: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.with_outcome(is_error, value, dumps, |task, outcome| task.deliver(outcome))
+    }
+
+    /// Whether its outcome is there, though it may run still.
+    fn delivered(&self) -> bool {
+        self.with(|t| t.delivered())
+    }
+
+    /// Waits for its outcome; false when `timeout` seconds pass first.
+    #[pyo3(signature = (timeout = None))]
+    fn join_outcome(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let until = deadline(timeout)?;
+        let mut hooks = PyBlockingHooks::new(py);
+        let outcome = self.with(|t| t.join_outcome(&mut hooks, until));
+        hooks.verdict(outcome)
     }
 
     /// Ends it. `encoded` is None, or (is an error, value, function that encodes).
@@ -271,26 +298,8 @@ impl TaskCore {
         value: Option<&Bound<'_, PyAny>>,
         dumps: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let me = self.handle.me();
-        let task = Task::at(&me, self.handle.off());
         let state = State::from_number(state);
-        let Some(value) = value else {
-            task.finish(state, code, None);
-            return Ok(());
-        };
-        let encoded = match dumps {
-            Some(dumps) => encode::pickled(dumps, value, self.handle.runtime().id())?,
-            None => encode::encode(&me, value)?,
-        };
-        match encoded.item()? {
-            Item::Word(word) => task.finish(state, code, Some((0, &[&word.to_le_bytes()], &[]))),
-            Item::Blob(tag, bytes, refs) => {
-                let tag = if is_error { ERROR } else { tag };
-                task.finish(state, code, Some((tag, &[bytes], refs)));
-            }
-            Item::Parts(tag, parts, refs) => task.finish(state, code, Some((tag, parts, refs))),
-        }
-        Ok(())
+        self.with_outcome(is_error, value, dumps, |task, outcome| task.finish(state, code, outcome))
     }
 
     /// (is an error, value), once there is an outcome.
@@ -532,6 +541,49 @@ impl TaskCore {
 /// A name's text, of which lone surrogates have the bytes that UTF-8 would give them.
 fn with_surrogates(name: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     name.call_method1("encode", ("utf-8", "surrogatepass"))?.extract()
+}
+
+impl TaskCore {
+    /// Encodes an outcome and gives it to `act`.
+    fn with_outcome(
+        &self,
+        is_error: bool,
+        value: Option<&Bound<'_, PyAny>>,
+        dumps: Option<&Bound<'_, PyAny>>,
+        act: impl FnOnce(&Task<'_>, Option<record::Outgoing<'_>>),
+    ) -> PyResult<()> {
+        let me = self.handle.me();
+        let task = Task::at(&me, self.handle.off());
+        let Some(value) = value else {
+            act(&task, None);
+            return Ok(());
+        };
+        let encoded = match dumps {
+            Some(dumps) => encode::pickled(dumps, value, self.handle.runtime().id())?,
+            None => encode::encode(&me, value)?,
+        };
+        match encoded.item()? {
+            Item::Word(word) => act(&task, Some((0, &[&word.to_le_bytes()], &[]))),
+            Item::Blob(tag, bytes, refs) => {
+                let tag = if is_error { ERROR } else { tag };
+                act(&task, Some((tag, &[bytes], refs)));
+            }
+            Item::Parts(tag, parts, refs) => act(&task, Some((tag, parts, refs))),
+        }
+        Ok(())
+    }
+}
+
+/// The descriptors that came with this process's task, the caller's to close.
+#[pyfunction]
+pub(crate) fn take_descriptors() -> Vec<i32> {
+    process::take_descriptors().into_iter().map(IntoRawFd::into_raw_fd).collect()
+}
+
+/// The most descriptors that come with a task.
+#[pyfunction]
+pub(crate) fn most_descriptors() -> usize {
+    process::MOST_DESCRIPTORS
 }
 
 fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {

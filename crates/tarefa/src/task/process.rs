@@ -77,8 +77,10 @@ where
 ///
 /// - Its memory is its own: statics have the values they have when a program starts, not
 ///   those of the process that started it. What is to be shared is an argument.
-/// - It has the environment variables and the working directory of its starter, as they are
-///   at [`start`](Process::start).
+/// - It has of its starter, as they are at [`start`](Process::start): standard output and error
+///   (standard input is what the program began with), environment variables and working
+///   directory, the file mode mask, niceness, processors and resource limits. A niceness below its
+///   own, or a hard limit above its own, it cannot take over without privileges.
 /// - It ends when the process that started it does.
 /// - Constructors that the program registers to run before `main` may not have run in it.
 pub struct Process<R> {
@@ -280,7 +282,7 @@ impl<R> HasCore for Process<R> {
             if !task.begin() {
                 return Err(StartError::AlreadyStarted { name: task.name() });
             }
-            engine::start(&me, &task)?;
+            engine::start(&me, &task, &[])?;
             core.note_started(handle, &task);
             Ok(job.take())
         });

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::runtime::{Address, FIRST, Pipes, RUNTIMES, Runtime, arena_header};
 use super::{fork, report_request, slots, thread_slots};
 use crate::atomic::{AtomicU64, Ordering};
-use crate::os::{cgroup, machine, memfd, pidfd, pipe, process, procfs};
+use crate::os::{cgroup, high_fd, machine, memfd, pidfd, pipe, process, procfs};
 use crate::settings;
 use crate::shm::arena::Arena;
 use crate::shm::arena::layout;
@@ -184,7 +184,7 @@ impl Joining {
         let open = |fd: i32| {
             let path = format!("/proc/{pid}/fd/{fd}");
             let mut options = std::fs::OpenOptions::new();
-            options.read(true).write(true).open(path).map(OwnedFd::from)
+            options.read(true).write(true).open(path).map(OwnedFd::from).and_then(high_fd::moved_up)
         };
         let denied = |e: io::Error| match (e.raw_os_error(), owner_of(pid)) {
             (Some(libc::EACCES | libc::EPERM), Some(owner)) => {
@@ -200,7 +200,7 @@ impl Joining {
             _ => system(e),
         };
         // The descriptor first, then the identity: so the pid is the one looked at.
-        let root = pidfd::open(pid).map_err(system)?;
+        let root = pidfd::open_kept(pid).map_err(system)?;
         let inherited = if ends_with_root { inherited_arena(address) } else { None };
         let is_inherited = inherited.is_some();
         let arena = match inherited {
@@ -221,7 +221,8 @@ impl Joining {
             let path = format!("/proc/{pid}/fd/{fd}");
             let mut options = std::fs::OpenOptions::new();
             std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-            options.write(true).open(path).map(OwnedFd::from).map_err(system)
+            let opened = options.write(true).open(path).map(OwnedFd::from);
+            opened.and_then(high_fd::moved_up).map_err(system)
         };
         let pipes = Pipes {
             doorbell: pipe(&header.doorbell_fd)?,

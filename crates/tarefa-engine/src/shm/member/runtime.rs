@@ -10,7 +10,7 @@ use super::fork_safe_lock::{Local, LocalGuard};
 use super::held::{Inherited, ProcessReferences};
 use super::slots;
 use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
-use crate::os::{machine, pidfd, pipe, process, procfs};
+use crate::os::{high_fd, machine, pidfd, pipe, process, procfs};
 use crate::shm::arena::Arena;
 use crate::shm::arena::layout::{Header, ProcessSlot};
 
@@ -169,7 +169,7 @@ impl Runtime {
             return now;
         }
         let old_held = old.held.lock().all();
-        if let (None, Ok(root)) = (self.root.get(), pidfd::open(self.root_pid())) {
+        if let (None, Ok(root)) = (self.root.get(), pidfd::open_kept(self.root_pid())) {
             let _ = self.root.set(root);
         }
         match slots::take_process(self.arena()) {
@@ -283,6 +283,14 @@ impl Runtime {
     /// Wakes the supervisor.
     pub fn ring(&self) {
         pipe::ring(self.doorbell.as_fd());
+    }
+
+    /// A descriptor of the runtime's that the program has closed, in this process.
+    #[must_use]
+    pub fn closed_descriptor(&self) -> Option<i32> {
+        let own = [Some(self.arena.fd()), Some(&self.doorbell), self.doorbell_reader.as_ref()];
+        let closed = own.into_iter().flatten().find(|fd| high_fd::is_closed(fd.as_fd()))?;
+        Some(closed.as_raw_fd())
     }
 
     /// The descriptor that [`Runtime::ring`] writes to.

@@ -4,8 +4,10 @@ pub mod max_depth;
 pub(in crate::task) mod requests;
 pub mod spares;
 mod start;
+pub(in crate::task) mod starter;
 pub mod zygote_control;
 
 pub use max_depth::{set_max_depth, set_usual_depth, usual_depth};
 pub use spares::{set_spares, usual_spares};
-pub use start::{StartError, prepare, start};
+pub use start::{MOST_DESCRIPTORS, StartError, prepare, start};
+pub use starter::take_descriptors;

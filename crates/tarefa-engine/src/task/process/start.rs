@@ -3,9 +3,10 @@
 use std::io;
 
 use super::spares;
+use super::starter::{self, Failure};
 use super::zygote_control::{self, Control, NO_ZYGOTE, zygote_state};
 use crate::atomic::Ordering;
-use crate::os::rlimit;
+use crate::os::{rlimit, streams};
 use crate::settings::USUAL_DEPTH;
 use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
@@ -59,6 +60,18 @@ pub enum StartError {
         /// The task's name.
         name: String,
     },
+    /// The program has closed a descriptor of the runtime's.
+    #[error(
+        "cannot start process {name:?}: descriptor {fd}, which belongs to tarefa, was closed in \
+         this process; close only what is yours (os.closerange(3, 256), for example), or use \
+         tarefa after that only"
+    )]
+    Closed {
+        /// The task's name.
+        name: String,
+        /// The descriptor.
+        fd: i32,
+    },
     /// Processes have started one another too often.
     #[error(
         "cannot start process {name:?}: it would be at depth {depth}, and processes may start \
@@ -95,15 +108,22 @@ pub enum StartError {
 }
 
 /// Starts the task, which has its payload and is `Starting`, as a process. Returns once the
-/// process exists.
+/// process exists. It has `descriptors`, at most [`MOST_DESCRIPTORS`], as [`take_descriptors`] of
+/// it says.
+///
+/// [`take_descriptors`]: super::take_descriptors
 ///
 /// # Errors
 /// See [`StartError`]; the task is `New` again.
-pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
+pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), StartError> {
     let runtime = me.runtime();
     if !runtime.root_alive() {
         task.unbegin();
         return Err(StartError::RootGone { name: task.name(), root: runtime.root_pid() });
+    }
+    if let Some(fd) = runtime.closed_descriptor() {
+        task.unbegin();
+        return Err(StartError::Closed { name: task.name(), fd });
     }
     let control = match zygote_control::get(me) {
         Ok(control) => control,
@@ -130,7 +150,18 @@ pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
             return Err(e.into());
         }
     };
+    let pending = match starter::note(me, control, task, descriptors) {
+        Ok(pending) => pending,
+        Err(failure) => {
+            task.unbegin();
+            return Err(match failure {
+                Failure::Memory(e) => e.into(),
+                Failure::System(e) => explain(task.name(), e.raw_os_error().unwrap_or(0)),
+            });
+        }
+    };
     if control.hand_to_spare(me, task) {
+        pending.give(task);
         // The last ones are replaced at once, the others when a task ends: see `zygote`.
         let (ready, _) = control.count_spares(me);
         if ready * 2 < control.spares_wanted.load(Ordering::Relaxed) {
@@ -144,6 +175,9 @@ pub fn start(me: &Member, task: &Task<'_>) -> Result<(), StartError> {
     control.push(me, task);
     control.want_zygote(me);
     let forked = explained(task, task.wait_forked());
+    if forked.is_ok() {
+        pending.give(task);
+    }
     // Nobody knows who a zygote is that has yet to begin.
     let differs = noted && control.identity.load(Ordering::Acquire) != number;
     if differs && forked.is_ok() { explained(task, task.wait_running()) } else { forked }
@@ -171,6 +205,9 @@ fn explained(task: &Task<'_>, started: Started) -> Result<(), StartError> {
         Started::Error(error) => Err(explain(task.name(), error)),
     }
 }
+
+/// The most descriptors that come with a task.
+pub const MOST_DESCRIPTORS: usize = streams::MOST - streams::STREAMS.len();
 
 fn explain(name: String, error: i32) -> StartError {
     let words = |limit: Option<u64>| limit.map_or("the system's".to_owned(), |n| n.to_string());

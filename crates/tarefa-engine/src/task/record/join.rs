@@ -24,7 +24,20 @@ pub enum Started {
 impl Task<'_> {
     /// Waits for its end. `Ready` means that [`Task::state`] is final.
     pub fn join(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
-        let mut ending = Ending { task: *self };
+        self.wait_for(Ending { task: *self, outcome: false }, hooks, deadline)
+    }
+
+    /// Waits for its outcome: `Ready` means that it has ended, or [`Task::delivered`].
+    pub fn join_outcome(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
+        self.wait_for(Ending { task: *self, outcome: true }, hooks, deadline)
+    }
+
+    fn wait_for(
+        &self,
+        mut ending: Ending<'_>,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Outcome {
         if self.is_thread() {
             return wait::wait(self.me, hooks, &mut ending, deadline);
         }
@@ -127,7 +140,7 @@ fn join_any(
         }
         let mut words = Vec::new();
         for task in tasks.iter().take(futex::MANY - 1) {
-            let mut ending = Ending { task: *task };
+            let mut ending = Ending { task: *task, outcome: false };
             match ending.announce() {
                 Some(value) => words.push((&task.it.state, value)),
                 None => return Outcome::Ready,
@@ -165,6 +178,8 @@ fn join_any(
 
 struct Ending<'a> {
     task: Task<'a>,
+    /// Its outcome will do.
+    outcome: bool,
 }
 
 impl Awaited for Ending<'_> {
@@ -177,14 +192,14 @@ impl Awaited for Ending<'_> {
     }
 
     fn ready(&mut self) -> bool {
-        self.task.state().is_final()
+        self.outcome && self.task.delivered() || self.task.state().is_final()
     }
 
     fn announce(&mut self) -> Option<u32> {
         let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
         crash_point!("task.joining");
         // After the announcement: a death before it is seen here, one after it wakes us.
-        (!self.task.state().is_final()).then_some(seen)
+        (!self.ready()).then_some(seen)
     }
 }
 

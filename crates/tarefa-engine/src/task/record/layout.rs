@@ -13,6 +13,8 @@ pub(super) const FORKED: u32 = 1 << 8;
 /// Its time limit passed while it ran; and it was killed for that. See [`crate::task::limits`].
 pub(in crate::task) const OVER_TIME: u32 = 1 << 9;
 pub(in crate::task) const OVER_TIME_KILLED: u32 = 1 << 10;
+/// It runs still, but its outcome is there: see [`Task::deliver`](super::Task::deliver).
+pub(super) const DELIVERED: u32 = 1 << 11;
 
 /// Bits of `flags`.
 pub mod flag {
@@ -75,6 +77,9 @@ pub struct Record {
     /// has others: see [`crate::task::identity`].
     pub(in crate::task) identity_number: AtomicU64,
     pub(in crate::task) identity: AtomicU64,
+    /// The blob of what its process is to have of its starter: see
+    /// [`crate::task::process::starter`].
+    pub(in crate::task) inherited: AtomicU64,
     /// The next in the queue of requests.
     pub(in crate::task) next_request: AtomicU64,
     /// Why it could not be started.

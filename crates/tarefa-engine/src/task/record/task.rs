@@ -1,7 +1,7 @@
 //! A task's record, for those who hold a reference to it: how it moves from state to state.
 
 use super::layout::{
-    FORKED, OVER_TIME, OVER_TIME_KILLED, Record, SLEEPERS, exit_of, exit_word, flag,
+    DELIVERED, FORKED, OVER_TIME, OVER_TIME_KILLED, Record, SLEEPERS, exit_of, exit_word, flag,
 };
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
@@ -67,7 +67,9 @@ pub fn create(me: &Member, flags: u32, name: impl AsRef<[u8]>) -> Result<Off, Ou
 pub(in crate::task) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Task::at(me, off).it;
     let [first_note, second_note] = &it.notes;
-    for word in [&it.payload, &it.outcome, &it.name, &it.identity, first_note, second_note] {
+    let starters = [&it.inherited, &it.identity];
+    let own = [&it.payload, &it.outcome, &it.name, first_note, second_note];
+    for word in own.into_iter().chain(starters) {
         let blob = Off(word.load(Ordering::Relaxed));
         if !blob.is_none() {
             let mut tx = Tx::begin(me);
@@ -150,7 +152,7 @@ impl<'a> Task<'a> {
                 if !from.contains(&State::from_number(seen & 0xff)) {
                     return false;
                 }
-                let to = to | seen & (OVER_TIME | OVER_TIME_KILLED);
+                let to = to | seen & (OVER_TIME | OVER_TIME_KILLED | DELIVERED);
                 // SYNC POINT: publishes the outcome; pairs with the acquire load in `state`.
                 let swap =
                     self.it.state.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Acquire);
@@ -244,6 +246,7 @@ impl<'a> Task<'a> {
         crash_point!("task.here");
         if !self.is_thread() {
             depth::is_here(self.it.depth.load(Ordering::Relaxed));
+            self.take_over_here();
             // Last of what the starter's ways are: it may take the right to the others away.
             let number = self.it.identity_number.load(Ordering::Acquire);
             let noted = Off(self.it.identity.load(Ordering::Acquire));
@@ -263,6 +266,40 @@ impl<'a> Task<'a> {
     /// code and the usage, then the state. With no memory for the outcome, the flag
     /// `OUTCOME_LOST` says so.
     pub fn finish(&self, end: State, code: i32, outcome: Option<Outgoing<'_>>) {
+        self.store_outcome(outcome);
+        let usage = if self.is_thread() { Usage::of_thread() } else { Usage::of_process() };
+        self.set_usage(&usage);
+        self.it.exit.store(1 << 32 | u64::from(code as u32), Ordering::Relaxed);
+        self.it.ended_ns.store(now_ns(), Ordering::Relaxed);
+        self.me.slot().task.store(0, Ordering::Release);
+        crash_point!("task.ended");
+        self.publish(end);
+    }
+
+    /// Has its outcome (see [`Task::finish`]) before it ends: who asks for that need not wait for
+    /// what it does at its end. [`Task::finish`] without an outcome follows; if it dies before,
+    /// the outcome stays.
+    pub fn deliver(&self, outcome: Option<Outgoing<'_>>) {
+        self.store_outcome(outcome);
+        wait::waking(self.me, &self.it.state, || {
+            // SYNC POINT: publishes the outcome; pairs with the acquire load in `delivered`.
+            let before = self.it.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |seen| {
+                Some((seen | DELIVERED) & !SLEEPERS)
+            });
+            crash_point!("task.delivered");
+            if before.is_ok_and(|seen| seen & SLEEPERS != 0) {
+                futex::wake_all(&self.it.state);
+            }
+        });
+    }
+
+    /// Whether its outcome is there, though it may run still.
+    #[must_use]
+    pub fn delivered(&self) -> bool {
+        self.word() & DELIVERED != 0
+    }
+
+    fn store_outcome(&self, outcome: Option<Outgoing<'_>>) {
         let savepoint = heap::savepoint(self.me);
         if let Some((tag, parts, mentioned)) = outcome {
             if let Ok(blob) = blob::create(self.me, tag, parts, mentioned) {
@@ -278,13 +315,6 @@ impl<'a> Task<'a> {
             }
         }
         heap::free_deferred(self.me, savepoint);
-        let usage = if self.is_thread() { Usage::of_thread() } else { Usage::of_process() };
-        self.set_usage(&usage);
-        self.it.exit.store(1 << 32 | u64::from(code as u32), Ordering::Relaxed);
-        self.it.ended_ns.store(now_ns(), Ordering::Relaxed);
-        self.me.slot().task.store(0, Ordering::Release);
-        crash_point!("task.ended");
-        self.publish(end);
     }
 
     /// Its process has ended, as `exit` says. Keeps an outcome it has published itself.

@@ -14,5 +14,6 @@ pub mod untold;
 mod watch;
 mod zygotes;
 
+pub(in crate::task) use serve::runs_here;
 pub use serve::{Reporter, ensure, set_reporter};
 pub use zygotes::{Zygote, has_zygote, set_zygote};

@@ -1,7 +1,7 @@
 //! The supervisor's thread: it sleeps until something is to be done, and does it.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use super::untold::Untold;
 use crate::atomic::{AtomicBool, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::epoll::Poll;
-use crate::os::{pipe, signal};
+use crate::os::{pipe, process, signal};
 use crate::shm::member::fork_safe_lock::Latest;
+use crate::shm::member::slots;
 use crate::shm::{Runtime, recovery};
 use crate::task::deadlines::Deadlines;
 use crate::task::identity;
@@ -54,6 +55,11 @@ pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
     started
 }
 
+/// Whether it runs in this process, if that is the root.
+pub(in crate::task) fn runs_here() -> bool {
+    RUNNING.load(Ordering::Acquire)
+}
+
 fn start(runtime: &'static Runtime) -> io::Result<()> {
     let poll = Poll::new()?;
     let doorbell =
@@ -76,6 +82,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             deadlines: Deadlines::default(),
             out_of_memory: None,
             untold: Untold::default(),
+            told_closed: false,
         };
         it.serve(doorbell);
     })?;
@@ -94,7 +101,9 @@ impl Supervisor<'_> {
             keys.clear();
             let first = [self.deadlines.first(), self.untold.first()].into_iter().flatten().min();
             let first = first.map_or(Deadline::NEVER, Deadline::at);
-            self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first));
+            if !self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first)) {
+                self.watch_by_clock();
+            }
             for key in &keys {
                 if *key == DOORBELL {
                     pipe::silence(doorbell.as_fd());
@@ -111,6 +120,27 @@ impl Supervisor<'_> {
             self.start_zygote();
             self.report();
         }
+    }
+
+    /// The program has closed the descriptors of this process, those of the runtime too: says so
+    /// once, and looks from time to time at what it was told of by them.
+    fn watch_by_clock(&mut self) {
+        for (index, fd) in std::mem::take(&mut self.watched) {
+            // The number may be the program's by now.
+            std::mem::forget(fd);
+            let (pid, _) = slots::owner(slots::process_slot(self.me.arena(), index));
+            self.by_clock.push((index, pid));
+        }
+        if !std::mem::replace(&mut self.told_closed, true) {
+            let _ = writeln!(
+                io::stderr(),
+                "tarefa: this process (pid {}) has closed descriptors that belong to tarefa: it \
+                 starts no tasks any more, and sees the ends of those that run late. Close only \
+                 what is yours: os.closerange(3, 256), for example",
+                process::pid()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 
     /// Passes requests for reports on.

@@ -29,4 +29,6 @@ pub(super) struct Supervisor<'a> {
     /// is a zygote.
     pub(super) out_of_memory: Option<u64>,
     pub(super) untold: Untold,
+    /// Whether it has said that the program has closed descriptors of the runtime's.
+    pub(super) told_closed: bool,
 }

@@ -83,7 +83,7 @@ impl Supervisor<'_> {
     /// descriptor to spare, it is looked at by the clock.
     pub(super) fn watch(&mut self, index: u32, pid: i32) {
         let slot = slots::process_slot(self.me.arena(), index);
-        let ended = match pidfd::open(pid) {
+        let ended = match pidfd::open_kept(pid) {
             // The number of a foreign process may have been reused already.
             Ok(_) if procfs::is_another(pid, slot.start_time.load(Ordering::Acquire)) => true,
             Ok(fd) => {

@@ -51,7 +51,7 @@ pub(in crate::task) fn watch_in_zygote(
 ) {
     let orphans: Vec<OwnedFd> = children(runtime)
         .filter_map(|index| {
-            pidfd::open(slots::owner(slots::process_slot(runtime.arena(), index)).0).ok()
+            pidfd::open_kept(slots::owner(slots::process_slot(runtime.arena(), index)).0).ok()
         })
         .collect();
     INHERITED.store(Box::into_raw(Box::new(orphans)), Ordering::Release);

@@ -11,6 +11,7 @@ use crate::os::clock::Deadline;
 use crate::os::{futex, heap, process};
 use crate::shm::Runtime;
 use crate::task::identity;
+use crate::task::process::starter;
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::{Control, zygote_state};
 use crate::task::role;
@@ -20,6 +21,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let me = runtime.me();
     let Ok(control) = zygote_control::get(&me) else { process::exit_now(70) };
     let number = control.zygotes.load(Ordering::Acquire) as u32;
+    starter::note_base();
     root_exit::watch_in_zygote(runtime, control, number);
     if !runtime.root_alive() || process::parent() != runtime.root_pid() {
         process::exit_now(0);

@@ -714,8 +714,13 @@ pub(crate) fn run_record(me: &Member, shared: &Shared) {
     assert!(task.begin());
     assert!(task.run_here());
     task.drop_payload();
-    task.finish(State::Finished, 0, Some((21, &[b"outcome"], &[shared.child.0])));
+    assert!(!task.delivered());
+    task.deliver(Some((21, &[b"outcome"], &[shared.child.0])));
+    task.join_outcome(&mut Plain, Deadline::NEVER);
+    assert!(task.delivered() && task.outcome().is_some() && !task.state().is_final());
+    task.finish(State::Finished, 0, None);
     task.join(&mut Plain, Deadline::NEVER);
+    assert!(task.delivered());
     refcount::release(me, off);
 }
 
@@ -776,7 +781,7 @@ pub(crate) fn start_and_join(me: &Member) -> Result<(), String> {
         if !task.begin() {
             return Err("begun before".to_owned());
         }
-        task::process::start(me, &task).map_err(|e| e.to_string())?;
+        task::process::start(me, &task, &[]).map_err(|e| e.to_string())?;
         let limit = Deadline::after(Some(Duration::from_secs(10)));
         task.join(&mut Plain, limit);
         match task.state() {

@@ -1,0 +1,141 @@
+//! What a process that forks a child passes on to it without a word: file mode mask, niceness,
+//! processors, limits on resources.
+//!
+//! A task's process is forked by another one, long before or after: it takes over from its starter
+//! what a child of that one would have. What the system does not allow (a niceness below its own,
+//! a hard limit above its own, processors that it may not use) stays as it is.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use super::{process, procfs, rlimit};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    umask: u32,
+    nice: i32,
+    /// As many words as the system needs; none where it does not say.
+    processors: Vec<u64>,
+    limits: [rlimit::Limit; rlimit::KINDS],
+}
+
+/// Words for 1,024 processors at first, as in the C library; the kernel may know of more.
+const PROCESSOR_WORDS: usize = 16;
+
+impl Inherited {
+    /// The calling thread's. `own_threads` are those of this process that create no files.
+    #[must_use]
+    pub fn now(own_threads: u64) -> Self {
+        Self {
+            umask: umask(own_threads),
+            nice: nice(),
+            processors: processors(PROCESSOR_WORDS),
+            limits: rlimit::all(),
+        }
+    }
+
+    /// Makes them this process's, which has those of `base`.
+    pub fn apply(&self, base: &Self) {
+        // SAFETY: plain calls; `processors` is readable for its length.
+        unsafe {
+            if self.umask != base.umask {
+                libc::umask(self.umask);
+            }
+            if self.nice != base.nice {
+                libc::setpriority(libc::PRIO_PROCESS, 0, self.nice);
+            }
+            if self.processors != base.processors && !self.processors.is_empty() {
+                let size = self.processors.len() * 8;
+                libc::sched_setaffinity(0, size, self.processors.as_ptr().cast());
+            }
+        }
+        for (kind, (limit, had)) in self.limits.iter().zip(&base.limits).enumerate() {
+            // Another process may have changed that one of ours: see `follow_processes_of`.
+            if limit != had || kind == libc::RLIMIT_NPROC as usize {
+                rlimit::set(kind, *limit);
+            }
+        }
+    }
+
+    /// As words, to be read by [`Inherited::from_words`].
+    #[must_use]
+    pub fn words(&self) -> Vec<u64> {
+        let mut words = vec![u64::from(self.umask), self.nice as u64];
+        words.extend(self.limits.iter().flat_map(|l| [l.soft, l.hard]));
+        words.extend(&self.processors);
+        words
+    }
+
+    /// What [`Inherited::words`] gave; `None` for anything else.
+    #[must_use]
+    pub fn from_words(words: &[u64]) -> Option<Self> {
+        let (head, rest) = words.split_at_checked(2)?;
+        let (limits, processors) = rest.split_at_checked(2 * rlimit::KINDS)?;
+        let limit = |i: usize| rlimit::Limit { soft: limits[2 * i], hard: limits[2 * i + 1] };
+        Some(Self {
+            umask: head[0] as u32,
+            nice: head[1] as i32,
+            processors: processors.to_vec(),
+            limits: std::array::from_fn(limit),
+        })
+    }
+}
+
+/// The file mode mask. The system tells it to who sets another one, which holds for all threads
+/// meanwhile: a file that one of them made would have another mode. So that is done only where
+/// no other thread makes files.
+fn umask(own_threads: u64) -> u32 {
+    // Links of this folder: itself, its name in its parent, and each thread.
+    let threads = fs::metadata("/proc/self/task").map_or(u64::MAX, |m| m.nlink().saturating_sub(2));
+    let said = || {
+        let pid = process::pid();
+        u32::from_str_radix(&procfs::status_word(pid, pid, "Umask")?, 8).ok()
+    };
+    if threads > own_threads {
+        if let Some(mask) = said() {
+            return mask;
+        }
+    }
+    // SAFETY: cannot fail. The mask meanwhile is one that gives nobody else a right.
+    unsafe {
+        let mask = libc::umask(0o077);
+        libc::umask(mask);
+        mask
+    }
+}
+
+fn nice() -> i32 {
+    // SAFETY: a plain call; -1 is an answer too, and it cannot fail for the calling thread.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+fn processors(words: usize) -> Vec<u64> {
+    let mut found = vec![0u64; words];
+    // SAFETY: `found` is writable for the length given. The C library's function clears what the
+    // kernel does not fill.
+    let ret = unsafe { libc::sched_getaffinity(0, words * 8, found.as_mut_ptr().cast()) };
+    match ret {
+        0 => found,
+        _ if words < 1 << 12 && process::errno() == libc::EINVAL => processors(words * 2),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_give_it_back() {
+        let now = Inherited::now(0);
+        assert_eq!(Inherited::from_words(&now.words()), Some(now.clone()));
+        assert_eq!(Inherited::from_words(&now.words()[..20]), None);
+    }
+
+    #[test]
+    fn both_ways_to_the_mask_agree() {
+        assert_eq!(umask(0), umask(u64::MAX - 2));
+    }
+}

@@ -1,0 +1,43 @@
+"""Types that our encoding pickles in its own way, and ``pickle`` and ``copy`` as ever.
+
+They are of modules that the program may or may not load, so they are looked up anew when it has
+loaded more.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tarefa._convert import _descriptors
+
+_Reducers = dict[type, Callable[[Any], Any]]
+
+_own: _Reducers = {}
+_whole: _Reducers | None = None
+_seen = (0, 0, 0)
+
+
+def reducers() -> _Reducers:
+    """How these types are pickled."""
+    global _own, _whole, _seen
+    reduction: Any = sys.modules.get("multiprocessing.reduction")
+    more = 0 if reduction is None else len(reduction.ForkingPickler._extra_reducers)
+    now = (len(sys.modules), len(copyreg.dispatch_table), more)
+    if _seen != now:
+        _own = _descriptors.reducers()
+        if "numpy" in sys.modules:
+            from tarefa._convert import _views
+
+            _own.update(_views.reducers())
+        _whole = {**copyreg.dispatch_table, **_own} if _own else None
+        _seen = now
+    return _own
+
+
+def table() -> _Reducers | None:
+    """The same as the dispatch table of a pickler; None where the usual one will do."""
+    reducers()
+    return _whole

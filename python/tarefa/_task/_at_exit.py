@@ -1,0 +1,85 @@
+"""What a process of a task does at its end, after its target: as an interpreter at its own.
+
+Functions that were registered with ``atexit`` run, those that the zygote's imports have registered
+(coverage does) too; finalizers of objects that were made here; ``logging`` is shut down, which
+registers itself. Who asks for the result need not wait for that, who joins does.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+# Seconds that all of it may take.
+LIMIT = 5.0
+
+# How many functions what the zygote imports for itself has registered: they have nothing to do.
+_idle = 0
+# How many there were before.
+_first = 0
+# Whether this is a child: the zygote, which runs tasks that are none, has no end of this kind.
+_is_child = False
+
+
+def note_first() -> None:
+    """In the zygote, before it imports what children need."""
+    global _first
+    _first = _registered()
+
+
+def note_idle() -> None:
+    """In the zygote, once it has imported that, and nothing of the program's."""
+    global _idle
+    _idle = _registered() - _first
+
+
+def _registered() -> int:
+    count = getattr(atexit, "_ncallbacks", None)
+    return -1 if count is None else int(count())
+
+
+def forget_inherited() -> None:
+    """In a child: finalizers of what the zygote has are not for it."""
+    global _is_child
+    _is_child = True
+    registry: Any = getattr(weakref.finalize, "_registry", None)
+    if registry:
+        for finalizer in list(registry):
+            finalizer.atexit = False
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util._finalizer_registry.clear()
+
+
+def is_needed() -> bool:
+    """Whether there is anything to do."""
+    if not _is_child:
+        return False
+    if _registered() != _idle or getattr(weakref.finalize, "_registry", None):
+        return True
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and util._finalizer_registry:
+        return True
+    logging: Any = sys.modules.get("logging")
+    # The first is the one of last resort.
+    return logging is not None and len(logging._handlerList) > 1
+
+
+def run(on_limit: Callable[[], None]) -> None:
+    """Do it; ``on_limit`` is called by another thread if it takes too long."""
+    timer = threading.Timer(LIMIT, on_limit)
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError:
+        timer = None  # type: ignore[assignment]
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    if timer is not None:
+        timer.cancel()

@@ -1,0 +1,189 @@
+"""What a task's interpreter has of its starter's, besides environment, folder and path.
+
+Settings of the interpreter, which are numbers; and what modules keep that the starter has loaded:
+time zone, default timeout of sockets, decimal context, key of ``multiprocessing``, filters of
+warnings. Those that name classes are read once the script's are there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tarefa._runtime import _fork_warning
+from tarefa._runtime._errors import NotPicklable
+
+
+def _stack_size() -> int:
+    import _thread
+
+    return _thread.stack_size()
+
+
+def _set_stack_size(size: int) -> None:
+    import _thread
+
+    _thread.stack_size(size)
+
+
+# Of each: how it is read, and how it is set.
+_NUMBERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
+    "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
+    "stack size": (_stack_size, _set_stack_size),
+}
+if hasattr(sys, "get_int_max_str_digits"):
+    _NUMBERS["digits"] = (sys.get_int_max_str_digits, sys.set_int_max_str_digits)
+
+
+def now() -> dict[str, Any]:
+    """What there is now, in a form that pickles and that can be compared."""
+    found: dict[str, Any] = {name: read() for name, (read, _) in _NUMBERS.items()}
+    found["zone"] = (time.tzname, time.timezone, time.altzone)
+    socket: Any = sys.modules.get("_socket")
+    found["timeout"] = None if socket is None else socket.getdefaulttimeout()
+    found["decimal"] = _decimal()
+    found["key"] = _key()
+    found["tracker"] = _tracker()
+    return found
+
+
+def _decimal() -> Any:
+    """The context of ``decimal``; None while it is as the module has it at first."""
+    decimal: Any = sys.modules.get("decimal")
+    if decimal is None:
+        return None
+    c = decimal.getcontext()
+    traps = tuple(sorted(s.__name__ for s, on in c.traps.items() if on))
+    found = (c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp, traps)
+    return None if found == _USUAL_DECIMAL else found
+
+
+_USUAL_DECIMAL = (
+    28,
+    "ROUND_HALF_EVEN",
+    -999999,
+    999999,
+    1,
+    0,
+    ("DivisionByZero", "InvalidOperation", "Overflow"),
+)
+
+
+def _key() -> bytes | None:
+    """What processes of ``multiprocessing`` know one another by."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    return None if process is None else bytes(process.current_process().authkey)
+
+
+def _tracker() -> tuple[int, int] | None:
+    """Where the process that frees named memory of ``multiprocessing`` is told: pid, descriptor."""
+    module: Any = sys.modules.get("multiprocessing.resource_tracker")
+    if module is None:
+        return None
+    fd = module._resource_tracker._fd
+    return None if fd is None else (os.getpid(), fd)
+
+
+def apply(state: dict[str, Any]) -> None:
+    """In the child: what of :func:`now` is different."""
+    for name, value in state.items():
+        if name in _NUMBERS:
+            try:
+                _NUMBERS[name][1](value)
+            except (RecursionError, ValueError):  # deeper than that already
+                continue
+    if "zone" in state:
+        # The variable has been set by now.
+        time.tzset()
+    if _is_set(state, "timeout", "_socket"):
+        import _socket
+
+        _socket.setdefaulttimeout(state["timeout"])
+    if _is_set(state, "decimal", "decimal"):
+        _set_decimal(state["decimal"])
+    if state.get("key") is not None:
+        from multiprocessing.process import current_process
+
+        current_process().authkey = state["key"]
+    if state.get("tracker") is not None:
+        _set_tracker(*state["tracker"])
+
+
+def _is_set(state: dict[str, Any], name: str, module: str) -> bool:
+    """Whether it is to be set; what is as a module has it at first needs no module."""
+    return name in state and (state[name] is not None or module in sys.modules)
+
+
+def _set_decimal(found: Any) -> None:
+    import decimal
+
+    prec, rounding, least, most, capitals, clamp, traps = found or _USUAL_DECIMAL
+    signals = [getattr(decimal, name) for name in traps]
+    decimal.setcontext(
+        decimal.Context(prec, rounding, least, most, capitals, clamp, flags=[], traps=signals)
+    )
+
+
+def _set_tracker(pid: int, fd: int) -> None:
+    from multiprocessing import resource_tracker
+
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._fd is None:
+        try:
+            tracker._fd = os.open(f"/proc/{pid}/fd/{fd}", os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:  # then it starts one of its own
+            return
+
+
+def filters_now() -> list[Any]:
+    """The filters of warnings."""
+    warnings: Any = sys.modules.get("warnings")
+    if warnings is None:
+        return []
+    return [f for f in warnings.filters if f is not _fork_warning.FILTER]
+
+
+def are_plain(filters: list[Any]) -> bool:
+    """Whether any interpreter can read them: all classes in them are the standard library's."""
+    return all(f[2].__module__.partition(".")[0] in sys.stdlib_module_names for f in filters)
+
+
+_packed: tuple[list[Any], list[bytes]] = ([], [])
+
+
+def pack_filters(filters: list[Any]) -> list[bytes]:
+    """Each filter by itself, for a category may not pickle."""
+    global _packed
+    from tarefa._convert._pickling import dumps
+
+    if _packed[0] == filters:
+        return _packed[1]
+    packed: list[bytes] = []
+    for one in filters:
+        try:
+            packed.append(dumps(one))
+        except NotPicklable:
+            continue
+    _packed = (filters, packed)
+    return packed
+
+
+def set_filters(packed: list[bytes]) -> None:
+    """In the child, once the script's classes are there."""
+    import warnings
+
+    from tarefa._convert._pickling import loads
+
+    found = []
+    for data in packed:
+        try:
+            found.append(loads(data))
+        except Exception:  # noqa: S112 - a category that this process cannot import
+            continue
+    # What is remembered of the filters before is nothing any more.
+    warnings.resetwarnings()
+    warnings.filters.extend(found)  # type: ignore[attr-defined]

@@ -1,0 +1,61 @@
+"""In a process of a task: ``input()`` and ``breakpoint()`` say that there is no input, and how.
+
+Standard input is the program's, so in its processes it is the null device, as in
+``multiprocessing``.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+from typing import Any
+
+from tarefa._runtime._errors import StateError
+from tarefa._task import _current
+
+_builtin_input = input
+_builtin_hook = sys.breakpointhook
+
+
+def explain() -> None:
+    """Put the functions that do so in the place of the interpreter's."""
+    builtins.input = _input
+    sys.breakpointhook = _breakpoint
+
+
+def _has_none() -> bool:
+    """Whether standard input is what it is at a process's start."""
+    return sys.stdin is sys.__stdin__ and _is_null(0)
+
+
+def _is_null(fd: int) -> bool:
+    try:
+        return os.fstat(fd).st_rdev == os.stat(os.devnull).st_rdev
+    except OSError:
+        return True
+
+
+def _label() -> str:
+    task = _current.process_task
+    return f"process {task.name!r} (pid {os.getpid()})" if task is not None else "this process"
+
+
+def _input(prompt: object = "", /) -> str:
+    if _has_none():
+        raise EOFError(
+            f"{_label()} has no standard input, which is the program's: ask in the program, or in "
+            "a tarefa.Thread, and hand the answer to the process"
+        )
+    return _builtin_input(prompt)
+
+
+def _breakpoint(*args: Any, **kwargs: Any) -> Any:
+    chosen = os.environ.get("PYTHONBREAKPOINT", "")
+    if chosen in ("", "pdb.set_trace") and _has_none():
+        raise StateError(
+            f"breakpoint() in {_label()}, which has no standard input: that is the program's. Run "
+            "the target as a tarefa.Thread to look at it, or name a debugger that works from "
+            "afar with PYTHONBREAKPOINT (remote_pdb.set_trace, for example)"
+        )
+    return _builtin_hook(*args, **kwargs)

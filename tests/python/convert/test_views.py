@@ -1,0 +1,132 @@
+"""NumPy views of an `Array` or `Value` travel as views; `pickle` and `copy` copy them."""
+
+import copy
+import pickle
+
+import pytest
+
+import tarefa
+
+np = pytest.importorskip("numpy")
+
+
+def result(Task, target, *args):
+    return Task(target=target, args=args).start().result(30)
+
+
+def fill(view, value):
+    view[...] = value
+
+
+CUTS = {
+    "slice": lambda v: v[1:3],
+    "stride": lambda v: v[::2],
+    "backwards": lambda v: v[::-1],
+    "transposed": lambda v: v.T,
+    "column": lambda v: v[:, 1],
+    "inner": lambda v: v[1:, 1:3],
+    "both ways back": lambda v: v[::-1, ::-2],
+    "flat": lambda v: v.reshape(-1)[3:7],
+    "one item": lambda v: v[2:3, 1:2],
+    "no item": lambda v: v[2:2],
+    "as bytes": lambda v: v.view("u1")[:, 8:16],
+    "new axis": lambda v: v[:, None, :2],
+    "diagonal": lambda v: np.einsum("ii->i", v[:4, :4]),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_any_view_is_the_arrays_memory(Task, cut):
+    array = tarefa.Array(np.dtype("f8"), (4, 6))
+    whole = np.asarray(array)
+    whole[...] = np.arange(24).reshape(4, 6)
+    expected = whole.copy()
+    CUTS[cut](expected)[...] = 7
+    result(Task, fill, CUTS[cut](whole), 7)
+    assert (whole == expected).all()
+
+
+def test_the_view_arrives_as_it_was():
+    array = tarefa.Array("i", range(10))
+    view = np.asarray(array)[7:1:-2]
+
+    def look(v):
+        return v.shape, v.strides, v.dtype.str, v.flags.writeable, list(map(int, v))
+
+    assert result(tarefa.Process, look, view) == look(view)
+    view.flags.writeable = False
+    assert result(tarefa.Process, look, view) == look(view)
+
+
+def test_as_element_and_as_result():
+    array = tarefa.Array("d", 6)
+    whole = np.asarray(array)
+    shared = tarefa.List([whole[1:3]])
+    shared.append({"part": whole[4:]})
+    shared[0][:] = 5
+    shared[1]["part"][:] = 6
+    assert list(whole) == [0, 5, 5, 0, 6, 6]
+
+    def part(v):
+        return v[3:4]
+
+    back = result(tarefa.Process, part, whole)
+    back[:] = 9
+    assert whole[3] == 9
+
+
+def test_the_memory_stays_as_long_as_a_view_of_it():
+    shared = tarefa.List()
+    shared.append(np.asarray(tarefa.Array("d", range(5)))[1:])
+    assert list(shared[0]) == [1, 2, 3, 4]
+
+
+def test_other_kinds_of_items(Task):
+    pair = np.dtype([("x", "f8"), ("n", "i4")], align=True)
+    for dtype in ("?", "u1", "i8", "f4", "c16", ">i4", "S5", pair):
+        array = tarefa.Array(np.dtype(dtype), 3)
+        whole = np.asarray(array)
+        new = np.ones(2, np.dtype(dtype))
+
+        def put(view, new):
+            view[...] = new
+
+        result(Task, put, whole[1:], new)
+        assert (whole[1:] == new).all()
+
+
+def test_an_array_that_looks_into_a_field():
+    array = tarefa.Array(np.dtype([("x", "f8"), ("n", "i4")], align=True), 3)
+    whole = np.asarray(array)
+    result(tarefa.Process, fill, whole["n"], 4)
+    assert list(whole["n"]) == [4, 4, 4]
+
+
+def test_pickle_and_deepcopy_copy():
+    array = tarefa.Array("d", range(4))
+    view = np.asarray(array)[1:]
+    for made in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view), copy.copy(view)):
+        made[:] = 8
+        assert list(view) == [1, 2, 3]
+
+
+def test_other_arrays_are_copied_as_ever():
+    data = np.arange(100_000.0)
+
+    def change(given):
+        given[0] = -1
+        return given.sum()
+
+    assert result(tarefa.Process, change, data) == data.sum() - 1
+    assert data[0] == 0
+
+
+def test_an_array_made_of_an_array_of_numpys():
+    made = tarefa.Array(np.arange(6.0).reshape(2, 3))
+    assert (np.asarray(made) == [[0, 1, 2], [3, 4, 5]]).all()
+    assert (made.shape, made.dtype) == ((2, 3), np.dtype("f8"))
+    raw = tarefa.Array(np.array([1, 2], "i2"), lock=False)
+    assert isinstance(raw, tarefa.RawArray)
+    assert np.asarray(raw).dtype == np.dtype("i2")
+    with pytest.raises(TypeError):
+        tarefa.Array(5)
