@@ -14,6 +14,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from tarefa._task import _exit
+
 # Seconds that all of it may take.
 LIMIT = 5.0
 
@@ -34,12 +36,25 @@ def note_first() -> None:
 def note_idle() -> None:
     """In the zygote, once it has imported that, and nothing of the program's."""
     global _idle
-    _idle = _registered() - _first
+    _idle = _registered() - _first - _idle_ones()
 
 
 def _registered() -> int:
     count = getattr(atexit, "_ncallbacks", None)
     return -1 if count is None else int(count())
+
+
+def _idle_ones() -> int:
+    """How many functions modules have registered that have nothing to do of themselves.
+
+    Those others are asked themselves, in :func:`is_needed`.
+    """
+    return (
+        ("logging" in sys.modules)
+        + ("multiprocessing.util" in sys.modules)
+        + bool(getattr(weakref.finalize, "_registered_with_atexit", False))
+        + _exit.watching
+    )
 
 
 def forget_inherited() -> None:
@@ -59,7 +74,7 @@ def is_needed() -> bool:
     """Whether there is anything to do."""
     if not _is_child:
         return False
-    if _registered() != _idle or getattr(weakref.finalize, "_registry", None):
+    if _registered() != _idle + _idle_ones() or getattr(weakref.finalize, "_registry", None):
         return True
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None and util._finalizer_registry:

@@ -49,7 +49,7 @@ def set_baseline(baseline: dict[str, Any]) -> None:
 
 
 def _now() -> dict[str, Any]:
-    filters = _interpreter_state.filters_now()
+    filters = list(_interpreter_state.filters_now())
     return {
         "env": dict(_environ()),
         "cwd": _folder(),
@@ -105,7 +105,7 @@ def difference() -> dict[str, Any] | None:
             extra["argv"] = _arguments()
         state, had = _interpreter_state.now(), _baseline["state"]
         if state != had:
-            extra["state"] = {k: v for k, v in state.items() if v != had[k]}
+            extra["state"] = _interpreter_state.difference(state, had)
         filters = _interpreter_state.filters_now()
         if filters != _baseline["filters"]:
             extra["filters"] = _interpreter_state.pack_filters(filters)

@@ -7,6 +7,7 @@ warnings. Those that name classes are read once the script's are there.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import time
@@ -16,46 +17,49 @@ from typing import Any
 from tarefa._runtime import _fork_warning
 from tarefa._runtime._errors import NotPicklable
 
-
-def _stack_size() -> int:
-    import _thread
-
-    return _thread.stack_size()
-
-
-def _set_stack_size(size: int) -> None:
-    import _thread
-
-    _thread.stack_size(size)
-
-
-# Of each: how it is read, and how it is set.
+# Of each number: how it is read, and how it is set.
 _NUMBERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
-    "stack size": (_stack_size, _set_stack_size),
+    "stack size": (_thread.stack_size, _thread.stack_size),
 }
 if hasattr(sys, "get_int_max_str_digits"):
     _NUMBERS["digits"] = (sys.get_int_max_str_digits, sys.set_int_max_str_digits)
+_READ = [(name, read) for name, (read, _) in _NUMBERS.items()]
 
 
 def now() -> dict[str, Any]:
-    """What there is now, in a form that pickles and that can be compared."""
-    found: dict[str, Any] = {name: read() for name, (read, _) in _NUMBERS.items()}
-    found["zone"] = (time.tzname, time.timezone, time.altzone)
-    socket: Any = sys.modules.get("_socket")
-    found["timeout"] = None if socket is None else socket.getdefaulttimeout()
-    found["decimal"] = _decimal()
-    found["key"] = _key()
-    found["tracker"] = _tracker()
+    """What there is now that need not be so, in a form that pickles and that can be compared."""
+    found = {name: read() for name, read in _READ}
+    found["zone"] = time.tzname
+    for name, read in _probes():
+        value = read()
+        if value is not None:
+            found[name] = value
+    return found
+
+
+# How what modules keep is read, of those that are loaded; and how many modules there were.
+_loaded: tuple[int, list[tuple[str, Callable[[], Any]]]] = (0, [])
+
+
+def _probes() -> list[tuple[str, Callable[[], Any]]]:
+    global _loaded
+    if _loaded[0] != len(sys.modules):
+        found = [(n, read) for n, (module, read) in _OF_MODULES.items() if module in sys.modules]
+        _loaded = len(sys.modules), found
+    return _loaded[1]
+
+
+def _timeout() -> float | None:
+    socket: Any = sys.modules["_socket"]
+    found: float | None = socket.getdefaulttimeout()
     return found
 
 
 def _decimal() -> Any:
     """The context of ``decimal``; None while it is as the module has it at first."""
-    decimal: Any = sys.modules.get("decimal")
-    if decimal is None:
-        return None
+    decimal: Any = sys.modules["decimal"]
     c = decimal.getcontext()
     traps = tuple(sorted(s.__name__ for s, on in c.traps.items() if on))
     found = (c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp, traps)
@@ -75,17 +79,30 @@ _USUAL_DECIMAL = (
 
 def _key() -> bytes | None:
     """What processes of ``multiprocessing`` know one another by."""
-    process: Any = sys.modules.get("multiprocessing.process")
-    return None if process is None else bytes(process.current_process().authkey)
+    process: Any = sys.modules["multiprocessing.process"]
+    return bytes(process.current_process().authkey)
 
 
 def _tracker() -> tuple[int, int] | None:
     """Where the process that frees named memory of ``multiprocessing`` is told: pid, descriptor."""
-    module: Any = sys.modules.get("multiprocessing.resource_tracker")
-    if module is None:
-        return None
-    fd = module._resource_tracker._fd
+    module: Any = sys.modules["multiprocessing.resource_tracker"]
+    fd = getattr(getattr(module, "_resource_tracker", None), "_fd", None)
     return None if fd is None else (os.getpid(), fd)
+
+
+# Of each, its module and how it is read; None for what it is at first.
+_OF_MODULES: dict[str, tuple[str, Callable[[], Any]]] = {
+    "timeout": ("_socket", _timeout),
+    "decimal": ("decimal", _decimal),
+    "key": ("multiprocessing.process", _key),
+    "tracker": ("multiprocessing.resource_tracker", _tracker),
+}
+
+
+def difference(state: dict[str, Any], had: dict[str, Any]) -> dict[str, Any]:
+    """What of ``state`` is otherwise than in ``had``; None for what is as at first again."""
+    changed = {k: v for k, v in state.items() if v != had.get(k)}
+    return changed | {k: None for k in had if k not in state}
 
 
 def apply(state: dict[str, Any]) -> None:
@@ -99,11 +116,11 @@ def apply(state: dict[str, Any]) -> None:
     if "zone" in state:
         # The variable has been set by now.
         time.tzset()
-    if _is_set(state, "timeout", "_socket"):
+    if "timeout" in state:
         import _socket
 
         _socket.setdefaulttimeout(state["timeout"])
-    if _is_set(state, "decimal", "decimal"):
+    if "decimal" in state:
         _set_decimal(state["decimal"])
     if state.get("key") is not None:
         from multiprocessing.process import current_process
@@ -111,11 +128,6 @@ def apply(state: dict[str, Any]) -> None:
         current_process().authkey = state["key"]
     if state.get("tracker") is not None:
         _set_tracker(*state["tracker"])
-
-
-def _is_set(state: dict[str, Any], name: str, module: str) -> bool:
-    """Whether it is to be set; what is as a module has it at first needs no module."""
-    return name in state and (state[name] is not None or module in sys.modules)
 
 
 def _set_decimal(found: Any) -> None:
@@ -144,7 +156,10 @@ def filters_now() -> list[Any]:
     warnings: Any = sys.modules.get("warnings")
     if warnings is None:
         return []
-    return [f for f in warnings.filters if f is not _fork_warning.FILTER]
+    found: list[Any] = warnings.filters
+    if found and found[0] is _fork_warning.FILTER:
+        return found[1:]
+    return found
 
 
 def are_plain(filters: list[Any]) -> bool:
@@ -168,7 +183,7 @@ def pack_filters(filters: list[Any]) -> list[bytes]:
             packed.append(dumps(one))
         except NotPicklable:
             continue
-    _packed = (filters, packed)
+    _packed = (list(filters), packed)
     return packed
 
 

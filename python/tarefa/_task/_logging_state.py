@@ -25,9 +25,10 @@ def now() -> Any:
     if logging is None or not hasattr(logging, "_handlerList"):
         return None
     root = logging.root
-    found = [
+    loggers = root.manager.loggerDict
+    found = loggers and [
         (name, one.level, one.propagate, one.disabled, list(one.handlers), list(one.filters))
-        for name, one in list(root.manager.loggerDict.items())
+        for name, one in list(loggers.items())
         if hasattr(one, "handlers")
         and (one.level or one.handlers or one.filters or one.disabled or not one.propagate)
     ]

@@ -25,6 +25,9 @@ _OF_STARTER = ("_target", "_args", "_kwargs")
 
 Ts = TypeVarTuple("Ts")
 
+# Seconds.
+_MOMENT = 0.02
+
 # Imported with the first process, for they are slow to import.
 _image: Any = None
 _payload: Any = None
@@ -306,8 +309,11 @@ class Process(TaskBase[R]):
         if core.state in ALIVE and not self._is_here():
             if not core.join_outcome(timeout):
                 return False
-            if core.state in ALIVE:
-                return True  # what it does at its end goes on
+            # Most ends take no time, and who has the result looks at the exit code next.
+            if core.state in ALIVE and not core.join(
+                _MOMENT if timeout is None else min(timeout, _MOMENT)
+            ):
+                return True
         return self._wait(timeout)
 
     def interrupt(self) -> None:

@@ -258,8 +258,9 @@ pub fn take(name: &[u8], count: usize) -> io::Result<Vec<OwnedFd>> {
         if !head.is_null() && (*head).cmsg_type == libc::SCM_RIGHTS {
             let size = (*head).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
             for i in 0..size / size_of::<i32>() {
-                let at = libc::CMSG_DATA(head).cast::<i32>().add(i);
-                found.push(OwnedFd::from_raw_fd(at.read_unaligned()));
+                let data = libc::CMSG_DATA(head).add(i * size_of::<i32>());
+                let number = i32::from_ne_bytes(std::array::from_fn(|k| *data.add(k)));
+                found.push(OwnedFd::from_raw_fd(number));
             }
         }
     }
