@@ -134,6 +134,7 @@ def forget_task() -> None:
 
 def run(core: Any) -> None:
     """Run the task and end the process."""
+    _engine.watch_termination()
     code = _tarefa_run(core)
     if _imported:
         _preload.note_needed(_imported)
@@ -147,7 +148,6 @@ def _tarefa_run(core: Any) -> int:
     process = _current.process_task = Process._of(core)
     name = process._tarefa_name
     name_process(name)
-    _engine.watch_termination()
     if not core.run_here():
         return 1
     state, code = FINISHED, EXIT_SUCCESS

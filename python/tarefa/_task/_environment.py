@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from tarefa._runtime import _configure
-from tarefa._task import _interpreter_state, _logging_state
+from tarefa._task import _interpreter_state
 
 # What `configure` was given to be called before each target, here or in a process that started
 # this one.
@@ -109,9 +109,12 @@ def difference() -> dict[str, Any] | None:
         filters = _interpreter_state.filters_now()
         if filters != _baseline["filters"]:
             extra["filters"] = _interpreter_state.pack_filters(filters)
-    logs = _logging_state.now()
-    if logs is not None:
-        extra["logging"] = _logging_state.pack(logs)
+    if "logging" in sys.modules:
+        from tarefa._task import _logging_state
+
+        logs = _logging_state.now()
+        if logs is not None:
+            extra["logging"] = _logging_state.pack(logs)
     context = contextvars.copy_context()
     if len(context):
         pairs = _travelling(context)
@@ -160,6 +163,8 @@ def apply_context(extra: dict[str, Any]) -> None:
     if "filters" in extra:
         _interpreter_state.set_filters(extra["filters"])
     if "logging" in extra:
+        from tarefa._task import _logging_state
+
         _logging_state.apply(extra["logging"])
     for data in extra.get("context", ()):
         try:
