@@ -70,6 +70,11 @@ def forget_inherited() -> None:
         util._finalizer_registry.clear()
 
 
+def is_child() -> bool:
+    """Whether this process runs a task, and not the zygote."""
+    return _is_child
+
+
 def is_needed() -> bool:
     """Whether there is anything to do."""
     if not _is_child:
@@ -77,11 +82,15 @@ def is_needed() -> bool:
     if _registered() != _idle + _idle_ones() or getattr(weakref.finalize, "_registry", None):
         return True
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None and util._finalizer_registry:
-        return True
+    return util is not None and bool(util._finalizer_registry)
+
+
+def shut_logging() -> None:
+    """Shut ``logging`` down where nothing else is to be done, which takes no time."""
     logging: Any = sys.modules.get("logging")
-    # The first is the one of last resort.
-    return logging is not None and len(logging._handlerList) > 1
+    # The first handler is the one of last resort.
+    if logging is not None and len(logging._handlerList) > 1:
+        logging.shutdown()
 
 
 def run(on_limit: Callable[[], None]) -> None:

@@ -188,6 +188,8 @@ def _tarefa_run(core: Any) -> int:
         error.__traceback__ = _targets_part(error.__traceback__)
     ending = _outcome.Ending(core)
     ends = _at_exit.is_needed()
+    if not ends and _at_exit.is_child():
+        _at_exit.shut_logging()
     if error is not None:
         ending.failed(state, code, error, deliver=ends)
     else:
