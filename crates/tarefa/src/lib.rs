@@ -79,6 +79,7 @@ pub use task::current::current_task;
 pub use task::errors::{JoinError, ResultError, SignalError, StartError};
 pub use task::failure::Failure;
 pub use task::lifecycle::init;
+pub use task::on_start::on_process_start;
 pub use task::process::{Process, set_max_depth, set_spares};
 pub use task::program::{Output, Program};
 pub use task::target::{Diverges, Returned, Returns, Target};
@@ -110,6 +111,8 @@ mod pages {
     mod guia {}
     #[doc = include_str!("../docs/guide.md")]
     mod guide {}
+    #[doc = include_str!("../docs/what-a-process-sees.md")]
+    mod what_a_process_sees {}
     #[doc = include_str!("../docs/when-it-hangs.md")]
     mod when_it_hangs {}
 }

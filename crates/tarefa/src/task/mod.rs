@@ -5,6 +5,7 @@ pub(crate) mod current;
 pub(crate) mod errors;
 pub(crate) mod failure;
 pub(crate) mod lifecycle;
+pub(crate) mod on_start;
 pub(crate) mod outcome;
 pub(crate) mod panics;
 pub(crate) mod process;

@@ -81,6 +81,7 @@ where
 ///   (standard input is what the program began with), environment variables and working
 ///   directory, the file mode mask, niceness, processors and resource limits. A niceness below its
 ///   own, or a hard limit above its own, it cannot take over without privileges.
+/// - [`on_process_start`](crate::on_process_start) says what is called in it before its target.
 /// - It ends when the process that started it does.
 /// - Constructors that the program registers to run before `main` may not have run in it.
 pub struct Process<R> {

@@ -11,8 +11,9 @@
 //!                                                                   trampoline, the outcome
 //! ```
 //!
-//! A payload is: where the trampoline lies ([`CodePlace`]), where [`own_copy::anchor`] does, the length of the
-//! surroundings (4 bytes), these, and the arguments. A place is a file and an offset in it, so it
+//! A payload is: where the trampoline lies ([`CodePlace`]), where [`own_copy::anchor`] does, where what is
+//! called before the target does (zeroes for nothing), the length of the surroundings (4 bytes),
+//! these, and the arguments. A place is a file and an offset in it, so it
 //! means the same function in every process that maps that file. The anchor tells copies of this
 //! crate apart: an executable and a library may each have their own, built differently; a trampoline
 //! is called by the copy that it belongs to, or not at all.
@@ -34,22 +35,27 @@ use crate::runtime::environment;
 use crate::runtime::interrupt;
 use crate::runtime::own_copy::{self, Unreachable, own};
 use crate::task::target::{Ended, Target};
-use crate::task::{panics, target, unretrieved};
+use crate::task::{on_start, panics, target, unretrieved};
 
 /// What a child calls: decodes the arguments, runs the target, encodes what came out.
 pub(crate) type Trampoline = fn(&[u8]) -> Ended;
 
 /// Bytes of what a payload starts with.
-const HEAD: usize = 2 * CodePlace::BYTES + 4;
+const PLACES: usize = 3 * CodePlace::BYTES;
+const HEAD: usize = PLACES + 4;
 
 /// What a payload starts with.
 pub(crate) fn head(trampoline: Trampoline, surroundings: &[u8]) -> Result<[u8; HEAD], Unreachable> {
     own_copy::check()?;
     let own = own().ok_or(Unreachable::NoFile)?;
     let mut head = [0; HEAD];
-    let (places, len) = head.split_at_mut(2 * CodePlace::BYTES);
-    places[..CodePlace::BYTES].copy_from_slice(&own_copy::place(trampoline as usize)?.to_bytes());
-    places[CodePlace::BYTES..].copy_from_slice(&own.anchor.to_bytes());
+    let (places, len) = head.split_at_mut(PLACES);
+    let found = [Some(own_copy::place(trampoline as usize)?), Some(own.anchor), on_start::place()?];
+    for (to, place) in places.chunks_exact_mut(CodePlace::BYTES).zip(found) {
+        if let Some(place) = place {
+            to.copy_from_slice(&place.to_bytes());
+        }
+    }
     len.copy_from_slice(&(surroundings.len() as u32).to_le_bytes());
     Ok(head)
 }
@@ -198,7 +204,7 @@ fn call(payload: &[u8]) -> Ended {
     let Some((head, rest)) = payload.split_first_chunk::<HEAD>() else {
         return Ended::failed("the task has no target for a Rust program".to_owned());
     };
-    let (places, len) = head.split_at(2 * CodePlace::BYTES);
+    let (places, len) = head.split_at(PLACES);
     let place = |n: usize| {
         CodePlace::from_bytes(&std::array::from_fn(|i| places[n * CodePlace::BYTES + i]))
     };
@@ -212,8 +218,11 @@ fn call(payload: &[u8]) -> Ended {
                 .to_owned(),
         );
     }
-    let near = own.and_then(|own| own.mapping.address(place(0)));
-    let Some(at) = near.or_else(|| code_place::address_of(place(0)).ok().flatten()) else {
+    let address = |place: CodePlace| {
+        let near = own.and_then(|own| own.mapping.address(place));
+        near.or_else(|| code_place::address_of(place).ok().flatten())
+    };
+    let Some(at) = address(place(0)) else {
         return Ended::failed(
             "the target is in a library that this process does not have: a process begins anew from \
              the executable; start it as a thread"
@@ -226,6 +235,20 @@ fn call(payload: &[u8]) -> Ended {
     {
         // SAFETY: a child of the zygote has one thread until its target makes more.
         unsafe { around.apply() };
+    }
+    let first = &places[2 * CodePlace::BYTES..];
+    if first.iter().any(|byte| *byte != 0) {
+        let Some(first) = address(place(2)) else {
+            return Ended::failed(
+                "the function given to on_process_start is in a library that this process does not \
+                 have: a process begins anew from the executable"
+                    .to_owned(),
+            );
+        };
+        // SAFETY: `head` had it of `on_start::place`, in a process of the same copy of this crate.
+        if let Err(ended) = unsafe { on_start::run(first) } {
+            return ended;
+        }
     }
     // SAFETY: `head` has said where in which file the trampoline is, and this process maps that byte
     // of that very file as code. The same copy of this crate has made it, so it is of this type.

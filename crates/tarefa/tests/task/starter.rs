@@ -4,9 +4,10 @@
 use std::error::Error;
 use std::io::{Read, Seek};
 use std::os::fd::AsRawFd;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use tarefa::Process;
+use tarefa::{Process, on_process_start};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -27,6 +28,16 @@ fn look() -> (u32, i32, u64, u64) {
 fn write_out() {
     // SAFETY: readable bytes.
     unsafe { libc::write(1, b"from the task".as_ptr().cast(), 13) };
+}
+
+static SET_UP: OnceLock<u32> = OnceLock::new();
+
+fn set_up() {
+    SET_UP.get_or_init(std::process::id);
+}
+
+fn refuse() {
+    panic!("nothing to set up with");
 }
 
 #[tarefa::test(timeout = 60)]
@@ -61,5 +72,14 @@ fn a_process_has_what_its_starter_has() -> Outcome {
     file.rewind()?;
     file.read_to_string(&mut text)?;
     assert_eq!(text, "from the task");
+
+    on_process_start(set_up);
+    let found = || (SET_UP.get() == Some(&std::process::id()), std::process::id());
+    assert!(Process::spawn(found, ())?.result(LONG)?.0);
+    let inner = || Process::spawn(|| SET_UP.get().is_some(), ()).ok()?.result(LONG).ok();
+    assert_eq!(Process::spawn(inner, ())?.result(LONG)?, Some(true));
+    on_process_start(refuse);
+    let error = Process::spawn(found, ())?.result(LONG).unwrap_err();
+    assert!(error.to_string().contains("nothing to set up with"), "{error}");
     Ok(())
 }
