@@ -1,4 +1,4 @@
-"""Views of an ``Array`` or ``Value``: NumPy arrays whose memory is a shared object's.
+"""Views of an ``Array`` or ``Value``, NumPy arrays and ``memoryview``: their memory is the object's.
 
 In our encoding they travel as views, whatever their shape and strides; ``pickle`` and ``copy``
 copy what they show, as ever.
@@ -14,10 +14,14 @@ from tarefa import _engine
 
 
 def reducers() -> dict[type, Callable[[Any], Any]]:
-    """How NumPy's arrays are pickled."""
+    """How NumPy's arrays are pickled, and views of memory where there may be some of ours."""
     numpy: Any = sys.modules.get("numpy")
     kind = getattr(numpy, "ndarray", None)  # while it is being imported there is none
-    return {} if kind is None else {kind: _reduce}
+    if kind is None:
+        return {}
+    # Subclasses that have nothing besides; pickle looks for the very type.
+    found = dict.fromkeys((kind, getattr(numpy, "recarray", kind)), _reduce)
+    return {**found, memoryview: _reduce_memory}
 
 
 def _reduce(view: Any) -> Any:
@@ -28,9 +32,20 @@ def _reduce(view: Any) -> Any:
             import numpy as np
 
             # The dtype as an array without items: it pickles all that a dtype may hold.
-            kind = np.empty(0, view.dtype)
+            dtype = np.empty(0, view.dtype)
             writable = bool(view.flags.writeable)
-            return _rebuild, (owner, kind, view.shape, view.strides, offset, writable)
+            kind = None if type(view) is np.ndarray else type(view)
+            return _rebuild, (owner, dtype, view.shape, view.strides, offset, writable, kind)
+    return view.__reduce_ex__(5)
+
+
+def _reduce_memory(view: memoryview) -> Any:
+    if _engine.has_arrays():
+        import numpy as np
+
+        array: Any = np.asarray(view)
+        if _owner(array) is not None:
+            return memoryview, (array,)
     return view.__reduce_ex__(5)
 
 
@@ -41,12 +56,8 @@ def _owner(view: Any) -> tuple[Any, int] | None:
     if view.dtype.hasobject:
         return None
     base = view
-    while type(base) is np.ndarray or isinstance(base, np.ndarray):
-        if base.base is None:
-            return None
-        base = base.base
-    if isinstance(base, memoryview):
-        base = base.obj
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.obj if isinstance(base, memoryview) else base.base
     if not isinstance(base, _SHARED):
         return None
     whole = np.asarray(base)
@@ -62,17 +73,18 @@ _SHARED = (_engine.ArrayCore, _engine.ValueCore)
 
 def _rebuild(
     owner: Any,
-    kind: Any,
+    dtype: Any,
     shape: tuple[int, ...],
     strides: tuple[int, ...],
     offset: int,
     writable: bool,
+    kind: Any,
 ) -> Any:
     import numpy as np
 
     whole = np.asarray(owner)
     flat = whole.reshape(-1).view(np.uint8)
-    view: Any = np.ndarray(shape, kind.dtype, flat, offset, strides)
+    view: Any = np.ndarray(shape, dtype.dtype, flat, offset, strides)
     if not writable:
         view.flags.writeable = False
-    return view
+    return view if kind is None else view.view(kind)

@@ -31,7 +31,8 @@ _READ = [(name, read) for name, (read, _) in _NUMBERS.items()]
 def now() -> dict[str, Any]:
     """What there is now that need not be so, in a form that pickles and that can be compared."""
     found = {name: read() for name, read in _READ}
-    found["zone"] = time.tzname
+    # Other zones have names alike.
+    found["zone"] = time.tzname, time.timezone, time.altzone
     for name, read in _probes():
         value = read()
         if value is not None:

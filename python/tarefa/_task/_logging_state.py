@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any
 
 # Of a handler, what each process has of its own.
 _OWN = ("lock", "stream", "_name", "_closed")
+# Connections, which a handler makes when it has none.
+_CONNECTIONS = ("sock", "socket")
 
 # What was packed last, and of what.
 _cached: tuple[Any, Any] = (None, None)
@@ -42,15 +45,69 @@ def now() -> Any:
         logging.raiseExceptions,
         logging._warnings_showwarning is not None,
         None if factory is logging.LogRecord else factory,
-        len(logging._levelToName) != _USUAL_LEVELS and dict(logging._levelToName),
+        logging._levelToName != _USUAL_LEVELS and dict(logging._levelToName),
+        None if logging._loggerClass is logging.Logger else logging._loggerClass,
+        _last_resort(logging),
+        _formats(logging.Formatter),
+        tuple([getattr(logging, name, True) for name in _SWITCHES]),
     )
-    if not found and rest == (logging.WARNING, [], [], False, 0, True, False, None, False):
+    if not found and rest == _USUAL:
         return None
     handlers = [h for one in (rest[1], *(f[4] for f in found)) for h in one]
-    return found, rest, [(h.level, h.formatter, list(h.filters)) for h in handlers]
+    filters = [f for one in (rest[2], *(f[5] for f in found)) for f in one]
+    shots = [(_shot(h), _shot(h.formatter), [_shot(f) for f in h.filters]) for h in handlers]
+    return found, rest, shots, [_shot(f) for f in filters]
 
 
-_USUAL_LEVELS = 6
+_USUAL_LEVELS = {
+    50: "CRITICAL",
+    40: "ERROR",
+    30: "WARNING",
+    20: "INFO",
+    10: "DEBUG",
+    0: "NOTSET",
+}
+_SWITCHES = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+# What a formatter has that says nothing else.
+_USUAL_FORMATS = (time.localtime, "%Y-%m-%d %H:%M:%S", "%s,%03d")
+_USUAL: tuple[Any, ...] = (
+    30,
+    [],
+    [],
+    False,
+    0,
+    True,
+    False,
+    None,
+    False,
+    None,
+    (),
+    None,
+    (True,) * len(_SWITCHES),
+)
+
+
+def _last_resort(logging: Any) -> Any:
+    """What is used where there are no handlers: () for the usual one, or None, or its level."""
+    found = logging.lastResort
+    if found is None:
+        return None
+    return () if found.level == logging.WARNING else found.level
+
+
+def _formats(kind: Any) -> Any:
+    """What all formatters have, which programs set for the class: None for the usual."""
+    found = kind.converter, kind.default_time_format, kind.default_msec_format
+    return None if found == _USUAL_FORMATS else found
+
+
+def _shot(one: Any) -> Any:
+    """What it holds, to see whether it was changed; who knows what one of the program's holds."""
+    if one is None:
+        return None
+    if type(one).__module__ in ("logging", "logging.handlers"):
+        return dict(vars(one))
+    return object()
 
 
 def pack(state: Any) -> bytes:
@@ -61,7 +118,7 @@ def pack(state: Any) -> bytes:
         return packed
     from tarefa._convert._pickling import dumps
 
-    found, rest, _ = state
+    found, rest = state[:2]
     handlers: list[Any] = []
     numbers: dict[int, int | None] = {}
 
@@ -80,10 +137,11 @@ def pack(state: Any) -> bytes:
         (name, level, propagate, disabled, numbered(hs), _that_pickle(filters))
         for name, level, propagate, disabled, hs, filters in found
     ]
-    level, hs, filters, disabled, disable, raises, captures, factory, levels = rest
+    level, hs, filters, disabled, disable, raises, captures, factory, levels, kind = rest[:10]
     root = (level, numbered(hs), _that_pickle(filters), disabled)
-    factory = _that_pickle([factory]) if factory is not None else []
-    whole = dumps((handlers, loggers, root, disable, raises, captures, factory, levels))
+    made = [_that_pickle([] if one is None else [one]) for one in (factory, kind, rest[11])]
+    plain = (disable, raises, captures, levels, rest[10], rest[12])
+    whole = dumps((handlers, loggers, root, made, plain))
     _cached = (state, whole)
     return whole
 
@@ -133,6 +191,8 @@ def _pack_handler(handler: Any) -> Any:
     if isinstance(handler, buffering):
         return None
     state = {k: v for k, v in vars(handler).items() if k not in _OWN}
+    if kind.__module__ == "logging.handlers":
+        state.update((name, None) for name in _CONNECTIONS if name in state)
     stream: Any = None
     if isinstance(handler, logging.NullHandler):
         kind, state = logging.NullHandler, {"level": handler.level}
@@ -210,7 +270,19 @@ def apply(data: bytes) -> None:
 
     from tarefa._convert._pickling import loads
 
-    handlers, loggers, root, disable, raises, captures, factory, levels = loads(data)
+    handlers, loggers, root, (factory, classes, formats), plain = loads(data)
+    disable, raises, captures, levels, last_resort, switches = plain
+    for one in _unpacked(formats):
+        formatter: Any = logging.Formatter
+        formatter.converter, formatter.default_time_format, formatter.default_msec_format = one
+    for one in _unpacked(classes):
+        logging.setLoggerClass(one)
+    for name, value in zip(_SWITCHES, switches, strict=True):
+        setattr(logging, name, value)
+    if last_resort is None:
+        logging.lastResort = None
+    elif last_resort != () and logging.lastResort is not None:
+        logging.lastResort.setLevel(last_resort)
     made = [_make(*one) for one in handlers]
     for value, name in (levels or {}).items():
         logging.addLevelName(value, name)

@@ -176,7 +176,9 @@ def test_locks_of_the_fork_context_are_refused_with_the_name_of_ours():
         context = multiprocessing.get_context("fork")
         for made, name in ((context.Lock(), "Lock"), (context.Semaphore(2), "Semaphore"),
                            (context.Event(), "Event"), (context.Value("i", 1), "Value"),
-                           (context.Queue(), "List")):
+                           (context.Queue(), "Queue"),
+                           (context.JoinableQueue(), "JoinableQueue"),
+                           (context.SimpleQueue(), "SimpleQueue")):
             try: tarefa.Process(target=print, args=(made,)).start()
             except tarefa.NotPicklable as e: assert f"tarefa.{name}" in str(e), e
             else: raise AssertionError(name)

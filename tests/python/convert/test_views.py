@@ -130,3 +130,33 @@ def test_an_array_made_of_an_array_of_numpys():
     assert np.asarray(raw).dtype == np.dtype("i2")
     with pytest.raises(TypeError):
         tarefa.Array(5)
+
+
+def test_a_memoryview_is_a_view_too(Task):
+    array = tarefa.Array("d", 6)
+    result(Task, lambda m: fill(np.asarray(m), 3), memoryview(array)[2:4])
+    result(Task, lambda m: fill(np.asarray(m), 5), memoryview(array)[::-2])
+    assert list(array) == [0, 5, 3, 5, 0, 5]
+    grid = np.asarray(tarefa.Array(np.dtype("i4"), (2, 3)))
+    shared = tarefa.List([memoryview(grid.T)])
+    fill(np.asarray(shared[0])[1], 7)
+    assert grid.tolist() == [[0, 7, 0], [0, 7, 0]]
+    frozen = tarefa.List([memoryview(grid).toreadonly()])[0]
+    assert frozen.readonly
+    assert frozen[1, 1] == 7
+    with pytest.raises(tarefa.NotPicklable):
+        tarefa.List([memoryview(b"no view of ours")])
+
+
+def test_records_and_what_reads_the_buffer(Task):
+    array = tarefa.Array(np.dtype([("x", "f8"), ("id", "i4")]), 3)
+    records = np.asarray(array).view(np.recarray)
+
+    def put(given):
+        given.x[1] = 2.5
+        given.id = 9
+
+    result(Task, put, records[1:])
+    assert np.asarray(array).tolist() == [(0, 0), (0, 9), (2.5, 9)]
+    result(Task, fill, np.frombuffer(memoryview(array), "u1")[:12], 255)
+    assert np.asarray(array)["id"].tolist() == [-1, 9, 9]
