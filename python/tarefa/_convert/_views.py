@@ -1,4 +1,4 @@
-"""Views of an ``Array`` or ``Value``, NumPy arrays and ``memoryview``: their memory is the object's.
+"""Views of an ``Array`` or ``Value``, NumPy arrays and ``memoryview``: the memory is the same.
 
 In our encoding they travel as views, whatever their shape and strides; ``pickle`` and ``copy``
 copy what they show, as ever.
