@@ -26,7 +26,7 @@ _OF_STARTER = ("_target", "_args", "_kwargs")
 Ts = TypeVarTuple("Ts")
 
 # Seconds.
-_MOMENT = 0.02
+_MOMENT = 0.1
 
 # Imported with the first process, for they are slow to import.
 _image: Any = None
@@ -304,11 +304,11 @@ class Process(TaskBase[R]):
         return f"process {self._tarefa_name!r}"
 
     def _wait_outcome(self, timeout: float | None) -> bool:
-        check_timeout(timeout)
+        timeout = check_timeout(timeout)
         core = self._tarefa_core
         if core.state in ALIVE and not self._is_here():
             if not core.join_outcome(timeout):
-                return False
+                return self._wait(0)  # its sentinel may say that it has ended
             # Most ends take no time, and who has the result looks at the exit code next.
             if core.state in ALIVE and not core.join(
                 _MOMENT if timeout is None else min(timeout, _MOMENT)

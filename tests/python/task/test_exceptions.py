@@ -474,6 +474,7 @@ def test_sys_exit_keeps_its_code(Task, code, exitcode):
     assert error.code == code
     assert type(error.code) is type(code)
     assert repr(code) in str(error)
+    task.join()  # its exit functions may run still
     assert task.exitcode == exitcode
     assert task.state is State.FAILED
 

@@ -28,7 +28,7 @@ SETUPS = {
         logging.basicConfig(stream=sys.stdout, level=1, format="%(asctime)s", datefmt="%H:%M")
         """,
         """
-        record = logging.makeLogRecord({"msg": "x", "created": 0.0})
+        record = logging.makeLogRecord({"msg": "x", "levelno": 40, "created": 0.0})
         logging.getLogger().handle(record)
         """,
         ["00:00"],
@@ -145,7 +145,7 @@ def test_what_is_changed_between_two_starts():
         sys.stdout.flush()
     """)
     assert done.stdout.splitlines() == ["1 x", "2 x", "3 x", "mine ", "mine again"]
-    assert done.stderr.splitlines() == ["3 x", "x"]
+    assert done.stderr.splitlines() == ["3 x", "ERROR:root:x"]
 
 
 def test_a_handler_on_a_socket_connects_anew():
