@@ -266,7 +266,8 @@ impl Drop for Joining {
 /// The arena behind the descriptor that the root has left open, if that is what it says.
 fn inherited_arena(address: Address) -> Option<Arena> {
     let fd = memfd::take_inherited(address.memory_fd)?;
-    let same = Arena::open(fd.try_clone().ok()?).ok().filter(|arena| {
+    let own = high_fd::moved_up(fd.try_clone().ok()?).ok()?;
+    let same = Arena::open(own).ok().filter(|arena| {
         // SAFETY: a mapping of a whole arena, if it is one, begins with a header.
         let h: &Header = unsafe { &*arena_header(arena) };
         arena.len() >= layout::PROCESSES_AT
