@@ -98,8 +98,7 @@ def _set_command() -> None:
         "filters": baseline["filters"],
     }
     _engine.program_dict()["zygote"] = pickle.dumps(config)
-    arguments = [os.fsencode(folder), *(b"%d" % n for n in _engine.address())]
-    _engine.set_zygote([*command, *arguments], [k + b"=" + v for k, v in env.items()])
+    _engine.set_zygote([*command, os.fsencode(folder)], [k + b"=" + v for k, v in env.items()])
     _engine.set_spares(spares)
     _engine.set_usual_depth(depth)
 

@@ -102,6 +102,35 @@ pub fn is_reader_closed(fd: BorrowedFd<'_>) -> bool {
     ready.is_ok_and(|n| n == 1) && p.revents & libc::POLLERR != 0
 }
 
+/// Makes `old` lead to the pipe of `new`, under the number it has.
+///
+/// # Errors
+/// What `dup3` answered.
+pub fn replace(old: &OwnedFd, new: &OwnedFd) -> io::Result<()> {
+    // SAFETY: plain calls on descriptors we own.
+    check(unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) }).map(drop)
+}
+
+/// The pipe whose write end is descriptor `fd` of process `pid`.
+///
+/// # Errors
+/// What `open` answered.
+pub fn of_process(pid: i32, fd: i32) -> io::Result<OwnedFd> {
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    Ok(OwnedFd::from(options.write(true).open(format!("/proc/{pid}/fd/{fd}"))?))
+}
+
+/// Whether descriptor `fd` is closed, or a pipe.
+#[must_use]
+pub fn is_none_or_pipe(fd: i32) -> bool {
+    // SAFETY: stat is plain data, for which zeroes are a value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is writable for the length of the call; the descriptor is only looked at.
+    let failed = unsafe { libc::fstat(fd, &raw mut stat) } != 0;
+    failed || stat.st_mode & libc::S_IFMT == libc::S_IFIFO
+}
+
 /// Closes descriptor `fd`, whose owner is never dropped.
 pub fn close(fd: i32) {
     // SAFETY: the caller's, and used by nobody any more.

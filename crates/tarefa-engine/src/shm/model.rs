@@ -5,10 +5,9 @@
 //! it refers to and holds, begins anew with each execution.
 
 use std::os::fd::AsFd;
-use std::sync::OnceLock;
 
 use super::member::runtime::{FORKS, Here, Runtime};
-use crate::atomic::{AtomicPtr, AtomicU32, Ordering, model};
+use crate::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering, model};
 use crate::shm::member::Member;
 use crate::shm::member::fork_safe_lock::Local;
 use crate::shm::member::held::ProcessReferences;
@@ -40,10 +39,9 @@ pub fn member(root: &Member) -> Member {
     let runtime: &'static Runtime = Box::leak(Box::new(Runtime {
         arena: of.arena.twin().expect("a descriptor"),
         doorbell,
-        doorbell_reader: None,
         lifeline: None,
-        lifeline_reader: None,
-        root: OnceLock::new(),
+        readers: AtomicPtr::new(std::ptr::null_mut()),
+        root: AtomicPtr::new(std::ptr::null_mut()),
         spins: AtomicU32::new(0),
         here: AtomicPtr::new(std::ptr::null_mut()),
     }));
@@ -63,7 +61,7 @@ fn begin_in(runtime: &'static Runtime, index: u32) {
     let here = Here {
         forks: FORKS.load(Ordering::Acquire),
         index,
-        root: false,
+        root: AtomicBool::new(false),
         forked: false,
         held: Local::new(ProcessReferences::default()),
         idle_threads: Local::new(Vec::new()),

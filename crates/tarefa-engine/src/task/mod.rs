@@ -37,6 +37,7 @@ use crate::channel;
 use crate::collections;
 use crate::kinds;
 use crate::shm::Runtime;
+use crate::shm::member::succession;
 use crate::shm::object;
 use crate::sync;
 use crate::sync::object_kinds;
@@ -44,6 +45,10 @@ use crate::sync::object_kinds::KindInfo;
 
 /// Tells the heap how the engine's things are taken apart.
 pub fn register() {
+    succession::set_on_loss(|runtime| {
+        // Where it cannot, the next to look tries again.
+        let _ = supervisor::ensure(runtime);
+    });
     sync::register();
     collections::register();
     channel::register();

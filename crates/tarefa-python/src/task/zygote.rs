@@ -12,7 +12,7 @@ use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task;
 use tarefa_engine::task::process;
 use tarefa_engine::task::process::zygote_control;
-use tarefa_engine::task::supervisor::{self, Zygote};
+use tarefa_engine::task::supervisor::{self, AddressIn, Zygote};
 use tarefa_engine::task::zygote::{self, Front};
 
 use crate::runtime::errors;
@@ -26,12 +26,13 @@ unsafe extern "C" {
     fn PyOS_AfterFork_Child();
 }
 
-/// Says how the zygote's interpreter is started: arguments and environment.
+/// Says how the zygote's interpreter is started: arguments, which the address of the runtime and a
+/// slot follow, and environment.
 #[pyfunction]
 pub(crate) fn set_zygote(argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> PyResult<()> {
     let strings =
         |list: Vec<Vec<u8>>| list.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
-    supervisor::set_zygote(Zygote::Execute(strings(argv)?, strings(envp)?));
+    supervisor::set_zygote(Zygote::Execute(strings(argv)?, strings(envp)?, AddressIn::Arguments));
     Ok(())
 }
 

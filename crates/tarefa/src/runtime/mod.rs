@@ -21,7 +21,7 @@ pub(crate) fn get() -> Result<&'static Runtime, CreateError> {
     let runtime = task::runtime().map_err(CreateError::Runtime)?;
     PLAN.call_once(|| {
         if runtime.is_root() {
-            zygote_command::plan(runtime);
+            zygote_command::plan();
         }
     });
     Ok(runtime)

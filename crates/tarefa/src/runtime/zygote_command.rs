@@ -5,7 +5,6 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 use tarefa_engine::settings;
-use tarefa_engine::shm::Runtime;
 use tarefa_engine::task::supervisor;
 
 use crate::runtime::environment;
@@ -13,26 +12,17 @@ use crate::runtime::own_copy::own;
 
 /// Tells the supervisor how to make a zygote: this executable again, with an address in its
 /// environment.
-pub(crate) fn plan(runtime: &'static Runtime) {
+pub(crate) fn plan() {
     // Else processes are refused.
     let Some(own) = own().filter(|own| own.linked) else { return };
-    let at = runtime.address();
     environment::note_base();
-    let mut envp: Vec<CString> = std::env::vars_os()
+    let envp: Vec<CString> = std::env::vars_os()
         .filter_map(|(k, v)| CString::new([k.as_bytes(), b"=", v.as_bytes()].concat()).ok())
         .collect();
-    let address = format!(
-        "{}={},{},{:x},{},{}",
-        settings::ZYGOTE,
-        at.root,
-        at.memory_fd,
-        at.id,
-        own.anchor,
-        own.loaded_as
-    );
-    envp.extend(CString::new(address));
     let mut argv = vec![c"/proc/self/exe".to_owned()];
     // The whole command line follows, so that a task sees the arguments its program had.
     argv.extend(std::env::args_os().filter_map(|a| CString::new(a.as_bytes()).ok()));
-    supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp));
+    let rest = format!(",{},{}", own.anchor, own.loaded_as);
+    let address_in = supervisor::AddressIn::Variable(settings::ZYGOTE, rest);
+    supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp, address_in));
 }

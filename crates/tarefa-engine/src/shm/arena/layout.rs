@@ -7,7 +7,10 @@ use crate::shm::arena::inline_text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 10;
+pub const VERSION: u64 = 11;
+
+/// Bits of the number of a process: the kernel's `PID_MAX_LIMIT`.
+pub const PID_BITS: u32 = 22;
 
 /// Processes that can be members at once.
 pub const PROCESSES: u64 = 8192;
@@ -67,10 +70,9 @@ pub struct Header {
     pub len: AtomicU64,
     /// A random number that tells runtimes apart.
     pub runtime_id: AtomicU64,
-    /// The process that made the runtime, and its start time.
-    pub root_pid: AtomicU64,
-    /// See `root_pid`.
-    pub root_start: AtomicU64,
+    /// The root: the process that made the runtime, or the one that came after it. Its number, and
+    /// its start time shifted left by [`PID_BITS`], so that one swap makes another the root.
+    pub root: AtomicU64,
     /// The user who owns it.
     pub user: AtomicU64,
     /// The root's descriptor of the memory file.

@@ -3,9 +3,10 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 
-use super::runtime::{Address, FIRST, Pipes, RUNTIMES, Runtime, arena_header};
+use super::runtime::{
+    Address, FIRST, RUNTIMES, Readers, Root, Runtime, arena_header, pid_of_root, root_word,
+};
 use super::{fork, report_request, slots, thread_slots};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{cgroup, high_fd, machine, memfd, pidfd, pipe, process, procfs};
@@ -77,13 +78,9 @@ impl Runtime {
         let (heard, doorbell) = pipe::doorbell()?;
         let (held, lifeline) = pipe::lifeline()?;
         let (len, lifeline_fd) = (arena.len(), lifeline.as_raw_fd());
-        let pipes = Pipes {
-            doorbell,
-            doorbell_reader: Some(heard),
-            lifeline: Some(lifeline),
-            lifeline_reader: Some(held),
-        };
-        let runtime: &'static Self = Box::leak(Box::new(Self::new(arena, pipes, OnceLock::new())));
+        let made = Self::new(arena, doorbell, Some(lifeline), None);
+        let runtime: &'static Self = Box::leak(Box::new(made));
+        runtime.keep_readers(Readers { doorbell: heard, lifeline: held });
         let h = runtime.header();
         let mut id = [0u8; 8];
         // SAFETY: eight writable bytes. Without randomness the address of a stack variable
@@ -93,8 +90,7 @@ impl Runtime {
         h.fingerprint.store(layout::fingerprint(), Ordering::Relaxed);
         h.len.store(len, Ordering::Relaxed);
         h.runtime_id.store(u64::from_ne_bytes(id) | 1, Ordering::Relaxed);
-        h.root_pid.store(process::pid() as u64, Ordering::Relaxed);
-        h.root_start.store(procfs::start_time(process::pid()), Ordering::Relaxed);
+        h.root.store(root_word(process::pid()), Ordering::Relaxed);
         h.user.store(u64::from(process::user()), Ordering::Relaxed);
         h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
         h.doorbell_fd.store(runtime.doorbell.as_raw_fd() as u64, Ordering::Relaxed);
@@ -224,13 +220,11 @@ impl Joining {
             let opened = options.write(true).open(path).map(OwnedFd::from);
             opened.and_then(high_fd::moved_up).map_err(system)
         };
-        let pipes = Pipes {
-            doorbell: pipe(&header.doorbell_fd)?,
-            doorbell_reader: None,
-            lifeline: ends_with_root.then(|| pipe(&header.lifeline_fd)).transpose()?,
-            lifeline_reader: None,
-        };
-        let made = Box::new(Runtime::new(arena, pipes, OnceLock::from(root)));
+        let doorbell = pipe(&header.doorbell_fd)?;
+        let lifeline = ends_with_root.then(|| pipe(&header.lifeline_fd)).transpose()?;
+        let word = header.root.load(Ordering::Acquire);
+        let root = Some(Root { word, fd: Some(root) });
+        let made = Box::new(Runtime::new(arena, doorbell, lifeline, root));
         let made = NonNull::from(Box::leak(made));
         // SAFETY: allocated just now, and freed by the drop of this alone; until then it is lent
         // only to who promises not to keep it (`Runtime::attach_for`).
@@ -258,8 +252,12 @@ impl Drop for Joining {
             slots::leave_process(self.runtime.arena(), here.index);
             self.runtime.ring();
         }
-        // SAFETY: made by `at`; `joined` forgets this, so nobody else has the runtime.
-        drop(unsafe { Box::from_raw(self.made.as_ptr()) });
+        // SAFETY: made by `at`; `joined` forgets this, so nobody else has the runtime, nor what it
+        // knows of the root.
+        unsafe {
+            let made = Box::from_raw(self.made.as_ptr());
+            drop(Box::from_raw(made.root.load(Ordering::Acquire)));
+        }
     }
 }
 
@@ -303,8 +301,8 @@ fn is_runtime_of(
         return Err(AttachError::OtherUser { pid, owner, user: process::user() });
     }
     // A system without `/proc` does not say when a process started.
-    let started = h.root_start.load(Ordering::Relaxed);
-    let is_another = !is_inherited && started != procfs::start_time(pid);
+    let word = h.root.load(Ordering::Acquire);
+    let is_another = if is_inherited { pid_of_root(word) != pid } else { word != root_word(pid) };
     if pidfd::ended(root.as_fd()) || is_another {
         return Err(AttachError::Gone(pid));
     }

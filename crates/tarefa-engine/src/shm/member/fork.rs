@@ -65,9 +65,12 @@ fn forget_bells() {
     for runtime in unsafe { RUNTIMES.get_unlocked() } {
         // SAFETY: never freed.
         let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
-        if here.root && here.forks == FORKS.load(Ordering::Acquire) {
-            let own = [&runtime.doorbell_reader, &runtime.lifeline_reader];
-            own.into_iter().flatten().for_each(|own| pipe::close(own.as_raw_fd()));
+        let was_root = here.root.load(Ordering::Acquire);
+        if let (Some(own), true) =
+            (runtime.readers(), was_root && here.forks == FORKS.load(Ordering::Acquire))
+        {
+            pipe::close(own.doorbell.as_raw_fd());
+            pipe::close(own.lifeline.as_raw_fd());
         }
     }
 }

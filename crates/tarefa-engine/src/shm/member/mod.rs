@@ -7,6 +7,7 @@ pub(in crate::shm) mod held;
 pub mod report_request;
 pub mod runtime;
 pub mod slots;
+pub mod succession;
 pub(in crate::shm) mod thread_slots;
 pub mod unblock;
 

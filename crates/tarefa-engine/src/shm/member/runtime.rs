@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use super::fork_safe_lock::{Local, LocalGuard};
 use super::held::{Inherited, ProcessReferences};
 use super::slots;
-use crate::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use crate::os::{high_fd, machine, pidfd, pipe, process, procfs};
 use crate::shm::arena::Arena;
-use crate::shm::arena::layout::{Header, ProcessSlot};
+use crate::shm::arena::layout::{Header, PID_BITS, ProcessSlot};
 
 /// Counts forks of this process's line: a changed number means "another process now".
 pub(in crate::shm) static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -26,33 +26,46 @@ pub(super) static FIRST: AtomicPtr<Runtime> = AtomicPtr::new(std::ptr::null_mut(
 pub struct Runtime {
     pub(in crate::shm) arena: Arena,
     pub(in crate::shm) doorbell: OwnedFd,
-    /// The doorbell's other end, in the root only.
-    pub(in crate::shm) doorbell_reader: Option<OwnedFd>,
     /// The write end of a pipe whose read end the root alone has, and nobody writes to: see
     /// `task::zygote::root_exit`. In the root and in those that end with it.
     pub(in crate::shm) lifeline: Option<OwnedFd>,
-    /// Its other end, in the root only.
-    pub(in crate::shm) lifeline_reader: Option<OwnedFd>,
-    /// A descriptor of the root process, where this process, or the one it was forked from, is
+    /// The other ends of both, in the root only.
+    pub(in crate::shm) readers: AtomicPtr<Readers>,
+    /// The root process that this process, or the one it was forked from, knows of, where that is
     /// another.
-    pub(in crate::shm) root: OnceLock<OwnedFd>,
+    pub(in crate::shm) root: AtomicPtr<Root>,
     pub(in crate::shm) spins: AtomicU32,
     pub(in crate::shm) here: AtomicPtr<Here>,
 }
 
-/// The pipes that members share with the root: see the fields of [`Runtime`].
-pub(super) struct Pipes {
+/// What the root alone has of the pipes that members share with it.
+pub(in crate::shm) struct Readers {
     pub(super) doorbell: OwnedFd,
-    pub(super) doorbell_reader: Option<OwnedFd>,
-    pub(super) lifeline: Option<OwnedFd>,
-    pub(super) lifeline_reader: Option<OwnedFd>,
+    pub(super) lifeline: OwnedFd,
+}
+
+/// A root process, as another has it.
+pub(in crate::shm) struct Root {
+    /// [`Header::root`].
+    pub(super) word: u64,
+    pub(super) fd: Option<OwnedFd>,
+}
+
+/// [`Header::root`] of the process `pid`.
+pub(super) fn root_word(pid: i32) -> u64 {
+    procfs::start_time(pid) << PID_BITS | pid as u64
+}
+
+/// The number of the process in [`Header::root`].
+pub(super) fn pid_of_root(word: u64) -> i32 {
+    (word & ((1 << PID_BITS) - 1)) as i32
 }
 
 /// What changes when the process forks.
 pub(in crate::shm) struct Here {
     pub(in crate::shm) forks: u32,
     pub(in crate::shm) index: u32,
-    pub(in crate::shm) root: bool,
+    pub(in crate::shm) root: AtomicBool,
     /// Whether it was forked from a member, otherwise than by the engine.
     pub(in crate::shm) forked: bool,
     pub(in crate::shm) held: Local<ProcessReferences>,
@@ -103,12 +116,40 @@ impl Runtime {
         unsafe { FIRST.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Of the root, or where another process is that, with its pipes' write ends.
-    pub(super) fn new(arena: Arena, pipes: Pipes, root: OnceLock<OwnedFd>) -> Self {
+    /// With the write ends of its pipes, and where another process is the root, that.
+    pub(super) fn new(
+        arena: Arena,
+        doorbell: OwnedFd,
+        lifeline: Option<OwnedFd>,
+        root: Option<Root>,
+    ) -> Self {
         let spins = AtomicU32::new(u32::from(machine::cpu_count() > 1));
         let here = AtomicPtr::new(std::ptr::null_mut());
-        let Pipes { doorbell, doorbell_reader, lifeline, lifeline_reader } = pipes;
-        Self { arena, doorbell, doorbell_reader, lifeline, lifeline_reader, root, spins, here }
+        let readers = AtomicPtr::new(std::ptr::null_mut());
+        let root = root.map_or(std::ptr::null_mut(), |root| Box::into_raw(Box::new(root)));
+        let root = AtomicPtr::new(root);
+        Self { arena, doorbell, lifeline, readers, root, spins, here }
+    }
+
+    // not shared: pointers of this process alone. What they pointed to before may be in use by
+    // another thread, and stays.
+    pub(super) fn keep_readers(&self, readers: Readers) {
+        self.readers.store(Box::into_raw(Box::new(readers)), Ordering::Release);
+    }
+
+    // not shared: as above.
+    pub(super) fn keep_root(&self, root: Root) {
+        self.root.store(Box::into_raw(Box::new(root)), Ordering::Release);
+    }
+
+    pub(super) fn known_root(&self) -> Option<&'static Root> {
+        // SAFETY: made by `new` or `keep_root`, and never freed while the runtime is handed out.
+        unsafe { self.root.load(Ordering::Acquire).as_ref() }
+    }
+
+    pub(super) fn readers(&self) -> Option<&'static Readers> {
+        // SAFETY: made by `keep_readers`, and never freed.
+        unsafe { self.readers.load(Ordering::Acquire).as_ref() }
     }
 
     /// Takes a process slot for this process.
@@ -126,7 +167,7 @@ impl Runtime {
         let here = Here {
             forks: FORKS.load(Ordering::Acquire),
             index,
-            root,
+            root: AtomicBool::new(root),
             forked,
             held: Local::new(ProcessReferences::default()),
             idle_threads: Local::new(Vec::new()),
@@ -169,8 +210,9 @@ impl Runtime {
             return now;
         }
         let old_held = old.held.lock().all();
-        if let (None, Ok(root)) = (self.root.get(), pidfd::open_kept(self.root_pid())) {
-            let _ = self.root.set(root);
+        if self.known_root().is_none() {
+            let word = self.header().root.load(Ordering::Acquire);
+            self.keep_root(Root { word, fd: pidfd::open_kept(pid_of_root(word)).ok() });
         }
         match slots::take_process(self.arena()) {
             Ok(index) => self.join_as(index, false, true),
@@ -184,6 +226,7 @@ impl Runtime {
             // Its handles would lead to what others free and use again.
             fork_is_no_member(&e);
         }
+        self.look_for_root();
         here
     }
 
@@ -216,6 +259,7 @@ impl Runtime {
     /// Where others find this runtime.
     #[must_use]
     pub fn address(&'static self) -> Address {
+        self.look_for_root();
         let h = self.header();
         Address {
             root: self.root_pid(),
@@ -224,16 +268,16 @@ impl Runtime {
         }
     }
 
-    /// The process that made the runtime.
+    /// The root: the process that made the runtime, or the one that came after it.
     #[must_use]
     pub fn root_pid(&'static self) -> i32 {
-        self.header().root_pid.load(Ordering::Relaxed) as i32
+        pid_of_root(self.header().root.load(Ordering::Acquire))
     }
 
     /// Whether this process is the root.
     #[must_use]
     pub fn is_root(&'static self) -> bool {
-        self.here().root
+        self.here().root.load(Ordering::Acquire)
     }
 
     /// Whether this process was forked from a member, otherwise than by the engine.
@@ -246,12 +290,11 @@ impl Runtime {
     #[must_use]
     pub fn root_alive(&'static self) -> bool {
         let here = self.here();
-        match self.root.get() {
-            _ if here.root => true,
-            Some(fd) => !pidfd::ended(fd.as_fd()),
-            None => {
-                procfs::alive(self.root_pid(), self.header().root_start.load(Ordering::Relaxed))
-            }
+        let word = self.header().root.load(Ordering::Acquire);
+        match self.known_root() {
+            _ if here.root.load(Ordering::Acquire) => true,
+            Some(Root { word: known, fd: Some(fd) }) if *known == word => !pidfd::ended(fd.as_fd()),
+            _ => procfs::alive(pid_of_root(word), word >> PID_BITS),
         }
     }
 
@@ -288,7 +331,7 @@ impl Runtime {
     /// A descriptor of the runtime's that the program has closed, in this process.
     #[must_use]
     pub fn closed_descriptor(&self) -> Option<i32> {
-        let own = [Some(self.arena.fd()), Some(&self.doorbell), self.doorbell_reader.as_ref()];
+        let own = [Some(self.arena.fd()), Some(&self.doorbell), self.doorbell_reader()];
         let closed = own.into_iter().flatten().find(|fd| high_fd::is_closed(fd.as_fd()))?;
         Some(closed.as_raw_fd())
     }
@@ -301,8 +344,8 @@ impl Runtime {
 
     /// The descriptor on which the supervisor hears [`Runtime::ring`]; in the root only.
     #[must_use]
-    pub fn doorbell_reader(&self) -> Option<&OwnedFd> {
-        self.doorbell_reader.as_ref()
+    pub fn doorbell_reader(&self) -> Option<&'static OwnedFd> {
+        self.readers().map(|readers| &readers.doorbell)
     }
 
     /// This process's descriptors of the memory, the doorbell and the lifeline.

@@ -250,4 +250,15 @@ fn without_root(me: &Member, holder: u32) {
     }
     // Not the references, for this thread is in the middle of something.
     clean_up_threads(me, index as u32);
+    slot.watched.store(1, Ordering::Release);
+    crash_point!("recovery.cleaned");
+}
+
+/// Whether a member that lives cleans up after the process in slot `index` just now, for want of a
+/// root: see [`without_root`].
+#[must_use]
+pub fn is_being_cleaned(me: &Member, index: u32) -> bool {
+    let watched = slots::process_slot(me.arena(), index).watched.load(Ordering::Acquire);
+    let cleaner = (watched >> 32) as i32;
+    cleaner != 0 && !gone(cleaner, 0)
 }

@@ -48,6 +48,7 @@ pub fn wait_spinning(
         }
         let mut outcome = None;
         if spin == 0 {
+            me.runtime().look_for_root();
             hooks.place(me);
         }
         hooks.release(&mut || {

@@ -1,6 +1,7 @@
 //! Sleeping on a word, with a note of what is waited for, and a report if that lasts.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use super::awaited::{Awaited, Outcome};
 use super::wait_record;
@@ -10,6 +11,10 @@ use crate::os::clock::Deadline;
 use crate::os::futex::{self, Woken};
 use crate::shm::Member;
 use crate::shm::member::report_request;
+
+/// How often a thread of a forked member looks, while it sleeps, whether the root has ended: nobody
+/// would wake it for a death then.
+const LOOK_FOR_ROOT: Duration = Duration::from_secs(1);
 
 /// The report that is made of a wait which lasts, once.
 #[derive(Debug, Default)]
@@ -56,7 +61,12 @@ pub(super) fn sleep_once(
     loop {
         let Some(value) = condition.announce() else { break Some(Outcome::Ready) };
         let due = if pause { Deadline::NEVER } else { overdue.due(me, since) };
-        let until = deadline.min(due);
+        let look = if me.runtime().depends_on_root() {
+            Deadline::after(Some(LOOK_FOR_ROOT))
+        } else {
+            Deadline::NEVER
+        };
+        let until = deadline.min(due).min(look);
         let woken = futex::wait_two((word, value), (&slot.interrupt, seen), until);
         crash_point!("wait.slept");
         if woken == Woken::TimedOut {
@@ -64,7 +74,11 @@ pub(super) fn sleep_once(
                 break Some(Outcome::Ready);
             }
             if until != deadline && !deadline.passed() {
-                overdue.ask(me);
+                if due.passed() {
+                    overdue.ask(me);
+                } else {
+                    me.runtime().look_for_root();
+                }
                 continue;
             }
             break Some(Outcome::TimedOut);

@@ -117,6 +117,8 @@ pub enum StartError {
 /// See [`StartError`]; the task is `New` again.
 pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), StartError> {
     let runtime = me.runtime();
+    // Where it cannot come after the root, it is told so below.
+    runtime.look_for_root();
     if !runtime.root_alive() {
         task.unbegin();
         return Err(StartError::RootGone { name: task.name(), root: runtime.root_pid() });

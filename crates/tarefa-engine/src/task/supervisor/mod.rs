@@ -16,4 +16,4 @@ mod zygotes;
 
 pub(in crate::task) use serve::runs_here;
 pub use serve::{Reporter, ensure, set_reporter};
-pub use zygotes::{Zygote, has_zygote, set_zygote};
+pub use zygotes::{AddressIn, Zygote, has_zygote, set_zygote};

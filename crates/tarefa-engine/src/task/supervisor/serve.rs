@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use super::state::Supervisor;
 use super::untold::Untold;
-use crate::atomic::{AtomicBool, Ordering};
+use crate::atomic::{AtomicI32, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::epoll::Poll;
-use crate::os::{pipe, process, signal};
+use crate::os::{pidfd, pipe, process, signal};
+use crate::shm::arena::layout::process_state;
 use crate::shm::member::fork_safe_lock::Latest;
 use crate::shm::member::slots;
 use crate::shm::{Runtime, recovery};
 use crate::task::deadlines::Deadlines;
 use crate::task::identity;
+use crate::task::process::zygote_control::{self, zygote_state};
+use crate::task::role;
 
 /// Makes the reports that members have asked for; it must not block.
 pub type Reporter = fn(&'static Runtime);
@@ -29,7 +32,8 @@ pub fn set_reporter(reporter: Reporter) {
     }
 }
 
-static RUNNING: AtomicBool = AtomicBool::new(false);
+/// The process in which it runs: a fork copies the number, and not the thread.
+static RUNNING: AtomicI32 = AtomicI32::new(0);
 
 const DOORBELL: u64 = u64::MAX;
 /// Starts the supervisor, if this is the root and it does not run yet.
@@ -41,23 +45,85 @@ pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
         // There are no processes that could die.
         return Ok(());
     }
-    // not shared: a flag of this process alone.
-    if RUNNING.load(Ordering::Acquire) || !runtime.is_root() || RUNNING.swap(true, Ordering::AcqRel)
-    {
+    // not shared: a number of this process alone.
+    let seen = RUNNING.load(Ordering::Acquire);
+    if seen == process::pid() && runtime.is_root() {
+        return Ok(());
+    }
+    if !runtime.is_root() {
+        if !runtime.has_lost_root() {
+            return Ok(());
+        }
+        wait_for_old_zygote(runtime);
+        if !runtime.succeed()? {
+            return Ok(());
+        }
+        take_over(runtime);
+    }
+    let here = process::pid();
+    // not shared: as above.
+    if RUNNING.compare_exchange(seen, here, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         return Ok(());
     }
     let started = start(runtime);
     if started.is_err() {
         // The next to come tries again.
         // not shared: as above.
-        RUNNING.store(false, Ordering::Release);
+        RUNNING.store(0, Ordering::Release);
     }
     started
 }
 
 /// Whether it runs in this process, if that is the root.
 pub(in crate::task) fn runs_here() -> bool {
-    RUNNING.load(Ordering::Acquire)
+    RUNNING.load(Ordering::Acquire) == process::pid()
+}
+
+/// The root of this forked process has ended, and its zygote is about to: what it would still fork
+/// ends with that root.
+fn wait_for_old_zygote(runtime: &'static Runtime) {
+    let me = runtime.me();
+    let Ok(control) = zygote_control::get(&me) else { return };
+    let Some(index) = control.zygote_slot.load(Ordering::Acquire).checked_sub(1) else { return };
+    let slot = slots::process_slot(runtime.arena(), index as u32);
+    if slot.role.load(Ordering::Acquire) != role::ZYGOTE || runtime.root_alive() {
+        return;
+    }
+    let (pid, _) = slots::owner(slot);
+    let Ok(zygote) = pidfd::open(pid) else { return };
+    for step in 0..2000 {
+        if pidfd::ended(zygote.as_fd()) {
+            return;
+        }
+        if step == 500 {
+            let _ = pidfd::send_signal(zygote.as_fd(), libc::SIGKILL);
+        }
+        process::nap();
+    }
+}
+
+/// This process has come after a root that has ended: the supervisor finds all members unwatched.
+fn take_over(runtime: &'static Runtime) {
+    let me = runtime.me();
+    for index in slots::processes(runtime.arena()) {
+        let slot = slots::process_slot(runtime.arena(), index);
+        let is_clean = slots::owner(slot).1 != process_state::DEAD;
+        if index != runtime.process_index()
+            && is_clean
+            && slot.watched.load(Ordering::Acquire) >> 32 == 0
+        {
+            slot.watched.store(0, Ordering::Release);
+            crash_point!("supervisor.unwatched");
+        }
+    }
+    if let Ok(control) = zygote_control::get(&me) {
+        // What the old one has asked for or begun: where there is a zygote of its, its end says so.
+        let state = control.zygote.load(Ordering::Acquire);
+        if state == zygote_state::WANTED || state == zygote_state::STARTING {
+            control.zygote.store(zygote_state::NONE, Ordering::Release);
+            crash_point!("supervisor.zygote_forgotten");
+        }
+    }
 }
 
 fn start(runtime: &'static Runtime) -> io::Result<()> {
@@ -83,6 +149,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             out_of_memory: None,
             untold: Untold::default(),
             told_closed: false,
+            begun: Vec::new(),
         };
         it.serve(doorbell);
     })?;
@@ -95,8 +162,13 @@ impl Supervisor<'_> {
         // The root itself is not watched: with it ends this thread.
         self.me.runtime().process_slot().watched.store(1, Ordering::Release);
         crash_point!("supervisor.started");
+        self.find_old_roots_work();
+        // Nobody rings for those who were there before.
+        self.watch_new();
         loop {
-            let looks = !self.by_clock.is_empty() || !self.ending.is_empty();
+            self.finish_old_roots_work();
+            let looks =
+                !self.by_clock.is_empty() || !self.ending.is_empty() || !self.begun.is_empty();
             let nap = looks.then(|| Duration::from_millis(20));
             keys.clear();
             let first = [self.deadlines.first(), self.untold.first()].into_iter().flatten().min();

@@ -31,4 +31,6 @@ pub(super) struct Supervisor<'a> {
     pub(super) untold: Untold,
     /// Whether it has said that the program has closed descriptors of the runtime's.
     pub(super) told_closed: bool,
+    /// Process slots whose clean-up others have begun: see `finish_old_roots_work`.
+    pub(super) begun: Vec<u32>,
 }

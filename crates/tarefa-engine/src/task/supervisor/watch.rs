@@ -11,6 +11,7 @@ use crate::os::rusage::Usage;
 use crate::os::{child, process, procfs};
 use crate::shm::arena::layout::{ProcessSlot, process_state};
 use crate::shm::member::slots;
+use crate::shm::recovery;
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::zygote_state;
 use crate::task::role;
@@ -67,6 +68,44 @@ impl Supervisor<'_> {
             slot.watched.store(1, Ordering::Release);
             crash_point!("supervisor.watched");
             self.watch(index, pid);
+        }
+    }
+
+    /// After a root that has ended: slots that it, or a member for want of it, was cleaning up, and
+    /// those that it had taken for zygotes that it was about to make.
+    pub(super) fn find_old_roots_work(&mut self) {
+        let runtime = self.me.runtime();
+        for index in slots::processes(runtime.arena()) {
+            let slot = slots::process_slot(runtime.arena(), index);
+            let (pid, state) = slots::owner(slot);
+            let is_begun = slot.watched.load(Ordering::Acquire) >> 32 != 0;
+            if state == process_state::DEAD || state == process_state::LIVE && is_begun {
+                self.begun.push(index);
+            } else if state == process_state::EMBRYO
+                && pid != process::pid()
+                && slot.role.load(Ordering::Acquire) == role::ZYGOTE
+                && recovery::mark_dead(self.me, index)
+            {
+                recovery::forget(self.me, index);
+            }
+        }
+    }
+
+    /// Does it, once nobody else is at it.
+    pub(super) fn finish_old_roots_work(&mut self) {
+        for index in std::mem::take(&mut self.begun) {
+            let slot = slots::process_slot(self.me.arena(), index);
+            if recovery::is_being_cleaned(self.me, index) {
+                self.begun.push(index);
+            } else if slots::owner(slot).1 == process_state::DEAD {
+                // Perhaps before it had made the generation old.
+                slot.generation.fetch_add(1, Ordering::AcqRel);
+                crash_point!("supervisor.aged_again");
+                self.reap(index, Exit::Unknown, &Usage::default());
+            } else {
+                slot.watched.store(0, Ordering::Release);
+                crash_point!("supervisor.looked_again");
+            }
         }
     }
 

@@ -20,8 +20,21 @@ use crate::task::zygote::root_exit;
 /// How to start a zygote.
 #[derive(Clone, Debug)]
 pub enum Zygote {
-    /// Executes a program: arguments (the first a path) and environment.
-    Execute(Vec<CString>, Vec<CString>),
+    /// Executes a program: arguments (the first a path), environment, and where in these the
+    /// program finds the address of the runtime. The number of its slot is the last argument.
+    Execute(Vec<CString>, Vec<CString>, AddressIn),
+}
+
+/// Where a program finds the address of the runtime: a successor of the root has another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AddressIn {
+    /// It is in what was given.
+    Given,
+    /// Three arguments, before the slot: the root, its descriptor of the memory, the number.
+    Arguments,
+    /// A variable of that name: the same with commas between, the last in hexadecimal, and then
+    /// that text.
+    Variable(&'static str, String),
 }
 
 static ZYGOTE: Latest<Zygote> = Latest::none();
@@ -95,7 +108,7 @@ impl Supervisor<'_> {
         if control.zygote.load(Ordering::Acquire) != zygote_state::WANTED {
             return;
         }
-        let Some(Zygote::Execute(argv, envp)) = ZYGOTE.get() else {
+        let Some(Zygote::Execute(argv, envp, address_in)) = ZYGOTE.get() else {
             return self.refuse_all(control, NO_ZYGOTE);
         };
         if self.out_of_memory.is_none() {
@@ -111,10 +124,22 @@ impl Supervisor<'_> {
         let slot = slots::process_slot(runtime.arena(), index);
         slot.role.store(role::ZYGOTE, Ordering::Release);
         crash_point!("supervisor.zygote_slot");
-        let mut argv = argv.clone();
+        let (mut argv, mut envp) = (argv.clone(), envp.clone());
+        let at = runtime.address();
+        match address_in {
+            AddressIn::Given => {}
+            AddressIn::Arguments => {
+                let numbers = [at.root.to_string(), at.memory_fd.to_string(), at.id.to_string()];
+                argv.extend(numbers.iter().map(|number| c_string(number)));
+            }
+            AddressIn::Variable(name, rest) => {
+                let text = format!("{name}={},{},{:x}{rest}", at.root, at.memory_fd, at.id);
+                envp.push(c_string(&text));
+            }
+        }
         argv.push(c_string(&index.to_string()));
         identity::note_executed();
-        match spawn::spawn(&argv, envp, &runtime.shared_descriptors()) {
+        match spawn::spawn(&argv, &envp, &runtime.shared_descriptors()) {
             Ok(pid) => {
                 slots::hatch(slot, process::pid(), pid);
                 self.watch_new();

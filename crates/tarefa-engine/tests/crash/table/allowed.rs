@@ -51,7 +51,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          as it was at any step, and so may its process",
     ),
     (
-        &["recovery.aged_again", "recovery.cleaner"],
+        &["recovery.aged_again", "recovery.cleaned", "recovery.cleaner"],
         "passed only by foreign members that outlive the root, whose objects nobody uses again",
     ),
     (
@@ -90,6 +90,11 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         ],
         "passed only where a starter is another to the system than the zygote, which takes rights \
          that a test may not have: each is one store, or one change under the latch of the roots",
+    ),
+    (
+        &["supervisor.aged_again", "supervisor.looked_again", "supervisor.zygote_forgotten"],
+        "passed by a successor of the root where that, or a member for want of it, was killed in the \
+         middle of a clean-up, or of making a zygote: one store, and the next successor does it again",
     ),
     (
         &["latch.given_up"],

@@ -11,6 +11,7 @@
 
 mod allowed;
 mod arrays;
+mod daemons;
 mod dicts;
 mod limits;
 mod locks;
@@ -473,6 +474,18 @@ impl Table {
         }
     }
 
+    fn daemons(&mut self) {
+        for point in daemons::POINTS {
+            self.case(&format!("daemons, {point}"), |table| {
+                let killed = daemons::goes_on(point)?;
+                if killed && !point.is_empty() {
+                    table.reached.insert((*point).to_owned());
+                }
+                Ok(killed)
+            });
+        }
+    }
+
     fn over_time(&mut self) {
         let me = self.runtime.me();
         let done = |table: &mut Self, result: Result<(), String>| {
@@ -632,6 +645,9 @@ fn main() {
     if let Ok(text) = std::env::var(orphans::ROOT) {
         orphans::root(&text);
     }
+    if let Ok(point) = std::env::var(daemons::DAEMON) {
+        daemons::program(&point);
+    }
     let only = std::env::var("TAREFA_CRASH_ONLY").ok();
     let wanted =
         |name: &str| only.as_ref().is_none_or(|o| o.split('|').any(|part| name.contains(part)));
@@ -691,6 +707,9 @@ fn main() {
     }
     if wanted("orphans") {
         table.orphans();
+    }
+    if wanted("daemons") {
+        table.daemons();
     }
     if wanted("over time") {
         table.over_time();

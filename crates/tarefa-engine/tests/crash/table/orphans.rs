@@ -23,7 +23,7 @@ use tarefa_engine::task::State;
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::process::zygote_control::zygote_state;
 use tarefa_engine::task::record::{self, Task};
-use tarefa_engine::task::supervisor::{self, Zygote};
+use tarefa_engine::task::supervisor::{self, AddressIn, Zygote};
 
 pub(crate) const ROOT: &str = "TAREFA_CRASH_ROOT";
 
@@ -180,7 +180,7 @@ pub(crate) fn root(how: &str) -> ! {
     let task = start(&me, how.as_bytes()).unwrap();
     // The next one never gets ready.
     let argv = ["/bin/sleep", "1000"].map(|word| CString::new(word).unwrap());
-    supervisor::set_zygote(Zygote::Execute(argv.to_vec(), Vec::new()));
+    supervisor::set_zygote(Zygote::Execute(argv.to_vec(), Vec::new(), AddressIn::Given));
     kill_zygote(&me).unwrap();
     let control = zygote_control::get(&me).unwrap();
     let state = || control.zygote.load(Ordering::Acquire);

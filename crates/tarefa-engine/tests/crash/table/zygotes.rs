@@ -129,7 +129,7 @@ pub(crate) fn plan_zygote(
     let exe = std::env::current_exe().unwrap();
     let argv = vec![CString::new(exe.as_os_str().as_bytes()).unwrap()];
     let envp = vec![CString::new(text).unwrap()];
-    supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp));
+    supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp, supervisor::AddressIn::Given));
 }
 
 /// Ends the zygote and its spares, and waits until they are gone.
