@@ -62,8 +62,11 @@ pub(super) fn note(
     let pid = zygote.map(|(pid, _)| pid);
     let found = STREAMS.map(|fd| streams::compare(pid, fd));
     let given: Vec<i32> = others(found).chain(descriptors.iter().copied()).collect();
-    let offer = (!given.is_empty()).then(Offer::new).transpose();
-    let offer = offer.map_err(Failure::System)?;
+    let offer = match (!given.is_empty()).then(Offer::new).transpose() {
+        // Without a descriptor to spare: the process looks for another way to the streams.
+        Err(_) if descriptors.is_empty() => None,
+        offer => offer.map_err(Failure::System)?,
+    };
     let name = offer.as_ref().map_or(&[][..], Offer::name);
     let mut words = [0u64; HEAD];
     words[0] = zygote.map_or(0, |(_, number)| number);
