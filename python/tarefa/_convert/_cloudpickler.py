@@ -6,7 +6,7 @@ import io
 import sys
 import weakref
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, MemberDescriptorType
 from typing import Any
 
 import cloudpickle
@@ -65,8 +65,22 @@ def _once(reduced: Any, cls: type) -> Any:
         is_enum = make is parts._make_skeleton_enum
         if not is_enum:
             args[3]["__qualname__"] = cls.__qualname__
+            if "__slots__" in vars(cls):
+                # Set afterwards they would be a name and nothing else.
+                args[3]["__slots__"] = vars(cls)["__slots__"]
+                state = _without_slots(state[0], cls), *state[1:]
         return _make_class, (is_enum, *args), state, None, None, _complete
     return reduced
+
+
+def _without_slots(attributes: dict[str, Any], cls: type) -> dict[str, Any]:
+    """Without what a class makes of its slots, also of those with a private name."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name != "__slots__"
+        and not (type(value) is MemberDescriptorType and value.__objclass__ is cls)
+    }
 
 
 # Classes that were made and are still empty.

@@ -124,3 +124,44 @@ def test_classes_that_refuse_to_be_asked():
         def make(): return Settings(name="x"), Named.__name__
         assert tarefa.Process(target=make).start().result() == ({"name": "x"}, "Named")
     """)
+
+
+def test_classes_with_slots():
+    well("""
+        import dataclasses, tarefa
+        @dataclasses.dataclass(slots=True)
+        class Point: x: int; y: int = 2
+        @dataclasses.dataclass(slots=True, frozen=True, weakref_slot=True)
+        class Fixed: x: int = 1
+        class Private:
+            __slots__ = ("__x", "y")
+            def __init__(self): self.__x, self.y = 1, 2
+            def get(self): return self.__x, self.y
+        class More(Private):
+            __slots__ = "z"
+            def __init__(self): super().__init__(); self.z = 3
+        class WithAll:
+            __slots__ = ("__dict__", "__weakref__", "a")
+        class Broken(Exception):
+            __slots__ = ("code",)
+            def __init__(self, code): super().__init__(); self.code = code
+        class Numbers(list):
+            __slots__ = {"unit": "what they are"}
+        def shape(cls, args):
+            made = cls(*args)
+            try: made.other = 1
+            except (AttributeError, TypeError): return made, False
+            return made, True
+        for cls, args in (
+            (Point, (1,)), (Fixed, ()), (Private, ()), (More, ()), (WithAll, ()), (Numbers, ([1],)),
+        ):
+            made, takes_all = tarefa.Process(target=shape, args=(cls, args)).start().result()
+            assert type(made) is cls, made
+            assert takes_all == shape(cls, args)[1], cls
+            if cls in (Private, More): assert made.get() == (1, 2)
+            assert cls is not More or made.z == 3
+        def fail(): raise Broken(7)
+        for kind in (tarefa.Thread, tarefa.Process):
+            error = kind(target=fail).start().exception()
+            assert type(error) is Broken and error.code == 7, (kind, error)
+    """)
