@@ -6,13 +6,14 @@ import io
 import sys
 import weakref
 from collections.abc import Callable
-from types import FunctionType, MemberDescriptorType
+from types import FunctionType, MemberDescriptorType, resolve_bases
 from typing import Any
 
 import cloudpickle
 from cloudpickle import cloudpickle as parts
 
 from tarefa._convert._by_name import Reducing
+from tarefa._convert._plain_pickle import MAIN_NAMES
 
 
 class ByValue(Reducing, cloudpickle.Pickler):  # type: ignore[misc]
@@ -92,9 +93,44 @@ def _make_class(is_enum: bool, *args: Any) -> Any:
     known = parts._DYNAMIC_CLASS_TRACKER_BY_ID.get(tracker_id)
     if known is not None:
         return known
-    made = (parts._make_skeleton_enum if is_enum else parts._make_skeleton_class)(*args)
+    if is_enum:
+        made = parts._make_skeleton_enum(*args)
+    else:
+        meta, name, bases, names, *rest = args
+        if all(issubclass(meta, type(base)) for base in resolve_bases(bases)):
+            meta = _without_registering(meta)
+        else:
+            # NamedTuple and its like, which make something else of what they are given.
+            names = {n: value for n, value in names.items() if n != "__slots__"}
+        made = parts._make_skeleton_class(meta, name, bases, names, *rest)
     _empty.add(made)
     return made
+
+
+def _without_registering(meta: Any) -> Callable[..., Any]:
+    """What makes an empty class of a metaclass, without what the script does for a new one.
+
+    It has done that: what came of it is sent with its names.
+    """
+    own = next(cls for cls in meta.__mro__ if cls.__module__ not in MAIN_NAMES)
+
+    def make(name: str, bases: tuple[type, ...], names: dict[str, Any]) -> Any:
+        hooks = {}
+        for base in {one for cls in bases for one in cls.__mro__}:
+            if base.__module__ in MAIN_NAMES and _HOOK in vars(base):
+                hooks[base] = vars(base)[_HOOK]
+        for base in hooks:
+            type.__delattr__(base, _HOOK)
+        try:
+            return own.__new__(meta, name, bases, names)
+        finally:
+            for base, hook in hooks.items():
+                type.__setattr__(base, _HOOK, hook)
+
+    return make
+
+
+_HOOK = "__init_subclass__"
 
 
 def _complete(cls: Any, state: Any) -> None:

@@ -165,3 +165,44 @@ def test_classes_with_slots():
             error = kind(target=fail).start().exception()
             assert type(error) is Broken and error.code == 7, (kind, error)
     """)
+
+
+def test_classes_that_register_themselves_do_so_once():
+    well("""
+        import abc, tarefa
+        registry, made = [], {}
+        class Plugin:
+            key = None
+            def __init_subclass__(cls, *, key, **rest):
+                super().__init_subclass__(**rest)
+                cls.key = key
+                registry.append(cls.__name__)
+        class One(Plugin, key="one"): pass
+        class Two(One, key="two"): pass
+        class Meta(abc.ABCMeta):
+            def __new__(meta, name, bases, names, **rest):
+                cls = super().__new__(meta, name, bases, names)
+                made[name] = rest
+                return cls
+            def __init__(cls, name, bases, names, **rest): super().__init__(name, bases, names)
+        class Base(metaclass=Meta, n=1):
+            @abc.abstractmethod
+            def run(self): ...
+        class Fine(Base, n=2):
+            def run(self): return 1
+        def look(): return list(registry), dict(made), Two.key, Fine().run(), type(Fine) is Meta
+        def fresh():
+            class Three(Two, key="three"): pass
+            class Other(Fine, n=3): pass
+            return look()
+        expected = look()
+        assert tarefa.Process(target=look).start().result() == expected
+        found = tarefa.Process(target=fresh).start().result()
+        assert found[0] == [*registry, "Three"] and found[1] == {**made, "Other": {"n": 3}}, found
+        class Late(Plugin, key="late"): pass
+        class LateBase(Base, n=4): pass
+        assert tarefa.Process(target=look).start().result() == look()
+        try: tarefa.Process(target=lambda: Base()).start().result()
+        except TypeError: pass
+        else: raise AssertionError
+    """)
