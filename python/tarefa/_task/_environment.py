@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextvars
 import os
 import sys
+from types import ModuleType
 from typing import Any
 
 from tarefa._runtime import _configure
@@ -26,26 +27,58 @@ def set_initializer(function: Any, args: tuple[Any, ...]) -> None:
     if function is None:
         initializer = None
         return
-    initializer = (function, args, {})
+    initializer = (_by_name(function), args, {})
+
+
+class _Named:
+    """A function that its module knows by that name."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __call__(self, *args: Any) -> Any:
+        import importlib
+
+        return getattr(importlib.import_module(self._module), self._name)(*args)
+
+    def __repr__(self) -> str:
+        return f"{self._module}.{self._name}"
+
+
+def _by_name(function: Any) -> Any:
+    """The same, but by its name if it is a method of an object of its module's.
+
+    ``random.seed`` is one: pickled by value, it would be a copy's in the process.
+    """
+    owner = getattr(function, "__self__", None)
+    if owner is None or isinstance(owner, (type, ModuleType)):
+        return function
+    module = getattr(function, "__module__", None) or type(owner).__module__
+    name = getattr(function, "__name__", "")
+    if module == "__main__" or getattr(sys.modules.get(module), name, None) != function:
+        return function
+    return _Named(module, name)
 
 
 _configure.set_initializer = set_initializer
 
 # What the zygote has.
 _baseline: dict[str, Any] | None = None
+# The key of a state of the interpreter that is the zygote's, once there was one.
+_same_state: tuple[Any, ...] | None = None
 
 
 def take_baseline() -> dict[str, Any]:
     """Note what there is now as what the zygote has."""
-    global _baseline
-    _baseline = _now()
+    global _baseline, _same_state
+    _baseline, _same_state = _now(), None
     return _baseline
 
 
 def set_baseline(baseline: dict[str, Any]) -> None:
     """In the zygote: note what the root had."""
-    global _baseline
-    _baseline = baseline
+    global _baseline, _same_state
+    _baseline, _same_state = baseline, None
 
 
 def _now() -> dict[str, Any]:
@@ -88,6 +121,7 @@ def _arguments() -> Any:
 
 def difference() -> dict[str, Any] | None:
     """What a child needs besides what the zygote has; None for nothing."""
+    global _same_state
     extra: dict[str, Any] = {}
     if _baseline is None:
         extra = _now()
@@ -103,9 +137,12 @@ def difference() -> dict[str, Any] | None:
             extra["path"] = _path()
         if getattr(sys, "argv", None) != _baseline["argv"]:
             extra["argv"] = _arguments()
-        state, had = _interpreter_state.now(), _baseline["state"]
-        if state != had:
-            extra["state"] = _interpreter_state.difference(state, had)
+        key = _interpreter_state.key()
+        if _same_state is None or key != _same_state:
+            state, had = _interpreter_state.now(), _baseline["state"]
+            if state != had:
+                extra["state"] = _interpreter_state.difference(state, had)
+            _same_state = key if state == had else None
         filters = _interpreter_state.filters_now()
         if filters != _baseline["filters"]:
             extra["filters"] = _interpreter_state.pack_filters(filters)
@@ -129,6 +166,8 @@ def _travelling(context: contextvars.Context) -> list[tuple[Any, bytes]]:
 
     pairs = []
     for var, value in context.items():
+        if _interpreter_state.is_decimals(var):
+            continue
         try:
             pairs.append(dumps((var, value)))
         except Exception:  # noqa: S112 - one that does not pickle stays behind, by design

@@ -8,6 +8,7 @@ warnings. Those that name classes are read once the script's are there.
 from __future__ import annotations
 
 import _thread
+import contextvars
 import os
 import sys
 import time
@@ -40,6 +41,12 @@ def now() -> dict[str, Any]:
     return found
 
 
+def key() -> tuple[Any, ...]:
+    """Something that is the same as long as :func:`now` is, and cheaper: this is at each start."""
+    zone = time.tzname, time.timezone, time.altzone
+    return (*[read() for _, read in _READ], zone, *[read() for _, read in _probes()])
+
+
 # How what modules keep is read, of those that are loaded; and how many modules there were.
 _loaded: tuple[int, list[tuple[str, Callable[[], Any]]]] = (0, [])
 
@@ -61,10 +68,16 @@ def _timeout() -> float | None:
 def _decimal() -> Any:
     """The context of ``decimal``; None while it is as the module has it at first."""
     decimal: Any = sys.modules["decimal"]
-    c = decimal.getcontext()
-    traps = tuple(sorted(s.__name__ for s, on in c.traps.items() if on))
-    found = (c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp, traps)
-    return None if found == _USUAL_DECIMAL else found
+    # Not `getcontext()`, which makes one where there is none.
+    c = decimal.DefaultContext
+    for var, value in contextvars.copy_context().items():
+        if is_decimals(var):
+            c = value
+    numbers = (c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp)
+    traps = _traps(decimal)
+    if numbers == _USUAL_DECIMAL[:-1] and c.traps == traps:
+        return None
+    return (*numbers, tuple(sorted(s.__name__ for s, on in c.traps.items() if on)))
 
 
 _USUAL_DECIMAL = (
@@ -76,6 +89,21 @@ _USUAL_DECIMAL = (
     0,
     ("DivisionByZero", "InvalidOperation", "Overflow"),
 )
+_usual_traps: Any = None
+
+
+def is_decimals(var: contextvars.ContextVar[Any]) -> bool:
+    """Whether ``decimal`` keeps its context there, which is part of the state."""
+    return var.name == "decimal_context"
+
+
+def _traps(decimal: Any) -> Any:
+    """The usual ones in a form that can be compared with a context's in one step."""
+    global _usual_traps
+    if _usual_traps is None:
+        signals = [getattr(decimal, name) for name in _USUAL_DECIMAL[-1]]
+        _usual_traps = decimal.Context(traps=signals).traps
+    return _usual_traps
 
 
 def _key() -> bytes | None:

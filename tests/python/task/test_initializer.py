@@ -37,6 +37,15 @@ def test_it_runs_before_each_target(configured):
     assert tarefa.Process(target=look).start().result(30) is None
 
 
+def test_a_method_of_an_object_that_its_module_knows_by_name(configured):
+    """`random.seed` is one of a generator's; in the process it is the process's own."""
+    import random
+
+    configured(initializer=random.seed, initargs=(5,))
+    draws = [tarefa.Process(target=lambda: random.random()).start().result(30) for _ in range(2)]
+    assert draws == [random.Random(5).random()] * 2
+
+
 def test_tasks_of_tasks_have_it_too(configured):
     seen = tarefa.List()
     configured(initializer=seen.append, initargs=(1,))
