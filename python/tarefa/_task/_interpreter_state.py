@@ -18,11 +18,20 @@ from typing import Any
 from tarefa._runtime import _fork_warning
 from tarefa._runtime._errors import NotPicklable
 
+
+def _stack_size() -> int:
+    """The stack size of new threads; asking for it sets it to the usual one."""
+    size = _thread.stack_size()
+    if size:
+        _thread.stack_size(size)
+    return size
+
+
 # Of each number: how it is read, and how it is set.
 _NUMBERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
     "switch interval": (sys.getswitchinterval, sys.setswitchinterval),
-    "stack size": (_thread.stack_size, _thread.stack_size),
+    "stack size": (_stack_size, _thread.stack_size),
 }
 if hasattr(sys, "get_int_max_str_digits"):
     _NUMBERS["digits"] = (sys.get_int_max_str_digits, sys.set_int_max_str_digits)
