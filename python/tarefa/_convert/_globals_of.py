@@ -32,8 +32,10 @@ def names_in(code: CodeType) -> tuple[str, ...]:
     return known
 
 
-# Code with one of these asks for names as text, or as attributes of the script's module.
-_ASKING = {"__main__", "eval", "exec", "globals", "modules", "vars"}
+# Code with one of these asks for names as text, or as attributes of the script's module: these
+# are global names, not those of methods (a model's `eval`, say).
+_ASKING_GLOBALS = {"eval", "exec", "globals", "vars"}
+_ASKING = {"__main__", "modules"}
 _WORD = re.compile(r"[^\W\d]\w*")
 _LONGEST_TEXT = 1 << 12
 _known_words: weakref.WeakKeyDictionary[CodeType, tuple[str, ...]] = weakref.WeakKeyDictionary()
@@ -51,7 +53,8 @@ def words_in(code: CodeType, always: bool = False) -> tuple[str, ...]:
         found: dict[str, None] = {}
         _collect_words(code, found)
         known = _known_words[code] = tuple(found)
-    return known if always or not _ASKING.isdisjoint(known) else ()
+    asks = always or not (_ASKING.isdisjoint(known) and _ASKING_GLOBALS.isdisjoint(names_in(code)))
+    return known if asks else ()
 
 
 def _collect_words(code: CodeType, found: dict[str, None]) -> None:
