@@ -159,14 +159,15 @@ impl Credentials {
     /// What [`Credentials::to_words`] made; `None` of anything else.
     #[must_use]
     pub fn from_words(words: &[u64]) -> Option<Self> {
-        let [a, b, c, d, e, f, effective, permitted, inheritable, flag, device, inode, more @ ..] =
-            words
-        else {
+        let (users, rest) = words.split_at_checked(3)?;
+        let (groups, rest) = rest.split_at_checked(3)?;
+        let [effective, permitted, inheritable, flag, device, inode, more @ ..] = rest else {
             return None;
         };
+        let three = |ids: &[u64]| std::array::from_fn(|i| ids[i] as u32);
         Some(Self {
-            users: [a, b, c].map(|id| *id as u32),
-            groups: [d, e, f].map(|id| *id as u32),
+            users: three(users),
+            groups: three(groups),
             capabilities: Capabilities {
                 effective: *effective,
                 permitted: *permitted,
