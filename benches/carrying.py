@@ -35,6 +35,19 @@ def asked(start, there, back, count):
     """Nanoseconds of each round trip of an int to another task."""
     warm_up = min(WARM_UP, count)
     task = start(answer, (there, back, warm_up + count))
+    return timed(task, there, back, warm_up, count)
+
+
+def asked_by_pipe(start, mine, theirs, count):
+    """The same through a pipe, of which the other task has one end."""
+    warm_up = min(WARM_UP, count)
+    task = start(pipe_answer, (theirs, warm_up + count))
+    end = PipeEnd(mine)
+    return timed(task, end, end, warm_up, count)
+
+
+def timed(task, there, back, warm_up, count):
+    """Nanoseconds of each of `count` round trips to a task that answers."""
     for _ in range(warm_up):
         there.put(1)
         back.get()

@@ -1,10 +1,10 @@
-"""The rows of queues."""
+"""The rows of queues and pipes."""
 
 import queue
 import threading
 
 import tarefa
-from benches.carrying import asked, streamed
+from benches.carrying import asked, asked_by_pipe, streamed
 from benches.measure import Peer, figures, paired, row
 
 ROWS, figure = figures()
@@ -80,4 +80,18 @@ def queue_round_trip(quick):
             lambda: asked(start, there, back, count), lambda: theirs(count), 5 if quick else 20
         )
     what = "Queues, an int to another process and back, both busy"
+    return [row(what, "multiprocessing.Pipe", "µs", 1e-3, values, 1 / 10)]
+
+
+@figure
+def pipe_round_trip(quick):
+    count = 5_000 if quick else 20_000
+    mine, other = tarefa.Pipe()
+    with Peer("mp-pipe-round-trip") as theirs:
+        values = paired(
+            lambda: asked_by_pipe(start, mine, other, count),
+            lambda: theirs(count),
+            5 if quick else 20,
+        )
+    what = "Pipe, an int to another process and back, both busy"
     return [row(what, "multiprocessing.Pipe", "µs", 1e-3, values, 1 / 10)]

@@ -69,6 +69,7 @@ from tarefa._task._usage import Context, Usage
 from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
 
 if TYPE_CHECKING:
+    from tarefa._channel._connection import Connection, Pipe
     from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
     from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
     from tarefa._task._program import CompletedProgram, Program
@@ -113,6 +114,7 @@ __all__ = [
     "BrokenBarrierError",
     "CompletedProgram",
     "Condition",
+    "Connection",
     "Context",
     "Counter",
     "DeadlockReport",
@@ -140,6 +142,7 @@ __all__ = [
     "ObjectLock",
     "Owner",
     "OwnerDied",
+    "Pipe",
     "PriorityQueue",
     "Process",
     "Program",
@@ -203,6 +206,7 @@ __all__ = [
 
 # Names whose modules are imported at their first use, for most programs and processes do without.
 _QUEUES = frozenset(["JoinableQueue", "LifoQueue", "PriorityQueue", "Queue", "SimpleQueue"])
+_PIPES = frozenset(["Connection", "Pipe"])
 _QUEUE_ERRORS = frozenset(["BadMessage", "Empty", "Full", "ItemsLost", "ShutDown"])
 _PROGRAMS = frozenset(["CompletedProgram", "Program"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
@@ -238,6 +242,8 @@ if not TYPE_CHECKING:  # else every name would be there
         home: _Any = None
         if name in _QUEUES:
             from tarefa._channel import _queue as home
+        elif name in _PIPES:
+            from tarefa._channel import _connection as home
         elif name in _QUEUE_ERRORS:
             from tarefa._channel import _errors as home
         elif name in _PROGRAMS:

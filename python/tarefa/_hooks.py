@@ -67,6 +67,8 @@ def load_class(kind: str) -> None:
     """Import the class of a kind of object that has not registered itself yet."""
     if kind == "Queue":
         from tarefa._channel import _queue  # noqa: F401
+    elif kind == "Connection":
+        from tarefa._channel import _connection  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:
@@ -84,6 +86,8 @@ def __getattr__(name: str) -> Any:
         found = getattr(_errors, name)
     elif name == "keep_deliveries":
         from tarefa._channel._deliveries import keep as found
+    elif name == "refresh_descriptors":
+        from tarefa._channel._descriptor import refresh as found
     elif name == "on_interrupt":
         from tarefa._task._child import on_interrupt as found
     else:

@@ -46,6 +46,8 @@ kinds! {
     ARRAY = 13, "Array", "the array or value";
     /// A `channel::queue`.
     QUEUE = 14, "Queue", "the queue";
+    /// An end of a `channel::pipe`.
+    PIPE_END = 15, "Connection", "the connection";
     /// A `task::record`.
     TASK = 16, "Task", "the task";
 }

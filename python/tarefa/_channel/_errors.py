@@ -88,11 +88,12 @@ class ItemsLost(TarefaError):
         self.pid = pid
 
 
-def bad_message(pid: int, error: BaseException) -> BadMessage:
-    """Return the error for an item that raised ``error`` as it was decoded."""
+def bad_message(pid: int, error: BaseException, channel: str = "queue") -> BadMessage:
+    """Return the error for a message that raised ``error`` as it was decoded."""
     who = f"process {pid}" if pid else "a process"
+    next_one = "get()" if channel == "queue" else "recv()"
     return BadMessage(
-        f"an item that {who} put into the queue cannot be decoded here: "
-        f"{type(error).__name__}: {error}; it is taken out, and the next get() goes on",
+        f"an item that {who} put into the {channel} cannot be decoded here: "
+        f"{type(error).__name__}: {error}; it is taken out, and the next {next_one} goes on",
         pid or None,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from tarefa._channel._deliveries import earliest
+from tarefa._channel._descriptor import Descriptor
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
 from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
 from tarefa._runtime._module_objects import is_attached
@@ -34,6 +35,7 @@ class Queue(QueueCore, Generic[T]):
     """
 
     __module__ = "tarefa"
+    _descriptor: Descriptor | None = None
     # What its own reads in others, who have only the queue.
     _label = 0
 
@@ -193,6 +195,27 @@ class Queue(QueueCore, Generic[T]):
             from tarefa._channel._asyncio import until
 
             await until(self, needed)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there is an item, or once the queue is shut down.
+
+        For ``select`` and ``asyncio``: nothing is to be read from it. It is made at the first call,
+        with a thread that waits for what others put, and is gone with this handle or ``close()``.
+
+        Raises:
+            ValueError: this process has called ``close()``.
+        """
+        descriptor = self._descriptor
+        if descriptor is None or not descriptor.is_of_this_process():
+            descriptor = self._descriptor = Descriptor(self.level())
+        return descriptor.fileno()
+
+    def close(self) -> None:
+        """Say that this process uses this handle of the queue no more."""
+        descriptor, self._descriptor = self._descriptor, None
+        super().close()
+        if descriptor is not None:
+            descriptor.close()
 
     def join_thread(self) -> None:
         """Nothing, for there is no thread behind the queue; for programs of ``multiprocessing``."""

@@ -6,7 +6,13 @@ exception of a signal's handler or of an interrupt, and raises ``ValueError`` fo
 :class:`tarefa.StartError` where the system lets no runtime be made.
 """
 
-from tarefa._engine.channel import Deliveries, QueueCore, QueueWatch
+from tarefa._engine.channel import (
+    ConnectionCore,
+    Deliveries,
+    QueueCore,
+    QueueLevel,
+    QueueWatch,
+)
 from tarefa._engine.collections import (
     ArrayCore,
     ArrayMemory,
@@ -120,6 +126,7 @@ __all__ = [
     "ArrayMemory",
     "BarrierCore",
     "ConditionCore",
+    "ConnectionCore",
     "Deliveries",
     "DictCore",
     "EventCore",
@@ -130,6 +137,7 @@ __all__ = [
     "Names",
     "NamespaceCore",
     "QueueCore",
+    "QueueLevel",
     "QueueWatch",
     "RWLockCore",
     "RWLockSide",

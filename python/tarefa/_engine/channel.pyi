@@ -121,12 +121,102 @@ class QueueCore:
     def shutdown(self, immediate: bool = False) -> None:
         """Let nothing more in, and wake all who wait; ``immediate`` throws away what is there."""
 
+    def level(self) -> QueueLevel:
+        """What a descriptor for it shows."""
+
     def close(self) -> None:
         """Say that this process uses this handle of the queue no more."""
 
     @property
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@disjoint_base
+class ConnectionCore:
+    """An end of a pipe in shared memory; :class:`tarefa.Connection` adds what is Python."""
+
+    def __new__(cls, core: ConnectionCore) -> Self: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    @staticmethod
+    def pair(duplex: bool) -> tuple[ConnectionCore, ConnectionCore]:
+        """The ends of a new pipe."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this handle of the end is closed."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether it reads."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it writes."""
+
+    def stop_reading(self) -> None:
+        """Read no more."""
+
+    def send(self, obj: Any) -> None:
+        """Send an object: a copy; another object of tarefa goes by reference.
+
+        Raises:
+            BrokenPipeError: nobody has the other end any more.
+            NotPicklable: the object, or the part of it that is named, cannot travel.
+            ValueError: it mentions an end of this very pipe.
+            OSError: the connection is closed, or only reads.
+        """
+
+    def put_bytes(self, buffer: Any) -> None:
+        """Send the bytes of a contiguous buffer."""
+
+    def recv(self) -> Any:
+        """Receive an object, waiting for it.
+
+        Raises:
+            EOFError: nothing is left, and nobody has the other end any more.
+            BadMessage: it cannot be decoded here; the next ``recv()`` goes on.
+            OSError: the connection is closed, or only writes.
+        """
+
+    def take_bytes(self) -> bytes:
+        """Receive the bytes of a message."""
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Whether there is something to receive, or the end of it; waits ``timeout`` seconds.
+
+        Args:
+            timeout: seconds to wait at most; None waits for ever.
+
+        Raises:
+            OSError: the connection is closed, or only writes.
+        """
+
+    def close(self) -> None:
+        """Let go of this handle."""
+
+    def level(self) -> QueueLevel:
+        """What a descriptor for it shows."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one end."""
+
+@final
+class QueueLevel:
+    """Whether a queue has something to take, or its end."""
+
+    @property
+    def queue(self) -> int:
+        """The queue's number."""
+
+    def now(self) -> bool:
+        """Whether there is something now."""
+
+    def wait(self, was: bool) -> bool:
+        """Wait until that is other than it ``was``; False once it was stopped."""
+
+    def stop(self) -> None:
+        """End the waits."""
 
 @final
 class Deliveries:

@@ -149,7 +149,7 @@ class TaskCore:
         """What is to run, encoded."""
 
     def drop_payload(self) -> None:
-        """Free what was to run."""
+        """Free what was to run, which this process has read, if it mentions ends of pipes."""
 
     def start_process(self, descriptors: list[int] = []) -> None:
         """Start it as a process, which is given the descriptors.

@@ -1,8 +1,9 @@
-"""What happens to the memory of arrays when the process forks.
+"""What happens to the memory of arrays, and to ends of pipes, when the process forks.
 
 A child that only uses a view never calls tarefa, where it would become a member that holds what
 it inherited. So it does that at once, and the fork returns in the parent when it has: before, the
-parent might drop the last reference, and the child's view would be of somebody else's memory.
+parent might drop the last reference, and the child's view would be of somebody else's memory. So it
+is with an end of a pipe, which would be closed.
 """
 
 from __future__ import annotations

@@ -25,17 +25,10 @@ INSTEAD = {
         "tarefa has no connections that ask for a key: it is raised by those of "
         "multiprocessing.connection, and imported from multiprocessing"
     ),
-    "BufferTooShort": (
-        "tarefa has no connections: it is raised by those of multiprocessing.connection, and "
-        "imported from multiprocessing"
-    ),
+    "BufferTooShort": ("tarefa.Connection raises that of multiprocessing: import it from there"),
     "Manager": (
         "no manager is needed: tarefa.List, Dict, Set, Counter, Namespace, Value, Array and all "
         "locks are shared as they are"
-    ),
-    "Pipe": (
-        "pipes are not built yet: use a tarefa.Queue for each direction; what a target returns "
-        "comes by result()"
     ),
     "Pool": (
         "pools are not built yet: start a tarefa.Process for each piece of work, and take what "
@@ -63,7 +56,10 @@ INSTEAD = {
     "set_forkserver_preload": "use tarefa.preload()",
     "sys": _MODULE.format("multiprocessing", "sys"),
     # submodules of multiprocessing
-    "connection": "tarefa has no connections; tarefa.wait() waits for tasks, select for sentinels",
+    "connection": (
+        "use tarefa.Pipe, whose ends multiprocessing.connection.wait takes, and tarefa.wait() for "
+        "tasks; there is no Listener and no Client: an address of tarefa.address() is for attach()"
+    ),
     "dummy": "use tarefa.Thread, which has all that tarefa.Process has",
     "managers": "no manager is needed: tarefa.List, Dict, Namespace are shared as they are",
     "pool": (

@@ -94,6 +94,9 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         function = loads(target)
     initializer = loads(first) if first else None
     _descriptors.close_rest()
+    if _core is not None:
+        # What it mentions is this process's now: an end of a pipe closes when its user closes it.
+        _core.drop_payload()
     if len(sys.modules) != modules:
         _imported.extend(list(sys.modules)[modules:])
     _current.reads_task = False

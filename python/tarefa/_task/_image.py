@@ -33,7 +33,7 @@ from tarefa._convert._dump import dump, dumps_whole, pickles
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _main
-from tarefa._task._kinds import Kind, kind_of
+from tarefa._task._kinds import Kind, is_end, kind_of
 from tarefa._task._reach import SIMPLE, Path, Reach, path_of, values_at, where_set
 from tarefa._task._snapshot import Snapshot
 from tarefa._task._zygote_command import IMAGE
@@ -116,8 +116,10 @@ class Script:
             self._add_part({"names": fixed, **extra, "held": anew, "lost": lost})
         held: list[Any] = []
         if reached is not None:
-            data |= reached.values(self.main)
-            held = reached.held_values() if self.image is not None else []
+            found = reached.values(self.main)
+            data |= {name: value for name, value in found.items() if not _has_ends(value)}
+            if self.image is not None:
+                held = [each for each in reached.held_values() if not _has_ends(each[1])]
         if data or held:
             self._add_part({"names": data, "held": held})
         image = List(self.parts)
@@ -307,7 +309,8 @@ class Script:
         key = (*reach.key(), *(path for path, _ in attributes))
         if self.data_in_image.get(key) != digest:
             old, count = self.data_sent.get(key, (b"", -1))
-            if old == digest and (len(data) > _LARGE or count >= _PATIENCE):
+            is_used = old == digest and (len(data) > _LARGE or count >= _PATIENCE)
+            if is_used and not any(map(is_end, pickler.shared)):
                 self.publish(reach)
                 # Attributes of classes are in the image now for all who reach them.
                 state = {"names": names, "held": reach.held_values(), "lost": []}
@@ -435,11 +438,22 @@ def _is_sent_unreached(value: Any, most: int) -> bool:
     """Whether data that nobody is known to reach is sent: it is small, and survives the way."""
     file = _Limited(most)
     try:
-        ByName(file, is_call=True).dump(value)
+        pickler = ByName(file, is_call=True)
+        pickler.dump(value)
+        if any(map(is_end, pickler.shared)):
+            return False
         pickle.loads(file.getbuffer())
     except Exception:
         return False
     return True
+
+
+def _has_ends(value: Any) -> bool:
+    """Whether ends of pipes are in it, which would stay open as long as the image is there."""
+    try:
+        return any(map(is_end, dump(value, is_call=True)[1].shared))
+    except NotPicklable:
+        return False
 
 
 def _size(value: Any) -> int:

@@ -81,7 +81,15 @@ _UNCHANGING = {
     ("struct", "Struct"),
     ("_struct", "Struct"),
 }
-_TASKS = ("Process", "Thread", "Timer", "MainProcess", "Run", "TaskView")
+# Handles that go to those that use them alone. An end of a pipe closes with the last who has it:
+# the script's image, which all processes read, would keep it open.
+_HANDLES = ("Process", "Thread", "Timer", "MainProcess", "Run", "TaskView", "Connection")
+
+
+def is_end(value: Any) -> bool:
+    """Whether it is an end of a pipe."""
+    kind = type(value)
+    return kind.__module__ == "tarefa" and kind.__name__ == "Connection"
 
 
 def kind_of(value: Any) -> Kind:
@@ -100,7 +108,7 @@ def kind_of(value: Any) -> Kind:
         return Kind.CONSTANT
     module = kind.__module__
     if module == "tarefa":
-        return Kind.TASK if kind.__name__ in _TASKS else Kind.SHARED
+        return Kind.TASK if kind.__name__ in _HANDLES else Kind.SHARED
     if (module, kind.__name__) in _UNCHANGING:
         return Kind.CONSTANT
     if kind is functools.partial:

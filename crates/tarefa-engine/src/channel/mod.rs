@@ -10,12 +10,15 @@
 //! - who waits is woken by what it waits for, by its deadline, by an interrupt, by the end of the
 //!   queue, and looks around whenever a member dies.
 //!
+//! A [`pipe`] is two queues, or one, and an object for each of its ends.
+//!
 //! `README.md` beside this file says who owns each byte. Checked by `tests/crash/channels`,
 //! `tests/property/queue.rs`, the model `tests/loom/queue.rs` and `tests/python/channel`.
 
 mod gate;
 mod get;
 mod pending;
+pub mod pipe;
 mod priority;
 mod put;
 pub mod queue;
@@ -44,4 +47,6 @@ pub fn register() {
     collections::register();
     object::register(kinds::QUEUE, queue::destroy_step);
     object_kinds::register(kinds::QUEUE, KindInfo::unheld());
+    object::register(kinds::PIPE_END, pipe::destroy_step);
+    object_kinds::register(kinds::PIPE_END, KindInfo::unheld());
 }

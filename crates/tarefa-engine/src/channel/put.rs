@@ -149,7 +149,7 @@ impl Queue<'_> {
     /// Whether the item may be put in at all.
     fn check(&self, item: Item<'_>) -> Result<(), PutError> {
         let (size, most) = (size_of_item(item), self.max_bytes());
-        if size > most {
+        if size > most && self.it.any_size.load(Ordering::Relaxed) == 0 {
             return Err(PutError::TooLarge { size, most });
         }
         if self.is_shut() { Err(PutError::ShutDown) } else { Ok(()) }
@@ -258,6 +258,9 @@ impl Queue<'_> {
             let used = all - put.bytes_seen.load(Ordering::Relaxed);
             // One that is alone fits if its content does.
             let alone = len == 0 && count == 1;
+            if alone && used == 0 && self.it.any_size.load(Ordering::Relaxed) != 0 {
+                return Ok(());
+            }
             let wanted = used + bytes + if alone { 0 } else { (len + count) * ring::WORD };
             if wanted > most_bytes { Err(true) } else { Ok(()) }
         };
@@ -356,8 +359,11 @@ impl Queue<'_> {
         self.publish_put();
     }
 
-    /// Throws away what is in a queue that was shut down.
-    pub(super) fn throw_away(&self) {
+    /// Throws away what is in a queue that nobody reads any more; another one is left as it is.
+    pub fn throw_away(&self) {
+        if self.it.shut.load(Ordering::Acquire) != shut::ALL {
+            return;
+        }
         loop {
             let savepoint = heap::savepoint(self.me);
             let latches = self.alone();

@@ -117,6 +117,8 @@ pub struct QueueObject {
     /// The most messages; 0 for any number.
     pub(super) maxsize: AtomicU64,
     pub(super) max_bytes: AtomicU64,
+    /// Whether a message that is alone fits however large it is.
+    pub(super) any_size: AtomicU64,
     /// One of [`shut`].
     pub(super) shut: AtomicU64,
     /// The block of words, and how many there are less one.
@@ -159,18 +161,21 @@ pub struct Queue<'a> {
 /// [`OutOfMemory`].
 pub fn create(me: &Member, order: Order) -> Result<Off, OutOfMemory> {
     let savepoint = heap::savepoint(me);
-    let size = size_of::<QueueObject>() as u64;
-    let made = object::create(me, kinds::QUEUE, size).and_then(|off| {
-        let it: &'static QueueObject = me.arena().at(off);
-        it.order.store(order as u64, Ordering::Relaxed);
-        it.max_bytes.store(MAX_BYTES, Ordering::Relaxed);
-        crash_point!("channel.made");
-        refcount::adopt(me, off, savepoint).map(|()| off)
-    });
+    let made = make(me, order).and_then(|off| refcount::adopt(me, off, savepoint).map(|()| off));
     if made.is_err() {
         heap::free_deferred(me, savepoint);
     }
     made
+}
+
+/// Makes a queue that nobody refers to; it hangs on the thread's chain.
+pub(super) fn make(me: &Member, order: Order) -> Result<Off, OutOfMemory> {
+    let off = object::create(me, kinds::QUEUE, size_of::<QueueObject>() as u64)?;
+    let it: &'static QueueObject = me.arena().at(off);
+    it.order.store(order as u64, Ordering::Relaxed);
+    it.max_bytes.store(MAX_BYTES, Ordering::Relaxed);
+    crash_point!("channel.made");
+    Ok(off)
 }
 
 impl<'a> Queue<'a> {
@@ -193,6 +198,12 @@ impl<'a> Queue<'a> {
             crash_point!("channel.bounded");
         }
         self.it.not_full.open_all();
+    }
+
+    /// Has a message of any size fit where it is alone. Before others have the queue.
+    pub(super) fn takes_any_size(&self) {
+        // crash: nobody else knows of the queue yet.
+        self.it.any_size.store(1, Ordering::Relaxed);
     }
 
     /// What the front calls it, a number of its own. Before others have the queue.
@@ -335,6 +346,16 @@ impl<'a> Queue<'a> {
             self.throw_away();
         }
         self.it.idle.open_all();
+    }
+
+    /// Nobody puts any more, or with [`shut::ALL`] nobody takes: all who had the other side are gone.
+    /// Takes no latch, for this may be the supervisor, and whoever has the latch stopped. What is in the
+    /// queue goes with it.
+    pub(super) fn side_is_gone(&self, state: u64) {
+        self.it.shut.fetch_max(state, Ordering::AcqRel);
+        crash_point!("channel.side_gone");
+        self.it.not_full.open_for_all();
+        self.it.not_empty.open_for_all();
     }
 
     /// The queue's offset.

@@ -1,6 +1,7 @@
 //! Waits for a queue's state that take nothing and put nothing: for those who do that elsewhere, as an
 //! event loop does.
 
+use super::gate::Gate;
 use super::queue::{Queue, shut};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::os::clock::Deadline;
@@ -14,6 +15,8 @@ pub enum Wanted {
     Message,
     /// Room for a message whose blob has so many bytes, or the end of the queue.
     Room(u64),
+    /// No message any more, before the end of the queue.
+    Nothing,
 }
 
 impl Queue<'_> {
@@ -29,11 +32,37 @@ impl Queue<'_> {
         wait::wait(self.me, hooks, &mut condition, Deadline::NEVER)
     }
 
+    /// The same, until a deadline, for one who does not go on to take what is there: whoever else waits
+    /// for it is woken in its place.
+    pub fn look_out(
+        &self,
+        wanted: Wanted,
+        stopped: &AtomicBool,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Outcome {
+        let mut condition =
+            LookOut { watch: Watch { queue: *self, wanted, stopped }, woken: false };
+        let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
+        condition.watch.gate().open(1);
+        outcome
+    }
+
+    /// Whether there is what is wanted at this instant.
+    #[must_use]
+    pub fn has(&self, wanted: Wanted) -> bool {
+        Watch { queue: *self, wanted, stopped: &AtomicBool::new(false) }.ready()
+    }
+
     /// Has all who wait for that look around.
     pub fn look_around(&self, wanted: Wanted) {
+        self.gate_of(wanted).open_all();
+    }
+
+    fn gate_of(&self, wanted: Wanted) -> &'static Gate {
         match wanted {
-            Wanted::Message => self.it.not_empty.open_all(),
-            Wanted::Room(_) => self.it.not_full.open_all(),
+            Wanted::Message => &self.it.not_empty,
+            Wanted::Room(_) | Wanted::Nothing => &self.it.not_full,
         }
     }
 }
@@ -44,12 +73,15 @@ struct Watch<'a> {
     stopped: &'a AtomicBool,
 }
 
+impl Watch<'_> {
+    fn gate(&self) -> &'static Gate {
+        self.queue.gate_of(self.wanted)
+    }
+}
+
 impl Awaited for Watch<'_> {
     fn word(&self) -> &'static AtomicU32 {
-        match self.wanted {
-            Wanted::Message => self.queue.it.not_empty.word(),
-            Wanted::Room(_) => self.queue.it.not_full.word(),
-        }
+        self.gate().word()
     }
 
     fn object(&self) -> Off {
@@ -61,19 +93,44 @@ impl Awaited for Watch<'_> {
             return true;
         }
         let _latches = self.queue.alone();
-        let state = self.queue.it.shut.load(Ordering::Acquire);
-        state != shut::OPEN
-            || match self.wanted {
-                Wanted::Message => self.queue.len_alone() > 0,
-                Wanted::Room(bytes) => self.queue.has_room(bytes),
-            }
+        let is_over = self.queue.it.shut.load(Ordering::Acquire) != shut::OPEN;
+        match self.wanted {
+            Wanted::Message => is_over || self.queue.len_alone() > 0,
+            Wanted::Room(bytes) => is_over || self.queue.has_room(bytes),
+            Wanted::Nothing => !is_over && self.queue.len_alone() == 0,
+        }
     }
 
     fn announce(&mut self) -> Option<u32> {
-        let value = match self.wanted {
-            Wanted::Message => self.queue.it.not_empty.announce(false),
-            Wanted::Room(_) => self.queue.it.not_full.announce(true),
-        };
+        let value = self.gate().announce(matches!(self.wanted, Wanted::Room(_)));
         if self.ready() { None } else { Some(value) }
+    }
+}
+
+/// A wait of one who does not act on what it waits for.
+struct LookOut<'a> {
+    watch: Watch<'a>,
+    /// Whether it has slept: the wake-up may have been meant for one who would act.
+    woken: bool,
+}
+
+impl Awaited for LookOut<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.watch.word()
+    }
+
+    fn object(&self) -> Off {
+        self.watch.object()
+    }
+
+    fn ready(&mut self) -> bool {
+        self.watch.ready()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        if std::mem::replace(&mut self.woken, true) {
+            self.watch.gate().open(1);
+        }
+        self.watch.announce()
     }
 }

@@ -42,6 +42,8 @@ pub mod tag {
     pub const TUPLE: u8 = 7;
     /// A message with a key in front, by which a queue orders it: see `channel::keyed`.
     pub const KEYED: u8 = 8;
+    /// Bytes that went through a pipe as such: not an object, which `BYTES` would be.
+    pub const RAW: u8 = 9;
     /// The first tag for encodings of the fronts' own (pickle, postcard).
     pub const FRONT: u8 = 16;
 }

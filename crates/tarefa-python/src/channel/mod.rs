@@ -1,6 +1,9 @@
 //! The native halves of what carries data between tasks.
 
+pub(crate) mod connection;
 pub(crate) mod deliveries;
+pub(crate) mod level;
+mod messages;
 pub(crate) mod queue;
 pub(crate) mod watch;
 
@@ -8,7 +11,9 @@ use pyo3::prelude::*;
 use tarefa_engine::kinds;
 
 use crate::runtime::registry::{add_class, add_kinds};
+use connection::ConnectionCore;
 use deliveries::Deliveries;
+use level::QueueLevel;
 use queue::QueueCore;
 use watch::QueueWatch;
 
@@ -16,8 +21,12 @@ use watch::QueueWatch;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<QueueCore>()?;
     m.add_class::<QueueWatch>()?;
+    m.add_class::<ConnectionCore>()?;
+    m.add_class::<QueueLevel>()?;
     m.add_class::<Deliveries>()?;
     add_kinds(&[kinds::QUEUE], |py, h| Ok(Py::new(py, QueueCore::of(h))?.into_any()));
     add_class::<QueueCore>();
+    add_kinds(&[kinds::PIPE_END], |py, h| Ok(Py::new(py, ConnectionCore::of(h))?.into_any()));
+    add_class::<ConnectionCore>();
     Ok(())
 }

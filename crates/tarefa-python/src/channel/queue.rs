@@ -1,31 +1,35 @@
 //! `QueueCore`: what `tarefa.Queue` and its siblings are made of.
 
-use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
-    Content, GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, blob_bytes, keyed, unkeyed,
+    GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, blob_bytes, keyed,
 };
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
-use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::object::handle::Handle;
 
 use super::deliveries::{self, Deliveries};
+use super::level::{self, QueueLevel};
+use super::messages::{decode, patience};
 use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::convert::flat;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
+
+/// What a message came through, in an error.
+const CHANNEL: &str = "queue";
 
 /// A queue in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -60,26 +64,6 @@ impl SharedClass for QueueCore {
     fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
         Some(object.get().handle().clone())
     }
-}
-
-/// How long to wait, from the arguments of `put` and `get`; `None` not to wait at all.
-#[inline]
-fn patience(
-    block: Option<&Bound<'_, PyAny>>,
-    timeout: Option<&Bound<'_, PyAny>>,
-) -> PyResult<Option<Deadline>> {
-    if !block.map_or(Ok(true), Bound::is_truthy)? {
-        return Ok(None);
-    }
-    let Some(timeout) = timeout.filter(|t| !t.is_none()) else { return Ok(Some(Deadline::NEVER)) };
-    let seconds: f64 = timeout.extract().map_err(|_| {
-        let what = timeout.get_type();
-        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
-    })?;
-    if seconds.is_nan() || seconds < 0.0 {
-        return Err(PyValueError::new_err("'timeout' must be a non-negative number"));
-    }
-    deadline(Some(seconds)).map(Some)
 }
 
 /// What is said of a message that cannot travel.
@@ -125,40 +109,6 @@ fn get_failed(py: Python<'_>, e: GetError, hooks: Option<PyBlockingHooks<'_>>) -
         }
         GetError::Memory(e) => errors::out_of_memory(py, e),
     }
-}
-
-/// The object that a message is.
-fn decode(py: Python<'_>, me: &Member, content: Content<'_>) -> PyResult<Py<PyAny>> {
-    let (how, bytes, at) = match content {
-        Content::Word(word) => return encode::decode_word(py, word),
-        Content::Blob(how, bytes, at) => (how, bytes, at),
-    };
-    let decoded = if how == tag::TUPLE {
-        flat::decode(py, bytes)
-    } else if how == tag::KEYED {
-        let (how, bytes) = unkeyed(bytes).unwrap_or((0, bytes));
-        encode::decode_bytes(py, how, bytes)
-    } else if how == tag::OBJECT {
-        let held = blob::hold(me, at).map_err(|e| errors::out_of_memory(py, e))?;
-        encode::decode_object(py, me, held.first())
-    } else {
-        encode::decode_bytes(py, how, bytes)
-    };
-    decoded.map_err(|e| {
-        // An interrupt is none of the message's.
-        if !e.is_instance_of::<PyException>(py) {
-            return e;
-        }
-        let pid = blob::signed_by(me, at);
-        match hooks::named(py, "bad_message").and_then(|make| make.call1((pid, e.value(py)))) {
-            Ok(made) => {
-                let made = PyErr::from_value(made);
-                made.set_cause(py, Some(e));
-                made
-            }
-            Err(other) => other,
-        }
-    })
 }
 
 #[pymethods]
@@ -232,10 +182,14 @@ impl QueueCore {
             encoded.item()?
         };
         let Some(until) = until else {
-            return queue.try_put(item).map_err(|e| put_failed(py, e, None));
+            let put = queue.try_put(item);
+            level::changed(py, self.handle.id());
+            return put.map_err(|e| put_failed(py, e, None));
         };
         let mut hooks = PyBlockingHooks::new(py);
-        match queue.put(item, &mut hooks, until) {
+        let put = queue.put(item, &mut hooks, until);
+        level::changed(py, self.handle.id());
+        match put {
             Ok(()) => Ok(()),
             Err(e) => Err(put_failed(py, e, Some(hooks))),
         }
@@ -252,7 +206,9 @@ impl QueueCore {
         let me = self.handle.me();
         let encoded = self.encode(&me, item)?;
         let item = encoded.item()?;
-        match Queue::at(&me, self.handle.off()).try_put(item) {
+        let put = Queue::at(&me, self.handle.off()).try_put(item);
+        level::changed(py, self.handle.id());
+        match put {
             Ok(()) => Ok(None),
             Err(PutError::Full) => Ok(Some(blob_bytes(item))),
             Err(e) => Err(put_failed(py, e, None)),
@@ -275,7 +231,9 @@ impl QueueCore {
             items.iter().map(|item| self.encode(&me, &item)).collect::<PyResult<_>>()?;
         let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
         let mut hooks = PyBlockingHooks::new(py);
-        match Queue::at(&me, off).put_many(&items, &mut hooks, until) {
+        let put = Queue::at(&me, off).put_many(&items, &mut hooks, until);
+        level::changed(py, self.handle.id());
+        match put {
             Ok(()) => Ok((items.len(), None)),
             Err((n, e)) => {
                 let error = put_failed(py, e, Some(hooks));
@@ -310,7 +268,7 @@ impl QueueCore {
             return encode::decode_word(py, word);
         }
         match taken.contents().next() {
-            Some(content) => decode(py, &me, content),
+            Some(content) => decode(py, &me, content, CHANNEL),
             None => Err(get_failed(py, GetError::Empty, None)),
         }
     }
@@ -351,7 +309,7 @@ impl QueueCore {
         }
         let (items, mut bad) = (PyList::empty(py), None);
         for content in taken.contents() {
-            match decode(py, &me, content) {
+            match decode(py, &me, content, CHANNEL) {
                 Ok(item) => items.append(item)?,
                 Err(e) if e.is_instance_of::<PyException>(py) => {
                     if bad.is_none() {
@@ -447,6 +405,12 @@ impl QueueCore {
         Queue::at(&me, self.handle.off()).shut_down(immediate);
     }
 
+    /// What a descriptor for it shows.
+    fn level(&self) -> PyResult<QueueLevel> {
+        self.check_open()?;
+        Ok(QueueLevel::new(self.handle.clone()))
+    }
+
     /// This process uses it no more.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
@@ -515,6 +479,7 @@ impl QueueCore {
         let queue = Queue::at(me, self.handle.off());
         let Some(until) = patience(block, timeout)? else {
             let taken = if ack { queue.try_get_to_ack(most) } else { queue.try_get_many(most) };
+            level::changed(py, self.handle.id());
             return taken
                 .inspect(|taken| self.note_redelivered(taken))
                 .map_err(|e| get_failed(py, e, None));
@@ -525,6 +490,7 @@ impl QueueCore {
         } else {
             queue.get_many(most, &mut hooks, until)
         };
+        level::changed(py, self.handle.id());
         match taken {
             Ok(taken) => {
                 self.note_redelivered(&taken);
@@ -551,7 +517,7 @@ impl QueueCore {
         let (mut good, mut undecodable) = (Vec::new(), Vec::new());
         let decoded = || -> PyResult<()> {
             for (content, delivery) in taken.contents().zip(taken.deliveries()) {
-                match decode(py, me, content) {
+                match decode(py, me, content, CHANNEL) {
                     Ok(item) => {
                         items.append(item)?;
                         good.push(*delivery);

@@ -230,7 +230,8 @@ impl TaskCore {
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Payload<'py>>> {
         let me = self.handle.me();
         let Some(off) = Task::at(&me, self.handle.off()).payload() else { return Ok(None) };
-        // SAFETY: the payload of a task that runs is not changed or freed before it has ended.
+        // SAFETY: the payload of a task that runs is freed by its process alone, which is this one, with
+        // the interpreter's lock.
         let bytes = unsafe { blob::bytes(&me, off) };
         Ok(Some(if blob::tag(&me, off) == APART {
             let (pickle, buffers) = out_of_band::taken(py, bytes)?;
@@ -240,9 +241,9 @@ impl TaskCore {
         }))
     }
 
-    /// Frees what was to run.
+    /// Frees what was to run, which this process has read, if it mentions ends of pipes.
     fn drop_payload(&self) {
-        self.with(|t| t.drop_payload());
+        self.with(|t| t.drop_payload_with_ends());
     }
 
     /// Starts it as a process.

@@ -115,6 +115,15 @@ pub fn set_content_word(me: &Member, blob: Off, i: u64, value: u64) {
     me.arena().write(content(me, blob).plus(i * 8), &value.to_le_bytes());
 }
 
+/// Whether its bytes mention an object of that kind. The blob must not be freed meanwhile.
+#[must_use]
+pub fn mentions_kind(me: &Member, blob: Off, kind: u64) -> bool {
+    (0..header(me, blob).counted.load(Ordering::Relaxed)).any(|i| {
+        let object = Off(reference(me, blob, i).load(Ordering::Relaxed));
+        object::header(me, object).kind.load(Ordering::Relaxed) == kind
+    })
+}
+
 /// Bytes of content.
 #[must_use]
 pub fn len(me: &Member, blob: Off) -> usize {

@@ -409,7 +409,17 @@ impl<'a> Task<'a> {
         heap::free_deferred(self.me, savepoint);
     }
 
-    /// What is to run. Never changes between start and end.
+    /// Frees what was to run if it mentions an end of a pipe: the other side is to see that it is closed
+    /// when the last who uses it closes it or dies, and not when the last handle of the task goes. By the
+    /// process that has read it, or after its end.
+    pub fn drop_payload_with_ends(&self) {
+        let has_ends = |at| blob::mentions_kind(self.me, at, kinds::PIPE_END);
+        if self.payload().is_some_and(has_ends) {
+            self.drop_payload();
+        }
+    }
+
+    /// What is to run. Changes no more after the start, until it is dropped.
     #[must_use]
     pub fn payload(&self) -> Option<Off> {
         Some(Off(self.it.payload.load(Ordering::Acquire))).filter(|o| !o.is_none())

@@ -64,6 +64,10 @@ impl Supervisor<'_> {
                 self.note_failure(late);
             }
         }
+        let task = Off(slot.task.load(Ordering::Acquire));
+        if !task.is_none() {
+            Task::at(me, task).drop_payload_with_ends();
+        }
         requests::drop_slot_task(me, slot);
         if let Some(control) = control {
             while control.forget_request_of(me, generation) {}

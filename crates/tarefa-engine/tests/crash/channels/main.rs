@@ -11,6 +11,7 @@
 
 mod acks;
 mod members;
+mod pipes;
 #[path = "../../support/mod.rs"]
 mod support;
 
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use acks::*;
 use members::*;
+use pipes::*;
 use support::{Handle, acknowledge, wait_for_members, whole};
 use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::channel::{Order, queue};
@@ -102,6 +104,9 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { after: After::TakenToAck, ..fifo("all comes back", gives_back, &[], as_left) },
     Scenario { after: After::TakenToAck, ..fifo("shut, what comes back", shuts_on, &[], is_over) },
     fifo("queues with held messages are dropped", drops_held, &[], all_are_gone),
+    fifo("pipes", makes_pipes, &[], nothing_is_left),
+    fifo("an end that sends", sends, &[hear_to_the_end], all_was_heard),
+    fifo("an end that receives", receives, &[speak_to_the_end], nothing_is_left),
 ];
 
 // The member that dies.

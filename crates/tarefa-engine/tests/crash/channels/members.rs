@@ -146,7 +146,7 @@ pub(crate) fn all_came(
 }
 
 /// `got` is the first numbers: all that were acknowledged, and at most `more`.
-fn put_in_order(got: &[u64], acknowledged: u64, more: u64) -> Result<(), String> {
+pub(crate) fn put_in_order(got: &[u64], acknowledged: u64, more: u64) -> Result<(), String> {
     let len = got.len() as u64;
     let in_order = got.iter().copied().eq(0..len);
     if !in_order || !(acknowledged..=acknowledged + more).contains(&len) {

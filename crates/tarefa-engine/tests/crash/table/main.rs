@@ -603,6 +603,7 @@ const ELSEWHERE: &[&str] = &[
     "channel/gate.rs",
     "channel/get.rs",
     "channel/pending.rs",
+    "channel/pipe.rs",
     "channel/priority.rs",
     "channel/put.rs",
     "channel/queue.rs",

@@ -1,0 +1,97 @@
+"""A descriptor that is readable while a queue or connection has something to take, or its end.
+
+It is made when somebody asks for it. The kernel knows nothing of queues, so a thread of this
+process waits and shows the level on an event descriptor. What this process itself puts or takes is
+shown at once, and so is the truth by each ``fileno()``, which ``select`` and
+``multiprocessing.connection.wait`` call every time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tarefa._engine import QueueLevel
+
+_all: dict[int, list[_Shown]] = {}
+# A finalizer may close one in the middle of anything.
+_lock = threading.RLock()
+
+
+class _Shown:
+    """What the descriptor and its thread have in common."""
+
+    def __init__(self, level: QueueLevel) -> None:
+        self.level = level
+        self.pid = os.getpid()
+        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.lock = threading.RLock()
+        self.ready = False
+
+    def refresh(self) -> None:
+        """Show whether there is something now."""
+        with self.lock:
+            if self.fd < 0 or self.pid != os.getpid():
+                return
+            ready = self.level.now()
+            if ready and not self.ready:
+                os.eventfd_write(self.fd, 1)
+            elif self.ready and not ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.eventfd_read(self.fd)
+            self.ready = ready
+
+    def run(self) -> None:
+        """Show what others put and take; the thread's."""
+        while self.level.wait(self.ready):
+            self.refresh()
+
+    def close(self) -> None:
+        with self.lock:
+            fd, self.fd = self.fd, -1
+        if fd < 0:
+            return
+        with _lock:
+            shown = _all.get(self.level.queue, [])
+            if self in shown:
+                shown.remove(self)
+            if not shown:
+                _all.pop(self.level.queue, None)
+        if self.pid == os.getpid():
+            self.level.stop()
+        os.close(fd)
+
+
+class Descriptor:
+    """One for a queue, or for what a connection reads; closed when it is dropped."""
+
+    def __init__(self, level: QueueLevel) -> None:
+        self._shown = shown = _Shown(level)
+        with _lock:
+            _all.setdefault(level.queue, []).append(shown)
+        shown.refresh()
+        threading.Thread(target=shown.run, name="tarefa-descriptor", daemon=True).start()
+
+    def is_of_this_process(self) -> bool:
+        """Whether it was made here, not by the process that this one was forked from."""
+        return self._shown.pid == os.getpid()
+
+    def fileno(self) -> int:
+        """The descriptor, which shows what is there now."""
+        self._shown.refresh()
+        return self._shown.fd
+
+    def close(self) -> None:
+        self._shown.close()
+
+    def __del__(self) -> None:
+        self._shown.close()
+
+
+def refresh(queue: int) -> None:
+    """Show what this process has just done to a queue."""
+    for shown in tuple(_all.get(queue, ())):
+        shown.refresh()
