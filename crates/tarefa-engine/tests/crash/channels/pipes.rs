@@ -109,7 +109,7 @@ pub(crate) fn speak_to_the_end(
         }
     }
     it.throw_away();
-    if it.len() != 0 {
+    if !it.is_empty() {
         return Err("what nobody reads is still there".to_owned());
     }
     refcount::release(me, mine);
