@@ -98,7 +98,7 @@ _USUAL_DECIMAL = (
     0,
     ("DivisionByZero", "InvalidOperation", "Overflow"),
 )
-_usual_traps: Any = None
+_usual_context: Any = None
 
 
 def is_decimals(var: contextvars.ContextVar[Any]) -> bool:
@@ -108,11 +108,12 @@ def is_decimals(var: contextvars.ContextVar[Any]) -> bool:
 
 def _traps(decimal: Any) -> Any:
     """The usual ones in a form that can be compared with a context's in one step."""
-    global _usual_traps
-    if _usual_traps is None:
+    global _usual_context
+    if _usual_context is None:
         signals = [getattr(decimal, name) for name in _USUAL_DECIMAL[-1]]
-        _usual_traps = decimal.Context(traps=signals).traps
-    return _usual_traps
+        # Kept, for they lie in its memory.
+        _usual_context = decimal.Context(traps=signals)
+    return _usual_context.traps
 
 
 def _key() -> bytes | None:

@@ -473,3 +473,18 @@ def test_a_fork_is_not_warned_of_for_our_threads():
     """)
     assert done.stdout == "0\n1\n"
     assert done.stderr == ""
+
+
+def test_the_usual_decimal_context_is_sent_to_nobody():
+    # What it was compared with lay in memory that had been freed.
+    source = """
+        import decimal, gc, tarefa
+        from tarefa._task import _environment
+        decimal.getcontext()
+        tarefa.Process(target=int).start().result()
+        for _ in range(20):
+            kept = [decimal.Context(prec=n) for n in range(1, 50)]
+            gc.collect()
+            assert _environment.difference() is None, _environment.difference()
+    """
+    assert run_script(source).returncode == 0

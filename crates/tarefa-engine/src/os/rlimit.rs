@@ -26,7 +26,7 @@ pub fn file_size() -> Option<u64> {
 pub const KINDS: usize = 16;
 
 /// A limit, soft and hard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limit {
     /// What holds.
     pub soft: u64,
@@ -35,10 +35,13 @@ pub struct Limit {
 }
 
 /// All limits of this process, by their kinds: as they would be without
-/// [`limit_private_memory`].
+/// [`limit_private_memory`]. Those that Linux has but does not keep to are not looked at.
 #[must_use]
 pub fn all() -> [Limit; KINDS] {
     std::array::from_fn(|kind| {
+        if matches!(kind as libc::__rlimit_resource_t, libc::RLIMIT_RSS | libc::RLIMIT_LOCKS) {
+            return Limit::default();
+        }
         let mut limit = get(kind);
         if kind == libc::RLIMIT_DATA as usize && PRIVATE.load(Ordering::Relaxed) != 0 {
             limit.soft = BEFORE.load(Ordering::Relaxed);

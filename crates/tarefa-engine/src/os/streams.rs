@@ -35,18 +35,22 @@ pub enum Stream {
 /// What descriptor `fd` of this process is, beside that of `pid`.
 #[must_use]
 pub fn compare(pid: Option<i32>, fd: i32) -> Stream {
+    let order = pid.map_or(-1, |pid| {
+        // SAFETY: a plain call with numbers only.
+        unsafe {
+            libc::syscall(libc::SYS_kcmp, process::pid(), pid, KCMP_FILE, fd as u64, fd as u64)
+        }
+    });
+    if order == 0 {
+        return Stream::Same;
+    }
     // SAFETY: a plain call.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
         return Stream::Closed;
     }
     let Some(pid) = pid else { return Stream::Other };
-    // SAFETY: a plain call with numbers only.
-    let order = unsafe {
-        libc::syscall(libc::SYS_kcmp, process::pid(), pid, KCMP_FILE, fd as u64, fd as u64)
-    };
     match order {
-        0 => Stream::Same,
-        1.. => Stream::Other,
+        0.. => Stream::Other,
         // Not built in, or forbidden: then the same file is taken for the same descriptor.
         _ if procfs::same_file(pid, fd) => Stream::Same,
         _ => Stream::Other,

@@ -255,7 +255,7 @@ fn without_root(me: &Member, holder: u32) {
 }
 
 /// Whether a member that lives cleans up after the process in slot `index` just now, for want of a
-/// root: see [`without_root`].
+/// root: see `without_root`.
 #[must_use]
 pub fn is_being_cleaned(me: &Member, index: u32) -> bool {
     let watched = slots::process_slot(me.arena(), index).watched.load(Ordering::Acquire);

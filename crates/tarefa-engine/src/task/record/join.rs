@@ -1,6 +1,6 @@
 //! Waiting for a task: for its process to exist, and for its end.
 
-use super::layout::{FORKED, SLEEPERS};
+use super::layout::{FORKED, SLEEPERS, STARTER};
 use super::task::Task;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::os::clock::{Deadline, now_ns};
@@ -231,7 +231,8 @@ impl Awaited for Forking<'_> {
     }
 
     fn announce(&mut self) -> Option<u32> {
-        let seen = self.task.it.state.fetch_or(SLEEPERS, Ordering::AcqRel) | SLEEPERS;
+        let announced = SLEEPERS | STARTER;
+        let seen = self.task.it.state.fetch_or(announced, Ordering::AcqRel) | announced;
         crash_point!("task.awaiting_fork");
         (!self.ready()).then_some(seen)
     }

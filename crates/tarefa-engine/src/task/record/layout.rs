@@ -8,6 +8,9 @@ use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::object::ObjectHeader;
 
 pub(super) const SLEEPERS: u32 = 1 << 31;
+/// One of them is the starter, who waits for the process to be there, or to run the task: the
+/// others need not be woken for that.
+pub(super) const STARTER: u32 = 1 << 30;
 /// The process exists, its id is known, the target does not run yet.
 pub(super) const FORKED: u32 = 1 << 8;
 /// Its time limit passed while it ran; and it was killed for that. See [`crate::task::limits`].

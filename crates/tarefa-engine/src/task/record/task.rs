@@ -1,7 +1,8 @@
 //! A task's record, for those who hold a reference to it: how it moves from state to state.
 
 use super::layout::{
-    DELIVERED, FORKED, OVER_TIME, OVER_TIME_KILLED, Record, SLEEPERS, exit_of, exit_word, flag,
+    DELIVERED, FORKED, OVER_TIME, OVER_TIME_KILLED, Record, SLEEPERS, STARTER, exit_of, exit_word,
+    flag,
 };
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
@@ -152,13 +153,18 @@ impl<'a> Task<'a> {
                 if !from.contains(&State::from_number(seen & 0xff)) {
                     return false;
                 }
-                let to = to | seen & (OVER_TIME | OVER_TIME_KILLED | DELIVERED);
+                let mut kept = OVER_TIME | OVER_TIME_KILLED | DELIVERED;
+                if to == State::Running as u32 && seen & STARTER == 0 {
+                    // They wait for its end, and sleep on.
+                    kept |= SLEEPERS;
+                }
+                let to = to | seen & kept;
                 // SYNC POINT: publishes the outcome; pairs with the acquire load in `state`.
                 let swap =
                     self.it.state.compare_exchange(seen, to, Ordering::AcqRel, Ordering::Acquire);
                 crash_point!("task.advanced");
                 if swap.is_ok() {
-                    if seen & SLEEPERS != 0 {
+                    if (seen & !to) & SLEEPERS != 0 {
                         futex::wake_all(&self.it.state);
                     }
                     return true;
@@ -198,7 +204,7 @@ impl<'a> Task<'a> {
         crash_point!("task.pid");
         wait::waking(self.me, &self.it.state, || {
             let starting = State::Starting as u32;
-            for sleepers in [0, SLEEPERS] {
+            for sleepers in [0, SLEEPERS, SLEEPERS | STARTER] {
                 let swap = self.it.state.compare_exchange(
                     starting | sleepers,
                     starting | FORKED,
