@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
+from tarefa._convert import _descriptors
 from tarefa._convert._cloudpickler import dumps_by_value
 
 
@@ -22,7 +23,8 @@ def describe(obj: Any) -> str:
 def pickles(obj: Any) -> bool:
     """Whether it can be pickled, by value if need be."""
     try:
-        dumps_by_value(obj)
+        with _descriptors.tried():
+            dumps_by_value(obj)
     except Exception:
         return False
     return True

@@ -7,7 +7,9 @@ of that module's in the process that put it there. A result cannot be fetched fr
 has ended, and what the image of the script has would be open in every process: both are refused.
 
 For all of that ``multiprocessing`` has hooks, which it uses itself when it spawns a process; here
-they are told that one is being spawned.
+they are told that one is being spawned. What is only pickled to see whether it can be is told the
+same, with a process that is never made: the thread mentioned above would keep a copy of each
+descriptor open until somebody fetched it.
 """
 
 from __future__ import annotations
@@ -70,6 +72,8 @@ class _Here(threading.local):
     spawning: _Spawning | None = None
     # What this thread pickles, where descriptors are refused: a result, for example.
     refused_in: str | None = None
+    # Whether it only looks whether something can be pickled.
+    tries: bool = False
 
 
 _here = _Here()
@@ -77,18 +81,8 @@ _here = _Here()
 
 def collect(act: Callable[[], Any]) -> list[int]:
     """Do ``act``, which pickles a task's message; the descriptors that are to go with it."""
-    popen = _here.spawning = _Spawning()
-    context: Any = sys.modules.get("multiprocessing.context")
-    before = None
-    if context is not None:
-        before = context.get_spawning_popen()
-        context.set_spawning_popen(popen)
-    try:
+    with _spawning() as popen:
         act()
-    finally:
-        _here.spawning = None
-        if context is not None:
-            context.set_spawning_popen(before)
     if len(popen.found) > _engine.most_descriptors():
         raise StartError(
             24,
@@ -96,6 +90,33 @@ def collect(act: Callable[[], Any]) -> list[int]:
             f"{_engine.most_descriptors()} do: hand it fewer pipe ends and sockets",
         )
     return popen.found
+
+
+@contextmanager
+def _spawning() -> Iterator[_Spawning]:
+    """Within it descriptors in what this thread pickles are to go with a task."""
+    before, popen = _here.spawning, _Spawning()
+    context: Any = sys.modules.get("multiprocessing.context")
+    others = None if context is None else context.get_spawning_popen()
+    _here.spawning = popen
+    if context is not None:
+        context.set_spawning_popen(popen)
+    try:
+        yield popen
+    finally:
+        _here.spawning = before
+        if context is not None:
+            context.set_spawning_popen(others)
+
+
+@contextmanager
+def tried() -> Iterator[None]:
+    """Within it what this thread pickles goes nowhere, and no descriptor is made or sent for it."""
+    before, _here.tries = _here.tries, True
+    try:
+        yield
+    finally:
+        _here.tries = before
 
 
 @contextmanager
@@ -166,8 +187,13 @@ def _guarded(kind: type, reduce: Callable[[Any], Any]) -> Callable[[Any], Any]:
             raise NotPicklable(
                 f"a {name} cannot be part of {_here.refused_in}: hand it to the task as an argument"
             )
+        if _here.tries and has_descriptor:
+            with _spawning():
+                return reduce(obj)
         return reduce(obj)
 
+    # What only lies in memory that has one refuses to go anywhere but to a process.
+    has_descriptor = getattr(reduce, "__module__", "") != "multiprocessing.sharedctypes"
     return guarded
 
 

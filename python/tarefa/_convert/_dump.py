@@ -68,7 +68,8 @@ def pickles(obj: Any) -> bool:
     """Whether ``obj`` can be pickled."""
     before = _engine.collected()
     try:
-        ByName(io.BytesIO(), is_call=True).dump(obj)
+        with _descriptors.tried():
+            ByName(io.BytesIO(), is_call=True).dump(obj)
     except Exception:
         _engine.discard_collected(before)
     else:

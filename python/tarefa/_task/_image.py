@@ -26,7 +26,7 @@ from typing import Any
 
 from tarefa import _engine
 from tarefa._collections._list import List
-from tarefa._convert import _definitions
+from tarefa._convert import _definitions, _descriptors
 from tarefa._convert._by_name import ByName
 from tarefa._convert._digest import blake2b
 from tarefa._convert._dump import dump, dumps_whole, pickles
@@ -52,6 +52,9 @@ _WARN_FROM = 1 << 20
 
 # A number or text of so many bytes is no small one.
 _LONG = 1 << 10
+
+# In a message: where descriptors cannot be.
+_IMAGE = "what the script has for all its processes"
 
 _NOTHING: tuple[bytes, list[Any]] = (b"", [])
 
@@ -117,9 +120,9 @@ class Script:
         held: list[Any] = []
         if reached is not None:
             found = reached.values(self.main)
-            data |= {name: value for name, value in found.items() if not _has_ends(value)}
+            data |= {name: value for name, value in found.items() if _may_stay(value)}
             if self.image is not None:
-                held = [each for each in reached.held_values() if not _has_ends(each[1])]
+                held = [each for each in reached.held_values() if _may_stay(each[1])]
         if data or held:
             self._add_part({"names": data, "held": held})
         image = List(self.parts)
@@ -439,7 +442,8 @@ def _is_sent_unreached(value: Any, most: int) -> bool:
     file = _Limited(most)
     try:
         pickler = ByName(file, is_call=True)
-        pickler.dump(value)
+        with _descriptors.refused(_IMAGE):
+            pickler.dump(value)
         if any(map(is_end, pickler.shared)):
             return False
         pickle.loads(file.getbuffer())
@@ -448,10 +452,14 @@ def _is_sent_unreached(value: Any, most: int) -> bool:
     return True
 
 
-def _has_ends(value: Any) -> bool:
-    """Whether ends of pipes are in it, which would stay open as long as the image is there."""
+def _may_stay(value: Any) -> bool:
+    """Whether it can be in the image: it has no ends of pipes, and no descriptors.
+
+    They would stay open as long as the image is there.
+    """
     try:
-        return any(map(is_end, dump(value, is_call=True)[1].shared))
+        with _descriptors.refused(_IMAGE):
+            return not any(map(is_end, dump(value, is_call=True)[1].shared))
     except NotPicklable:
         return False
 
@@ -459,7 +467,8 @@ def _has_ends(value: Any) -> bool:
 def _size(value: Any) -> int:
     """About how many bytes it has."""
     try:
-        return len(dump(value, is_call=True)[0])
+        with _descriptors.tried():
+            return len(dump(value, is_call=True)[0])
     except NotPicklable:
         return 0
 

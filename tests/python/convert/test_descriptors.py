@@ -70,6 +70,35 @@ def test_a_pipe_end_that_is_a_global_of_the_script():
     assert done.stdout == "True\nend\n"
 
 
+def test_ends_inside_data_of_the_script_close_as_the_script_closes_them():
+    done = run_script("""
+        import multiprocessing, socket, tarefa
+        reader, writer = multiprocessing.Pipe()
+        mine, theirs = socket.socketpair()
+        unused_reader, unused = multiprocessing.Pipe()
+        many = {"pipe": writer, "socket": theirs}
+        def make(end):
+            def closed_over(n): end.send(n)
+            return closed_over
+        closed_over = make(writer)
+        def say(n):
+            many["pipe"].send(n)
+            many["socket"].send(b"x")
+        def below(n): tarefa.Process(target=say, args=(n,)).start().result(20)
+        for n in range(8):
+            often_set = [n] * 3
+            for target in (say, closed_over, below):
+                tarefa.Process(target=target, args=(n,)).start().result(20)
+        print([reader.recv() for _ in range(24)] == [n for n in range(8) for _ in range(3)])
+        writer.close(); theirs.close(); unused.close()
+        for end in (reader, unused_reader):
+            try: end.recv()
+            except EOFError: print("end")
+        print(mine.recv(100), mine.recv(100))
+    """)
+    assert done.stdout == f"True\nend\nend\n{b'x' * 16!r} b''\n"
+
+
 def test_a_socket():
     with socket.create_server(("127.0.0.1", 0)) as server:
         task = tarefa.Process(target=lambda s: s.accept()[0].sendall(b"hi"), args=(server,))
