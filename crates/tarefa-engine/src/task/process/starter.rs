@@ -139,7 +139,14 @@ fn take_streams(me: &Member, task: &Task<'_>, head: &[u64]) {
         return;
     }
     let count = offered + more;
-    let given = if name.is_empty() { None } else { streams::take(&name, count).ok() };
+    let given = if name.is_empty() {
+        None
+    } else {
+        // The starter offers them once it knows of this process, and the zygote may have died before
+        // it said so.
+        task.forked(process::pid());
+        streams::take(&name, count).ok()
+    };
     if let Some(mut given) = given {
         *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = given.split_off(offered);
         if offered == wanted.len() {
