@@ -143,13 +143,23 @@ pub fn thread_name(pid: i32, tid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(&text).trim_end().to_owned())
 }
 
+/// What names the file that descriptor `fd` of process `pid` is: device, number, and the device that
+/// it is itself. `None` where it may not be looked at.
+#[must_use]
+pub fn file(pid: i32, fd: i32) -> Option<(u64, u64, u64)> {
+    identity(&format!("/proc/{pid}/fd/{fd}"))
+}
+
+fn identity(path: &str) -> Option<(u64, u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).map(|m| (m.dev(), m.ino(), m.rdev())).ok()
+}
+
 /// Whether descriptor `fd` of process `pid` is the same file as this process's.
 #[must_use]
 pub fn same_file(pid: i32, fd: i32) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let of = |path: String| fs::metadata(path).map(|m| (m.dev(), m.ino(), m.rdev())).ok();
-    let theirs = of(format!("/proc/{pid}/fd/{fd}"));
-    theirs.is_some() && theirs == of(format!("/proc/self/fd/{fd}"))
+    let theirs = file(pid, fd);
+    theirs.is_some() && theirs == identity(&format!("/proc/self/fd/{fd}"))
 }
 
 /// Threads of the calling process right now.

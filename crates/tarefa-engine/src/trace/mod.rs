@@ -3,12 +3,14 @@
 //! - [`snapshot`]: who waits for what and who holds it, over all members, without a latch;
 //! - [`graph`]: who can never go on, and the cycles among them;
 //! - [`report`]: both put together, as data and as a text for people;
-//! - [`responder`]: reports that a signal or a wait that lasts have asked for.
+//! - [`responder`]: reports that a signal or a wait that lasts have asked for;
+//! - `lasting`: which waits such a report is of.
 //!
 //! Nothing here blocks a member, and nothing that a member does, its death included, can make a
 //! report fault or hang: all is read as it stands and checked afterwards.
 
 pub mod graph;
+mod lasting;
 mod locate;
 pub mod report;
 pub mod responder;

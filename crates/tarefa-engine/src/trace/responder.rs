@@ -3,13 +3,15 @@
 //! They are made by a thread of the root of their own, which lives as long as there is something
 //! to report: it needs no language's lock, and the supervisor that starts it goes on burying. A
 //! report goes to the standard error of the process that asked, which is opened through `/proc`
-//! where it is not the root's own.
+//! where it is not the root's own. Of waits that last, each is named at the head of one report: see
+//! [`lasting`].
 
-use std::fmt::Write as _;
 use std::os::fd::AsRawFd;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use super::report::{self, Report};
+use super::lasting::{self, Wait};
+use super::report::{self, Report, Standing};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::{memfd, process, procfs, signal};
 use crate::shm::arena::layout::process_state;
@@ -19,6 +21,10 @@ use crate::shm::{Member, Runtime};
 
 /// Requests that the thread has not looked at yet; while it is above 0 there is a thread.
 static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// The waits that reports were made of, as long as they last. Only the thread that makes reports
+/// takes it: where it is taken, a fork has copied it so, and nothing is known.
+static TOLD: Mutex<Vec<Wait>> = Mutex::new(Vec::new());
 
 /// Makes the reports that were asked for, in a thread of its own.
 // not shared: a count of this process alone.
@@ -45,11 +51,18 @@ fn serve(runtime: &'static Runtime) {
     }
 }
 
-/// One report for all that is asked for now.
+/// One picture for all that is asked for now.
 fn answer(me: &Member) {
-    let asked = report_request::take(me);
+    let mut asked = report_request::take(me);
     if asked.processes.is_empty() && asked.threads.is_empty() {
         return;
+    }
+    if !asked.threads.is_empty() {
+        // Waits that began together are told together.
+        std::thread::sleep(PAUSE);
+        let more = report_request::take(me);
+        asked.processes.extend(more.processes);
+        asked.threads.extend(more.threads);
     }
     let mut report = report::deadlocks(me);
     // A thread that looks around just now, for a signal say, is in no wait for that moment.
@@ -60,40 +73,44 @@ fn answer(me: &Member) {
         std::thread::sleep(PAUSE);
         report = report::deadlocks(me);
     }
-    for process in asked.processes {
-        let why = format!("tarefa: report, asked for by {}", signal_name());
-        tell(me, process, &why, &report);
-    }
-    let runtime = me.runtime();
-    let mut by_process: Vec<(u32, Vec<i32>)> = Vec::new();
-    for index in asked.threads {
-        let slot = slots::thread_slot(runtime.arena(), index);
-        let name = slot.name.load(Ordering::Acquire);
-        let tid = slot.tid.load(Ordering::Acquire) as i32;
-        let Some(process) = slots::living_owner(runtime.arena(), (name >> 32) as u32) else {
-            continue;
-        };
-        match by_process.iter_mut().find(|(p, _)| *p == process) {
-            Some((_, tids)) => tids.push(tid),
-            None => by_process.push((process, vec![tid])),
+    asked.processes.sort_unstable();
+    asked.processes.dedup();
+    for index in asked.processes {
+        let (pid, state) = slots::owner(slots::process_slot(me.arena(), index));
+        if state == process_state::LIVE {
+            let why = format!("tarefa: report, asked for by {}", signal_name());
+            tell(pid, &why, &report);
         }
     }
-    for (process, tids) in by_process {
-        let mut why = "tarefa: waits that last long:".to_owned();
-        let mut overdue = report.waiting().filter(|t| tids.contains(&t.tid)).peekable();
-        if overdue.peek().is_none() {
-            // It has just ended.
-            continue;
-        }
-        for thread in overdue {
-            let _ = write!(why, " {thread};");
-        }
-        tell(me, process, why.trim_end_matches(';'), &report);
+    if !asked.threads.is_empty() {
+        let tid = |index| slots::thread_slot(me.arena(), index).tid.load(Ordering::Acquire) as i32;
+        let tids: Vec<i32> = asked.threads.into_iter().map(tid).collect();
+        tell_lasting(me, &tids, &report);
     }
 }
 
-/// How often more, and how far apart, a wait is looked for that was overdue and is not there.
+/// Reports the waits of those threads, and with them the others that have lasted as long, to each
+/// standard error once.
+fn tell_lasting(me: &Member, asked: &[i32], report: &Report) {
+    let after = report_request::report_after(me);
+    let told = TOLD.try_lock().map(|told| told.clone()).unwrap_or_default();
+    let own = procfs::file(process::pid(), 2);
+    // What may not be looked at is told to the root's: see `tell`.
+    let file = |t: &Standing| procfs::file(t.pid, 2).or(own);
+    let groups = lasting::groups(report, asked, after, &told, file);
+    for group in &groups {
+        let names: Vec<String> = group.iter().map(|thread| format!(" {thread}")).collect();
+        tell(group[0].pid, &format!("tarefa: waits that last long:{}", names.join(";")), report);
+    }
+    let now_told = lasting::remember(report, told, &groups);
+    if let Ok(mut told) = TOLD.try_lock() {
+        *told = now_told;
+    }
+}
+
+/// How often more a wait is looked for that was overdue and is not there.
 const LOOKS: u32 = 3;
+/// How far apart, and how long is waited for others.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Whether the wait of the thread in that slot is in the report, or the thread has ended.
@@ -106,12 +123,8 @@ fn signal_name() -> String {
     signal::name(signal::report_signal())
 }
 
-/// Writes the report to the standard error of the process in that slot.
-fn tell(me: &Member, index: u32, why: &str, report: &Report) {
-    let (pid, state) = slots::owner(slots::process_slot(me.arena(), index));
-    if state != process_state::LIVE {
-        return;
-    }
+/// Writes the report to the standard error of that process.
+fn tell(pid: i32, why: &str, report: &Report) {
     let text = format!("{why}\n{report}");
     if pid == process::pid() || procfs::same_file(pid, 2) {
         memfd::write(2, text.as_bytes());
