@@ -46,6 +46,12 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          the root, whose death ends everything",
     ),
     (
+        &["task.kill_taken", "task.kill_taken_back", "task.kill_wanted"],
+        "passed by who kills a task, with the signal noted in its record: a death there leaves the \
+         note, which the process takes when it begins, or who kills it next; the scenarios kill no \
+         tasks, the tests of the fronts do",
+    ),
+    (
         &["thread_slots.swept"],
         "passed only where all slots of threads are taken; a thread that has ended may leave its slot \
          as it was at any step, and so may its process",
