@@ -4,7 +4,7 @@
 //! to report: it needs no language's lock, and the supervisor that starts it goes on burying. A
 //! report goes to the standard error of the process that asked, which is opened through `/proc`
 //! where it is not the root's own. Of waits that last, each is named at the head of one report: see
-//! [`lasting`].
+//! `lasting`.
 
 use std::os::fd::AsRawFd;
 use std::sync::Mutex;
