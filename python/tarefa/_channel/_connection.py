@@ -115,12 +115,9 @@ class Connection(ConnectionCore):
         Raises:
             OSError: the connection is closed, or only writes.
         """
-        descriptor = self._descriptor
         if self.closed:
             raise OSError("handle is closed")
-        if descriptor is None or not descriptor.is_of_this_process():
-            descriptor = self._descriptor = Descriptor(self.level())
-        return descriptor.fileno()
+        return Descriptor.of(self).fileno()
 
     def close(self) -> None:
         """Let go of this handle. What waits in it in this process ends with ``OSError``."""

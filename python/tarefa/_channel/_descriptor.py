@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tarefa._engine import QueueLevel
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 _all: dict[int, list[_Shown]] = {}
 # A finalizer may close one in the middle of anything.
 _lock = threading.RLock()
+
+
+class _Handle(Protocol):
+    """A queue, or a connection."""
+
+    _descriptor: Descriptor | None
+
+    def level(self) -> QueueLevel: ...
 
 
 class _Shown:
@@ -75,9 +83,13 @@ class Descriptor:
         shown.refresh()
         threading.Thread(target=shown.run, name="tarefa-descriptor", daemon=True).start()
 
-    def is_of_this_process(self) -> bool:
-        """Whether it was made here, not by the process that this one was forked from."""
-        return self._shown.pid == os.getpid()
+    @classmethod
+    def of(cls, handle: _Handle) -> Descriptor:
+        """That of a handle: made at the first call, and anew in a fork of this process."""
+        kept = handle._descriptor
+        if kept is None or kept._shown.pid != os.getpid():
+            kept = handle._descriptor = cls(handle.level())
+        return kept
 
     def fileno(self) -> int:
         """The descriptor, which shows what is there now."""

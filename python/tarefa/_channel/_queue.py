@@ -205,10 +205,7 @@ class Queue(QueueCore, Generic[T]):
         Raises:
             ValueError: this process has called ``close()``.
         """
-        descriptor = self._descriptor
-        if descriptor is None or not descriptor.is_of_this_process():
-            descriptor = self._descriptor = Descriptor(self.level())
-        return descriptor.fileno()
+        return Descriptor.of(self).fileno()
 
     def close(self) -> None:
         """Say that this process uses this handle of the queue no more."""
