@@ -49,6 +49,7 @@ from tarefa._runtime._errors import (
     TaskTimeout,
     TimeLimitExceeded,
     TimeLimitInterrupt,
+    TooManyThreads,
     WorkerDied,
 )
 from tarefa._runtime._executable import freeze_support
@@ -170,6 +171,7 @@ __all__ = [
     "TimeLimitExceeded",
     "TimeLimitInterrupt",
     "Timer",
+    "TooManyThreads",
     "Usage",
     "Value",
     "Waited",

@@ -23,6 +23,7 @@ from tarefa._runtime._errors import (
     NotReadable,
     OwnerDied,
     StartError,
+    TooManyThreads,
 )
 from tarefa._runtime._eval_breaker import tick
 from tarefa._runtime._module_objects import find_or_make as module_object
@@ -42,6 +43,7 @@ __all__ = [
     "Owner",
     "OwnerDied",
     "StartError",
+    "TooManyThreads",
     "attach",
     "attach_with_lock",
     "delete_slice",

@@ -186,6 +186,15 @@ class ArenaFull(TarefaError, MemoryError):
     __module__ = "tarefa"
 
 
+class TooManyThreads(TarefaError, RuntimeError):
+    """As many threads as can use shared objects at once do so already, over all processes.
+
+    What must not fail goes on in such a thread: a handle that is dropped, a flag that is read.
+    """
+
+    __module__ = "tarefa"
+
+
 class MemoryLimitExceeded(TarefaError, MemoryError):
     """The target ran out of memory, in a process with a ``memory_limit``.
 

@@ -13,6 +13,7 @@ from tarefa._runtime._errors import (
     TaskInterrupted,
     TimeLimitExceeded,
     TimeLimitInterrupt,
+    TooManyThreads,
     WorkerDied,
 )
 from tarefa._task._state import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED
@@ -97,7 +98,8 @@ def read(core: Any) -> tuple[bool, Any] | None:
     """(is an error, value or exception) of a task that has ended; None without an outcome."""
     try:
         found = core.outcome()
-    except MemoryError:
+    except (MemoryError, TooManyThreads):
+        # Of who asks, and not of what is asked for.
         raise
     except Exception as e:
         kind = "thread" if core.is_thread else "process"

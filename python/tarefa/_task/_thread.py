@@ -54,11 +54,10 @@ def _arm_time_limit(core: TaskCore) -> None:
 def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Context) -> None:
     """What the new thread runs."""
     del task.run
-    interrupted = core.run_thread()
     state, code, outcome = FINISHED, EXIT_SUCCESS, _NOTHING
     try:
         try:
-            if interrupted:
+            if core.run_thread():
                 raise Interrupted("interrupted before it ran")
             if task._tarefa_limited:
                 _arm_time_limit(core)

@@ -34,6 +34,7 @@ def test_every_error_is_a_tarefa_error_and_the_built_in_one():
         "HandleGone": (ReferenceError,),
         "NotPicklable": (TypeError, pickle.PicklingError),
         "ArenaFull": (MemoryError,),
+        "TooManyThreads": (RuntimeError,),
         "ProgramFailed": (),
     }
     for name, built_in in expected.items():

@@ -1,6 +1,7 @@
 //! `DictCore`, `SetCore` and `NamespaceCore`: what `tarefa.Dict`, `Counter`, `Set` and
 //! `Namespace` are made of. The rest of their methods are in Python.
 
+use crate::runtime::handle::Slot as _;
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -50,7 +51,7 @@ fn none() -> Item<'static> {
 /// The value of a key, decoded, if the key is there.
 #[inline]
 fn value_of(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
-    let (py, me) = (key.py(), core.handle().me());
+    let (py, me) = (key.py(), core.handle().try_slot()?);
     with_form(key, |form| match Dict::at(&me, core.handle().off()).read_optimistic(form) {
         OptimisticRead::Word(word) => encode::decode_word(py, word).map(Some),
         OptimisticRead::Absent => Ok(None),
@@ -63,7 +64,7 @@ fn value_of(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>
 
 #[inline]
 fn set_value(core: &MapCore, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let (py, me) = (key.py(), core.handle().me());
+    let (py, me) = (key.py(), core.handle().try_slot()?);
     with_key(&me, key, core.handle().off(), |key| {
         if let Some(word) = encode::word(value) {
             return core.with(py, &me, |dict| dict.set(key, Item::Word(word)));
@@ -75,7 +76,7 @@ fn set_value(core: &MapCore, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -
 }
 
 fn remove(core: &MapCore, key: &Bound<'_, PyAny>) -> PyResult<Option<Fetched>> {
-    let me = core.handle().me();
+    let me = core.handle().try_slot()?;
     with_form(key, |form| core.with(key.py(), &me, |dict| dict.remove(form)))
 }
 
@@ -136,7 +137,7 @@ impl DictCore {
         if let Some(there) = value_of(core, key)? {
             return Ok(there);
         }
-        let me = core.handle().me();
+        let me = core.handle().try_slot()?;
         let default = default.unwrap_or_else(|| py.None());
         let key = core.encode_key(&me, PyKey::of(key)?, key)?;
         let key = key.key()?;
@@ -161,7 +162,7 @@ impl DictCore {
         }
         let core = slf.as_super().get();
         match remove(core, key)? {
-            Some(taken) => encode::decode(key.py(), &core.handle().me(), taken),
+            Some(taken) => encode::decode(key.py(), &core.handle().try_slot()?, taken),
             None => default.get_item(0).map(Bound::unbind).map_err(|_| key_error(key)),
         }
     }
@@ -169,7 +170,7 @@ impl DictCore {
     /// Takes out the pair whose key came last.
     fn popitem(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
         let (py, core) = (slf.py(), slf.as_super().get());
-        let me = core.handle().me();
+        let me = core.handle().try_slot()?;
         let taken = core.with(py, &me, |dict| dict.pop_last())?;
         let (key, value) =
             taken.ok_or_else(|| PyKeyError::new_err("popitem(): dictionary is empty"))?;
@@ -191,7 +192,7 @@ impl DictCore {
         let n = n.get_item(0).ok();
         let word = n.as_ref().map_or(value::int_word(1), encode::word);
         if let Some(word) = word {
-            let (me, n) = (core.handle().me(), value::small(word));
+            let (me, n) = (core.handle().try_slot()?, value::small(word));
             if n != value::Small::None {
                 let added = with_key(&me, key, core.handle().off(), |key| {
                     core.with(py, &me, |dict| dict.add(key, n))
@@ -244,7 +245,7 @@ fn change<'py>(
     default: Option<&Bound<'py, PyAny>>,
     change: impl Fn(Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
-    let (py, me) = (key.py(), core.handle().me());
+    let (py, me) = (key.py(), core.handle().try_slot()?);
     let stored = core.encode_key(&me, PyKey::of(key)?, key)?;
     let stored = stored.key()?;
     let cell = Dict::at(&me, core.handle().off()).object_lock();
@@ -280,7 +281,7 @@ impl SetCore {
     /// Puts a member in.
     fn add(slf: &Bound<'_, Self>, member: &Bound<'_, PyAny>) -> PyResult<()> {
         let core = slf.as_super().get();
-        let me = core.handle().me();
+        let me = core.handle().try_slot()?;
         let form = PyKey::of(member)?;
         if let PyKey::Form(canonical) = &form {
             // Encoding it is much work, and for nothing if it is there.
@@ -306,7 +307,7 @@ impl SetCore {
     /// Takes out some member.
     fn pop(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let (py, core) = (slf.py(), slf.as_super().get());
-        let me = core.handle().me();
+        let me = core.handle().try_slot()?;
         let taken = core.with(py, &me, |dict| dict.pop_last())?;
         let (member, _) = taken.ok_or_else(|| PyKeyError::new_err("pop from an empty set"))?;
         encode::decode(py, &me, member)

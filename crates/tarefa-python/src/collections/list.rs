@@ -17,6 +17,7 @@ use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::hooks::{self, Hook};
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -147,13 +148,13 @@ impl ListCore {
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         Ok(self.with(py, &me, |list| list.count())? as usize)
     }
 
     /// Adds an element at the end.
     fn append(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         if let Some(word) = encode::word(item) {
             return self.with(py, &me, |list| list.append(Item::Word(word)));
         }
@@ -165,7 +166,7 @@ impl ListCore {
     /// Adds the elements of a plain list at the end, all at one instant.
     #[pyo3(name = "_extend_from")]
     fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let encoded = encode_all(&me, items, self.handle.off())?;
         let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
         self.with(py, &me, |list| list.extend(&items))
@@ -176,7 +177,7 @@ impl ListCore {
             return self.slice(py, key);
         }
         let index = index_of(key)?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let list = List::at(&me, self.handle.off());
         if let Some(word) =
             Self::position(&list, index).ok().and_then(|at| list.read_optimistic(at))
@@ -197,7 +198,7 @@ impl ListCore {
             return self.call_python(py, &hooks::SET_SLICE, (key, item));
         }
         let index = index_of(key)?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| list.set(Self::position(list, index)?, item))
@@ -208,14 +209,14 @@ impl ListCore {
             return self.call_python(py, &hooks::DELETE_SLICE, (key,));
         }
         let index = index_of(key)?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         self.with(py, &me, |list| list.discard(Self::position(list, index)?))
     }
 
     /// Takes out the elements that a slice names, all at one instant. Needs no memory.
     #[pyo3(name = "_delete_slice")]
     fn delete_slice(&self, py: Python<'_>, key: &Bound<'_, PySlice>) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         loop {
             let shot = self.with(py, &me, |list| Ok((list.snapshot(0, 0)?.version, list.len())))?;
             let slice = key.indices(isize::try_from(shot.1)?)?;
@@ -240,7 +241,7 @@ impl ListCore {
     /// not. Needs no memory.
     #[pyo3(name = "_remove_if")]
     fn remove_if(&self, py: Python<'_>, version: u64, length: u64, index: u64) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let cut = Cut { first: index, step: 1, count: 1 };
         self.with(py, &me, |list| match list.cut(cut, Some((version, length))) {
             Err(ListError::Changed) => Ok(false),
@@ -258,7 +259,7 @@ impl ListCore {
         items: &Bound<'_, PyList>,
         times: u64,
     ) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let more = times.saturating_sub(1);
         let words = (items.len() as u64).saturating_mul(more).saturating_mul(8);
         heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
@@ -304,7 +305,7 @@ impl ListCore {
             let text = format!("an index is a whole number, not {}", index.get_type().name()?);
             return Err(PyTypeError::new_err(text));
         };
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let encoded = encode::encode_into(&me, item, self.handle.off())?;
         let item = encoded.item()?;
         self.with(py, &me, |list| {
@@ -325,7 +326,7 @@ impl ListCore {
         change: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
         let index = index_of(index)?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let cell = List::at(&me, self.handle.off()).object_lock();
         let position = self.with(py, &me, |list| Self::position(list, index))?;
         insisting(py, &me, cell, self.handle.off(), Element::Index(position), || {
@@ -344,7 +345,7 @@ impl ListCore {
 
     /// Takes everything out.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         self.with(py, &me, |list| list.clear())
     }
 
@@ -357,7 +358,7 @@ impl ListCore {
         start: u64,
         stop: Option<u64>,
     ) -> PyResult<(u64, Bound<'py, PyList>)> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let stop = stop.unwrap_or(u64::MAX);
         let shot = self.with(py, &me, |list| list.snapshot(start, stop))?;
         let items = PyList::empty(py);
@@ -377,7 +378,7 @@ impl ListCore {
         length: u64,
         sources: &Bound<'_, PyList>,
     ) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let mut plan: Vec<Result<u64, Encoded<'_>>> = Vec::with_capacity(sources.len());
         for source in sources.iter() {
             let (keep, value): (bool, Bound<'_, PyAny>) = source.extract()?;
@@ -413,7 +414,7 @@ impl ListCore {
         error: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let handle = &slf.get().handle;
-        let cell = List::at(&handle.me(), handle.off()).object_lock();
+        let cell = List::at(&handle.try_slot()?, handle.off()).object_lock();
         object_lock::retry_optimistic(slf.as_any(), handle, cell, attempt, error)
     }
 
@@ -426,7 +427,7 @@ impl ListCore {
         blocking: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let cell = List::at(&me, self.handle.off()).object_lock();
         object_lock::acquire(py, &me, cell, self.handle.off(), blocking, timeout)
     }
@@ -434,21 +435,21 @@ impl ListCore {
     /// Lets that lock go.
     #[pyo3(name = "_object_lock_release")]
     fn object_lock_release(&self) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         object_lock::release(&me, List::at(&me, self.handle.off()).object_lock())
     }
 
     /// Keeps what repairs the object after the death of who held that lock.
     #[pyo3(name = "_object_lock_repair")]
     fn object_lock_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         object_lock::set_repair(py, &me, List::at(&me, off).object_lock(), off, function)
     }
 
     /// Who holds that lock.
     #[pyo3(name = "_object_lock_owner")]
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         object_lock::owner(py, &me, List::at(&me, self.handle.off()).object_lock())
     }
 
@@ -472,7 +473,7 @@ impl ListCore {
         index: isize,
         none: impl Fn(bool) -> PyErr,
     ) -> PyResult<Py<PyAny>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let taken = self.with(py, &me, |list| {
             let taken = if index == -1 {
                 list.pop()

@@ -19,6 +19,7 @@ use crate::convert::encode::Encoded;
 use crate::convert::key::{PyKey, Stored, with_form};
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -125,7 +126,7 @@ impl MapCore {
 
     /// Makes all the pairs of a plain dict those keys' values, at one instant.
     pub(crate) fn put_all(&self, py: Python<'_>, pairs: &Bound<'_, PyDict>) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let mut todo = Vec::with_capacity(pairs.len());
         for (key, value) in pairs.iter() {
             let key = self.encode_key(&me, PyKey::of(&key)?, &key)?;
@@ -197,18 +198,18 @@ impl SharedClass for MapCore {
 #[pymethods]
 impl MapCore {
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         self.with(py, &me, |dict| dict.len()).map(|len| len as usize)
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         with_form(key, |form| self.with(key.py(), &me, |dict| dict.contains(form)))
     }
 
     /// Takes everything out.
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         self.with(py, &me, |dict| dict.clear())
     }
 
@@ -216,23 +217,19 @@ impl MapCore {
     #[pyo3(name = "_walk")]
     fn walk(slf: &Bound<'_, Self>, of: &str, backwards: bool) -> MapIterator {
         let core = slf.get();
-        let me = core.handle.me();
+        let range = core.handle.with_me(|me| Dict::at(me, core.handle.off()).all());
         MapIterator {
             handle: core.handle.clone(),
             what: what(of),
             order: if backwards { Order::Down } else { Order::Up },
-            at: Mutex::new(Walk {
-                range: Dict::at(&me, core.handle.off()).all(),
-                fetched: VecDeque::new(),
-                next: FIRST,
-            }),
+            at: Mutex::new(Walk { range, fetched: VecDeque::new(), next: FIRST }),
         }
     }
 
     /// (version, keys or values or pairs) at one instant.
     #[pyo3(name = "_read")]
     fn read<'py>(&self, py: Python<'py>, of: &str) -> PyResult<(u64, Bound<'py, PyList>)> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let shot = self.with(py, &me, |dict| dict.snapshot(what(of)))?;
         let items = PyList::empty(py);
         for pair in shot.pairs {
@@ -244,7 +241,7 @@ impl MapCore {
     /// The pairs at one instant, as a plain dict.
     #[pyo3(name = "_read_dict")]
     fn read_dict<'py>(&self, py: Python<'py>) -> PyResult<(u64, Bound<'py, PyDict>)> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let shot = self.with(py, &me, |dict| dict.snapshot(What::Pairs))?;
         let items = PyDict::new(py);
         for pair in shot.pairs {
@@ -268,7 +265,7 @@ impl MapCore {
         version: Option<u64>,
         only: bool,
     ) -> PyResult<Option<bool>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let mut todo = Vec::with_capacity(changes.len());
         for change in changes.iter() {
             let (step, key, value): (String, Bound<'_, PyAny>, Bound<'_, PyAny>) =
@@ -299,7 +296,7 @@ impl MapCore {
         error: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let handle = &slf.get().handle;
-        let cell = Dict::at(&handle.me(), handle.off()).object_lock();
+        let cell = Dict::at(&handle.try_slot()?, handle.off()).object_lock();
         object_lock::retry_optimistic(slf.as_any(), handle, cell, attempt, error)
     }
 
@@ -312,7 +309,7 @@ impl MapCore {
         blocking: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let cell = Dict::at(&me, self.handle.off()).object_lock();
         object_lock::acquire(py, &me, cell, self.handle.off(), blocking, timeout)
     }
@@ -320,21 +317,21 @@ impl MapCore {
     /// Lets that lock go.
     #[pyo3(name = "_object_lock_release")]
     fn object_lock_release(&self) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         object_lock::release(&me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
     /// Keeps what repairs the object after the death of who held that lock.
     #[pyo3(name = "_object_lock_repair")]
     fn object_lock_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         object_lock::set_repair(py, &me, Dict::at(&me, off).object_lock(), off, function)
     }
 
     /// Who holds that lock.
     #[pyo3(name = "_object_lock_owner")]
     fn object_lock_owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         object_lock::owner(py, &me, Dict::at(&me, self.handle.off()).object_lock())
     }
 
@@ -385,7 +382,7 @@ impl MapIterator {
             at.next = (most * 2).min(MOST);
             (at.range, most)
         };
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let dict = Dict::at(&me, self.handle.off());
         let pairs = retry_when_unlocked(py, &me, dict.object_lock(), self.handle.off(), || {
             dict.walk(&mut range, self.order, self.what, most)

@@ -11,6 +11,7 @@ use tarefa_engine::sync::lock::word::{Acquired, LockWord, Recursion};
 
 use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
+use crate::runtime::handle::Slot as _;
 use crate::sync::{lock, repair};
 
 /// Runs `act` until no other thread's group stands in its way; an error of its own is inside.
@@ -115,7 +116,7 @@ pub(crate) fn retry_optimistic(
     attempt: &Bound<'_, PyAny>,
     error: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    let (py, me) = (object.py(), handle.me());
+    let (py, me) = (object.py(), handle.try_slot()?);
     let run = || {
         let updating = updating::begin(&me, handle.off(), Element::All)?;
         let lock = || Ok(Alone::take(py, &me, cell, handle.off())?);

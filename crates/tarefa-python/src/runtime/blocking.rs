@@ -32,7 +32,8 @@ pub(crate) fn tick(py: Python<'_>) -> PyResult<()> {
 /// around and the sleep ends no sleep, whereas the word that is slept on has changed before.
 fn raise_due(py: Python<'_>) -> PyResult<()> {
     let Some(runtime) = Runtime::existing_unlocked() else { return Ok(()) };
-    let me = runtime.me();
+    // A thread without a slot runs no task.
+    let Ok(me) = runtime.try_me() else { return Ok(()) };
     let task = Off(me.slot().task.load(Ordering::Acquire));
     if task.is_none() {
         return Ok(());

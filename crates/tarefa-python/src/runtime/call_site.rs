@@ -51,7 +51,9 @@ pub(crate) fn note_frame(frame: &Bound<'_, PyAny>) {
     if let Some(runtime) = Runtime::existing_unlocked() {
         // What was noted last for the sake of reports is not there any more.
         let _ = NOTED.try_with(|noted| noted.try_borrow_mut().map(|mut noted| noted.take()).ok());
-        let _ = note_outside(frame.py(), &runtime.me(), frame);
+        if let Ok(me) = runtime.try_me() {
+            let _ = note_outside(frame.py(), &me, frame);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use pyo3::exceptions::{PyIndexError, PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use tarefa_engine::collections::list::ListError;
 use tarefa_engine::settings::BadSetting;
+use tarefa_engine::shm::TooManyThreads;
 use tarefa_engine::shm::heap::OutOfMemory;
 use tarefa_engine::shm::member::attach::AttachError;
 use tarefa_engine::sync::wait_queue::WaitError;
@@ -52,6 +53,12 @@ fn make<'py>(
 
 pub(crate) fn out_of_memory(py: Python<'_>, e: OutOfMemory) -> PyErr {
     new(py, "ArenaFull", e.to_string())
+}
+
+/// The calling thread cannot use shared objects.
+#[cold]
+pub(crate) fn too_many_threads(e: TooManyThreads) -> PyErr {
+    Python::attach(|py| new(py, "TooManyThreads", e.to_string()))
 }
 
 pub(crate) fn wait(py: Python<'_>, e: WaitError) -> PyErr {

@@ -25,6 +25,19 @@ pub(crate) fn will_travel(py: Python<'_>, handle: &Handle) -> PyResult<()> {
     Ok(())
 }
 
+/// The calling thread's slot, as Python has it.
+pub(crate) trait Slot {
+    /// An error where there is none left for it.
+    fn try_slot(&self) -> PyResult<Member>;
+}
+
+impl Slot for Handle {
+    #[inline]
+    fn try_slot(&self) -> PyResult<Member> {
+        self.try_me().map_err(errors::too_many_threads)
+    }
+}
+
 /// The only argument, if it is a bare core: a constructor then shares its handle.
 pub(crate) fn core_in<'py, T: pyo3::PyClass>(args: &Bound<'py, PyTuple>) -> Option<Bound<'py, T>> {
     if args.len() != 1 {

@@ -11,7 +11,7 @@ use crate::runtime::{call_site, errors, hooks};
 pub(crate) fn me(py: Python<'_>) -> PyResult<Member> {
     match task::runtime() {
         Ok(runtime) => {
-            let me = runtime.me();
+            let me = runtime.try_me().map_err(errors::too_many_threads)?;
             offer_once(py);
             Ok(me)
         }

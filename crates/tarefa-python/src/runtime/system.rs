@@ -14,6 +14,7 @@ use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::{role, thread_timer};
 use tarefa_engine::units;
 
+use crate::runtime::errors;
 use crate::runtime::member;
 
 /// Processors this process can use.
@@ -113,7 +114,7 @@ pub(crate) fn address(py: Python<'_>) -> PyResult<(i32, i32, u64)> {
 #[pyfunction]
 pub(crate) fn diagnostics(py: Python<'_>) -> PyResult<Option<Bound<'_, PyDict>>> {
     let Some(runtime) = Runtime::existing() else { return Ok(None) };
-    let me = runtime.me();
+    let me = runtime.try_me().map_err(errors::too_many_threads)?;
     let h = me.header();
     let d = PyDict::new(py);
     let claimed = h.claimed.load(Ordering::Relaxed);

@@ -9,6 +9,7 @@ use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -43,7 +44,7 @@ impl BarrierCore {
             }
             Why::TimedOut => format!(
                 "the time of a party passed before all {} had come, which broke the barrier",
-                barrier::parties(&self.handle.me(), self.handle.off())
+                self.handle.with_me(|me| barrier::parties(me, self.handle.off()))
             ),
             Why::ActionFailed => "the action of the barrier failed, which broke it".to_owned(),
             Why::Died(pid) => {
@@ -90,15 +91,16 @@ impl BarrierCore {
     /// action.
     #[pyo3(signature = (parties, timeout, acts))]
     #[pyo3(name = "_set_up")]
-    fn set_up(&self, parties: u32, timeout: Option<f64>, acts: bool) {
-        barrier::set_up(&self.handle.me(), self.handle.off(), parties, timeout, acts);
+    fn set_up(&self, parties: u32, timeout: Option<f64>, acts: bool) -> PyResult<()> {
+        barrier::set_up(&self.handle.try_slot()?, self.handle.off(), parties, timeout, acts);
+        Ok(())
     }
 
     /// Waits until all parties have come; runs the action, `self._act()`, if it is the last.
     #[pyo3(signature = (timeout = None))]
     fn wait(slf: &Bound<'_, Self>, timeout: Option<f64>) -> PyResult<u64> {
         let (py, this) = (slf.py(), slf.get());
-        let (me, off) = (this.handle.me(), this.handle.off());
+        let (me, off) = (this.handle.try_slot()?, this.handle.off());
         let until = deadline(timeout.or_else(|| barrier::limit(&me, off)))?;
         let mut hooks = PyBlockingHooks::new(py);
         let mut passed = barrier::wait(&me, off, &mut hooks, until);
@@ -120,7 +122,7 @@ impl BarrierCore {
     /// Hangs the action's pickled form on the barrier, for other processes.
     #[pyo3(name = "_publish_action")]
     fn publish_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         let set = match collector::collecting(hooks::DUMPS.get(py)?, action, me.runtime().id()) {
             Ok((bytes, mut references)) => {
                 // Whoever runs it has a handle of the barrier.
@@ -139,13 +141,13 @@ impl BarrierCore {
     #[getter]
     #[pyo3(name = "_published")]
     fn published(&self) -> bool {
-        barrier::has_action(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| barrier::has_action(me, self.handle.off()))
     }
 
     /// The action, as another process has published it.
     #[pyo3(name = "_published_action")]
     fn published_action(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let found = barrier::action(&self.handle.me(), self.handle.off())
+        let found = barrier::action(&self.handle.try_slot()?, self.handle.off())
             .map_err(|e| errors::out_of_memory(py, e))?;
         let Some((tag, bytes, _held)) = found else { return Ok(None) };
         if tag == REFUSED {
@@ -161,37 +163,37 @@ impl BarrierCore {
 
     /// Breaks the barrier.
     fn abort(&self) {
-        barrier::abort(&self.handle.me(), self.handle.off());
+        self.handle.with_me(|me| barrier::abort(me, self.handle.off()));
     }
 
     /// Makes the barrier whole and empty.
     fn reset(&self) {
-        barrier::reset(&self.handle.me(), self.handle.off());
+        self.handle.with_me(|me| barrier::reset(me, self.handle.off()));
     }
 
     /// How many parties have to come.
     #[getter]
     fn parties(&self) -> u32 {
-        barrier::parties(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| barrier::parties(me, self.handle.off()))
     }
 
     /// How many wait now.
     #[getter]
     fn n_waiting(&self) -> u32 {
-        barrier::waiting(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| barrier::waiting(me, self.handle.off()))
     }
 
     /// Whether it is broken.
     #[getter]
     fn broken(&self) -> bool {
-        barrier::broken(&self.handle.me(), self.handle.off()).is_some()
+        self.handle.with_me(|me| barrier::broken(me, self.handle.off()).is_some())
     }
 
     /// Whether there is an action.
     #[getter]
     #[pyo3(name = "_acts")]
     fn acts(&self) -> bool {
-        barrier::acts(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| barrier::acts(me, self.handle.off()))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

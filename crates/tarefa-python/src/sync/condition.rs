@@ -14,6 +14,7 @@ use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -50,10 +51,11 @@ impl BlockingHooks for Twice<'_> {
 impl ConditionCore {
     pub(crate) fn of(handle: Handle) -> Self {
         let this = Self { handle, lock: OnceLock::new() };
-        let me = this.handle.me();
-        if let Some(off) = condition::lock(&me, this.handle.off()) {
-            let _ = this.lock.set(Lock::at(&me, off));
-        }
+        this.handle.with_me(|me| {
+            if let Some(off) = condition::lock(me, this.handle.off()) {
+                let _ = this.lock.set(Lock::at(me, off));
+            }
+        });
         this
     }
 
@@ -111,7 +113,7 @@ impl ConditionCore {
     /// Says which lock goes with it.
     #[pyo3(name = "_set_lock")]
     fn set_lock(&self, lock: &Bound<'_, LockCore>) -> PyResult<()> {
-        let (me, theirs) = (self.handle.me(), lock.get().handle());
+        let (me, theirs) = (self.handle.try_slot()?, lock.get().handle());
         if !std::ptr::eq(theirs.runtime(), me.runtime()) {
             return Err(PyValueError::new_err(
                 "the lock is of another runtime: make the condition where the lock was made",
@@ -135,30 +137,38 @@ impl ConditionCore {
         block: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let (until, lock) = (patience(blocking, timeout, block)?, self.lock()?);
-        take(py, &self.handle.me(), lock.cell, lock.recursion, lock.off, until)
+        take(py, &self.handle.try_slot()?, lock.cell, lock.recursion, lock.off, until)
     }
 
     /// Lets the condition's lock go.
     fn release(&self) -> PyResult<()> {
         let lock = self.lock()?;
-        let_go(&self.handle.me(), lock.cell, lock.recursion)
+        let_go(&self.handle.try_slot()?, lock.cell, lock.recursion)
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         let lock = self.lock()?;
-        take(py, &self.handle.me(), lock.cell, lock.recursion, lock.off, Some(Deadline::NEVER))
+        take(
+            py,
+            &self.handle.try_slot()?,
+            lock.cell,
+            lock.recursion,
+            lock.off,
+            Some(Deadline::NEVER),
+        )
     }
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
         let lock = self.lock()?;
-        end_with(&self.handle.me(), lock.cell, lock.recursion)
+        end_with(&self.handle.try_slot()?, lock.cell, lock.recursion)
     }
 
     /// Waits to be notified.
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        let (me, lock, until) = (self.handle.me(), self.lock()?, deadline_while_positive(timeout)?);
+        let me = self.handle.try_slot()?;
+        let (lock, until) = (self.lock()?, deadline_while_positive(timeout)?);
         let mut hooks = Twice { inner: PyBlockingHooks::new(py), first: None };
         let waited = condition::wait(&me, self.handle.off(), lock, &mut hooks, until);
         match waited.map_err(|e| Self::refused(py, e, "wait on"))? {
@@ -191,7 +201,7 @@ impl ConditionCore {
     /// Notifies the `n` who have waited longest.
     #[pyo3(signature = (n = 1))]
     fn notify(&self, py: Python<'_>, n: i64) -> PyResult<()> {
-        let (me, lock) = (self.handle.me(), self.lock()?);
+        let (me, lock) = (self.handle.try_slot()?, self.lock()?);
         let n = u64::try_from(n).unwrap_or(0);
         condition::notify(&me, self.handle.off(), lock, n)
             .map_err(|e| Self::refused(py, e, "notify on"))
@@ -205,19 +215,19 @@ impl ConditionCore {
     /// Whether somebody alive holds the condition's lock.
     fn locked(&self) -> PyResult<bool> {
         let lock = self.lock()?;
-        Ok(lock.cell.locked(&self.handle.me(), lock.recursion))
+        Ok(self.handle.with_me(|me| lock.cell.locked(me, lock.recursion)))
     }
 
     /// Who holds the condition's lock: an Owner (task, pid, thread, since), or None.
     fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let lock = self.lock()?;
-        owner(py, &self.handle.me(), lock.cell, lock.recursion)
+        owner(py, &self.handle.try_slot()?, lock.cell, lock.recursion)
     }
 
     /// How many wait to be notified now.
     #[getter]
     fn n_waiting(&self) -> usize {
-        condition::waiting(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| condition::waiting(me, self.handle.off()))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

@@ -9,6 +9,7 @@ use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -56,17 +57,17 @@ impl EventCore {
 
     /// Whether the flag is up.
     fn is_set(&self) -> bool {
-        event::is_set(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| event::is_set(me, self.handle.off()))
     }
 
     /// Raises the flag and wakes all who wait.
     fn set(&self) {
-        event::set(&self.handle.me(), self.handle.off());
+        self.handle.with_me(|me| event::set(me, self.handle.off()));
     }
 
     /// Lowers the flag.
     fn clear(&self) {
-        event::clear(&self.handle.me(), self.handle.off());
+        self.handle.with_me(|me| event::clear(me, self.handle.off()));
     }
 
     /// Waits until the flag is up; false when `timeout` seconds pass first.
@@ -77,7 +78,7 @@ impl EventCore {
         }
         let until = deadline_while_positive(timeout)?;
         let mut hooks = PyBlockingHooks::new(py);
-        let outcome = event::wait(&self.handle.me(), self.handle.off(), &mut hooks, until);
+        let outcome = event::wait(&self.handle.try_slot()?, self.handle.off(), &mut hooks, until);
         hooks.verdict(outcome)
     }
 

@@ -15,6 +15,7 @@ use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -219,10 +220,9 @@ pub(crate) fn owner_of(
 
 impl LockCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        let me = handle.me();
         let recursion =
             if handle.kind() == kinds::RLOCK { Recursion::Allowed } else { Recursion::Forbidden };
-        let cell = lock::cell(&me, handle.off());
+        let cell = handle.with_me(|me| lock::cell(me, handle.off()));
         Self { handle, cell, recursion }
     }
 
@@ -233,7 +233,7 @@ impl LockCore {
     /// Takes the lock if that needs no waiting.
     #[inline]
     pub(crate) fn attempt(&self) -> Option<Acquired> {
-        self.cell.try_acquire(&self.handle.me(), self.recursion)
+        self.cell.try_acquire(&self.handle.try_slot().ok()?, self.recursion)
     }
 
     /// Whether there is something to do for who has it now.
@@ -244,7 +244,7 @@ impl LockCore {
 
     /// What `acquire()` answers after an attempt that ended with `how`.
     pub(crate) fn go_on(&self, py: Python<'_>, how: Option<Acquired>) -> PyResult<bool> {
-        let (me, until) = (self.handle.me(), Some(Deadline::NEVER));
+        let (me, until) = (self.handle.try_slot()?, Some(Deadline::NEVER));
         go_on(py, &me, self.cell, self.recursion, self.handle.off(), until, how)
     }
 
@@ -257,18 +257,18 @@ impl LockCore {
         block: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let until = patience(blocking, timeout, block)?;
-        take(py, &self.handle.me(), self.cell, self.recursion, self.handle.off(), until)
+        take(py, &self.handle.try_slot()?, self.cell, self.recursion, self.handle.off(), until)
     }
 
     /// Lets the lock go, if it may be.
     #[inline]
     pub(crate) fn try_release(&self) -> bool {
-        self.cell.release(&self.handle.me(), self.recursion).is_ok()
+        self.handle.try_slot().is_ok_and(|me| self.cell.release(&me, self.recursion).is_ok())
     }
 
     /// `release` of Python: see `raw`.
     pub(crate) fn release(&self) -> PyResult<()> {
-        let_go(&self.handle.me(), self.cell, self.recursion)
+        let_go(&self.handle.try_slot()?, self.cell, self.recursion)
     }
 }
 
@@ -321,44 +321,43 @@ impl LockCore {
     /// Keeps what repairs what the lock guards.
     #[pyo3(name = "_set_repair")]
     fn set_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         repair::keep(py, &me, function, |kept| self.cell.set_repair(&me, off, kept))
     }
 
     /// Whether somebody alive holds it.
     fn locked(&self) -> bool {
-        self.cell.locked(&self.handle.me(), self.recursion)
+        self.handle.with_me(|me| self.cell.locked(me, self.recursion))
     }
 
     /// Who holds it: an Owner (task, pid, thread, since), or None.
     fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        owner(py, &self.handle.me(), self.cell, self.recursion)
+        owner(py, &self.handle.try_slot()?, self.cell, self.recursion)
     }
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<bool> {
         let until = Some(Deadline::NEVER);
-        take(py, &self.handle.me(), self.cell, self.recursion, self.handle.off(), until)
+        take(py, &self.handle.try_slot()?, self.cell, self.recursion, self.handle.off(), until)
     }
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        end_with(&self.handle.me(), self.cell, self.recursion)
+        end_with(&self.handle.try_slot()?, self.cell, self.recursion)
     }
 
     /// Whether the calling thread holds it: for conditions.
     #[pyo3(name = "_is_owned")]
     fn is_owned(&self) -> bool {
-        let me = self.handle.me();
-        match self.recursion {
-            Recursion::Forbidden => self.cell.locked(&me, self.recursion),
-            Recursion::Allowed => self.cell.is_mine(&me),
-        }
+        self.handle.with_me(|me| match self.recursion {
+            Recursion::Forbidden => self.cell.locked(me, self.recursion),
+            Recursion::Allowed => self.cell.is_mine(me),
+        })
     }
 
     /// Lets it go whatever its depth, which is returned: for conditions.
     #[pyo3(name = "_release_save")]
     fn release_save(&self) -> PyResult<u32> {
-        self.cell.release_all(&self.handle.me(), self.recursion).map_err(|_| {
+        self.cell.release_all(&self.handle.try_slot()?, self.recursion).map_err(|_| {
             PyRuntimeError::new_err("cannot release un-acquired lock: this thread does not hold it")
         })
     }
@@ -367,7 +366,7 @@ impl LockCore {
     /// also after `OwnerDied`, so that a `with` around a condition ends as it should.
     #[pyo3(name = "_acquire_restore")]
     fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
-        let (me, off, mut died) = (self.handle.me(), self.handle.off(), None);
+        let (me, off, mut died) = (self.handle.try_slot()?, self.handle.off(), None);
         loop {
             let mut hooks = PyBlockingHooks::new(py);
             match self.cell.acquire(&me, self.recursion, off, &mut hooks, Deadline::NEVER) {

@@ -12,6 +12,7 @@ use crate::convert::collector;
 use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -35,7 +36,7 @@ impl RWLockCore {
     }
 
     fn take(&self, py: Python<'_>, mode: Mode, until: Option<Deadline>) -> PyResult<bool> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         if !rwlock::has_repair(&me, off) {
             return self.take_once(py, mode, until);
         }
@@ -82,7 +83,7 @@ impl RWLockCore {
 
     /// Repairs what it guards, unless somebody has; it is held for writing.
     fn repair(&self, py: Python<'_>) -> PyResult<()> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         if !rwlock::poisoned(&me, off) {
             return Ok(());
         }
@@ -97,7 +98,7 @@ impl RWLockCore {
     }
 
     fn take_once(&self, py: Python<'_>, mode: Mode, until: Option<Deadline>) -> PyResult<bool> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         let mut hooks = PyBlockingHooks::new(py);
         let acquired = match until {
             None => {
@@ -122,7 +123,8 @@ impl RWLockCore {
     }
 
     fn let_go(&self, mode: Mode) -> PyResult<()> {
-        rwlock::release(&self.handle.me(), self.handle.off(), mode).map_err(|_| not_held(mode))
+        rwlock::release(&self.handle.try_slot()?, self.handle.off(), mode)
+            .map_err(|_| not_held(mode))
     }
 }
 
@@ -166,7 +168,7 @@ impl RWLockCore {
     /// Keeps what repairs what the lock guards.
     #[pyo3(name = "_set_repair")]
     fn set_repair(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         repair::keep(py, &me, function, |kept| rwlock::set_repair(&me, off, kept))
     }
 
@@ -219,17 +221,17 @@ impl RWLockCore {
     /// How often it is held for reading now.
     #[getter]
     fn readers(&self) -> u64 {
-        rwlock::readers(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| rwlock::readers(me, self.handle.off()))
     }
 
     /// Whether somebody holds it, in either way.
     fn locked(&self) -> bool {
-        rwlock::locked_by_any(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| rwlock::locked_by_any(me, self.handle.off()))
     }
 
     /// Who holds it for writing: an Owner (task, pid, thread, since), or None.
     fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         owner_of(py, &me, rwlock::writer(&me, self.handle.off()))
     }
 
@@ -261,7 +263,7 @@ impl RWLockSide {
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
         let handle = self.lock.get().handle();
-        rwlock::release_guard(&handle.me(), handle.off(), self.mode)
+        rwlock::release_guard(&handle.try_slot()?, handle.off(), self.mode)
             .map_err(|_| not_held(self.mode))
     }
 }

@@ -12,6 +12,7 @@ use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
@@ -34,7 +35,7 @@ impl SemaphoreCore {
     }
 
     fn take(&self, py: Python<'_>, held: bool, until: Option<Deadline>) -> PyResult<bool> {
-        let (me, off) = (self.handle.me(), self.handle.off());
+        let (me, off) = (self.handle.try_slot()?, self.handle.off());
         let Some(until) = until else {
             let taken = semaphore::try_acquire(&me, off, held);
             return taken.map_err(|e| errors::out_of_memory(py, e));
@@ -84,7 +85,7 @@ impl SemaphoreCore {
         let Ok(value) = u64::try_from(value) else {
             return Err(PyValueError::new_err("semaphore initial value must be >= 0"));
         };
-        semaphore::set_up(&self.handle.me(), self.handle.off(), value, bounded);
+        semaphore::set_up(&self.handle.try_slot()?, self.handle.off(), value, bounded);
         Ok(())
     }
 
@@ -121,7 +122,7 @@ impl SemaphoreCore {
         let Some(n) = u64::try_from(n).ok().filter(|n| *n > 0) else {
             return Err(PyValueError::new_err("n must be one or more"));
         };
-        let released = semaphore::release(&self.handle.me(), self.handle.off(), n);
+        let released = semaphore::release(&self.handle.try_slot()?, self.handle.off(), n);
         released.map_err(|e| too_many(&e))
     }
 
@@ -131,13 +132,13 @@ impl SemaphoreCore {
 
     #[pyo3(signature = (*_exc))]
     fn __exit__(&self, _exc: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let released = semaphore::release_held(&self.handle.me(), self.handle.off());
+        let released = semaphore::release_held(&self.handle.try_slot()?, self.handle.off());
         released.map_err(|e| too_many(&e))
     }
 
     /// How many permits are free now.
     fn get_value(&self) -> u64 {
-        semaphore::value(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| semaphore::value(me, self.handle.off()))
     }
 
     /// Whether an acquire would have to wait now.
@@ -148,13 +149,13 @@ impl SemaphoreCore {
     /// How many wait for a permit now.
     #[getter]
     fn n_waiting(&self) -> usize {
-        semaphore::waiting(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| semaphore::waiting(me, self.handle.off()))
     }
 
     /// The most permits that may be free; None without a bound.
     #[getter]
     fn bound(&self) -> Option<u64> {
-        semaphore::bound(&self.handle.me(), self.handle.off())
+        self.handle.with_me(|me| semaphore::bound(me, self.handle.off()))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

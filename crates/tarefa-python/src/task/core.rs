@@ -77,9 +77,9 @@ impl TaskCore {
         weak.and_then(|weak| weak.upgrade()).is_some_and(|known| known.is(interrupt))
     }
 
+    /// Does what neither blocks nor calls Python, in whatever thread.
     pub(super) fn with<T>(&self, f: impl FnOnce(&Task<'_>) -> T) -> T {
-        let me = self.handle.me();
-        f(&Task::at(&me, self.handle.off()))
+        self.handle.with_me(|me| f(&Task::at(me, self.handle.off())))
     }
 
     /// Asks for an interrupt and makes its thread look around.

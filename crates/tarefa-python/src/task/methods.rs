@@ -26,6 +26,7 @@ use crate::convert::collector;
 use crate::convert::encode::{APART, PICKLE};
 use crate::convert::{bytes, encode, out_of_band};
 use crate::runtime::blocking::{PyBlockingHooks, deadline, tick};
+use crate::runtime::handle::Slot as _;
 use crate::runtime::signals::mind_signals_of_main;
 use crate::runtime::{call_site, errors, member};
 use crate::task::core::{ERROR, TaskCore, exit_code};
@@ -110,13 +111,13 @@ impl TaskCore {
     }
 
     /// The process that started it, while that lives: (its pid, the task that it runs, or None).
-    fn starter(&self, py: Python<'_>) -> Option<(i32, Option<Self>)> {
-        let me = self.handle.me();
-        let (pid, off) = self.with(|t| t.starter())?;
+    fn starter(&self, py: Python<'_>) -> PyResult<Option<(i32, Option<Self>)>> {
+        let me = self.handle.try_slot()?;
+        let Some((pid, off)) = self.with(|t| t.starter()) else { return Ok(None) };
         let task = off.and_then(|off| Self::at(py, &me, off).ok());
         // What lies there now may be something else, if that process has ended meanwhile.
         let same = self.with(|t| t.starter()) == Some((pid, off));
-        Some((pid, task.filter(|_| same)))
+        Ok(Some((pid, task.filter(|_| same))))
     }
 
     /// The exit code, or minus the signal's number; None while there is none.
@@ -228,7 +229,7 @@ impl TaskCore {
 
     /// The bytes of what is to run, and the buffers beside them.
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Payload<'py>>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let Some(off) = Task::at(&me, self.handle.off()).payload() else { return Ok(None) };
         // SAFETY: the payload of a task that runs is freed by its process alone, which is this one, with
         // the interpreter's lock.
@@ -251,10 +252,8 @@ impl TaskCore {
     #[pyo3(signature = (descriptors = Vec::new()))]
     fn start_process(&self, py: Python<'_>, descriptors: Vec<i32>) -> PyResult<()> {
         let handle = &self.handle;
-        let result = py.detach(|| {
-            let me = handle.me();
-            process::start(&me, &Task::at(&me, handle.off()), &descriptors)
-        });
+        let me = handle.try_slot()?;
+        let result = py.detach(|| process::start(&me, &Task::at(&me, handle.off()), &descriptors));
         result.map_err(|e| errors::start(py, e))
     }
 
@@ -305,7 +304,7 @@ impl TaskCore {
 
     /// (is an error, value), once there is an outcome.
     fn outcome(&self, py: Python<'_>) -> PyResult<Option<(bool, Py<PyAny>)>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let Some(off) = Task::at(&me, self.handle.off()).outcome() else { return Ok(None) };
         let tag = blob::tag(&me, off);
         // SAFETY: an outcome does not change, and is freed with the record, which this handle keeps.
@@ -328,7 +327,7 @@ impl TaskCore {
     fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let until = deadline(timeout)?;
         let mut hooks = PyBlockingHooks::new(py);
-        let outcome = self.with(|t| t.join(&mut hooks, until));
+        let outcome = Task::at(&self.handle.try_slot()?, self.handle.off()).join(&mut hooks, until);
         hooks.verdict(outcome)
     }
 
@@ -344,7 +343,7 @@ impl TaskCore {
         timeout: Option<f64>,
     ) -> PyResult<bool> {
         let until = deadline(timeout)?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let task = Task::at(&me, self.handle.off());
         let state = task.state();
         if state == State::New {
@@ -416,10 +415,13 @@ impl TaskCore {
     }
 
     /// The calling thread, of a task that is one, runs it from now on. Whether it was interrupted
-    /// before.
-    fn run_thread(slf: &Bound<'_, Self>) -> bool {
+    /// before. An error where the thread has no slot: it was started, so it ends, by that error.
+    fn run_thread(slf: &Bound<'_, Self>) -> PyResult<bool> {
         unraisable::runs_here(slf, false);
-        slf.get().with(|t| t.run_here() && t.interrupt_due() && t.take_interrupt())
+        let core = slf.get();
+        let has_slot = core.handle.try_slot();
+        let interrupted = core.with(|t| t.run_here() && t.interrupt_due() && t.take_interrupt());
+        has_slot.map(|_| interrupted)
     }
 
     /// Takes an interrupt that was asked for and not delivered.
@@ -491,7 +493,7 @@ impl TaskCore {
 
     /// A new descriptor, the caller's to close, that is readable once its process has ended.
     fn process_descriptor(&self, py: Python<'_>) -> PyResult<i32> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let task = Task::at(&me, self.handle.off());
         if let Ok(fd) = pidfd::open(task.pid()) {
             if task.process().is_some() {
@@ -553,12 +555,12 @@ impl TaskCore {
         dumps: Option<&Bound<'_, PyAny>>,
         act: impl FnOnce(&Task<'_>, Option<record::Outgoing<'_>>),
     ) -> PyResult<()> {
-        let me = self.handle.me();
-        let task = Task::at(&me, self.handle.off());
         let Some(value) = value else {
-            act(&task, None);
+            self.with(|task| act(task, None));
             return Ok(());
         };
+        let me = self.handle.try_slot()?;
+        let task = Task::at(&me, self.handle.off());
         let encoded = match dumps {
             Some(dumps) => encode::pickled(dumps, value, self.handle.runtime().id())?,
             None => encode::encode(&me, value)?,
@@ -615,7 +617,7 @@ pub(crate) fn join_several(
     };
     let until = deadline(timeout)?;
     let handles: Vec<_> = tasks.iter().map(|task| &task.get().handle).collect();
-    let mes: Vec<_> = handles.iter().map(|handle| handle.me()).collect();
+    let mes = handles.iter().map(|handle| handle.try_slot()).collect::<PyResult<Vec<_>>>()?;
     let Some(me) = mes.first() else { return Ok(true) };
     let records: Vec<_> =
         handles.iter().zip(&mes).map(|(handle, me)| Task::at(me, handle.off())).collect();

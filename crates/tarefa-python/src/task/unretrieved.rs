@@ -8,10 +8,10 @@ use tarefa_engine::atomic::{AtomicI32, AtomicU32, Ordering};
 use tarefa_engine::os::{process, signal};
 use tarefa_engine::shm::Runtime;
 use tarefa_engine::task::supervisor::untold;
-use tarefa_engine::task::{thread_timer, unretrieved};
+use tarefa_engine::task::{self, thread_timer, unretrieved};
 
 use crate::convert::bytes;
-use crate::runtime::{hooks, member};
+use crate::runtime::{errors, hooks, member};
 use crate::task::core::{ERROR, exit_code};
 
 /// Has `on_reminder` called soon, by a thread that may wait for the interpreter's lock. False where
@@ -76,7 +76,8 @@ pub(crate) fn listen_for_reminders(py: Python<'_>) -> PyResult<()> {
 /// Has this process reminded at `at`, in nanoseconds of the monotonic clock.
 #[pyfunction]
 pub(crate) fn remind_at(py: Python<'_>, at: u64) -> PyResult<()> {
-    unretrieved::remind_at(&member::me(py)?, at);
+    let runtime = task::runtime().map_err(|e| errors::runtime_failed(py, &e))?;
+    runtime.with_me(|me| unretrieved::remind_at(me, at));
     Ok(())
 }
 

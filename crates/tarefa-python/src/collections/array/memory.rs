@@ -15,6 +15,7 @@ use super::buffer::Shape;
 use crate::convert::collector;
 use crate::convert::encode::PICKLE;
 use crate::runtime::errors;
+use crate::runtime::handle::Slot as _;
 use crate::runtime::hooks;
 use crate::runtime::member;
 
@@ -69,7 +70,7 @@ pub(crate) fn have_forks_wait() {
 #[pyfunction]
 pub(crate) fn keep_after_fork() {
     if let Some(runtime) = Runtime::existing_unlocked() {
-        let _ = runtime.me();
+        runtime.with_me(|_| ());
     }
 }
 
@@ -77,7 +78,7 @@ impl ArrayMemory {
     /// Takes over a handle.
     pub(crate) fn of(handle: Handle) -> PyResult<Self> {
         let (runtime, off) = (handle.runtime(), handle.off());
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let array = Array::at(&me, off);
         let format = String::from_utf8(array.format())
             .map_err(|_| PyValueError::new_err("the array's format is no text"))?;
@@ -118,13 +119,17 @@ impl ArrayMemory {
     /// The calling thread; an error when this is closed.
     #[inline]
     pub(super) fn me(&self) -> PyResult<Member> {
-        if self.open.load(Ordering::Relaxed) { Ok(self.runtime.me()) } else { Err(closed()) }
+        if self.open.load(Ordering::Relaxed) {
+            self.runtime.try_me().map_err(errors::too_many_threads)
+        } else {
+            Err(closed())
+        }
     }
 
     fn give_back(&self) {
         if self.open.swap(false, Ordering::Relaxed) {
             OPEN.fetch_sub(1, Ordering::Relaxed);
-            refcount::release(&self.runtime.me(), self.off);
+            self.runtime.with_me(|me| refcount::release(me, self.off));
         }
     }
 
@@ -306,10 +311,7 @@ pub(crate) fn make_array(
     };
     let form = Form { format: format.as_bytes(), item: itemsize, extents: &shape, guarded: locked };
     // A large one takes a while to clear.
-    let off = py.detach(|| {
-        let me = me.runtime().me();
-        array::create(&me, form)
-    });
+    let off = py.detach(|| array::create(&me, form));
     let handle = Handle::adopt(&me, off.map_err(|e| failed(py, e))?);
     if let Some((bytes, mentioned)) = note {
         Array::at(&me, handle.off())
