@@ -24,9 +24,9 @@ VENV := .venv
 PY := $(VENV)/bin/python
 WHEEL := dist/.wheel
 INSTALLED := $(VENV)/.installed
-SOURCES := $(shell find crates/tarefa-engine crates/tarefa-python python \
+SOURCES := $(shell find crates/tarefa-cli crates/tarefa-engine crates/tarefa-python python \
     -name __pycache__ -prune -o -type f ! -name '*.so' -print 2>/dev/null) \
-    Cargo.toml Cargo.lock pyproject.toml
+    Cargo.toml Cargo.lock pyproject.toml scripts/build_backend.py
 
 # The extension is built by maturin and tested from Python, so cargo alone leaves it out.
 RUST := --workspace --exclude tarefa-python
@@ -75,7 +75,8 @@ $(INSTALLED): $(WHEEL)
 
 # --- showing --------------------------------------------------------------------------------------------
 .PHONY: run
-run: $(INSTALLED) ## Set up, then run the examples in Python and in Rust
+run: $(INSTALLED) ## Set up, take the tour, then run the examples in Python and in Rust
+	@$(VENV)/bin/tarefa tour || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Python: minha_lista $$kind $$data"; \
 	    $(PY) examples/collections/minha_lista.py $$kind $$data; \

@@ -3,6 +3,8 @@
 - A module lies in a room, a folder of `python/tarefa`, and may import from its own room and from
   those before it in `rooms.py`. Nothing in a room imports what stands beside the rooms: the
   package itself, which has everything, and `_hooks`, its way in from outside.
+- A program of the package's own (`_tour`) imports the package as any other program does, and its
+  own modules; nothing in a room imports it.
 - No two modules import each other, be it over others. An import inside a function is an import. One
   under `if TYPE_CHECKING:` never runs and may name any module: it is for types.
 - Outside of docstrings no text names a module of the package, but `_hooks` and `_engine`: such an
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from circles import circles
-from rooms import EXTENSION, PACKAGE, PACKAGE_ENTRY, PACKAGE_ROOMS, says
+from rooms import EXTENSION, PACKAGE, PACKAGE_ENTRY, PACKAGE_PROGRAMS, PACKAGE_ROOMS, says
 from rust_text import blank, line_of
 
 _NAMED = re.compile(r"\btarefa\._(?!hooks\b|engine\b)\w+")
@@ -101,8 +103,14 @@ def wrong_ways(module: Module) -> Iterator[tuple[int, str]]:
     """Yield the line and the sentence of each import that runs the wrong way."""
     order = tuple(_ROOM.values())
     if module.room is None:
-        if module.parts and module.parts[0] not in PACKAGE_ENTRY and module.parts[0] not in order:
+        beside = (*PACKAGE_ENTRY, *PACKAGE_PROGRAMS, *order)
+        if module.parts and module.parts[0] not in beside:
             yield 1, f"{module.parts[0]} stands beside the rooms: move it into one"
+        return
+    if module.room in PACKAGE_PROGRAMS:
+        for target, line in module.imports.items():
+            if target.split(".")[1:2] not in ([], [module.room]):
+                yield line, f"{module.room} is a program: it may not import {target}, but tarefa"
         return
     if module.room not in order:
         yield 1, f"{module.room} is no room: these are {says(order)}"

@@ -3,18 +3,22 @@
 ENGINE = ("os", "shm", "sync", "collections", "channel", "task", "pool", "trace")
 FRONT = ("runtime", "convert", "sync", "collections", "channel", "task", "pool", "trace")
 
+COMMAND = ("terminal", "look", "act", "command")
+
 # Each crate's sources, and the order of its rooms.
 CRATES = {
     "crates/tarefa-engine/src": ENGINE,
     "crates/tarefa/src": FRONT,
+    "crates/tarefa-cli/src": COMMAND,
     "crates/tarefa-python/src": FRONT,
 }
 
 # The Python package: each room is a folder of that name with an underscore before it. Beside them
-# stand the package itself and its ways in from outside.
+# stand the package itself, its ways in from outside, and programs that use it as any other does.
 PACKAGE = "python/tarefa"
 PACKAGE_ROOMS = FRONT
-PACKAGE_ENTRY = ("_hooks",)
+PACKAGE_ENTRY = ("_hooks", "__main__")
+PACKAGE_PROGRAMS = ("_tour",)
 EXTENSION = "crates/tarefa-python/src"
 
 # Rooms with an order of their own inside: the parts of `shm`.

@@ -14,6 +14,7 @@ SRC = "crates/tarefa-engine/src"
 THERE = {
     "python/tarefa/__init__.py": "",
     "crates/tarefa/src/lib.rs": "",
+    "crates/tarefa-cli/src/lib.rs": "",
     "crates/tarefa-python/src/lib.rs": "",
 }
 

@@ -38,6 +38,16 @@ def package(files):
         pytest.param({"_sync/_lock.py": '"""See ``tarefa._task._base``."""'}, id="a docstring"),
         pytest.param({"_task/_a.py": 'BOOT = "from tarefa._hooks import f"'}, id="the way in"),
         pytest.param({"_sync/_a.py": "import os\nfrom collections import abc"}, id="others"),
+        pytest.param(
+            {
+                "__init__.py": "",
+                "__main__.py": "from tarefa._tour._a import main",
+                "_tour/__init__.py": "",
+                "_tour/_a.py": "import tarefa\nfrom tarefa._tour import _b",
+                "_tour/_b.py": "from tarefa import Process",
+            },
+            id="a program",
+        ),
         pytest.param({"_sync/__init__.py": "", "_sync/_a.py": ""}, id="an empty room"),
     ],
 )
@@ -51,6 +61,8 @@ def test_accepts(check, files):
     ("name", "code", "line", "words"),
     [
         ("_sync/_lock.py", "\nfrom tarefa._task import _base", 2, "_sync may not import"),
+        ("_tour/_a.py", "from tarefa._sync._lock import Lock", 1, "_tour is a program"),
+        ("_trace/_a.py", "def f():\n    from tarefa._tour import _a", 2, "_trace may not import"),
         ("_sync/_lock.py", "from .._task._base import Task", 1, "_sync may not import"),
         ("_convert/_a.py", "def f():\n    from tarefa._sync import _lock", 2, "may not import"),
         ("_convert/_a.py", "def f():\n    import tarefa._sync._lock", 2, "may not import"),

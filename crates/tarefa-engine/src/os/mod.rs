@@ -38,6 +38,7 @@ pub mod spawn;
 pub mod streams;
 pub mod symbols;
 mod system;
+pub mod terminal;
 pub mod thread_exit;
 pub mod title;
 

@@ -1,0 +1,3 @@
+//! What the command does itself.
+
+pub mod tour;

@@ -1,0 +1,200 @@
+//! The arguments, and their help in both languages.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::terminal::{Language, Output};
+
+/// The flag for reports as JSON.
+pub(super) const JSON: &str = "json";
+const LANGUAGE: &str = "lang";
+
+/// The language that the arguments ask for. They are looked at before anything is said, their own
+/// faults included, so what follows the program of `run` counts as little as what follows `--`.
+pub(super) fn asked_language(arguments: &[OsString]) -> Option<Language> {
+    let mut rest = arguments.iter().skip(1).map(|a| a.to_string_lossy());
+    let mut runs = false;
+    while let Some(argument) = rest.next() {
+        let name = match argument.as_ref() {
+            "--" => return None,
+            "--lang" => rest.next()?,
+            other => match other.strip_prefix("--lang=") {
+                Some(name) => name.to_owned().into(),
+                None if !other.starts_with('-') && runs => return None,
+                None => {
+                    runs |= other == "run";
+                    continue;
+                }
+            },
+        };
+        return Language::by_name(&name);
+    }
+    None
+}
+
+/// The whole command, with its help in the language of `out`.
+pub(super) fn command(out: &Output) -> Command {
+    let t =
+        |english: &'static str, portuguese: &'static str| out.language.pick(english, portuguese);
+    let command = Command::new("tarefa")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(t(
+            "Threads and processes with one interface: a tour, and a look inside",
+            "Threads e processos com uma só interface: uma visita, e um olhar por dentro",
+        ))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .arg(
+            Arg::new(LANGUAGE)
+                .long(LANGUAGE)
+                .value_name(t("LANGUAGE", "IDIOMA"))
+                .value_parser(language)
+                .global(true)
+                .help(t(
+                    "en or pt; without it the locale decides",
+                    "en ou pt; sem isso decide o locale",
+                )),
+        )
+        .arg(
+            Arg::new(JSON)
+                .long(JSON)
+                .action(ArgAction::SetTrue)
+                .global(true)
+                .help(t("The report as JSON, on one line", "O relatório em JSON, numa linha")),
+        )
+        .subcommand(tour(&t))
+        .subcommand(
+            Command::new("completions")
+                .about(t(
+                    "Print the completions for a shell",
+                    "Escreve as completações para um shell",
+                ))
+                .arg(
+                    Arg::new("shell")
+                        .required(true)
+                        .value_parser(clap::value_parser!(clap_complete::Shell))
+                        .help(t("The shell", "O shell")),
+                ),
+        )
+        .subcommand(
+            Command::new("man").about(t("Print the manual page", "Escreve a página de manual")),
+        );
+    with_own_words(command, out)
+}
+
+/// A name that `--lang` takes.
+fn language(name: &str) -> Result<String, String> {
+    let known = Language::by_name(name).map(|_| name.to_owned());
+    known.ok_or_else(|| Language::NAMES.join(", "))
+}
+
+type Words<'a> = dyn Fn(&'static str, &'static str) -> &'static str + 'a;
+
+fn tour(t: &Words<'_>) -> Command {
+    Command::new("tour")
+        .about(t(
+            "See what a lesson says of threads and processes, measured here",
+            "Ver o que uma lição diz de threads e processos, medido aqui",
+        ))
+        .arg(Arg::new("number").value_name("N").num_args(0..).help(t(
+            "Only these experiments; without a number all of them",
+            "Só estas experiências; sem número, todas",
+        )))
+        .arg(
+            Arg::new("list")
+                .long("list")
+                .action(ArgAction::SetTrue)
+                .help(t("Only say which there are", "Só diz quais existem")),
+        )
+        .arg(
+            Arg::new("save")
+                .long("save")
+                .value_name(t("FOLDER", "PASTA"))
+                .value_parser(clap::value_parser!(std::path::PathBuf))
+                .help(t(
+                    "Write SVG pictures there, and one HTML page",
+                    "Escreve ali figuras SVG e uma página HTML",
+                )),
+        )
+        .arg(
+            Arg::new("python")
+                .long("python")
+                .value_name(t("PROGRAM", "PROGRAMA"))
+                .value_parser(clap::value_parser!(std::path::PathBuf))
+                .help(t(
+                    "The interpreter that runs it, with tarefa in it",
+                    "O interpretador que a executa, com tarefa",
+                )),
+        )
+}
+
+/// The words that clap says itself.
+fn with_own_words(command: Command, out: &Output) -> Command {
+    let t =
+        |english: &'static str, portuguese: &'static str| out.language.pick(english, portuguese);
+    let template = format!(
+        "{{before-help}}{{about-with-newline}}\n{}: {{usage}}\n\n{{all-args}}{{after-help}}",
+        t("Usage", "Uso")
+    );
+    let options = t("Options", "Opções");
+    let has_subcommands = command.has_subcommands();
+    let mut command = command
+        .help_template(template)
+        .disable_help_flag(true)
+        .subcommand_help_heading(t("Commands", "Comandos"))
+        .subcommand_value_name(t("COMMAND", "COMANDO"))
+        .mut_args(|arg| {
+            let is_option = arg.get_long().is_some();
+            arg.help_heading(if is_option { options } else { t("Arguments", "Argumentos") })
+        })
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .action(ArgAction::Help)
+                .help_heading(options)
+                .help(t("Say this", "Diz isto")),
+        );
+    if has_subcommands {
+        command = command
+            .disable_version_flag(true)
+            .arg(
+                Arg::new("version")
+                    .short('V')
+                    .long("version")
+                    .action(ArgAction::Version)
+                    .help_heading(options)
+                    .help(t("Say the version", "Diz a versão")),
+            )
+            .mut_subcommands(|sub| with_own_words(sub, out));
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(arguments: &[&str]) -> Option<Language> {
+        let all: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+        asked_language(&all)
+    }
+
+    #[test]
+    fn the_arguments_are_whole_in_both_languages() {
+        for language in [Language::English, Language::Portuguese] {
+            command(&Output::new(Some(language), false)).debug_assert();
+        }
+    }
+
+    #[test]
+    fn what_a_program_is_given_is_not_ours() {
+        assert_eq!(asked(&["tarefa", "tour", "--lang=pt"]), Some(Language::Portuguese));
+        assert_eq!(asked(&["tarefa", "--lang", "pt", "run"]), Some(Language::Portuguese));
+        assert_eq!(asked(&["tarefa", "run", "program", "--lang", "pt"]), None);
+        assert_eq!(asked(&["tarefa", "run", "--", "--lang", "pt"]), None);
+        assert_eq!(asked(&["tarefa", "ps"]), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! What a running program does, seen from outside.

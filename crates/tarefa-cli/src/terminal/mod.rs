@@ -1,0 +1,10 @@
+//! What is written, and how: the language, the letters a terminal has, its width, tables.
+
+mod ascii;
+mod language;
+mod output;
+mod table;
+
+pub use language::Language;
+pub use output::{EXIT_FAILED, EXIT_FOUND, Output};
+pub use table::{Align, Column, Table, fit};

@@ -1,0 +1,124 @@
+"""What the tasks of the tour do. Processes find these functions by their names."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, MutableSequence
+from typing import Any
+
+clock = time.perf_counter
+Span = tuple[float, float]
+
+# Who has not run for so long was not on a core, in seconds.
+_PAUSE = 0.0005
+
+
+def compute(rounds: int) -> int:
+    """Compute something that takes a while and asks nobody."""
+    total = 0
+    for i in range(rounds):
+        total += i * i
+    return total
+
+
+def computing(rounds: int, begin: float = 0.0) -> Span:
+    """Compute, not before `begin`; return when that began and ended."""
+    while (now := clock()) < begin:
+        pass
+    compute(rounds)
+    return now, clock()
+
+
+def turns(begin: float, seconds: float, core: int | None = None) -> list[Span]:
+    """Compute from `begin` on, on one `core` if it is named; return when that ran.
+
+    Times count from `begin`. The clock is the system's, one for all processes.
+    """
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    end = begin + seconds
+    while clock() < begin:
+        time.sleep(0.001)
+    found = []
+    first = last = clock()
+    while last < end:
+        now = clock()
+        if now - last > _PAUSE:
+            found.append((first - begin, last - begin))
+            first = now
+        last = now
+    found.append((first - begin, min(last, end) - begin))
+    return found
+
+
+def at_once(rows: list[list[Span]]) -> tuple[float, float]:
+    """Return how long at least one of them ran, and how long two or more ran at once."""
+    edges = sorted((at, step) for row in rows for a, b in row for at, step in ((a, 1), (b, -1)))
+    running, before, any_, several = 0, 0.0, 0.0, 0.0
+    for at, step in edges:
+        any_ += (at - before) * (running > 0)
+        several += (at - before) * (running > 1)
+        running, before = running + step, at
+    return any_, several
+
+
+def fill(numbers: MutableSequence[int], count: int, pause: float = 0.0) -> None:
+    """Append that many numbers, with a pause before each."""
+    for i in range(count):
+        if pause:
+            time.sleep(pause)
+        numbers.append(i)
+
+
+def phases(seconds: float) -> None:
+    """Wait, compute, wait: so long each."""
+    time.sleep(seconds)
+    end = clock() + seconds
+    while clock() < end:
+        pass
+    time.sleep(seconds)
+
+
+def increase(counter: Any, times: int, lock: Any, begin: float) -> None:
+    """Count up in a shared value: read, add, write; under the lock if there is one."""
+    while clock() < begin:
+        pass
+    if lock is None:
+        for _ in range(times):
+            counter.value = counter.value + 1
+    else:
+        for _ in range(times):
+            with lock:
+                counter.value = counter.value + 1
+
+
+def longest_pause(begin: float, seconds: float, every: float = 0.001) -> float:
+    """Look at the clock again and again; return the longest time between two looks, in seconds."""
+    while clock() < begin:
+        time.sleep(every)
+    last, longest = clock(), 0.0
+    while last < begin + seconds:
+        time.sleep(every)
+        now = clock()
+        longest, last = max(longest, now - last), now
+    return longest
+
+
+def work_for_long() -> None:
+    """Work for an hour, unless somebody interrupts it."""
+    end = clock() + 3600
+    while clock() < end:
+        time.sleep(0.01)
+
+
+def wait_for(event: Any) -> None:
+    """Do nothing until the event is set."""
+    event.wait()
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Return how many seconds a call takes."""
+    begin = clock()
+    call()
+    return clock() - begin

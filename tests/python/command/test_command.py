@@ -1,0 +1,122 @@
+"""The command `tarefa`, as `pip install` brings it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from support import run
+
+import tarefa
+
+COMMAND = Path(sysconfig.get_path("scripts"), "tarefa")
+UTF8 = {"LC_ALL": "C.UTF-8"}
+
+
+def command(*arguments, code=0, env=None):
+    return run([str(COMMAND), *arguments], code=code, env={**UTF8, **(env or {})})
+
+
+def test_the_version_is_the_package_s():
+    assert command("--version").stdout == f"tarefa {tarefa.__version__}\n"
+    assert command("-V").stdout == command("--version").stdout
+    through_python = run([sys.executable, "-m", "tarefa", "--version"])
+    assert through_python.stdout == command("--version").stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["tour", "-h"], ["completions", "--help"]])
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_help_fits_a_terminal(arguments, language):
+    done = command(*arguments, "--lang", language)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert ("Uso:" in done.stdout, "Usage:" in done.stdout) == (language == "pt", language == "en")
+    assert "OPTIONS" not in done.stdout or language == "en"
+    assert (done.stderr, "\x1b" in done.stdout) == ("", False)
+    plain = command(*arguments, "--lang", language, env={"LC_ALL": "C"}).stdout
+    assert plain.isascii()
+    assert list(map(len, plain.splitlines())) == list(map(len, done.stdout.splitlines()))
+
+
+def test_the_locale_decides_the_language():
+    assert "Uso:" in command("--help", env={"LC_ALL": "pt_BR.UTF-8"}).stdout
+    assert "Uso:" in command("--help", env={"LC_ALL": "", "LC_MESSAGES": "pt"}).stdout
+    assert "Usage:" in command("--help", "--lang=en", env={"LC_ALL": "pt_BR.UTF-8"}).stdout
+
+
+WRONG = [
+    (["tuor"], "there is no command tuor; did you mean tour?", "não existe o comando tuor"),
+    (["--colour"], "there is no --colour here", "--colour não existe aqui"),
+    (["tour", "--save"], "wants a value", "precisa de um valor"),
+    (["completions"], "is missing", "falta"),
+    (["completions", "csh"], '"csh" is no value for', '"csh" não serve como'),
+    (["--lang", "de", "tour"], '"de" is no value for --lang', None),
+]
+
+
+@pytest.mark.parametrize(("arguments", "english", "portuguese"), WRONG)
+def test_wrong_arguments_are_told_in_words(arguments, english, portuguese):
+    done = command(*arguments, code=2)
+    assert done.stdout == ""
+    assert english in done.stderr
+    assert done.stderr.startswith("tarefa: ")
+    assert "tarefa --help says more" in done.stderr
+    if portuguese:
+        told = command(*arguments, code=2, env={"LC_ALL": "pt_BR.UTF-8"}).stderr
+        assert portuguese in told
+        assert "tarefa --help diz mais" in told
+
+
+def test_without_arguments_it_says_what_it_can_do():
+    done = command(code=2)
+    assert done.stdout == ""
+    assert "Commands:" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish", "powershell"])
+def test_completions(shell):
+    text = command("completions", shell).stdout
+    assert "tour" in text
+    found = shutil.which(shell)
+    if found and shell in ("bash", "zsh", "fish"):
+        subprocess.run([found, "-n"], input=text, text=True, check=True)
+
+
+def test_the_manual_page_has_all_commands():
+    page = command("man").stdout
+    assert page.splitlines()[0].startswith(".ie") or ".TH tarefa" in page
+    for name in ("tour", "completions", "man"):
+        assert name in page
+    assert "visita" in command("man", "--lang=pt").stdout
+
+
+def test_the_tour_runs_in_the_python_that_it_came_with():
+    report = json.loads(command("tour", "lists", "--json").stdout)
+    assert report["experiments"][0]["name"] == "lists"
+    assert "vale aqui" in command("--lang", "pt", "tour", "5").stdout
+    assert command("tour", "lists", env={"LC_ALL": "C"}).stdout.isascii()
+    assert command("tour", "--list", "--python", sys.executable).stdout.startswith(" 1  program")
+    assert "there is no experiment 99" in command("tour", "99", code=2).stderr
+
+
+def test_the_tour_without_python_says_what_it_needs(tmp_path):
+    alone = shutil.copy(COMMAND, tmp_path / "tarefa")
+    done = run([str(alone), "tour"], code=2, env={**UTF8, "PATH": str(tmp_path)})
+    assert "the tour needs Python and the package tarefa in it" in done.stderr
+    missing = str(tmp_path / "nopython")
+    assert missing in command("tour", "--python", missing, code=2).stderr
+
+
+def test_who_reads_no_further_is_not_told_of_it():
+    process = subprocess.Popen(
+        [str(COMMAND), "completions", "bash"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **UTF8},
+    )
+    process.stdout.close()
+    with process:
+        assert process.stderr.read() == b""

@@ -1,0 +1,192 @@
+"""The tour: each statement of the lesson, measured, told in both languages, and saved."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+from support import run
+
+from tarefa._tour import _command, _language, _work
+from tarefa._tour._experiment import Experiment, Figure, Outcome, number
+from tarefa._tour._language import Text
+from tarefa._tour._picture import Bars, Table, Timeline
+
+# What holds wherever it is measured, and whoever else has the cores.
+CERTAIN = ("program", "lists", "interrupting", "counting")
+UTF8 = {"LC_ALL": "C.UTF-8"}
+
+
+def tour(*arguments, code=0, env=None):
+    command = [sys.executable, "-m", "tarefa", "tour", *arguments]
+    return run(command, code=code, env={**UTF8, **(env or {})})
+
+
+class Page(HTMLParser):
+    """Counts what a page has, and what it wants from elsewhere."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.wanted = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.wanted += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_the_whole_tour(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    done = tour("--json", "--save", str(folder), code=None)
+    report = json.loads(done.stdout)
+    found = report["experiments"]
+    assert [it["name"] for it in found] == [it.key for it in _command.EXPERIMENTS]
+    assert [it["number"] for it in found] == list(range(1, len(found) + 1))
+    assert done.returncode == (0 if report["holds"] else 1)
+    for it in found:
+        assert it["figures"], it
+        assert it["holds"] or it["because"], it
+        assert it["holds"] or it["name"] not in CERTAIN, it
+    page = folder / "index.html"
+    pictures = sorted(folder.glob("*.svg"))
+    assert report["saved"] == [*map(str, pictures), str(page)]
+    for picture in pictures:
+        assert ET.parse(picture).getroot().tag.endswith("svg")
+    text = page.read_text()
+    assert (Page(text).tags.count("svg"), Page(text).wanted) == (len(found), [])
+    assert all(f'id="{it["name"]}"' in text for it in found)
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_what_is_told(language):
+    experiments = [it for it in _command.EXPERIMENTS if it.key in CERTAIN]
+    done = tour(*CERTAIN, "--lang", language)
+    for it in experiments:
+        assert it.title.of(language) in done.stdout
+        assert it.lesson.of(language).split(",")[0][:40] in done.stdout
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in done.stdout
+    every = _command._ALL.format(held=4, all=4, seconds=0).of(language).split("(")[0]
+    assert lines[-1].startswith(every)
+    assert done.stderr == ""
+
+
+def test_one_core_is_why_tasks_do_not_run_at_once():
+    program = (
+        "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "os.execv(sys.executable, [sys.executable, *'-m tarefa tour parallelism'.split()])"
+    )
+    done = run([sys.executable, "-c", program], code=1, env=UTF8)
+    assert "does not hold here: this process may use one core only" in done.stdout
+    assert "0 of 1 statements hold" in done.stdout
+
+
+def test_a_locale_without_unicode_gets_ascii():
+    for env in ({"LC_ALL": "C"}, {"LC_ALL": "pt_BR.ISO-8859-1"}):
+        done = tour("lists", env=env)
+        assert done.stdout.isascii()
+    assert "A licao" in done.stdout
+    assert tour("lists", "--ascii", "--json", "--lang=pt").stdout.isascii()
+    none = dict.fromkeys(("LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANG"), "")
+    assert tour("lists", env=none).stdout.isascii()
+
+
+def test_the_locale_decides_the_language():
+    assert "vale aqui" in tour("lists", env={"LC_ALL": "pt_PT.UTF-8"}).stdout
+    assert "holds here" in tour("lists", env={"LC_ALL": "de_DE.UTF-8"}).stdout
+    assert "holds here" in tour("lists", "--lang=en", env={"LC_ALL": "pt_PT.UTF-8"}).stdout
+
+
+def test_the_list():
+    rows = json.loads(tour("--list", "--json").stdout)
+    assert [row["name"] for row in rows] == [it.key for it in _command.EXPERIMENTS]
+    lines = tour("--list").stdout.splitlines()
+    assert len(lines) == len(rows)
+    assert max(map(len, lines)) <= 80
+    assert tour("--list", "5").stdout.split()[:2] == ["5", "lists"]
+
+
+def test_an_experiment_that_there_is_not():
+    done = tour("99", code=2)
+    assert "there is no experiment 99" in done.stderr
+    assert "não existe a experiência x" in tour("x", "--lang=pt", code=2).stderr
+
+
+def test_nothing_of_it_is_imported_with_the_package():
+    look = "import sys, tarefa; print([m for m in sys.modules if m.startswith('tarefa._tour')])"
+    assert run([sys.executable, "-c", look]).stdout.strip() == "[]"
+
+
+def test_an_experiment_that_goes_wrong_is_told_and_the_tour_goes_on(monkeypatch, capfdbinary):
+    def goes_wrong():
+        raise OSError(24, "Too many open files")
+
+    said = Text("It works", "Funciona")
+    broken = Experiment("broken", said, said, goes_wrong)
+    fine = Outcome(True, said, (Figure("one", said, 1),), Bars((), ""))
+    works = Experiment("works", said, said, lambda: fine)
+    monkeypatch.setattr(_command, "EXPERIMENTS", (broken, works))
+    assert _command.main(["--lang=en"]) == 1
+    told = " ".join(capfdbinary.readouterr().out.decode().split())
+    assert "could not be measured: OSError: [Errno 24] Too many open files" in " ".join(
+        told.split()
+    )
+    assert "1 of 2 statements hold" in told
+
+
+def test_who_runs_at_once():
+    rows = [[(0.0, 1.0), (2.0, 3.0)], [(0.5, 2.5)]]
+    assert _work.at_once(rows) == (3.0, 1.0)
+    assert _work.at_once([[(0.0, 1.0)], [(1.0, 2.0)]]) == (2.0, 0.0)
+
+
+def test_numbers_as_people_read_them():
+    shown = {0: "0", 5: "5", 0.001234: "0.0012", 1.23456: "1.23", 45.678: "45.7", 456.7: "457"}
+    shown |= {1234567: "1,234,567", 0.0: "0"}
+    assert {value: number(value) for value in shown} == shown
+    assert number(1234.5).of("pt") == "1.234"
+    text = Text("{n} of {pid}", "{n} de {pid}").format(n=number(1.5), pid=1234)
+    assert text == ("1.50 of 1234", "1,50 de 1234")
+
+
+PICTURES = [
+    Timeline([(Text("process <1>", "processo <1>"), [(0.0, 0.1), (0.2, 0.4)])], 0.4),
+    Bars([(Text("a & b", "a e b"), 12.0), (Text("none", "nada"), 0)], "ms"),
+    Table((Text("name", "nome"), Text("value", "valor")), [("<x>", Text("one", "um"))]),
+]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_pictures(picture, language):
+    for width in (40, 76):
+        assert max(map(len, picture.lines(language, width))) <= width
+    ET.fromstring(picture.svg(language))
+
+
+def test_a_picture_in_text():
+    lines = PICTURES[0].lines("en", 39)
+    assert lines[0] == "process <1>        " + "█" * 5 + " " * 5 + "█" * 10
+    assert lines[1].split() == ["0", "400", "ms"]
+    assert PICTURES[1].lines("en", 30)[0].endswith("█ 12.0 ms")
+
+
+def test_languages_have_many_spellings():
+    for name in ("pt", "pt_BR.UTF-8", "pt-PT", "PT@euro"):
+        assert _language.by_name(name) == "pt"
+    assert (_language.by_name("C.UTF-8"), _language.by_name("de")) == ("en", None)
+    assert _language.ascii_only("são × █ 漢") == "sao x # ?"  # noqa: RUF001
+
+
+def test_who_reads_no_further_ends_it_without_a_traceback():
+    command = [sys.executable, "-m", "tarefa", "tour", *["lists"] * 20]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env={**os.environ, **UTF8}, **pipes) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert "Traceback" not in errors
