@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from tarefa._channel._connection import Connection, Pipe
     from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
     from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
+    from tarefa._channel._select import select
     from tarefa._task._program import CompletedProgram, Program
     from tarefa._task._run import run
     from tarefa._task._standard import (
@@ -199,6 +200,7 @@ __all__ = [
     "parent_process",
     "preload",
     "run",
+    "select",
     "setprofile",
     "settrace",
     "sleep",
@@ -256,6 +258,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._task import _standard as home
         elif name == "run":
             from tarefa._task import _run as home
+        elif name == "select":
+            from tarefa._channel import _select as home
         if home is not None:
             return globals().setdefault(name, getattr(home, name))
         if not name.startswith("_"):

@@ -63,7 +63,9 @@ from tarefa._engine.sync import (
     LockCore,
     RWLockCore,
     RWLockSide,
+    Selectable,
     SemaphoreCore,
+    select,
 )
 from tarefa._engine.task import (
     GRACE,
@@ -141,6 +143,7 @@ __all__ = [
     "QueueWatch",
     "RWLockCore",
     "RWLockSide",
+    "Selectable",
     "SemaphoreCore",
     "SetCore",
     "TaskCore",
@@ -191,6 +194,7 @@ __all__ = [
     "remind_at",
     "report_after",
     "request_stack",
+    "select",
     "send_to_zygote",
     "serve",
     "set_max_depth",

@@ -5,6 +5,8 @@ from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
+from tarefa._engine.sync import Selectable
+
 @disjoint_base
 class QueueCore:
     """A queue in shared memory; :class:`tarefa.Queue` adds what is written in Python."""
@@ -12,6 +14,9 @@ class QueueCore:
     _order: int
 
     def __new__(cls, *args: object, **kwargs: object) -> Self: ...
+    def _selectable(self) -> Selectable:
+        """What waits for it beside other things."""
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     def set_up(self, maxsize: int, max_bytes: int | None, label: int) -> None:
         """Bound the queue, and say what class it is of."""
@@ -136,6 +141,9 @@ class ConnectionCore:
     """An end of a pipe in shared memory; :class:`tarefa.Connection` adds what is Python."""
 
     def __new__(cls, core: ConnectionCore) -> Self: ...
+    def _selectable(self) -> Selectable:
+        """What waits for it beside other things."""
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     @staticmethod
     def pair(duplex: bool) -> tuple[ConnectionCore, ConnectionCore]:

@@ -72,6 +72,9 @@ class EventCore:
     """An event in shared memory; :class:`tarefa.Event` adds what is written in Python."""
 
     def __new__(cls, *args: object) -> Self: ...
+    def _selectable(self) -> Selectable:
+        """What waits for it beside other things."""
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     def is_set(self) -> bool:
         """Whether the flag is up."""
@@ -411,3 +414,14 @@ class RWLockSide:
 
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
+
+@final
+class Selectable:
+    """An object to be waited for beside others."""
+
+def select(sources: list[Selectable | int], timeout: float | None) -> list[int]:
+    """Wait until one of the sources, objects and descriptors, is ready.
+
+    Returns:
+        The numbers of all that are; none when the time has passed.
+    """

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self, TypedDict, final
 
+from tarefa._engine.sync import Selectable
+
 class _ThreadContext(TypedDict):
     pid: int
     tid: int
@@ -44,6 +46,9 @@ class TaskCore:
     @property
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one task."""
+
+    def selectable(self) -> Selectable:
+        """What waits for its end beside other things."""
 
     @property
     def state(self) -> int:

@@ -318,6 +318,12 @@ class TaskBase(Generic[R]):
         fd: int = self._tarefa_core.process_descriptor()
         return fd
 
+    def _tarefa_selectable(self) -> Any:
+        """What :func:`tarefa.select` waits for."""
+        if self._tarefa_core.state == NEW:
+            raise StateError(f"{self._label()} is not started: call start() first")
+        return self._tarefa_core.selectable()
+
     def _close_sentinel(self) -> None:
         fd, self._tarefa_sentinel = self._tarefa_sentinel, None
         if fd is not None:

@@ -35,7 +35,7 @@ pub use put::{PutError, blob_bytes};
 pub use queue::{MAX_BYTES, Order, Queue};
 pub use taken::{Content, Delivery, Taken};
 pub use unacked::NotHeld;
-pub use watch::Wanted;
+pub use watch::{SelectQueue, Wanted};
 
 use crate::collections;
 use crate::kinds;

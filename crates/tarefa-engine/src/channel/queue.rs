@@ -10,6 +10,7 @@ use super::ring;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::collections::value;
 use crate::kinds;
+use crate::os::clock::Deadline;
 use crate::shm::Member;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
@@ -256,6 +257,16 @@ impl<'a> Queue<'a> {
         self.publish_get();
         self.return_of_the_dead();
         (get, put)
+    }
+
+    /// The same, if they can be had by then.
+    pub(super) fn alone_until(&self, limit: Deadline) -> Option<(Latched<'a>, Latched<'a>)> {
+        let put = self.it.put.latch.lock_until(self.me, || limit)?;
+        let get = self.it.get.latch.lock_until(self.me, || limit)?;
+        self.publish_put();
+        self.publish_get();
+        self.return_of_the_dead();
+        Some((get, put))
     }
 
     /// Publishes what was put and is final; the latch of producers is held. Who died before it came

@@ -6,7 +6,12 @@ use super::queue::{Queue, shut};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
+use crate::shm::tx::latch::PATIENCE;
+use crate::sync::select::Selectable;
 use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
+
+/// What nobody stops.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,17 +46,16 @@ impl Queue<'_> {
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Outcome {
-        let mut condition =
-            LookOut { watch: Watch { queue: *self, wanted, stopped }, woken: false };
+        let mut condition = LookOut { watch: Watch { queue: *self, wanted, stopped }, pass: None };
         let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
-        condition.watch.gate().open(1);
+        condition.hand_on();
         outcome
     }
 
     /// Whether there is what is wanted at this instant.
     #[must_use]
     pub fn has(&self, wanted: Wanted) -> bool {
-        Watch { queue: *self, wanted, stopped: &AtomicBool::new(false) }.ready()
+        Watch { queue: *self, wanted, stopped: &NEVER }.ready()
     }
 
     /// Has all who wait for that look around.
@@ -67,6 +71,14 @@ impl Queue<'_> {
     }
 }
 
+impl<'a> Queue<'a> {
+    /// What waits for that beside other things, and takes nothing.
+    pub fn selectable(self, wanted: Wanted) -> SelectQueue<'a> {
+        let watch = Watch { queue: self, wanted, stopped: &NEVER };
+        SelectQueue { look_out: LookOut { watch, pass: None }, unsure: false }
+    }
+}
+
 struct Watch<'a> {
     queue: Queue<'a>,
     wanted: Wanted,
@@ -76,6 +88,28 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn gate(&self) -> &'static Gate {
         self.queue.gate_of(self.wanted)
+    }
+
+    /// Whether there is what is wanted; both latches are held.
+    fn is_there(&self) -> bool {
+        let is_over = self.queue.it.shut.load(Ordering::Acquire) != shut::OPEN;
+        match self.wanted {
+            Wanted::Message => is_over || self.queue.len_alone() > 0,
+            Wanted::Room(bytes) => is_over || self.queue.has_room(bytes),
+            Wanted::Nothing => !is_over && self.queue.len_alone() == 0,
+        }
+    }
+
+    /// Whether a look without a latch shows a message, or the end of the queue.
+    fn shows_message(&self) -> bool {
+        let it = self.queue.it;
+        it.head.load(Ordering::Relaxed) != it.tail.load(Ordering::Acquire)
+            || it.shut.load(Ordering::Acquire) != shut::OPEN
+            || it.get.unacked.returned.load(Ordering::Acquire) != 0
+    }
+
+    fn announce(&self) -> u32 {
+        self.gate().announce(matches!(self.wanted, Wanted::Room(_)))
     }
 }
 
@@ -93,25 +127,63 @@ impl Awaited for Watch<'_> {
             return true;
         }
         let _latches = self.queue.alone();
-        let is_over = self.queue.it.shut.load(Ordering::Acquire) != shut::OPEN;
-        match self.wanted {
-            Wanted::Message => is_over || self.queue.len_alone() > 0,
-            Wanted::Room(bytes) => is_over || self.queue.has_room(bytes),
-            Wanted::Nothing => !is_over && self.queue.len_alone() == 0,
-        }
+        self.is_there()
     }
 
     fn announce(&mut self) -> Option<u32> {
-        let value = self.gate().announce(matches!(self.wanted, Wanted::Room(_)));
+        let value = Watch::announce(self);
         if self.ready() { None } else { Some(value) }
     }
+}
+
+/// What a thread that slept had announced, and where the queue stood then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Pass {
+    announced: u32,
+    moved: [u64; 4],
 }
 
 /// A wait of one who does not act on what it waits for.
 struct LookOut<'a> {
     watch: Watch<'a>,
-    /// Whether it has slept: the wake-up may have been meant for one who would act.
-    woken: bool,
+    /// Of the last sleep: the wake-up may have been meant for one who would act.
+    pass: Option<Pass>,
+}
+
+impl LookOut<'_> {
+    /// How far those have come who open the gate.
+    fn moved(&self) -> [u64; 4] {
+        let it = self.watch.queue.it;
+        [&it.head, &it.bytes, &it.get.unacked.returned, &it.tail]
+            .map(|word| word.load(Ordering::Acquire))
+    }
+
+    /// Wakes the next, if this thread slept and may have been woken in its place. Where there is
+    /// nothing that one could act on, this thread was woken by another who handed on: two of them
+    /// would go on for ever.
+    fn hand_on(&mut self) {
+        let Some(pass) = self.pass else { return };
+        let gate = self.watch.gate();
+        if gate.word().load(Ordering::Acquire) == pass.announced {
+            return;
+        }
+        let useful = match self.watch.wanted {
+            Wanted::Message => self.watch.shows_message(),
+            Wanted::Room(_) | Wanted::Nothing => self.moved() != pass.moved,
+        };
+        if useful {
+            self.pass = None;
+            gate.open(1);
+        }
+    }
+
+    fn announce(&mut self) -> u32 {
+        self.hand_on();
+        let moved = self.moved();
+        let announced = self.watch.announce();
+        self.pass = Some(Pass { announced, moved });
+        announced
+    }
 }
 
 impl Awaited for LookOut<'_> {
@@ -128,9 +200,77 @@ impl Awaited for LookOut<'_> {
     }
 
     fn announce(&mut self) -> Option<u32> {
-        if std::mem::replace(&mut self.woken, true) {
-            self.watch.gate().open(1);
+        let value = LookOut::announce(self);
+        if self.ready() { None } else { Some(value) }
+    }
+}
+
+/// See [`Queue::selectable`].
+#[must_use]
+pub struct SelectQueue<'a> {
+    look_out: LookOut<'a>,
+    unsure: bool,
+}
+
+impl std::fmt::Debug for SelectQueue<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let watch = &self.look_out.watch;
+        f.debug_tuple("SelectQueue").field(&watch.queue.off).field(&watch.wanted).finish()
+    }
+}
+
+impl SelectQueue<'_> {
+    /// Whether there is what is wanted, as far as one can tell who waits for nobody who is stopped.
+    fn look_for(&mut self, patience: Deadline) -> bool {
+        let queue = self.look_out.watch.queue;
+        self.unsure = false;
+        if self.ready() {
+            return true;
         }
-        self.watch.announce()
+        if let Some(_latches) = queue.alone_until(patience) {
+            return self.look_out.watch.is_there();
+        }
+        self.unsure = true;
+        self.ready()
+    }
+}
+
+impl Awaited for SelectQueue<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.look_out.word()
+    }
+
+    fn object(&self) -> Off {
+        self.look_out.object()
+    }
+
+    fn ready(&mut self) -> bool {
+        let watch = &self.look_out.watch;
+        match watch.wanted {
+            Wanted::Message if watch.shows_message() => true,
+            // Without the latches that shows nothing, or that somebody is to look.
+            Wanted::Message if !watch.queue.something_returned() => false,
+            _ => watch.queue.alone_until(Deadline::at(0)).is_some_and(|_latches| watch.is_there()),
+        }
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        let value = self.look_out.announce();
+        let patience = if self.unsure { Deadline::at(0) } else { Deadline::after(Some(PATIENCE)) };
+        if self.look_for(patience) { None } else { Some(value) }
+    }
+}
+
+impl Selectable for SelectQueue<'_> {
+    fn look(&mut self) -> bool {
+        self.look_for(Deadline::after(Some(PATIENCE)))
+    }
+
+    fn woken(&mut self) {
+        self.look_out.hand_on();
+    }
+
+    fn is_unsure(&self) -> bool {
+        self.unsure
     }
 }

@@ -28,6 +28,7 @@ mod model;
 pub mod oom;
 pub mod pidfd;
 pub mod pipe;
+pub mod poll;
 pub mod process;
 pub mod procfs;
 pub mod rlimit;

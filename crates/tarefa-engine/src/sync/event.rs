@@ -4,6 +4,7 @@
 //! often the flag was raised: who waits is let go by that even if it is lowered at once. Nobody owns it, so a death can
 //! cost nothing but a wake-up, which [`wait::waking`] makes good.
 
+use super::select::Selectable;
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::kinds;
@@ -90,6 +91,11 @@ fn raises(word: u32) -> u32 {
 }
 
 impl EventWait {
+    fn new(me: &Member, off: Off) -> Self {
+        let word = word_of(me, off);
+        Self { object: off, word, raises: raises(word.load(Ordering::Acquire)) }
+    }
+
     fn is_over(&self, word: u32) -> bool {
         word & SET != 0 || raises(word) != self.raises
     }
@@ -115,9 +121,15 @@ impl Awaited for EventWait {
     }
 }
 
+impl Selectable for EventWait {}
+
+/// What waits beside other things until the flag is up, or was raised since.
+#[must_use]
+pub fn selectable(me: &Member, off: Off) -> impl Selectable + use<> {
+    EventWait::new(me, off)
+}
+
 /// Waits until the flag is up.
 pub fn wait(me: &Member, off: Off, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
-    let word = word_of(me, off);
-    let raises = raises(word.load(Ordering::Acquire));
-    wait::wait(me, hooks, &mut EventWait { object: off, word, raises }, deadline)
+    wait::wait(me, hooks, &mut EventWait::new(me, off), deadline)
 }

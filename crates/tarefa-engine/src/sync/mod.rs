@@ -11,6 +11,7 @@ pub mod lock;
 pub mod object_kinds;
 pub mod repair;
 pub mod rwlock;
+pub mod select;
 pub mod semaphore;
 pub mod wait;
 pub mod wait_queue;

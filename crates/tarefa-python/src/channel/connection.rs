@@ -1,6 +1,6 @@
 //! `ConnectionCore`: what an end of a pipe is made of.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyBrokenPipeError, PyEOFError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -13,10 +13,12 @@ use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::object::{self, handle::Handle};
 use tarefa_engine::shm::{Member, Off};
-use tarefa_engine::sync::wait::{self, BlockingHooks, Outcome};
+use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 
 use super::level::{self, QueueLevel};
 use super::messages::decode;
+use super::open_state::OpenState;
+use super::receivable::Receivable;
 use crate::collections::array;
 use crate::convert::bytes::bytes_of;
 use crate::convert::collector;
@@ -29,6 +31,7 @@ use crate::runtime::handle;
 use crate::runtime::hooks as python;
 use crate::runtime::member;
 use crate::runtime::registry::SharedClass;
+use crate::sync::select::Selectable;
 
 /// What a message came through, in an error.
 const CHANNEL: &str = "pipe";
@@ -44,9 +47,7 @@ pub(crate) struct ConnectionCore {
     id: (u64, u64),
     reads: AtomicBool,
     writes: bool,
-    closed: AtomicBool,
-    /// Threads of this process that wait in it: who closes it has them look around.
-    waiting: Mutex<Vec<u32>>,
+    state: Arc<OpenState>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,8 +64,7 @@ impl ConnectionCore {
             id: (handle.runtime().id(), handle.id()),
             reads: AtomicBool::new(end.reads().is_some()),
             writes: end.writes().is_some(),
-            closed: AtomicBool::new(false),
-            waiting: Mutex::new(Vec::new()),
+            state: Arc::default(),
             handle: Mutex::new(Some(handle)),
         }
     }
@@ -182,7 +182,7 @@ impl<'a, 'py> Hooks<'a, 'py> {
     }
 
     fn into_error(self) -> PyErr {
-        if self.core.closed.load(Ordering::Acquire) && self.python.error.is_none() {
+        if self.core.state.is_closed() && self.python.error.is_none() {
             return is_closed();
         }
         self.python.into_error()
@@ -193,20 +193,17 @@ impl BlockingHooks for Hooks<'_, '_> {
     fn release(&mut self, sleep: &mut dyn FnMut()) {
         let (core, thread) = (self.core, self.thread);
         self.python.release(&mut || {
-            locked(&core.waiting).push(thread);
             // Who closes it now finds the thread; who has before is seen here.
-            if !core.closed.load(Ordering::SeqCst) {
+            core.state.wait_begins(thread);
+            if !core.state.is_closed() {
                 sleep();
             }
-            let mut waiting = locked(&core.waiting);
-            if let Some(i) = waiting.iter().rposition(|t| *t == thread) {
-                waiting.swap_remove(i);
-            }
+            core.state.wait_is_over(thread);
         });
     }
 
     fn interrupted(&mut self) -> bool {
-        self.python.interrupted() || self.core.closed.load(Ordering::SeqCst)
+        self.python.interrupted() || self.core.state.is_closed()
     }
 
     fn place(&mut self, me: &Member) {
@@ -234,7 +231,7 @@ impl ConnectionCore {
     /// Whether this process has closed it.
     #[getter]
     fn closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.state.is_closed()
     }
 
     /// Whether it reads.
@@ -324,14 +321,14 @@ impl ConnectionCore {
     /// Lets this process's handle go, and ends its waits here.
     fn close(&self) {
         let Some(handle) = locked(&self.handle).take() else { return };
-        self.closed.store(true, Ordering::SeqCst);
-        let waiting = locked(&self.waiting).clone();
-        if !waiting.is_empty() {
-            let me = handle.me();
-            for thread in waiting {
-                wait::wake(&me, thread);
-            }
-        }
+        self.state.close(&handle.me());
+    }
+
+    /// What waits beside other things for a message, for the end of them, or for `close()` here.
+    #[pyo3(name = "_selectable")]
+    fn selectable(&self) -> PyResult<Selectable> {
+        let handle = self.open_to_read()?;
+        Ok(Selectable::new(Receivable { handle, state: Arc::clone(&self.state) }))
     }
 
     /// What a descriptor for it shows.

@@ -4,7 +4,9 @@ pub(crate) mod connection;
 pub(crate) mod deliveries;
 pub(crate) mod level;
 mod messages;
+mod open_state;
 pub(crate) mod queue;
+mod receivable;
 pub(crate) mod watch;
 
 use pyo3::prelude::*;

@@ -6,12 +6,13 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
-    GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, blob_bytes, keyed,
+    GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, Wanted, blob_bytes, keyed,
 };
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
+use tarefa_engine::sync::select;
 
 use super::deliveries::{self, Deliveries};
 use super::level::{self, QueueLevel};
@@ -27,6 +28,7 @@ use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
+use crate::sync::select::{Selectable, Waitable};
 
 /// What a message came through, in an error.
 const CHANNEL: &str = "queue";
@@ -57,6 +59,18 @@ impl QueueCore {
             return Err(PyValueError::new_err(text));
         }
         Ok(())
+    }
+}
+
+struct HasMessage(Handle);
+
+impl Waitable for HasMessage {
+    fn handle(&self) -> &Handle {
+        &self.0
+    }
+
+    fn selectable<'a>(&'a self, me: &'a Member) -> Box<dyn select::Selectable + 'a> {
+        Box::new(Queue::at(me, self.0.off()).selectable(Wanted::Message))
     }
 }
 
@@ -403,6 +417,13 @@ impl QueueCore {
     fn shutdown(&self, immediate: bool) {
         let me = self.handle.me();
         Queue::at(&me, self.handle.off()).shut_down(immediate);
+    }
+
+    /// What waits beside other things for an item, or the end of the queue.
+    #[pyo3(name = "_selectable")]
+    fn selectable(&self) -> PyResult<Selectable> {
+        self.check_open()?;
+        Ok(Selectable::new(HasMessage(self.handle.clone())))
     }
 
     /// What a descriptor for it shows.

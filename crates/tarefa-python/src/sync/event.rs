@@ -2,8 +2,9 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
-use tarefa_engine::sync::event;
+use tarefa_engine::sync::{event, select as engine};
 
 use crate::convert::collector;
 use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
@@ -13,6 +14,7 @@ use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
+use crate::sync::select::{Selectable, Waitable};
 
 /// An event in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -28,6 +30,18 @@ impl EventCore {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+}
+
+struct Raised(Handle);
+
+impl Waitable for Raised {
+    fn handle(&self) -> &Handle {
+        &self.0
+    }
+
+    fn selectable<'a>(&'a self, me: &'a Member) -> Box<dyn engine::Selectable + 'a> {
+        Box::new(event::selectable(me, self.0.off()))
     }
 }
 
@@ -80,6 +94,12 @@ impl EventCore {
         let mut hooks = PyBlockingHooks::new(py);
         let outcome = event::wait(&self.handle.try_slot()?, self.handle.off(), &mut hooks, until);
         hooks.verdict(outcome)
+    }
+
+    /// What waits for it beside other things.
+    #[pyo3(name = "_selectable")]
+    fn selectable(&self) -> Selectable {
+        Selectable::new(Raised(self.handle.clone()))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

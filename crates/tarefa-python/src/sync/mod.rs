@@ -7,6 +7,7 @@ pub(crate) mod lock;
 pub(crate) mod lock_fast_path;
 pub(crate) mod repair;
 pub(crate) mod rwlock;
+pub(crate) mod select;
 pub(crate) mod semaphore;
 
 use pyo3::prelude::*;
@@ -18,6 +19,7 @@ use condition::ConditionCore;
 use event::EventCore;
 use lock::LockCore;
 use rwlock::{RWLockCore, RWLockSide};
+use select::Selectable;
 use semaphore::SemaphoreCore;
 
 /// Puts the room's classes and functions into the module.
@@ -29,6 +31,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<BarrierCore>()?;
     m.add_class::<RWLockCore>()?;
     m.add_class::<RWLockSide>()?;
+    m.add_class::<Selectable>()?;
+    m.add_function(wrap_pyfunction!(select::select_, m)?)?;
     lock_fast_path::install(m.py())?;
     add_kinds(&[kinds::LOCK, kinds::RLOCK], |py, h| Ok(Py::new(py, LockCore::of(h))?.into_any()));
     add_kinds(&[kinds::EVENT], |py, h| Ok(Py::new(py, EventCore::of(h))?.into_any()));

@@ -11,9 +11,10 @@ use tarefa_engine::collections::value::{self, Item};
 use tarefa_engine::os::clock;
 use tarefa_engine::os::pidfd;
 use tarefa_engine::os::pipe;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::object::handle::Handle;
-use tarefa_engine::sync::wait::Overdue;
+use tarefa_engine::sync::{select, wait::Overdue};
 use tarefa_engine::task::cause_of_death::Death;
 use tarefa_engine::task::last_line::LastLine;
 use tarefa_engine::task::limits;
@@ -29,6 +30,7 @@ use crate::runtime::blocking::{PyBlockingHooks, deadline, tick};
 use crate::runtime::handle::Slot as _;
 use crate::runtime::signals::mind_signals_of_main;
 use crate::runtime::{call_site, errors, member};
+use crate::sync::select::{Selectable, Waitable};
 use crate::task::core::{ERROR, TaskCore, exit_code};
 use crate::task::unraisable;
 
@@ -53,6 +55,11 @@ impl TaskCore {
         };
         let off = off.map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
+    }
+
+    /// What waits for its end beside other things.
+    fn selectable(&self) -> Selectable {
+        Selectable::new(Ended(self.handle.clone()))
     }
 
     /// The number of its state.
@@ -587,6 +594,18 @@ pub(crate) fn take_descriptors() -> Vec<i32> {
 #[pyfunction]
 pub(crate) fn most_descriptors() -> usize {
     process::MOST_DESCRIPTORS
+}
+
+struct Ended(Handle);
+
+impl Waitable for Ended {
+    fn handle(&self) -> &Handle {
+        &self.0
+    }
+
+    fn selectable<'a>(&'a self, me: &'a Member) -> Box<dyn select::Selectable + 'a> {
+        Box::new(Task::at(me, self.0.off()).selectable())
+    }
 }
 
 fn event(py: Python<'_>, value: u32) -> PyResult<OwnedFd> {

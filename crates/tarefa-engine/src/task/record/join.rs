@@ -7,6 +7,7 @@ use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex;
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
+use crate::sync::select::Selectable;
 use crate::sync::wait::wait_record;
 use crate::sync::wait::wait_record::{How, Noted, Wanted};
 use crate::sync::wait::{self, AdaptiveSpin, Awaited, BlockingHooks, Outcome, Overdue};
@@ -72,6 +73,14 @@ impl Task<'_> {
         let error = self.it.error.swap(0, Ordering::AcqRel);
         crash_point!("task.no_refusal");
         if error == 0 { Started::Yes } else { Started::Error(error as i32) }
+    }
+}
+
+impl<'a> Task<'a> {
+    /// What waits for its end beside other things.
+    #[must_use]
+    pub fn selectable(self) -> impl Selectable + use<'a> {
+        Ending { task: self, outcome: false }
     }
 }
 
@@ -181,6 +190,8 @@ struct Ending<'a> {
     /// Its outcome will do.
     outcome: bool,
 }
+
+impl Selectable for Ending<'_> {}
 
 impl Awaited for Ending<'_> {
     fn word(&self) -> &'static AtomicU32 {

@@ -1,0 +1,60 @@
+//! Looking at many descriptors, and sleeping until one is readable.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use super::check;
+
+/// What a descriptor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Nothing to read.
+    Nothing,
+    /// Something to read, its end, or an error that reading tells.
+    Readable,
+    /// There is no descriptor of that number.
+    Closed,
+}
+
+fn entry(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
+fn level(entry: libc::pollfd) -> Level {
+    match entry.revents {
+        0 => Level::Nothing,
+        events if events & libc::POLLNVAL != 0 => Level::Closed,
+        _ => Level::Readable,
+    }
+}
+
+fn poll(entries: &mut [libc::pollfd], ms: i32) -> io::Result<()> {
+    loop {
+        // SAFETY: the entries are writable, and as many as is said.
+        let n = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, ms) };
+        match check(n) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// What each of the descriptors has now.
+///
+/// # Errors
+/// `EINVAL` where they are more than the limit for open ones, `ENOMEM`.
+pub fn look(fds: &[RawFd]) -> io::Result<Vec<Level>> {
+    let mut entries: Vec<_> = fds.iter().copied().map(entry).collect();
+    poll(&mut entries, 0)?;
+    Ok(entries.into_iter().map(level).collect())
+}
+
+/// Sleeps until one of the descriptors has something, or is closed, or `stop` is readable.
+///
+/// # Errors
+/// As of [`look`].
+pub fn sleep(fds: &[RawFd], stop: BorrowedFd<'_>) -> io::Result<()> {
+    let mut entries: Vec<_> = fds.iter().copied().map(entry).collect();
+    entries.push(entry(stop.as_raw_fd()));
+    poll(&mut entries, -1)
+}
