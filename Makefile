@@ -112,7 +112,7 @@ loom-mutants: ## Only wrong memory orders planted in the engine's code: a model 
 	    each_wrong_order_is_noticed
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
-	cargo build --quiet -p tarefa --example visitor --example crowd
+	cargo build --quiet -p tarefa --example visitor --example queues --example crowd
 	@export TAREFA_RUST_EXAMPLES='$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/examples)'; \
 	main=$$($(PY) -c 'import sys, sysconfig; \
 	    print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \

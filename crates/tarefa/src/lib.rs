@@ -43,6 +43,7 @@
 // A method's path asks for one lifetime of the object's where a closure takes any.
 #![allow(clippy::redundant_closure_for_method_calls)]
 
+mod channel;
 mod collections;
 mod convert;
 mod runtime;
@@ -50,6 +51,11 @@ mod sync;
 mod task;
 mod trace;
 
+pub use channel::{
+    ChannelError, IntoIter as ReceiverIntoIter, Iter as ReceiverIter, PlainReceiver, PlainSender,
+    Receiver, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender, TryIter,
+    TryRecvError, TrySendError, channel, plain_channel,
+};
 pub use collections::array::{Array, ArrayGuard, Items};
 pub use collections::dict::{Dict, DictError};
 pub use collections::list::{Iter, List, ListError};
@@ -57,7 +63,7 @@ pub use collections::object_lock::Group;
 pub use collections::set::Set;
 pub use collections::value::{Value, ValueGuard};
 pub use convert::address::{AttachError, Object, address, attach};
-pub use convert::errors::EncodeError;
+pub use convert::errors::{DecodeError, EncodeError};
 pub use convert::key::NotAKey;
 pub use convert::plain::{Format, Integer, Plain};
 pub use runtime::blocking::sleep;
@@ -73,6 +79,7 @@ pub use sync::lock::{Lock, LockGuard};
 pub use sync::mutex::{Mutex, MutexError, MutexGuard, Poisoned};
 pub use sync::reentrant_lock::{ReentrantLock, ReentrantLockGuard};
 pub use sync::rwlock::{PoisonedWrite, RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use sync::select::{SelectError, Selectable, select};
 pub use sync::semaphore::{Permit, Semaphore, SemaphoreError, TooManyPermits};
 pub use task::context::{Context, OsState};
 pub use task::current::current_task;

@@ -48,22 +48,40 @@ pub struct End<'a> {
 /// # Errors
 /// [`OutOfMemory`].
 pub fn create(me: &Member, duplex: bool) -> Result<(Off, Off), OutOfMemory> {
+    create_with(me, duplex, 0)
+}
+
+/// Makes a pipe in one direction, which holds at most so many messages, 0 for any number; this process
+/// holds a reference to the end that reads, which is the first, and to the one that writes.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create_one_way(me: &Member, maxsize: u64) -> Result<(Off, Off), OutOfMemory> {
+    create_with(me, false, maxsize)
+}
+
+fn create_with(me: &Member, duplex: bool, maxsize: u64) -> Result<(Off, Off), OutOfMemory> {
     let savepoint = heap::savepoint(me);
-    let made = make(me, duplex, savepoint);
+    let made = make(me, duplex, maxsize, savepoint);
     if made.is_err() {
         heap::free_deferred(me, savepoint);
     }
     made
 }
 
-fn make(me: &Member, duplex: bool, savepoint: Off) -> Result<(Off, Off), OutOfMemory> {
+fn make(
+    me: &Member,
+    duplex: bool,
+    maxsize: u64,
+    savepoint: Off,
+) -> Result<(Off, Off), OutOfMemory> {
     let size = size_of::<EndObject>() as u64;
     let first = object::create(me, kinds::PIPE_END, size)?;
     let below = heap::savepoint(me);
     let second = object::create(me, kinds::PIPE_END, size)?;
     let ends = heap::savepoint(me);
-    let to_first = make_queue(me)?;
-    let to_second = if duplex { make_queue(me)? } else { Off::NONE };
+    let to_first = make_queue(me, maxsize)?;
+    let to_second = if duplex { make_queue(me, maxsize)? } else { Off::NONE };
     let (a, b): (&EndObject, &EndObject) = (me.arena().at(first), me.arena().at(second));
     let mut tx = Tx::begin(me);
     tx.set(&a.reads, to_first.0);
@@ -84,9 +102,9 @@ fn make(me: &Member, duplex: bool, savepoint: Off) -> Result<(Off, Off), OutOfMe
 }
 
 /// A queue to which two ends will refer, on the thread's chain.
-fn make_queue(me: &Member) -> Result<Off, OutOfMemory> {
+fn make_queue(me: &Member, maxsize: u64) -> Result<Off, OutOfMemory> {
     let off = queue::make(me, Order::Fifo)?;
-    Queue::at(me, off).takes_any_size();
+    Queue::at(me, off).is_of_a_pipe(maxsize);
     // crash: nobody else knows of the queue yet, and the chain does not look at its count.
     object::header(me, off).references.store(2, Ordering::Relaxed);
     Ok(off)
@@ -128,6 +146,20 @@ impl<'a> End<'a> {
         let theirs = queues(other);
         queues(self).iter().any(|queue| *queue != 0 && theirs.contains(queue))
     }
+}
+
+/// Whether one of `objects`, which are held, is the queue at that place or an end that has it: a message
+/// in the queue that mentions it keeps it for ever.
+#[must_use]
+pub fn lead_to(me: &Member, objects: &[Off], queue: Off) -> bool {
+    objects.iter().any(|off| {
+        let is_end = object::header(me, *off).kind.load(Ordering::Relaxed) == kinds::PIPE_END;
+        let end = is_end.then(|| me.arena().at::<EndObject>(*off));
+        *off == queue
+            || end.is_some_and(|end| {
+                [&end.reads, &end.writes].iter().any(|w| w.load(Ordering::Acquire) == queue.0)
+            })
+    })
 }
 
 /// One step of taking an end apart: the other side hears of it, and then it lets go of the queue.

@@ -201,10 +201,12 @@ impl<'a> Queue<'a> {
         self.it.not_full.open_all();
     }
 
-    /// Has a message of any size fit where it is alone. Before others have the queue.
-    pub(super) fn takes_any_size(&self) {
+    /// Bounds its messages, and has one of any size fit where it is alone. Before others have the queue.
+    pub(super) fn is_of_a_pipe(&self, maxsize: u64) {
         // crash: nobody else knows of the queue yet.
         self.it.any_size.store(1, Ordering::Relaxed);
+        // crash: as above.
+        self.it.maxsize.store(maxsize, Ordering::Relaxed);
     }
 
     /// What the front calls it, a number of its own. Before others have the queue.

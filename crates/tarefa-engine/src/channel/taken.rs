@@ -1,9 +1,10 @@
 //! Messages that were taken, as their taker has them.
 
-use crate::collections::value;
+use super::priority::unkeyed;
+use crate::collections::value::{self, Fetched, tag};
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
-use crate::shm::heap;
+use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::blob;
 
 /// A message that was handed out to be acknowledged, as its queue knows it.
@@ -93,6 +94,38 @@ impl Taken {
     pub fn contents(&self) -> impl Iterator<Item = Content<'_>> {
         let first = Some(self.first).filter(|word| *word != 0);
         first.into_iter().chain(self.more.iter().copied()).map(|word| self.content(word))
+    }
+
+    /// A copy of the message of that number; what it mentions is held.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`].
+    ///
+    /// # Panics
+    /// If there is no such message.
+    pub fn fetch(&self, me: &Member, i: usize) -> Result<Fetched, OutOfMemory> {
+        let mut fetched = value::fetch_last(me, self.nth(i))?;
+        if let Fetched::Blob(copied) = &mut fetched {
+            if copied.tag == tag::KEYED {
+                if let Some((tag, bytes)) = unkeyed(&copied.bytes) {
+                    (copied.tag, copied.bytes) = (tag, bytes.to_vec());
+                }
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// The process that put the message of that number in; 0 where it does not say.
+    ///
+    /// # Panics
+    /// If there is no such message.
+    #[must_use]
+    pub fn signed_by(&self, me: &Member, i: usize) -> i32 {
+        value::blob_of(self.nth(i)).map_or(0, |at| blob::signed_by(me, at))
+    }
+
+    fn nth(&self, i: usize) -> u64 {
+        if i == 0 { self.first } else { self.more[i - 1] }
     }
 
     fn content(&self, word: u64) -> Content<'_> {

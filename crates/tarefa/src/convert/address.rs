@@ -10,7 +10,13 @@ use crate::convert::codec;
 use crate::convert::handle::Wire;
 
 pub(crate) mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed {
+        /// Where the object is, if another than what is serialised is meant.
+        #[doc(hidden)]
+        fn wire(&self) -> Option<crate::convert::handle::Wire> {
+            None
+        }
+    }
 }
 
 /// A shared object that has an [`address`].
@@ -35,6 +41,7 @@ pub(crate) use shared_object;
 /// | `List`, `Dict`, `Set` | [`List`], [`Dict`], [`Set`] |
 /// | `Value`, `Array` | [`Value`] and [`Mutex`], [`Array`] |
 /// | `Lock`, `RLock` | [`Lock`], [`ReentrantLock`] |
+/// | `Queue` | [`Sender`], [`Receiver`], [`PlainSender`], [`PlainReceiver`] |
 /// | `Event`, `Semaphore`, `Barrier`, `Condition` | [`Event`], [`Semaphore`], [`Barrier`], [`Condvar`] |
 ///
 /// Numbers, texts, bytes, booleans and `None` are read by both languages; anything else by the one
@@ -66,9 +73,14 @@ pub(crate) use shared_object;
 /// [`Semaphore`]: crate::Semaphore
 /// [`Barrier`]: crate::Barrier
 /// [`Condvar`]: crate::Condvar
+/// [`Sender`]: crate::Sender
+/// [`Receiver`]: crate::Receiver
+/// [`PlainSender`]: crate::PlainSender
+/// [`PlainReceiver`]: crate::PlainReceiver
 #[must_use]
 pub fn address<T: Object>(object: &T) -> String {
-    let wire = codec::encode(object).ok().and_then(|e| codec::decode::<Wire>(&e.bytes).ok());
+    let written = || codec::encode(object).ok().and_then(|e| codec::decode::<Wire>(&e.bytes).ok());
+    let wire = object.wire().or_else(written);
     let (kind, root, memory_fd, id, off, object) = wire.expect("an object is written as its place");
     let runtime = Address { root: root as i32, memory_fd: memory_fd as i32, id };
     ObjectAddress { runtime, off: Off(off), kind, id: object }.to_string()

@@ -40,6 +40,14 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
     kind: u64,
 ) -> Result<Handle, D::Error> {
+    deserialize_any(deserializer, &[kind])
+}
+
+/// The same of an object of one of these kinds.
+pub(crate) fn deserialize_any<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    wanted: &[u64],
+) -> Result<Handle, D::Error> {
     struct Visitor;
     impl<'de> de::Visitor<'de> for Visitor {
         type Value = Wire;
@@ -54,21 +62,21 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         }
     }
     let wire = deserializer.deserialize_newtype_struct(NAME, Visitor)?;
-    attach(wire, kind).map_err(|text| {
+    attach(wire, wanted).map_err(|text| {
         codec::note_fault(&text);
         de::Error::custom(text)
     })
 }
 
-/// The object at that place, which is to be of the kind `wanted`.
-fn attach(wire: Wire, wanted: u64) -> Result<Handle, String> {
+/// The object at that place, which is to be of one of the kinds `wanted`.
+fn attach(wire: Wire, wanted: &[u64]) -> Result<Handle, String> {
     let (kind, root, memory_fd, runtime, off, id) = wire;
-    if kind != wanted {
+    if !wanted.contains(&kind) {
         return Err(format!("a handle of {} was given", kinds::words(kind)));
     }
     tarefa_engine::task::register();
     let runtime = Address { root: root as i32, memory_fd: memory_fd as i32, id: runtime };
-    let at = ObjectAddress { runtime, off: Off(off), kind: wanted, id };
+    let at = ObjectAddress { runtime, off: Off(off), kind, id };
     Handle::attach(&at).map_err(|refused| match refused {
         Refused::Kind(is) => {
             format!("a handle of {} that is {}", kinds::words(kind), kinds::words(is))

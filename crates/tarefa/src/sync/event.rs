@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::event;
 use tarefa_engine::sync::wait::Outcome;
@@ -13,8 +14,9 @@ use crate::convert::address::shared_object;
 use crate::convert::handle;
 use crate::runtime;
 use crate::runtime::blocking::Here;
-use crate::runtime::errors::CreateError;
+use crate::runtime::errors::{CreateError, TooManyThreads};
 use crate::runtime::interrupt::Interrupted;
+use crate::sync::select::{Made, Selectable, Source};
 
 /// A flag that threads and processes wait for. Clones are handles of one event.
 ///
@@ -89,6 +91,18 @@ impl Event {
 }
 
 shared_object!([] Event);
+
+impl Source for Event {
+    fn member(&self) -> Result<Option<Member>, TooManyThreads> {
+        Ok(Some(self.0.try_me()?))
+    }
+
+    fn make<'a>(&'a self, me: &'a Member) -> Made<'a> {
+        Made::Object(Box::new(event::selectable(me, self.0.off())))
+    }
+}
+
+impl Selectable for Event {}
 
 impl Serialize for Event {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -9,4 +9,5 @@ pub(crate) mod lock;
 pub(crate) mod mutex;
 pub(crate) mod reentrant_lock;
 pub(crate) mod rwlock;
+pub(crate) mod select;
 pub(crate) mod semaphore;

@@ -10,6 +10,7 @@ pub(crate) mod outcome;
 pub(crate) mod panics;
 pub(crate) mod process;
 pub(crate) mod program;
+mod select;
 pub(crate) mod sentinel;
 pub(crate) mod target;
 pub(crate) mod thread;

@@ -1,0 +1,203 @@
+//! What sends values.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tarefa_engine::channel::{PutError, Queue};
+use tarefa_engine::collections::value::Item;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::Member;
+
+use super::errors::{ChannelError, SendError, SendTimeoutError, TrySendError};
+use super::side::{Direction, Side};
+use crate::convert::address::{Object, sealed};
+use crate::convert::element::{self, Stored};
+use crate::convert::handle::Wire;
+use crate::runtime::blocking::Here;
+use crate::runtime::interrupt::Interrupted;
+
+/// The sending side of a [`channel`](crate::channel()). Clones send into the same one.
+///
+/// By [`address`](crate::address()) a program in Python has it as its `Queue`, and by
+/// [`attach`](crate::attach) it is one of a `Queue` in Python. Such a program is not counted: what it has
+/// keeps the channel as an object, but it is connected as long as there are a `Sender` and a `Receiver`
+/// of the program that made it. A queue of Python's is connected until its `shutdown()`.
+pub struct Sender<T> {
+    side: Side,
+    value: PhantomData<fn(T)>,
+}
+
+/// Why something is not in the queue.
+pub(super) enum Refusal {
+    Full,
+    Disconnected,
+    Failed(ChannelError),
+}
+
+impl<E: Into<ChannelError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Puts an item in, at once or until that time.
+#[inline]
+pub(super) fn put(
+    me: &Member,
+    queue: &Queue<'_>,
+    item: Item<'_>,
+    until: Option<Deadline>,
+    here: &mut Here,
+) -> Result<(), Refusal> {
+    let put = match until {
+        None => queue.try_put(item),
+        Some(until) => queue.put(item, here, until),
+    };
+    put.map_err(|e| refused(me, queue, e))
+}
+
+#[cold]
+fn refused(me: &Member, queue: &Queue<'_>, error: PutError) -> Refusal {
+    match error {
+        PutError::Full => Refusal::Full,
+        PutError::ShutDown => {
+            if me.is_here() {
+                // What came after the last receiver had gone.
+                queue.throw_away();
+            }
+            Refusal::Disconnected
+        }
+        PutError::Interrupted => Interrupted.into(),
+        PutError::TooLarge { size, most } => Refusal::Failed(ChannelError::TooLarge { size, most }),
+        PutError::Memory(e) => e.into(),
+    }
+}
+
+impl<T: Serialize + 'static> Sender<T> {
+    /// Sends a value, waiting until there is room for it.
+    ///
+    /// # Errors
+    /// [`SendError`], with the value.
+    #[track_caller]
+    #[inline]
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        match self.put(&value, Some(Deadline::NEVER), Here::now()) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Failed(why)) => Err(SendError::Failed(value, why)),
+            Err(Refusal::Disconnected | Refusal::Full) => Err(SendError::Disconnected(value)),
+        }
+    }
+
+    /// Sends a value if there is room now.
+    ///
+    /// # Errors
+    /// [`TrySendError`], with the value.
+    #[track_caller]
+    pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
+        match self.put(&value, None, Here::now()) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Full) => Err(TrySendError::Full(value)),
+            Err(Refusal::Disconnected) => Err(TrySendError::Disconnected(value)),
+            Err(Refusal::Failed(why)) => Err(TrySendError::Failed(value, why)),
+        }
+    }
+
+    /// Sends a value, waiting for room at most so long.
+    ///
+    /// # Errors
+    /// [`SendTimeoutError`], with the value.
+    #[track_caller]
+    pub fn send_timeout(&self, value: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        match self.put(&value, Some(Deadline::after(Some(timeout))), Here::now()) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Full) => Err(SendTimeoutError::Timeout(value)),
+            Err(Refusal::Disconnected) => Err(SendTimeoutError::Disconnected(value)),
+            Err(Refusal::Failed(why)) => Err(SendTimeoutError::Failed(value, why)),
+        }
+    }
+
+    #[inline]
+    fn put(&self, value: &T, until: Option<Deadline>, mut here: Here) -> Result<(), Refusal> {
+        let stored = element::store(value)?;
+        let me = self.side.me()?;
+        let queue = self.side.queue(&me);
+        if let Stored::Word(word) = stored {
+            return put(&me, &queue, Item::Word(word), until, &mut here);
+        }
+        let runtime = self.side.handle().runtime();
+        if self.side.is_led_to(&me, &stored.references(runtime)) {
+            return Err(Refusal::Failed(ChannelError::Itself));
+        }
+        stored.with(runtime, |item| put(&me, &queue, item, until, &mut here))
+    }
+}
+
+impl<T> Sender<T> {
+    pub(super) fn of(side: Side) -> Self {
+        Self { side, value: PhantomData }
+    }
+
+    /// Values in the channel at this instant.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.side.ask(|queue| queue.len()) as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a `send` would have to wait now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.side.ask(|queue| queue.is_full())
+    }
+
+    /// The most values that it holds; `None` for any number.
+    #[must_use]
+    pub fn capacity(&self) -> Option<usize> {
+        Some(self.side.ask(|queue| queue.maxsize()) as usize).filter(|most| *most != 0)
+    }
+
+    /// Whether what both send goes to the same receivers.
+    #[must_use]
+    pub fn same_channel(&self, other: &Self) -> bool {
+        self.side.is_of_one_channel(&other.side)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.side.clone())
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sender({} waiting)", self.len())
+    }
+}
+
+impl<T> Serialize for Sender<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.side.serialize(serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Sender<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Side::deserialize(deserializer, Direction::Sends).map(Self::of)
+    }
+}
+
+impl<T> sealed::Sealed for Sender<T> {
+    fn wire(&self) -> Option<Wire> {
+        Some(self.side.queue_wire())
+    }
+}
+
+impl<T> Object for Sender<T> {}
