@@ -20,7 +20,10 @@ class _OnlyOurs:
     """The text of a filter that fits the warning while all other threads are ours."""
 
     def match(self, text: str) -> bool:
-        return "multi-threaded, use of " in text and are_only_ours()
+        fits = "multi-threaded, use of " in text and are_only_ours()
+        if fits:
+            _remove()
+        return fits
 
     def __repr__(self) -> str:
         return "<tarefa: a fork beside its own threads>"
@@ -49,11 +52,20 @@ def _before() -> None:
     warnings: Any = sys.modules.get("warnings")
     if warnings is None or _engine.is_root() is None:
         return
-    filters = warnings.filters
-    if not filters or filters[0] is not FILTER:
-        # First, whatever the program has set since.
-        filters[:] = [FILTER, *(f for f in filters if f is not FILTER)]
+    # First, whatever the program has set since.
+    _remove()
+    warnings.filters.insert(0, FILTER)
 
 
-if sys.version_info >= (3, 12):
-    os.register_at_fork(before=_before)
+def _remove() -> None:
+    # The filters are the program's again: nothing of ours is seen there.
+    warnings: Any = sys.modules.get("warnings")
+    if warnings is not None and FILTER in warnings.filters:
+        warnings.filters.remove(FILTER)
+
+
+if sys.version_info >= (3, 13):
+    # The warning comes after the parent's functions; one that stays goes with the next.
+    os.register_at_fork(before=_before, after_in_child=_remove)
+elif sys.version_info >= (3, 12):
+    os.register_at_fork(before=_before, after_in_parent=_remove, after_in_child=_remove)

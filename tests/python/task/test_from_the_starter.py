@@ -475,6 +475,24 @@ def test_a_fork_is_not_warned_of_for_our_threads():
     assert done.stderr == ""
 
 
+def test_a_fork_leaves_the_filters_of_warnings_as_they_were():
+    done = run_script("""
+        import os, tarefa, warnings
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        def look(): return [(f[0], f[2]) for f in warnings.filters]
+        expected = look()
+        for _ in range(2):
+            assert tarefa.Process(target=look).start().result() == expected
+            pid = os.fork()
+            if not pid: os._exit(warnings.filters != before)
+            assert os.waitpid(pid, 0)[1] == 0
+            assert warnings.filters == before
+        print("well")
+    """)
+    assert done.stdout == "well\n", done.stderr
+
+
 def test_the_usual_decimal_context_is_sent_to_nobody():
     # What it was compared with lay in memory that had been freed.
     source = """

@@ -212,6 +212,43 @@ def test_terminate_lets_finally_blocks_run(where):
         task.result()
 
 
+def test_terminate_at_the_very_moment_of_the_first_sleep():
+    for n in range(60):
+        ready, steps, never = tarefa.Event(), tarefa.List(), tarefa.Event()
+
+        def work(ready=ready, steps=steps, never=never):
+            try:
+                ready.set()
+                never.wait()
+            finally:
+                steps.append("finally")
+
+        task = tarefa.Process(target=work).start()
+        ready.wait()
+        time.sleep(n % 6 * 2e-5)
+        task.terminate()
+        task.join()
+        assert list(steps) == ["finally"]
+
+
+def test_a_handler_of_ones_own_at_the_very_moment_of_the_first_sleep():
+    for _ in range(20):
+        ready, never = tarefa.Event(), tarefa.Event()
+
+        def work(ready=ready, never=never):
+            def told(*_):
+                raise ValueError("told")
+
+            signal.signal(signal.SIGTERM, told)
+            ready.set()
+            never.wait()
+
+        task = tarefa.Process(target=work).start()
+        ready.wait()
+        task.terminate()
+        assert "told" in str(task.exception(30))
+
+
 def test_terminate_ends_one_that_will_not():
     ready = tarefa.Event()
 

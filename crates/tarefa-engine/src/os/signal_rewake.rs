@@ -29,10 +29,15 @@ static TIMER: AtomicU64 = AtomicU64::new(0);
 /// How many nudges have been given since the last signal.
 static GIVEN: AtomicU32 = AtomicU32::new(0);
 
+/// A handler that calls [`rewake`] itself, and is not to be wrapped.
+static OWN: AtomicUsize = AtomicUsize::new(0);
+
 /// From now on these signals are not slept over by the main thread. Those without a handler, and
 /// those that are minded, are left as they are. Called again whenever the program may have set the
-/// interpreter's handler anew; costs a system call for each.
-pub fn mind(signals: &[i32]) {
+/// interpreter's handler anew; costs a system call for each. Whether there was one to be minded
+/// anew: what came of it just before may be slept over still.
+pub fn mind(signals: &[i32]) -> bool {
+    let mut anew = false;
     for &number in signals {
         // SAFETY: sigaction is plain data, for which zeroes are a value.
         let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -41,7 +46,8 @@ pub fn mind(signals: &[i32]) {
             continue;
         }
         let now = action.sa_sigaction;
-        if [libc::SIG_DFL, libc::SIG_IGN, relay as *const () as usize].contains(&now) {
+        let own = OWN.load(Ordering::Acquire);
+        if [libc::SIG_DFL, libc::SIG_IGN, relay as *const () as usize, own].contains(&now) {
             continue;
         }
         let Some(before) = BEFORE.get(number as usize) else { continue };
@@ -61,7 +67,26 @@ pub fn mind(signals: &[i32]) {
             let _ = signal::handle(nudge_signal(), nudged, false);
             libc::sigaction(number, &raw const action, null_mut());
         }
+        anew = true;
     }
+    anew
+}
+
+/// Makes way for a handler that calls [`rewake`]: it is left as it is.
+pub fn prepare(own: extern "C" fn(i32)) {
+    OWN.store(own as *const () as usize, Ordering::Release);
+    // SAFETY: the handler is async-signal-safe: atomics and calls for a timer.
+    let _ = unsafe { signal::handle(nudge_signal(), nudged, false) };
+}
+
+/// Has the main thread nudged from now on, in case it is about to sleep over a signal that has
+/// come. Async-signal-safe; after [`mind`] or [`prepare`].
+pub fn rewake() {
+    let error = process::errno();
+    // not shared: a count of this process alone.
+    GIVEN.store(0, Ordering::Relaxed);
+    set_timer(PAUSES[0]);
+    process::set_errno(error);
 }
 
 /// The timer's signal.
@@ -80,11 +105,7 @@ extern "C" fn relay(number: i32, info: *mut libc::siginfo_t, context: *mut libc:
         let handler: extern "C" fn(i32) = unsafe { mem::transmute(before) };
         handler(number);
     }
-    let error = process::errno();
-    // not shared: a count of this process alone.
-    GIVEN.store(0, Ordering::Relaxed);
-    set_timer(PAUSES[0]);
-    process::set_errno(error);
+    rewake();
 }
 
 extern "C" fn nudged(_: i32) {

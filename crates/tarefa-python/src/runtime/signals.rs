@@ -16,13 +16,20 @@ pub(crate) fn interrupt_signal() -> i32 {
 /// program may have set a handler meanwhile.
 #[pyfunction]
 pub(crate) fn watch_signals() {
+    mind();
+}
+
+fn mind() -> bool {
     let asked = signal::interrupt_signal();
-    signal_rewake::mind(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGALRM, asked]);
+    signal_rewake::mind(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGALRM, asked])
 }
 
 /// The calling thread is about to sleep: if it is the main one, no signal is slept over.
 pub(crate) fn mind_signals_of_main(me: &Member) {
     if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
-        watch_signals();
+        if mind() {
+            // One of them may have come since the interpreter looked last.
+            signal_rewake::rewake();
+        }
     }
 }

@@ -7,7 +7,7 @@
 use std::os::raw::c_int;
 
 use pyo3::prelude::*;
-use tarefa_engine::os::signal;
+use tarefa_engine::os::{signal, signal_rewake};
 
 unsafe extern "C" {
     fn PyErr_SetInterruptEx(signum: c_int) -> c_int;
@@ -21,12 +21,15 @@ extern "C" fn terminated(_: c_int) {
     signal::send_self_later(SIGTERM, GRACE_SECONDS);
     // SAFETY: made to be called by signal handlers; it has the interpreter call its own handler.
     unsafe { PyErr_SetInterruptEx(SIGTERM) };
+    // It may have come just before the target's first sleep, which is yet to have signals minded.
+    signal_rewake::rewake();
 }
 
 /// In a task's process: from now on SIGTERM calls the interpreter's handler first. False where
 /// the system refuses.
 #[pyfunction]
 pub(crate) fn watch_termination() -> bool {
+    signal_rewake::prepare(terminated);
     // SAFETY: the handler calls only what may be called in one.
     unsafe { signal::handle(SIGTERM, terminated, false).is_ok() }
 }
