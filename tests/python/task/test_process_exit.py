@@ -224,7 +224,7 @@ def test_terminate_at_the_very_moment_of_the_first_sleep():
                 steps.append("finally")
 
         task = tarefa.Process(target=work).start()
-        ready.wait()
+        assert ready.wait(20), (n, repr(task), task.exception(5))
         time.sleep(n % 6 * 2e-5)
         task.terminate()
         task.join()
