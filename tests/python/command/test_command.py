@@ -110,6 +110,41 @@ def test_the_tour_without_python_says_what_it_needs(tmp_path):
     assert missing in command("tour", "--python", missing, code=2).stderr
 
 
+def test_the_doctor():
+    done = command("doctor", "--json", code=None)
+    found = {it["name"]: it for it in json.loads(done.stdout)}
+    assert done.returncode == any(it["level"] == "problem" for it in found.values())
+    assert {"cores", "memory", "kernel", "python"} <= set(found)
+    cores = tarefa.cpu_count()
+    assert found["cores"]["what"].startswith(f"{cores} of ")
+    version = sys.version.split()[0]
+    assert found["python"]["what"].startswith(f"Python {version} (")
+    assert found["python"]["level"] == "fine"
+    assert f"tarefa {tarefa.__version__}" in found["python"]["what"]
+    for it in found.values():
+        assert it["remedy"] or it["level"] == "fine", it
+    text = command("doctor", "--lang=pt", code=None).stdout
+    assert f"{cores} de " in text
+    assert max(map(len, text.splitlines())) <= 80 or len(sys.executable) > 40
+
+
+def test_the_doctor_finds_little():
+    program = (
+        "import os, resource as r, sys; r.setrlimit(r.RLIMIT_NOFILE, (100, 4096));"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    ask = [sys.executable, "-c", program, str(COMMAND), "doctor", "--json"]
+    done = run(ask, code=1, env={**UTF8, "OMP_NUM_THREADS": "3"})
+    found = {it["name"]: it for it in json.loads(done.stdout)}
+    assert found["descriptors"]["level"] == "problem"
+    assert "ulimit -n" in found["descriptors"]["remedy"]
+    assert found["cores"]["level"] == "problem"
+    assert found["blas"]["what"] == "threads of BLAS: OMP_NUM_THREADS=3"
+    missing = run([str(COMMAND), "doctor", "--python", "/nowhere/python"], code=1, env=UTF8)
+    assert "/nowhere/python" in missing.stdout
+
+
 def test_who_reads_no_further_is_not_told_of_it():
     process = subprocess.Popen(
         [str(COMMAND), "completions", "bash"],

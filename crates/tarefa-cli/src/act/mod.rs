@@ -1,3 +1,5 @@
 //! What the command does itself.
 
+pub mod doctor;
+mod python;
 pub mod tour;

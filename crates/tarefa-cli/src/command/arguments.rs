@@ -65,6 +65,8 @@ pub(super) fn command(out: &Output) -> Command {
                 .help(t("The report as JSON, on one line", "O relatório em JSON, numa linha")),
         )
         .subcommand(tour(&t))
+        .subcommands(looks(&t))
+        .subcommand(doctor(&t))
         .subcommand(
             Command::new("completions")
                 .about(t(
@@ -92,6 +94,60 @@ fn language(name: &str) -> Result<String, String> {
 
 type Words<'a> = dyn Fn(&'static str, &'static str) -> &'static str + 'a;
 
+/// What looks into a running program.
+fn looks(t: &Words<'_>) -> [Command; 3] {
+    let pid = || {
+        Arg::new("pid")
+            .value_name("PID")
+            .value_parser(clap::value_parser!(i32).range(1..))
+            .help(t("Any process of the program", "Qualquer processo do programa"))
+    };
+    let ps = Command::new("ps").about(t(
+        "The programs that use tarefa, or the tasks of one",
+        "Os programas que usam tarefa, ou as tarefas de um",
+    ));
+    let locks = Command::new("locks").about(t(
+        "Who holds what, who waits for whom; code 1: a deadlock",
+        "Quem segura o quê, quem espera por quem; código 1: deadlock",
+    ));
+    let memory = Command::new("memory").about(t(
+        "What the shared memory holds, and for whom",
+        "O que a memória compartilhada guarda, e para quem",
+    ));
+    [
+        ps.arg(pid()),
+        locks.arg(pid().required(true)).arg(
+            Arg::new("svg")
+                .long("svg")
+                .value_name(t("FILE", "ARQUIVO"))
+                .value_parser(clap::value_parser!(std::path::PathBuf))
+                .help(t("Draw it there, too", "Desenha também ali")),
+        ),
+        memory.arg(pid().required(true)),
+    ]
+}
+
+/// Which interpreter.
+fn python(t: &Words<'_>) -> Arg {
+    Arg::new("python")
+        .long("python")
+        .value_name(t("PROGRAM", "PROGRAMA"))
+        .value_parser(clap::value_parser!(std::path::PathBuf))
+        .help(t(
+            "The interpreter that runs it, with tarefa in it",
+            "O interpretador que a executa, com tarefa",
+        ))
+}
+
+fn doctor(t: &Words<'_>) -> Command {
+    Command::new("doctor")
+        .about(t(
+            "What this machine allows, and how to get more; code 1: a problem",
+            "O que esta máquina permite, e como obter mais; código 1: problema",
+        ))
+        .arg(python(t))
+}
+
 fn tour(t: &Words<'_>) -> Command {
     Command::new("tour")
         .about(t(
@@ -118,16 +174,7 @@ fn tour(t: &Words<'_>) -> Command {
                     "Escreve ali figuras SVG e uma página HTML",
                 )),
         )
-        .arg(
-            Arg::new("python")
-                .long("python")
-                .value_name(t("PROGRAM", "PROGRAMA"))
-                .value_parser(clap::value_parser!(std::path::PathBuf))
-                .help(t(
-                    "The interpreter that runs it, with tarefa in it",
-                    "O interpretador que a executa, com tarefa",
-                )),
-        )
+        .arg(python(t))
 }
 
 /// The words that clap says itself.

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::act::tour;
+use crate::act::{doctor, tour};
+use crate::look::{locks, memory, ps};
 use crate::terminal::Output;
 
 /// Does what the arguments say, the first of which is the program's name.
@@ -30,6 +31,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
         Some(("tour", given)) => tour::run(out, given),
+        Some(("ps", given)) => ps::run(out, given),
+        Some(("locks", given)) => locks::run(out, given),
+        Some(("memory", given)) => memory::run(out, given),
+        Some(("doctor", given)) => doctor::run(out, given),
         Some(("completions", given)) => generate::completions(out, given),
         Some(("man", _)) => generate::man(out),
         _ => complaint::help(out),

@@ -1,1 +1,8 @@
-//! What a running program does, seen from outside.
+//! What a running program does, seen from outside: it is mapped for reading, and does not notice.
+
+mod found;
+pub mod locks;
+pub mod memory;
+mod picture;
+pub mod ps;
+mod words;

@@ -3,8 +3,10 @@
 mod ascii;
 mod language;
 mod output;
+mod sized;
 mod table;
 
 pub use language::Language;
 pub use output::{EXIT_FAILED, EXIT_FOUND, Output};
+pub use sized::sized;
 pub use table::{Align, Column, Table, fit};

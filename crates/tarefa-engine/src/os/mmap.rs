@@ -13,6 +13,18 @@ use super::{miri, sysconf};
 /// # Errors
 /// `ENOMEM` when the address space (`RLIMIT_AS`) has no such room.
 pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
+    map(fd, len, libc::PROT_READ | libc::PROT_WRITE)
+}
+
+/// The same, for reading only.
+///
+/// # Errors
+/// The same.
+pub fn shared_to_read(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
+    map(fd, len, libc::PROT_READ)
+}
+
+fn map(fd: &OwnedFd, len: u64, access: i32) -> io::Result<NonNull<u8>> {
     if cfg!(miri) {
         return miri::map(len);
     }
@@ -21,7 +33,7 @@ pub fn shared(fd: &OwnedFd, len: u64) -> io::Result<NonNull<u8>> {
         libc::mmap(
             std::ptr::null_mut(),
             len as usize,
-            libc::PROT_READ | libc::PROT_WRITE,
+            access,
             libc::MAP_SHARED | libc::MAP_NORESERVE,
             fd.as_raw_fd(),
             0,

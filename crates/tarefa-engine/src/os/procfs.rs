@@ -174,6 +174,47 @@ pub fn open_files(pid: i32) -> Option<usize> {
     Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
 }
 
+/// Descriptors of `pid` whose file the system calls `name`, lowest first.
+///
+/// # Errors
+/// Where they may not be looked at, or there is no such process.
+pub fn descriptors_of(pid: i32, name: &str) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        // One that was closed meanwhile is none.
+        let Ok(entry) = entry else { continue };
+        if fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == name) {
+            found.extend(entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()));
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// All processes that there are to see.
+#[must_use]
+pub fn all() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<i32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// The program of `pid` and its arguments, separated by blanks; the system's name for it where it
+/// has none, as it ends.
+#[must_use]
+pub fn command_line(pid: i32) -> Option<String> {
+    let text = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words: Vec<String> = text
+        .split(|byte| *byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned())
+        .collect();
+    let line = words.join(" ");
+    let line = line.trim_end();
+    if line.is_empty() { thread_name(pid, pid) } else { Some(line.to_owned()) }
+}
+
 /// Where a thread stands, as the kernel sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stands {

@@ -4,7 +4,10 @@
 //! - [`graph`]: who can never go on, and the cycles among them;
 //! - [`report`]: both put together, as data and as a text for people;
 //! - [`responder`]: reports that a signal or a wait that lasts have asked for;
-//! - `lasting`: which waits such a report is of.
+//! - `lasting`: which waits such a report is of;
+//! - [`observe`]: a program that this process is no member of, mapped for reading;
+//! - [`members`]: its processes, their threads and tasks; [`memory`]: what its memory holds, and for
+//!   whom.
 //!
 //! Nothing here blocks a member, and nothing that a member does, its death included, can make a
 //! report fault or hang: all is read as it stands and checked afterwards.
@@ -12,6 +15,9 @@
 pub mod graph;
 mod lasting;
 mod locate;
+pub mod members;
+pub mod memory;
+pub mod observe;
 pub mod report;
 pub mod responder;
 pub mod snapshot;

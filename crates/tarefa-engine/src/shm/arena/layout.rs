@@ -345,6 +345,9 @@ pub struct BlockHeader {
     pub info: AtomicU64,
 }
 
+/// Words of a [`BlockHeader`].
+pub const HEADER_WORDS: u64 = size_of::<BlockHeader>() as u64 / 8;
+
 // SAFETY: all of these are repr(C) and made of atomics only.
 unsafe impl Shared for Header {}
 // SAFETY: as above.

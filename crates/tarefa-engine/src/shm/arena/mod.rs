@@ -50,6 +50,9 @@ impl fmt::Debug for Arena {
 }
 
 impl Arena {
+    /// What the system calls its file, where it shows the descriptors of a process.
+    pub(in crate::shm) const FILE: &str = "/memfd:tarefa (deleted)";
+
     /// Makes a new, empty arena, as large as the limits of this process allow.
     ///
     /// # Errors
@@ -89,6 +92,16 @@ impl Arena {
     pub fn open(fd: OwnedFd) -> io::Result<Self> {
         let len = memfd::len(&fd)?;
         Self::map(fd, len)
+    }
+
+    /// The same, for one who only reads: a store into it ends the process.
+    ///
+    /// # Errors
+    /// The same.
+    pub(in crate::shm) fn open_to_read(fd: OwnedFd) -> io::Result<Self> {
+        let len = memfd::len(&fd)?;
+        let base = mmap::shared_to_read(&fd, len)?;
+        Ok(Self { base, len, fd })
     }
 
     fn map(fd: OwnedFd, len: u64) -> io::Result<Self> {

@@ -21,6 +21,7 @@ mod page_map;
 mod runs;
 pub mod size_classes;
 mod slab;
+pub mod survey;
 mod unit_table;
 pub mod units;
 pub mod usage;

@@ -4,6 +4,7 @@ pub mod attach;
 mod fork;
 pub mod fork_safe_lock;
 pub(in crate::shm) mod held;
+pub mod observe;
 pub mod report_request;
 pub mod runtime;
 pub mod slots;

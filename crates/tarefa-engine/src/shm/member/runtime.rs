@@ -51,6 +51,13 @@ pub(in crate::shm) struct Root {
     pub(super) fd: Option<OwnedFd>,
 }
 
+impl Root {
+    /// The one that the header names, without a descriptor to look with.
+    pub(super) fn noted(word: u64) -> Self {
+        Self { word, fd: None }
+    }
+}
+
 /// [`Header::root`] of the process `pid`.
 pub(super) fn root_word(pid: i32) -> u64 {
     procfs::start_time(pid) << PID_BITS | pid as u64

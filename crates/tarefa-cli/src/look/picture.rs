@@ -1,0 +1,114 @@
+//! Who waits for whom, as a picture: threads on a circle, an arrow from each who waits to who holds
+//! what it waits for, with the object's name on it. Arrows of a deadlock are red.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use tarefa_engine::trace::Report;
+
+use super::words;
+
+const RADIUS: f64 = 190.0;
+const WIDTH: f64 = 860.0;
+
+/// The picture, as an SVG document.
+pub(super) fn svg(report: &Report) -> String {
+    // Who neither waits nor is waited for is no part of it.
+    let waited_for = |i: &usize| {
+        let mut things = report.waiting().flat_map(|t| t.waits.iter().flat_map(|w| &w.things));
+        things.any(|thing| thing.holders.contains(i))
+    };
+    let shown: Vec<usize> = (0..report.threads.len())
+        .filter(|i| report.threads[*i].waits.is_some() || waited_for(i))
+        .collect();
+    let stuck: BTreeSet<usize> = report.cycles.iter().flatten().copied().collect();
+    let height = 2.0 * RADIUS + 160.0;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+         height=\"{height}\" role=\"img\" \
+         style=\"font-family:ui-monospace,Menlo,Consolas,monospace;font-size:12px;background:#fff\">\n\
+         <defs><marker id=\"end\" viewBox=\"0 0 10 10\" refX=\"10\" refY=\"5\" markerWidth=\"7\" \
+         markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L10 5L0 10z\" \
+         fill=\"context-stroke\"/></marker></defs>\n"
+    );
+    let place = |index: usize| {
+        let position = shown.iter().position(|i| *i == index).unwrap_or(0);
+        #[allow(clippy::cast_precision_loss)]
+        let turn = std::f64::consts::TAU * position as f64 / shown.len().max(1) as f64;
+        (WIDTH / 2.0 + 1.3 * RADIUS * turn.sin(), height / 2.0 - RADIUS * turn.cos())
+    };
+    for from in &shown {
+        let things = report.threads[*from].waits.iter().flat_map(|w| &w.things);
+        for (thing, to) in things.flat_map(|thing| thing.holders.iter().map(move |to| (thing, to)))
+        {
+            let colour =
+                if stuck.contains(from) && stuck.contains(to) { "#b3261e" } else { "#888" };
+            arrow(&mut out, place(*from), place(*to), colour, &thing.name);
+        }
+    }
+    for index in &shown {
+        let thread = &report.threads[*index];
+        let (x, y) = place(*index);
+        let colour = if stuck.contains(index) { "#b3261e" } else { "#2f6f9f" };
+        let _ = writeln!(
+            out,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\" fill=\"{colour}\"/>\
+             {}{}",
+            label(x, y - 28.0, &thread.process_label),
+            label(x, y - 14.0, &format!("{} {}", thread.thread_label, words::short_place(thread))),
+        );
+    }
+    if shown.is_empty() {
+        out.push_str(&label(WIDTH / 2.0, height / 2.0, "nobody waits"));
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn arrow(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str, name: &str) {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx.hypot(dy);
+    if length < 1.0 {
+        // It waits for itself.
+        let (x, y) = from;
+        let _ = writeln!(
+            out,
+            "<path d=\"M{:.1} {y:.1}c40 30 40 -60 -4 -14\" fill=\"none\" stroke=\"{colour}\" \
+             stroke-width=\"1.5\" marker-end=\"url(#end)\"/>{}",
+            x + 9.0,
+            label(x + 60.0, y + 4.0, name)
+        );
+        return;
+    }
+    // Beside the line between both, so that there and back are two.
+    let (aside_x, aside_y) = (-dy / length * 6.0, dx / length * 6.0);
+    let short = 14.0 / length;
+    let at = |part: f64| (from.0 + dx * part + aside_x, from.1 + dy * part + aside_y);
+    let (start, end, name_at) = (at(short), at(1.0 - short), at(0.4));
+    let _ = writeln!(
+        out,
+        "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"{colour}\" \
+         stroke-width=\"1.5\" marker-end=\"url(#end)\"/>{}",
+        start.0,
+        start.1,
+        end.0,
+        end.1,
+        label(name_at.0 + aside_x * 3.0, name_at.1 + aside_y * 2.0, name)
+    );
+}
+
+fn label(x: f64, y: f64, text: &str) -> String {
+    let mut safe = String::new();
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            // No letter of XML.
+            _ if letter.is_control() => safe.push(' '),
+            _ => safe.push(letter),
+        }
+    }
+    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"#222\">{safe}</text>\n")
+}

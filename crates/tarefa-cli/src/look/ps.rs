@@ -1,0 +1,249 @@
+//! `tarefa ps`: which programs run; `tarefa ps PID`: the processes, threads and tasks of one.
+
+use std::collections::HashMap;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use serde_json::{Value, json};
+use tarefa_engine::os::procfs;
+use tarefa_engine::trace::members::{MemberProcess, MemberThread, Role};
+use tarefa_engine::trace::observe::{Found, Program};
+use tarefa_engine::trace::report::{Report, Standing};
+
+use super::{found, words};
+use crate::terminal::{Column, Output, Table, sized};
+
+/// The programs, or the one that is named.
+#[must_use]
+pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
+    if !given.contains_id("pid") {
+        return programs(out);
+    }
+    let program = match found::program(out, given) {
+        Ok(program) => program,
+        Err(code) => return code,
+    };
+    let (members, report) = (program.members(), program.report());
+    if out.json {
+        out.say_json(&json!({
+            "pid": program.root(),
+            "command": program.command_line(),
+            "processes": members.iter().map(|p| process_json(p, &report)).collect::<Vec<_>>(),
+        }));
+    } else {
+        tell(out, &members, &report);
+    }
+    ExitCode::SUCCESS
+}
+
+fn programs(out: &Output) -> ExitCode {
+    let found = Program::all();
+    if out.json {
+        out.say_json(&found.iter().map(|one| program_json(out, one)).collect());
+        return ExitCode::SUCCESS;
+    }
+    let t = |english, portuguese| out.language.pick(english, portuguese);
+    if found.is_empty() {
+        out.say(t("no program of yours uses tarefa now", "nenhum programa seu usa tarefa agora"));
+        return ExitCode::SUCCESS;
+    }
+    let mut table = Table::new(&[
+        Column::numbers("PID"),
+        Column::numbers(t("TASKS", "TAREFAS")),
+        Column::numbers(t("PROCESSES", "PROCESSOS")),
+        Column::numbers(t("SHARED", "COMPART.")),
+        Column::words(t("PROGRAM", "PROGRAMA")),
+    ]);
+    for one in &found {
+        match &one.program {
+            Ok(program) => {
+                let (bytes, _) = program.in_use();
+                table.row(vec![
+                    program.root().to_string(),
+                    tasks(&program.members()).to_string(),
+                    one.pids.len().to_string(),
+                    sized(bytes),
+                    program.command_line().unwrap_or_else(|| "?".to_owned()),
+                ]);
+            }
+            Err(error) => {
+                let (first, count) = (one.pids[0], one.pids.len());
+                let why = found::sentence(out, error);
+                let cells = [first.to_string(), "?".into(), count.to_string(), "?".into(), why];
+                table.row(cells.into());
+            }
+        }
+    }
+    for line in table.lines(out.width) {
+        out.say(line);
+    }
+    ExitCode::SUCCESS
+}
+
+fn program_json(out: &Output, one: &Found) -> Value {
+    match &one.program {
+        Ok(program) => {
+            let (bytes, objects) = program.in_use();
+            json!({
+                "pid": program.root(),
+                "root_lives": program.root_lives(),
+                "command": program.command_line(),
+                "processes": one.pids,
+                "tasks": tasks(&program.members()),
+                "shared_bytes": bytes,
+                "objects": objects,
+            })
+        }
+        Err(error) => json!({
+            "pid": one.pids[0],
+            "processes": one.pids,
+            "command": procfs::command_line(one.pids[0]),
+            "error": found::sentence(out, error),
+        }),
+    }
+}
+
+/// Tasks that run, of both kinds.
+fn tasks(members: &[MemberProcess]) -> usize {
+    let threads = members.iter().flat_map(|process| &process.threads);
+    members.iter().filter(|process| process.task.is_some()).count()
+        + threads.filter(|thread| thread.task.is_some()).count()
+}
+
+/// What a process is called: its task's name, or what it is to its program.
+pub(super) fn name(process: &MemberProcess) -> String {
+    match (&process.task, process.role) {
+        (Some(task), _) => task.name.clone(),
+        (None, Role::Main) => "main program".to_owned(),
+        (None, Role::Zygote) => "zygote".to_owned(),
+        (None, Role::Spare) => "spare".to_owned(),
+        (None, Role::Task) => "task".to_owned(),
+        (None, Role::Guest) => "guest".to_owned(),
+    }
+}
+
+fn tell(out: &Output, members: &[MemberProcess], report: &Report) {
+    let t = |english, portuguese| out.language.pick(english, portuguese);
+    let by_tid: HashMap<i32, &Standing> = report.threads.iter().map(|s| (s.tid, s)).collect();
+    let mut table = Table::new(&[
+        Column::numbers("PID"),
+        Column::words(t("TASK", "TAREFA")),
+        Column::short(t("KIND", "TIPO")),
+        Column::short(t("STATE", "ESTADO")),
+        Column::numbers("CPU"),
+        Column::numbers(t("MEMORY", "MEMÓRIA")),
+        Column::words(t("WHERE IT STANDS", "ONDE ESTÁ")),
+    ]);
+    let is_shown = |process: &&MemberProcess| !matches!(process.role, Role::Zygote | Role::Spare);
+    for process in members.iter().filter(is_shown) {
+        let main = by_tid.get(&process.pid);
+        let kind = if process.task.is_some() { t("process", "processo") } else { "" };
+        table.row(vec![
+            process.pid.to_string(),
+            title(out, process),
+            kind.to_owned(),
+            words::state(out, process.state).to_owned(),
+            words::cpu(process.cpu_ns),
+            process.memory.map(sized).unwrap_or_default(),
+            main.map(|standing| stands(out, standing, report.at_ns)).unwrap_or_default(),
+        ]);
+        for thread in process.threads.iter().filter(|thread| thread.tid != process.pid) {
+            let Some(title) = thread_title(thread) else { continue };
+            let standing = by_tid.get(&thread.tid);
+            table.row(vec![
+                String::new(),
+                format!("└ {title}"),
+                "thread".to_owned(),
+                words::state(out, thread.state).to_owned(),
+                words::cpu(thread.cpu_ns),
+                String::new(),
+                standing.map(|s| stands(out, s, report.at_ns)).unwrap_or_default(),
+            ]);
+        }
+    }
+    for line in table.lines(out.width) {
+        out.say(line);
+    }
+    let of = |role| members.iter().filter(|process| process.role == role).count();
+    let (zygotes, spares) = (of(Role::Zygote), of(Role::Spare));
+    if zygotes + spares > 0 {
+        out.say(out.language.pick(
+            format!("and {zygotes} zygote, {spares} spares: forked ahead, waiting for tasks"),
+            format!("e {zygotes} zigoto, {spares} de reserva: criados antes, à espera de tarefas"),
+        ));
+    }
+}
+
+fn title(out: &Output, process: &MemberProcess) -> String {
+    match (&process.task, process.role) {
+        (None, Role::Main) => out.language.pick("main program", "programa principal").to_owned(),
+        (None, Role::Guest) => out.language.pick("guest", "visitante").to_owned(),
+        _ => name(process),
+    }
+}
+
+/// A thread's task, or its name; `None` for one that has neither and says nothing.
+fn thread_title(thread: &MemberThread) -> Option<String> {
+    let label = Some(thread.label.clone()).filter(|label| !label.is_empty());
+    thread.task.as_ref().map(|task| task.name.clone()).or(label)
+}
+
+/// What a thread waits for and where, or where it stands.
+fn stands(out: &Output, standing: &Standing, now_ns: u64) -> String {
+    let place = words::short_place(standing);
+    let Some(waits) = &standing.waits else { return place };
+    let names: Vec<&str> = waits.things.iter().map(|thing| thing.name.as_str()).collect();
+    if names.is_empty() {
+        return place;
+    }
+    let since = words::ago(now_ns, waits.since_ns);
+    let at = if place.is_empty() { String::new() } else { format!(", {place}") };
+    let names = names.join(", ");
+    out.language.pick(
+        format!("waits for {names} for {since}{at}"),
+        format!("espera por {names} há {since}{at}"),
+    )
+}
+
+fn process_json(process: &MemberProcess, report: &Report) -> Value {
+    let threads = process.threads.iter().map(|thread| {
+        json!({
+            "tid": thread.tid,
+            "name": thread.label,
+            "task": thread.task.as_ref().map(|task| &task.name),
+            "state": thread.state.to_string(),
+            "cpu_seconds": seconds(thread.cpu_ns),
+            "place": standing(report, thread.tid).and_then(|s| s.place.clone()),
+            "waits_for": standing(report, thread.tid).map(waits_for),
+        })
+    });
+    json!({
+        "pid": process.pid,
+        "role": match process.role {
+            Role::Main => "main",
+            Role::Task => "task",
+            Role::Zygote => "zygote",
+            Role::Spare => "spare",
+            Role::Guest => "guest",
+        },
+        "task": process.task.as_ref().map(|task| &task.name),
+        "state": process.state.to_string(),
+        "cpu_seconds": seconds(process.cpu_ns),
+        "memory_bytes": process.memory,
+        "threads": threads.collect::<Vec<_>>(),
+    })
+}
+
+fn standing(report: &Report, tid: i32) -> Option<&Standing> {
+    report.threads.iter().find(|standing| standing.tid == tid)
+}
+
+fn waits_for(standing: &Standing) -> Vec<&str> {
+    let things = standing.waits.iter().flat_map(|waits| &waits.things);
+    things.map(|thing| thing.name.as_str()).collect()
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn seconds(ns: u64) -> f64 {
+    (ns / 1_000_000) as f64 / 1000.0
+}

@@ -1,0 +1,124 @@
+//! A program, looked at from outside: from another process of the same user, which is no member of
+//! it, and of which it knows nothing.
+
+use std::collections::BTreeSet;
+
+use super::members::{self, MemberProcess};
+use super::memory::{self, Memory};
+use super::report::{self, Report};
+use crate::os::procfs;
+use crate::shm::member::observe::{self, Observer};
+use crate::task;
+
+pub use crate::shm::member::observe::ObserveError;
+
+/// A program that runs, mapped for reading. It does not notice, and goes on when this is dropped or
+/// killed.
+///
+/// # Examples
+/// ```no_run
+/// use tarefa_engine::trace::observe::Program;
+///
+/// let program = Program::of(4711)?;
+/// println!("{}", program.report());
+/// # Ok::<(), tarefa_engine::trace::observe::ObserveError>(())
+/// ```
+#[derive(Debug)]
+pub struct Program {
+    observer: Observer,
+}
+
+/// A program that was found, and whether it can be looked at.
+#[derive(Debug)]
+pub struct Found {
+    /// Its processes, lowest number first.
+    pub pids: Vec<i32>,
+    /// The program.
+    pub program: Result<Program, ObserveError>,
+}
+
+impl Program {
+    /// The program that process `pid` belongs to, whichever of its processes that is.
+    ///
+    /// # Errors
+    /// [`ObserveError`]: there is no such process, it uses no shared memory of tarefa, it is another
+    /// user's, or of another version.
+    pub fn of(pid: i32) -> Result<Self, ObserveError> {
+        // By what objects are called, and who holds them.
+        task::register();
+        Ok(Self { observer: Observer::open(pid)? })
+    }
+
+    /// All programs of this user, in the order of their first processes.
+    #[must_use]
+    pub fn all() -> Vec<Found> {
+        let mut roots = BTreeSet::new();
+        let mut found = Vec::new();
+        for pids in observe::members() {
+            // The first may be gone by now, and then another one leads there.
+            let mut program = Err(ObserveError::NoProcess(0));
+            for pid in &pids {
+                program = Self::of(*pid);
+                if program.is_ok() {
+                    break;
+                }
+            }
+            match &program {
+                // One process may have the memory of several.
+                Ok(program) if !roots.insert(program.id()) => continue,
+                Err(ObserveError::NoProcess(_) | ObserveError::NoProgram(_)) => continue,
+                _ => {}
+            }
+            found.push(Found { pids, program });
+        }
+        found
+    }
+
+    /// A number of its own, which tells programs apart.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.observer.member().runtime().id()
+    }
+
+    /// Its main process.
+    #[must_use]
+    pub fn root(&self) -> i32 {
+        self.observer.root()
+    }
+
+    /// Whether its main process lives.
+    #[must_use]
+    pub fn root_lives(&self) -> bool {
+        self.observer.root_lives()
+    }
+
+    /// What its main process was called with.
+    #[must_use]
+    pub fn command_line(&self) -> Option<String> {
+        procfs::command_line(self.root())
+    }
+
+    /// Who waits for whom in it, and who will wait for ever.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        report::deadlocks(&self.observer.member())
+    }
+
+    /// Its processes, the main one first.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberProcess> {
+        members::look(&self.observer.member())
+    }
+
+    /// What its shared memory holds.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        memory::look(&self.observer.member())
+    }
+
+    /// Bytes of its shared memory in use, and objects alive: without looking at each.
+    #[must_use]
+    pub fn in_use(&self) -> (u64, u64) {
+        memory::in_use(&self.observer.member())
+    }
+}
