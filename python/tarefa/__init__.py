@@ -74,6 +74,9 @@ if TYPE_CHECKING:
     from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
     from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
     from tarefa._channel._select import select
+    from tarefa._pool._attempt import attempt
+    from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
+    from tarefa._pool._pool import Pool
     from tarefa._task._program import CompletedProgram, Program
     from tarefa._task._run import run
     from tarefa._task._standard import (
@@ -114,6 +117,7 @@ __all__ = [
     "Barrier",
     "BoundedSemaphore",
     "BrokenBarrierError",
+    "BrokenPool",
     "CompletedProgram",
     "Condition",
     "Connection",
@@ -130,6 +134,7 @@ __all__ = [
     "Interrupted",
     "ItemsLost",
     "JoinableQueue",
+    "KilledOverTime",
     "LifoQueue",
     "List",
     "ListChanged",
@@ -145,6 +150,8 @@ __all__ = [
     "Owner",
     "OwnerDied",
     "Pipe",
+    "Pool",
+    "PoolClosed",
     "PriorityQueue",
     "Process",
     "Program",
@@ -183,6 +190,7 @@ __all__ = [
     "active_tasks",
     "address",
     "attach",
+    "attempt",
     "configure",
     "cpu_count",
     "current_process",
@@ -213,6 +221,7 @@ _QUEUES = frozenset(["JoinableQueue", "LifoQueue", "PriorityQueue", "Queue", "Si
 _PIPES = frozenset(["Connection", "Pipe"])
 _QUEUE_ERRORS = frozenset(["BadMessage", "Empty", "Full", "ItemsLost", "ShutDown"])
 _PROGRAMS = frozenset(["CompletedProgram", "Program"])
+_POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
 # `enumerate` is not in `__all__`: a star would hide the built-in one.
@@ -252,6 +261,12 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._channel import _errors as home
         elif name in _PROGRAMS:
             from tarefa._task import _program as home
+        elif name == "Pool":
+            from tarefa._pool import _pool as home
+        elif name in _POOL_ERRORS:
+            from tarefa._pool import _errors as home
+        elif name == "attempt":
+            from tarefa._pool import _attempt as home
         elif name in _REPORTS:
             from tarefa._trace import _deadlocks as home
         elif name in _STANDARD:

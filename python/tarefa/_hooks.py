@@ -71,6 +71,8 @@ def load_class(kind: str) -> None:
         from tarefa._channel import _queue  # noqa: F401
     elif kind == "Connection":
         from tarefa._channel import _connection  # noqa: F401
+    elif kind == "Board":
+        from tarefa._pool import _board  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

@@ -50,6 +50,8 @@ kinds! {
     PIPE_END = 15, "Connection", "the connection";
     /// A `task::record`.
     TASK = 16, "Task", "the task";
+    /// A `pool::board`.
+    BOARD = 17, "Board", "the board of a pool";
 }
 
 /// Numbers of kinds of objects that there can be.

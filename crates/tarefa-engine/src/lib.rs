@@ -2,7 +2,7 @@
 //!
 //! Language-neutral: everything moves as bytes and offsets. The layers, each of which may use
 //! the ones before it: [`os`], [`shm`], [`sync`], [`collections`], [`channel`], [`task`],
-//! [`trace`].
+//! [`pool`], [`trace`].
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("tarefa runs on Linux only so far: its `os` module needs an implementation here");
@@ -25,5 +25,7 @@ pub mod collections;
 pub mod channel;
 
 pub mod task;
+
+pub mod pool;
 
 pub mod trace;

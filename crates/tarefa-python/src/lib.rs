@@ -11,6 +11,7 @@
 mod channel;
 mod collections;
 mod convert;
+mod pool;
 mod runtime;
 mod sync;
 mod task;
@@ -26,5 +27,6 @@ fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
     collections::register(m)?;
     channel::register(m)?;
     task::register(m)?;
+    pool::register(m)?;
     trace::register(m)
 }

@@ -38,6 +38,7 @@ from tarefa._engine.convert import (
     parse_address,
     register_class,
 )
+from tarefa._engine.pool import BatchSizes, BoardCore
 from tarefa._engine.runtime import (
     Names,
     address,
@@ -127,6 +128,8 @@ __all__ = [
     "ArrayCore",
     "ArrayMemory",
     "BarrierCore",
+    "BatchSizes",
+    "BoardCore",
     "ConditionCore",
     "ConnectionCore",
     "Deliveries",

@@ -102,9 +102,14 @@ class WorkerDied(TarefaError):
             that was not to be had, as of a process that was killed.
         last_seen: of such a process the line where it was seen last: where it last waited for
             something of tarefa's, or was interrupted.
+        attempts: in a pool, how often the task was tried.
+        argument: in a pool, the call that it ran, for people.
     """
 
     __module__ = "tarefa"
+
+    attempts: int = 1
+    argument: str | None = None
 
     def __init__(
         self,
@@ -121,6 +126,12 @@ class WorkerDied(TarefaError):
         self.peak_memory = peak_memory
         self.last_line = last_line
         self.last_seen = last_seen
+
+    @property
+    def signal(self) -> int | None:
+        """The number of the signal that ended the process; None where none did."""
+        code = self.exitcode
+        return -code if code is not None and code < 0 else None
 
 
 class OwnerDied(TarefaError):

@@ -30,10 +30,6 @@ INSTEAD = {
         "no manager is needed: tarefa.List, Dict, Set, Counter, Namespace, Value, Array and all "
         "locks are shared as they are"
     ),
-    "Pool": (
-        "pools are not built yet: start a tarefa.Process for each piece of work, and take what "
-        "they return by result(); tarefa.wait() waits for many"
-    ),
     "ProcessError": "use tarefa.TarefaError, the base of all of tarefa's errors",
     "SUBDEBUG": _LOG,
     "SUBWARNING": _LOG,
@@ -63,8 +59,8 @@ INSTEAD = {
     "dummy": "use tarefa.Thread, which has all that tarefa.Process has",
     "managers": "no manager is needed: tarefa.List, Dict, Namespace are shared as they are",
     "pool": (
-        "pools are not built yet: start a tarefa.Process for each piece of work, and take what "
-        "they return by result(); tarefa.wait() waits for many"
+        "use tarefa.Pool, which has what multiprocessing.Pool has; of kind 'thread' it is a "
+        "ThreadPool"
     ),
     "queues": "use tarefa.Queue, JoinableQueue and SimpleQueue",
     "resource_tracker": "nothing is to be tracked: shared memory goes with its last user",

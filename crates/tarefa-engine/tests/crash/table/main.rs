@@ -11,6 +11,7 @@
 
 mod allowed;
 mod arrays;
+mod boards;
 mod daemons;
 mod dicts;
 mod limits;

@@ -101,6 +101,7 @@ pub(crate) enum Step {
     /// all of it held to the end.
     Hoard(u64),
     MakeArrays,
+    Boards,
     /// See [`arrays`].
     Count(i64),
     CountLocked(i64),
@@ -257,6 +258,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "messages", around: Around::Zygote(0), first: 0, steps: &[Message, Message] },
     scenario("reads", 12, &[Reads]),
     scenario("arrays are made", 0, &[MakeArrays, Append(1), MakeArrays]),
+    scenario("boards of pools", 0, &[Boards, Append(1), Boards]),
     scenario("an array", 0, &[Count(5), CountLocked(4), Count(7), CountLocked(3)]),
     scenario("large items", 0, &[CountPairs(2), Append(1), CountPairs(3)]),
     scenario("reports", 2, &[Report, Append(1), Report]),
@@ -548,6 +550,7 @@ impl Step {
             Start => start_and_join(me).unwrap(),
             Spares(n) => task::process::set_spares(me, n).unwrap(),
             MakeArrays => arrays::make(me, shared),
+            Boards => crate::boards::work(me),
             Count(n) => arrays::count(me, shared, n),
             CountLocked(n) => arrays::count_locked(me, shared, n),
             CountPairs(n) => arrays::count_pairs(me, shared, n),

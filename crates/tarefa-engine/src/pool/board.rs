@@ -1,0 +1,429 @@
+//! The board of a pool: what each worker is at.
+//!
+//! A *seat* is a worker's place on it, with the number of the batch that it is at and the *span* of that
+//! batch: one word with the next task to claim, the end of those that are this worker's to claim, a tag of
+//! the batch's number, and two marks. Every change of a span is one swap that compares, so a worker and the
+//! pool's owner never both have a task.
+//!
+//! *Marks* say which batches were begun and which were called off: whoever swaps first has it.
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::kinds;
+use crate::os::clock;
+use crate::shm::Member;
+use crate::shm::arena::offset::{Off, Shared};
+use crate::shm::heap::{self, OutOfMemory};
+use crate::shm::object::{self, ObjectHeader, refcount};
+
+/// Places for marks: of more batches that wait than this, the oldest can no longer be called off.
+const MARKS: u64 = 4096;
+/// Tasks that a batch may have.
+pub const MOST_TASKS: u32 = (1 << INDEX) - 1;
+/// Seats that a board may have.
+pub const MOST_SEATS: u32 = 1 << 14;
+
+/// Bits of a task's place in its batch.
+const INDEX: u32 = 24;
+const TAG: u32 = 14;
+
+/// The task before `next` is this seat's own: it claimed it, and nobody else before it.
+const OWN: u64 = 1;
+/// The worker may not go on: it is to be interrupted in the task before `next`, or killed.
+const HELD: u64 = 2;
+
+/// A worker's place.
+#[repr(C)]
+#[derive(Debug)]
+struct Seat {
+    /// The batch that the worker is at; 0 for none.
+    batch: AtomicU64,
+    /// See [`Span`].
+    span: AtomicU64,
+    /// When the task before `next` was claimed, in nanoseconds of the monotonic clock.
+    began: AtomicU64,
+    /// What the pool's owner calls the worker.
+    worker: AtomicU64,
+    /// Tasks that the worker has claimed.
+    claimed: AtomicU64,
+    /// 1 once the worker takes work.
+    ready: AtomicU64,
+    reserved: [AtomicU64; 2],
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Seat {}
+
+/// What lies in the arena; marks and seats follow.
+#[repr(C)]
+#[derive(Debug)]
+struct BoardObject {
+    object: ObjectHeader,
+    seats: AtomicU64,
+}
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for BoardObject {}
+
+const LINE: u64 = 64;
+const MARKS_AT: u64 = (size_of::<BoardObject>() as u64).next_multiple_of(LINE);
+const SEATS_AT: u64 = MARKS_AT + MARKS * 8;
+
+/// The word of a seat's progress, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    next: u32,
+    end: u32,
+    tag: u64,
+    own: bool,
+    held: bool,
+}
+
+impl Span {
+    fn of(word: u64) -> Self {
+        Self {
+            next: (word >> (INDEX + TAG + 2)) as u32,
+            end: (word >> (TAG + 2)) as u32 & MOST_TASKS,
+            tag: word >> 2 & ((1 << TAG) - 1),
+            own: word & OWN != 0,
+            held: word & HELD != 0,
+        }
+    }
+
+    fn word(self) -> u64 {
+        u64::from(self.next) << (INDEX + TAG + 2)
+            | u64::from(self.end) << (TAG + 2)
+            | self.tag << 2
+            | if self.held { HELD } else { 0 }
+            | if self.own { OWN } else { 0 }
+    }
+}
+
+fn tag_of(batch: u64) -> u64 {
+    batch & ((1 << TAG) - 1)
+}
+
+/// What a worker may do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Run this task of the batch.
+    Task(u32),
+    /// Nothing is left of the batch.
+    Done,
+    /// Wait for the interrupt that is on its way, then call [`Board::resume`].
+    Held,
+}
+
+/// A task during which a worker died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blamed {
+    /// Its place in the batch.
+    pub task: u32,
+    /// What the owner calls the worker.
+    pub worker: u64,
+}
+
+/// A task that runs, or has just ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Its batch.
+    pub batch: u64,
+    /// Its place there.
+    pub task: u32,
+    /// When it was claimed, in nanoseconds of the monotonic clock.
+    pub began: u64,
+    /// Tasks of the batch that the worker has not claimed yet.
+    pub waiting: u32,
+}
+
+/// A board, for a thread that holds a reference to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Board<'a> {
+    me: &'a Member,
+    off: Off,
+    seats: u32,
+}
+
+/// Makes a board with so many seats; this process holds a reference to it.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create(me: &Member, seats: u32) -> Result<Off, OutOfMemory> {
+    let seats = seats.clamp(1, MOST_SEATS);
+    let savepoint = heap::savepoint(me);
+    let size = SEATS_AT + u64::from(seats) * size_of::<Seat>() as u64;
+    let made = object::create(me, kinds::BOARD, size).and_then(|off| {
+        // crash: nobody else knows of the board yet.
+        me.arena().at::<BoardObject>(off).seats.store(u64::from(seats), Ordering::Relaxed);
+        refcount::adopt(me, off, savepoint).map(|()| off)
+    });
+    if made.is_err() {
+        heap::free_deferred(me, savepoint);
+    }
+    made
+}
+
+impl<'a> Board<'a> {
+    /// The board at `off`.
+    #[must_use]
+    #[inline]
+    pub fn at(me: &'a Member, off: Off) -> Self {
+        let it: &BoardObject = me.arena().at(off);
+        let seats = it.seats.load(Ordering::Relaxed).min(u64::from(MOST_SEATS)) as u32;
+        Self { me, off, seats }
+    }
+
+    /// How many seats there are.
+    #[must_use]
+    pub fn seats(&self) -> u32 {
+        self.seats
+    }
+
+    /// # Panics
+    /// There is no such seat.
+    #[inline]
+    fn seat(&self, seat: u32) -> &'static Seat {
+        assert!(seat < self.seats, "a board of {} seats has none with number {seat}", self.seats);
+        self.me.arena().at(self.off.plus(SEATS_AT + u64::from(seat) * size_of::<Seat>() as u64))
+    }
+
+    #[inline]
+    fn mark(&self, batch: u64) -> &'static AtomicU64 {
+        self.me.arena().at(self.off.plus(MARKS_AT + batch % MARKS * 8))
+    }
+
+    // -- the worker ----------------------------------------------------------------------
+
+    /// The worker is through with what comes before its first batch.
+    pub fn note_ready(&self, seat: u32) {
+        self.seat(seat).ready.store(1, Ordering::Release);
+        crash_point!("board.ready");
+    }
+
+    /// Begins a batch of `count` tasks that nobody has begun before. False if it was called off.
+    pub fn begin(&self, seat: u32, batch: u64, count: u32) -> bool {
+        if !self.begun(batch) {
+            return false;
+        }
+        let it = self.seat(seat);
+        let count = count.min(MOST_TASKS);
+        let span = Span { next: 0, end: count, tag: tag_of(batch), own: false, held: false };
+        // A span is looked at only beside its batch, which is not there yet.
+        it.batch.store(0, Ordering::Release);
+        crash_point!("board.left");
+        it.span.store(span.word(), Ordering::Release);
+        crash_point!("board.spanned");
+        // SYNC POINT: pairs with the acquire loads of `take_over`, `running` and `take_rest`.
+        it.batch.store(batch, Ordering::Release);
+        crash_point!("board.begun");
+        true
+    }
+
+    /// Goes on with a batch that another worker had: what it had begun is to blame for its end, if it
+    /// did not leave of itself. Call [`Board::taken_over`] once that is told. `None` if the batch was
+    /// called off and nothing of it had begun.
+    pub fn take_over(&self, seat: u32, batch: u64, count: u32) -> Option<Vec<Blamed>> {
+        let mut blamed = Vec::new();
+        let (mut next, mut end) = (0, count.min(MOST_TASKS));
+        let mut found = false;
+        for other in (0..self.seats).filter(|other| *other != seat) {
+            let it = self.seat(other);
+            if it.batch.load(Ordering::Acquire) != batch {
+                continue;
+            }
+            let span = Span::of(it.span.load(Ordering::Acquire));
+            if span.tag != tag_of(batch) {
+                continue;
+            }
+            found = true;
+            if span.own && span.next > 0 {
+                let worker = it.worker.load(Ordering::Acquire);
+                blamed.push(Blamed { task: span.next - 1, worker });
+            }
+            next = next.max(span.next);
+            end = end.min(span.end);
+        }
+        if !found {
+            return self.begin(seat, batch, count).then(Vec::new);
+        }
+        let it = self.seat(seat);
+        let span = Span { next, end: end.max(next), tag: tag_of(batch), own: false, held: false };
+        it.batch.store(0, Ordering::Release);
+        crash_point!("board.taking_over");
+        it.span.store(span.word(), Ordering::Release);
+        crash_point!("board.took_span");
+        it.batch.store(batch, Ordering::Release);
+        crash_point!("board.took_over");
+        Some(blamed)
+    }
+
+    /// What the former workers of the batch had begun is told: they are forgotten.
+    pub fn taken_over(&self, seat: u32, batch: u64) {
+        for other in (0..self.seats).filter(|other| *other != seat) {
+            let it = self.seat(other);
+            let _ = it.batch.compare_exchange(batch, 0, Ordering::AcqRel, Ordering::Relaxed);
+            crash_point!("board.forgot");
+        }
+    }
+
+    /// Claims the next task.
+    #[inline]
+    pub fn claim(&self, seat: u32) -> Claim {
+        let it = self.seat(seat);
+        let mut seen = it.span.load(Ordering::Acquire);
+        loop {
+            let span = Span::of(seen);
+            if span.held {
+                return Claim::Held;
+            }
+            if span.next >= span.end {
+                return Claim::Done;
+            }
+            // Before the claim: who reads a task beside an older time waits longer, not shorter.
+            it.began.store(clock::now_ns(), Ordering::Release);
+            let claimed = Span { next: span.next + 1, own: true, ..span }.word();
+            match it.span.compare_exchange(seen, claimed, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    crash_point!("board.claimed");
+                    let before = it.claimed.load(Ordering::Relaxed);
+                    it.claimed.store(before + 1, Ordering::Relaxed);
+                    return Claim::Task(span.next);
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The worker has had the interrupt that held it, and goes on.
+    pub fn resume(&self, seat: u32) {
+        self.seat(seat).span.fetch_and(!HELD, Ordering::AcqRel);
+        crash_point!("board.resumed");
+    }
+
+    /// Whether the worker is held in the task that it runs.
+    #[must_use]
+    pub fn is_held(&self, seat: u32) -> bool {
+        Span::of(self.seat(seat).span.load(Ordering::Acquire)).held
+    }
+
+    /// The worker leaves, and gives its batch back to the queue after this: no task is to blame.
+    pub fn disown(&self, seat: u32) {
+        self.seat(seat).span.fetch_and(!OWN, Ordering::AcqRel);
+        crash_point!("board.disowned");
+    }
+
+    /// The worker has acknowledged its batch.
+    pub fn leave(&self, seat: u32) {
+        self.seat(seat).batch.store(0, Ordering::Release);
+        crash_point!("board.ended");
+    }
+
+    // -- the owner -----------------------------------------------------------------------
+
+    /// Gives a seat to a worker. It must have none of a batch that is not done.
+    pub fn assign(&self, seat: u32, worker: u64) {
+        let it = self.seat(seat);
+        it.batch.store(0, Ordering::Release);
+        it.claimed.store(0, Ordering::Relaxed);
+        it.ready.store(0, Ordering::Relaxed);
+        it.worker.store(worker, Ordering::Release);
+        crash_point!("board.assigned");
+    }
+
+    /// Whether the seat's worker takes work, or did.
+    #[must_use]
+    pub fn is_ready(&self, seat: u32) -> bool {
+        self.seat(seat).ready.load(Ordering::Acquire) != 0
+    }
+
+    /// The batch that a seat is at; 0 for none.
+    #[must_use]
+    pub fn batch_of(&self, seat: u32) -> u64 {
+        self.seat(seat).batch.load(Ordering::Acquire)
+    }
+
+    /// Tasks that the seat's worker has claimed.
+    #[must_use]
+    pub fn claimed(&self, seat: u32) -> u64 {
+        self.seat(seat).claimed.load(Ordering::Relaxed)
+    }
+
+    /// The task that the seat's worker runs, if it is at one.
+    #[must_use]
+    pub fn running(&self, seat: u32) -> Option<Running> {
+        let it = self.seat(seat);
+        let batch = it.batch.load(Ordering::Acquire);
+        let word = it.span.load(Ordering::Acquire);
+        let began = it.began.load(Ordering::Acquire);
+        let span = Span::of(word);
+        let same =
+            it.span.load(Ordering::Acquire) == word && it.batch.load(Ordering::Acquire) == batch;
+        (same && batch != 0 && span.tag == tag_of(batch) && span.own && span.next > 0)
+            .then(|| Running { batch, task: span.next - 1, began, waiting: span.end - span.next })
+    }
+
+    /// Forbids the seat's worker to go on after that task; false if it is past it. What is done to the
+    /// worker after this happens to that task alone.
+    pub fn hold(&self, seat: u32, batch: u64, task: u32) -> bool {
+        let it = self.seat(seat);
+        if it.batch.load(Ordering::Acquire) != batch {
+            return false;
+        }
+        let is_it = |word: u64| {
+            let span = Span::of(word);
+            let it = span.own && span.tag == tag_of(batch) && span.next == task + 1;
+            it.then(|| Span { held: true, ..span }.word())
+        };
+        let held = it.span.fetch_update(Ordering::AcqRel, Ordering::Acquire, is_it).is_ok();
+        crash_point!("board.held");
+        held
+    }
+
+    /// Takes from the seat's worker what it has not claimed of that batch: first and end.
+    pub fn take_rest(&self, seat: u32, batch: u64) -> Option<(u32, u32)> {
+        let it = self.seat(seat);
+        if it.batch.load(Ordering::Acquire) != batch {
+            return None;
+        }
+        let cut = |word: u64| {
+            let span = Span::of(word);
+            let some = span.tag == tag_of(batch) && span.next < span.end;
+            some.then(|| Span { end: span.next, ..span }.word())
+        };
+        let taken = it.span.fetch_update(Ordering::AcqRel, Ordering::Acquire, cut);
+        crash_point!("board.took_rest");
+        taken.ok().map(Span::of).map(|span| (span.next, span.end))
+    }
+
+    // -- who is first --------------------------------------------------------------------
+
+    /// Calls off a batch that nobody has begun; false if somebody has, or may have.
+    pub fn call_off(&self, batch: u64) -> bool {
+        let off = |word: u64| (word >> 1 < batch).then_some(batch << 1 | 1);
+        let done = self.mark(batch).fetch_update(Ordering::AcqRel, Ordering::Acquire, off).is_ok();
+        crash_point!("board.called_off");
+        done
+    }
+
+    /// Notes that a batch is begun; false if it was called off.
+    fn begun(&self, batch: u64) -> bool {
+        let mark = self.mark(batch);
+        // A later batch in the same place was begun or called off: this one can no longer be.
+        let begin = |word: u64| (word >> 1 < batch).then_some(batch << 1);
+        let begun = mark.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin);
+        crash_point!("board.marked");
+        begun.map_or_else(|word| word != (batch << 1 | 1), |_| true)
+    }
+}
+
+#[cfg(all(test, not(loom), not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_one_word() {
+        let span = Span { next: 7, end: MOST_TASKS, tag: 0x3fff, own: true, held: false };
+        assert_eq!(Span::of(span.word()), span);
+        let span = Span { next: MOST_TASKS, end: 9, tag: 1, own: false, held: true };
+        assert_eq!(Span::of(span.word()), span);
+    }
+}

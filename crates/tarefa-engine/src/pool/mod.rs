@@ -1,0 +1,19 @@
+//! Pools: which worker runs which task, and what is left to do when one of them dies.
+//!
+//! Contract:
+//! - work lies in a queue of batches, and a batch stays the queue's until all of it is done: what a dead
+//!   worker leaves comes out again, for whoever asks next;
+//! - each task of a batch is claimed by one swap before it runs, on the [`board`]: so a death has one
+//!   task to blame, and the rest of the batch goes on with the next worker;
+//! - a result commits by itself, as a message; nobody runs a task again whose result is there;
+//! - the owner of the pool takes tasks that wait from a worker's batch, or forbids a worker to go on to
+//!   the next task, by a swap in the same word: neither ever hits another task than it is meant for.
+//!
+//! `README.md` beside this file says who owns each byte. Checked by the tests in `board.rs` and
+//! `sizing.rs`, and by `tests/python/pool`.
+
+pub mod board;
+pub mod sizing;
+
+pub use board::{Blamed, Board, Claim, Running};
+pub use sizing::Sizing;

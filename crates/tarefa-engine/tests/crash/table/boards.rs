@@ -1,0 +1,41 @@
+//! What the members that die do with the board of a pool.
+//!
+//! A seat is what others read of a dead worker; each of its steps is one store or one swap, so what is
+//! asked here is that the heap is whole, and that the steps do what they say.
+
+use tarefa_engine::pool::{Blamed, Board, Claim, board};
+use tarefa_engine::shm::Member;
+use tarefa_engine::shm::object::refcount;
+
+/// Two workers and their owner, in one member.
+pub(crate) fn work(me: &Member) {
+    let off = board::create(me, 3).unwrap();
+    let it = Board::at(me, off);
+    for seat in 0..3 {
+        it.assign(seat, u64::from(seat) + 100);
+        it.note_ready(seat);
+    }
+    assert!(it.is_ready(0) && it.begin(0, 7, 4));
+    assert_eq!((it.claim(0), it.claim(0)), (Claim::Task(0), Claim::Task(1)));
+    assert_eq!(it.running(0).map(|r| (r.batch, r.task, r.waiting)), Some((7, 1, 2)));
+    assert!(!it.hold(0, 7, 0) && !it.hold(0, 8, 1) && it.hold(0, 7, 1));
+    assert_eq!((it.claim(0), it.is_held(0)), (Claim::Held, true));
+    it.resume(0);
+    assert_eq!(it.take_rest(0, 8), None);
+    assert_eq!((it.take_rest(0, 7), it.claim(0)), (Some((2, 4)), Claim::Done));
+    // The first worker is dead, and was at its second task.
+    let blamed = vec![Blamed { task: 1, worker: 100 }];
+    assert_eq!(it.take_over(1, 7, 4), Some(blamed));
+    it.taken_over(1, 7);
+    assert_eq!((it.batch_of(0), it.batch_of(1), it.claim(1)), (0, 7, Claim::Done));
+    it.leave(1);
+    // The next leaves of itself: nobody is blamed.
+    assert!(it.begin(1, 8, 3) && it.claim(1) == Claim::Task(0));
+    it.disown(1);
+    assert_eq!((it.take_over(2, 8, 3), it.claim(2)), (Some(Vec::new()), Claim::Task(1)));
+    // Who is first has it.
+    assert!(it.call_off(9) && !it.begin(0, 9, 1));
+    assert!(it.begin(0, 10, 1) && !it.call_off(10));
+    assert_eq!(it.take_over(1, 9, 1), None);
+    refcount::release(me, off);
+}

@@ -1,0 +1,176 @@
+//! `BoardCore`: what each worker of a pool is at.
+
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+use tarefa_engine::pool::board;
+use tarefa_engine::pool::{Board, Claim};
+use tarefa_engine::shm::object::handle::Handle;
+
+use crate::convert::collector;
+use crate::runtime::errors;
+use crate::runtime::handle;
+use crate::runtime::member;
+use crate::runtime::registry::SharedClass;
+
+/// What [`BoardCore::claim`] gives where there is no task.
+const DONE: i64 = -1;
+const HELD: i64 = -2;
+
+/// The board of a pool, in shared memory.
+#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct BoardCore {
+    handle: Handle,
+}
+
+impl BoardCore {
+    pub(crate) fn of(handle: Handle) -> Self {
+        Self { handle }
+    }
+
+    /// Calls `f` with the board, if it has that seat.
+    #[inline]
+    fn with<T>(&self, seat: u32, f: impl FnOnce(Board<'_>) -> T) -> PyResult<T> {
+        let me = self.handle.me();
+        let board = Board::at(&me, self.handle.off());
+        if seat >= board.seats() {
+            return Err(PyIndexError::new_err(format!("the board has no seat {seat}")));
+        }
+        Ok(f(board))
+    }
+}
+
+impl SharedClass for BoardCore {
+    fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
+        Some(object.get().handle.clone())
+    }
+}
+
+#[pymethods]
+impl BoardCore {
+    /// Of a core, another handle of its board; of a number, a new one with so many seats.
+    #[new]
+    #[classmethod]
+    #[pyo3(signature = (*args))]
+    fn new(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        if let Some(core) = handle::core_in::<Self>(args) {
+            return Ok(Self { handle: core.get().handle.clone() });
+        }
+        let seats: u32 = args.get_item(0)?.extract()?;
+        let py = cls.py();
+        let me = member::me(py)?;
+        let off = board::create(&me, seats).map_err(|e| errors::out_of_memory(py, e))?;
+        Ok(Self { handle: Handle::adopt(&me, off) })
+    }
+
+    /// How many seats it has.
+    #[getter]
+    fn seats(&self) -> u32 {
+        let me = self.handle.me();
+        Board::at(&me, self.handle.off()).seats()
+    }
+
+    /// The seat's worker is through with what comes before its first batch.
+    fn note_ready(&self, seat: u32) -> PyResult<()> {
+        self.with(seat, |board| board.note_ready(seat))
+    }
+
+    /// Whether the seat's worker takes work, or did.
+    fn is_ready(&self, seat: u32) -> PyResult<bool> {
+        self.with(seat, |board| board.is_ready(seat))
+    }
+
+    /// Begins a batch that nobody has begun before; false if it was called off.
+    fn begin(&self, seat: u32, batch: u64, count: u32) -> PyResult<bool> {
+        self.with(seat, |board| board.begin(seat, batch, count))
+    }
+
+    /// Goes on with a batch that another worker had: the tasks to blame for that, with their workers.
+    fn take_over(&self, seat: u32, batch: u64, count: u32) -> PyResult<Option<Vec<(u32, u64)>>> {
+        self.with(seat, |board| {
+            let blamed = board.take_over(seat, batch, count)?;
+            Some(blamed.into_iter().map(|b| (b.task, b.worker)).collect())
+        })
+    }
+
+    /// What the former workers of the batch had begun is told.
+    fn taken_over(&self, seat: u32, batch: u64) -> PyResult<()> {
+        self.with(seat, |board| board.taken_over(seat, batch))
+    }
+
+    /// Claims the next task: its place in the batch; -1 if none is left, -2 if the worker is held.
+    fn claim(&self, seat: u32) -> PyResult<i64> {
+        self.with(seat, |board| match board.claim(seat) {
+            Claim::Task(task) => i64::from(task),
+            Claim::Done => DONE,
+            Claim::Held => HELD,
+        })
+    }
+
+    /// The worker has had the interrupt that held it.
+    fn resume(&self, seat: u32) -> PyResult<()> {
+        self.with(seat, |board| board.resume(seat))
+    }
+
+    /// Whether the worker is held in the task that it runs.
+    fn is_held(&self, seat: u32) -> PyResult<bool> {
+        self.with(seat, |board| board.is_held(seat))
+    }
+
+    /// The worker leaves, and gives its batch back after this.
+    fn disown(&self, seat: u32) -> PyResult<()> {
+        self.with(seat, |board| board.disown(seat))
+    }
+
+    /// The worker has acknowledged its batch.
+    fn leave(&self, seat: u32) -> PyResult<()> {
+        self.with(seat, |board| board.leave(seat))
+    }
+
+    /// Gives a seat to a worker.
+    fn assign(&self, seat: u32, worker: u64) -> PyResult<()> {
+        self.with(seat, |board| board.assign(seat, worker))
+    }
+
+    /// The batch that a seat is at; 0 for none.
+    fn batch_of(&self, seat: u32) -> PyResult<u64> {
+        self.with(seat, |board| board.batch_of(seat))
+    }
+
+    /// Tasks that the seat's worker has claimed.
+    fn claimed(&self, seat: u32) -> PyResult<u64> {
+        self.with(seat, |board| board.claimed(seat))
+    }
+
+    /// The task that the seat's worker runs: its batch, its place there, when it was claimed, and how
+    /// many of the batch wait.
+    fn running(&self, seat: u32) -> PyResult<Option<(u64, u32, u64, u32)>> {
+        self.with(seat, |board| board.running(seat).map(|r| (r.batch, r.task, r.began, r.waiting)))
+    }
+
+    /// Forbids the seat's worker to go on after that task; false if it is past it.
+    fn hold(&self, seat: u32, batch: u64, task: u32) -> PyResult<bool> {
+        self.with(seat, |board| board.hold(seat, batch, task))
+    }
+
+    /// Takes what the seat's worker has not claimed of that batch: first and end.
+    fn take_rest(&self, seat: u32, batch: u64) -> PyResult<Option<(u32, u32)>> {
+        self.with(seat, |board| board.take_rest(seat, batch))
+    }
+
+    /// Calls off a batch that nobody has begun; false if somebody has, or may have.
+    fn call_off(&self, batch: u64) -> PyResult<bool> {
+        self.with(0, |board| board.call_off(batch))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
+        collector::reduce(py, &self.handle)
+    }
+
+    /// Tells objects apart: the same for all handles of one object.
+    #[getter]
+    fn object_id(&self) -> (u64, u64) {
+        (self.handle.runtime().id(), self.handle.id())
+    }
+}

@@ -1,0 +1,20 @@
+//! The native halves of pools.
+
+pub(crate) mod board;
+mod sizing;
+
+use pyo3::prelude::*;
+use tarefa_engine::kinds;
+
+use crate::runtime::registry::{add_class, add_kinds};
+use board::BoardCore;
+use sizing::BatchSizes;
+
+/// Puts the room's classes into the module.
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<BoardCore>()?;
+    m.add_class::<BatchSizes>()?;
+    add_kinds(&[kinds::BOARD], |py, h| Ok(Py::new(py, BoardCore::of(h))?.into_any()));
+    add_class::<BoardCore>();
+    Ok(())
+}

@@ -1,0 +1,93 @@
+"""What pools are made of."""
+
+from collections.abc import Callable
+from typing import Any, Self, final
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class BoardCore:
+    """What each worker of a pool is at, in shared memory: a seat for each."""
+
+    def __new__(cls, *args: object) -> Self: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    @property
+    def seats(self) -> int:
+        """How many seats it has."""
+
+    def note_ready(self, seat: int) -> None:
+        """The seat's worker is through with what comes before its first batch."""
+
+    def is_ready(self, seat: int) -> bool:
+        """Whether the seat's worker takes work, or did."""
+
+    def begin(self, seat: int, batch: int, count: int) -> bool:
+        """Begin a batch that nobody has begun before; false if it was called off."""
+
+    def take_over(self, seat: int, batch: int, count: int) -> list[tuple[int, int]] | None:
+        """Go on with a batch that another worker had: tasks to blame for that, with their workers.
+
+        None if the batch was called off before anybody began it.
+        """
+
+    def taken_over(self, seat: int, batch: int) -> None:
+        """What the former workers of the batch had begun is told."""
+
+    def claim(self, seat: int) -> int:
+        """Claim the next task: its place in the batch; -1: none is left; -2: the worker is held."""
+
+    def resume(self, seat: int) -> None:
+        """The worker has had the interrupt that held it."""
+
+    def is_held(self, seat: int) -> bool:
+        """Whether the worker is held in the task that it runs."""
+
+    def disown(self, seat: int) -> None:
+        """The worker leaves, and gives its batch back after this."""
+
+    def leave(self, seat: int) -> None:
+        """The worker has acknowledged its batch."""
+
+    def assign(self, seat: int, worker: int) -> None:
+        """Give a seat to a worker."""
+
+    def batch_of(self, seat: int) -> int:
+        """The batch that a seat is at; 0 for none."""
+
+    def claimed(self, seat: int) -> int:
+        """Tasks that the seat's worker has claimed."""
+
+    def running(self, seat: int) -> tuple[int, int, int, int] | None:
+        """The task that the seat's worker runs.
+
+        Its batch, its place there, when it was claimed in nanoseconds of the monotonic clock, and
+        how many of the batch wait.
+        """
+
+    def hold(self, seat: int, batch: int, task: int) -> bool:
+        """Forbid the seat's worker to go on after that task; false if it is past it."""
+
+    def take_rest(self, seat: int, batch: int) -> tuple[int, int] | None:
+        """Take what the seat's worker has not claimed of that batch: first and end."""
+
+    def call_off(self, batch: int) -> bool:
+        """Call off a batch that nobody has begun; false if somebody has, or may have."""
+
+    @property
+    def object_id(self) -> tuple[int, int]:
+        """Number of its runtime, and of it there: the same for all handles of one object."""
+
+@final
+class BatchSizes:
+    """The measured length of tasks, and how many of them a batch gets."""
+
+    def __new__(cls, unit: int) -> Self: ...
+    def measured(self, count: int, ns: int) -> None:
+        """Note that a batch of ``count`` tasks took so many nanoseconds."""
+
+    def next(self, workers: int, left: int | None) -> int:
+        """How many tasks the next batch gets, with so many left if that is known."""
+
+    @property
+    def mean(self) -> float | None:
+        """The mean length of a task in nanoseconds; None before one was measured."""

@@ -1,0 +1,123 @@
+"""How calls and results travel between a pool and its processes.
+
+What is wrapped in a :class:`Cargo` is pickled by itself, inside the message: so a message always
+arrives, and says whose call or result it is, even where what it carries cannot be built there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import weakref
+from types import FunctionType
+from typing import Any
+
+from tarefa._convert import _pickling
+
+# What always arrives, and needs no wrapping; by exact type.
+SAFE = frozenset([int, float, bool, type(None), str, bytes])
+
+# Buffers below this are cheaper inside the pickle.
+_LARGE = 4096
+
+
+class Cargo:
+    """A value in a message."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> Any:
+        buffers: list[Any] = []
+
+        def keep(buffer: Any) -> bool:
+            if buffer.raw().nbytes < _LARGE:
+                return True
+            buffers.append(buffer)
+            return False
+
+        data, _ = _pickling._dumps(self.value, keep)
+        return (_arrive, (data, buffers)) if buffers else (_arrive, (data,))
+
+
+class Arrived:
+    """What came of a :class:`Cargo`: a value, or the error of building it."""
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any, error: Exception | None) -> None:
+        self.value = value
+        self.error = error
+
+
+def _arrive(data: bytes, buffers: Any = ()) -> Arrived:
+    try:
+        return Arrived(_pickling.loads(data, buffers=buffers), None)
+    except Exception as e:
+        return Arrived(None, e)
+
+
+class Function:
+    """A function as it travels: under a key, by which a worker keeps it."""
+
+    __slots__ = ("__weakref__", "data", "key", "name")
+
+    def __init__(self, function: Any, data: Any) -> None:
+        self.key = next(_keys)
+        self.data = data
+        self.name = name_of(function)
+
+
+_keys = itertools.count(1)
+_known: weakref.WeakKeyDictionary[Any, tuple[Any, Function]] = weakref.WeakKeyDictionary()
+# A larger one is kept in a list that the workers have, too, rather than in each message.
+_BULKY = 16384
+
+
+def name_of(function: Any) -> str:
+    """What a message calls a function."""
+    return str(getattr(function, "__qualname__", None) or repr(function))
+
+
+def encode(function: Any) -> Function:
+    """The function as it travels.
+
+    Raises:
+        NotPicklable: it cannot.
+    """
+    bare = (
+        type(function) is FunctionType
+        and not function.__closure__
+        and not function.__defaults__
+        and not function.__kwdefaults__
+        and not function.__dict__
+    )
+    if bare:
+        known = _known.get(function)
+        if known is not None and known[0] is function.__code__:
+            return known[1]
+    data: Any = _pickling.dumps(function)
+    if len(data) > _BULKY:
+        from tarefa._collections._list import List
+
+        kept: List[bytes] = List([data])
+        data = kept
+    found = Function(function, data)
+    if bare:
+        _known[function] = function.__code__, found
+    return found
+
+
+def _forked() -> None:
+    """In a forked child: what travelled before did so from another process."""
+    _known.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def decode(data: Any) -> Any:
+    """The function that travelled."""
+    return _pickling.loads(data if type(data) is bytes else data[0])

@@ -1,0 +1,520 @@
+"""``Pool``: functions over inputs and calls one by one, on processes or threads."""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import operator
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from typing import Any, ParamSpec, Self, TypeVar
+
+from tarefa._engine import cpu_count
+from tarefa._pool import _cargo, _wire
+from tarefa._pool._errors import PoolClosed
+from tarefa._pool._future import CancelledError, Future
+from tarefa._pool._map import Mapping, Results
+from tarefa._pool._work import Batch
+from tarefa._runtime._errors import NotPicklable
+from tarefa._task import _exit, _limits
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_names = itertools.count(1)
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+_watching = False
+
+KINDS = ("process", "thread")
+
+
+class Pool(Executor):
+    """Workers that run functions over inputs: as processes, or as threads.
+
+    A real ``concurrent.futures.Executor``. Whatever a task does to its worker, it fails alone, and
+    the pool keeps its size.
+
+    Args:
+        workers: how many; as many as there are processors for this process if it is not given.
+        kind: ``"process"`` or ``"thread"``.
+        name: shown by ``repr`` and in the names of the workers.
+        initializer: called in each worker before its first task.
+        initargs: its arguments.
+        finalizer: called in each worker that ends of itself, after its last task.
+        tasks_per_worker: so many tasks a worker runs before another takes its place; None for any
+            number.
+        memory_limit: the most memory that a worker process may use beyond what it starts with, in
+            bytes or as a size in text such as ``"512M"``.
+        time_limit: the most seconds that a task may run. When they are over it is interrupted, and
+            2 s later its process is killed if it goes on.
+        retries: how often a task is begun again whose worker died in it. What a task raises is its
+            result, and is never tried again.
+
+    Raises:
+        ValueError: ``workers`` below 1; another ``kind``; a limit that is none.
+        TypeError: what is to be called cannot be; a limit of another type.
+        StartError: the system has no room for the workers.
+    """
+
+    __module__ = "tarefa"
+
+    _crew: Any = None
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        kind: str = "process",
+        *,
+        name: str | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        finalizer: Callable[[], object] | None = None,
+        tasks_per_worker: int | None = None,
+        memory_limit: int | str | None = None,
+        time_limit: float | None = None,
+        retries: int = 0,
+    ) -> None:
+        self._workers = _count_of(workers, "workers") or cpu_count()
+        if kind not in KINDS:
+            raise ValueError(f"kind must be 'process' or 'thread', not {kind!r}")
+        self.kind = kind
+        for what, value in (("initializer", initializer), ("finalizer", finalizer)):
+            if value is not None and not callable(value):
+                raise TypeError(f"{what} must be callable, not {type(value).__name__} {value!r}")
+        limit = _count_of(tasks_per_worker, "tasks_per_worker")
+        _limits.check_memory_limit(memory_limit)
+        self._time_limit = check_limit(time_limit)
+        self._retries = check_retries(retries)
+        self.name = f"Pool-{next(_names)}" if name is None else str(name)
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._wardens: Any = None
+        first = (initializer, tuple(initargs), finalizer)
+        if kind == "process":
+            from tarefa._pool._processes import ProcessCrew
+
+            self._crew = ProcessCrew(self.name, self._workers, first, limit, memory_limit)
+        else:
+            if memory_limit is not None:
+                raise ValueError(
+                    "a pool of threads cannot have a memory_limit: they share the memory of their "
+                    "process; make it of kind 'process'"
+                )
+            from tarefa._pool._threads import ThreadCrew
+
+            self._crew = ThreadCrew(self.name, self._workers, first, limit)
+        self._crew.on_done = _on_done
+        _pools.add(self)
+        _watch_exit()
+
+    # -- one call ------------------------------------------------------------------------
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Have a worker call ``fn(*args, **kwargs)``.
+
+        Returns:
+            A future, with what it returns or raises.
+
+        Raises:
+            PoolClosed: the pool takes no more work.
+            BrokenPool: its initializer failed.
+            NotPicklable: what is named cannot go to another process.
+            TypeError: ``fn`` cannot be called.
+        """
+        return self._submit(fn, args, kwargs, self._time_limit, self._retries)
+
+    def options(self, *, time_limit: float | None = None, retries: int | None = None) -> Options:
+        """The pool with other limits for what is submitted through it.
+
+        Args:
+            time_limit: the most seconds that a task may run; None for the pool's.
+            retries: how often one is begun again whose worker died; None for the pool's.
+        """
+        limit = self._time_limit if time_limit is None else check_limit(time_limit)
+        again = self._retries if retries is None else check_retries(retries)
+        return Options(self, limit, again)
+
+    def _submit(
+        self,
+        fn: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        time_limit: float | None,
+        retries: int,
+    ) -> Future[Any]:
+        crew = self._crew
+        function = self._function(fn)
+        batch: Batch
+        if kwargs:
+            batch = Batch(function, [(args, kwargs)], _wire.CALL, None)  # type: ignore[arg-type]
+        else:
+            batch = Batch(function, [args], _wire.STAR, None)  # type: ignore[arg-type]
+        batch.flags |= 1 << _wire.ATTEMPT_SHIFT
+        batch.context = self._context()
+        batch.time_limit, batch.retries = time_limit, retries
+        future: Future[Any] = Future(crew, batch)
+        batch.sink = future
+        try:
+            crew.put(batch)
+        except NotPicklable:
+            _say_which(fn, args, kwargs)
+            raise
+        if time_limit is not None:
+            self._limited(batch)
+        return future
+
+    def _function(self, fn: Any) -> Any:
+        """A function as the crew takes it, if work may be given to it now."""
+        self._check_open()
+        if not callable(fn):
+            raise TypeError(f"a function is wanted, not {type(fn).__name__} {fn!r}")
+        return _cargo.encode(fn) if self._crew.encodes else fn
+
+    def _context(self) -> Any:
+        context = contextvars.copy_context()
+        if not len(context):
+            return None
+        if not self._crew.encodes:
+            return context
+        from tarefa._pool._worker import pack_context
+
+        return pack_context(context)
+
+    def _check_open(self) -> None:
+        crew = self._crew
+        if crew.closed:
+            raise PoolClosed(f"{self.name} takes no more work: it was closed or shut down")
+        if crew.broken is not None:
+            raise crew.broken
+        if self._pid != os.getpid():
+            raise PoolClosed(
+                f"{self.name} is of process {self._pid}, from which this one was forked: make a "
+                "pool here"
+            )
+
+    def _limited(self, batch: Batch) -> None:
+        """Watch over the time limit of a batch's tasks."""
+        if self._wardens is None:
+            from tarefa._pool._warden import Warden
+
+            with self._lock:
+                if self._wardens is None:
+                    self._wardens = Warden(self._crew)
+                    self._crew.on_limited = self._wardens.watch
+        self._wardens.watch(batch)
+
+    # -- many calls ----------------------------------------------------------------------
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | str = "auto",
+        buffersize: int | None = None,
+        ordered: bool = True,
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> Results:
+        """Call a function with each item of an iterable, or with items of several.
+
+        Inputs with a length are all run, whether their results are taken or not. Without one, or
+        with ``buffersize``, inputs are taken as results are: endless ones take bounded memory, and
+        an iterator that is dropped unfinished stops, with a warning.
+
+        Args:
+            fn: the function.
+            iterables: its arguments; the shortest ends it.
+            timeout: seconds from now on in which all results are taken.
+            chunksize: inputs that stay together; ``"auto"`` leaves that to the pool, which measures
+                how long they take.
+            buffersize: the most inputs that are given out and whose result is not taken yet.
+            ordered: whether results come in the order of their inputs, or as they are there.
+            progress: whether to show a bar, where ``tqdm`` is installed.
+            return_exceptions: whether what a call raises comes as a result.
+
+        Returns:
+            An iterator over the results. It raises what a call raised, in that one's place, and
+            ends.
+
+        Raises:
+            PoolClosed, BrokenPool, NotPicklable, TypeError: as ``submit()``.
+            ValueError: ``chunksize`` or ``buffersize`` below 1.
+        """
+        unit = None if chunksize == "auto" else _count_of(chunksize, "chunksize")
+        if not iterables:
+            raise TypeError("map() needs at least one iterable")
+        return self._map(
+            fn,
+            iterables,
+            timeout,
+            unit=unit,
+            buffersize=_count_of(buffersize, "buffersize"),
+            ordered=ordered,
+            progress=progress,
+            return_exceptions=return_exceptions,
+        )
+
+    def _map(
+        self,
+        fn: Any,
+        iterables: tuple[Iterable[Any], ...],
+        timeout: float | None = None,
+        *,
+        unit: int | None = None,
+        buffersize: int | None = None,
+        ordered: bool = True,
+        progress: bool = False,
+        return_exceptions: bool = False,
+        star: bool = False,
+        goes_on: bool = False,
+    ) -> Results:
+        function = self._function(fn)
+        if self._time_limit is not None:
+            self._limited_from_now()
+        for it in iterables:
+            if not hasattr(it, "__iter__") and not hasattr(it, "__getitem__"):
+                raise TypeError(
+                    f"map() takes a function and iterables, not {type(it).__name__} {it!r}; the "
+                    "size of chunks is chunksize="
+                )
+        mapping = Mapping(
+            self._crew,
+            function,
+            iterables,
+            star=star,
+            unit=unit,
+            buffersize=buffersize,
+            ordered=ordered,
+            context=self._context(),
+            time_limit=self._time_limit,
+            retries=self._retries,
+        )
+        mapping.start()
+        error = mapping.input_error
+        if isinstance(error, NotPicklable) and mapping.given == 0:
+            raise error
+        bar = _bar(mapping.total, self.name) if progress else None
+        return Results(
+            mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar
+        )
+
+    def _limited_from_now(self) -> None:
+        if self._wardens is None:
+            from tarefa._pool._warden import Warden
+
+            with self._lock:
+                if self._wardens is None:
+                    self._wardens = Warden(self._crew)
+                    self._crew.on_limited = self._wardens.watch
+
+    def starmap(
+        self,
+        fn: Callable[..., R],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+    ) -> list[R]:
+        """Call a function with the items of each item; a list of the results."""
+        unit = _count_of(chunksize, "chunksize")
+        return list(self._map(fn, (iterable,), unit=unit, star=True))
+
+    def imap(
+        self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Iterator[R]:
+        """Call a function with each item; an iterator, which goes on after an exception."""
+        unit = _count_of(chunksize, "chunksize")
+        return self._map(fn, (iterable,), unit=unit, goes_on=True)
+
+    def imap_unordered(
+        self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Iterator[R]:
+        """The same with the results as they are there."""
+        unit = _count_of(chunksize, "chunksize")
+        return self._map(fn, (iterable,), unit=unit, ordered=False, goes_on=True)
+
+    def apply(
+        self, fn: Callable[..., R], args: Iterable[Any] = (), kwds: dict[str, Any] | None = None
+    ) -> R:
+        """Call a function in a worker, and wait for what it returns."""
+        return self.submit(fn, *args, **(kwds or {})).result()
+
+    # -- the end -------------------------------------------------------------------------
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more work; the workers end once all is done.
+
+        Args:
+            wait: whether to wait for that.
+            cancel_futures: whether what nobody has begun is cancelled.
+        """
+        crew = self._crew
+        if crew is None:
+            return
+        if cancel_futures:
+            for batch in list(crew.batches.values()):
+                if isinstance(batch.sink, Future):
+                    batch.sink.cancel()
+                elif isinstance(batch.sink, Mapping):
+                    batch.sink.stop()
+        crew.close()
+        if wait:
+            crew.finish()
+            self._end_wardens()
+
+    def _end_wardens(self) -> None:
+        if self._wardens is not None:
+            self._wardens.end()
+
+    def close(self) -> None:
+        """Take no more work, as ``multiprocessing.Pool``'s ``close()``; ``join()`` waits."""
+        self._crew.close()
+        if self._crew.unfinished or self._crew.unfed:
+            self._crew.watch_over()
+
+    def terminate(self) -> None:
+        """End the workers now. What is not done is cancelled; threads are interrupted."""
+        self._crew.terminate(CancelledError(f"{self.name} was terminated"))
+        self._end_wardens()
+
+    def join(self) -> None:
+        """Wait until all is done and the workers have ended, after ``close()``.
+
+        Raises:
+            ValueError: the pool still takes work.
+        """
+        if not self._crew.closed:
+            raise ValueError("Pool is still running: close() or terminate() it before join()")
+        if not self._crew.terminated:
+            self._crew.finish()
+            self._end_wardens()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            # Ctrl-C: nobody waits for the rest.
+            self.terminate()
+        else:
+            self.shutdown()
+
+    def __del__(self) -> None:
+        crew = self._crew
+        if crew is not None and not crew.closed and self._pid == os.getpid():
+            crew.close()
+
+    def __reduce__(self) -> Any:
+        raise NotPicklable(
+            f"{self!r} cannot go to another process: make a pool there, or submit what is to be "
+            "done from here"
+        )
+
+    def __repr__(self) -> str:
+        crew = self._crew
+        state = "closed" if crew is None or crew.closed else "open"
+        if crew is not None and crew.broken is not None:
+            state = "broken"
+        kind = "processes" if self.kind == "process" else "threads"
+        return f"<tarefa.Pool {self.name!r}: {self._workers} {kind}, {state}>"
+
+
+class Options:
+    """A pool with other limits, as :meth:`Pool.options` gives it."""
+
+    __module__ = "tarefa"
+
+    def __init__(self, pool: Pool, time_limit: float | None, retries: int) -> None:
+        self._pool = pool
+        self._time_limit = time_limit
+        self._retries = retries
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """As :meth:`Pool.submit`."""
+        return self._pool._submit(fn, args, kwargs, self._time_limit, self._retries)
+
+
+def _on_done(batch: Batch) -> None:
+    sink = batch.sink
+    if type(sink) is Mapping:
+        sink.on_done(batch)
+
+
+def _count_of(value: Any, what: str) -> int | None:
+    """A number of 1 or more, checked; None stays."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{what} must be a whole number, not {type(value).__name__} {value!r}")
+    count = operator.index(value)
+    if count < 1:
+        raise ValueError(f"{what} must be 1 or more, not {count}")
+    return count
+
+
+def check_limit(seconds: Any) -> float | None:
+    """A time limit, checked: seconds, or None."""
+    ns = _limits.check_time_limit(seconds)
+    return None if ns is None else ns / 1e9
+
+
+def check_retries(retries: Any) -> int:
+    """A number of retries, checked."""
+    if isinstance(retries, bool) or not hasattr(retries, "__index__"):
+        raise TypeError(f"retries must be a whole number, not {type(retries).__name__} {retries!r}")
+    count = operator.index(retries)
+    if count < 0:
+        raise ValueError(f"retries must be 0 or more, not {count}")
+    return count
+
+
+def _say_which(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise the error that names the argument that cannot travel."""
+    from tarefa._convert._pickling import dumps_call
+
+    dumps_call((fn, args, kwargs))
+
+
+def _bar(total: int | None, name: str) -> Any:
+    """A progress bar, where there is one to be had."""
+    try:
+        from tqdm.auto import tqdm  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=name)
+
+
+def _watch_exit() -> None:
+    """Have what was submitted be done before the program ends."""
+    global _watching
+    if not _watching:
+        _watching = True
+        # Those registered last are called first: before tasks that do not count are ended.
+        _exit.watch()
+        threading._register_atexit(_at_exit)  # type: ignore[attr-defined]
+
+
+def _at_exit() -> None:
+    for pool in list(_pools):
+        crew = pool._crew
+        if crew is None or pool._pid != os.getpid():
+            continue
+        try:
+            if _exit._was_interrupted() or crew.terminated:
+                pool.terminate()
+            else:
+                pool.shutdown()
+        except KeyboardInterrupt:
+            pool.terminate()
+
+
+def _forked() -> None:
+    """In a forked child: its parent's pools are not its own."""
+    global _watching
+    _watching = False
+    _pools.clear()
+
+
+os.register_at_fork(after_in_child=_forked)

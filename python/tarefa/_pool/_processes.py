@@ -1,0 +1,579 @@
+"""The workers of a pool as processes: how they get work, and what is done when one ends.
+
+    caller                              arena                        worker
+    put(batch) ── encode ──> tasks (a queue) ── get, to ack ──> begin on the board
+                                        board <── claim ──────── each task
+    Turns <── take many ──── results (a queue) <── put ───────── each result
+                                        tasks <── ack ────────── the batch is done
+
+What a dead worker leaves comes out of ``tasks`` again; the worker that takes it says whom the board
+blames, and goes on behind that task. Whether it is tried again is decided here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tarefa._channel._queue import Queue
+from tarefa._engine import signal_name
+from tarefa._pool import _cargo, _wire, _worker
+from tarefa._pool._board import Board
+from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function
+from tarefa._pool._errors import BrokenPool, KilledOverTime
+from tarefa._pool._turns import Turns
+from tarefa._pool._work import Batch
+from tarefa._runtime._errors import (
+    Interrupted,
+    NotPicklable,
+    TaskInterrupted,
+    TimeLimitExceeded,
+    WorkerDied,
+)
+from tarefa._task import _outcome
+from tarefa._task._process import Process
+from tarefa._task._wait import FIRST_COMPLETED, wait
+
+_UNBOUNDED = 2**62
+# Seconds in which a thread that takes results comes back for more.
+_SOON = 0.01
+# Workers that may end before they were ready, for each that the pool has.
+_FALSE_STARTS = 2
+
+
+class _Member:
+    """A worker, as its pool knows it."""
+
+    __slots__ = ("seat", "task")
+
+    def __init__(self, seat: int, task: Process[Any]) -> None:
+        self.seat = seat
+        self.task = task
+
+
+class ProcessCrew:
+    """The workers of a pool, and the work that they have not done yet."""
+
+    encodes = True
+
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        first: _worker.Initializer,
+        limit: int | None,
+        memory_limit: int | str | None,
+    ) -> None:
+        self.name = name
+        self.workers = workers
+        self._first = first
+        self._limit = limit
+        self._memory_limit = memory_limit
+        self.tasks: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
+        self.results: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
+        self.board = Board(4 * workers + 16)
+        self.turns = Turns(self.results, self._handle, self._recount, self._on_free)
+        self.batches: dict[int, Batch] = {}
+        self._numbers = itertools.count(1)
+        self._serials = itertools.count(1)
+        self._members: dict[int, _Member] = {}
+        # Workers that have ended, and how: for those whom a later worker blames.
+        self._ended: dict[int, tuple[int | None, Exception | None]] = {}
+        self._overdue: dict[tuple[int, int], float] = {}
+        self.killed: set[tuple[int, int]] = set()
+        self._lock = threading.Lock()
+        self._false_starts = 0
+        self.restarts = 0
+        self.broken: BrokenPool | None = None
+        self._failing = False
+        self.closed = False
+        self._shut = False
+        # For the thread in the background: see _in_background.
+        self._wanted = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.watched: set[int] = set()
+        self.unfed: set[Any] = set()
+        # Called with each batch whose last result has come.
+        self.on_done: Callable[[Batch], None] | None = None
+        for _ in range(workers):
+            self._hire()
+        self._monitor = threading.Thread(
+            target=self._watch, name=f"{name} (watches workers)", daemon=True
+        )
+        self._monitor.start()
+
+    # -- work ----------------------------------------------------------------------------
+
+    def put(self, batch: Batch) -> None:
+        """Give a batch to whoever is free next.
+
+        Raises:
+            NotPicklable: its calls cannot travel.
+        """
+        number = batch.number = next(self._numbers)
+        function: Function = batch.function
+        calls = batch.calls
+        packed: Any = None
+        if batch.count == 1:
+            how = batch.flags & _wire.HOW
+            call = calls[0]
+            flat = (
+                type(call) in SAFE
+                if how == _wire.ONE
+                else how == _wire.STAR and all(type(a) in SAFE for a in call)
+            )
+            packed = call if flat else Cargo(calls)
+        else:
+            packed = Cargo(calls)
+        self.batches[number] = batch
+        context, data = batch.context, function.data
+        message = (number, batch.count, batch.flags, function.key, data, context, packed)
+        try:
+            self.tasks.put(message)
+        except BaseException:
+            self.batches.pop(number, None)
+            raise
+        if self.broken is not None:
+            self.turns.wake()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a task has no result yet."""
+        return any(batch.left for batch in list(self.batches.values()))
+
+    def wait(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until ``done()``, taking results."""
+        return self.turns.wait(done, timeout)
+
+    def look(self) -> None:
+        """Take what has come."""
+        self.turns.look()
+
+    def call_off(self, batch: Batch) -> bool:
+        """Take a batch back that nobody has begun."""
+        if not self.board.call_off(batch.number):
+            return False
+        self.batches.pop(batch.number, None)
+        return True
+
+    def take_rest(self, batch: Batch) -> tuple[int, int] | None:
+        """Take back what nobody has begun of a batch that a worker is at: first and end."""
+        for member in list(self._members.values()):
+            found: tuple[int, int] | None = self.board.take_rest(member.seat, batch.number)
+            if found is not None:
+                return found
+        return None
+
+    def forget(self, batch: Batch) -> None:
+        """Wait for no results of a batch any more."""
+        batch.got[:] = b"\1" * batch.count
+        batch.left = 0
+        batch.flags &= ~_wire.TIMED
+        if not batch.over:
+            self.finished(batch)
+
+    def where(self, number: int, index: int) -> tuple[_Member, int] | None:
+        """The worker that runs a task, and since when."""
+        for member in list(self._members.values()):
+            running = self.board.running(member.seat)
+            if running is not None and running[:2] == (number, index):
+                return member, running[2]
+        return None
+
+    def stop(self, number: int, index: int, *, kill: bool) -> bool:
+        """Interrupt or kill a task that runs, and none but that; false if it has ended."""
+        found = self.where(number, index)
+        if found is None or not self.board.hold(found[0].seat, number, index):
+            return False
+        if kill:
+            found[0].task.kill()
+        else:
+            found[0].task.interrupt()
+        return True
+
+    def kill_held(self, number: int, index: int) -> bool:
+        """Kill a task that was interrupted and still runs."""
+        found = self.where(number, index)
+        if found is None or not self.board.is_held(found[0].seat):
+            return False
+        found[0].task.kill()
+        return True
+
+    def note_overdue(self, number: int, index: int, limit: float) -> None:
+        """A task is stopped for its time limit: its failure says so."""
+        self._overdue[number, index] = limit
+
+    # -- results -------------------------------------------------------------------------
+
+    def _handle(self, message: Any) -> None:
+        if message is None:
+            if self.broken is not None and not self._failing:
+                self._fail_all(self.broken)
+            return
+        number = message[0] >> _wire.INDEX_BITS
+        batch = self.batches.get(number)
+        if batch is None:
+            return
+        index = message[0] & _wire.INDEX_MASK
+        if len(message) == 2:
+            value = message[1]
+            if type(value) is Arrived:
+                if value.error is not None:
+                    batch.give(index, False, _unbuilt(batch, value.error))
+                else:
+                    batch.give(index, True, value.value)
+            else:
+                batch.give(index, True, value)
+        else:
+            self._handle_other(batch, index, message)
+        if not batch.left and not batch.over:
+            self.finished(batch)
+
+    def finished(self, batch: Batch) -> None:
+        """All results of a batch are there."""
+        if not batch.flags & _wire.TIMED:
+            self.batches.pop(batch.number, None)
+        self.watched.discard(batch.number)
+        if self.on_done is not None:
+            self.on_done(batch)
+        batch.over = True
+
+    def _handle_other(self, batch: Batch, index: int, message: Any) -> None:
+        status, what = message[1], message[2]
+        if status == _wire.TOOK:
+            if batch.sizes is not None:
+                batch.sizes.measured(message[3], what)
+            batch.flags &= ~_wire.TIMED
+            if not batch.left:
+                self.batches.pop(batch.number, None)
+        elif status == _wire.DIED:
+            if not batch.got[index]:
+                self._died(batch, index, what)
+        else:
+            batch.give(index, False, self._failure(batch, index, status, what))
+
+    def _failure(self, batch: Batch, index: int, status: int, packed: bytes) -> Exception:
+        from tarefa._convert._exception_pickling import unpack
+        from tarefa._convert._pickling import loads
+
+        error = unpack(loads(packed))
+        label = f"task {batch.call_text(index, batch.function.name)}"
+        if status == _wire.UNBUILT:
+            made = NotPicklable(
+                f"{label} cannot be built in its worker: {type(error).__name__}: {error}"
+            )
+            made.__cause__ = error
+            return made
+        limit = self._overdue.pop((batch.number, index), None)
+        if limit is not None and isinstance(error, Interrupted):
+            over = TimeLimitExceeded(f"{label} ran longer than its time limit of {limit:g} s")
+            over.__cause__ = error
+            return over
+        if isinstance(error, Interrupted):
+            found = TaskInterrupted(f"{label} was interrupted")
+            found.__cause__ = error
+            return found
+        return _outcome.for_asker(error, label)
+
+    def _died(self, batch: Batch, index: int, serial: int) -> None:
+        """A worker died in a task: it is tried again, or fails."""
+        pid, error = self._end_of(serial)
+        key = batch.number, index
+        if key in self.killed:
+            self.killed.discard(key)
+            batch.give(index, False, error or WorkerDied("the task was killed"))
+            return
+        deaths = batch.deaths.setdefault(index, [])
+        deaths.append((pid, _end_words(pid, error)))
+        limit = self._overdue.pop(key, None)
+        if limit is None and len(deaths) <= batch.retries and not self.broken:
+            again = Batch(
+                batch.function,
+                [batch.calls[index]],
+                batch.flags & _wire.HOW,
+                _Again(self, batch, index),
+            )
+            again.flags |= (len(deaths) + 1) << _wire.ATTEMPT_SHIFT
+            again.context = batch.context
+            again.retries, again.time_limit = batch.retries, batch.time_limit
+            again.deaths = {0: deaths}
+            self.put(again)
+            if batch.time_limit is not None and self.on_limited is not None:
+                self.on_limited(again)
+            return
+        batch.give(index, False, _death(batch, index, deaths, error, limit))
+
+    on_limited: Callable[[Batch], None] | None = None
+
+    def _end_of(self, serial: int) -> tuple[int | None, Exception | None]:
+        member = self._members.get(serial)
+        if member is None:
+            return self._ended.get(serial, (None, None))
+        member.task.join(5.0)
+        if member.task.is_alive():
+            return member.task.pid, None
+        return member.task.pid, member.task.exception(5.0)
+
+    def _fail_all(self, error: Exception) -> None:
+        self._failing = True
+        try:
+            for batch in list(self.batches.values()):
+                for index in range(batch.count):
+                    batch.give(index, False, error)
+                batch.flags &= ~_wire.TIMED
+                if not batch.over:
+                    self.finished(batch)
+        finally:
+            self._failing = False
+
+    def _recount(self) -> None:
+        for batch in list(self.batches.values()):
+            batch.recount()
+
+    # -- workers -------------------------------------------------------------------------
+
+    def _hire(self) -> None:
+        serial = next(self._serials)
+        seat = self._free_seat()
+        self.board.assign(seat, serial)
+        task: Process[Any] = Process(
+            target=_worker.main,
+            name=f"{self.name}-{serial}",
+            args=(seat, self.board, self.tasks, self.results, self._limit, self._first),
+            daemon=True,
+            memory_limit=self._memory_limit,
+        )
+        task.start()
+        self._members[serial] = _Member(seat, task)
+
+    def _free_seat(self) -> int:
+        taken = {member.seat for member in self._members.values()}
+        # What a dead worker left is read there until another has taken it over, also where all of
+        # its results have come.
+        nothing_left = not self.tasks.qsize() and not self.tasks.unacknowledged
+        for seat in range(self.board.seats):
+            if seat not in taken and (nothing_left or not self.board.batch_of(seat)):
+                return seat
+        raise RuntimeError(f"{self.name}: more workers have died at once than it has seats")
+
+    def _watch(self) -> None:
+        """Wait for the ends of workers, in a thread of its own."""
+        while True:
+            with self._lock:
+                members = dict(self._members)
+            if not members:
+                return
+            wait([member.task for member in members.values()], None, FIRST_COMPLETED)
+            for serial, member in members.items():
+                if not member.task.is_alive():
+                    self._has_ended(serial, member)
+
+    def _has_ended(self, serial: int, member: _Member) -> None:
+        error = member.task.exception(5.0)
+        self._ended[serial] = member.task.pid, error
+        if len(self._ended) > 1024:
+            self._ended.pop(next(iter(self._ended)))
+        with self._lock:
+            self._members.pop(serial, None)
+        if self._shut and not self.unfinished:
+            return
+        if error is not None and self.broken is None and not self.terminated:
+            if not self.board.is_ready(member.seat):
+                self._false_starts += 1
+                if self._first[0] is not None or self._false_starts > _FALSE_STARTS * self.workers:
+                    self._break(error)
+                    return
+            else:
+                self._false_starts = 0
+        if self.terminated or self.broken is not None:
+            return
+        if not self.closed or self.unfinished:
+            self.restarts += 1
+            try:
+                with self._lock:
+                    self._hire()
+            except Exception as e:
+                if not self._members:
+                    self._break(e)
+
+    terminated = False
+
+    def _break(self, error: Exception) -> None:
+        """The pool cannot go on."""
+        initializer = self._first[0]
+        what = "its workers cannot begin"
+        if initializer is not None:
+            what = f"its initializer {_cargo.name_of(initializer)} failed"
+        broken = BrokenPool(f"{self.name} is broken: {what}: {error}")
+        broken.__cause__ = error
+        self.broken = broken
+        for member in list(self._members.values()):
+            member.task.kill()
+        self.turns.wake()
+        self.turns.look()
+
+    # -- the background ------------------------------------------------------------------
+
+    def _has_demand(self) -> bool:
+        return bool(self.watched or self.unfed or (self.closed and not self._shut))
+
+    def watch_over(self, number: int | None = None, run: Any = None) -> None:
+        """Take results in the background while nobody else does."""
+        with self._wanted:
+            if number is not None:
+                self.watched.add(number)
+                if number not in self.batches:
+                    self.watched.discard(number)  # it has ended meanwhile
+            if run is not None:
+                self.unfed.add(run)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._in_background, name=f"{self.name} (takes results)", daemon=True
+                )
+                self._thread.start()
+            self._wanted.notify()
+
+    def _on_free(self) -> None:
+        if self._thread is not None and self._has_demand():
+            with self._wanted:
+                self._wanted.notify()
+
+    def _is_over(self) -> bool:
+        return self._shut
+
+    def _in_background(self) -> None:
+        while not self._is_over():
+            with self._wanted:
+                while not self._is_over() and (not self._has_demand() or self.turns.is_taken):
+                    self._wanted.wait()
+                if self._is_over():
+                    return
+                if self.unfed and not self.watched:
+                    # Who iterates over results comes back soon.
+                    waits = self.turns.waits
+                    self._wanted.wait(_SOON)
+                    if self.turns.waits != waits:
+                        continue
+            self.turns.wait(lambda: self._is_over() or not self._has_demand(), background=True)
+
+    # -- the end -------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Take no more work; workers end once all is done."""
+        if self.closed:
+            return
+        self.closed = True
+        if not self.unfinished and not self.unfed:
+            self._shut_down()
+
+    def finish(self, timeout: float | None = None) -> bool:
+        """Wait until all is done, and then for the workers."""
+        done = self.wait(lambda: not self.unfinished and not self.unfed, timeout)
+        if not done:
+            return False
+        self._shut_down()
+        for member in list(self._members.values()):
+            member.task.join()
+        self._monitor.join()
+        self._end()
+        return True
+
+    def _shut_down(self) -> None:
+        if not self._shut:
+            self._shut = True
+            self.tasks.shutdown()
+            with self._wanted:
+                self._wanted.notify_all()
+
+    def terminate(self, error: Exception) -> None:
+        """End the workers; what is not done fails with that error."""
+        self.closed = self.terminated = True
+        self._shut_down()
+        with self._lock:
+            members = list(self._members.values())
+        for member in members:
+            member.task.kill()
+        for member in members:
+            member.task.join()
+        self._monitor.join()
+        self.turns.look()
+        self._fail_all(error)
+        self.unfed.clear()
+        self._end()
+
+    def _end(self) -> None:
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            self.turns.wake()
+            with self._wanted:
+                self._wanted.notify_all()
+            thread.join()
+        self.turns.close()
+        self.on_done = self.on_limited = None
+
+
+class _Again:
+    """Gets the result of a task that is tried again."""
+
+    __slots__ = ("batch", "crew", "index")
+
+    def __init__(self, crew: ProcessCrew, batch: Batch, index: int) -> None:
+        self.crew = crew
+        self.batch = batch
+        self.index = index
+
+    def put(self, _index: int, ok: bool, value: Any) -> None:
+        batch = self.batch
+        batch.give(self.index, ok, value)
+        if not batch.left and not batch.over:
+            self.crew.finished(batch)
+
+
+def _unbuilt(batch: Batch, error: Exception) -> NotPicklable:
+    made = NotPicklable(
+        f"the result of {batch.function.name} arrived and cannot be built here: "
+        f"{type(error).__name__}: {error}"
+    )
+    made.__cause__ = error
+    return made
+
+
+def _end_words(pid: int | None, error: Exception | None) -> str:
+    """How a worker ended, in short."""
+    code = getattr(error, "exitcode", None)
+    how = ""
+    if code is not None:
+        how = f" ended by {signal_name(-code)}" if code < 0 else f" exited with {code}"
+    return f"process {pid}{how}"
+
+
+def _death(
+    batch: Batch,
+    index: int,
+    deaths: list[tuple[int | None, str]],
+    error: Exception | None,
+    limit: float | None,
+) -> WorkerDied:
+    """The error of a task whose worker has died, the last time it was tried."""
+    call = batch.call_text(index, batch.function.name)
+    words = str(error) if error is not None else "its worker died"
+    text = f"{call} failed with its worker: {words}"
+    kind: type[WorkerDied] = WorkerDied
+    if limit is not None:
+        kind = KilledOverTime
+        text += f"; it had run longer than its time limit of {limit:g} s, and went on"
+    if len(deaths) > 1:
+        text += f"; it was tried {len(deaths)} times: {', '.join(said for _, said in deaths)}"
+    made: WorkerDied
+    if isinstance(error, WorkerDied):
+        made = kind(
+            text, error.pid, error.exitcode, error.peak_memory, error.last_line, error.last_seen
+        )
+    else:
+        made = kind(text, deaths[-1][0])
+        made.__cause__ = error
+    made.attempts = len(deaths)
+    made.argument = call
+    return made

@@ -1,0 +1,27 @@
+"""What pools and their processes tell each other.
+
+A batch is a message ``(number, count, flags, key, function, context, calls)``; see ``_cargo``.
+A result is ``(id, value)``, or ``(id, status, what)``; the id is the batch's number and the task's
+place in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+INDEX_BITS = 24
+INDEX_MASK = (1 << INDEX_BITS) - 1
+
+# Flags: how a call is written; that the worker says how long the batch took; the attempt, above.
+ONE, STAR, CALL = 0, 1, 2
+HOW = 3
+TIMED = 4
+ATTEMPT_SHIFT = 3
+
+# Statuses.
+ERROR, DIED, TOOK, UNBUILT, UNSENT = 1, 2, 3, 4, 5
+
+# What a worker's process returns.
+LEFT, RECYCLED, INIT_FAILED = "left", "recycled", "init failed"
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]

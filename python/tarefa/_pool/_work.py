@@ -1,0 +1,99 @@
+"""Batches of tasks, as their pool keeps them, and who gets their results."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any, Protocol
+
+from tarefa._pool import _wire
+
+
+class Sink(Protocol):
+    """Who gets the results of a batch."""
+
+    def put(self, index: int, ok: bool, value: Any) -> None:
+        """Take a result, or the exception that stands for it; each index comes once."""
+
+
+class Batch:
+    """Tasks that go to a worker together, until each has its result."""
+
+    __slots__ = (
+        "calls",
+        "context",
+        "count",
+        "deaths",
+        "first",
+        "flags",
+        "function",
+        "got",
+        "left",
+        "number",
+        "over",
+        "retries",
+        "run",
+        "shared",
+        "sink",
+        "sizes",
+        "time_limit",
+    )
+
+    def __init__(self, function: Any, calls: list[Any], flags: int, sink: Sink) -> None:
+        self.number = 0
+        # Whether some of its tasks went to others.
+        self.shared = False
+        # Whether all was done that follows from its last result.
+        self.over = False
+        self.function = function
+        self.calls = calls
+        self.flags = flags
+        self.sink = sink
+        # What the sink calls the first of its tasks.
+        self.first = 0
+        self.count = self.left = len(calls)
+        self.got = bytearray(self.count)
+        self.context: Any = None
+        # How long its tasks take is told to these.
+        self.sizes: Any = None
+        self.time_limit: float | None = None
+        self.retries = 0
+        # Of a task: the workers that died in it, as (pid, words).
+        self.deaths: dict[int, list[tuple[int | None, str]]] = {}
+        # Of a thread pool: what is left to run.
+        self.run: Any = None
+
+    def give(self, index: int, ok: bool, value: Any) -> None:
+        """Hand a result over, if it is the first of its task."""
+        if self.got[index]:
+            return
+        self.sink.put(self.first + index, ok, value)
+        self.got[index] = 1
+        self.left -= 1
+        if self.shared:
+            # Several threads may be at this.
+            self.recount()
+
+    def recount(self) -> None:
+        """Count again what is left: an interrupt may have come between two lines."""
+        self.left = self.got.count(0)
+
+    def call_text(self, index: int, name: str) -> str:
+        """The call of a task, for people."""
+        call, how = self.calls[index], self.flags & _wire.HOW
+        args: tuple[Any, ...]
+        kwargs: dict[str, Any] = {}
+        if how == _wire.ONE:
+            args = (call,)
+        elif how == _wire.STAR:
+            args = tuple(call)
+        else:
+            args, kwargs = call
+        words = [_short(a) for a in args] + [f"{k}={_short(v)}" for k, v in kwargs.items()]
+        return f"{name}({', '.join(words)})"
+
+
+def _short(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"

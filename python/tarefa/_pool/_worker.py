@@ -1,0 +1,235 @@
+"""What a worker process of a pool does, from its start to its end."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tarefa._channel._errors import ShutDown
+from tarefa._convert import _pickling
+from tarefa._engine import sleep
+from tarefa._pool import _attempt, _cargo, _wire
+from tarefa._pool._cargo import SAFE, Arrived, Cargo
+from tarefa._runtime._errors import Interrupted, NotPicklable
+
+# Functions that a worker keeps.
+_MOST_KEPT = 64
+# Seconds in which an interrupt that is on its way arrives.
+_ON_ITS_WAY = 5.0
+
+
+class Worker:
+    """A worker, in its process."""
+
+    def __init__(self, seat: int, board: Any, tasks: Any, results: Any, limit: int | None) -> None:
+        self.seat = seat
+        self.board = board
+        self.tasks = tasks
+        self.put = results.put
+        self.limit = limit
+        self.functions: dict[int, Any] = {}
+        self.done = 0
+
+    def run(self) -> str:
+        """Take batches until there are no more, or until it is to be another's turn."""
+        self.board.note_ready(self.seat)
+        while True:
+            try:
+                message = self.tasks.get(ack=True)
+            except ShutDown:
+                return _wire.LEFT
+            except Interrupted:
+                continue  # meant for a task that has ended
+            if self._serve(message):
+                self.tasks.ack()
+                self.board.leave(self.seat)
+                if self.limit is not None and self.done >= self.limit:
+                    return _wire.RECYCLED
+            else:
+                # The rest goes to others, by way of the queue.
+                self.board.disown(self.seat)
+                self.tasks.nack()
+                return _wire.RECYCLED
+
+    def _serve(self, message: Any) -> bool:
+        """Run a batch; false if it is to go to another worker before its end."""
+        number, count, flags, key, data, context, packed = message
+        board, seat = self.board, self.seat
+        first = number << _wire.INDEX_BITS
+        if self.tasks.redelivered:
+            blamed = board.take_over(seat, number, count)
+            if blamed is None:
+                return True
+            for index, worker in blamed:
+                self.put((first + index, _wire.DIED, worker))
+            board.taken_over(seat, number)
+        elif not board.begin(seat, number, count):
+            return True
+        timed = flags & _wire.TIMED
+        claimed = board.claimed(seat) if timed else 0
+        began = time.perf_counter_ns()
+        _attempt.running.attempt = flags >> _wire.ATTEMPT_SHIFT
+        calls, function, error = self._unpack(key, data, packed)
+        if error is not None:
+            whole = self._refuse(first, error)
+        else:
+            # Of its own, so that nothing which a task sets there meets the next.
+            whole = _context_of(context or ()).run(
+                self._run, first, flags & _wire.HOW, function, calls
+            )
+        if timed and whole:
+            took = time.perf_counter_ns() - began
+            self.put((first, _wire.TOOK, took, board.claimed(seat) - claimed))
+        return whole
+
+    def _unpack(self, key: int, data: Any, packed: Any) -> tuple[Any, Any, Exception | None]:
+        function = self.functions.get(key)
+        if function is None:
+            try:
+                function = _cargo.decode(data)
+            except Exception as e:
+                return None, None, e
+            if len(self.functions) >= _MOST_KEPT:
+                self.functions.clear()
+            self.functions[key] = function
+        if type(packed) is not Arrived:
+            # A call alone, which always arrives.
+            return (packed,), function, None
+        return packed.value, function, packed.error
+
+    def _refuse(self, first: int, error: Exception) -> bool:
+        """Say of all tasks of a batch that they cannot be built here."""
+        from tarefa._convert._exception_pickling import pack
+
+        packed = pack(error)
+        while (index := self.board.claim(self.seat)) >= 0:
+            self.put((first + index, _wire.UNBUILT, packed))
+        return True
+
+    def _run(self, first: int, how: int, function: Any, calls: Any) -> bool:
+        board, seat = self.board, self.seat
+        claim = board.claim
+        index = -1
+        while True:
+            try:
+                # The inner loop has nothing in it that is not needed for each task.
+                while (index := claim(seat)) >= 0:
+                    try:
+                        if how == _wire.ONE:
+                            value = function(calls[index])
+                        elif how == _wire.STAR:
+                            value = function(*calls[index])
+                        else:
+                            args, kwargs = calls[index]
+                            value = function(*args, **kwargs)
+                        if type(value) not in SAFE:
+                            value = _finished(value)
+                    except BaseException as e:
+                        self._failed(first + index, e, function)
+                    else:
+                        try:
+                            self.put((first + index, value))
+                        except Exception as e:
+                            self._unsent(first + index, e, function)
+                    value = None
+                    if self.limit is not None:
+                        self.done += 1
+                        if self.done >= self.limit and not self._is_last():
+                            return False
+                if index == -1:
+                    return True
+                self._let_interrupt_come()
+            except Interrupted as e:
+                # It came after the call, or where nothing was to be interrupted.
+                if index >= 0 and board.is_held(seat):
+                    self._failed(first + index, e, function)
+                    board.resume(seat)
+
+    def _is_last(self) -> bool:
+        running = self.board.running(self.seat)
+        return running is None or running[3] == 0
+
+    def _let_interrupt_come(self) -> None:
+        """The pool has sent an interrupt to the task that has just ended."""
+        with contextlib.suppress(Interrupted):
+            sleep(_ON_ITS_WAY)
+        self.board.resume(self.seat)
+
+    def _failed(self, number: int, error: BaseException, function: Any) -> None:
+        from tarefa._convert._exception_pickling import pack
+
+        if isinstance(error, Interrupted) and self.board.is_held(self.seat):
+            self.board.resume(self.seat)
+        tb = error.__traceback__
+        while tb is not None and tb.tb_frame.f_globals is globals():
+            tb = tb.tb_next
+        error.__traceback__ = tb
+        try:
+            self.put((number, _wire.ERROR, pack(error)))
+        except Exception as e:
+            self._unsent(number, e, function)
+
+    def _unsent(self, number: int, error: Exception, function: Any) -> None:
+        """Say that a result cannot travel."""
+        from tarefa._convert._exception_pickling import pack
+
+        why = str(error).partition("; a message is a copy")[0]
+        what = f"the result of {_cargo.name_of(function)} cannot be sent back: {why}"
+        if isinstance(error, MemoryError):
+            self.put((number, _wire.ERROR, pack(error)))
+            return
+        made = NotPicklable(what)
+        made.__cause__ = error
+        self.put((number, _wire.UNSENT, pack(made)))
+
+
+def _finished(value: Any) -> Any:
+    """What travels of a value: of a coroutine, what it returns."""
+    from types import CoroutineType
+
+    if type(value) is CoroutineType:
+        import asyncio
+
+        value = asyncio.run(value)
+        if type(value) in SAFE:
+            return value
+    return Cargo(value)
+
+
+def pack_context(context: contextvars.Context) -> list[bytes] | None:
+    """The variables whose values can travel; None for none."""
+    from tarefa._task._environment import _travelling
+
+    return _travelling(context) or None  # type: ignore[return-value]
+
+
+def _context_of(pairs: Iterable[bytes]) -> contextvars.Context:
+    context = contextvars.copy_context()
+    for data in pairs:
+        try:
+            var, value = _pickling.loads(data)
+        except Exception:  # noqa: S112 - what cannot be made here stays behind
+            continue
+        context.run(var.set, value)
+    return context
+
+
+Initializer = tuple[Callable[..., object] | None, tuple[Any, ...], Callable[[], object] | None]
+
+
+def main(
+    seat: int, board: Any, tasks: Any, results: Any, limit: int | None, first: Initializer
+) -> str:
+    """Be a worker: the target of its process."""
+    initializer, args, finalizer = first
+    if initializer is not None:
+        initializer(*args)
+    worker = Worker(seat, board, tasks, results, limit)
+    try:
+        return worker.run()
+    finally:
+        if finalizer is not None:
+            finalizer()

@@ -1,0 +1,178 @@
+"""``map`` and its siblings, on processes and on threads."""
+
+import itertools
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import tarefa
+
+
+@pytest.fixture(params=["process", "thread"])
+def pool(request):
+    with tarefa.Pool(2, request.param) as made:
+        yield made
+
+
+def double(x):
+    return 2 * x
+
+
+def fail_at_five(x):
+    if x == 5:
+        raise KeyError(x)
+    return x
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 5000])
+@pytest.mark.parametrize("chunksize", ["auto", 1, 7, 10_000])
+def test_results_in_the_order_of_the_inputs(pool, count, chunksize):
+    assert list(pool.map(double, range(count), chunksize=chunksize)) == [
+        2 * i for i in range(count)
+    ]
+
+
+def test_several_iterables_end_with_the_shortest(pool):
+    assert list(pool.map(pow, [2, 3, 4], (3, 2))) == [8, 9]
+    assert list(pool.map(pow, itertools.count(1), [2, 2])) == [1, 4]
+
+
+def test_an_exception_comes_in_its_place_and_ends_it(pool):
+    results = pool.map(fail_at_five, range(10))
+    got = []
+    with pytest.raises(KeyError):
+        got.extend(iter(results.__next__, None))
+    assert list(itertools.islice(pool.map(fail_at_five, range(10)), 5)) == [0, 1, 2, 3, 4]
+    assert list(results) == []
+
+
+def test_exceptions_as_values(pool):
+    got = list(pool.map(fail_at_five, range(8), return_exceptions=True))
+    assert isinstance(got.pop(5), KeyError)
+    assert got == [0, 1, 2, 3, 4, 6, 7]
+
+
+def test_unordered(pool):
+    def slow_first(x):
+        time.sleep(0.3 if x == 0 else 0)
+        return x
+
+    got = list(pool.map(slow_first, range(6), ordered=False, chunksize=1))
+    assert sorted(got) == list(range(6))
+    assert got[0] != 0
+
+
+def test_all_inputs_with_a_length_are_run_though_nobody_takes_results(pool):
+    done = tarefa.Value("i", 0)
+
+    def count(_):
+        with done.get_lock():
+            done.value += 1
+
+    pool.map(count, range(200))
+    pool.close()
+    pool.join()
+    assert done.value == 200
+
+
+def test_endless_inputs_and_a_dropped_iterator(pool):
+    taken = []
+
+    def numbers():
+        for n in itertools.count():
+            taken.append(n)
+            yield n
+
+    results = pool.map(double, numbers(), buffersize=50)
+    assert [next(results) for _ in range(100)] == [2 * i for i in range(100)]
+    assert len(taken) <= 151
+    with pytest.warns(RuntimeWarning, match="100 results were taken"):
+        del results
+    assert pool.submit(double, 4).result() == 8
+
+
+def test_a_closed_iterator_warns_of_nothing(pool):
+    results = pool.map(double, itertools.count())
+    assert next(results) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results.close()
+        del results
+
+
+def test_an_iterable_that_raises_in_the_middle(pool):
+    def numbers():
+        yield 1
+        yield 2
+        raise OSError("no more")
+
+    results = pool.map(double, numbers())
+    assert [next(results), next(results)] == [2, 4]
+    with pytest.raises(OSError, match="no more"):
+        next(results)
+    assert list(results) == []
+
+
+def test_a_timeout(pool):
+    with pytest.raises(TimeoutError):
+        list(pool.map(time.sleep, [0.3, 0.3, 0.3, 0.3], timeout=0.05))
+    assert list(pool.map(double, [1], timeout=60)) == [2]
+
+
+def test_short_tasks_do_not_wait_behind_a_long_one(pool):
+    go_on = tarefa.Event()
+
+    def one_waits(x):
+        if x == 900:
+            go_on.wait(50)
+        return x
+
+    got = []
+    for x in pool.map(one_waits, range(2000), ordered=False):
+        got.append(x)
+        if len(got) == 1999:
+            go_on.set()
+    assert got[-1] == 900
+    assert sorted(got) == list(range(2000))
+
+
+def test_the_ways_of_multiprocessing(pool):
+    assert pool.starmap(pow, [(2, 3), (3, 2)]) == [8, 9]
+    assert pool.apply(pow, (2, 5)) == 32
+    assert sorted(pool.imap_unordered(double, range(50))) == list(range(0, 100, 2))
+    results = pool.imap(fail_at_five, range(7))
+    got = []
+    while True:
+        try:
+            got.append(next(results))
+        except KeyError:
+            got.append("error")
+        except StopIteration:
+            break
+    assert got == [0, 1, 2, 3, 4, "error", 6]
+
+
+def test_large_arrays(pool):
+    arrays = [np.full(300_000, i) for i in range(6)]
+    assert list(pool.map(np.sum, arrays)) == [300_000 * i for i in range(6)]
+    assert all(
+        np.array_equal(a, 2 * b) for a, b in zip(pool.map(double, arrays), arrays, strict=True)
+    )
+
+
+def test_shared_objects_are_the_same_there(pool):
+    numbers, lock = tarefa.List(), tarefa.Lock()
+
+    def add(n):
+        with lock:
+            numbers.append(n)
+
+    list(pool.map(add, range(30)))
+    assert sorted(numbers) == list(range(30))
+
+
+def test_two_maps_at_once(pool):
+    a, b = pool.map(double, range(300)), pool.map(str, range(300))
+    assert list(zip(a, b, strict=True)) == [(2 * i, str(i)) for i in range(300)]
