@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from time import perf_counter_ns
 
-from benches import carrying, contention, meeting
+from benches import carrying, contention, meeting, pooling
 
 
 def nothing():
@@ -225,7 +225,96 @@ def mp_pipe():
     return lambda times: carrying.asked(answered, end, end, times)
 
 
+def futures_pool(kind):
+    import concurrent.futures
+
+    return getattr(concurrent.futures, kind)(2)
+
+
+def mp_mapped(**how):
+    pool = FORK.Pool(2)
+    return lambda times: pooling.mapped(lambda f, it: pool.map(f, it, **how), times)
+
+
+def futures_mapped(kind):
+    pool = futures_pool(kind)
+    return lambda times: pooling.mapped(pool.map, times)
+
+
+def loky_mapped():
+    from loky import get_reusable_executor
+
+    pool = get_reusable_executor(max_workers=2)
+    return lambda times: pooling.mapped(pool.map, times)
+
+
+def mpire_mapped():
+    from mpire import WorkerPool
+
+    pool = WorkerPool(n_jobs=2, keep_alive=True)
+    return lambda times: pooling.mapped(lambda f, it: pool.map(f, it, chunk_size=1), times)
+
+
+def mp_called():
+    pool = FORK.Pool(2)
+    return lambda times: pooling.called(lambda f, a: pool.apply(f, (a,)), times)
+
+
+def futures_called(kind):
+    pool = futures_pool(kind)
+    return lambda times: pooling.called(lambda f, a: pool.submit(f, a).result(), times)
+
+
+def end_pool(pool):
+    pool.close()
+    pool.join()
+
+
+def mp_made(method):
+    context = multiprocessing.get_context(method)
+    return lambda _: pooling.made(lambda: context.Pool(2), end_pool)
+
+
+def arrays(count):
+    import numpy as np
+
+    return [np.full(1 << 19, n, dtype="d") for n in range(count)]
+
+
+def mp_arrays():
+    pool = FORK.Pool(2)
+    return lambda times: pooling.summed(pool.map, arrays(times))
+
+
+def joblib_arrays():
+    from joblib import Parallel, delayed
+
+    def mapped(function, items):
+        return Parallel(n_jobs=2)(delayed(function)(item) for item in items)
+
+    return lambda times: pooling.summed(mapped, arrays(times))
+
+
+def mp_counted():
+    pool = FORK.Pool(2)
+    return lambda _: pooling.counted(pool.map, 40, 100_000)
+
+
 PEERS = {
+    "pool-mp-one": lambda: mp_mapped(chunksize=1),
+    "pool-mp-default": mp_mapped,
+    "pool-futures-one": lambda: futures_mapped("ProcessPoolExecutor"),
+    "pool-loky-one": loky_mapped,
+    "pool-mpire-one": mpire_mapped,
+    "pool-threads": lambda: futures_mapped("ThreadPoolExecutor"),
+    "pool-mp-call": mp_called,
+    "pool-futures-call": lambda: futures_called("ProcessPoolExecutor"),
+    "pool-threads-call": lambda: futures_called("ThreadPoolExecutor"),
+    "pool-mp-made": lambda: mp_made("fork"),
+    "pool-mp-forkserver-made": lambda: mp_made("forkserver"),
+    "pool-mp-arrays": mp_arrays,
+    "pool-joblib-arrays": joblib_arrays,
+    "pool-mp-pure": mp_counted,
     "mp-queue-int": lambda: mp_queue(7),
     "mp-queue-tuple": lambda: mp_queue((1, 2.5)),
     "mp-queue-megabyte": lambda: mp_queue(b"x" * (1 << 20)),

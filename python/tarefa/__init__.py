@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from tarefa._channel._select import select
     from tarefa._pool._attempt import attempt
     from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
+    from tarefa._pool._executors import ProcessPoolExecutor, ThreadPool, ThreadPoolExecutor
     from tarefa._pool._pool import Pool
     from tarefa._task._program import CompletedProgram, Program
     from tarefa._task._run import run
@@ -154,6 +155,7 @@ __all__ = [
     "PoolClosed",
     "PriorityQueue",
     "Process",
+    "ProcessPoolExecutor",
     "Program",
     "ProgramFailed",
     "Queue",
@@ -176,6 +178,8 @@ __all__ = [
     "TaskInterrupted",
     "TaskTimeout",
     "Thread",
+    "ThreadPool",
+    "ThreadPoolExecutor",
     "TimeLimitExceeded",
     "TimeLimitInterrupt",
     "Timer",
@@ -221,6 +225,7 @@ _QUEUES = frozenset(["JoinableQueue", "LifoQueue", "PriorityQueue", "Queue", "Si
 _PIPES = frozenset(["Connection", "Pipe"])
 _QUEUE_ERRORS = frozenset(["BadMessage", "Empty", "Full", "ItemsLost", "ShutDown"])
 _PROGRAMS = frozenset(["CompletedProgram", "Program"])
+_EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"])
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
@@ -263,6 +268,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._task import _program as home
         elif name == "Pool":
             from tarefa._pool import _pool as home
+        elif name in _EXECUTORS:
+            from tarefa._pool import _executors as home
         elif name in _POOL_ERRORS:
             from tarefa._pool import _errors as home
         elif name == "attempt":

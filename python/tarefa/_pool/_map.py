@@ -212,6 +212,14 @@ class Mapping:
             if not crew.wait(progress, step) and crowded and self.finished == before:
                 self._share_out()
 
+    def wait_all(self, timeout: float | None) -> bool:
+        """Wait until all results are there; whether they are."""
+        try:
+            self.wait(self.all_there, None if timeout is None else time.monotonic() + timeout)
+        except TaskTimeout:
+            return False
+        return True
+
     def _share_out(self) -> None:
         """What waits behind a task that takes long goes to others."""
         for batch in list(self.batches.values()):

@@ -7,6 +7,7 @@ import itertools
 import operator
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -14,9 +15,11 @@ from typing import Any, ParamSpec, Self, TypeVar
 
 from tarefa._engine import cpu_count
 from tarefa._pool import _cargo, _wire
+from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
 from tarefa._pool._map import Mapping, Results
+from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _exit, _limits
@@ -206,6 +209,23 @@ class Pool(Executor):
                     self._crew.on_limited = self._wardens.watch
         self._wardens.watch(batch)
 
+    def stats(self) -> PoolStats:
+        """What the workers are at, and how much waits."""
+        crew = self._crew
+        crew.look()
+        now, workers, running = time.monotonic_ns(), [], 0
+        for task, begun, at, since in crew.look_at_workers():
+            batch = None if at is None else crew.batches.get(at[0])
+            words, seconds = None, 0.0
+            if at is not None and batch is not None and not batch.got[at[1]]:
+                running += 1
+                function = batch.function
+                name = function.name if crew.encodes else _cargo.name_of(function)
+                words, seconds = batch.call_text(at[1], name), (now - since) / 1e9
+            workers.append(WorkerStats(task.name, task.pid, begun, words, seconds))
+        left = sum(batch.left for batch in list(crew.batches.values()))
+        return PoolStats(tuple(workers), max(0, left - running), running, crew.restarts)
+
     # -- many calls ----------------------------------------------------------------------
 
     def map(
@@ -340,6 +360,62 @@ class Pool(Executor):
     ) -> R:
         """Call a function in a worker, and wait for what it returns."""
         return self.submit(fn, *args, **(kwds or {})).result()
+
+    def apply_async(
+        self,
+        fn: Callable[..., R],
+        args: Iterable[Any] = (),
+        kwds: dict[str, Any] | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult:
+        """Have a worker call a function, as ``multiprocessing.Pool`` does.
+
+        Args:
+            fn: the function.
+            args: its arguments.
+            kwds: its arguments by name.
+            callback: called with what it returns.
+            error_callback: called with what it raises.
+        """
+        return AsyncResult(self.submit(fn, *args, **(kwds or {})), callback, error_callback)
+
+    def map_async(
+        self,
+        fn: Callable[[Any], R],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult:
+        """Call a function with each item; the result is a list."""
+        return self._map_async(fn, iterable, chunksize, callback, error_callback, star=False)
+
+    def starmap_async(
+        self,
+        fn: Callable[..., R],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult:
+        """Call a function with the items of each item; the result is a list."""
+        return self._map_async(fn, iterable, chunksize, callback, error_callback, star=True)
+
+    def _map_async(
+        self,
+        fn: Any,
+        iterable: Iterable[Any],
+        chunksize: int | None,
+        callback: Callback,
+        error_callback: Callback,
+        *,
+        star: bool,
+    ) -> AsyncResult:
+        unit = _count_of(chunksize, "chunksize")
+        items = iterable if hasattr(iterable, "__len__") else list(iterable)
+        results = self._map(fn, (items,), unit=unit, star=star, goes_on=True)
+        return AsyncResult(Collected(results), callback, error_callback)
 
     # -- the end -------------------------------------------------------------------------
 

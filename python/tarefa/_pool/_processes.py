@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tarefa._channel._queue import Queue
@@ -204,6 +204,14 @@ class ProcessCrew:
     def note_overdue(self, number: int, index: int, limit: float) -> None:
         """A task is stopped for its time limit: its failure says so."""
         self._overdue[number, index] = limit
+
+    def look_at_workers(self) -> Iterator[tuple[Any, int, tuple[int, int] | None, int]]:
+        """Of each worker: its task, how many it has begun, which one it is at, and since when."""
+        for member in list(self._members.values()):
+            running = self.board.running(member.seat)
+            claimed = self.board.claimed(member.seat)
+            at = None if running is None else (running[0], running[1])
+            yield member.task, claimed, at, 0 if running is None else running[2]
 
     # -- results -------------------------------------------------------------------------
 

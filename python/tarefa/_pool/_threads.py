@@ -8,7 +8,7 @@ import contextvars
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +29,15 @@ _ON_ITS_WAY = 5.0
 class _Member:
     """A worker, as its pool knows it."""
 
-    __slots__ = ("began", "current", "held", "lock", "task")
+    __slots__ = ("began", "current", "done", "held", "lock", "task")
 
     def __init__(self) -> None:
         self.task: Any = None
         # The task that it is at, as the batch's number and the place there.
         self.current: tuple[int, int] | None = None
         self.began = 0
+        # Tasks that it has begun, but for those of the batch that it is at.
+        self.done = 0
         # Whether it was interrupted in that one.
         self.held = False
         self.lock = _thread.allocate_lock()
@@ -170,6 +172,11 @@ class ThreadCrew:
         """A task is stopped for its time limit: its failure says so."""
         self._overdue[number, index] = limit
 
+    def look_at_workers(self) -> Iterator[tuple[Any, int, tuple[int, int] | None, int]]:
+        """Of each worker: its task, how many it has begun, which one it is at, and since when."""
+        for member in list(self._members.values()):
+            yield member.task, member.done, member.current, member.began
+
     # -- workers -------------------------------------------------------------------------
 
     def _hire(self) -> None:
@@ -228,6 +235,7 @@ class ThreadCrew:
             most = None if self._limit is None else self._limit - done
             did = context.run(self._run, member, batch, most)
             done += did
+            member.done = done
             del batch, context
             if self._limit is not None and done >= self._limit:
                 self.restarts += 1

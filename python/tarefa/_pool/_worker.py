@@ -13,7 +13,8 @@ from tarefa._convert import _pickling
 from tarefa._engine import sleep
 from tarefa._pool import _attempt, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
-from tarefa._runtime._errors import Interrupted, NotPicklable
+from tarefa._runtime._errors import Interrupted, NotPicklable, TarefaError
+from tarefa._task import _current, _limits
 
 # Functions that a worker keeps.
 _MOST_KEPT = 64
@@ -163,6 +164,8 @@ class Worker:
 
         if isinstance(error, Interrupted) and self.board.is_held(self.seat):
             self.board.resume(self.seat)
+        if isinstance(error, MemoryError):
+            error = self._out_of_memory(error)
         tb = error.__traceback__
         while tb is not None and tb.tb_frame.f_globals is globals():
             tb = tb.tb_next
@@ -171,6 +174,15 @@ class Worker:
             self.put((number, _wire.ERROR, pack(error)))
         except Exception as e:
             self._unsent(number, e, function)
+
+    def _out_of_memory(self, error: MemoryError) -> MemoryError:
+        """The error with the limit in it, if there is one; another worker is to take over then."""
+        task = _current.process_task
+        core = None if task is None else task._tarefa_core
+        if core is None or core.memory_limit is None or isinstance(error, TarefaError):
+            return error
+        self.limit = 1
+        return _limits.over_memory(core, task._label(), error)
 
     def _unsent(self, number: int, error: Exception, function: Any) -> None:
         """Say that a result cannot travel."""

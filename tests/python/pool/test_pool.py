@@ -270,6 +270,19 @@ def test_a_pool_does_not_travel(pool):
         other.submit(double, pool)
 
 
+def test_stats(pool):
+    gates = [pool.submit(time.sleep, 0.5) for _ in range(2)]
+    waiting = [pool.submit(double, n) for n in range(3)]
+    eventually(lambda: pool.stats().running == 2)
+    found = pool.stats()
+    assert (found.running, found.waiting, found.restarts) == (2, 3, 0)
+    assert [worker.running for worker in found.workers] == ["sleep(0.5)"] * 2
+    assert all(f.result() is None for f in gates)
+    assert [f.result() for f in waiting] == [0, 2, 4]
+    eventually(lambda: pool.stats().running == 0)
+    assert sum(worker.tasks for worker in pool.stats().workers) == 5
+
+
 def test_pools_in_pools():
     def outer(depth):
         if depth == 0:

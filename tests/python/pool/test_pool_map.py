@@ -1,11 +1,14 @@
 """``map`` and its siblings, on processes and on threads."""
 
 import itertools
+import os
+import threading
 import time
 import warnings
 
 import numpy as np
 import pytest
+from support import eventually
 
 import tarefa
 
@@ -176,3 +179,39 @@ def test_shared_objects_are_the_same_there(pool):
 def test_two_maps_at_once(pool):
     a, b = pool.map(double, range(300)), pool.map(str, range(300))
     assert list(zip(a, b, strict=True)) == [(2 * i, str(i)) for i in range(300)]
+
+
+def test_results_to_come(pool):
+    got = []
+    one = pool.apply_async(pow, (2, 5), callback=got.append)
+    many = pool.map_async(double, range(100), callback=got.append)
+    stars = pool.starmap_async(pow, [(2, 3), (3, 2)], 1)
+    assert (one.get(30), many.get(30), stars.get(30)) == (32, list(range(0, 200, 2)), [8, 9])
+    assert one.ready()
+    assert many.successful()
+    eventually(lambda: len(got) == 2)
+    failed = pool.map_async(fail_at_five, range(9), error_callback=got.append)
+    failed.wait(30)
+    assert not failed.successful()
+    with pytest.raises(KeyError):
+        failed.get(30)
+    eventually(lambda: isinstance(got[-1], KeyError))
+    late = pool.apply_async(time.sleep, (0.3,))
+    with pytest.raises(ValueError, match="not ready"):
+        late.successful()
+    with pytest.raises(TimeoutError):
+        late.get(0.01)
+    assert late.get() is None
+
+
+def test_the_names_of_the_standard_library():
+    with tarefa.ThreadPoolExecutor(2, "mine") as threads:
+        assert list(threads.map(double, [1, 2])) == [2, 4]
+        assert threads.submit(lambda: threading.current_thread().name).result().startswith("mine")
+    with tarefa.ProcessPoolExecutor(max_workers=1, max_tasks_per_child=1) as processes:
+        assert len(set(processes.map(lambda _: os.getpid(), range(3)))) == 3
+    with tarefa.ThreadPool(2) as pool:
+        assert pool.map(double, (1, 2, 3), 2) == [2, 4, 6]
+        assert list(pool.imap(double, [1])) == [2]
+    with pytest.raises(ValueError, match="takes no more work"):
+        pool.map(double, [1])

@@ -32,12 +32,13 @@ impl BoardCore {
     /// Calls `f` with the board, if it has that seat.
     #[inline]
     fn with<T>(&self, seat: u32, f: impl FnOnce(Board<'_>) -> T) -> PyResult<T> {
-        let me = self.handle.me();
-        let board = Board::at(&me, self.handle.off());
-        if seat >= board.seats() {
-            return Err(PyIndexError::new_err(format!("the board has no seat {seat}")));
-        }
-        Ok(f(board))
+        self.handle.with_me(|me| {
+            let board = Board::at(me, self.handle.off());
+            if seat >= board.seats() {
+                return Err(PyIndexError::new_err(format!("the board has no seat {seat}")));
+            }
+            Ok(f(board))
+        })
     }
 }
 
@@ -67,8 +68,7 @@ impl BoardCore {
     /// How many seats it has.
     #[getter]
     fn seats(&self) -> u32 {
-        let me = self.handle.me();
-        Board::at(&me, self.handle.off()).seats()
+        self.handle.with_me(|me| Board::at(me, self.handle.off()).seats())
     }
 
     /// The seat's worker is through with what comes before its first batch.

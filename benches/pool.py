@@ -1,0 +1,160 @@
+"""The rows of pools."""
+
+import importlib.util
+
+import tarefa
+from benches import pooling
+from benches.measure import Peer, figures, paired, row
+
+ROWS, figure = figures()
+
+WORKERS = 2
+
+
+def beside(what, ours, peers, unit, scale, count, samples):
+    """A row for each peer that is installed, in pairs with what `ours(count)` takes."""
+    rows = []
+    for peer, label, needs, at_most, fewer in peers:
+        if needs is not None and importlib.util.find_spec(needs) is None:
+            continue
+        with Peer(peer) as theirs:
+            values = paired(
+                lambda: ours(count),
+                lambda theirs=theirs, fewer=fewer: theirs(max(1, count // fewer)),
+                samples,
+            )
+        rows.append(row(what, label, unit, scale, values, at_most))
+    return rows
+
+
+@figure
+def pool_map_one(quick):
+    peers = [
+        ("pool-mp-one", "multiprocessing.Pool", None, 1 / 8, 5),
+        ("pool-futures-one", "ProcessPoolExecutor", None, 1 / 50, 50),
+        ("pool-loky-one", "loky", "loky", 1 / 80, 50),
+        ("pool-mpire-one", "mpire", "mpire", 1 / 40, 50),
+    ]
+    what = "Pool of processes, a task that does nothing, chunks of one"
+    with tarefa.Pool(WORKERS) as pool:
+        pooling.mapped(lambda f, it: pool.map(f, it, chunksize=1), 1000)
+        return beside(
+            what,
+            lambda n: pooling.mapped(lambda f, it: pool.map(f, it, chunksize=1), n),
+            peers,
+            "µs",
+            1e-3,
+            20_000 if quick else 100_000,
+            5 if quick else 15,
+        )
+
+
+@figure
+def pool_map_default(quick):
+    peers = [("pool-mp-default", "multiprocessing.Pool", None, 1.0, 1)]
+    what = "Pool of processes, a task that does nothing, chunks of its own choice"
+    with tarefa.Pool(WORKERS) as pool:
+        pooling.mapped(pool.map, 1000)
+        return beside(
+            what,
+            lambda n: pooling.mapped(pool.map, n),
+            peers,
+            "µs",
+            1e-3,
+            20_000 if quick else 100_000,
+            5 if quick else 15,
+        )
+
+
+@figure
+def pool_map_threads(quick):
+    peers = [("pool-threads", "ThreadPoolExecutor", None, 1 / 4, 5)]
+    what = "Pool of threads, a task that does nothing"
+    with tarefa.Pool(WORKERS, "thread") as pool:
+        pooling.mapped(pool.map, 1000)
+        return beside(
+            what,
+            lambda n: pooling.mapped(pool.map, n),
+            peers,
+            "µs",
+            1e-3,
+            20_000 if quick else 100_000,
+            5 if quick else 15,
+        )
+
+
+@figure
+def pool_round_trip(quick):
+    peers = [
+        ("pool-mp-call", "multiprocessing.Pool.apply", None, 1 / 10, 1),
+        ("pool-futures-call", "ProcessPoolExecutor", None, 1 / 12, 1),
+        ("pool-threads-call", "ThreadPoolExecutor", None, 1 / 4, 1),
+    ]
+    what = "Pool of processes, one call that does nothing and its result"
+    with tarefa.Pool(WORKERS) as pool:
+        return beside(
+            what,
+            lambda n: pooling.called(lambda f, a: pool.submit(f, a).result(), n),
+            peers,
+            "µs",
+            1e-3,
+            500 if quick else 2000,
+            5 if quick else 15,
+        )
+
+
+@figure
+def pool_made(quick):
+    peers = [
+        ("pool-mp-made", "multiprocessing.Pool (fork)", None, 0.5, 1),
+        ("pool-mp-forkserver-made", "multiprocessing.Pool (forkserver)", None, 1 / 6, 1),
+    ]
+
+    def ours(_):
+        return pooling.made(lambda: tarefa.Pool(WORKERS), tarefa.Pool.shutdown)
+
+    ours(1)
+    what = "Pool of two processes: made, two tasks, ended"
+    return beside(what, ours, peers, "ms", 1e-6, 1, 5 if quick else 20)
+
+
+@figure
+def pool_arrays(quick):
+    if importlib.util.find_spec("numpy") is None:
+        return []
+    import numpy as np
+
+    arrays = [np.full(1 << 19, n, dtype="d") for n in range(20 if quick else 100)]
+    peers = [
+        ("pool-mp-arrays", "multiprocessing.Pool", "numpy", 1 / 4, 1),
+        ("pool-joblib-arrays", "joblib (loky)", "joblib", 0.5, 1),
+    ]
+    what = f"Pool of processes, the sums of {len(arrays)} arrays of 4 MiB"
+    with tarefa.Pool(WORKERS) as pool:
+        pooling.summed(pool.map, arrays[:2])
+        return beside(
+            what,
+            lambda _: pooling.summed(pool.map, arrays),
+            peers,
+            "ms",
+            1e-6,
+            len(arrays),
+            3 if quick else 7,
+        )
+
+
+@figure
+def pool_pure_python(quick):
+    peers = [("pool-mp-pure", "multiprocessing.Pool", None, 1 / 0.95, 1)]
+    what = "Pool of two processes, pure Python"
+    with tarefa.Pool(WORKERS) as pool:
+        pooling.counted(pool.map, 8, 10_000)
+        return beside(
+            what,
+            lambda _: pooling.counted(pool.map, 40, 100_000),
+            peers,
+            "ms",
+            1e-6,
+            1,
+            3 if quick else 9,
+        )

@@ -1,0 +1,58 @@
+"""What pools of all makers are asked to do. It imports no tarefa."""
+
+from time import perf_counter_ns
+
+
+def nothing(_):
+    return None
+
+
+def total(array):
+    return array.sum()
+
+
+def count_up(rounds):
+    found = 0
+    for n in range(rounds):
+        found += n & 3
+    return found
+
+
+def mapped(map_, count):
+    """Nanoseconds for each task of a map of `count` that do nothing."""
+    start = perf_counter_ns()
+    found = list(map_(nothing, range(count)))
+    took = perf_counter_ns() - start
+    if len(found) != count:
+        raise RuntimeError(f"{len(found)} results of {count}")
+    return took / count
+
+
+def called(call, count):
+    """Nanoseconds for each of `count` calls, one after the other, that do nothing."""
+    start = perf_counter_ns()
+    for n in range(count):
+        call(nothing, n)
+    return (perf_counter_ns() - start) / count
+
+
+def summed(map_, arrays):
+    start = perf_counter_ns()
+    list(map_(total, arrays))
+    return perf_counter_ns() - start
+
+
+def counted(map_, tasks, rounds):
+    """Nanoseconds for `tasks` pieces of pure Python."""
+    start = perf_counter_ns()
+    list(map_(count_up, [rounds] * tasks))
+    return perf_counter_ns() - start
+
+
+def made(make, end):
+    """Nanoseconds for a pool of two that is made, maps two tasks, and ends."""
+    start = perf_counter_ns()
+    pool = make()
+    list(pool.map(nothing, [1, 2]))
+    end(pool)
+    return perf_counter_ns() - start

@@ -1,0 +1,132 @@
+"""Pools with the arguments of ``concurrent.futures`` and of ``multiprocessing``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tarefa._engine import cpu_count
+from tarefa._pool._pool import Pool
+
+
+class ThreadPoolExecutor(Pool):
+    """A pool of threads with the arguments of ``concurrent.futures.ThreadPoolExecutor``.
+
+    Args:
+        max_workers: how many threads; some more than there are processors if it is not given.
+        thread_name_prefix: what their names begin with.
+        initializer: called in each before its first task.
+        initargs: its arguments.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        thread_name_prefix: str = "",
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+    ) -> None:
+        if max_workers is None:
+            max_workers = min(32, cpu_count() + 4)
+        super().__init__(
+            max_workers,
+            "thread",
+            name=thread_name_prefix or None,
+            initializer=initializer,
+            initargs=initargs,
+        )
+
+
+class ProcessPoolExecutor(Pool):
+    """A pool of processes with the arguments of ``concurrent.futures.ProcessPoolExecutor``.
+
+    Args:
+        max_workers: how many processes; as many as there are processors if it is not given.
+        mp_context: nothing: there is one way of starting processes.
+        initializer: called in each before its first task.
+        initargs: its arguments.
+        max_tasks_per_child: so many tasks a worker runs before another takes its place.
+    """
+
+    __module__ = "tarefa"
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        mp_context: Any = None,  # noqa: ARG002 - as concurrent.futures has it
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        *,
+        max_tasks_per_child: int | None = None,
+    ) -> None:
+        super().__init__(
+            max_workers,
+            "process",
+            initializer=initializer,
+            initargs=initargs,
+            tasks_per_worker=max_tasks_per_child,
+        )
+
+
+class StandardPool(Pool):
+    """A pool of processes with the signatures of ``multiprocessing.Pool``: ``map`` gives a list.
+
+    Args:
+        processes: how many workers.
+        initializer: called in each worker before its first task.
+        initargs: its arguments.
+        maxtasksperchild: so many tasks a worker runs before another takes its place.
+        context: nothing: there is one way of starting processes.
+    """
+
+    __module__ = "tarefa"
+    _kind = "process"
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: Any = None,  # noqa: ARG002 - as multiprocessing has it
+    ) -> None:
+        super().__init__(
+            processes,
+            self._kind,
+            initializer=initializer,
+            initargs=initargs,
+            tasks_per_worker=maxtasksperchild,
+        )
+
+    def map(  # type: ignore[override]
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
+    ) -> list[Any]:
+        """Call a function with each item; a list of the results."""
+        found: list[Any] = self.map_async(func, iterable, chunksize).get()
+        return found
+
+    def __exit__(self, *_: object) -> None:
+        self.terminate()
+
+
+class ThreadPool(StandardPool):
+    """A pool of threads with the signatures of ``multiprocessing.pool.ThreadPool``.
+
+    Args:
+        processes: how many threads.
+        initializer: called in each before its first task.
+        initargs: its arguments.
+    """
+
+    __module__ = "tarefa"
+    _kind = "thread"
+
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+    ) -> None:
+        super().__init__(processes, initializer, initargs)

@@ -1,0 +1,33 @@
+"""``PoolStats``: what a pool is at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class WorkerStats(NamedTuple):
+    """What a worker of a pool is at."""
+
+    name: str
+    """Its name."""
+    pid: int | None
+    """The process that it is, or runs in."""
+    tasks: int
+    """Tasks that it has begun."""
+    running: str | None
+    """The call that it runs, for people; None where it waits for work."""
+    seconds: float
+    """For how long it has run that."""
+
+
+class PoolStats(NamedTuple):
+    """What :meth:`tarefa.Pool.stats` returns."""
+
+    workers: tuple[WorkerStats, ...]
+    """Those that are there now."""
+    waiting: int
+    """Tasks that no worker has begun."""
+    running: int
+    """Tasks that run."""
+    restarts: int
+    """Workers that took the place of others, which had died or had run enough tasks."""
