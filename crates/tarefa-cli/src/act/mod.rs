@@ -2,4 +2,5 @@
 
 pub mod doctor;
 mod python;
+pub mod run;
 pub mod tour;

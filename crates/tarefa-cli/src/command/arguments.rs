@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::act::run;
 use crate::terminal::{Language, Output};
 
 /// The flag for reports as JSON.
@@ -67,6 +68,8 @@ pub(super) fn command(out: &Output) -> Command {
         .subcommand(tour(&t))
         .subcommands(looks(&t))
         .subcommand(doctor(&t))
+        .subcommand(runs(&t))
+        .subcommand(watches())
         .subcommand(
             Command::new("completions")
                 .about(t(
@@ -137,6 +140,56 @@ fn python(t: &Words<'_>) -> Arg {
             "The interpreter that runs it, with tarefa in it",
             "O interpretador que a executa, com tarefa",
         ))
+}
+
+/// What runs a program.
+fn runs(t: &Words<'_>) -> Command {
+    let seconds = |name: &'static str, english, portuguese| {
+        Arg::new(name)
+            .long(name)
+            .value_name(t("SECONDS", "SEGUNDOS"))
+            .value_parser(run::seconds)
+            .help(t(english, portuguese))
+    };
+    Command::new("run")
+        .about(t(
+            "Run a program with limits, or with reports of long waits",
+            "Roda um programa com limites, ou com relatórios de esperas longas",
+        ))
+        .arg(seconds("limit-time", "End it after so long", "Encerra-o depois desse tempo"))
+        .arg(
+            Arg::new("limit-memory")
+                .long("limit-memory")
+                .value_name(t("SIZE", "TAMANHO"))
+                .value_parser(run::size)
+                .help(t(
+                    "Private memory of each of its processes, as 512M",
+                    "Memória privada de cada um dos seus processos, como 512M",
+                )),
+        )
+        .arg(seconds(
+            "report-after",
+            "Tell who waits for whom when a wait lasts so long",
+            "Diz quem espera por quem quando uma espera dura tanto",
+        ))
+        .arg(
+            Arg::new("program")
+                .value_name(t("PROGRAM", "PROGRAMA"))
+                .required(true)
+                .num_args(1..)
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true)
+                .value_parser(clap::value_parser!(OsString))
+                .help(t("The program and its arguments", "O programa e seus argumentos")),
+        )
+}
+
+/// What `run` starts beside a program: nobody types it.
+fn watches() -> Command {
+    Command::new(run::WATCH)
+        .hide(true)
+        .arg(Arg::new("start-it").long("start").action(ArgAction::SetTrue))
+        .args(["pid", "start", "seconds"].map(|name| Arg::new(name).required(true)))
 }
 
 fn doctor(t: &Words<'_>) -> Command {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::act::{doctor, tour};
+use crate::act::{doctor, run, tour};
 use crate::look::{locks, memory, ps};
 use crate::terminal::Output;
 
@@ -35,6 +35,8 @@ fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
         Some(("locks", given)) => locks::run(out, given),
         Some(("memory", given)) => memory::run(out, given),
         Some(("doctor", given)) => doctor::run(out, given),
+        Some(("run", given)) => run::run(out, given),
+        Some((run::WATCH, given)) => run::watch(out, given),
         Some(("completions", given)) => generate::completions(out, given),
         Some(("man", _)) => generate::man(out),
         _ => complaint::help(out),

@@ -1,0 +1,176 @@
+//! `tarefa run`: a program with limits, or with reports of waits that last.
+//!
+//! This process becomes the program, so nothing stands between it and its terminal, its signals and
+//! its exit code. A limit on its time is another process's to keep, which the program is not the
+//! parent of:
+//!
+//! ```text
+//!   tarefa run ── spawns ──▶ starter ── spawns ──▶ watcher: sleeps on a descriptor of the program
+//!       │                       │
+//!       │ ◀── has ended ────────┘
+//!       └─ executes the program
+//! ```
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use clap::ArgMatches;
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::epoll::Poll;
+use tarefa_engine::os::{pidfd, process, procfs, rlimit};
+use tarefa_engine::units::{Seconds, parse_size};
+
+use crate::terminal::Output;
+
+/// The command that watches, which nobody types.
+pub const WATCH: &str = "watch-program";
+
+/// The program could not be executed, as `env` and shells have it.
+const NOT_EXECUTED: u8 = 126;
+/// There is no such program.
+const NOT_FOUND: u8 = 127;
+
+/// How long a program has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
+const SIGTERM: i32 = 15;
+const SIGKILL: i32 = 9;
+
+/// Becomes the program that is named.
+#[must_use]
+pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
+    let mut words = given.get_many::<OsString>("program").into_iter().flatten();
+    let Some(program) = words.next() else { return out.complain("") };
+    // What comes after the program is its own, so an option that is not known looks like one.
+    let name = program.to_string_lossy();
+    if name.starts_with('-') {
+        return out.complain(out.language.pick(
+            format!(
+                "there is no {name} here, and no program begins like that: name it as ./{name}"
+            ),
+            format!("{name} não existe aqui, e nenhum programa começa assim: diga ./{name}"),
+        ));
+    }
+    let mut command = Command::new(program);
+    command.args(words);
+    if let Some(seconds) = given.get_one::<Duration>("report-after") {
+        command.env("TAREFA_REPORT_AFTER", seconds.as_secs_f64().to_string());
+    }
+    if let Some(limit) = given.get_one::<Duration>("limit-time") {
+        if let Err(error) = start_watcher(out, *limit) {
+            return out.complain(error);
+        }
+    }
+    if let Some(bytes) = given.get_one::<u64>("limit-memory") {
+        if !rlimit::limit_private_memory(*bytes) {
+            return out.complain(out.language.pick(
+                "the memory cannot be limited: the system does not say how much is in use",
+                "a memória não pode ser limitada: o sistema não diz quanto está em uso",
+            ));
+        }
+        // What this process has is given up with it.
+        rlimit::limit_program();
+    }
+    // Only returns where it could not be executed.
+    let error = command.exec();
+    let _ = out.complain(format_args!("{name}: {error}"));
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    ExitCode::from(if is_missing { NOT_FOUND } else { NOT_EXECUTED })
+}
+
+/// Starts who ends this process, which will be the program by then, when its time is up.
+fn start_watcher(out: &Output, limit: Duration) -> io::Result<()> {
+    let pid = process::pid();
+    let status = watching(out, pid, procfs::start_time(pid), limit, true)?.wait()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("no process to watch its time")) }
+}
+
+fn watching(
+    out: &Output,
+    pid: i32,
+    start_time: u64,
+    limit: Duration,
+    is_starter: bool,
+) -> io::Result<std::process::Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["--lang", out.language.name(), WATCH]);
+    if is_starter {
+        command.arg("--start");
+    }
+    command.args([pid.to_string(), start_time.to_string(), limit.as_secs_f64().to_string()]);
+    // Ctrl-C is for the program, and so are its streams but for the last word.
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).spawn()
+}
+
+/// Ends the process when its time is up; for [`WATCH`] alone.
+#[must_use]
+pub fn watch(out: &Output, given: &ArgMatches) -> ExitCode {
+    let of = |name| given.get_one::<String>(name).map(String::as_str).unwrap_or_default();
+    let parsed = (of("pid").parse::<i32>(), of("start").parse::<u64>(), of("seconds").parse());
+    let (Ok(pid), Ok(start_time), Ok(seconds)) = parsed else {
+        return out.complain(WATCH);
+    };
+    let limit = Duration::from_secs_f64(seconds);
+    let done = if given.get_flag("start-it") {
+        watching(out, pid, start_time, limit, false).map(drop)
+    } else {
+        end_after(out, pid, start_time, limit)
+    };
+    done.map_or_else(|error| out.complain(error), |()| ExitCode::SUCCESS)
+}
+
+fn end_after(out: &Output, pid: i32, start_time: u64, limit: Duration) -> io::Result<()> {
+    let Ok(program) = pidfd::open(pid) else { return Ok(()) };
+    if procfs::is_another(pid, start_time) {
+        return Ok(());
+    }
+    if ends(&program, limit)? {
+        return Ok(());
+    }
+    let name = procfs::thread_name(pid, pid).unwrap_or_default();
+    let limit = Seconds(limit);
+    out.complain(out.language.pick(
+        format!("{name} (pid {pid}) has run for its limit of {limit} and is ended"),
+        format!("{name} (pid {pid}) rodou até o seu limite de {limit} e é encerrado"),
+    ));
+    // One that has ended just now is what was wanted.
+    let _ = pidfd::send_signal(program.as_fd(), SIGTERM);
+    if !ends(&program, GRACE)? {
+        let _ = pidfd::send_signal(program.as_fd(), SIGKILL);
+    }
+    Ok(())
+}
+
+/// Whether the process behind `program` ends within that time.
+fn ends(program: &std::os::fd::OwnedFd, within: Duration) -> io::Result<bool> {
+    let poll = Poll::new()?;
+    poll.add(program.as_fd(), 0)?;
+    let until = Deadline::after(Some(within));
+    let mut keys = Vec::new();
+    while keys.is_empty() && !until.passed() {
+        poll.wait(&mut keys, until);
+    }
+    Ok(pidfd::ended(program.as_fd()))
+}
+
+/// A number of seconds, more than none, as `--limit-time` takes it.
+///
+/// # Errors
+/// What it should be.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let wanted = "2, 0.5";
+    let seconds = text.parse::<f64>().map_err(|_| wanted.to_owned())?;
+    let found = Duration::try_from_secs_f64(seconds).map_err(|_| wanted.to_owned())?;
+    if found.is_zero() { Err(wanted.to_owned()) } else { Ok(found) }
+}
+
+/// A size, as `--limit-memory` takes it.
+///
+/// # Errors
+/// What it should be.
+pub fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| "512M, 2G".to_owned())
+}
