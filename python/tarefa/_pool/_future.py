@@ -141,6 +141,7 @@ class Future(_Future[R]):
             # A worker that has taken it may not have begun it.
             if crew.stop(batch.number, 0, kill=True):
                 self._tarefa_cancel()
+                crew.make_sure(batch.number, 0)
                 crew.forget(batch)
                 return True
             if time.monotonic() > until:

@@ -20,6 +20,8 @@ from tarefa._runtime._errors import TaskTimeout
 _AHEAD = 2
 # Results that lie ready for who iterates over a lazy map, for each worker, at most; and at least.
 _READY = 1 << 14
+# Results that an iterator takes at once.
+_RUN = 1 << 12
 # Seconds in which a batch's tasks are not taken from a worker, however long they take.
 _STALE = 0.05
 
@@ -67,11 +69,13 @@ class Mapping:
             self._inputs = zip(*inputs, strict=False)
         self.sizes = BatchSizes(1 if unit is None else unit)
         self._most = buffersize
+        self.is_bounded = buffersize is not None
         # Inputs given out, and results handed out.
         self.given = 0
         self.handed = 0
-        self.results: dict[int, tuple[bool, Any]] = {}
-        self.ready: deque[tuple[bool, Any]] = deque()
+        # What calls returned, or what stands for one that raised.
+        self.results: dict[int, Any] = {}
+        self.ready: deque[Any] = deque()
         self.exhausted = False
         self.input_error: BaseException | None = None
         self.stopped = False
@@ -84,10 +88,12 @@ class Mapping:
         """Take a result."""
         if self.stopped:
             return
+        if not ok:
+            value = _Raised(value)
         if self.ordered:
-            self.results[index] = (ok, value)
+            self.results[index] = value
         else:
-            self.ready.append((ok, value))
+            self.ready.append(value)
 
     def on_done(self, batch: Batch) -> None:
         """All results of a batch are there."""
@@ -263,6 +269,15 @@ class Mapping:
         return dropped
 
 
+class _Raised:
+    """Stands for the result of a call that raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 class _Part:
     """Gets the result of a task that another batch had."""
 
@@ -299,53 +314,71 @@ class Results(Iterator[Any]):
         self._goes_on = goes_on
         self._bar = bar
         self._over = False
+        # What was taken from the mapping and is not handed out yet.
+        self._run: deque[Any] = deque()
 
     def __iter__(self) -> Results:
         return self
 
     def __next__(self) -> Any:
-        mapping = self._mapping
-        if self._over:
-            raise StopIteration
-        found = self._take()
-        if found is None:
-            try:
-                mapping.wait(mapping.has_next, self._until)
-            except BaseException:
-                self._end()
-                raise
-            found = self._take()
-            if found is None:
-                self._end()
-                error, mapping.input_error = mapping.input_error, None
-                if error is not None:
-                    raise error
+        run = self._run
+        if not run:
+            if self._over:
                 raise StopIteration
-        ok, value = found
+            self._take_run()
+        value = run.popleft()
         if self._bar is not None:
             self._bar.update()
-        if ok or self._return_exceptions:
+        if type(value) is not _Raised:
             return value
+        if self._return_exceptions:
+            return value.error
         if not self._goes_on:
             self._end()
         try:
-            raise value
+            raise value.error
         finally:
-            del value, found
+            del value
 
-    def _take(self) -> tuple[bool, Any] | None:
-        mapping = self._mapping
+    def _take_run(self) -> None:
+        """Take what is there, waiting for the first."""
+        mapping, run = self._mapping, self._run
+        try:
+            if not mapping.has_next():
+                mapping.wait(mapping.has_next, self._until)
+            self._take_what_is_there()
+        except BaseException:
+            self._end()
+            raise
+        if not run:
+            self._end()
+            error, mapping.input_error = mapping.input_error, None
+            if error is not None:
+                raise error
+            raise StopIteration
+
+    def _take_what_is_there(self) -> None:
+        mapping, run = self._mapping, self._run
+        # With a bound each counts when it is handed out.
+        most = 1 if mapping.is_bounded else _RUN
         if mapping.ordered:
-            found = mapping.results.pop(mapping.handed, None)
+            results, n = mapping.results, mapping.handed
+            while most and n in results:
+                run.append(results.pop(n))
+                n += 1
+                most -= 1
+            mapping.handed = n
         else:
-            found = mapping.ready.popleft() if mapping.ready else None
-        if found is not None:
-            mapping.handed += 1
-        return found
+            ready = mapping.ready
+            while most and ready:
+                run.append(ready.popleft())
+                mapping.handed += 1
+                most -= 1
 
     def _end(self) -> None:
         if not self._over:
             self._over = True
+            self._run.clear()
             if not self._mapping.all_there():
                 self._mapping.stop()
         if self._bar is not None:
@@ -359,11 +392,12 @@ class Results(Iterator[Any]):
         mapping = getattr(self, "_mapping", None)
         if mapping is None or self._over or mapping.stopped:
             return
-        if mapping.lazy and not (mapping.exhausted and mapping.handed >= mapping.given):
+        taken = mapping.handed - len(self._run)
+        if mapping.lazy and not (mapping.exhausted and taken >= mapping.given):
             self._over = True
-            dropped = mapping.stop()
+            dropped = mapping.stop() + len(self._run)
             warnings.warn(
-                f"the iterator of a map() was dropped unfinished: {mapping.handed} results were "
+                f"the iterator of a map() was dropped unfinished: {taken} results were "
                 f"taken, {dropped} inputs more had been given out, and are not run any more where "
                 "no worker has begun them; take all results, or close() it",
                 RuntimeWarning,

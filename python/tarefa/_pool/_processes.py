@@ -36,11 +36,14 @@ from tarefa._task import _outcome
 from tarefa._task._process import Process
 from tarefa._task._wait import FIRST_COMPLETED, wait
 
+_BITS, _MASK = _wire.INDEX_BITS, _wire.INDEX_MASK
 _UNBOUNDED = 2**62
 # Seconds in which a thread that takes results comes back for more.
 _SOON = 0.01
 # Workers that may end before they were ready, for each that the pool has.
 _FALSE_STARTS = 2
+# Workers that somebody may kill, one after the other, before one was ready.
+_KILLED_STARTS = 200
 
 
 class _Member:
@@ -74,7 +77,7 @@ class ProcessCrew:
         self.tasks: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
         self.results: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
         self.board = Board(4 * workers + 16)
-        self.turns = Turns(self.results, self._handle, self._recount, self._on_free)
+        self.turns = Turns(self.results, self._handle_many, self._recount, self._on_free)
         self.batches: dict[int, Batch] = {}
         self._numbers = itertools.count(1)
         self._serials = itertools.count(1)
@@ -93,6 +96,7 @@ class ProcessCrew:
         # For the thread in the background: see _in_background.
         self._wanted = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._sleeps = False
         self.watched: set[int] = set()
         self.unfed: set[Any] = set()
         # Called with each batch whose last result has come.
@@ -193,6 +197,9 @@ class ProcessCrew:
             found[0].task.interrupt()
         return True
 
+    def make_sure(self, _number: int, _index: int) -> None:
+        """Nothing: who is killed has ended."""
+
     def kill_held(self, number: int, index: int) -> bool:
         """Kill a task that was interrupted and still runs."""
         found = self.where(number, index)
@@ -214,6 +221,30 @@ class ProcessCrew:
             yield member.task, claimed, at, 0 if running is None else running[2]
 
     # -- results -------------------------------------------------------------------------
+
+    def _handle_many(self, messages: list[Any]) -> None:
+        """Take what has come; most of it are results of a few batches that need no look."""
+        batches = self.batches
+        last, batch = 0, None
+        for message in messages:
+            if message is None or len(message) != 2 or type(message[1]) is Arrived:
+                self._handle(message)
+                continue
+            number = message[0] >> _BITS
+            if number != last:
+                last, batch = number, batches.get(number)
+            if batch is None:
+                continue
+            index = message[0] & _MASK
+            if not batch.got[index]:
+                batch.sink.put(batch.first + index, True, message[1])
+                batch.got[index] = 1
+                batch.left -= 1
+                if batch.left < 1:
+                    if batch.shared:
+                        batch.recount()
+                    if not batch.left and not batch.over:
+                        self.finished(batch)
 
     def _handle(self, message: Any) -> None:
         if message is None:
@@ -390,7 +421,9 @@ class ProcessCrew:
         if error is not None and self.broken is None and not self.terminated:
             if not self.board.is_ready(member.seat):
                 self._false_starts += 1
-                if self._first[0] is not None or self._false_starts > _FALSE_STARTS * self.workers:
+                killed = isinstance(error, WorkerDied) and error.signal is not None
+                most = _KILLED_STARTS if killed else _FALSE_STARTS * self.workers
+                if self._first[0] is not None or self._false_starts > most:
                     self._break(error)
                     return
             else:
@@ -444,7 +477,7 @@ class ProcessCrew:
             self._wanted.notify()
 
     def _on_free(self) -> None:
-        if self._thread is not None and self._has_demand():
+        if self._sleeps and self._has_demand():
             with self._wanted:
                 self._wanted.notify()
 
@@ -455,7 +488,9 @@ class ProcessCrew:
         while not self._is_over():
             with self._wanted:
                 while not self._is_over() and (not self._has_demand() or self.turns.is_taken):
+                    self._sleeps = True
                     self._wanted.wait()
+                    self._sleeps = False
                 if self._is_over():
                     return
                 if self.unfed and not self.watched:

@@ -13,10 +13,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from tarefa._engine import sleep
-from tarefa._pool import _attempt, _wire
+from tarefa._pool import _wire
 from tarefa._pool._cargo import name_of
 from tarefa._pool._errors import BrokenPool
-from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
+from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
 from tarefa._task._thread import Thread
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tarefa._pool._work import Batch
 
 _ON_ITS_WAY = 5.0
+# Seconds that terminate() gives its workers, and after which it interrupts them again.
+_PATIENCE, _AGAIN = 1.0, 0.05
 
 
 class _Member:
@@ -164,6 +166,12 @@ class ThreadCrew:
             member.task.interrupt()
         return True
 
+    def make_sure(self, number: int, index: int) -> None:
+        """Interrupt again, for a moment, what goes on: an interrupt may be slept over."""
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until and self.stop(number, index, kill=False):
+            time.sleep(_AGAIN)
+
     def kill_held(self, number: int, index: int) -> bool:
         """Interrupt again a task that was interrupted and still runs."""
         return self.stop(number, index, kill=False)
@@ -218,40 +226,49 @@ class ThreadCrew:
             self._let_go()
 
     def _work(self, member: _Member) -> None:
-        done = 0
-        queue = self._queue
+        batch: Batch | None = None
         while True:
-            self._idle += 1
             try:
-                batch = queue.get()
+                if batch is None:
+                    batch = self._next()
+                    if batch is None:
+                        return
+                if self._serve(member, batch):
+                    return
+                batch = None
             except Interrupted:
+                # One that came late: what is left of the batch is run.
                 continue
-            finally:
-                self._idle -= 1
-            if batch is None:
-                return
-            context = contextvars.Context() if batch.context is None else batch.context.copy()
-            _attempt.running.attempt = 1
-            most = None if self._limit is None else self._limit - done
-            did = context.run(self._run, member, batch, most)
-            done += did
-            member.done = done
-            del batch, context
-            if self._limit is not None and done >= self._limit:
-                self.restarts += 1
-                with self._lock:
-                    # So that another may be hired in its place.
-                    self._members = {s: m for s, m in self._members.items() if m is not member}
-                if self.batches or not self.closed:
-                    self._hire()
-                return
+
+    def _next(self) -> Batch | None:
+        """The next batch; None when there are no more."""
+        self._idle += 1
+        try:
+            return self._queue.get()
+        finally:
+            self._idle -= 1
+
+    def _serve(self, member: _Member, batch: Batch) -> bool:
+        """Run a batch; whether it is to be another worker's turn then."""
+        context = contextvars.Context() if batch.context is None else batch.context.copy()
+        most = None if self._limit is None else self._limit - member.done
+        member.done += context.run(self._run, member, batch, most)
+        if self._limit is None or member.done < self._limit:
+            return False
+        self.restarts += 1
+        with self._lock:
+            # So that another may be hired in its place.
+            self._members = {s: m for s, m in self._members.items() if m is not member}
+        if self.batches or not self.closed:
+            self._hire()
+        return True
 
     def _run(self, member: _Member, batch: Batch, most: int | None) -> int:
         function, how, calls = batch.function, batch.flags & _wire.HOW, batch.calls
         number, count = batch.number, 0
         value: Any = None
         began = time.perf_counter_ns()
-        index = -1
+        index, interrupted = 0, False
         while True:
             try:
                 for index in batch.run:
@@ -283,10 +300,14 @@ class ThreadCrew:
                         break
                 break
             except Interrupted as e:
-                # It came after the call.
+                # It came beside the call. What was claimed has a result after this, in any case.
                 member.current = None
                 member.held = False
                 self._give(batch, index, False, self._failure(batch, index, e))
+                interrupted = True
+        if interrupted and batch.left and not batch.shared and count != most:
+            for index in range(batch.count):
+                self._give(batch, index, False, TaskInterrupted("the task was interrupted"))
         if batch.sizes is not None and count:
             batch.sizes.measured(count, time.perf_counter_ns() - began)
         if count == most and batch.left:
@@ -387,15 +408,21 @@ class ThreadCrew:
         while not self._queue.empty():
             self._queue.get()
         self._say_end()
+        self._interrupt_all()
+        self._fail_all(error)
+        until = time.monotonic() + _PATIENCE
+        while self._members and time.monotonic() < until:
+            for member in list(self._members.values()):
+                if member.task is not threading.current_thread():
+                    member.task.join(_AGAIN)
+            # An interrupt just before a call that sleeps may be slept over.
+            self._interrupt_all()
+
+    def _interrupt_all(self) -> None:
         for member in list(self._members.values()):
             current = member.current
-            if current is not None:
+            if current is not None and member.task is not threading.current_thread():
                 self.stop(*current, kill=False)
-        self._fail_all(error)
-        until = time.monotonic() + 1.0
-        for member in list(self._members.values()):
-            if member.task is not threading.current_thread():
-                member.task.join(max(0.0, until - time.monotonic()))
 
 
 def _finished(value: Any) -> Any:

@@ -37,8 +37,8 @@ class Turns:
 
     Args:
         queue: where the messages come from.
-        handle: what is done with each. It may be called again with the same one, after an
-            interrupt.
+        handle: what is done with a list of them. It may be called again with the same one, after
+            an interrupt.
         recount: called after such an interrupt.
         on_free: called when it is nobody's turn.
     """
@@ -46,7 +46,7 @@ class Turns:
     def __init__(
         self,
         queue: Any,
-        handle: Callable[[Any], None],
+        handle: Callable[[list[Any]], None],
         recount: Callable[[], None],
         on_free: Callable[[], None],
     ) -> None:
@@ -152,8 +152,7 @@ class Turns:
         taken, handle = self._taken, self._handle
         while taken:
             some = taken[0]
-            for message in some[0]:
-                handle(message)
+            handle(some[0])
             if taken and taken[0] is some:
                 taken.popleft()
 

@@ -144,9 +144,12 @@ class Worker:
                     return True
                 self._let_interrupt_come()
             except Interrupted as e:
-                # It came after the call, or where nothing was to be interrupted.
-                if index >= 0 and board.is_held(seat):
-                    self._failed(first + index, e, function)
+                # It came beside the call. Whatever was claimed last has a result after this: where
+                # it has one already, this one is ignored.
+                running = board.running(seat)
+                if running is not None:
+                    self._failed(first + running[1], e, function)
+                if board.is_held(seat):
                     board.resume(seat)
 
     def _is_last(self) -> bool:
