@@ -1,10 +1,12 @@
 """`Queue` and its siblings have the habits of the standard library's, on both kinds of task."""
 
+import contextlib
 import copy
 import multiprocessing
 import os
 import pickle
 import queue
+import signal
 import sys
 import threading
 import time
@@ -630,3 +632,46 @@ def test_other_threads_run_while_one_waits(q):
     q.put(1)
     thread.join()
     eventually(lambda: done == [1])
+
+
+STOPPED = {
+    "put": (lambda q: q.put(1), lambda q: (q.get(timeout=0.05), 0)),
+    "put a blob": (lambda q: q.put((1, "two", [3])), lambda q: (q.get(timeout=0.05), 0)),
+    "get": (lambda q: q.get(), lambda q: q.put(1, timeout=0.05)),
+    "put beside": (lambda q: q.put(1, timeout=0.05), lambda q: q.put(2, timeout=0.05)),
+    "get beside": (lambda q: q.get(timeout=0.05), lambda q: q.get(timeout=0.05)),
+}
+
+
+@pytest.mark.parametrize("kind", STOPPED)
+@pytest.mark.parametrize("cls", [tarefa.Queue, tarefa.LifoQueue])
+def test_time_limits_hold_beside_a_process_that_is_stopped_in_the_middle(kind, cls):
+    work, act = STOPPED[kind]
+    q = cls(maxsize=2)
+
+    def forever():
+        while True:
+            with contextlib.suppress(tarefa.Empty, tarefa.Full):
+                work(q)
+
+    task = tarefa.Process(target=forever).start()
+    try:
+        for _ in range(15):
+            os.kill(task.pid, signal.SIGSTOP)
+            # It goes on only when these are over: one that did not end would never.
+            for _ in range(2):
+                with contextlib.suppress(tarefa.Empty, tarefa.Full):
+                    act(q)
+            with contextlib.suppress(tarefa.Empty):
+                q.get_nowait()
+            with contextlib.suppress(tarefa.Full):
+                q.put_nowait(1)
+            assert tarefa.select([q], 0) in ([], [q])
+            os.kill(task.pid, signal.SIGCONT)
+            time.sleep(0.002)
+    finally:
+        os.kill(task.pid, signal.SIGCONT)
+        task.kill()
+        task.join()
+    q.shutdown(immediate=True)
+    assert q.empty()

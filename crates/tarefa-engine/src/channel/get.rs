@@ -7,7 +7,7 @@
 //! - Producers do not look at `get.head`, which may be undone, but at `head`, which is stored once the
 //!   change is final.
 
-use super::queue::{Order, Queue, shut};
+use super::queue::{Order, Queue, shut, soon};
 use super::taken::Taken;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::collections::value;
@@ -39,6 +39,15 @@ pub enum GetError {
     /// See [`OutOfMemory`]; the message is still in the queue.
     #[error(transparent)]
     Memory(#[from] OutOfMemory),
+}
+
+/// How a look for messages went.
+enum Got {
+    Taken(Result<Taken, GetError>),
+    /// Nothing is there, and something may come.
+    Nothing,
+    /// Somebody has a latch for long: he is stopped.
+    Held,
 }
 
 /// What is left to throw away.
@@ -78,12 +87,18 @@ impl Queue<'_> {
 
     #[inline]
     fn try_take(&self, most: usize, to_ack: bool) -> Result<Taken, GetError> {
-        if let Some(result) = self.get_now(most, to_ack) {
-            return result;
+        let now = Deadline::at(0);
+        match self.get_now(most, to_ack, now) {
+            Got::Taken(result) => return result,
+            Got::Held => return Err(GetError::Empty),
+            Got::Nothing => {}
         }
         // A producer may have died before it said that it put something.
-        drop(self.alone());
-        self.get_now(most, to_ack).unwrap_or(Err(GetError::Empty))
+        drop(self.alone_until(soon(now)));
+        match self.get_now(most, to_ack, now) {
+            Got::Taken(result) => result,
+            Got::Nothing | Got::Held => Err(GetError::Empty),
+        }
     }
 
     /// Takes a message, waiting for it.
@@ -134,24 +149,32 @@ impl Queue<'_> {
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Result<Taken, GetError> {
-        if let Some(result) = self.get_now(most, to_ack) {
+        if let Got::Taken(result) = self.get_now(most, to_ack, deadline) {
             return result;
         }
         // What is under way is not worth what the hooks do around a wait.
         for _ in 0..self.me.runtime().spins(SPINS) {
             std::hint::spin_loop();
             if !self.looks_empty() {
-                if let Some(result) = self.get_now(most, to_ack) {
+                if let Got::Taken(result) = self.get_now(most, to_ack, deadline) {
                     return result;
                 }
             }
         }
-        let mut condition = GetWait { queue: *self, most, to_ack, result: None };
-        let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
-        match (outcome, condition.result) {
-            (_, Some(result)) => result,
-            (Outcome::Interrupted, None) => Err(GetError::Interrupted),
-            (Outcome::TimedOut | Outcome::Ready, None) => Err(GetError::Empty),
+        loop {
+            let mut condition =
+                GetWait { queue: *self, most, to_ack, until: deadline, held: false, result: None };
+            let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
+            match (outcome, condition.result) {
+                (_, Some(result)) => return result,
+                (Outcome::Interrupted, None) => return Err(GetError::Interrupted),
+                (Outcome::Ready, None) if condition.held && !deadline.passed() => {
+                    if hooks.interrupted() || !self.me.is_here() {
+                        return Err(GetError::Interrupted);
+                    }
+                }
+                (Outcome::TimedOut | Outcome::Ready, None) => return Err(GetError::Empty),
+            }
         }
     }
 
@@ -164,30 +187,33 @@ impl Queue<'_> {
             && !self.something_returned()
     }
 
-    /// Takes what is there now; `None` when nothing is, and something may come.
+    /// Takes what is there now, for one who waits until `until`.
     #[inline]
-    fn get_now(&self, most: usize, to_ack: bool) -> Option<Result<Taken, GetError>> {
+    fn get_now(&self, most: usize, to_ack: bool, until: Deadline) -> Got {
         if self.looks_empty() {
-            return None;
+            return Got::Nothing;
         }
         let (me, it) = (self.me, self.it);
         // The latch of producers comes first where both are taken.
         let shared = self.is_shared();
-        let put = shared.then(|| it.put.latch.lock(me));
-        let get = it.get.latch.lock(me);
+        let put = if shared { it.put.latch.lock_until(me, || soon(until)) } else { None };
+        if shared && put.is_none() {
+            return Got::Held;
+        }
+        let Some(get) = it.get.latch.lock_until(me, || soon(until)) else { return Got::Held };
         self.return_of_the_dead();
         let state = it.shut.load(Ordering::Acquire);
         if state == shut::ALL {
             drop((get, put));
             // Who shut it down may have died before all of it was thrown away.
             self.throw_away();
-            return Some(Err(GetError::ShutDown));
+            return Got::Taken(Err(GetError::ShutDown));
         }
         let mut taken = Taken::new(me, heap::savepoint(me));
         while taken.len() < most {
             match self.take_one(shared, to_ack, &mut taken) {
                 Ok(true) => {}
-                Err(e) if taken.is_empty() => return Some(Err(e.into())),
+                Err(e) if taken.is_empty() => return Got::Taken(Err(e.into())),
                 Ok(false) | Err(_) => break,
             }
         }
@@ -196,14 +222,15 @@ impl Queue<'_> {
             drop((get, put));
             if end {
                 // Nothing comes after the state, but what was put before may not be published.
-                let _latches = self.alone();
-                return (self.len_alone() == 0).then_some(Err(GetError::ShutDown));
+                let Some(_latches) = self.alone_until(soon(until)) else { return Got::Held };
+                let is_over = self.len_alone() == 0;
+                return if is_over { Got::Taken(Err(GetError::ShutDown)) } else { Got::Nothing };
             }
-            return None;
+            return Got::Nothing;
         }
         drop((get, put));
         it.not_full.open(taken.len());
-        Some(Ok(taken))
+        Got::Taken(Ok(taken))
     }
 
     /// Takes the next message; false if there is none. The latch of consumers is held; if it is at the
@@ -302,6 +329,9 @@ struct GetWait<'a> {
     queue: Queue<'a>,
     most: usize,
     to_ack: bool,
+    until: Deadline,
+    /// Somebody who is stopped has a latch: the wait ends, and begins anew.
+    held: bool,
     result: Option<Result<Taken, GetError>>,
 }
 
@@ -315,15 +345,23 @@ impl Awaited for GetWait<'_> {
     }
 
     fn ready(&mut self) -> bool {
-        self.result = self.queue.get_now(self.most, self.to_ack);
-        self.result.is_some()
+        match self.queue.get_now(self.most, self.to_ack, self.until) {
+            Got::Taken(result) => self.result = Some(result),
+            Got::Held => self.held = true,
+            Got::Nothing => return false,
+        }
+        true
     }
 
     fn announce(&mut self) -> Option<u32> {
         let value = self.queue.it.not_empty.announce(false);
         {
             // A producer may have died before it said that it put something.
-            let _latch = self.queue.it.put.latch.lock(self.queue.me);
+            let latch = &self.queue.it.put.latch;
+            let Some(_latch) = latch.lock_until(self.queue.me, || soon(self.until)) else {
+                self.held = true;
+                return None;
+            };
             self.queue.publish_put();
         }
         if self.ready() { None } else { Some(value) }

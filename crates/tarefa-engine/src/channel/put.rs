@@ -7,7 +7,7 @@
 //!   finds nothing and is about to say so.
 
 use super::get::Discarded;
-use super::queue::{Order, Queue, shut};
+use super::queue::{Order, Queue, shut, soon};
 use super::ring;
 use crate::atomic::{AtomicU32, Ordering};
 use crate::collections::value::{self, Item};
@@ -93,6 +93,8 @@ enum Now {
     Put(usize),
     /// There is no room: not for one more, or not for that many bytes.
     Full { for_bytes: bool },
+    /// Somebody has a latch for long: he is stopped.
+    Held,
 }
 
 impl Queue<'_> {
@@ -103,9 +105,9 @@ impl Queue<'_> {
     #[inline]
     pub fn try_put(&self, item: Item<'_>) -> Result<(), PutError> {
         if let Item::Word(word) = item {
-            return match self.put_now(&[Message { word, bytes: 0 }])? {
+            return match self.put_now(&[Message { word, bytes: 0 }], Deadline::at(0))? {
                 Now::Put(_) => Ok(()),
-                Now::Full { .. } => Err(PutError::Full),
+                Now::Full { .. } | Now::Held => Err(PutError::Full),
             };
         }
         self.put_blob(item, None)
@@ -124,7 +126,7 @@ impl Queue<'_> {
     ) -> Result<(), PutError> {
         if let Item::Word(word) = item {
             let message = [Message { word, bytes: 0 }];
-            if let Now::Put(_) = self.put_now(&message)? {
+            if let Now::Put(_) = self.put_now(&message, deadline)? {
                 return Ok(());
             }
             return self.put_all(&message, hooks, deadline).map_err(|(_, e)| e);
@@ -165,10 +167,11 @@ impl Queue<'_> {
         let me = self.me;
         let savepoint = heap::savepoint(me);
         let result = Message::store(me, item).map_err(PutError::from).and_then(|message| {
-            match (self.put_now(&[message])?, waiting) {
+            let until = waiting.as_ref().map_or(Deadline::at(0), |(_, deadline)| *deadline);
+            match (self.put_now(&[message], until)?, waiting) {
                 (Now::Put(_), _) => Ok(()),
-                (Now::Full { .. }, None) => Err(PutError::Full),
-                (Now::Full { .. }, Some((hooks, deadline))) => {
+                (Now::Full { .. } | Now::Held, None) => Err(PutError::Full),
+                (Now::Full { .. } | Now::Held, Some((hooks, deadline))) => {
                     self.put_all(&[message], hooks, deadline).map_err(|(_, e)| e)
                 }
             }
@@ -223,6 +226,8 @@ impl Queue<'_> {
                 messages: &messages[put..],
                 for_bytes: false,
                 tried_at: None,
+                until: deadline,
+                held: false,
                 result: None,
             };
             let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
@@ -230,6 +235,11 @@ impl Queue<'_> {
                 (Outcome::Ready, Some(Ok(n))) => put += n,
                 (Outcome::Ready, Some(Err(e))) => return Err((put, e)),
                 (Outcome::Interrupted, _) => return Err((put, PutError::Interrupted)),
+                (Outcome::Ready, None) if condition.held && !deadline.passed() => {
+                    if hooks.interrupted() || !self.me.is_here() {
+                        return Err((put, PutError::Interrupted));
+                    }
+                }
                 (Outcome::TimedOut | Outcome::Ready, _) => return Err((put, PutError::Full)),
             }
         }
@@ -279,11 +289,13 @@ impl Queue<'_> {
         crash_point!("channel.looked");
     }
 
-    /// Puts as many of the messages in as there is room for now.
+    /// Puts as many of the messages in as there is room for now, for one who waits until `until`.
     #[inline]
-    fn put_now(&self, messages: &[Message]) -> Result<Now, PutError> {
+    fn put_now(&self, messages: &[Message], until: Deadline) -> Result<Now, PutError> {
         let (me, it) = (self.me, self.it);
-        let latch = it.put.latch.lock(me);
+        let Some(latch) = it.put.latch.lock_until(me, || soon(until)) else {
+            return Ok(Now::Held);
+        };
         if it.shut.load(Ordering::Relaxed) != shut::OPEN {
             return Err(PutError::ShutDown);
         }
@@ -305,7 +317,9 @@ impl Queue<'_> {
         if tail - it.put.head_seen.load(Ordering::Relaxed) + count > self.capacity() {
             self.look_at_consumers();
         }
-        self.make_room(it.put.head_seen.load(Ordering::Relaxed), tail, count)?;
+        if !self.make_room(it.put.head_seen.load(Ordering::Relaxed), tail, count, until)? {
+            return Ok(Now::Held);
+        }
         let these = &messages[..count as usize];
         if heap {
             self.put_into_heap(these[0]);
@@ -396,12 +410,16 @@ struct PutWait<'a> {
     for_bytes: bool,
     /// What consumers had taken at the last try: messages, bytes, and what had come back.
     tried_at: Option<(u64, u64, u64)>,
+    until: Deadline,
+    /// Somebody who is stopped has a latch: the wait ends, and begins anew.
+    held: bool,
     result: Option<Result<usize, PutError>>,
 }
 
 impl PutWait<'_> {
     fn try_now(&mut self) -> bool {
-        match self.queue.put_now(self.messages) {
+        match self.queue.put_now(self.messages, self.until) {
+            Ok(Now::Held) => self.held = true,
             Ok(Now::Put(n)) => self.result = Some(Ok(n)),
             Ok(Now::Full { for_bytes }) => {
                 self.for_bytes = for_bytes;
@@ -446,7 +464,11 @@ impl Awaited for PutWait<'_> {
         let value = it.not_full.announce(self.for_bytes);
         {
             // A consumer may have died before it said that it took something.
-            let _latch = it.get.latch.lock(self.queue.me);
+            let latch = it.get.latch.lock_until(self.queue.me, || soon(self.until));
+            let Some(_latch) = latch else {
+                self.held = true;
+                return None;
+            };
             self.queue.publish_get();
         }
         let was = self.for_bytes;

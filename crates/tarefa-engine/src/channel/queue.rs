@@ -16,7 +16,7 @@ use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::{self, ObjectHeader, refcount};
 use crate::shm::tx::journal::Tx;
-use crate::shm::tx::latch::{Latch, Latched};
+use crate::shm::tx::latch::{Latch, Latched, PATIENCE};
 
 /// Bytes that a queue may hold if nobody says otherwise.
 pub const MAX_BYTES: u64 = 256 << 20;
@@ -261,7 +261,7 @@ impl<'a> Queue<'a> {
         (get, put)
     }
 
-    /// The same, if they can be had by then.
+    /// The same, if they can be had by then; see [`soon`].
     pub(super) fn alone_until(&self, limit: Deadline) -> Option<(Latched<'a>, Latched<'a>)> {
         let put = self.it.put.latch.lock_until(self.me, || limit)?;
         let get = self.it.get.latch.lock_until(self.me, || limit)?;
@@ -376,6 +376,14 @@ impl<'a> Queue<'a> {
     pub fn offset(&self) -> Off {
         self.off
     }
+}
+
+/// How long a thread that waits until `until`, or not at all, waits for a latch at once: whoever has it may
+/// be stopped, and time limits and interrupts are to hold.
+#[inline]
+pub(super) fn soon(until: Deadline) -> Deadline {
+    let soon = Deadline::after(Some(PATIENCE));
+    if until.passed() { soon } else { soon.min(until) }
 }
 
 /// One step of taking a queue apart: its last message, then the blocks that it consists of.

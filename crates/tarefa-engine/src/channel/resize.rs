@@ -1,8 +1,9 @@
 //! How a queue's ring follows what the queue holds.
 
-use super::queue::Queue;
+use super::queue::{Queue, soon};
 use super::ring;
 use crate::atomic::Ordering;
+use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::tx::journal::Tx;
@@ -18,29 +19,37 @@ impl Queue<'_> {
     }
 
     /// Has the ring take `more` messages from `tail` on, where the messages begin at `head` or later.
-    /// The latch of producers is held. On the way around, a ring that holds little is made smaller.
+    /// The latch of producers is held. On the way around, a ring that holds little is made smaller. False
+    /// where the latch of consumers, which that needs, could not be had soon.
     #[inline]
-    pub(super) fn make_room(&self, head: u64, tail: u64, more: u64) -> Result<(), OutOfMemory> {
+    pub(super) fn make_room(
+        &self,
+        head: u64,
+        tail: u64,
+        more: u64,
+        until: Deadline,
+    ) -> Result<bool, OutOfMemory> {
         let capacity = self.capacity();
         if tail - head + more > capacity {
-            return self.resize((tail - head + more).next_power_of_two().max(ring::LEAST));
+            return self.resize((tail - head + more).next_power_of_two().max(ring::LEAST), until);
         }
         if tail & (capacity - 1) == 0 && capacity > ring::SHRINK_FROM && tail - head < capacity / 8
         {
             // Nothing is lost where that fails.
-            let _ = self.resize(capacity / 4);
+            let _ = self.resize(capacity / 4, Deadline::at(0));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Moves the messages to a ring of another size. The latch of producers is held.
     #[cold]
-    fn resize(&self, capacity: u64) -> Result<(), OutOfMemory> {
+    fn resize(&self, capacity: u64, until: Deadline) -> Result<bool, OutOfMemory> {
         let (me, it) = (self.me, self.it);
         let savepoint = heap::savepoint(me);
         let fresh = heap::alloc(me, Kind::RAW, heap::HEADER + capacity * ring::WORD)?;
-        {
-            let _latch = it.get.latch.lock(me);
+        let latch = it.get.latch.lock_until(me, || soon(until));
+        let moved = latch.is_some();
+        if let Some(_latch) = latch {
             let (head, tail) =
                 (it.get.head.load(Ordering::Relaxed), it.put.tail.load(Ordering::Relaxed));
             for position in head..tail {
@@ -61,6 +70,6 @@ impl Queue<'_> {
             crash_point!("ring.swapped");
         }
         heap::free_deferred(me, savepoint);
-        Ok(())
+        Ok(moved)
     }
 }

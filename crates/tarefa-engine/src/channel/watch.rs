@@ -2,12 +2,11 @@
 //! event loop does.
 
 use super::gate::Gate;
-use super::queue::{Queue, shut};
+use super::queue::{Queue, shut, soon};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
-use crate::shm::tx::latch::PATIENCE;
-use crate::sync::select::Selectable;
+use crate::sync::select::{Selectable, Source, select};
 use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
 
 /// What nobody stops.
@@ -46,16 +45,20 @@ impl Queue<'_> {
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Outcome {
-        let mut condition = LookOut { watch: Watch { queue: *self, wanted, stopped }, pass: None };
-        let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
-        condition.hand_on();
-        outcome
+        let mut it = SelectQueue::of(Watch { queue: *self, wanted, stopped });
+        let found = select(self.me, hooks, &mut [Source::Object(&mut it)], deadline);
+        it.woken();
+        match found {
+            Ok(found) if found.is_empty() => Outcome::TimedOut,
+            Ok(_) => Outcome::Ready,
+            Err(_) => Outcome::Interrupted,
+        }
     }
 
     /// Whether there is what is wanted at this instant.
     #[must_use]
     pub fn has(&self, wanted: Wanted) -> bool {
-        Watch { queue: *self, wanted, stopped: &NEVER }.ready()
+        self.selectable(wanted).look()
     }
 
     /// Has all who wait for that look around.
@@ -74,8 +77,7 @@ impl Queue<'_> {
 impl<'a> Queue<'a> {
     /// What waits for that beside other things, and takes nothing.
     pub fn selectable(self, wanted: Wanted) -> SelectQueue<'a> {
-        let watch = Watch { queue: self, wanted, stopped: &NEVER };
-        SelectQueue { look_out: LookOut { watch, pass: None }, unsure: false }
+        SelectQueue::of(Watch { queue: self, wanted, stopped: &NEVER })
     }
 }
 
@@ -186,25 +188,6 @@ impl LookOut<'_> {
     }
 }
 
-impl Awaited for LookOut<'_> {
-    fn word(&self) -> &'static AtomicU32 {
-        self.watch.word()
-    }
-
-    fn object(&self) -> Off {
-        self.watch.object()
-    }
-
-    fn ready(&mut self) -> bool {
-        self.watch.ready()
-    }
-
-    fn announce(&mut self) -> Option<u32> {
-        let value = LookOut::announce(self);
-        if self.ready() { None } else { Some(value) }
-    }
-}
-
 /// See [`Queue::selectable`].
 #[must_use]
 pub struct SelectQueue<'a> {
@@ -219,7 +202,11 @@ impl std::fmt::Debug for SelectQueue<'_> {
     }
 }
 
-impl SelectQueue<'_> {
+impl<'a> SelectQueue<'a> {
+    fn of(watch: Watch<'a>) -> Self {
+        Self { look_out: LookOut { watch, pass: None }, unsure: false }
+    }
+
     /// Whether there is what is wanted, as far as one can tell who waits for nobody who is stopped.
     fn look_for(&mut self, patience: Deadline) -> bool {
         let queue = self.look_out.watch.queue;
@@ -237,15 +224,18 @@ impl SelectQueue<'_> {
 
 impl Awaited for SelectQueue<'_> {
     fn word(&self) -> &'static AtomicU32 {
-        self.look_out.word()
+        self.look_out.watch.word()
     }
 
     fn object(&self) -> Off {
-        self.look_out.object()
+        self.look_out.watch.object()
     }
 
     fn ready(&mut self) -> bool {
         let watch = &self.look_out.watch;
+        if watch.stopped.load(Ordering::Acquire) {
+            return true;
+        }
         match watch.wanted {
             Wanted::Message if watch.shows_message() => true,
             // Without the latches that shows nothing, or that somebody is to look.
@@ -256,14 +246,14 @@ impl Awaited for SelectQueue<'_> {
 
     fn announce(&mut self) -> Option<u32> {
         let value = self.look_out.announce();
-        let patience = if self.unsure { Deadline::at(0) } else { Deadline::after(Some(PATIENCE)) };
+        let patience = if self.unsure { Deadline::at(0) } else { soon(Deadline::NEVER) };
         if self.look_for(patience) { None } else { Some(value) }
     }
 }
 
 impl Selectable for SelectQueue<'_> {
     fn look(&mut self) -> bool {
-        self.look_for(Deadline::after(Some(PATIENCE)))
+        self.look_for(soon(Deadline::NEVER))
     }
 
     fn woken(&mut self) {
