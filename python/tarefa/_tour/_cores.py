@@ -23,12 +23,12 @@ _SECONDS = 0.4
 
 def _timeline(count: int, core: int | None) -> list[list[_work.Span]]:
     """Return when each of so many processes ran, all from one moment on."""
-    begin = _work.clock() + 0.1
+    together = tarefa.Barrier(count)
     tasks = [
-        tarefa.Process(target=_work.turns, args=(begin, _SECONDS, core)).start()
+        tarefa.Process(target=_work.turns, args=(together, _SECONDS, core)).start()
         for _ in range(count)
     ]
-    return [task.result() for task in tasks]
+    return _work.from_start([task.result() for task in tasks], _SECONDS)
 
 
 def _picture(rows: list[list[_work.Span]]) -> Timeline:
@@ -95,9 +95,8 @@ def _parallelism() -> Outcome:
     rows, part = _timeline(2, None), 0.0
     for again in range(3):
         tried = rows if not again else _timeline(2, None)
-        any_, several = _work.at_once(tried)
-        if several / any_ >= part:
-            rows, part = tried, several / any_
+        if _work.part_at_once(tried) >= part:
+            rows, part = tried, _work.part_at_once(tried)
         if part > 0.5:
             break
     speed_up = 0.0

@@ -24,11 +24,10 @@ _SECONDS = 0.3
 
 
 def _gil() -> Outcome:
-    begin = _work.clock() + 0.05
-    tasks = [tarefa.Thread(target=_work.turns, args=(begin, _SECONDS)).start() for _ in range(2)]
-    rows = [task.result() for task in tasks]
-    any_, several = _work.at_once(rows)
-    together = several / any_
+    barrier = tarefa.Barrier(2)
+    tasks = [tarefa.Thread(target=_work.turns, args=(barrier, _SECONDS)).start() for _ in range(2)]
+    rows = _work.from_start([task.result() for task in tasks], _SECONDS)
+    together = _work.part_at_once(rows)
     alone = _work.timed(lambda: [_work.compute(_ROUNDS) for _ in range(2)])
     both = _work.timed(lambda: _all(tarefa.Thread, 2, _ROUNDS))
     speed_up = alone / both
@@ -83,11 +82,12 @@ def _own_gil() -> Outcome:
     # A call that never lets the interpreter's lock go: adding up happens in C.
     size = 1_000_000
     size = int(size * _CALL / _work.timed(lambda: sum(range(size))))
-    begin = _work.clock() + 0.1
     seconds = 3 * _CALL
-    other = tarefa.Process(target=_work.longest_pause, args=(begin, seconds)).start()
-    here = tarefa.Thread(target=_work.longest_pause, args=(begin, seconds)).start()
-    tarefa.sleep(max(0.0, begin + _CALL / 2 - _work.clock()))
+    all_here = tarefa.Barrier(3)
+    other = tarefa.Process(target=_work.longest_pause, args=(all_here, seconds)).start()
+    here = tarefa.Thread(target=_work.longest_pause, args=(all_here, seconds)).start()
+    all_here.wait()
+    tarefa.sleep(_CALL / 2)
     call = _work.timed(lambda: sum(range(size)))
     paused = {"thread": here.result(), "process": other.result()}
     return Outcome(

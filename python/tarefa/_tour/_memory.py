@@ -65,9 +65,9 @@ _ROUNDS = 20
 
 def _counted(lock: Any) -> int:
     counter = tarefa.RawValue("q", 0)
-    begin = _work.clock() + 0.05
+    together = tarefa.Barrier(2)
     tasks = [
-        tarefa.Process(target=_work.increase, args=(counter, _TIMES, lock, begin)).start()
+        tarefa.Process(target=_work.increase, args=(counter, _TIMES, lock, together)).start()
         for _ in range(2)
     ]
     for task in tasks:

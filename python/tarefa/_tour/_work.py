@@ -30,26 +30,40 @@ def computing(rounds: int, begin: float = 0.0) -> Span:
     return now, clock()
 
 
-def turns(begin: float, seconds: float, core: int | None = None) -> list[Span]:
-    """Compute from `begin` on, on one `core` if it is named; return when that ran.
+def turns(together: Any, seconds: float, core: int | None = None) -> list[Span]:
+    """Compute for so long once all have met at the barrier, on one `core` if it is named.
 
-    Times count from `begin`. The clock is the system's, one for all processes.
+    Returns when it ran, by the system's clock, which is one for all processes.
     """
     if core is not None:
         os.sched_setaffinity(0, {core})
-    end = begin + seconds
-    while clock() < begin:
-        time.sleep(0.001)
+    together.wait()
     found = []
     first = last = clock()
+    end = first + seconds
     while last < end:
         now = clock()
         if now - last > _PAUSE:
-            found.append((first - begin, last - begin))
+            found.append((first, last))
             first = now
         last = now
-    found.append((first - begin, min(last, end) - begin))
+    found.append((first, last))
     return found
+
+
+def from_start(rows: list[list[Span]], seconds: float) -> list[list[Span]]:
+    """Return the spans from the moment on when the first of all began, as far as `seconds` go."""
+    start = min(row[0][0] for row in rows)
+    return [
+        [(a - start, min(b - start, seconds)) for a, b in row if a - start < seconds]
+        for row in rows
+    ]
+
+
+def part_at_once(rows: list[list[Span]]) -> float:
+    """Return for which part of the time that any of them ran two or more ran at once."""
+    any_, several = at_once(rows)
+    return several / any_ if any_ else 0.0
 
 
 def at_once(rows: list[list[Span]]) -> tuple[float, float]:
@@ -80,10 +94,9 @@ def phases(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def increase(counter: Any, times: int, lock: Any, begin: float) -> None:
+def increase(counter: Any, times: int, lock: Any, together: Any) -> None:
     """Count up in a shared value: read, add, write; under the lock if there is one."""
-    while clock() < begin:
-        pass
+    together.wait()
     if lock is None:
         for _ in range(times):
             counter.value = counter.value + 1
@@ -93,12 +106,12 @@ def increase(counter: Any, times: int, lock: Any, begin: float) -> None:
                 counter.value = counter.value + 1
 
 
-def longest_pause(begin: float, seconds: float, every: float = 0.001) -> float:
+def longest_pause(together: Any, seconds: float, every: float = 0.001) -> float:
     """Look at the clock again and again; return the longest time between two looks, in seconds."""
-    while clock() < begin:
-        time.sleep(every)
+    together.wait()
     last, longest = clock(), 0.0
-    while last < begin + seconds:
+    end = last + seconds
+    while last < end:
         time.sleep(every)
         now = clock()
         longest, last = max(longest, now - last), now

@@ -142,6 +142,11 @@ def test_who_runs_at_once():
     rows = [[(0.0, 1.0), (2.0, 3.0)], [(0.5, 2.5)]]
     assert _work.at_once(rows) == (3.0, 1.0)
     assert _work.at_once([[(0.0, 1.0)], [(1.0, 2.0)]]) == (2.0, 0.0)
+    assert _work.part_at_once(rows) == 1 / 3
+    # One that was never on a core for long enough to be seen.
+    assert _work.part_at_once([[(1.0, 1.0)], [(2.0, 2.0)]]) == 0.0
+    late = [[(5.0, 6.0), (9.0, 9.5)], [(5.5, 7.5)]]
+    assert _work.from_start(late, 2.0) == [[(0.0, 1.0)], [(0.5, 2.0)]]
 
 
 def test_numbers_as_people_read_them():
