@@ -10,6 +10,8 @@ from typing import Any
 from tarefa import _engine
 from tarefa._runtime import _executable
 
+# Says where processes log to; set by `_hooks`.
+set_logging: Callable[[str | None], None] = repr  # type: ignore[assignment]
 # Has an initializer called in processes; set by `_hooks`.
 set_initializer: Callable[[Callable[..., object] | None, tuple[Any, ...]], None] = repr  # type: ignore[assignment]
 
@@ -22,6 +24,7 @@ def configure(
     executable: str | bytes | os.PathLike[Any] | None = None,
     initializer: Callable[..., object] | EllipsisType | None = ...,
     initargs: Iterable[Any] = (),
+    logging: str | EllipsisType | None = ...,
 ) -> None:
     """Set how the runtime works, for all processes in it.
 
@@ -44,9 +47,15 @@ def configure(
             process starts from now on and in those that they start; None for nothing, as it is at
             first. What it raises is the task's failure.
         initargs: its arguments.
+        logging: ``"forward"`` has what processes log, those that are started from now on and those
+            that they start, handled by the handlers of this process, with the levels and filters
+            that its loggers have at the start. A record is there when the call that logged it has
+            returned, also if the process is killed then; this process handles all of them before
+            it ends. None ends that, once what is there is handled: processes have handlers of
+            their own, as it is at first. In a process whose logging is forwarded it does nothing.
 
     Raises:
-        ValueError: a number out of range; no program that can be executed.
+        ValueError: a number out of range; no program that can be executed; another ``logging``.
         TypeError: what should be a number is none.
         StateError: it is too late for ``executable``.
         NotPicklable: the initializer or an argument cannot go to another process.
@@ -55,6 +64,10 @@ def configure(
         set_initializer(initializer, tuple(initargs))
     elif initargs != ():
         raise TypeError("initargs are the arguments of an initializer, which is not given")
+    if logging is not ...:
+        if logging is not None and logging != "forward":
+            raise ValueError(f"logging must be 'forward' or None, not {logging!r}")
+        set_logging(logging)
     if executable is not None:
         _executable.choose(executable)
     if max_depth is not None:

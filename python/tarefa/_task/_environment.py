@@ -60,7 +60,19 @@ def _by_name(function: Any) -> Any:
     return _Named(module, name)
 
 
+def set_logging(how: str | None) -> None:
+    """Where processes log to that this one starts from now on: see :func:`tarefa.configure`."""
+    from tarefa._task import _logging_state
+
+    if how is not None or _logging_state.find_forward is not None:
+        from tarefa._channel import _log_forward
+
+        _logging_state.find_forward = _log_forward.handler
+        (_log_forward.stop if how is None else _log_forward.start)()
+
+
 _configure.set_initializer = set_initializer
+_configure.set_logging = set_logging
 
 # What the zygote has.
 _baseline: dict[str, Any] | None = None

@@ -3,7 +3,8 @@
 A handler that writes to standard output or error, or to a plain file, is made again: the file is
 opened once more, to be appended to. One that would replace its file by a new one when that is
 large or old is there to follow the starter's, and leaves the replacing to that. Others travel
-where they pickle, with what they hold; those that gather records for later never do.
+where they pickle, with what they hold; those that gather records for later never do. Where what
+processes log is forwarded, they have one handler, which does that.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 # Of a handler, what each process has of its own.
 _OWN = ("lock", "stream", "_name", "_closed")
 # Connections, which a handler makes when it has none.
 _CONNECTIONS = ("sock", "socket")
+
+# Finds the handler that forwards, once the program has asked for that.
+find_forward: Callable[[], Any] | None = None
 
 # What was packed last, and of what.
 _cached: tuple[Any, Any] = (None, None)
@@ -51,12 +56,26 @@ def now() -> Any:
         _formats(logging.Formatter),
         tuple([getattr(logging, name, True) for name in _SWITCHES]),
     )
-    if not found and rest == _USUAL:
+    forward = _forward()
+    if not found and rest == _USUAL and forward is None:
         return None
+    if forward is not None:
+        # No handler but that one travels.
+        filters = [f for one in (rest[2], *(f[5] for f in found or ())) for f in one]
+        return found or (), rest, (), [_shot(f) for f in filters], forward.queue.object_id
     handlers = [h for one in (rest[1], *(f[4] for f in found)) for h in one]
     filters = [f for one in (rest[2], *(f[5] for f in found)) for f in one]
     shots = [(_shot(h), _shot(h.formatter), [_shot(f) for f in h.filters]) for h in handlers]
-    return found, rest, shots, [_shot(f) for f in filters]
+    return found, rest, shots, [_shot(f) for f in filters], None
+
+
+def _forward() -> Any:
+    """The handler that forwards, if what processes log is forwarded."""
+    if find_forward is not None:
+        return find_forward()
+    # In a process it is the handler that it was given.
+    handlers = sys.modules["logging"].root.handlers
+    return next((one for one in handlers if hasattr(one, "tarefa_forwards")), None)
 
 
 _USUAL_LEVELS = {
@@ -130,11 +149,16 @@ def pack(state: Any) -> bytes:
                 handlers.append(data)
         return numbers[id(handler)]
 
-    def numbered(given: list[Any]) -> list[int]:
+    forward = None if state[4] is None else _forward()
+
+    def numbered(given: list[Any], top: bool = True) -> list[int]:
+        if forward is not None:
+            # Each record goes once: where it would go no further up.
+            given = [forward] if top else []
         return [n for n in map(number, given) if n is not None]
 
     loggers = [
-        (name, level, propagate, disabled, numbered(hs), _that_pickle(filters))
+        (name, level, propagate, disabled, numbered(hs, not propagate), _that_pickle(filters))
         for name, level, propagate, disabled, hs, filters in found
     ]
     level, hs, filters, disabled, disable, raises, captures, factory, levels, kind = rest[:10]
