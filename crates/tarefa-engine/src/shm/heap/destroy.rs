@@ -39,19 +39,35 @@ fn step_of(kind: Kind) -> Step {
 
 /// Frees all blocks hooked since `savepoint`, and whatever falls with them.
 pub fn free_deferred(me: &Member, savepoint: Off) {
-    loop {
-        let head = Off(me.slot().chain.load(Ordering::Relaxed));
-        if head == savepoint || head.is_none() {
-            return;
-        }
-        let done = match kind(me, head) {
-            Some(Kind::RAW) | None => true,
-            Some(kind) => step_of(kind)(me, head),
-        };
-        if done {
-            free_head(me, head);
+    while free_step(me, savepoint) {}
+}
+
+/// The same, until `pause` says that it is enough for now; true once all are free. What is left
+/// stays hooked.
+pub fn free_deferred_until(me: &Member, savepoint: Off, pause: &mut impl FnMut() -> bool) -> bool {
+    while free_step(me, savepoint) {
+        if pause() {
+            return false;
         }
     }
+    true
+}
+
+/// One step of [`free_deferred`]; false once there is none left.
+#[inline]
+fn free_step(me: &Member, savepoint: Off) -> bool {
+    let head = Off(me.slot().chain.load(Ordering::Relaxed));
+    if head == savepoint || head.is_none() {
+        return false;
+    }
+    let done = match kind(me, head) {
+        Some(Kind::RAW) | None => true,
+        Some(kind) => step_of(kind)(me, head),
+    };
+    if done {
+        free_head(me, head);
+    }
+    true
 }
 
 /// Gives the chain's first block back to the heap.

@@ -30,6 +30,6 @@ pub(in crate::shm) use alloc::alloc_fresh;
 pub use alloc::{alloc, alloc_cleared, alloc_sparse, back, is_block, is_small, trim, unback};
 pub use backed_pages::{check_room, overdrawn};
 pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
-pub use destroy::free_deferred;
+pub use destroy::{free_deferred, free_deferred_until};
 pub use kind::Kind;
 pub use usage::{Cause, OutOfMemory, in_use};

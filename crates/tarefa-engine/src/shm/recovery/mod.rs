@@ -4,12 +4,15 @@
 //! 1. mark the slot dead and make its generation old, so that locks the process held are
 //!    seen to be without an owner;
 //! 2. for each of its threads: undo the change in its journal, then release its latches; only
-//!    then, for each again, give up its places in queues, then what it holds of objects, and at
-//!    last return its run and free the blocks on its chain and of its journal: all of that takes
+//!    then, for each again, give up its places in queues, then what it holds of objects: that takes
 //!    latches;
 //! 3. make whoever waits in `sync` look at the owner anew;
-//! 4. return the references the process held;
-//! 5. give the slots back.
+//! 4. for each of its threads: return its run and free the blocks on its chain and of its journal;
+//! 5. return the references the process held;
+//! 6. give the slots back.
+//!
+//! Several that died together go through 1 to 3 together. From 4 on it takes as long as there is to
+//! free, and nobody waits for it: the supervisor looks around meanwhile, for more deaths.
 //!
 //! Each step finishes what a cleaner that died itself began, because every part of the dead
 //! process's state is taken off it by the same kind of committed change.
@@ -61,16 +64,46 @@ pub fn mark_dead(me: &Member, index: u32) -> bool {
 /// Cleans up after the process in slot `index`, which [`mark_dead`] has marked; the slot
 /// itself stays taken until [`forget`].
 pub fn clean_up(me: &Member, index: u32) {
-    let runtime = me.runtime();
-    clean_up_threads(me, index);
-    // Before those who wait look around: they look for what the dead held if there is one more.
-    me.header().deaths.fetch_add(1, Ordering::AcqRel);
+    release(me, &[index]);
+    return_memory(me, index, &mut || false);
+}
+
+/// Takes from the processes in these slots, which [`mark_dead`] has marked, what others may wait
+/// for: latches, places in queues, holds; and has those look around who wait. That is short, however
+/// much they had.
+pub fn release(me: &Member, dead: &[u32]) {
+    // First the latches of all: what follows takes latches that any of them may have held.
+    for index in dead {
+        release_latches_of(me, *index);
+    }
+    for index in dead {
+        leave_queues(me, *index);
+    }
+    // Before those who wait look around: they look for what the dead held if there are more.
+    me.header().deaths.fetch_add(dead.len() as u64, Ordering::AcqRel);
     crash_point!("recovery.counted");
-    slots::wake_waiters(runtime.arena());
+    slots::wake_waiters(me.arena());
+}
+
+/// Gives back the memory of the process in slot `index`, after [`release`], and what it refers to,
+/// which takes the longer the more there is: until `pause` says that it is enough for now. True once
+/// all is done. The calling thread has no blocks of its own to free meanwhile.
+pub fn return_memory(me: &Member, index: u32, pause: &mut impl FnMut() -> bool) -> bool {
+    let runtime = me.runtime();
+    for t in threads_of(runtime, index) {
+        let dead = Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
+        if !return_blocks(&dead, pause) {
+            return false;
+        }
+    }
     let slot = slots::process_slot(runtime.arena(), index);
-    let savepoint = heap::savepoint(me);
-    while entries::hook_next(me, &slot.references) {
-        heap::free_deferred(me, savepoint);
+    loop {
+        if !heap::free_deferred_until(me, Off::NONE, pause) {
+            return false;
+        }
+        if !entries::hook_next(me, &slot.references) {
+            return true;
+        }
     }
 }
 
@@ -87,23 +120,24 @@ fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32
     })
 }
 
-/// Cleans up after the threads of the dead process in slot `index`.
-fn clean_up_threads(me: &Member, index: u32) {
+/// Releases the latches of the dead process in slot `index`.
+fn release_latches_of(me: &Member, index: u32) {
+    let runtime = me.runtime();
+    for t in threads_of(runtime, index) {
+        release_latches(&Member::new(runtime, slots::thread_slot(runtime.arena(), t), t));
+    }
+}
+
+/// Gives up its places in queues, and what it holds of objects.
+fn leave_queues(me: &Member, index: u32) {
     let runtime = me.runtime();
     let dead = |t| Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
-    // First the latches of all: what follows takes latches that any of them may have held.
-    for t in threads_of(runtime, index) {
-        release_latches(&dead(t));
-    }
     for t in threads_of(runtime, index) {
         wait_nodes::abandon_all(&dead(t));
     }
     // Not before: what the dead wait for may be granted to them until then.
     if let Some(t) = threads_of(runtime, index).next() {
         holds::return_all(&dead(t), &slots::process_slot(runtime.arena(), index).references);
-    }
-    for t in threads_of(runtime, index) {
-        return_blocks(&dead(t));
     }
 }
 
@@ -120,19 +154,23 @@ fn release_latches(dead: &Member) {
     }
 }
 
-fn return_blocks(dead: &Member) {
+/// Frees the blocks of a dead thread; false where `pause` has put an end to that for now.
+fn return_blocks(dead: &Member, pause: &mut impl FnMut() -> bool) -> bool {
     heap::backed_pages::unclaim(dead);
     if dead.slot().run.load(Ordering::Acquire) != 0 {
         let _latch = dead.header().units_latch.lock(dead);
         heap::units::give_back_for_dead(dead);
     }
     while journal_room::hook_more(dead) {}
-    heap::free_deferred(dead, Off::NONE);
+    if !heap::free_deferred_until(dead, Off::NONE, pause) {
+        return false;
+    }
     let word = dead.slot().waiting_on.load(Ordering::Acquire);
     if word != 0 {
         futex::wake_all(dead.arena().at(Off(word)));
     }
     slots::free_thread(dead.slot());
+    true
 }
 
 thread_local! {
@@ -206,9 +244,7 @@ fn release_early(me: &Member, holder: u32) {
     let slot = slots::process_slot(runtime.arena(), index as u32);
     let (pid, state) = slots::owner(slot);
     if state == process_state::DEAD || gone(pid, slot.start_time.load(Ordering::Acquire)) {
-        for t in threads_of(runtime, index as u32) {
-            release_latches(&Member::new(runtime, slots::thread_slot(runtime.arena(), t), t));
-        }
+        release_latches_of(me, index as u32);
     }
 }
 
@@ -249,7 +285,14 @@ fn without_root(me: &Member, holder: u32) {
         crash_point!("recovery.aged_again");
     }
     // Not the references, for this thread is in the middle of something.
-    clean_up_threads(me, index as u32);
+    release_latches_of(me, index as u32);
+    leave_queues(me, index as u32);
+    for t in threads_of(runtime, index as u32) {
+        return_blocks(
+            &Member::new(runtime, slots::thread_slot(runtime.arena(), t), t),
+            &mut || false,
+        );
+    }
     slot.watched.store(1, Ordering::Release);
     crash_point!("recovery.cleaned");
 }

@@ -47,6 +47,11 @@ mod armed {
         STATE.lock().unwrap().pauses.push((name, time));
     }
 
+    /// From now on none stays there any more.
+    pub fn go_on(name: &str) {
+        STATE.lock().unwrap().pauses.retain(|(paused, _)| *paused != name);
+    }
+
     /// Starts counting the points this process passes.
     pub fn record() {
         STATE.lock().unwrap().seen = Some(BTreeMap::new());
@@ -84,4 +89,4 @@ mod armed {
 }
 
 #[cfg(feature = "crash-points")]
-pub use armed::{arm, disarm, hit, pause, record, recorded};
+pub use armed::{arm, disarm, go_on, hit, pause, record, recorded};

@@ -5,6 +5,7 @@
 //! It never needs a language's locks, and a failure of the system makes it slower (it looks
 //! around by the clock where it has no descriptor), never silent.
 
+mod ending;
 mod reap;
 mod remind;
 mod serve;

@@ -1,7 +1,14 @@
-//! Cleaning up after a dead process and publishing its end.
+//! Publishing the end of a dead process, and cleaning up after it.
+//!
+//! Ends are published first, of all that are known to have died, and then all of them are released
+//! ([`recovery::release`]). Only then is it freed what they had, in portions, with a look for more
+//! deaths between two: so nobody waits for a clean-up, however long it takes.
 
-use super::state::Supervisor;
+use std::time::Duration;
+
+use super::state::{Dead, Supervisor};
 use crate::atomic::Ordering;
+use crate::os::clock::Deadline;
 use crate::os::pidfd::Exit;
 use crate::os::rusage::Usage;
 use crate::os::{futex, oom};
@@ -16,9 +23,14 @@ use crate::task::process::zygote_control::Control;
 use crate::task::record::{self, Task, flag};
 use crate::task::role;
 
+/// For how long it frees what the dead had before it looks for more deaths.
+const FREES_FOR: Duration = Duration::from_millis(1);
+/// After how many steps it looks at the clock.
+const STEPS: u32 = 16;
+
 impl Supervisor<'_> {
-    /// Cleans up after the process in slot `index` and publishes its end.
-    pub(super) fn reap(&mut self, index: u32, exit: Exit, usage: &Usage) {
+    /// Publishes the end of the process in slot `index`. Takes no latch: the dead may have held it.
+    pub(super) fn announce(&mut self, index: u32, exit: Exit, usage: &Usage) {
         let (me, runtime) = (self.me, self.me.runtime());
         self.deadlines.remove(index);
         let slot = slots::process_slot(runtime.arena(), index);
@@ -48,36 +60,78 @@ impl Supervisor<'_> {
             Task::at(me, task).killed();
             self.note_failure(task);
         }
-        // Before any latch is taken: the dead process may have held it.
-        recovery::clean_up(me, index);
+        let (usage, had_task) = (*usage, task.is_some());
+        let dead = Dead { index, exit, usage, flags, generation, had_task, is_released: false };
+        self.dead.push_back(dead);
+    }
+
+    /// Takes from those that have died since what others may wait for, and tells who waits.
+    pub(super) fn release_dead(&mut self) {
+        let first = self.dead.iter().position(|dead| !dead.is_released).unwrap_or(self.dead.len());
+        let all: Vec<u32> = self.dead.range(first..).map(|dead| dead.index).collect();
+        if all.is_empty() {
+            return;
+        }
+        recovery::release(self.me, &all);
+        for at in first..self.dead.len() {
+            self.dead[at].is_released = true;
+            self.end_its_work(at);
+        }
+    }
+
+    /// What others may wait for of the task layer's.
+    fn end_its_work(&mut self, at: usize) {
+        let me = self.me;
+        let Dead { index, exit, flags, generation, had_task, .. } = self.dead[at];
+        let slot = slots::process_slot(me.arena(), index);
         let control = zygote_control::get(me).ok();
         if let Some(control) = control {
             control.release_finished(me);
         }
-        if task.is_none() {
+        if !had_task {
             // A starter may just have given it a task.
             let late = Off(slot.task.load(Ordering::Acquire));
             if !late.is_none() {
-                Task::at(me, late).process_ended(exit, usage);
+                Task::at(me, late).process_ended(exit, &self.dead[at].usage);
                 Task::at(me, late).change_flags(flags, 0);
                 Task::at(me, late).killed();
                 self.note_failure(late);
             }
         }
-        let task = Off(slot.task.load(Ordering::Acquire));
-        if !task.is_none() {
-            Task::at(me, task).drop_payload_with_ends();
-        }
-        requests::drop_slot_task(me, slot);
         if let Some(control) = control {
-            while control.forget_request_of(me, generation) {}
             self.unlist(control, index);
             if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
                 self.zygote_ended(control, slots::owner(slot).0, exit);
             }
         }
         self.kill_started_by(generation);
+    }
+
+    /// Cleans up after the first of the dead, for some time, and gives its slot back in the end.
+    pub(super) fn bury(&mut self) {
+        let Some(dead) = self.dead.front() else { return };
+        let (me, index, generation) = (self.me, dead.index, dead.generation);
+        let (mut steps, enough) = (0, Deadline::after(Some(FREES_FOR)));
+        let mut pause = || {
+            steps += 1;
+            steps % STEPS == 0 && enough.passed()
+        };
+        if !recovery::return_memory(me, index, &mut pause) {
+            return;
+        }
+        let slot = slots::process_slot(me.arena(), index);
+        let task = Off(slot.task.load(Ordering::Acquire));
+        if !task.is_none() {
+            Task::at(me, task).drop_payload_with_ends();
+        }
+        requests::drop_slot_task(me, slot);
+        if let Ok(control) = zygote_control::get(me) {
+            while control.forget_request_of(me, generation) {}
+        }
+        // Those too that a request of its was just forked for.
+        self.kill_started_by(generation);
         recovery::forget(me, index);
+        self.dead.pop_front();
     }
 
     /// Whether the kernel killed a process that ended so for want of memory, by its count, which

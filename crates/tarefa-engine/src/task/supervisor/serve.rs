@@ -1,6 +1,6 @@
 //! The supervisor's thread: it sleeps until something is to be done, and does it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -149,6 +149,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             out_of_memory: None,
             untold: Untold::default(),
             told_closed: false,
+            dead: VecDeque::new(),
             begun: Vec::new(),
         };
         it.serve(doorbell);
@@ -169,7 +170,11 @@ impl Supervisor<'_> {
             self.finish_old_roots_work();
             let looks =
                 !self.by_clock.is_empty() || !self.ending.is_empty() || !self.begun.is_empty();
-            let nap = looks.then(|| Duration::from_millis(20));
+            let nap = if self.dead.is_empty() {
+                looks.then(|| Duration::from_millis(20))
+            } else {
+                Some(Duration::ZERO)
+            };
             keys.clear();
             let first = [self.deadlines.first(), self.untold.first()].into_iter().flatten().min();
             let first = first.map_or(Deadline::NEVER, Deadline::at);
@@ -186,11 +191,13 @@ impl Supervisor<'_> {
             self.look_by_clock();
             self.watch_new();
             self.look_at_ending();
+            self.release_dead();
             self.end_over_time();
             self.remind();
             identity::lower_supervisor();
             self.start_zygote();
             self.report();
+            self.bury();
         }
     }
 

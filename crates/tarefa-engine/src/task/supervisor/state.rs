@@ -1,13 +1,31 @@
 //! What the supervisor knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 
+use super::ending::Ending;
 use super::untold::Untold;
-use crate::os::clock::Deadline;
 use crate::os::epoll::Poll;
+use crate::os::pidfd::Exit;
+use crate::os::rusage::Usage;
 use crate::shm::Member;
 use crate::task::deadlines::Deadlines;
+
+/// A process whose end is told.
+#[derive(Debug)]
+pub(super) struct Dead {
+    pub(super) index: u32,
+    pub(super) exit: Exit,
+    pub(super) usage: Usage,
+    /// What the task's record is told beside that.
+    pub(super) flags: u32,
+    /// Its [`slots::lock_owner`] while it lived.
+    pub(super) generation: u32,
+    /// Whether it had a task when its end was told.
+    pub(super) had_task: bool,
+    /// Whether what others may wait for is taken from it.
+    pub(super) is_released: bool,
+}
 
 pub(super) struct Supervisor<'a> {
     pub(super) me: &'a Member,
@@ -16,9 +34,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) watched: HashMap<u32, OwnedFd>,
     /// Process slots (with pids) for which there was no descriptor.
     pub(super) by_clock: Vec<(u32, i32)>,
-    /// Process slots of children that have ended and that their zygote has yet to collect, and
-    /// how long it may take.
-    pub(super) ending: Vec<(u32, Deadline)>,
+    /// Children that have ended and that their zygote has yet to collect.
+    pub(super) ending: Vec<Ending>,
     /// Zygotes in a row that ended before they were ready.
     pub(super) early_deaths: u32,
     /// Requests for reports that were passed on.
@@ -31,6 +48,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) untold: Untold,
     /// Whether it has said that the program has closed descriptors of the runtime's.
     pub(super) told_closed: bool,
+    /// Processes whose end is told, and that are still to be cleaned up after, in that order.
+    pub(super) dead: VecDeque<Dead>,
     /// Process slots whose clean-up others have begun: see `finish_old_roots_work`.
     pub(super) begun: Vec<u32>,
 }

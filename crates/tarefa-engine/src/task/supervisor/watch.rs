@@ -1,11 +1,10 @@
 //! Noticing deaths: by a descriptor of each process, or by the clock where there is none to be had.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
+use super::ending::Ending;
 use super::state::Supervisor;
 use crate::atomic::Ordering;
-use crate::os::clock::Deadline;
 use crate::os::pidfd::{self, Exit};
 use crate::os::rusage::Usage;
 use crate::os::{child, process, procfs};
@@ -15,9 +14,6 @@ use crate::shm::recovery;
 use crate::task::process::zygote_control;
 use crate::task::process::zygote_control::zygote_state;
 use crate::task::role;
-
-/// How long a zygote may leave a child that has ended.
-const COLLECTING: Duration = Duration::from_millis(100);
 
 /// How the process `pid` ended, as exactly as this process can know.
 fn how_it_ended(pid: i32, fd: Option<&OwnedFd>, ours: bool) -> (Exit, Usage) {
@@ -101,7 +97,7 @@ impl Supervisor<'_> {
                 // Perhaps before it had made the generation old.
                 slot.generation.fetch_add(1, Ordering::AcqRel);
                 crash_point!("supervisor.aged_again");
-                self.reap(index, Exit::Unknown, &Usage::default());
+                self.announce(index, Exit::Unknown, &Usage::default());
             } else {
                 slot.watched.store(0, Ordering::Release);
                 crash_point!("supervisor.looked_again");
@@ -115,7 +111,7 @@ impl Supervisor<'_> {
             self.poll.remove(fd.as_fd());
         }
         self.by_clock.retain(|(other, _)| *other != index);
-        self.reap(index, Exit::Unknown, &Usage::default());
+        self.announce(index, Exit::Unknown, &Usage::default());
     }
 
     /// Has the poll report the end of process `pid` in slot `index`; where there is no
@@ -159,7 +155,7 @@ impl Supervisor<'_> {
             if let Some(fd) = self.watched.get(&index) {
                 self.poll.remove(fd.as_fd());
             }
-            self.ending.push((index, Deadline::after(Some(COLLECTING))));
+            self.ending.push(Ending::new(index));
             return;
         }
         let (pid, _) = slots::owner(slot);
@@ -172,7 +168,7 @@ impl Supervisor<'_> {
         let ours = slot.role.load(Ordering::Relaxed) == role::ZYGOTE
             || slot.zygote.load(Ordering::Acquire) != 0;
         let (exit, usage) = how_it_ended(pid, fd.as_ref(), ours);
-        self.reap(index, exit, &usage);
+        self.announce(index, exit, &usage);
     }
 
     /// Whether a child of a zygote has been collected, or its zygote is gone.
@@ -188,23 +184,33 @@ impl Supervisor<'_> {
     /// Buries children that their zygote has collected by now, or is too busy to collect.
     pub(super) fn look_at_ending(&mut self) {
         let runtime = self.me.runtime();
-        for (index, limit) in std::mem::take(&mut self.ending) {
+        for mut child in std::mem::take(&mut self.ending) {
+            let index = child.index;
             let slot = slots::process_slot(runtime.arena(), index);
             if self.collected(slot) {
                 self.ended(index);
                 continue;
             }
             // An import in the zygote may take long, and nobody is to wait for that.
+            let is_to_wait = !child.look.passed() || child.is_starving(self.zygote_pid());
             let zombie = || procfs::exit_of_zombie(slots::owner(slot).0);
-            match limit.passed().then(zombie).flatten() {
-                None => self.ending.push((index, limit)),
+            match (!is_to_wait).then(zombie).flatten() {
+                None => self.ending.push(child),
                 Some((exit, stat)) => {
                     self.watched.remove(&index);
                     let (user_ns, system_ns) = (stat.user_ns, stat.system_ns);
-                    self.reap(index, exit, &Usage { user_ns, system_ns, ..Usage::default() });
+                    self.announce(index, exit, &Usage { user_ns, system_ns, ..Usage::default() });
                 }
             }
         }
+    }
+
+    /// 0 for none.
+    fn zygote_pid(&self) -> i32 {
+        let slot =
+            zygote_control::get(self.me).map_or(0, |c| c.zygote_slot.load(Ordering::Acquire));
+        let index = slot.checked_sub(1).map(|index| index as u32);
+        index.map_or(0, |i| slots::owner(slots::process_slot(self.me.arena(), i)).0)
     }
 
     /// Looks at those for which there was no descriptor; by now there may be one.

@@ -85,17 +85,23 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
     (
         &[
             "identity.lowering",
-            "identity.others",
             "identity.replaced",
             "identity.replacing",
-            "runtime.user",
-            "task.attempt_forgotten",
-            "task.no_refusal",
             "zygote.all_dismissed",
             "zygote.all_unlisted",
         ],
-        "passed only where a starter is another to the system than the zygote, which takes rights \
-         that a test may not have: each is one store, or one change under the latch of the roots",
+        "passed only where a program gives rights up that a test may not have: where it has them, \
+         `identities` kills there",
+    ),
+    (
+        &["runtime.user"],
+        "passed only by a root that has become another user's, and by its successors, which \
+         `daemons` kills there",
+    ),
+    (
+        &["task.attempt_forgotten"],
+        "passed where a start is tried again that was refused; it is one store, before the task is \
+         anybody's",
     ),
     (
         &["supervisor.aged_again", "supervisor.looked_again", "supervisor.zygote_forgotten"],
@@ -121,4 +127,24 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
         "passed only by a wait that lasts longer than reports are asked for; it is one store of the \
          thread's own",
     ),
+];
+
+/// Files whose points `crash/channels` and `crash/queues` kill at.
+pub(crate) const ELSEWHERE: &[&str] = &[
+    "channel/gate.rs",
+    "channel/get.rs",
+    "channel/pending.rs",
+    "channel/pipe.rs",
+    "channel/priority.rs",
+    "channel/put.rs",
+    "channel/queue.rs",
+    "channel/resize.rs",
+    "channel/unacked.rs",
+    "sync/wait_queue.rs",
+    "sync/semaphore.rs",
+    "sync/condition.rs",
+    "sync/barrier.rs",
+    "sync/rwlock.rs",
+    "shm/recovery/holds.rs",
+    "shm/recovery/wait_nodes.rs",
 ];

@@ -13,7 +13,9 @@ mod allowed;
 mod arrays;
 mod boards;
 mod daemons;
+mod deaths;
 mod dicts;
+mod identities;
 mod limits;
 mod locks;
 mod orphans;
@@ -45,7 +47,7 @@ use tarefa_engine::task;
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::zygote;
 
-use allowed::ALLOWED;
+use allowed::{ALLOWED, ELSEWHERE};
 use scenarios::Step::Queue;
 use scenarios::*;
 use zygotes::*;
@@ -475,6 +477,51 @@ impl Table {
         }
     }
 
+    /// The root dies at each point that it passes as it starts a process.
+    fn roots_that_start(&mut self) {
+        for spares in [0, 3] {
+            let name = format!("roots that start, {spares} spares");
+            let mut seen = String::new();
+            self.case(&format!("{name}, not killed"), |_| {
+                seen = orphans::root_starts(spares, "record", 0)?;
+                Ok(true)
+            });
+            for (point, count) in seen.lines().filter_map(|line| line.split_once(' ')) {
+                for nth in passes(count.parse().unwrap_or(1)) {
+                    self.case(&format!("{name}, {point} #{nth}"), |table| {
+                        orphans::root_starts(spares, point, nth)?;
+                        table.reached.insert(point.to_owned());
+                        Ok(true)
+                    });
+                }
+            }
+        }
+    }
+
+    fn deaths(&mut self) {
+        let me = self.runtime.me();
+        self.case("deaths, told before the clean-up", |table| {
+            deaths::told_before_clean_up(&me).and_then(|()| table.given_back()).map(|()| true)
+        });
+    }
+
+    fn identities(&mut self) {
+        let flag = self.dir.join("flag");
+        let zygotes = if identities::has_rights() { identities::ZYGOTES } else { &[] };
+        let all = [("starter", identities::STARTERS), ("zygote", zygotes)];
+        for (who, points) in all {
+            for point in points {
+                self.case(&format!("identities, {who}, {point}"), |table| {
+                    let killed = identities::goes_on(who, point, &flag)?;
+                    if killed && !point.is_empty() {
+                        table.reached.insert((*point).to_owned());
+                    }
+                    Ok(killed)
+                });
+            }
+        }
+    }
+
     fn daemons(&mut self) {
         for point in daemons::POINTS {
             self.case(&format!("daemons, {point}"), |table| {
@@ -599,26 +646,6 @@ const CONTENDED: &[&str] = &[
 const NEW_RUNS: &[&str] =
     &["units.grown", "units.grown_done", "units.skipped", "units.joined", "units.joined_done"];
 
-/// Files whose points `crash/channels` and `crash/queues` kill at.
-const ELSEWHERE: &[&str] = &[
-    "channel/gate.rs",
-    "channel/get.rs",
-    "channel/pending.rs",
-    "channel/pipe.rs",
-    "channel/priority.rs",
-    "channel/put.rs",
-    "channel/queue.rs",
-    "channel/resize.rs",
-    "channel/unacked.rs",
-    "sync/wait_queue.rs",
-    "sync/semaphore.rs",
-    "sync/condition.rs",
-    "sync/barrier.rs",
-    "sync/rwlock.rs",
-    "shm/recovery/holds.rs",
-    "shm/recovery/wait_nodes.rs",
-];
-
 /// The names of all crash points in the sources.
 fn names(dir: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
@@ -646,6 +673,16 @@ fn main() {
     }
     if let Ok(text) = std::env::var(orphans::ROOT) {
         orphans::root(&text);
+    }
+    if let Ok(text) = std::env::var(deaths::KEEPER) {
+        deaths::keeper(&text);
+    }
+    // Before the program, whose environment it has.
+    if let Ok(text) = std::env::var(identities::STARTER) {
+        identities::starter(&text);
+    }
+    if let Ok(text) = std::env::var(identities::PROGRAM) {
+        identities::program(&text);
     }
     if let Ok(point) = std::env::var(daemons::DAEMON) {
         daemons::program(&point);
@@ -709,6 +746,15 @@ fn main() {
     }
     if wanted("orphans") {
         table.orphans();
+    }
+    if wanted("roots that start") {
+        table.roots_that_start();
+    }
+    if wanted("deaths") {
+        table.deaths();
+    }
+    if wanted("identities") {
+        table.identities();
     }
     if wanted("daemons") {
         table.daemons();

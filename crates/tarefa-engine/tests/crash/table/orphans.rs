@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::scenarios::start_and_join;
 use crate::support;
-use crate::zygotes::{end_zygote, plan_zygote};
+use crate::zygotes::{ZYGOTE, end_zygote, plan_zygote};
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::pidfd::Exit;
@@ -16,6 +16,7 @@ use tarefa_engine::os::{process, procfs, signal};
 use tarefa_engine::shm::arena::offset::Off;
 use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::object::refcount;
+use tarefa_engine::shm::tx::crash_point;
 use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::task;
@@ -40,7 +41,7 @@ pub(crate) fn linger(payload: &[u8]) {
     }
 }
 
-fn within(what: &str, mut done: impl FnMut() -> bool) -> Result<(), String> {
+pub(crate) fn within(what: &str, mut done: impl FnMut() -> bool) -> Result<(), String> {
     let start = Instant::now();
     while !done() {
         if start.elapsed() > Duration::from_secs(5) {
@@ -52,7 +53,7 @@ fn within(what: &str, mut done: impl FnMut() -> bool) -> Result<(), String> {
 }
 
 /// Starts a task that runs until it is killed.
-fn start(me: &Member, how: &[u8]) -> Result<Off, String> {
+pub(crate) fn start(me: &Member, how: &[u8]) -> Result<Off, String> {
     start_limited(me, how, None)
 }
 
@@ -172,10 +173,13 @@ pub(crate) fn no_descriptors(me: &Member) -> Result<(), String> {
     end_zygote(me)
 }
 
-/// A root of its own, which starts a task and loses its zygote.
+/// A root of its own, which starts a task and loses its zygote, or dies as it starts one.
 pub(crate) fn root(how: &str) -> ! {
     let runtime: &'static Runtime = task::runtime().unwrap();
     let me = runtime.me();
+    if let Some(text) = how.strip_prefix("starts ") {
+        starts(&me, text)
+    }
     plan_zygote(runtime, "zygote", "", 0, Path::new(""));
     let task = start(&me, how.as_bytes()).unwrap();
     // The next one never gets ready.
@@ -190,6 +194,53 @@ pub(crate) fn root(how: &str) -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// In a root: `spares point nth`, or `spares record 0`, which writes how often it passes each point.
+fn starts(me: &Member, text: &str) -> ! {
+    let words: Vec<&str> = text.split(' ').collect();
+    plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
+    task::process::set_spares(me, words[0].parse().unwrap()).unwrap();
+    start_and_join(me).unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    if words[1] == "record" {
+        crash_point::record();
+        start(me, b"asleep").unwrap();
+        crash_point::recorded().iter().for_each(|(point, n)| println!("{point} {n}"));
+    } else {
+        crash_point::arm(words[1], words[2].parse().unwrap());
+        start(me, b"asleep").unwrap();
+    }
+    std::io::stdout().flush().unwrap();
+    process::exit_now(0)
+}
+
+/// Who was made for the root `pid`, however that came to be.
+fn made_for(pid: i32) -> Vec<i32> {
+    let mark = format!("{ZYGOTE}={pid} ");
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let marked = |pid: &i32| {
+        std::fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|text| text.starts_with(mark.as_bytes()))
+    };
+    pids.filter(marked).collect()
+}
+
+/// The root passes `point` as it starts a process, and dies at the `nth` pass, or ends: nothing is
+/// left. What it wrote.
+pub(crate) fn root_starts(spares: u64, point: &str, nth: u64) -> Result<String, String> {
+    let mut child = support::execute(ROOT, &format!("starts {spares} {point} {nth}"));
+    let text = String::from_utf8_lossy(&support::written(&mut child)).into_owned();
+    child.wait().map_err(|e| e.to_string())?;
+    let root = child.id() as i32;
+    let left = within("all end that was made for the root", || made_for(root).is_empty());
+    left.inspect_err(|_| {
+        for pid in made_for(root) {
+            let _ = signal::send_process(pid, libc::SIGKILL);
+        }
+    })?;
+    Ok(text)
 }
 
 /// The root is killed while its zygote is booting: nothing is left.
