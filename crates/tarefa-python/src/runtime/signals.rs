@@ -26,10 +26,8 @@ fn mind() -> bool {
 
 /// The calling thread is about to sleep: if it is the main one, no signal is slept over.
 pub(crate) fn mind_signals_of_main(me: &Member) {
-    if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 {
-        if mind() {
-            // One of them may have come since the interpreter looked last.
-            signal_rewake::rewake();
-        }
+    if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 && mind() {
+        // One of them may have come since the interpreter looked last.
+        signal_rewake::rewake();
     }
 }
