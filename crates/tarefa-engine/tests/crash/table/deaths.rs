@@ -48,12 +48,12 @@ pub(crate) fn keeper(text: &str) -> ! {
     }
 }
 
-fn execute(text: &str, what: &str) -> Result<Child, String> {
+fn execute(text: &str, what: &str) -> Child {
     let mut child = support::execute(KEEPER, &format!("{text}|{what}"));
     let mut byte = [0];
-    let out = child.stdout.as_mut().ok_or("no pipe")?;
-    std::io::Read::read_exact(out, &mut byte).map_err(|e| e.to_string())?;
-    Ok(child)
+    let out = child.stdout.as_mut().expect("piped");
+    std::io::Read::read_exact(out, &mut byte).expect("it acknowledges");
+    child
 }
 
 fn slot_of(runtime: &'static Runtime, pid: i32) -> Option<(u32, u64)> {
@@ -69,7 +69,7 @@ pub(crate) fn told_before_clean_up(me: &Member) -> Result<(), String> {
     start_and_join(me)?;
     let off = lock::create(me, Recursion::Forbidden).map_err(|e| e.to_string())?;
     let text = support::text(runtime.address(), &[support::handle(me, off)]);
-    let (mut much, mut holder) = (execute(&text, "much")?, execute(&text, "lock")?);
+    let (mut much, mut holder) = (execute(&text, "much"), execute(&text, "lock"));
     let lingering = start(me, b"asleep")?;
     crash_point::pause("refcount.returned", EACH);
     let limit = || Deadline::after(Some(Duration::from_secs(20)));
