@@ -212,6 +212,17 @@ def is_rewritten(function: FunctionType) -> bool:
     return len(now) != len(body) or not all(map(is_, now, body))
 
 
+def are_as_told(functions: list[FunctionType]) -> bool:
+    """Whether none of them has got other code or defaults since :func:`take_rewritten` of it."""
+    if _rewritten and any(function in _rewritten for function in functions):
+        return False
+    for function in functions:
+        body = _bodies.get(function)
+        if body is None or is_rewritten(function):
+            return False
+    return True
+
+
 def take_rewritten(function: FunctionType) -> bool:
     """The same, or whether that was found out since it was last asked."""
     if is_rewritten(function):

@@ -36,6 +36,29 @@ class UnraisableHook:
     def __call__(self, unraisable: Any, /) -> None: ...
 
 @final
+class Unchanged:
+    """Whether what tasks inherit is as it was.
+
+    Args:
+        same: objects, names of their attributes, and what these were: the very same objects.
+        equal: the same, of which equal ones will do.
+        calls: functions, and what they returned.
+        modules: ``sys.modules``.
+        folder: the current one.
+    """
+
+    def __new__(
+        cls,
+        same: list[tuple[Any, str, Any]],
+        equal: list[tuple[Any, str, Any]],
+        calls: list[tuple[Callable[[], Any], Any]],
+        modules: dict[str, Any],
+        folder: bytes,
+    ) -> Self: ...
+    def holds(self) -> bool:
+        """Whether all is as it was; False where that cannot be told."""
+
+@final
 class TaskCore:
     """A handle of a task's record. States are the numbers of :class:`tarefa.State`."""
 

@@ -77,20 +77,27 @@ def is_child() -> bool:
 
 def is_needed() -> bool:
     """Whether there is anything to do."""
-    if not _is_child:
-        return False
-    if _registered() != _idle + _idle_ones() or getattr(weakref.finalize, "_registry", None):
-        return True
     util: Any = sys.modules.get("multiprocessing.util")
-    return util is not None and bool(util._finalizer_registry)
+    # All of it, also in the zygote, which rehearses what its children will run.
+    found = (
+        _registered() != _idle + _idle_ones()
+        or getattr(weakref.finalize, "_registry", None)
+        or (util is not None and util._finalizer_registry)
+    )
+    return _is_child and bool(found)
+
+
+def has_logging() -> bool:
+    """Whether ``logging`` has anything to shut down."""
+    logging: Any = sys.modules.get("logging")
+    # The first handler is the one of last resort.
+    return logging is not None and len(logging._handlerList) > 1
 
 
 def shut_logging() -> None:
     """Shut ``logging`` down where nothing else is to be done, which takes no time."""
-    logging: Any = sys.modules.get("logging")
-    # The first handler is the one of last resort.
-    if logging is not None and len(logging._handlerList) > 1:
-        logging.shutdown()
+    if has_logging():
+        sys.modules["logging"].shutdown()
 
 
 def run(on_limit: Callable[[], None]) -> None:

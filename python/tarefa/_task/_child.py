@@ -263,6 +263,16 @@ def name_process(name: str) -> None:
         multiprocessing.current_process()._name = name
 
 
+def rehearse_end() -> None:
+    """In a spare: what it will do at the end of its task, as far as that changes nothing now."""
+    _finish_threads()
+    _task_end.run()
+    _flush()
+    _outcome.Ending(None)
+    _at_exit.is_needed()
+    _at_exit.has_logging()
+
+
 def _finish_threads() -> None:
     """Wait for what the target started and did not mean to leave: as at a program's end.
 

@@ -11,6 +11,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from tarefa._engine import Unchanged
 from tarefa._runtime import _configure
 from tarefa._task import _interpreter_state
 
@@ -78,19 +79,21 @@ _configure.set_logging = set_logging
 _baseline: dict[str, Any] | None = None
 # The key of a state of the interpreter that is the zygote's, once there was one.
 _same_state: tuple[Any, ...] | None = None
+# Tells whether all is as when nothing was different.
+_unchanged: Unchanged | None = None
 
 
 def take_baseline() -> dict[str, Any]:
     """Note what there is now as what the zygote has."""
-    global _baseline, _same_state
-    _baseline, _same_state = _now(), None
+    global _baseline, _same_state, _unchanged
+    _baseline, _same_state, _unchanged = _now(), None, None
     return _baseline
 
 
 def set_baseline(baseline: dict[str, Any]) -> None:
     """In the zygote: note what the root had."""
-    global _baseline, _same_state
-    _baseline, _same_state = baseline, None
+    global _baseline, _same_state, _unchanged
+    _baseline, _same_state, _unchanged = baseline, None, None
 
 
 def _now() -> dict[str, Any]:
@@ -133,6 +136,47 @@ def _arguments() -> Any:
 
 def difference() -> dict[str, Any] | None:
     """What a child needs besides what the zygote has; None for nothing."""
+    global _unchanged
+    known = _unchanged
+    if known is not None and known.holds():
+        return None
+    _unchanged = None
+    extra = _difference()
+    if extra is None:
+        _unchanged = _watch()
+    return extra
+
+
+def _watch() -> Unchanged | None:
+    """Something that tells whether all is as it is now, where nothing is different."""
+    if _baseline is None or type(os.environ) is not _ENVIRON or _baseline["filters"] is None:
+        return None
+    none: Any = contextvars.Context()
+    if contextvars.copy_context() != none:
+        return None
+    same, equal, calls = _interpreter_state.to_watch()
+    # Not those of the variables: any of these may travel.
+    calls.append((contextvars.copy_context, none))
+    same.append((os, "environ", os.environ))
+    equal += (
+        (os.environ, "_data", _baseline["env"]),
+        (sys, "path", _baseline["path"]),
+        (sys, "argv", _baseline["argv"]),
+    )
+    warnings: Any = sys.modules.get("warnings")
+    if warnings is not None:
+        equal.append((warnings, "filters", _baseline["filters"]))
+    if "logging" in sys.modules:
+        from tarefa._task import _logging_state
+
+        calls.append((_logging_state.now, None))
+    return Unchanged(same, equal, calls, sys.modules, os.fsencode(_folder()))
+
+
+_ENVIRON = type(os.environ)
+
+
+def _difference() -> dict[str, Any] | None:
     global _same_state
     extra: dict[str, Any] = {}
     if _baseline is None:

@@ -522,6 +522,41 @@ def message(met: list[Any]) -> tuple[int, bytes, bytes, bytes]:
         return script().message(met)
 
 
+def state(met: list[Any]) -> tuple[Any, Any, list[Any]] | None:
+    """What tells later whether a message for these would be what :func:`message` just gave.
+
+    Returns:
+        For :func:`is_as_in`; None for what reaches data, which may change at any time.
+    """
+    with _lock:
+        found = script()
+        if found.last is None or found.difference or any(type(m) is CodeType for m in met):
+            return None
+        if not met:
+            return found.image, found.last, []
+        reach = found.reach(met)
+        if reach.data or reach.held or reach.classes:
+            return None
+        return found.image, found.last, [function for _, function in reach.functions]
+
+
+def is_as_in(image: Any, names: Any, functions: list[Any]) -> bool:
+    """Whether all is as :func:`state` found it: the script's names, and the code of functions.
+
+    To be called while the task's message is being encoded.
+    """
+    found = _script
+    if found is None or found.last is not names or found.image is not image:
+        return False
+    main = sys.modules["__main__"].__dict__
+    if main is not found.main or names.changed(main) is not None:
+        return False
+    if not _definitions.are_as_told(functions):
+        return False
+    _engine.mention(image)
+    return True
+
+
 def _forked() -> None:
     """In a child of a fork: the zygote's image is its parent's to change."""
     global _lock

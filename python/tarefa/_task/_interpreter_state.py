@@ -56,6 +56,29 @@ def key() -> tuple[Any, ...]:
     return (*[read() for _, read in _READ], zone, *[read() for _, read in _probes()])
 
 
+def to_watch() -> tuple[list[Any], list[Any], list[Any]]:
+    """The same for ``Unchanged``: attributes that are the very same objects, equal ones, calls.
+
+    For an empty context, which has no decimal context of its own.
+    """
+    same = [(time, name, getattr(time, name)) for name in ("tzname", "timezone", "altzone")]
+    calls: list[Any] = []
+    for name, read in _READ:
+        value = read()
+        # Without a size set, asking is all that it does.
+        calls.append((_thread.stack_size if name == "stack size" and not value else read, value))
+    equal: list[Any] = []
+    for name, read in _probes():
+        if name == "decimal" and read() is None:
+            decimal: Any = sys.modules["decimal"]
+            usual = (*_USUAL_DECIMAL[:-1], _traps(decimal))
+            of = decimal.DefaultContext
+            equal += [(of, number, value) for number, value in zip(_DECIMAL, usual, strict=True)]
+        else:
+            calls.append((read, read()))
+    return same, equal, calls
+
+
 # How what modules keep is read, of those that are loaded; and how many modules there were.
 _loaded: tuple[int, list[tuple[str, Callable[[], Any]]]] = (0, [])
 
@@ -98,6 +121,7 @@ _USUAL_DECIMAL = (
     0,
     ("DivisionByZero", "InvalidOperation", "Overflow"),
 )
+_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "traps")
 _usual_context: Any = None
 
 

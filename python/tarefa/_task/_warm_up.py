@@ -21,7 +21,7 @@ from tarefa._task._state import RUNNING
 
 
 def warm_up_spare() -> None:
-    """In a spare: write to the pages that its task will write to before it calls its target.
+    """In a spare: write to the pages that its task will write to, but for its target's.
 
     They are this process's own then already, when somebody waits for it.
     """
@@ -31,6 +31,7 @@ def warm_up_spare() -> None:
     _current.process_task = Process._of(stand_in)
     _child.name_process("tarefa-spare")
     _child._tarefa_call(stand_in.payload())
+    _child.rehearse_end()
     _current.process_task = None
 
 

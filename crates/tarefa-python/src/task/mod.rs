@@ -5,6 +5,7 @@ pub(crate) mod core;
 pub(crate) mod interrupt;
 pub(crate) mod methods;
 pub(crate) mod terminate;
+pub(crate) mod unchanged;
 pub(crate) mod unraisable;
 pub(crate) mod unretrieved;
 pub(crate) mod zygote;
@@ -23,6 +24,7 @@ use crate::runtime::registry::add_kinds;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     untold::set_teller(unretrieved::remind);
     m.add_class::<TaskCore>()?;
+    m.add_class::<unchanged::Unchanged>()?;
     m.add_class::<unraisable::UnraisableHook>()?;
     m.add_function(wrap_pyfunction!(methods::join_several, m)?)?;
     m.add_function(wrap_pyfunction!(methods::take_descriptors, m)?)?;

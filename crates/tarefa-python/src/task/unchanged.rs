@@ -1,0 +1,68 @@
+//! Whether what tasks inherit is as it was: looked at before each start, where most often all is.
+
+use std::env;
+use std::os::unix::ffi::OsStrExt;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// Things that are looked at in one go, without running Python code for each: a start comes when the
+/// interpreter's code and data have left the processor's caches, and each line of them costs.
+#[pyclass(frozen, module = "tarefa._engine")]
+#[derive(Debug)]
+pub(crate) struct Unchanged {
+    /// These are the very same objects.
+    same: Attributes,
+    /// The same, of which equal ones will do.
+    equal: Attributes,
+    /// What is called, and what it returned: equal ones will do.
+    calls: Vec<(Py<PyAny>, Py<PyAny>)>,
+    modules: Py<PyDict>,
+    count: usize,
+    folder: Vec<u8>,
+}
+
+/// Objects, attributes of them, what these were.
+type Attributes = Vec<(Py<PyAny>, Py<PyString>, Py<PyAny>)>;
+
+#[pymethods]
+impl Unchanged {
+    #[new]
+    fn new(
+        same: Attributes,
+        equal: Attributes,
+        calls: Vec<(Py<PyAny>, Py<PyAny>)>,
+        modules: &Bound<'_, PyDict>,
+        folder: Vec<u8>,
+    ) -> Self {
+        let count = modules.len();
+        Self { same, equal, calls, modules: modules.clone().unbind(), count, folder }
+    }
+
+    /// Whether all of it is as it was, and no module was loaded since. False where that cannot be
+    /// told.
+    fn holds(&self, py: Python<'_>) -> bool {
+        self.modules.bind(py).len() == self.count
+            && self
+                .same
+                .iter()
+                .all(|(of, name, was)| of.bind(py).getattr(name).is_ok_and(|now| now.is(was)))
+            && self.calls.iter().all(|(function, was)| {
+                function.bind(py).call0().is_ok_and(|now| is_equal(&now, was))
+            })
+            && self.equal.iter().all(|(of, name, was)| {
+                of.bind(py).getattr(name).is_ok_and(|now| is_equal(&now, was))
+            })
+            && self.is_in_folder()
+    }
+}
+
+fn is_equal(now: &Bound<'_, PyAny>, was: &Py<PyAny>) -> bool {
+    now.is(was) || now.eq(was).unwrap_or(false)
+}
+
+impl Unchanged {
+    fn is_in_folder(&self) -> bool {
+        env::current_dir().is_ok_and(|now| now.as_os_str().as_bytes() == self.folder)
+    }
+}
