@@ -16,7 +16,7 @@ from fcntl import ioctl
 from pathlib import Path
 
 import pytest
-from support import eventually, run
+from support import eventually, run, waited_for
 
 import tarefa
 
@@ -58,6 +58,8 @@ class Waiting:
             ready = tarefa.Event()
             self.tasks.append(kind(target=hold, args=(ready, self.go), name=name).start())
             ready.wait()
+        # What says that it is there may still be on its way to its wait.
+        waited_for(self.go, len(self.tasks))
         return self.tasks
 
     def __exit__(self, *_):
