@@ -23,7 +23,7 @@ VARIABLE = contextvars.ContextVar("VARIABLE")
 
 def look():
     return {
-        "env": os.environ.get("TAREFA_TEST_CHANGES"),
+        "env": os.environ.get("CHANGES_BETWEEN_STARTS"),
         "folder": os.getcwd(),
         "path": list(sys.path),
         "argv": list(sys.argv),
@@ -47,8 +47,8 @@ def _zone(name):
 
 CHANGES = {
     "env": (
-        lambda: os.environ.__setitem__("TAREFA_TEST_CHANGES", "1"),
-        lambda: os.environ.pop("TAREFA_TEST_CHANGES"),
+        lambda: os.environ.__setitem__("CHANGES_BETWEEN_STARTS", "1"),
+        lambda: os.environ.pop("CHANGES_BETWEEN_STARTS"),
     ),
     "path": (lambda: sys.path.append("/nowhere"), lambda: sys.path.remove("/nowhere")),
     "argv": (lambda: sys.argv.append("more"), lambda: sys.argv.pop()),
