@@ -151,6 +151,29 @@ impl Control {
         true
     }
 
+    /// Sends all spares away, also those that are not ready yet: who was claimed before has its task.
+    pub(in crate::task) fn dismiss_all(&'static self, me: &Member) {
+        for entry in &self.spares {
+            let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
+            let slot = slots::process_slot(me.arena(), index as u32);
+            for state in [mailbox::COLD, mailbox::IDLE] {
+                let leave = mailbox::LEAVE;
+                let swap = slot.mailbox.compare_exchange(
+                    state,
+                    leave,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                crash_point!("zygote.all_dismissed");
+                if swap.is_ok() {
+                    entry.store(0, Ordering::Release);
+                    crash_point!("zygote.all_unlisted");
+                    futex::wake_all(&slot.mailbox);
+                }
+            }
+        }
+    }
+
     /// Lists the spare in slot `index`; false when the list is full. Under the latch, because a
     /// starter that dies while it takes an entry has the entry put back as it was.
     pub(in crate::task) fn list_spare(&'static self, me: &Member, index: u32) -> bool {

@@ -55,6 +55,7 @@ pub fn ensure(runtime: &'static Runtime) -> io::Result<()> {
             return Ok(());
         }
         wait_for_old_zygote(runtime);
+        dismiss_old_spares(runtime);
         if !runtime.succeed()? {
             return Ok(());
         }
@@ -99,6 +100,18 @@ fn wait_for_old_zygote(runtime: &'static Runtime) {
             let _ = pidfd::send_signal(zygote.as_fd(), libc::SIGKILL);
         }
         process::nap();
+    }
+}
+
+/// The old zygote's children end with it, and look idle until they do: what one of them were given
+/// now would be lost. Nobody starts a process before there is a root again, so none is claimed anew.
+fn dismiss_old_spares(runtime: &'static Runtime) {
+    let me = runtime.me();
+    if runtime.root_alive() {
+        return;
+    }
+    if let Ok(control) = zygote_control::get(&me) {
+        control.dismiss_all(&me);
     }
 }
 

@@ -181,25 +181,6 @@ fn run(runtime: &'static Runtime, off: Off, front: &mut dyn Front) -> ! {
     front.run(runtime, off)
 }
 
-/// Sends all spares away, also those that are not ready yet: who was claimed before has its task.
-pub(super) fn dismiss_all(me: &Member, control: &Control) {
-    for entry in &control.spares {
-        let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
-        let slot = slots::process_slot(me.arena(), index as u32);
-        for state in [mailbox::COLD, mailbox::IDLE] {
-            let leave = mailbox::LEAVE;
-            let swap =
-                slot.mailbox.compare_exchange(state, leave, Ordering::AcqRel, Ordering::Relaxed);
-            crash_point!("zygote.all_dismissed");
-            if swap.is_ok() {
-                entry.store(0, Ordering::Release);
-                crash_point!("zygote.all_unlisted");
-                futex::wake_all(&slot.mailbox);
-            }
-        }
-    }
-}
-
 /// Sends one idle spare away: fewer are wanted.
 pub(super) fn dismiss_one(me: &Member, control: &Control) -> bool {
     for entry in &control.spares {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::children::{collect_children, dismiss_all, dismiss_one, fork_spare, serve_request};
+use super::children::{collect_children, dismiss_one, fork_spare, serve_request};
 use super::front::Front;
 use super::messages::take_message;
 use super::root_exit;
@@ -62,7 +62,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         }
         if identity::is_to_lower(control) {
             identity::lower(&me, control);
-            dismiss_all(&me, control);
+            control.dismiss_all(&me);
             identity::note_zygote(control);
             continue;
         }
