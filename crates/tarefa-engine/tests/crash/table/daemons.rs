@@ -64,7 +64,8 @@ fn fork(runtime: &'static Runtime, ready: Off, act: impl FnOnce(&Member)) -> i32
     }
     let me = runtime.me();
     event::set(&me, ready);
-    while process::parent() == root {
+    // Its children have another parent a moment before its end can be seen.
+    while process::parent() == root || runtime.root_alive() {
         std::thread::sleep(Duration::from_micros(200));
     }
     act(&me);
