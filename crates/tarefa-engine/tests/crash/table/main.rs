@@ -623,6 +623,9 @@ fn passes(count: u64) -> BTreeSet<u64> {
     all.iter().nth(draw % all.len()).copied().into_iter().collect()
 }
 
+/// So many points may a sample miss; all of the table, `make test-crash`, may miss none.
+const MISSED_BY_A_SAMPLE: usize = 3;
+
 fn seed() -> Option<u64> {
     std::env::var("TAREFA_CRASH_SEED").ok().map(|text| text.parse().expect("a number"))
 }
@@ -767,8 +770,14 @@ fn main() {
     names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
     let allowed: BTreeSet<&str> = ALLOWED.iter().flat_map(|(names, _)| *names).copied().collect();
     if only.is_none() {
-        for name in all.iter().filter(|n| !table.reached.contains(*n)) {
-            if !allowed.contains(name.as_str()) {
+        let is_missed = |n: &&String| !table.reached.contains(*n) && !allowed.contains(n.as_str());
+        let missed: Vec<&String> = all.iter().filter(is_missed).collect();
+        // A sample draws a pass that a point may come to in one run and not in the next.
+        let is_told_only = seed().is_some() && missed.len() <= MISSED_BY_A_SAMPLE;
+        for name in missed {
+            if is_told_only {
+                println!("not met in this sample: nothing is killed at the crash point {name:?}");
+            } else {
                 println!("FAILED: nothing is killed at the crash point {name:?}");
                 table.failed.push(name.clone());
             }
