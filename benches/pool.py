@@ -27,6 +27,12 @@ def beside(what, ours, peers, unit, scale, count, samples):
     return rows
 
 
+def mapping(what, pool_map, peers, quick):
+    """The rows of a map of tasks that do nothing, a task each."""
+    count, samples = (20_000, 5) if quick else (100_000, 15)
+    return beside(what, lambda n: pooling.mapped(pool_map, n), peers, "µs", 1e-3, count, samples)
+
+
 @figure
 def pool_map_one(quick):
     peers = [
@@ -38,15 +44,7 @@ def pool_map_one(quick):
     what = "Pool of processes, a task that does nothing, chunks of one"
     with tarefa.Pool(WORKERS) as pool:
         pooling.mapped(lambda f, it: pool.map(f, it, chunksize=1), 1000)
-        return beside(
-            what,
-            lambda n: pooling.mapped(lambda f, it: pool.map(f, it, chunksize=1), n),
-            peers,
-            "µs",
-            1e-3,
-            20_000 if quick else 100_000,
-            5 if quick else 15,
-        )
+        return mapping(what, lambda f, it: pool.map(f, it, chunksize=1), peers, quick)
 
 
 @figure
@@ -55,15 +53,7 @@ def pool_map_default(quick):
     what = "Pool of processes, a task that does nothing, chunks of its own choice"
     with tarefa.Pool(WORKERS) as pool:
         pooling.mapped(pool.map, 1000)
-        return beside(
-            what,
-            lambda n: pooling.mapped(pool.map, n),
-            peers,
-            "µs",
-            1e-3,
-            20_000 if quick else 100_000,
-            5 if quick else 15,
-        )
+        return mapping(what, pool.map, peers, quick)
 
 
 @figure
@@ -72,15 +62,7 @@ def pool_map_threads(quick):
     what = "Pool of threads, a task that does nothing"
     with tarefa.Pool(WORKERS, "thread") as pool:
         pooling.mapped(pool.map, 1000)
-        return beside(
-            what,
-            lambda n: pooling.mapped(pool.map, n),
-            peers,
-            "µs",
-            1e-3,
-            20_000 if quick else 100_000,
-            5 if quick else 15,
-        )
+        return mapping(what, pool.map, peers, quick)
 
 
 @figure
