@@ -77,23 +77,21 @@ _configure.set_logging = set_logging
 
 # What the zygote has.
 _baseline: dict[str, Any] | None = None
-# The key of a state of the interpreter that is the zygote's, once there was one.
-_same_state: tuple[Any, ...] | None = None
 # Tells whether all is as when nothing was different.
 _unchanged: Unchanged | None = None
 
 
 def take_baseline() -> dict[str, Any]:
     """Note what there is now as what the zygote has."""
-    global _baseline, _same_state, _unchanged
-    _baseline, _same_state, _unchanged = _now(), None, None
+    global _baseline, _unchanged
+    _baseline, _unchanged = _now(), None
     return _baseline
 
 
 def set_baseline(baseline: dict[str, Any]) -> None:
     """In the zygote: note what the root had."""
-    global _baseline, _same_state, _unchanged
-    _baseline, _same_state, _unchanged = baseline, None, None
+    global _baseline, _unchanged
+    _baseline, _unchanged = baseline, None
 
 
 def _now() -> dict[str, Any]:
@@ -177,7 +175,6 @@ _ENVIRON = type(os.environ)
 
 
 def _difference() -> dict[str, Any] | None:
-    global _same_state
     extra: dict[str, Any] = {}
     if _baseline is None:
         extra = _now()
@@ -193,12 +190,9 @@ def _difference() -> dict[str, Any] | None:
             extra["path"] = _path()
         if getattr(sys, "argv", None) != _baseline["argv"]:
             extra["argv"] = _arguments()
-        key = _interpreter_state.key()
-        if _same_state is None or key != _same_state:
-            state, had = _interpreter_state.now(), _baseline["state"]
-            if state != had:
-                extra["state"] = _interpreter_state.difference(state, had)
-            _same_state = key if state == had else None
+        state, had = _interpreter_state.now(), _baseline["state"]
+        if state != had:
+            extra["state"] = _interpreter_state.difference(state, had)
         filters = _interpreter_state.filters_now()
         if filters != _baseline["filters"]:
             extra["filters"] = _interpreter_state.pack_filters(filters)

@@ -50,12 +50,6 @@ def now() -> dict[str, Any]:
     return found
 
 
-def key() -> tuple[Any, ...]:
-    """Something that is the same as long as :func:`now` is, and cheaper: this is at each start."""
-    zone = time.tzname, time.timezone, time.altzone
-    return (*[read() for _, read in _READ], zone, *[read() for _, read in _probes()])
-
-
 def to_watch() -> tuple[list[Any], list[Any], list[Any]]:
     """The same for ``Unchanged``: attributes that are the very same objects, equal ones, calls.
 
