@@ -173,7 +173,7 @@ macro_rules! side {
             /// Messages in the channel at this instant.
             #[must_use]
             pub fn len(&self) -> usize {
-                self.side.ask(|queue| queue.len()) as usize
+                self.side.len()
             }
 
             /// Whether there are none.
@@ -185,7 +185,7 @@ macro_rules! side {
             /// The most messages that it holds; `None` for any number.
             #[must_use]
             pub fn capacity(&self) -> Option<usize> {
-                Some(self.side.ask(|queue| queue.maxsize()) as usize).filter(|most| *most != 0)
+                self.side.capacity()
             }
         }
 

@@ -166,7 +166,7 @@ impl<T> Receiver<T> {
     /// Values in the channel at this instant.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.side.ask(|queue| queue.len()) as usize
+        self.side.len()
     }
 
     /// Whether there are none.
@@ -184,7 +184,7 @@ impl<T> Receiver<T> {
     /// The most values that it holds; `None` for any number.
     #[must_use]
     pub fn capacity(&self) -> Option<usize> {
-        Some(self.side.ask(|queue| queue.maxsize()) as usize).filter(|most| *most != 0)
+        self.side.capacity()
     }
 
     /// Whether both receive from the same senders.

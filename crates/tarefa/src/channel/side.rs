@@ -59,6 +59,16 @@ impl Side {
         self.handle.with_me(|me| question(&self.queue(me)))
     }
 
+    /// Values in its queue at this instant.
+    pub(super) fn len(&self) -> usize {
+        self.ask(|queue| queue.len()) as usize
+    }
+
+    /// The most values that its queue holds; `None` for any number.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        Some(self.ask(|queue| queue.maxsize()) as usize).filter(|most| *most != 0)
+    }
+
     /// Whether one of these objects leads to the queue, which would keep itself for ever.
     pub(super) fn is_led_to(&self, me: &Member, objects: &[Off]) -> bool {
         !objects.is_empty() && pipe::lead_to(me, objects, self.queue(me).offset())
