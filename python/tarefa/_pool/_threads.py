@@ -59,7 +59,9 @@ class ThreadCrew:
         self.batches: dict[int, Batch] = {}
         self._numbers = itertools.count(1)
         self._serials = itertools.count(1)
+        # Those at work, and those that have done their number of tasks and run their finalizer.
         self._members: dict[int, _Member] = {}
+        self._leaving: dict[int, _Member] = {}
         self._lock = threading.RLock()
         self._idle = 0
         self._followers: list[tuple[Callable[[], bool], Any]] = []
@@ -199,12 +201,10 @@ class ThreadCrew:
                 args=(serial, member),
                 daemon=True,
             )
+            # Who joins the workers finds none that has not started, and its own end waits for the
+            # lock.
+            member.task.start()
             self._members[serial] = member
-            try:
-                member.task.start()
-            except BaseException:
-                self._members.pop(serial, None)
-                raise
 
     def _be_worker(self, serial: int, member: _Member) -> None:
         try:
@@ -216,16 +216,17 @@ class ThreadCrew:
                     self._break(e)
                     return
             try:
-                self._work(member)
+                self._work(serial, member)
             finally:
                 if finalizer is not None:
                     finalizer()
         finally:
             with self._lock:
                 self._members.pop(serial, None)
+                self._leaving.pop(serial, None)
             self._let_go()
 
-    def _work(self, member: _Member) -> None:
+    def _work(self, serial: int, member: _Member) -> None:
         batch: Batch | None = None
         while True:
             try:
@@ -233,7 +234,7 @@ class ThreadCrew:
                     batch = self._next()
                     if batch is None:
                         return
-                if self._serve(member, batch):
+                if self._serve(serial, member, batch):
                     return
                 batch = None
             except Interrupted:
@@ -248,7 +249,7 @@ class ThreadCrew:
         finally:
             self._idle -= 1
 
-    def _serve(self, member: _Member, batch: Batch) -> bool:
+    def _serve(self, serial: int, member: _Member, batch: Batch) -> bool:
         """Run a batch; whether it is to be another worker's turn then."""
         context = contextvars.Context() if batch.context is None else batch.context.copy()
         most = None if self._limit is None else self._limit - member.done
@@ -258,7 +259,7 @@ class ThreadCrew:
         self.restarts += 1
         with self._lock:
             # So that another may be hired in its place.
-            self._members = {s: m for s, m in self._members.items() if m is not member}
+            self._leaving[serial] = self._members.pop(serial)
         if self.batches or not self.closed:
             self._hire()
         return True
@@ -395,11 +396,15 @@ class ThreadCrew:
         return True
 
     def _join(self) -> None:
-        while self._members:
-            for member in list(self._members.values()):
+        while members := self._all():
+            for member in members:
                 if member.task is threading.current_thread():
                     return
                 member.task.join()
+
+    def _all(self) -> list[_Member]:
+        with self._lock:
+            return [*self._members.values(), *self._leaving.values()]
 
     def terminate(self, error: Exception) -> None:
         """Interrupt the workers; what is not done fails with that error."""
@@ -411,8 +416,8 @@ class ThreadCrew:
         self._interrupt_all()
         self._fail_all(error)
         until = time.monotonic() + _PATIENCE
-        while self._members and time.monotonic() < until:
-            for member in list(self._members.values()):
+        while (members := self._all()) and time.monotonic() < until:
+            for member in members:
                 if member.task is not threading.current_thread():
                     member.task.join(_AGAIN)
             # An interrupt just before a call that sleeps may be slept over.

@@ -281,6 +281,20 @@ def test_workers_that_are_replaced_after_some_tasks(kind, tasks, workers):
         assert most <= tasks
 
 
+def test_the_end_of_a_pool_waits_for_workers_that_were_replaced(kind):
+    done = tarefa.List()
+
+    def finalizer():
+        time.sleep(0.05)
+        done.append(1)
+
+    for _ in range(20):
+        with tarefa.Pool(1, kind, tasks_per_worker=1, finalizer=finalizer) as pool:
+            assert [pool.submit(double, i).result() for i in range(2)] == [0, 2]
+        assert len(done) >= 2
+        done.clear()
+
+
 def test_replacement_and_deaths_together():
     with tarefa.Pool(2, tasks_per_worker=3) as pool:
         got = list(pool.map(die_at, range(30), [11] * 30, return_exceptions=True))
