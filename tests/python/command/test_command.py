@@ -97,7 +97,7 @@ def test_the_tour_runs_in_the_python_that_it_came_with():
     report = json.loads(command("tour", "lists", "--json").stdout)
     assert report["experiments"][0]["name"] == "lists"
     assert "vale aqui" in command("--lang", "pt", "tour", "5").stdout
-    assert command("tour", "lists", env={"LC_ALL": "C"}).stdout.isascii()
+    assert command("--lang=pt", "tour", "--list", env={"LC_ALL": "C"}).stdout.isascii()
     assert command("tour", "--list", "--python", sys.executable).stdout.startswith(" 1  program")
     assert "there is no experiment 99" in command("tour", "99", code=2).stderr
 

@@ -63,9 +63,9 @@ def test_reports_of_long_waits():
 import tarefa
 lock = tarefa.Lock()
 lock.acquire()
-print(lock.acquire(timeout=1.5))
+print(lock.acquire(timeout=0.8))
 """
-    done = tarefa_run("--report-after", "0.2", *python(wait))
+    done = tarefa_run("--report-after", "0.1", *python(wait))
     assert done.stdout == "False\n"
     assert "tarefa: waits that last long: main program" in done.stderr
 

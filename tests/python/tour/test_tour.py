@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import pytest
-from support import run
+from support import run, run_script
 
 from tarefa._tour import _command, _language, _work
 from tarefa._tour._experiment import Experiment, Figure, Outcome, number
@@ -18,6 +18,27 @@ from tarefa._tour._picture import Bars, Table, Timeline
 # What holds wherever it is measured, and whoever else has the cores.
 CERTAIN = ("program", "lists", "interrupting", "counting")
 UTF8 = {"LC_ALL": "C.UTF-8"}
+# The tour with less to do, so that it takes a quarter of the time: the same experiments, of which
+# those that compare times have less to compare.
+QUICK = """
+import os, sys
+from tarefa._tour import _command, _cores, _cost, _gil, _memory, _programs
+
+if __name__ == "__main__":
+    if sys.argv[1] == "one core":
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    _cores._SECONDS = _gil._SECONDS = 0.1
+    _cores._ROUNDS = _gil._ROUNDS = 100_000
+    _gil._CALL = 0.05
+    _memory._TIMES = 5_000
+    _programs._PHASE = 0.05
+    _cost._STANDARD = _cost._STANDARD.replace('("fork", 20)', '("fork", 5)')
+    sys.exit(_command.main(sys.argv[2:]))
+"""
+
+
+def quick_tour(cores, *arguments, code=0):
+    return run_script(QUICK, cores, *arguments, code=code, env=UTF8)
 
 
 def tour(*arguments, code=0, env=None):
@@ -40,7 +61,7 @@ class Page(HTMLParser):
 
 def test_the_whole_tour(tmp_path):
     folder = tmp_path / "new" / "folder"
-    done = tour("--json", "--save", str(folder), code=None)
+    done = quick_tour("all cores", "--json", "--save", folder, code=None)
     report = json.loads(done.stdout)
     found = report["experiments"]
     assert [it["name"] for it in found] == [it.key for it in _command.EXPERIMENTS]
@@ -76,29 +97,26 @@ def test_what_is_told(language):
 
 
 def test_one_core_is_why_tasks_do_not_run_at_once():
-    program = (
-        "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "os.execv(sys.executable, [sys.executable, *'-m tarefa tour parallelism'.split()])"
-    )
-    done = run([sys.executable, "-c", program], code=1, env=UTF8)
+    done = quick_tour("one core", "parallelism", code=1)
     assert "does not hold here: this process may use one core only" in done.stdout
     assert "0 of 1 statements hold" in done.stdout
 
 
 def test_a_locale_without_unicode_gets_ascii():
-    for env in ({"LC_ALL": "C"}, {"LC_ALL": "pt_BR.ISO-8859-1"}):
-        done = tour("lists", env=env)
-        assert done.stdout.isascii()
-    assert "A licao" in done.stdout
+    assert tour("lists", env={"LC_ALL": "C"}).stdout.isascii()
+    told = tour("--list", env={"LC_ALL": "pt_BR.ISO-8859-1"}).stdout
+    assert told.isascii()
+    assert "num nucleo" in told
     assert tour("lists", "--ascii", "--json", "--lang=pt").stdout.isascii()
     none = dict.fromkeys(("LC_ALL", "LC_CTYPE", "LC_MESSAGES", "LANG"), "")
-    assert tour("lists", env=none).stdout.isascii()
+    assert tour("--list", "--lang=pt", env=none).stdout.isascii()
 
 
 def test_the_locale_decides_the_language():
     assert "vale aqui" in tour("lists", env={"LC_ALL": "pt_PT.UTF-8"}).stdout
-    assert "holds here" in tour("lists", env={"LC_ALL": "de_DE.UTF-8"}).stdout
-    assert "holds here" in tour("lists", "--lang=en", env={"LC_ALL": "pt_PT.UTF-8"}).stdout
+    assert "Um programa" in tour("--list", env={"LC_ALL": "pt_PT.UTF-8"}).stdout
+    assert "A program" in tour("--list", env={"LC_ALL": "de_DE.UTF-8"}).stdout
+    assert "A program" in tour("--list", "--lang=en", env={"LC_ALL": "pt_PT.UTF-8"}).stdout
 
 
 def test_the_list():
