@@ -28,8 +28,12 @@ event = tarefa.Event()
 one = [tarefa.List([1, 2]), tarefa.Dict(a=1), tarefa.Set([1]), tarefa.Counter("ab"), tarefa.Lock(),
        tarefa.RLock(), tarefa.RWLock(), tarefa.Condition(), tarefa.Semaphore(2), tarefa.Barrier(2),
        tarefa.Event(), tarefa.Value("i", 3), tarefa.Array("d", 3), tarefa.RawValue("i", 3),
-       tarefa.Namespace(x=1)]
-l, d, s, c, lock, rlock, rw, condition, semaphore, barrier, flag, value, array, raw, space = one
+       tarefa.Namespace(x=1), tarefa.Queue(9), tarefa.PriorityQueue(), *tarefa.Pipe()]
+(l, d, s, c, lock, rlock, rw, condition, semaphore, barrier, flag, value, array, raw, space, queue,
+ by_priority, end, other) = one
+queue.put_many([1, "two", [3]])
+taken = queue.get(ack=True)
+other.send(b"x")
 done = tarefa.Process(target=len, args=("abc",)).start()
 done.join()
 # Its threads' slots must not come back after the others are taken.
@@ -76,6 +80,34 @@ refused = {
     "array": lambda: array[0],
     "array set": lambda: array.__setitem__(0, 1.0),
     "raw": lambda: raw.value,
+    "Queue()": lambda: tarefa.Queue(),
+    "Pipe()": lambda: tarefa.Pipe(),
+    "put": lambda: queue.put(1),
+    "put text": lambda: queue.put("x"),
+    "put_nowait": lambda: queue.put_nowait(1),
+    "put_many": lambda: queue.put_many([1, 2]),
+    "aput": lambda: asyncio.run(queue.aput(1)),
+    "get": lambda: queue.get(),
+    "get for a moment": lambda: queue.get(timeout=0.1),
+    "get_nowait": lambda: queue.get_nowait(),
+    "get to ack": lambda: queue.get(ack=True),
+    "get_many": lambda: queue.get_many(2),
+    "aget": lambda: asyncio.run(queue.aget()),
+    "task_done": lambda: queue.task_done(),
+    "join": lambda: queue.join(1),
+    "put by priority": lambda: by_priority.put((1, "x")),
+    "send": lambda: end.send(1),
+    "send a list": lambda: end.send([1]),
+    "send_bytes": lambda: end.send_bytes(b"x"),
+    "recv": lambda: end.recv(),
+    "recv_bytes": lambda: end.recv_bytes(),
+    "poll": lambda: end.poll(),
+    "poll for a moment": lambda: end.poll(0.1),
+    "select": lambda: tarefa.select([queue, end, flag], timeout=1),
+    "select a pipe": lambda: tarefa.select([end], timeout=1),
+    "Pool()": lambda: tarefa.Pool(1).submit(len, "abc").result(),
+    "run": lambda: asyncio.run(tarefa.run(len, "abc")),
+    "Program": lambda: tarefa.Process(target=tarefa.Program("true")),
     "result": lambda: done.result(),
     "deadlocks": lambda: tarefa.deadlocks(),
 }
@@ -91,6 +123,12 @@ goes_on = {
     "tasks": lambda: tarefa.active_tasks() == [],
     "address": lambda: tarefa.address(l).startswith("tarefa:"),
     "alive": lambda: done.is_alive() is False,
+    "qsize": lambda: queue.qsize() == 2 and not queue.empty() and not queue.full(),
+    "unfinished": lambda: queue.unfinished_tasks == 3 and queue.maxsize == 9,
+    "queue": lambda: "2 of 9 items" in repr(queue) and not queue.is_shutdown,
+    "pipe": lambda: not end.closed and end.readable and end.writable and repr(end) is not None,
+    "shutdown": lambda: queue.shutdown() is None and queue.is_shutdown,
+    "close": lambda: end.close() is None and end.closed and other.close() is None,
 }
 
 wrong, thread_result = [], []
@@ -114,7 +152,7 @@ def attempt():
     # Dropped without a slot.
     one.clear()
     for name in ["l", "d", "s", "c", "lock", "rlock", "rw", "condition", "semaphore", "barrier",
-                 "flag", "value", "array", "raw", "space"]:
+                 "flag", "value", "array", "raw", "space", "queue", "by_priority", "end", "other"]:
         del globals()[name]
 
 

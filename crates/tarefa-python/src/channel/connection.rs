@@ -27,7 +27,7 @@ use crate::convert::flat;
 use crate::convert::out_of_band::InBand;
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::errors;
-use crate::runtime::handle;
+use crate::runtime::handle::{self, Slot};
 use crate::runtime::hooks as python;
 use crate::runtime::member;
 use crate::runtime::registry::SharedClass;
@@ -58,12 +58,14 @@ impl ConnectionCore {
     pub(crate) fn of(handle: Handle) -> Self {
         // Else its end would be another one's, while the child of a fork has not used it yet.
         array::have_forks_wait();
-        let me = handle.me();
-        let end = End::at(&me, handle.off());
+        let (reads, writes) = handle.with_me(|me| {
+            let end = End::at(me, handle.off());
+            (end.reads().is_some(), end.writes().is_some())
+        });
         Self {
             id: (handle.runtime().id(), handle.id()),
-            reads: AtomicBool::new(end.reads().is_some()),
-            writes: end.writes().is_some(),
+            reads: AtomicBool::new(reads),
+            writes,
             state: Arc::default(),
             handle: Mutex::new(Some(handle)),
         }
@@ -102,7 +104,7 @@ impl ConnectionCore {
     }
 
     fn put(&self, py: Python<'_>, handle: &Handle, item: Item<'_>) -> PyResult<()> {
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let Some(queue) = End::at(&me, handle.off()).writes() else { return Ok(()) };
         let mut hooks = Hooks::new(py, self, me.index());
         let put = queue.put(item, &mut hooks, Deadline::NEVER);
@@ -129,7 +131,7 @@ impl ConnectionCore {
 
     /// Refuses what mentions an end of this pipe: the pipe would hold itself, for ever.
     fn check_outside(handle: &Handle, encoded: &Encoded<'_>) -> PyResult<()> {
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let end = End::at(&me, handle.off());
         let is_own = |off: &Off| {
             let kind = object::header(&me, *off).kind.load(Ordering::Relaxed);
@@ -260,7 +262,7 @@ impl ConnectionCore {
         if let Some(bytes) = flat::encode(obj) {
             return self.put(py, &handle, Item::Blob(tag::TUPLE, &bytes, &[]));
         }
-        let encoded = encode::encode(&handle.me(), obj)?;
+        let encoded = encode::encode(&handle.try_slot()?, obj)?;
         Self::check_outside(&handle, &encoded)?;
         self.put(py, &handle, encoded.item()?)
     }
@@ -275,7 +277,7 @@ impl ConnectionCore {
     /// Receives an object.
     fn recv(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let handle = self.open_to_read()?;
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let taken = self.take(py, &me, &End::at(&me, handle.off()))?;
         if let Some(word) = taken.word() {
             return encode::decode_word(py, word);
@@ -292,7 +294,7 @@ impl ConnectionCore {
     /// Receives the bytes of a message.
     fn take_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let handle = self.open_to_read()?;
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let taken = self.take(py, &me, &End::at(&me, handle.off()))?;
         match taken.contents().next() {
             Some(content) => Self::bytes(py, &me, content),
@@ -304,7 +306,7 @@ impl ConnectionCore {
     #[pyo3(signature = (timeout = Some(0.0)))]
     fn poll(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let handle = self.open_to_read()?;
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let Some(queue) = End::at(&me, handle.off()).reads() else { return Ok(true) };
         if queue.has(Wanted::Message) {
             return Ok(true);
@@ -321,7 +323,7 @@ impl ConnectionCore {
     /// Lets this process's handle go, and ends its waits here.
     fn close(&self) {
         let Some(handle) = locked(&self.handle).take() else { return };
-        self.state.close(&handle.me());
+        handle.with_me(|me| self.state.close(me));
     }
 
     /// What waits beside other things for a message, for the end of them, or for `close()` here.
@@ -334,7 +336,7 @@ impl ConnectionCore {
     /// What a descriptor for it shows.
     fn level(&self, py: Python<'_>) -> PyResult<QueueLevel> {
         let handle = self.open_to_read()?;
-        let me = handle.me();
+        let me = handle.try_slot()?;
         let Some(queue) = End::at(&me, handle.off()).reads() else { return Err(is_closed()) };
         let off = queue.offset();
         Ok(QueueLevel::new(handle::acquire(py, &me, off, Self::id_of(&me, off))?))

@@ -9,6 +9,8 @@ use tarefa_engine::channel::{Delivery, Queue};
 use tarefa_engine::os::process;
 use tarefa_engine::shm::object::handle::Handle;
 
+use crate::runtime::handle::Slot;
+
 /// What one `get` or `get_many` took. Dropped without a word, the messages go back to the queue.
 #[pyclass(frozen, module = "tarefa._engine")]
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Deliveries {
     /// The messages are done with.
     fn ack(&self) -> PyResult<()> {
         self.check("ack()")?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let acked = Queue::at(&me, self.handle.off()).ack(&self.take());
         acked.map_err(|e| PyValueError::new_err(e.to_string()))
     }
@@ -54,7 +56,7 @@ impl Deliveries {
     /// The messages go back to the queue's head.
     fn give_back(&self) -> PyResult<()> {
         self.check("nack()")?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let back = Queue::at(&me, self.handle.off()).give_back(&self.take());
         back.map_err(|e| PyValueError::new_err(e.to_string()))
     }

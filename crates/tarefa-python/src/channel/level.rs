@@ -8,6 +8,7 @@ use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::wait::Outcome;
 
 use crate::runtime::blocking::PyBlockingHooks;
+use crate::runtime::handle::Slot;
 use crate::runtime::hooks;
 
 /// How many there are in this process.
@@ -59,14 +60,13 @@ impl QueueLevel {
 
     /// Whether there is something now.
     fn now(&self) -> bool {
-        let me = self.queue.me();
-        Queue::at(&me, self.queue.off()).has(Wanted::Message)
+        self.queue.with_me(|me| Queue::at(me, self.queue.off()).has(Wanted::Message))
     }
 
     /// Waits until there is something if there `was` nothing, and the other way round; false once it
     /// was stopped.
     fn wait(&self, py: Python<'_>, was: bool) -> PyResult<bool> {
-        let me = self.queue.me();
+        let me = self.queue.try_slot()?;
         let mut hooks = PyBlockingHooks::new(py);
         let wanted = if was { Wanted::Nothing } else { Wanted::Message };
         let outcome = Queue::at(&me, self.queue.off()).look_out(
@@ -84,9 +84,10 @@ impl QueueLevel {
     /// Ends the waits.
     fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
-        let me = self.queue.me();
-        let queue = Queue::at(&me, self.queue.off());
-        queue.look_around(Wanted::Message);
-        queue.look_around(Wanted::Nothing);
+        self.queue.with_me(|me| {
+            let queue = Queue::at(me, self.queue.off());
+            queue.look_around(Wanted::Message);
+            queue.look_around(Wanted::Nothing);
+        });
     }
 }

@@ -23,7 +23,7 @@ use crate::convert::encode::Encoded;
 use crate::convert::flat;
 use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::errors;
-use crate::runtime::handle;
+use crate::runtime::handle::{self, Slot};
 use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
@@ -49,6 +49,11 @@ impl QueueCore {
 
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What is asked or told without waiting: a thread that has no slot can do it, too.
+    fn ask<T>(&self, question: impl FnOnce(&Queue<'_>) -> T) -> T {
+        self.handle.with_me(|me| question(&Queue::at(me, self.handle.off())))
     }
 
     #[inline]
@@ -161,17 +166,16 @@ impl QueueCore {
 
     /// Bounds the queue, and says what class it is of.
     fn set_up(&self, maxsize: i64, max_bytes: Option<u64>, label: u64) {
-        let me = self.handle.me();
-        let queue = Queue::at(&me, self.handle.off());
-        queue.set_bounds(u64::try_from(maxsize).unwrap_or(0), max_bytes.unwrap_or(MAX_BYTES));
-        queue.set_label(label);
+        self.ask(|queue| {
+            queue.set_bounds(u64::try_from(maxsize).unwrap_or(0), max_bytes.unwrap_or(MAX_BYTES));
+            queue.set_label(label);
+        });
     }
 
     /// What class it is of.
     #[getter]
     fn label(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).label()
+        self.ask(|queue| queue.label())
     }
 
     /// Puts an item in.
@@ -186,7 +190,7 @@ impl QueueCore {
     ) -> PyResult<()> {
         self.check_open()?;
         let until = patience(block, timeout)?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let queue = Queue::at(&me, self.handle.off());
         let encoded;
         let item = if let Some(word) = encode::word(item) {
@@ -217,7 +221,7 @@ impl QueueCore {
     /// Puts an item in without waiting; the bytes that it needs room for, if it is not in.
     fn offer(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         self.check_open()?;
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let encoded = self.encode(&me, item)?;
         let item = encoded.item()?;
         let put = Queue::at(&me, self.handle.off()).try_put(item);
@@ -239,7 +243,7 @@ impl QueueCore {
     ) -> PyResult<(usize, Option<Py<PyAny>>)> {
         self.check_open()?;
         let until = patience(block, timeout)?.unwrap_or(Deadline::at(0));
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let off = self.handle.off();
         let encoded: Vec<Encoded<'_>> =
             items.iter().map(|item| self.encode(&me, &item)).collect::<PyResult<_>>()?;
@@ -270,7 +274,7 @@ impl QueueCore {
         timeout: Option<&Bound<'_, PyAny>>,
         ack: bool,
     ) -> PyResult<Py<PyAny>> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let taken = self.take(py, &me, 1, ack, block, timeout)?;
         if ack {
             return match self.decode_to_ack(py, &me, &taken)? {
@@ -302,8 +306,7 @@ impl QueueCore {
     /// Messages that were taken to be acknowledged, and are not yet.
     #[getter]
     fn unacknowledged(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).unacknowledged()
+        self.ask(|queue| queue.unacknowledged())
     }
 
     /// Takes as many items as there are, at most `most`, waiting for the first. One that cannot be
@@ -316,7 +319,7 @@ impl QueueCore {
         block: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(Bound<'py, PyList>, Option<Py<PyAny>>)> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let taken = self.take(py, &me, most, ack, block, timeout)?;
         if ack {
             return self.decode_to_ack(py, &me, &taken);
@@ -338,8 +341,7 @@ impl QueueCore {
 
     /// Messages in it now.
     fn qsize(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).len()
+        self.ask(|queue| queue.len())
     }
 
     /// Whether there are none now.
@@ -349,48 +351,42 @@ impl QueueCore {
 
     /// Whether a put would have to wait now.
     fn full(&self) -> bool {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).is_full()
+        self.ask(|queue| queue.is_full())
     }
 
     /// The most messages; 0 or less for any number.
     #[getter]
     fn maxsize(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).maxsize()
+        self.ask(|queue| queue.maxsize())
     }
 
     /// The most bytes.
     #[getter]
     fn max_bytes(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).max_bytes()
+        self.ask(|queue| queue.max_bytes())
     }
 
     /// Bytes in it now, as they count for `max_bytes`.
     #[getter]
     fn used_bytes(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).used_bytes()
+        self.ask(|queue| queue.used_bytes())
     }
 
     /// Messages that were put and are not done.
     #[getter]
     fn unfinished_tasks(&self) -> u64 {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).pending()
+        self.ask(|queue| queue.pending())
     }
 
     /// Whether it was shut down.
     #[getter]
     fn is_shutdown(&self) -> bool {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).is_shut()
+        self.ask(|queue| queue.is_shut())
     }
 
     /// A message that was taken is done.
     fn task_done(&self) -> PyResult<()> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let done = Queue::at(&me, self.handle.off()).task_done();
         done.map_err(|e| PyValueError::new_err(format!("task_done() called too many times: {e}")))
     }
@@ -402,7 +398,7 @@ impl QueueCore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(bool, u64, i32)> {
         let until = patience(None, timeout)?.unwrap_or(Deadline::NEVER);
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let mut hooks = PyBlockingHooks::new(py);
         match Queue::at(&me, self.handle.off()).join(&mut hooks, until) {
             Joined::Yes => Ok((true, 0, 0)),
@@ -415,8 +411,7 @@ impl QueueCore {
     /// Lets nothing more in; `immediate`: what is in it is thrown away.
     #[pyo3(signature = (immediate = false))]
     fn shutdown(&self, immediate: bool) {
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).shut_down(immediate);
+        self.ask(|queue| queue.shut_down(immediate));
     }
 
     /// What waits beside other things for an item, or the end of the queue.

@@ -7,6 +7,7 @@ use tarefa_engine::shm::object::handle::Handle;
 
 use super::queue::QueueCore;
 use crate::runtime::blocking::PyBlockingHooks;
+use crate::runtime::handle::Slot;
 
 /// Waits until a queue has a message, or room for one.
 #[pyclass(frozen, module = "tarefa._engine")]
@@ -28,7 +29,7 @@ impl QueueWatch {
 
     /// Waits; false once it was stopped.
     fn wait(&self, py: Python<'_>) -> PyResult<bool> {
-        let me = self.handle.me();
+        let me = self.handle.try_slot()?;
         let mut hooks = PyBlockingHooks::new(py);
         let queue = Queue::at(&me, self.handle.off());
         let outcome = queue.watch(self.wanted, &self.stopped, &mut hooks);
@@ -38,7 +39,6 @@ impl QueueWatch {
     /// Ends the wait.
     fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
-        let me = self.handle.me();
-        Queue::at(&me, self.handle.off()).look_around(self.wanted);
+        self.handle.with_me(|me| Queue::at(me, self.handle.off()).look_around(self.wanted));
     }
 }

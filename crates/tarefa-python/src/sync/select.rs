@@ -7,6 +7,7 @@ use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::select::{self, SelectError, Source};
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::handle::Slot;
 use crate::runtime::member;
 
 /// `EBADF`.
@@ -56,7 +57,8 @@ pub(crate) fn select_(
             fds.push(Some(fd));
         }
     }
-    let mes: Vec<_> = objects.iter().map(|object| object.0.handle().me()).collect();
+    let mes: Vec<_> =
+        objects.iter().map(|object| object.0.handle().try_slot()).collect::<PyResult<_>>()?;
     let mut made: Vec<_> =
         objects.iter().zip(&mes).map(|(object, me)| object.0.selectable(me)).collect();
     let mut made = made.iter_mut();

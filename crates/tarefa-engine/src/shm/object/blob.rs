@@ -211,10 +211,12 @@ impl HeldBlob {
 impl Drop for HeldBlob {
     fn drop(&mut self) {
         // The thread that drops it may be another one than the one that made it.
-        let me = self.me.runtime().me();
-        for object in self.objects.drain(..) {
-            refcount::release(&me, object);
-        }
+        let (runtime, objects) = (self.me.runtime(), &mut self.objects);
+        runtime.with_me(|me| {
+            for object in objects.drain(..) {
+                refcount::release(me, object);
+            }
+        });
     }
 }
 
