@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterator
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from tarefa._convert import _descriptors
@@ -40,10 +42,16 @@ def find(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
         parts = [(f"{path}[{i}]", v) for i, v in enumerate(obj)]
     elif hasattr(obj, "__dict__") and not isinstance(obj, type) and not callable(obj):
         parts = [(f"{path}.{k}", v) for k, v in vars(obj).items()]
-    elif getattr(obj, "__closure__", None):
-        names = obj.__code__.co_freevars
-        cells = zip(names, obj.__closure__, strict=False)
-        parts = [(f"{path} (its variable {n!r})", c.cell_contents) for n, c in cells]
+    elif isinstance(obj, type):
+        path = path or f"class {obj.__qualname__!r}"
+        parts = [
+            (f"{path} (its attribute {k!r})", v)
+            for k, v in vars(obj).items()
+            if not isinstance(v, (GetSetDescriptorType, MemberDescriptorType))
+        ]
+        parts += [(f"{path} (its base {b.__qualname__!r})", b) for b in obj.__bases__]
+    elif isinstance(obj, FunctionType):
+        parts = list(_parts_of_function(obj, path))
     else:
         parts = []
     if depth < 20:
@@ -51,3 +59,16 @@ def find(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
             if not pickles(part):
                 return find(part, where, depth + 1) or (where, part)
     return (path, obj) if path else None
+
+
+def _parts_of_function(function: FunctionType, path: str) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield f"{path} (its variable {name!r})", cell.cell_contents
+        except ValueError:  # still empty
+            continue
+    code, defaults = function.__code__, function.__defaults__ or ()
+    last = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
+    by_name = function.__kwdefaults__ or {}
+    for name, value in (*zip(last, defaults, strict=False), *by_name.items()):
+        yield f"{path} (its default {name!r})", value

@@ -13,6 +13,7 @@ from __future__ import annotations
 import marshal
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from operator import is_
@@ -35,8 +36,8 @@ _in_dict_only: set[_Digest] = set()
 _rewritten: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 # Names of the script that every process of the program has.
 known_names: set[str] = set()
-# Classes that a later definition has replaced; objects of theirs may still come.
-_replaced: list[type] = []
+# Classes that later definitions have replaced, the last of them; objects of theirs may still come.
+_replaced: deque[type] = deque(maxlen=64)
 
 
 def main_dict() -> dict[str, Any]:
@@ -108,6 +109,11 @@ def note_found(digests: Any) -> None:
     new = set(digests)
     _found_by_all.update(new)
     _in_dict_only.difference_update(new)
+
+
+def forget_image() -> None:
+    """The image begins anew, and has none of the definitions that were in it."""
+    _found_by_all.intersection_update(_in_dict_only)
 
 
 def publish(obj: Any, dumps: Callable[[Any], bytes]) -> None:

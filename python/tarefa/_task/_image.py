@@ -32,7 +32,7 @@ from tarefa._convert._digest import blake2b
 from tarefa._convert._dump import dump, dumps_whole, pickles
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._errors import NotPicklable
-from tarefa._task import _main
+from tarefa._task import _left_out, _main
 from tarefa._task._kinds import Kind, is_end, kind_of
 from tarefa._task._reach import SIMPLE, Path, Reach, path_of, values_at, where_set
 from tarefa._task._snapshot import Snapshot
@@ -44,6 +44,8 @@ _lock = threading.Lock()
 _LARGE = 1 << 16
 # After so many tasks it went with unchanged, it goes into the image too.
 _PATIENCE = 4
+# An image of so many parts is followed by one that begins anew.
+_MOST_PARTS = 32
 # Data that nobody is known to reach is in the image up to this size.
 _MOST_UNREACHED = 1 << 20
 # Data from this size on that is sent again is worth a word.
@@ -92,20 +94,28 @@ class Script:
         self.warned: set[str] = set()
         # Names that have once made a difference large, and may be set anew at every start.
         self.once_large: set[str] = set()
+        # Functions and classes that cannot be sent, and why.
+        self.left_out: dict[str, tuple[Any, str]] = {}
 
     # -- the image -------------------------------------------------------------------------
 
     def publish(self, reached: Reach | None) -> None:
         """Put what the script has now into the image."""
+        if len(self.parts) >= _MOST_PARTS:
+            self._begin_anew()
         changed, gone = self._changed()
-        fixed, data = {}, {}
+        fixed, data, unnamed = {}, {}, {}
         for name in changed:
             value = self.main[name]
             if kind_of(value) not in _DATA:
                 fixed[name] = value
             elif _is_sent_unreached(value, _MOST_UNREACHED):
                 data[name] = value
+            else:
+                unnamed[name] = _left_out.why_unnamed(value)
         extra: dict[str, Any] = {"gone": gone} if gone else {}
+        if unnamed:
+            extra["left_out"] = unnamed
         anew = self._held_anew()
         lost: list[Path] = []
         for cls in self.then.classes():
@@ -131,13 +141,48 @@ class Script:
             _engine.program_dict()["image"] = image
             _engine.send_to_zygote(IMAGE + b"\n")
 
+    def _begin_anew(self) -> None:
+        """Have the next image begin with the script as it is: much of this one has been replaced.
+
+        A cell of a notebook that is run again and again makes new classes and functions each time.
+        """
+        self.parts, self.then, self.rewritten = [], Snapshot({}), {}
+        self.left_out.clear()
+        _definitions.forget_image()
+
     def _add_part(self, state: dict[str, Any]) -> None:
-        data, pickler = _dump_state(state)
+        data, pickler = self._dump_state(state)
         digests = _digests(pickler)
         modules = sorted(m for m in pickler.modules if not _is_safe(m))
         part = (pickle.PickleBuffer(data), digests, pickler.shared)
         self.parts.append(List([part, modules]))
         _definitions.note_found(digest for _, digest in digests)
+
+    def _dump_state(self, state: dict[str, Any]) -> Any:
+        """Pickle of the names and what is held all that can be; what cannot is noted."""
+        try:
+            return dump(state, in_image=True)
+        except NotPicklable:
+            pass
+        names = {}
+        for name, value in state["names"].items():
+            why = None if kind_of(value) is Kind.CONSTANT else _left_out.why_not(value)
+            if why is None:
+                names[name] = value
+            else:
+                self.left_out[name] = value, why
+        held = [h for h in state.get("held", ()) if _left_out.why_not(h) is None]
+        why_not = {name: why for name, (_, why) in self.left_out.items()}
+        rest = {"names": names, "held": held, "left_out": state.get("left_out", {}) | why_not}
+        return dump(state | rest, in_image=True)
+
+    def _refuse_left_out(self, reach: Reach) -> None:
+        """Refuse a task whose code names what cannot be sent."""
+        for name, (value, why) in self.left_out.items():
+            if isinstance(value, type) or self.main.get(name) is not value:
+                continue
+            if name in reach.through and name not in reach.guessed:
+                raise _left_out.refused(name, value, reach.through[name], why)
 
     def _attributes(self) -> dict[str, Any]:
         found = {"__name__": self.main.get("__name__", "__main__")}
@@ -248,8 +293,8 @@ class Script:
         self.sent_before, self.others, self.in_difference = 0, _NOTHING, set()
         if not (values or gone or held):
             return
-        data, pickler = _dump_state({"names": values, "gone": gone, "held": held})
-        self.then.note_classes([d for d in pickler.defined if isinstance(d, type)])
+        data, pickler = self._dump_state({"names": values, "gone": gone, "held": held})
+        self.then.note_sent([d for d in pickler.defined if isinstance(d, type)])
         digests = _digests(pickler)
         self.others = data, digests
         self.in_difference = {digest for _, digest in digests}
@@ -284,6 +329,8 @@ class Script:
     def _data(self, met: list[Any]) -> bytes:
         """The data that it reaches, unless the image has it as it is."""
         reach, asked = self.reach(met), tuple(map(id, met))
+        if self.left_out:
+            self._refuse_left_out(reach)
         if not reach.data and not reach.held and not reach.classes:
             return b""
         before = _engine.collected()
@@ -396,28 +443,11 @@ def _refused(state: dict[str, Any], reach: Reach, error: NotPicklable) -> NotPic
                 f"cannot be pickled, so it cannot be sent to another process: make it in the "
                 f"process that uses it ({error.__cause__ or error})"
             )
+    for path, value in state["held"]:
+        if not pickles(value):
+            holder = values_at(_definitions.main_dict(), [path[:-1]])
+            return _left_out.held_refused(value, path, holder[0][1] if holder else None)
     return error
-
-
-def _dump_state(state: dict[str, Any]) -> Any:
-    """Pickle of the names and what is held all that can be."""
-    try:
-        return dump(state, in_image=True)
-    except NotPicklable:
-        pass
-    names = {n: v for n, v in state["names"].items() if _travels(v)}
-    held = [h for h in state.get("held", ()) if _travels(h)]
-    return dump(state | {"names": names, "held": held}, in_image=True)
-
-
-def _travels(value: Any) -> bool:
-    if kind_of(value) is Kind.CONSTANT:
-        return True
-    try:
-        dump(value, in_image=True)
-    except NotPicklable:
-        return False
-    return True
 
 
 class _TooLarge(Exception):

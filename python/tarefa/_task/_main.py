@@ -21,6 +21,7 @@ from tarefa import _engine
 from tarefa._convert import _definitions
 from tarefa._convert._pickling import loads
 from tarefa._runtime._errors import NotReadable
+from tarefa._task import _left_out
 from tarefa._task._reach import look_up, put
 from tarefa._task._snapshot import Snapshot
 
@@ -101,6 +102,7 @@ def load(wanted: int, found: Any, most: int | None = None) -> None:
     numbers = tuple(map(number, coming))
     if numbers[: len(parts)] != parts or _own is None:
         _install()
+        _definitions.forget_image()
         parts = ()
     for part in coming[len(parts) : most]:
         _load_part(part[0])
@@ -123,6 +125,7 @@ def _install() -> None:
     """An empty module, as ``__main__``."""
     global _own, image_id
     image_id = 0
+    _left_out.here.clear()
     _own = ModuleType("__main__")
     import builtins
 
@@ -164,6 +167,8 @@ def apply(state: dict[str, Any]) -> None:
         for alias in state.get("aliases", ()):
             sys.modules[alias] = sys.modules["__main__"]
     main.update(state["names"])
+    if "left_out" in state:
+        _left_out.here.update(state["left_out"])
     for name in state.get("gone", ()):
         main.pop(name, None)
     for path, value in state.get("held", ()):

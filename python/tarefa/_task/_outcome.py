@@ -61,6 +61,10 @@ class Ending:
         """With an exception. If it only delivers that, :meth:`publish` follows."""
         from tarefa._convert._exception_pickling import pack
 
+        if isinstance(error, (NameError, AttributeError, KeyError)):
+            from tarefa._task._left_out import explain
+
+            explain(error)
         self.state, self.code = state, code
         if deliver:
             self._core.deliver(True, error, pack)

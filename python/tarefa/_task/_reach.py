@@ -99,11 +99,13 @@ class Reach:
     def let_go(self, refuses: Callable[[Any], bool]) -> bool:
         """Leave out what need not be sent and cannot be; whether there was any.
 
-        Attributes of classes, and names that the code need not mean.
+        Attributes of classes, and names that the code need not mean, with what they lead to.
         """
         values = dict(self.held_values())
-        classes = set(self.classes)
-        found = [p for p, v in values.items() if p[:-1] in classes and refuses(v)]
+        classes, guessed = set(self.classes), self.guessed
+        found = [
+            p for p, v in values.items() if (p[:-1] in classes or p[0] in guessed) and refuses(v)
+        ]
         for path in found:
             del self.held[path]
         main = self._main

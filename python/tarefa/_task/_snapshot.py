@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert._definitions import is_definition
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._task._kinds import Kind, kind_of
 
@@ -21,18 +22,25 @@ class Snapshot:
     def __init__(self, main: dict[str, Any]) -> None:
         self._names = _engine.Names(main)
         self.kept = _fixed(main)
+        # Classes, and those that were sent since, which the script may replace again and again.
         self._classes: dict[type, Any] = {}
-        self.note_classes([v for v in main.values() if isinstance(v, type)])
+        self._sent: dict[type, Any] = {}
+        self._note([v for v in main.values() if isinstance(v, type)], self._classes)
 
-    def note_classes(self, todo: list[type]) -> None:
-        """These classes and those in them are known from now on, as they are."""
+    def note_sent(self, classes: list[type]) -> None:
+        """These and those in them are known as they are now, while the script has them."""
+        for cls in [cls for cls in self._sent if not is_definition(cls)]:
+            del self._sent[cls]
+        self._note(classes, self._sent)
+
+    def _note(self, todo: list[type], known: dict[type, Any]) -> None:
         seen: set[type] = set()
         while todo:
             cls = todo.pop()
             if cls.__module__ in MAIN_NAMES and cls not in seen:
                 seen.add(cls)
                 attributes = dict(cls.__dict__)
-                self._classes[cls] = _engine.Names(attributes), _fixed(attributes)
+                known[cls] = _engine.Names(attributes), _fixed(attributes)
                 todo += (v for v in attributes.values() if isinstance(v, type))
 
     def changed(self, main: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -51,11 +59,11 @@ class Snapshot:
 
     def classes(self) -> list[type]:
         """The classes whose attributes are known."""
-        return list(self._classes)
+        return list(self._classes | self._sent)
 
     def changed_attributes(self, cls: type) -> tuple[list[str], list[str]]:
         """The same for the attributes of a class; nothing for one that was not there."""
-        known = self._classes.get(cls)
+        known = self._sent.get(cls) or self._classes.get(cls)
         if known is None:
             return [], []
         changed, gone = known[0].changed(dict(cls.__dict__)) or ([], [])

@@ -1,0 +1,145 @@
+"""What of the script cannot be in another process is told by name to a task that needs it."""
+
+import pytest
+from support import run_script
+
+SCRIPT = """
+import socket, sys, threading
+import tarefa
+
+LOCK = threading.Lock()
+
+class Holder:
+    lock = LOCK
+    def get(self): return 1
+
+class Below(Holder): pass
+
+class Connected:
+    end = socket.socketpair()[0]
+
+class Made:
+    def method(self, x=LOCK): return 2
+
+def with_default(x=LOCK): return 3
+
+def around(f):
+    inner_lock = threading.Lock()
+    def inner(*args):
+        with inner_lock: return f(*args)
+    return inner
+
+@around
+def locked(x): return x + 1
+
+def uses_class(): return Holder().get()
+def by_another(): return uses_class()
+def uses_below(): return Below().get()
+def uses_connected(): return Connected.end
+def uses_method(): return Made().method()
+def uses_default(): return with_default()
+def uses_decorated(): return locked(3)
+def by_module():
+    import __main__
+    return __main__.Holder
+def by_word(): return eval("locked(3)")
+def by_key(): return globals()["Holder"]
+def data_by_word(): return eval("LOCK.locked()")
+def never_uses(x=0):
+    if x: return Holder()
+    return "Holder" in globals()
+def only_a_word(): return "locked" in ("a", "b")
+
+for name in sys.argv[1:]:
+    try:
+        print(name, "gave", tarefa.Process(target=globals()[name]).start().result(20))
+    except Exception as e:
+        print(name, type(e).__name__, e, *getattr(e, "__notes__", ()))
+"""
+
+# What each is told: the class of its error, and words that must be there.
+TOLD = {
+    "uses_class": ("NameError", "'Holder'", "lock", "attribute 'lock'"),
+    "by_another": ("NameError", "'Holder'", "lock"),
+    "uses_below": ("NameError", "'Below'", "lock"),
+    "uses_connected": ("NameError", "'Connected'", "socket"),
+    "uses_method": ("NotPicklable", "Made.method", "default", "lock"),
+    "uses_default": ("NotPicklable", "'with_default'", "default 'x'", "lock", "'uses_default'"),
+    "uses_decorated": ("NotPicklable", "'locked'", "variable 'inner_lock'", "lock"),
+    "by_module": ("AttributeError", "'Holder'", "attribute 'lock'"),
+    "by_word": ("NameError", "'locked'", "inner_lock"),
+    "by_key": ("KeyError", "'Holder'", "attribute 'lock'"),
+    "data_by_word": ("NameError", "'LOCK'", "data (lock)"),
+    "never_uses": ("gave False",),
+    "only_a_word": ("gave False",),
+}
+
+
+def test_what_holds_locks_and_files_is_told_by_name():
+    done = run_script(SCRIPT, *TOLD)
+    lines = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    wrong = {
+        name: lines.get(name, done.stderr)
+        for name, words in TOLD.items()
+        if not all(word in lines.get(name, "") for word in words)
+    }
+    assert not wrong
+
+
+def test_it_is_told_after_a_change_of_the_script_too():
+    run_script(
+        """
+        import threading
+        import tarefa
+
+        def f(): return Late().get()
+
+        assert tarefa.Process(target=len, args=("abc",)).start().result(20) == 3
+        class Late:
+            lock = threading.Lock()
+            def get(self): return 1
+        for _ in range(7):
+            try:
+                tarefa.Process(target=f).start().result(20)
+            except NameError as e:
+                assert "'Late'" in str(e) and "attribute 'lock'" in str(e), e
+            else:
+                raise AssertionError
+        class Late:
+            def get(self): return 2
+        assert tarefa.Process(target=f).start().result(20) == 2
+        """
+    )
+
+
+CELLS = """
+import gc, sys
+import tarefa
+
+CELL = '''
+class Cell:
+    def __init__(self, x): self.x = x
+    def get(self): return self.x + 0 * NUMBER
+def f(c): return c.get(), Cell(2).get()
+'''
+
+def alive():
+    gc.collect()
+    return sum(isinstance(o, type) and o.__name__ == "Cell" for o in gc.get_objects())
+
+starts, counts = int(sys.argv[1]), []
+for i in range(40):
+    exec(CELL.replace("NUMBER", str(i)), globals())
+    for j in range(starts):
+        assert tarefa.Process(target=f, args=(Cell(1),)).start().result(20) == (1, 2)
+    counts.append(alive())
+# Those that were in the image are kept for a while, for what is still on its way.
+assert starts > 1 or max(counts) <= 5, counts
+from tarefa._task import _image
+assert len(_image.script().parts) <= 33
+"""
+
+
+@pytest.mark.parametrize("starts", [1, 6])
+def test_a_cell_that_is_run_again_and_again_leaves_nothing(starts):
+    run_script(CELLS, starts)
