@@ -360,7 +360,7 @@ class Script:
         if self.data_in_image.get(key) != digest:
             old, count = self.data_sent.get(key, (b"", -1))
             is_used = old == digest and (len(data) > _LARGE or count >= _PATIENCE)
-            if is_used and not any(map(is_end, pickler.shared)):
+            if is_used and not _may_go(pickler):
                 self.publish(reach)
                 # Attributes of classes are in the image now for all who reach them.
                 state = {"names": names, "held": reach.held_values(), "lost": []}
@@ -474,12 +474,23 @@ def _is_sent_unreached(value: Any, most: int) -> bool:
         pickler = ByName(file, is_call=True)
         with _descriptors.refused(_IMAGE):
             pickler.dump(value)
-        if any(map(is_end, pickler.shared)):
+        if _may_go(pickler):
             return False
         pickle.loads(file.getbuffer())
     except Exception:
         return False
     return True
+
+
+def _may_go(pickler: Any) -> bool:
+    """Whether it has what may be gone by the time that another process builds it.
+
+    An end of a pipe closes, a segment of multiprocessing's is unlinked, a manager shut down: no
+    process could have the script from then on.
+    """
+    return any(map(is_end, pickler.shared)) or any(
+        module.partition(".")[0] == "multiprocessing" for module in pickler.modules
+    )
 
 
 def _may_stay(value: Any) -> bool:
@@ -489,7 +500,7 @@ def _may_stay(value: Any) -> bool:
     """
     try:
         with _descriptors.refused(_IMAGE):
-            return not any(map(is_end, dump(value, is_call=True)[1].shared))
+            return not _may_go(dump(value, is_call=True)[1])
     except NotPicklable:
         return False
 

@@ -143,3 +143,43 @@ assert len(_image.script().parts) <= 33
 @pytest.mark.parametrize("starts", [1, 6])
 def test_a_cell_that_is_run_again_and_again_leaves_nothing(starts):
     run_script(CELLS, starts)
+
+
+def test_what_is_gone_by_now_stops_only_who_uses_it():
+    run_script(
+        """
+        import multiprocessing
+        from multiprocessing import shared_memory
+        import tarefa
+
+        def call(f): return tarefa.Process(target=f).start().result(20)
+
+        segment = shared_memory.SharedMemory(create=True, size=16)
+        beside = shared_memory.ShareableList([1, 2])
+        manager = multiprocessing.Manager()
+        values = manager.dict(x=0)
+
+        def use():
+            segment.buf[0] += 1
+            values["x"] += 1
+            return segment.buf[0], values["x"]
+
+        def other(): return 1
+
+        for i in range(8):
+            assert call(use) == (i + 1, i + 1)
+        assert call(other) == 1
+        for each in (segment, beside.shm):
+            each.close()
+            each.unlink()
+        manager.shutdown()
+        for _ in range(8):
+            assert call(other) == 1
+        try:
+            call(use)
+        except (OSError, EOFError):
+            pass
+        else:
+            raise AssertionError
+        """
+    )
