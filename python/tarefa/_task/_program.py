@@ -101,7 +101,12 @@ class Program:
         self._cwd = cwd
         self._capture = capture
         self._check = check
-        self._timeout = check_timeout(timeout)
+        try:
+            self._timeout = check_timeout(timeout)
+        except TypeError:
+            raise TypeError(
+                f"timeout of a Program must be a number of seconds or None, not {timeout!r}"
+            ) from None
         # Its pid for other processes to see; made when the program first goes to one.
         self._shown: Any = None
         self._pid = 0
@@ -139,7 +144,8 @@ class Program:
                 process.kill()
                 process.wait()
                 if isinstance(e, TimeoutExpired):
-                    e.cmd = self.args
+                    # Not what was left of it at the last wait.
+                    e.cmd, e.timeout = self.args, self._timeout
                     e.output, e.stderr = readers.so_far()
                 raise
             finally:

@@ -191,6 +191,14 @@ def test_a_timeout_kills_it(Task):
     assert "sleep" in str(error)
 
 
+def test_a_timeout_is_told_as_it_was_given(Task):
+    error = Task(target=Program("sleep", "1000", timeout=0.25)).start().exception()
+    assert isinstance(error, subprocess.TimeoutExpired)
+    assert error.timeout == 0.25
+    with pytest.raises(TypeError, match="timeout of a Program must be a number"):
+        Program("true", timeout="1")
+
+
 def test_a_timeout_that_is_not_needed(Task):
     assert outcome(Task, Program("true", timeout=100)).returncode == 0
 
