@@ -145,7 +145,7 @@ class Program:
                 process.wait()
                 if isinstance(e, TimeoutExpired):
                     # Not what was left of it at the last wait.
-                    e.cmd, e.timeout = self.args, self._timeout
+                    e.cmd, e.timeout = self.args, self._timeout or 0.0
                     e.output, e.stderr = readers.so_far()
                 raise
             finally:
