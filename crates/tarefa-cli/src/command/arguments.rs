@@ -98,7 +98,7 @@ fn language(name: &str) -> Result<String, String> {
 type Words<'a> = dyn Fn(&'static str, &'static str) -> &'static str + 'a;
 
 /// What looks into a running program.
-fn looks(t: &Words<'_>) -> [Command; 3] {
+fn looks(t: &Words<'_>) -> [Command; 4] {
     let pid = || {
         Arg::new("pid")
             .value_name("PID")
@@ -108,6 +108,14 @@ fn looks(t: &Words<'_>) -> [Command; 3] {
     let ps = Command::new("ps").about(t(
         "The programs that use tarefa, or the tasks of one",
         "Os programas que usam tarefa, ou as tarefas de um",
+    ));
+    let stacks = Command::new("stacks").about(t(
+        "What all its threads do now, line by line",
+        "O que todas as suas threads fazem agora, linha a linha",
+    ));
+    let no_stacks = Arg::new("no-stacks").long("no-stacks").action(ArgAction::SetTrue).help(t(
+        "Ask no thread for its lines: only what the system says",
+        "Não pergunta as linhas às threads: só o que o sistema diz",
     ));
     let locks = Command::new("locks").about(t(
         "Who holds what, who waits for whom; code 1: a deadlock",
@@ -119,6 +127,7 @@ fn looks(t: &Words<'_>) -> [Command; 3] {
     ));
     [
         ps.arg(pid()),
+        stacks.arg(pid().required(true)).arg(no_stacks),
         locks.arg(pid().required(true)).arg(
             Arg::new("svg")
                 .long("svg")

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use crate::act::{doctor, run, tour};
-use crate::look::{locks, memory, ps};
+use crate::look::{locks, memory, ps, stacks};
 use crate::terminal::Output;
 
 /// Does what the arguments say, the first of which is the program's name.
@@ -32,6 +32,7 @@ fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
         Some(("tour", given)) => tour::run(out, given),
         Some(("ps", given)) => ps::run(out, given),
+        Some(("stacks", given)) => stacks::run(out, given),
         Some(("locks", given)) => locks::run(out, given),
         Some(("memory", given)) => memory::run(out, given),
         Some(("doctor", given)) => doctor::run(out, given),

@@ -5,4 +5,5 @@ pub mod locks;
 pub mod memory;
 mod picture;
 pub mod ps;
+pub mod stacks;
 mod words;

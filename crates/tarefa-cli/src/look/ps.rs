@@ -174,7 +174,7 @@ fn tell(out: &Output, members: &[MemberProcess], report: &Report) {
     }
 }
 
-fn title(out: &Output, process: &MemberProcess) -> String {
+pub(super) fn title(out: &Output, process: &MemberProcess) -> String {
     match (&process.task, process.role) {
         (None, Role::Main) => out.language.pick("main program", "programa principal").to_owned(),
         (None, Role::Guest) => out.language.pick("guest", "visitante").to_owned(),
@@ -183,13 +183,13 @@ fn title(out: &Output, process: &MemberProcess) -> String {
 }
 
 /// A thread's task, or its name; `None` for one that has neither and says nothing.
-fn thread_title(thread: &MemberThread) -> Option<String> {
+pub(super) fn thread_title(thread: &MemberThread) -> Option<String> {
     let label = Some(thread.label.clone()).filter(|label| !label.is_empty());
     thread.task.as_ref().map(|task| task.name.clone()).or(label)
 }
 
 /// What a thread waits for and where, or where it stands.
-fn stands(out: &Output, standing: &Standing, now_ns: u64) -> String {
+pub(super) fn stands(out: &Output, standing: &Standing, now_ns: u64) -> String {
     let place = words::short_place(standing);
     let Some(waits) = &standing.waits else { return place };
     let names: Vec<&str> = waits.things.iter().map(|thing| thing.name.as_str()).collect();
@@ -219,19 +219,24 @@ fn process_json(process: &MemberProcess, report: &Report) -> Value {
     });
     json!({
         "pid": process.pid,
-        "role": match process.role {
-            Role::Main => "main",
-            Role::Task => "task",
-            Role::Zygote => "zygote",
-            Role::Spare => "spare",
-            Role::Guest => "guest",
-        },
+        "role": role(process.role),
         "task": process.task.as_ref().map(|task| &task.name),
         "state": process.state.to_string(),
         "cpu_seconds": seconds(process.cpu_ns),
         "memory_bytes": process.memory,
         "threads": threads.collect::<Vec<_>>(),
     })
+}
+
+/// What a process is, in a report as JSON.
+pub(super) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Main => "main",
+        Role::Task => "task",
+        Role::Zygote => "zygote",
+        Role::Spare => "spare",
+        Role::Guest => "guest",
+    }
 }
 
 fn standing(report: &Report, tid: i32) -> Option<&Standing> {

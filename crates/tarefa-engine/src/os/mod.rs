@@ -39,6 +39,7 @@ pub mod spawn;
 pub mod streams;
 pub mod symbols;
 mod system;
+pub mod system_call;
 pub mod terminal;
 pub mod thread_exit;
 pub mod title;

@@ -191,6 +191,37 @@ pub fn descriptors_of(pid: i32, name: &str) -> io::Result<Vec<i32>> {
     Ok(found)
 }
 
+/// The threads of process `pid`, the main one first.
+#[must_use]
+pub fn threads(pid: i32) -> Vec<i32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut tids: Vec<i32> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    tids.sort_unstable_by_key(|tid| (*tid != pid, *tid));
+    tids
+}
+
+/// Whether the process of a thread has a handler for `signal`, and whether the thread blocks it; `None`
+/// where that cannot be looked at.
+#[must_use]
+pub fn signal_is_handled(pid: i32, tid: i32, signal: i32) -> Option<(bool, bool)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    let is_in = |set: &str| {
+        let bits = text.lines().find_map(|line| line.strip_prefix(set))?;
+        let bits = u64::from_str_radix(bits.trim(), 16).ok()?;
+        Some(bits >> (signal - 1) & 1 == 1)
+    };
+    Some((is_in("SigCgt:")?, is_in("SigBlk:")?))
+}
+
+/// The function of the kernel that a thread sleeps in; `None` where it does not sleep, or the kernel
+/// does not say.
+#[must_use]
+pub fn sleeps_in(pid: i32, tid: i32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty() && name != "0")
+}
+
 /// All processes that there are to see.
 #[must_use]
 pub fn all() -> Vec<i32> {

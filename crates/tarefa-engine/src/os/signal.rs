@@ -183,6 +183,47 @@ pub fn send_thread(pid: i32, tid: i32, signal: i32) -> io::Result<()> {
     super::check_long(unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, signal) }).map(drop)
 }
 
+/// Sends `signal` to one thread, with a number that its handler may read: see [`queued_value`].
+///
+/// # Errors
+/// `ESRCH` when it has ended.
+pub fn queue_thread(pid: i32, tid: i32, signal: i32, value: u32) -> io::Result<()> {
+    /// `siginfo_t`, as the kernel has it for `SI_QUEUE`.
+    #[repr(C, align(8))]
+    struct Queued {
+        signal: i32,
+        errno: i32,
+        code: i32,
+        /// What follows is where a pointer may begin.
+        gap: i32,
+        sender: i32,
+        user: u32,
+        value: u64,
+        rest: [u64; 12],
+    }
+    const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
+    let (sender, user) = (super::process::pid(), super::process::user());
+    let code = libc::SI_QUEUE;
+    let value = u64::from(value);
+    let info = Queued { signal, errno: 0, code, gap: 0, sender, user, value, rest: [0; 12] };
+    // SAFETY: `info` is complete, and outlives the call.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, pid, tid, signal, &raw const info) };
+    super::check_long(sent).map(drop)
+}
+
+/// What [`queue_thread`] has sent along; `None` of any other signal. Async-signal-safe.
+///
+/// # Safety
+/// `info` is what the kernel gave the handler that runs, or null.
+#[must_use]
+pub unsafe fn queued_value(info: *const libc::siginfo_t) -> Option<u32> {
+    // SAFETY: the caller's word.
+    let info = unsafe { info.as_ref() }?;
+    // SAFETY: a signal of that code has a value.
+    (info.si_code == libc::SI_QUEUE).then(|| unsafe { info.si_value() }.sival_ptr.addr() as u32)
+}
+
 /// Sends `signal` to this process in so many seconds. Async-signal-safe.
 pub fn send_self_later(signal: i32, seconds: i64) {
     // SAFETY: both are plain data, for which zeroes are a value.

@@ -27,6 +27,8 @@ pub enum Role {
 /// A process.
 #[derive(Clone, Debug)]
 pub struct MemberProcess {
+    /// Its slot.
+    pub(super) slot: u32,
     /// Its number in the system.
     pub pid: i32,
     /// What it is.
@@ -87,6 +89,7 @@ fn process(me: &Member, index: u32) -> Option<MemberProcess> {
     let threads =
         slots::threads(me.arena()).filter_map(|thread| self::thread(me, index, pid, thread));
     Some(MemberProcess {
+        slot: index,
         pid,
         role,
         task: task.filter(|_| role == Role::Task),

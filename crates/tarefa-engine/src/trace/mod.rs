@@ -6,6 +6,8 @@
 //! - [`responder`]: reports that a signal or a wait that lasts have asked for;
 //! - `lasting`: which waits such a report is of;
 //! - [`observe`]: a program that this process is no member of, mapped for reading;
+//! - [`stack_request`]: how a thread is asked for its stack, and answers; [`stacks`]: those of all
+//!   threads of a program;
 //! - [`members`]: its processes, their threads and tasks; [`memory`]: what its memory holds, and for
 //!   whom.
 //!
@@ -21,6 +23,8 @@ pub mod observe;
 pub mod report;
 pub mod responder;
 pub mod snapshot;
+pub mod stack_request;
+pub mod stacks;
 mod text;
 
 pub use locate::{Locate, set_locate};

@@ -1,11 +1,12 @@
 //! A program, looked at from outside: from another process of the same user, which is no member of
 //! it, and of which it knows nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::members::{self, MemberProcess};
 use super::memory::{self, Memory};
 use super::report::{self, Report};
+use super::stacks::{self, Asker, ProcessStacks, Stack};
 use crate::os::procfs;
 use crate::shm::member::observe::{self, Observer};
 use crate::task;
@@ -108,6 +109,18 @@ impl Program {
     #[must_use]
     pub fn members(&self) -> Vec<MemberProcess> {
         members::look(&self.observer.member())
+    }
+
+    /// The stacks of those threads, of each its process and its number, from `asker`.
+    #[must_use]
+    pub fn stacks_of(&self, threads: &[(i32, i32)], asker: &mut Asker) -> HashMap<i32, Stack> {
+        stacks::of(&self.observer.member(), threads, asker)
+    }
+
+    /// The stacks of its threads, those of the language that it is written in from `asker`.
+    #[must_use]
+    pub fn stacks(&self, asker: &mut Asker) -> Vec<ProcessStacks> {
+        stacks::look(&self.observer.member(), asker)
     }
 
     /// What its shared memory holds.

@@ -1,11 +1,5 @@
-//! The stack of another process's main thread, without disturbing it.
-//!
-//! ```text
-//!   asker                     the word `stack_dumps` of the asked process's slot
-//!   WANTED, signal      ──▶   WRITING ──▶ count + 1, wake
-//!   ... no answer ...
-//!   WANTED | EVEN_IN_C, signal ──▶ the same
-//! ```
+//! The stack of a thread of another process, without disturbing it: how Python writes it. How it is
+//! asked for, see [`tarefa_engine::trace::stack_request`].
 //!
 //! A signal may come between any two instructions of the evaluation loop, where the chain of
 //! frames is half changed: `faulthandler` in a handler reads what is not there and crashes, about
@@ -17,80 +11,31 @@
 //! - else, so in a call of native code that computes, `faulthandler` writes them in a copy of the
 //!   process, which may crash without harm.
 //!
-//! The text goes to a file in the asked process's memory, made when it is first asked.
+//! A thread that the interpreter does not know has no stack of Python, and says so.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use pyo3::ffi;
 use pyo3::prelude::*;
-use tarefa_engine::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use tarefa_engine::atomic::{AtomicUsize, Ordering};
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::{fork_probe, futex, memfd, process, signal};
-use tarefa_engine::shm::arena::layout::ProcessSlot;
+use tarefa_engine::os::{fork_probe, memfd, process, signal};
 use tarefa_engine::shm::member::slots;
+use tarefa_engine::trace::stack_request::{self, Asks};
 
 use crate::runtime::{call_site, member};
 
-/// What `stack_dumps` says in its last bits; the rest counts the times.
-const WANTED: u32 = 1;
-const WRITING: u32 = 2;
-const EVEN_IN_C: u32 = 4;
-const STEP: u32 = 8;
-
-/// How long the interpreter has to come to its next bytecode.
-const ADAPTIVE_SPIN: Duration = Duration::from_millis(100);
 /// As many frames as `faulthandler` writes.
 const FRAMES: usize = 100;
 
 /// `faulthandler`'s handler of the stack signal, and the interpreter's.
 static FAULTHANDLER: AtomicUsize = AtomicUsize::new(0);
 static INTERPRETER: AtomicUsize = AtomicUsize::new(0);
-/// The descriptor that is written to.
-static STACK_FD: AtomicI32 = AtomicI32::new(-1);
-/// Whether a file in memory is behind that descriptor.
-static HAS_FILE: AtomicBool = AtomicBool::new(false);
-
-fn count(word: u32) -> u32 {
-    word & !(STEP - 1)
-}
-
-/// Takes the request for a stack, if there is one, has `write` write it to the descriptor, and
-/// says that it is written. Async-signal-safe if `write` is.
-fn answer(slot: &ProcessSlot, write: impl FnOnce(i32)) {
-    let word = &slot.stack_dumps;
-    let asked = word.load(Ordering::Acquire);
-    let taken = count(asked) | WRITING;
-    if asked & WANTED == 0
-        || word.compare_exchange(asked, taken, Ordering::AcqRel, Ordering::Relaxed).is_err()
-    {
-        return;
-    }
-    let fd = STACK_FD.load(Ordering::Acquire);
-    if has_empty_file(fd) {
-        write(fd);
-    }
-    // SYNC POINT: the text is complete for whoever sees this.
-    word.store(count(asked).wrapping_add(STEP), Ordering::Release);
-    futex::wake_all(word);
-}
-
-/// Has an empty file be behind `fd`. Async-signal-safe.
-fn has_empty_file(fd: i32) -> bool {
-    if HAS_FILE.load(Ordering::Acquire) {
-        return memfd::empty(fd).is_ok();
-    }
-    let made = memfd::create_at(c"tarefa-stack", fd).is_ok();
-    HAS_FILE.store(made, Ordering::Release);
-    made
-}
-
 /// In the handler of a signal that ends this process: the beginning of the calling thread's stack,
 /// innermost first; how many bytes. Async-signal-safe.
 pub(crate) fn dying(into: &mut [u8]) -> usize {
-    let fd = STACK_FD.load(Ordering::Acquire);
-    if fd < 0 || !has_empty_file(fd) {
-        return 0;
-    }
+    let Some(fd) = stack_request::empty_file() else { return 0 };
     // Its frames may be half changed, or nonsense.
     fork_probe::run(|| call(&FAULTHANDLER, signal::stack_signal()));
     memfd::read_start(fd, into)
@@ -106,15 +51,22 @@ fn call(handler: &AtomicUsize, signal: i32) {
     }
 }
 
-extern "C" fn on_stack_signal(number: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_stack_signal(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(runtime) = tarefa_engine::shm::Runtime::existing_unlocked() else { return };
     let errno = process::errno();
     let slot = runtime.process_slot();
+    // SAFETY: the kernel hands a handler of SA_SIGINFO what came with the signal.
+    stack_request::note_carried(slot, unsafe { signal::queued_value(info) });
+    // SAFETY: it looks at a variable of the thread, and may be called without being attached.
+    let is_native = unsafe { ffi::PyGILState_GetThisThreadState() }.is_null();
     // SAFETY: the kernel hands a handler of SA_SIGINFO this thread's own context.
-    if unsafe { signal::in_system_call(context) } {
-        answer(slot, |_| call(&FAULTHANDLER, number));
-    } else if slot.stack_dumps.load(Ordering::Acquire) & EVEN_IN_C != 0 {
-        answer(slot, |_| fork_probe::run(|| call(&FAULTHANDLER, number)));
+    let in_system_call = unsafe { signal::in_system_call(context) };
+    if is_native {
+        stack_request::answer(slot, |_| ());
+    } else if in_system_call {
+        stack_request::answer(slot, |_| call(&FAULTHANDLER, number));
+    } else if stack_request::is_wanted_in_native(slot) {
+        stack_request::answer(slot, |_| fork_probe::run(|| call(&FAULTHANDLER, number)));
     } else {
         call(&INTERPRETER, number);
     }
@@ -128,7 +80,7 @@ pub(crate) fn write_stack(signal: i32, frame: &Bound<'_, PyAny>) {
     debug_assert_eq!(signal, signal::stack_signal());
     if let Some(runtime) = tarefa_engine::shm::Runtime::existing_unlocked() {
         let text = stack_text(frame);
-        answer(runtime.process_slot(), |fd| memfd::write(fd, text.as_bytes()));
+        stack_request::answer(runtime.process_slot(), |fd| memfd::write(fd, text.as_bytes()));
     }
 }
 
@@ -168,7 +120,7 @@ pub(crate) fn prepare_stacks(
     install_interpreter: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let number = signal::stack_signal();
-    STACK_FD.store(fd, Ordering::Release);
+    stack_request::set_file(fd);
     let installs =
         [(Some(install_faulthandler), &FAULTHANDLER), (install_interpreter, &INTERPRETER)];
     for (install, handler) in installs {
@@ -186,7 +138,7 @@ pub(crate) fn prepare_stacks(
 #[pyfunction]
 pub(crate) fn forget_stack() {
     member::set_offered(false);
-    HAS_FILE.store(false, Ordering::Release);
+    stack_request::forget_file();
 }
 
 /// Where the thread `tid` of the process in slot `process` stands, in the words of
@@ -198,7 +150,7 @@ pub(crate) fn locate(process: u32, pid: i32, tid: i32, millis: u64) -> Option<St
         return None;
     }
     let until = Deadline::after(Some(Duration::from_millis(millis)));
-    let text = written_text(slot, Some(tid), until)?;
+    let text = stack_request::text(slot, tid, until, Asks::BySlot)?;
     call_site::in_stack(&String::from_utf8_lossy(&text))
 }
 
@@ -207,10 +159,7 @@ pub(crate) fn locate(process: u32, pid: i32, tid: i32, millis: u64) -> Option<St
 pub(crate) fn offer_stack(py: Python<'_>) -> PyResult<()> {
     member::set_offered(true);
     let me = member::me(py)?;
-    let fd = STACK_FD.load(Ordering::Acquire);
-    if fd >= 0 {
-        me.runtime().process_slot().stack_fd.store(fd as u32 + 1, Ordering::Release);
-    }
+    stack_request::offer(me.runtime().process_slot());
     Ok(())
 }
 
@@ -221,59 +170,7 @@ pub(crate) fn request_stack(py: Python<'_>, slot: u32, timeout: f64) -> PyResult
     let me = member::me(py)?;
     let slot = slots::process_slot(me.arena(), slot);
     let until = Deadline::after(Some(Duration::from_secs_f64(timeout.clamp(0.0, 60.0))));
-    let text = py.detach(|| written_text(slot, None, until));
+    let pid = slots::owner(slot).0;
+    let text = py.detach(|| stack_request::text(slot, pid, until, Asks::BySlot));
     Ok(text.map(|t| String::from_utf8_lossy(&t).into_owned()))
-}
-
-/// Of the main thread, or of the thread `tid`. Between two bytecodes the interpreter runs handlers
-/// in its main thread only, so another thread is asked to write its stack wherever it stands.
-///
-/// A request stays one when who made it has given up or died: the next asker finds it made, and
-/// sends the signal again.
-fn written_text(slot: &'static ProcessSlot, tid: Option<i32>, until: Deadline) -> Option<Vec<u8>> {
-    let owner = slots::owner(slot);
-    let fd = slot.stack_fd.load(Ordering::Acquire).checked_sub(1)?;
-    let word = &slot.stack_dumps;
-    let gone = || slots::owner(slot) != owner || until.passed();
-    let pid = owner.0;
-    let tid = tid.unwrap_or(pid);
-    let wishes = [(WANTED, Some(ADAPTIVE_SPIN)), (WANTED | EVEN_IN_C, None)];
-    let wishes = if tid == pid { &wishes[..] } else { &wishes[1..] };
-    loop {
-        let now = word.load(Ordering::Acquire);
-        let written = count(now).wrapping_add(STEP);
-        for &(wish, patience) in wishes {
-            if gone() {
-                return None;
-            }
-            if ask(word, count(now), wish) {
-                signal::send_thread(pid, tid, signal::stack_signal()).ok()?;
-            }
-            let patience = Deadline::after(patience).min(until);
-            loop {
-                let seen = word.load(Ordering::Acquire);
-                if count(seen) != count(now) || gone() || patience.passed() {
-                    break;
-                }
-                futex::wait(word, seen, patience);
-            }
-        }
-        if gone() {
-            return None;
-        }
-        let text = std::fs::read(format!("/proc/{pid}/fd/{fd}")).ok()?;
-        // Otherwise it was written over meanwhile, by the answer to somebody else.
-        if word.load(Ordering::Acquire) & !(WANTED | EVEN_IN_C) == written {
-            return Some(text);
-        }
-    }
-}
-
-/// Notes a wish, unless the stack is being written or was written since; whether to send the
-/// signal.
-fn ask(word: &tarefa_engine::atomic::AtomicU32, count_before: u32, wish: u32) -> bool {
-    word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-        (count(now) == count_before && now & WRITING == 0).then_some(now | wish)
-    })
-    .is_ok()
 }
