@@ -44,7 +44,7 @@ class Unchanged:
         equal: the same, of which equal ones will do.
         calls: functions, and what they returned.
         modules: ``sys.modules``.
-        folder: the current one.
+        folder: the current one, if that matters.
     """
 
     def __new__(
@@ -53,7 +53,7 @@ class Unchanged:
         equal: list[tuple[Any, str, Any]],
         calls: list[tuple[Callable[[], Any], Any]],
         modules: dict[str, Any],
-        folder: bytes,
+        folder: bytes | None = None,
     ) -> Self: ...
     def holds(self) -> bool:
         """Whether all is as it was; False where that cannot be told."""

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from tarefa._engine import Unchanged
 from tarefa._task import _exit
 
 # Seconds that all of it may take.
@@ -25,6 +26,8 @@ _idle = 0
 _first = 0
 # Whether this is a child: the zygote, which runs tasks that are none, has no end of this kind.
 _is_child = False
+# Tells whether there is still nothing to do, where that was so when this child was made.
+_nothing: Unchanged | None = None
 
 
 def note_first() -> None:
@@ -59,8 +62,6 @@ def _idle_ones() -> int:
 
 def forget_inherited() -> None:
     """In a child: finalizers of what the zygote has are not for it."""
-    global _is_child
-    _is_child = True
     registry: Any = getattr(weakref.finalize, "_registry", None)
     if registry:
         for finalizer in list(registry):
@@ -68,6 +69,40 @@ def forget_inherited() -> None:
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
         util._finalizer_registry.clear()
+
+
+def be_child(spare: bool) -> None:
+    """In a child: from now on what runs is a task. A spare has time to get ready for its end."""
+    global _is_child, _nothing
+    _is_child = True
+    if spare and not is_needed() and not has_logging():
+        _nothing = _watch()
+        is_nothing()
+
+
+def _watch() -> Unchanged | None:
+    count = getattr(atexit, "_ncallbacks", None)
+    registry = getattr(weakref.finalize, "_registry", None)
+    if count is None or registry is None:
+        return None
+    # As `is_needed` and `has_logging` look at them.
+    flag: Any = getattr(weakref.finalize, "_registered_with_atexit", None)
+    same = [(_exit, "watching", _exit.watching)]
+    if flag is not None:
+        same.append((weakref.finalize, "_registered_with_atexit", flag))
+    equal: list[Any] = [(weakref.finalize, "_registry", {})]
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        equal.append((util, "_finalizer_registry", {}))
+    logging: Any = sys.modules.get("logging")
+    if logging is not None:
+        equal.append((logging, "_handlerList", list(logging._handlerList)))
+    return Unchanged(same, equal, [(count, count())], sys.modules)
+
+
+def is_nothing() -> bool:
+    """Whether there is nothing to do, told at once: false where that takes a longer look."""
+    return _nothing is not None and _nothing.holds()
 
 
 def is_child() -> bool:

@@ -190,9 +190,11 @@ def _tarefa_run(core: Any) -> int:
     if error is not None:
         error.__traceback__ = _targets_part(error.__traceback__)
     ending = _outcome.Ending(core)
-    ends = _at_exit.is_needed()
-    if not ends and _at_exit.is_child():
-        _at_exit.shut_logging()
+    ends = False
+    if not _at_exit.is_nothing():
+        ends = _at_exit.is_needed()
+        if not ends and _at_exit.is_child():
+            _at_exit.shut_logging()
     if error is not None:
         ending.failed(state, code, error, deliver=ends)
     else:
@@ -261,16 +263,6 @@ def name_process(name: str) -> None:
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
         multiprocessing.current_process()._name = name
-
-
-def rehearse_end() -> None:
-    """In a spare: what it will do at the end of its task, as far as that changes nothing now."""
-    _finish_threads()
-    _task_end.run()
-    _flush()
-    _outcome.Ending(None)
-    _at_exit.is_needed()
-    _at_exit.has_logging()
 
 
 def _finish_threads() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 from tarefa._collections._list import List
 from tarefa._convert import _exception_pickling
 from tarefa._convert._definitions import main_dict
+from tarefa._engine import TaskCore
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
-from tarefa._task import _child, _current
+from tarefa._task import _child
 from tarefa._task._immortal import make_all_immortal
 from tarefa._task._payload import dumps_for_warm_up
-from tarefa._task._process import Process
 from tarefa._task._state import RUNNING
 
 
@@ -28,11 +28,16 @@ def warm_up_spare() -> None:
     if not _stand_ins:
         return  # the zygote could not rehearse
     stand_in = _stand_ins[-1]
-    _current.process_task = Process._of(stand_in)
-    _child.name_process("tarefa-spare")
-    _child._tarefa_call(stand_in.payload())
-    _child.rehearse_end()
-    _current.process_task = None
+    stand_in.name = "tarefa-spare"
+    _child._tarefa_run(stand_in)
+    _child.forget_task()
+    # Each is counted as it is looked at, in its own page.
+    for _ in _OF_CORES:
+        pass
+
+
+# What no stand-in has.
+_OF_CORES = (TaskCore, *vars(TaskCore).values())
 
 
 class _StandIn:

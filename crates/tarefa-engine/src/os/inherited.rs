@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use super::{process, procfs, rlimit};
 
@@ -15,7 +16,7 @@ use super::{process, procfs, rlimit};
 pub struct Inherited {
     umask: u32,
     nice: i32,
-    /// As many words as the system needs; none where it does not say.
+    /// As many words as the system needs; zeroes where it does not say.
     processors: Vec<u64>,
     limits: [rlimit::Limit; rlimit::KINDS],
 }
@@ -30,9 +31,15 @@ impl Inherited {
         Self {
             umask: umask(own_threads),
             nice: nice(),
-            processors: processors(PROCESSOR_WORDS),
+            processors: processors(processor_words()),
             limits: rlimit::all(),
         }
+    }
+
+    /// How many words [`Inherited::words`] has: as many in each process of the machine.
+    #[must_use]
+    pub fn word_count() -> usize {
+        2 + 2 * rlimit::KINDS + processor_words()
     }
 
     /// Makes them this process's, which has those of `base`.
@@ -45,7 +52,7 @@ impl Inherited {
             if self.nice != base.nice {
                 libc::setpriority(libc::PRIO_PROCESS, 0, self.nice);
             }
-            if self.processors != base.processors && !self.processors.is_empty() {
+            if self.processors != base.processors && self.processors.iter().any(|w| *w != 0) {
                 let size = self.processors.len() * 8;
                 libc::sched_setaffinity(0, size, self.processors.as_ptr().cast());
             }
@@ -114,12 +121,28 @@ fn processors(words: usize) -> Vec<u64> {
     let mut found = vec![0u64; words];
     // SAFETY: `found` is writable for the length given. The C library's function clears what the
     // kernel does not fill.
-    let ret = unsafe { libc::sched_getaffinity(0, words * 8, found.as_mut_ptr().cast()) };
-    match ret {
-        0 => found,
-        _ if words < 1 << 12 && process::errno() == libc::EINVAL => processors(words * 2),
-        _ => Vec::new(),
+    if unsafe { libc::sched_getaffinity(0, words * 8, found.as_mut_ptr().cast()) } != 0 {
+        found.fill(0);
     }
+    found
+}
+
+/// How many words have room for all processors that the kernel may come to know.
+fn processor_words() -> usize {
+    static WORDS: OnceLock<usize> = OnceLock::new();
+    *WORDS.get_or_init(|| {
+        let mut words = PROCESSOR_WORDS;
+        let mut found = vec![0u64; words];
+        // SAFETY: `found` is writable for the length given.
+        while unsafe { libc::sched_getaffinity(0, words * 8, found.as_mut_ptr().cast()) } != 0
+            && process::errno() == libc::EINVAL
+            && words < 1 << 12
+        {
+            words *= 2;
+            found.resize(words, 0);
+        }
+        words
+    })
 }
 
 #[cfg(test)]
@@ -130,6 +153,7 @@ mod tests {
     #[test]
     fn words_give_it_back() {
         let now = Inherited::now(0);
+        assert_eq!(now.words().len(), Inherited::word_count());
         assert_eq!(Inherited::from_words(&now.words()), Some(now.clone()));
         assert_eq!(Inherited::from_words(&now.words()[..20]), None);
     }

@@ -1,4 +1,5 @@
-//! Whether what tasks inherit is as it was: looked at before each start, where most often all is.
+//! Whether what tasks inherit is as it was, looked at before each start, where most often all is; and
+//! whether there is nothing to do at their end.
 
 use std::env;
 use std::os::unix::ffi::OsStrExt;
@@ -19,7 +20,7 @@ pub(crate) struct Unchanged {
     calls: Vec<(Py<PyAny>, Py<PyAny>)>,
     modules: Py<PyDict>,
     count: usize,
-    folder: Vec<u8>,
+    folder: Option<Vec<u8>>,
 }
 
 /// Objects, attributes of them, what these were.
@@ -28,12 +29,13 @@ type Attributes = Vec<(Py<PyAny>, Py<PyString>, Py<PyAny>)>;
 #[pymethods]
 impl Unchanged {
     #[new]
+    #[pyo3(signature = (same, equal, calls, modules, folder = None))]
     fn new(
         same: Attributes,
         equal: Attributes,
         calls: Vec<(Py<PyAny>, Py<PyAny>)>,
         modules: &Bound<'_, PyDict>,
-        folder: Vec<u8>,
+        folder: Option<Vec<u8>>,
     ) -> Self {
         let count = modules.len();
         Self { same, equal, calls, modules: modules.clone().unbind(), count, folder }
@@ -63,6 +65,8 @@ fn is_equal(now: &Bound<'_, PyAny>, was: &Py<PyAny>) -> bool {
 
 impl Unchanged {
     fn is_in_folder(&self) -> bool {
-        env::current_dir().is_ok_and(|now| now.as_os_str().as_bytes() == self.folder)
+        self.folder.as_ref().is_none_or(|folder| {
+            env::current_dir().is_ok_and(|now| now.as_os_str().as_bytes() == folder)
+        })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::spares;
-use super::starter::{self, Failure};
+use super::starter;
 use super::zygote_control::{self, Control, NO_ZYGOTE, zygote_state};
 use crate::atomic::Ordering;
 use crate::os::{rlimit, streams};
@@ -152,18 +152,17 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
             return Err(e.into());
         }
     };
-    let pending = match starter::note(me, control, task, descriptors) {
-        Ok(pending) => pending,
-        Err(failure) => {
+    let note = || {
+        starter::note(me, control, task, descriptors).map_err(|e| {
             task.unbegin();
-            return Err(match failure {
-                Failure::Memory(e) => e.into(),
-                Failure::System(e) => explain(task.name(), e.raw_os_error().unwrap_or(0)),
-            });
-        }
+            explain(task.name(), e.raw_os_error().unwrap_or(0))
+        })
     };
+    task.open_note();
+    // Else it cannot fail, and is written while the process wakes up.
+    let early = if descriptors.is_empty() { None } else { Some(note()?) };
     if control.hand_to_spare(me, task) {
-        pending.give(task);
+        early.map_or_else(note, Ok)?.give(task);
         // The last ones are replaced at once, the others when a task ends: see `zygote`.
         let (ready, _) = control.count_spares(me);
         if ready * 2 < control.spares_wanted.load(Ordering::Relaxed) {
@@ -176,6 +175,7 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
     spares::want_more_spares(control);
     control.push(me, task);
     control.want_zygote(me);
+    let pending = early.map_or_else(note, Ok)?;
     let forked = explained(task, task.wait_forked());
     if forked.is_ok() {
         pending.give(task);

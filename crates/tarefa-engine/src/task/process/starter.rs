@@ -2,10 +2,14 @@
 //! [`streams`].
 //!
 //! The process was forked by the zygote, perhaps ahead of time, and has what that one had. The
-//! starter notes in the task's record what it has itself, and the task's process takes over what
+//! starter notes behind the task's record what it has itself, and the task's process takes over what
 //! is different before it runs the target. Descriptors cannot be noted. Where they are other ones
 //! than the zygote's, the starter offers them and the start waits until the process has asked:
 //! what the program does to its own afterwards is no affair of the task's.
+//!
+//! The note is the record's own: see `record/note.rs`.
+//!
+//! What comes with descriptors is noted first: without them the start fails.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,12 +20,10 @@ use crate::atomic::Ordering;
 use crate::os::inherited::Inherited;
 use crate::os::process;
 use crate::os::streams::{self, Offer, STREAMS, Stream};
-use crate::shm::arena::offset::Off;
-use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
-use crate::shm::object::blob;
 use crate::shm::{Member, Runtime};
-use crate::task::record::Task;
+use crate::task::record::{NOTE_HEAD as HEAD, Task};
+
 use crate::task::supervisor;
 
 /// What the zygote has, in it and in its children.
@@ -35,28 +37,19 @@ pub(in crate::task) fn note_base() {
 /// Descriptors that came with the task, until the front takes them.
 static TAKEN: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
-/// Words before those of [`Inherited`]: the number of the zygote with whose streams the starter
-/// has compared its own; how these are, a byte each, and how many other descriptors come with
-/// the task; the length of the offer's name, and the name.
-const HEAD: usize = 3 + streams::NAME.div_ceil(8);
-
 /// What is still to be given once the process exists.
 pub(super) struct Pending(Option<Offer>, Vec<i32>);
 
-/// Why nothing could be noted.
-pub(super) enum Failure {
-    Memory(OutOfMemory),
-    System(io::Error),
-}
-
-/// In the starter, before the task is handed over: notes in its record what it is to have.
-/// `descriptors` are to come with it.
+/// In the starter: notes in the task's record what it is to have. `descriptors` are to come with it.
+///
+/// # Errors
+/// Only with `descriptors`, for which there are none to spare.
 pub(super) fn note(
     me: &Member,
     control: &Control,
     task: &Task<'_>,
     descriptors: &[i32],
-) -> Result<Pending, Failure> {
+) -> io::Result<Pending> {
     let runtime = me.runtime();
     let zygote = zygote(runtime, control);
     let pid = zygote.map(|(pid, _)| pid);
@@ -65,7 +58,7 @@ pub(super) fn note(
     let offer = match (!given.is_empty()).then(Offer::new).transpose() {
         // Without a descriptor to spare: the process looks for another way to the streams.
         Err(_) if descriptors.is_empty() => None,
-        offer => offer.map_err(Failure::System)?,
+        offer => offer?,
     };
     let name = offer.as_ref().map_or(&[][..], Offer::name);
     let mut words = [0u64; HEAD];
@@ -79,8 +72,7 @@ pub(super) fn note(
     // The supervisor makes no files.
     let own_threads = 1 + u64::from(runtime.is_root() && supervisor::runs_here());
     let inherited = Inherited::now(own_threads).words();
-    let bytes: Vec<u8> = words.iter().chain(&inherited).flat_map(|w| w.to_le_bytes()).collect();
-    task.set_inherited(&bytes).map_err(Failure::Memory)?;
+    task.write_note(words.iter().chain(&inherited));
     Ok(Pending(offer, given))
 }
 
@@ -107,11 +99,6 @@ impl Pending {
 
 fn others(found: [Stream; 2]) -> impl Iterator<Item = i32> {
     STREAMS.into_iter().zip(found).filter(|(_, s)| *s == Stream::Other).map(|(fd, _)| fd)
-}
-
-fn words_of(bytes: &[u8]) -> Vec<u64> {
-    let word = |c: &[u8]| u64::from_le_bytes(std::array::from_fn(|i| c[i]));
-    bytes.chunks_exact(8).map(word).collect()
 }
 
 fn take_streams(me: &Member, task: &Task<'_>, head: &[u64]) {
@@ -177,20 +164,11 @@ pub fn take_descriptors() -> Vec<OwnedFd> {
 impl Task<'_> {
     /// In its process, before the target runs: takes over what the starter had.
     pub(in crate::task) fn take_over_here(&self) {
-        let Some(noted) = self.inherited() else { return };
-        let words = words_of(&blob::read(self.me(), noted));
-        let Some((head, rest)) = words.split_at_checked(HEAD) else { return };
+        let words = self.read_note();
+        let (head, rest) = words.split_at(HEAD);
         if let (Some(theirs), Some(base)) = (Inherited::from_words(rest), BASE.get()) {
             theirs.apply(base);
         }
         take_streams(self.me(), self, head);
-    }
-
-    fn set_inherited(&self, bytes: &[u8]) -> Result<(), OutOfMemory> {
-        self.set_blob(&self.it().inherited, 0, &[bytes], &[])
-    }
-
-    fn inherited(&self) -> Option<Off> {
-        Some(Off(self.it().inherited.load(Ordering::Acquire))).filter(|o| !o.is_none())
     }
 }

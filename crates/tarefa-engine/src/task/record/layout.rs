@@ -1,7 +1,9 @@
 //! What lies in the arena of a task, and what its words mean.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::os::inherited::Inherited;
 use crate::os::pidfd::Exit;
+use crate::os::streams;
 use crate::shm::arena::inline_text::Text;
 use crate::shm::arena::layout::THREAD_SLOTS;
 use crate::shm::arena::offset::{Off, Shared};
@@ -46,6 +48,16 @@ pub mod flag {
 /// Bytes of the name in the record, with its length.
 const SHORT: usize = 32;
 
+/// Of the note behind a process's record, words before those of [`Inherited`]: the number of the zygote with whose streams the starter
+/// has compared its own; how these are, a byte each, and how many other descriptors come with
+/// the task; the length of the offer's name, and the name.
+pub(in crate::task) const NOTE_HEAD: usize = 3 + streams::NAME.div_ceil(8);
+
+/// How many words that note has.
+pub(super) fn note_words() -> usize {
+    NOTE_HEAD + Inherited::word_count()
+}
+
 /// What lies in the arena.
 #[repr(C)]
 #[derive(Debug)]
@@ -80,9 +92,10 @@ pub struct Record {
     /// has others: see [`crate::task::identity`].
     pub(in crate::task) identity_number: AtomicU64,
     pub(in crate::task) identity: AtomicU64,
-    /// The blob of what its process is to have of its starter: see
+    /// Of a process: whether what follows the record says what it is to have of its starter. See
     /// [`crate::task::process::starter`].
-    pub(in crate::task) inherited: AtomicU64,
+    pub(in crate::task) noted: AtomicU32,
+    _padding: AtomicU32,
     /// The next in the queue of requests.
     pub(in crate::task) next_request: AtomicU64,
     /// Why it could not be started.

@@ -7,11 +7,12 @@
 
 mod join;
 mod layout;
+mod note;
 mod signal;
 mod task;
 
 pub use join::{ReturnWhen, Started, join_several};
-pub(in crate::task) use layout::{OVER_TIME, OVER_TIME_KILLED, exit_of, exit_word};
+pub(in crate::task) use layout::{NOTE_HEAD, OVER_TIME, OVER_TIME_KILLED, exit_of, exit_word};
 pub use layout::{Record, flag};
 pub(in crate::task) use task::destroy_step;
 pub use task::{Outgoing, Task, create};

@@ -2,7 +2,7 @@
 
 use super::layout::{
     DELIVERED, FORKED, OVER_TIME, OVER_TIME_KILLED, Record, SLEEPERS, STARTER, exit_of, exit_word,
-    flag,
+    flag, note_words,
 };
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
@@ -44,7 +44,8 @@ pub fn create(me: &Member, flags: u32, name: impl AsRef<[u8]>) -> Result<Off, Ou
     let name = name.as_ref();
     let savepoint = heap::savepoint(me);
     let mut named = false;
-    let made = object::create(me, kinds::TASK, size_of::<Record>() as u64).and_then(|off| {
+    let note = if flags & flag::THREAD == 0 { note_words() as u64 * 8 } else { 0 };
+    let made = object::create(me, kinds::TASK, size_of::<Record>() as u64 + note).and_then(|off| {
         let it = Task::at(me, off).it;
         it.flags.store(flags, Ordering::Relaxed);
         crash_point!("task.flags");
@@ -68,9 +69,7 @@ pub fn create(me: &Member, flags: u32, name: impl AsRef<[u8]>) -> Result<Off, Ou
 pub(in crate::task) fn destroy_step(me: &Member, off: Off) -> bool {
     let it = Task::at(me, off).it;
     let [first_note, second_note] = &it.notes;
-    let starters = [&it.inherited, &it.identity];
-    let own = [&it.payload, &it.outcome, &it.name, first_note, second_note];
-    for word in own.into_iter().chain(starters) {
+    for word in [&it.payload, &it.outcome, &it.name, first_note, second_note, &it.identity] {
         let blob = Off(word.load(Ordering::Relaxed));
         if !blob.is_none() {
             let mut tx = Tx::begin(me);
