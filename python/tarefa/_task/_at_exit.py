@@ -87,7 +87,7 @@ def _watch() -> Unchanged | None:
         return None
     # As `is_needed` and `has_logging` look at them.
     flag: Any = getattr(weakref.finalize, "_registered_with_atexit", None)
-    same = [(_exit, "watching", _exit.watching)]
+    same: list[Any] = [(_exit, "watching", _exit.watching)]
     if flag is not None:
         same.append((weakref.finalize, "_registered_with_atexit", flag))
     equal: list[Any] = [(weakref.finalize, "_registry", {})]
