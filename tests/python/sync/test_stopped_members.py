@@ -3,8 +3,10 @@
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from support import run_script
@@ -100,3 +102,40 @@ def test_ctrl_c_ends_a_wait_for_one_who_is_stopped(what):
         task.join()
         """
     )
+
+
+def test_ends_are_told_beside_a_member_that_is_stopped_with_what_the_clean_up_needs():
+    folder = os.environ.get("TAREFA_RUST_EXAMPLES")
+    crowd = Path(folder or "", "crowd")
+    if not folder or not crowd.exists():
+        pytest.skip("the Rust examples are not built: make test-python does it")
+    event, lock, ready = tarefa.Event(), tarefa.Lock(), tarefa.Semaphore(0)
+
+    def hold(first):
+        # It is given back by the clean-up.
+        mine = tarefa.List([bytes(500_000)])
+        if first:
+            lock.acquire()
+        ready.release()
+        time.sleep(60)
+        return mine
+
+    ends = [tarefa.Process(target=hold, args=(i == 0,)).start() for i in range(4)]
+    for _ in ends:
+        assert ready.acquire(timeout=30)
+    command = [crowd, tarefa.address(event), "stays"]
+    stopped = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        assert event.wait(30)
+        stopped.send_signal(signal.SIGSTOP)
+        # It goes on only when all of them are told: one that were not would never be.
+        for end in ends:
+            os.kill(end.pid, signal.SIGKILL)
+            end.join()
+            assert end.exitcode == -signal.SIGKILL
+        with pytest.raises(tarefa.OwnerDied):
+            lock.acquire()
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+        stopped.communicate(timeout=30)
+    assert stopped.returncode == 0

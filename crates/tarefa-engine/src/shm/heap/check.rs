@@ -11,7 +11,6 @@ use crate::shm::arena::layout::{CLASSES, ORDERS, PAGE, UNIT, claimed_at, heap_at
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::member::slots;
-use crate::shm::tx::latch::Latch;
 
 /// What the runtime holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,11 +61,7 @@ impl Checker<'_> {
     }
 
     fn latches(&mut self) {
-        let h = self.me.header();
-        let single = [&h.units_latch, &h.roots_latch, &h.objects_latch];
-        let all = single.into_iter().chain(&h.reference_latches);
-        let all: Vec<&Latch> = all.chain(h.classes.iter().map(|c| &c.latch)).collect();
-        for (i, latch) in all.iter().enumerate() {
+        for (i, latch) in super::latches(self.me).enumerate() {
             if let Some(holder) = latch.holder() {
                 self.fault(format!("latch {i} is held by thread slot {holder}"));
             }

@@ -33,3 +33,14 @@ pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
 pub use destroy::{free_deferred, free_deferred_until};
 pub use kind::Kind;
 pub use usage::{Cause, OutOfMemory, in_use};
+
+use crate::shm::arena::layout::Latch;
+use crate::shm::member::Member;
+
+/// All latches that taking blocks back may take, those of references to objects among them.
+pub(in crate::shm) fn latches(me: &Member) -> impl Iterator<Item = &'static Latch> {
+    let h = me.header();
+    let single = [&h.units_latch, &h.roots_latch, &h.objects_latch];
+    let classes = h.classes.iter().map(|class| &class.latch);
+    single.into_iter().chain(&h.reference_latches).chain(classes)
+}

@@ -40,6 +40,10 @@ use crate::shm::tx::journal;
 use crate::shm::tx::latch;
 use crate::shm::tx::latch::Overdue;
 
+/// How often [`is_held_up`] looks at a latch, and after how many of them a millisecond apart.
+const LOOKS: u32 = 30;
+const YIELDS: u32 = 20;
+
 /// Marks the process in slot `index` dead. False if somebody else has.
 pub fn mark_dead(me: &Member, index: u32) -> bool {
     let slot = slots::process_slot(me.arena(), index);
@@ -105,6 +109,26 @@ pub fn return_memory(me: &Member, index: u32, pause: &mut impl FnMut() -> bool) 
             return true;
         }
     }
+}
+
+/// Whether somebody does not let go of a latch that [`return_memory`] takes, as one that is stopped in
+/// the middle of an operation. Who went on would wait for it, and see no more deaths meanwhile.
+#[must_use]
+pub fn is_held_up(me: &Member) -> bool {
+    heap::latches(me).any(|latch| {
+        let Some(holder) = latch.holder() else { return false };
+        for look in 0..LOOKS {
+            if look < YIELDS {
+                process::yield_now();
+            } else {
+                process::nap();
+            }
+            if latch.holder() != Some(holder) {
+                return false;
+            }
+        }
+        true
+    })
 }
 
 /// Gives the slot of a dead process back.

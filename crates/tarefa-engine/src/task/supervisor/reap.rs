@@ -2,7 +2,8 @@
 //!
 //! Ends are published first, of all that are known to have died, and then all of them are released
 //! ([`recovery::release`]). Only then is it freed what they had, in portions, with a look for more
-//! deaths between two: so nobody waits for a clean-up, however long it takes.
+//! deaths between two: so nobody waits for a clean-up, however long it takes. Where a member is
+//! stopped in the middle of what that needs, it waits until that goes on, and all else does not.
 
 use std::time::Duration;
 
@@ -111,6 +112,10 @@ impl Supervisor<'_> {
     pub(super) fn bury(&mut self) {
         let Some(dead) = self.dead.front() else { return };
         let (me, index, generation) = (self.me, dead.index, dead.generation);
+        self.held_up = recovery::is_held_up(me);
+        if self.held_up {
+            return;
+        }
         let (mut steps, enough) = (0, Deadline::after(Some(FREES_FOR)));
         let mut pause = || {
             steps += 1;

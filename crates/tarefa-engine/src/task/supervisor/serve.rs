@@ -163,6 +163,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             untold: Untold::default(),
             told_closed: false,
             dead: VecDeque::new(),
+            held_up: false,
             begun: Vec::new(),
         };
         it.serve(doorbell);
@@ -183,8 +184,8 @@ impl Supervisor<'_> {
             self.finish_old_roots_work();
             let looks =
                 !self.by_clock.is_empty() || !self.ending.is_empty() || !self.begun.is_empty();
-            let nap = if self.dead.is_empty() {
-                looks.then(|| Duration::from_millis(20))
+            let nap = if self.dead.is_empty() || self.held_up {
+                (looks || self.held_up).then(|| Duration::from_millis(20))
             } else {
                 Some(Duration::ZERO)
             };

@@ -50,6 +50,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) told_closed: bool,
     /// Processes whose end is told, and that are still to be cleaned up after, in that order.
     pub(super) dead: VecDeque<Dead>,
+    /// Whether a member that is stopped has what the clean-up needs: it is tried again later.
+    pub(super) held_up: bool,
     /// Process slots whose clean-up others have begun: see `finish_old_roots_work`.
     pub(super) begun: Vec<u32>,
 }
