@@ -6,6 +6,7 @@ import threading
 from time import perf_counter_ns
 
 import tarefa
+from benches import crowd
 from benches.contention import contend, handed, longest, taken
 from benches.measure import Peer, figures, paired, row
 from benches.meeting import answered, rounds, writer_among_readers
@@ -184,3 +185,18 @@ def rwlock_longest_wait(quick):
     what = "longest wait of a writer among three readers, RWLock"
     peer = "readers first, on multiprocessing's locks"
     return [row(what, peer, "ms", 1e-6, values, 1)]
+
+
+@figure
+def crowd_woken(quick):
+    rows = []
+    for kind in (crowd.event, crowd.condition, crowd.lock, crowd.barrier):
+        values = paired(
+            lambda kind=kind: crowd.through(kind, tarefa, 2000),
+            lambda kind=kind: crowd.through(kind, threading, 2000),
+            5 if quick else 15,
+        )
+        name = kind.__name__.title()
+        what = f"2,000 threads at one {name}, from the wake-up until the last has gone on"
+        rows.append(row(what, f"threading.{name}", "ms", 1e-6, values, 1))
+    return rows

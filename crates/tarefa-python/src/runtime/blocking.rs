@@ -15,6 +15,7 @@ use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
 use crate::runtime::call_site;
+use crate::runtime::entrance;
 use crate::runtime::hooks;
 use crate::runtime::signals::mind_signals_of_main;
 
@@ -77,7 +78,7 @@ impl BlockingHooks for PyBlockingHooks<'_> {
         let state = unsafe { ffi::PyEval_SaveThread() };
         sleep();
         // SAFETY: `state` was saved by this thread just above.
-        unsafe { ffi::PyEval_RestoreThread(state) };
+        unsafe { entrance::restore(state) };
     }
 
     fn place(&mut self, me: &Member) {
@@ -103,7 +104,7 @@ fn unblocked(sleep: &mut dyn FnMut()) {
     let state = unsafe { ffi::PyEval_SaveThread() };
     sleep();
     // SAFETY: saved by this thread just above.
-    unsafe { ffi::PyEval_RestoreThread(state) };
+    unsafe { entrance::restore(state) };
 }
 
 /// The thread state that is attached: this thread's, or up to CPython 3.11 that of whatever thread

@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod blocking;
 pub(crate) mod call_site;
+mod entrance;
 pub(crate) mod errors;
 pub(crate) mod handle;
 pub(crate) mod hooks;

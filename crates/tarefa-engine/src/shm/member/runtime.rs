@@ -16,6 +16,15 @@ use crate::shm::arena::layout::{Header, PID_BITS, ProcessSlot};
 
 /// Counts forks of this process's line: a changed number means "another process now".
 pub(in crate::shm) static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// How often this process's line has forked since it is a member: for what a front keeps that is a
+/// thread's, and is left behind in the child of a fork.
+#[must_use]
+#[inline]
+pub fn forks() -> u32 {
+    FORKS.load(Ordering::Acquire)
+}
+
 /// Every runtime this process is a member of; the first is the default one.
 pub(super) static RUNTIMES: Local<Vec<&'static Runtime>> = Local::empty();
 
