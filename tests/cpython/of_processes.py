@@ -1,8 +1,4 @@
-"""`test._test_multiprocessing` of the interpreter, for processes and what they share.
-
-Its queues and pipes are not tarefa's, so those that its tests of other things need are made here of
-what tarefa has.
-"""
+"""`test._test_multiprocessing` of the interpreter, for processes and what they share."""
 
 import unittest
 
@@ -17,56 +13,8 @@ module = standing_in.load(
 module.Value = tarefa.Value
 
 
-class Queue:
-    """Messages in a list, for the tests."""
-
-    def __init__(self, maxsize=0):
-        self.items = tarefa.List()
-        self.more = tarefa.Condition()
-
-    def put(self, item):
-        with self.more:
-            self.items.append((item,))
-            self.more.notify()
-
-    def get(self, block=True, timeout=None):
-        with self.more:
-            if not self.more.wait_for(lambda: len(self.items), timeout if block else 0):
-                raise TimeoutError
-            return self.items.pop(0)[0]
-
-    def empty(self):
-        return not self.items
-
-    def close(self):
-        pass
-
-    join_thread = close
-
-
-class End:
-    """One end of a pipe."""
-
-    def __init__(self, come, gone):
-        self.come, self.gone = come, gone
-
-    def send(self, item):
-        self.gone.put(item)
-
-    def recv(self):
-        return self.come.get()
-
-    def poll(self, timeout=0.0):
-        with self.come.more:
-            return bool(self.come.more.wait_for(lambda: len(self.come.items), timeout))
-
-    def close(self):
-        pass
-
-
-def pipe(duplex=True):
-    one, other = Queue(), Queue()
-    return End(one, other), End(other, one)
+def set_executable(path):
+    tarefa.configure(executable=path)
 
 
 class Ours:
@@ -77,9 +25,10 @@ class Ours:
     current_process = staticmethod(tarefa.current_process)
     parent_process = staticmethod(tarefa.parent_process)
     active_children = staticmethod(tarefa.active_children)
-    Queue = staticmethod(Queue)
-    JoinableQueue = staticmethod(Queue)
-    Pipe = staticmethod(pipe)
+    Queue = staticmethod(tarefa.Queue)
+    JoinableQueue = staticmethod(tarefa.JoinableQueue)
+    Pipe = staticmethod(tarefa.Pipe)
+    set_executable = staticmethod(set_executable)
     Lock = staticmethod(tarefa.Lock)
     RLock = staticmethod(tarefa.RLock)
     Semaphore = staticmethod(tarefa.Semaphore)
@@ -97,6 +46,14 @@ class Ours:
 
     def check_invariant(self, cond):
         assert cond.n_waiting == 0
+
+
+class ProcessTests(Ours, module._TestProcess, unittest.TestCase):
+    pass
+
+
+class SubclassTests(Ours, module._TestSubclassingProcess, unittest.TestCase):
+    pass
 
 
 class LockTests(Ours, module._TestLock, unittest.TestCase):
@@ -132,6 +89,8 @@ class SharedCTypesTests(Ours, module._TestSharedCTypes, unittest.TestCase):
 
 
 CLASSES = (
+    ProcessTests,
+    SubclassTests,
     LockTests,
     SemaphoreTests,
     ConditionTests,

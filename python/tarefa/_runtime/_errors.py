@@ -155,8 +155,11 @@ class StartError(TarefaError, OSError):
         return str(self.args[-1]) if self.args else ""
 
 
-class StateError(TarefaError, RuntimeError):
-    """The task is in a state in which that cannot be done."""
+class StateError(TarefaError, RuntimeError, ValueError):
+    """The task is in a state in which that cannot be done.
+
+    It is what ``threading`` raises then, and what ``multiprocessing`` does.
+    """
 
     __module__ = "tarefa"
 
