@@ -32,7 +32,7 @@ EXCEPTIONS = {
     "processes.ProcessTests.test_close": "a handle that is closed still says how its task ended",
     "processes.ProcessTests.test_lose_target_ref": "a handle keeps its target until it goes itself",
     "processes.ProcessTests.test_set_executable": "one is chosen before the first process",
-    "processes.SubclassTests.test_stderr_flush": "a failure is told by the starter, unless asked for",
+    "processes.SubclassTests.test_stderr_flush": "a failure is told by the starter alone",
     "processes.SemaphoreTests.test_timeout": "no timeout without waiting, as in threading",
     "processes.EventTests.test_repr": "a repr begins with the package and has the object's number",
     "processes.ValueTests.test_getobj_getlock": _LENT,

@@ -88,8 +88,8 @@ def test_ctrl_c_ends_a_wait_for_one_who_is_stopped(what):
         for _ in range(20):
             os.kill(task.pid, signal.SIGSTOP)
             timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
-            timer.start()
             try:
+                timer.start()
                 {what}
                 time.sleep(5)
             except KeyboardInterrupt:
