@@ -38,7 +38,7 @@ from tarefa._engine.convert import (
     parse_address,
     register_class,
 )
-from tarefa._engine.pool import BatchSizes, BoardCore
+from tarefa._engine.pool import BatchSizes, BoardCore, kept_results
 from tarefa._engine.runtime import (
     Names,
     address,
@@ -176,6 +176,7 @@ __all__ = [
     "join_several",
     "keep_after_fork",
     "keep_out_of_band",
+    "kept_results",
     "leave",
     "lift_memory_limit",
     "listen_for_reminders",

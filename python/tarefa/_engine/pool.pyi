@@ -1,6 +1,6 @@
 """What pools are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
@@ -35,6 +35,23 @@ class BoardCore:
 
     def claim(self, seat: int) -> int:
         """Claim the next task: its place in the batch; -1: none is left; -2: the worker is held."""
+
+    def run(self, seat: int, calls: Iterator[Any]) -> int | tuple[int, Any]:
+        """Run the tasks of the seat's batch: each next item of ``calls`` makes one call.
+
+        Results that are words are kept at the seat. Returns why it stops: -1: no task is left; -2:
+        the worker is held; -3: what is kept is to be told; or a task's place and its result, which
+        is no word. What a task raises is raised.
+        """
+
+    def kept(self, seat: int, batch: int) -> tuple[int, bytes] | None:
+        """The results that a seat keeps of a batch: the first task's place, and all as bytes."""
+
+    def kept_of(self, batch: int) -> list[tuple[int, bytes]]:
+        """The same of all seats that keep any."""
+
+    def told(self, seat: int) -> None:
+        """The worker has told all results that it kept."""
 
     def resume(self, seat: int) -> None:
         """The worker has had the interrupt that held it."""
@@ -91,3 +108,6 @@ class BatchSizes:
     @property
     def mean(self) -> float | None:
         """The mean length of a task in nanoseconds; None before one was measured."""
+
+def kept_results(packed: bytes) -> list[Any]:
+    """The results in the bytes of :meth:`BoardCore.kept`."""

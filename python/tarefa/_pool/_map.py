@@ -6,9 +6,8 @@ import itertools
 import operator
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from tarefa._engine import BatchSizes
@@ -20,8 +19,6 @@ from tarefa._runtime._errors import TaskTimeout
 _AHEAD = 2
 # Results that lie ready for who iterates over a lazy map, for each worker, at most; and at least.
 _READY = 1 << 14
-# Results that an iterator takes at once.
-_RUN = 1 << 12
 # Seconds in which a batch's tasks are not taken from a worker, however long they take.
 _STALE = 0.05
 
@@ -59,11 +56,17 @@ class Mapping:
         self.retries = retries
         self.total = None if buffersize is not None else _length(inputs)
         self.lazy = self.total is None
+        # What can be cut into batches as it is; a range then travels as one.
+        self._whole: Any = None
         if len(inputs) == 1:
             self._how = _wire.STAR if star else _wire.ONE
-            items = inputs[0]
-            # As they are now, whatever becomes of the list.
-            self._inputs = iter(tuple(items) if type(items) is list else items)
+            items: Any = inputs[0]
+            if type(items) is list:
+                # As they are now, whatever becomes of the list.
+                items = tuple(items)
+            if type(items) is tuple or type(items) is range:
+                self._whole = items
+            self._inputs = iter(items)
         else:
             self._how = _wire.STAR
             self._inputs = zip(*inputs, strict=False)
@@ -75,6 +78,10 @@ class Mapping:
         self.handed = 0
         # What calls returned, or what stands for one that raised.
         self.results: dict[int, Any] = {}
+        # Those that come together, by the place of the first; how many came so, and were taken.
+        self.runs: dict[int, list[Any]] = {}
+        self._in_runs = self._of_runs = 0
+        self._counting = threading.Lock()
         self.ready: deque[Any] = deque()
         self.exhausted = False
         self.input_error: BaseException | None = None
@@ -89,11 +96,54 @@ class Mapping:
         if self.stopped:
             return
         if not ok:
-            value = _Raised(value)
+            value = Raised(value)
         if self.ordered:
             self.results[index] = value
         else:
             self.ready.append(value)
+
+    def put_many(self, index: int, values: list[Any]) -> None:
+        """Take results of calls that returned and follow each other."""
+        if self.stopped:
+            return
+        if not self.ordered:
+            self.ready.extend(values)
+        elif self.is_bounded:
+            # They are taken one by one.
+            self.results.update(enumerate(values, index))
+        else:
+            with self._counting:
+                self.runs[index] = values
+                self._in_runs += len(values)
+
+    def recount(self) -> None:
+        """Count again: an interrupt may have come between two lines."""
+        with self._counting:
+            self._in_runs = self._of_runs + sum(map(len, self.runs.values()))
+
+    def take(self, most: int) -> tuple[list[Any], bool]:
+        """Hand out what is there, about so many at most; and whether some may stand for errors."""
+        if not self.ordered:
+            run: list[Any] = []
+            ready = self.ready
+            while most and ready:
+                run.append(ready.popleft())
+                self.handed += 1
+                most -= 1
+            return run, True
+        results, n = self.results, self.handed
+        run = []
+        if n in self.runs:
+            with self._counting:
+                run = self.runs.pop(n)
+                self._of_runs += len(run)
+            self.handed = n + len(run)
+            return run, False
+        while len(run) < most and n in results:
+            run.append(results.pop(n))
+            n += 1
+        self.handed = n
+        return run, True
 
     def on_done(self, batch: Batch) -> None:
         """All results of a batch are there."""
@@ -139,21 +189,24 @@ class Mapping:
                 if room < 1:
                     return
                 size = min(size, room)
-            calls: list[Any] = []
-            try:
-                # An error leaves what came before it in there.
-                calls.extend(itertools.islice(self._inputs, size))
-            except BaseException as e:
-                self.exhausted = True
-                self.input_error = e
-                if not isinstance(e, Exception):
-                    raise
+            calls: Any = []
+            if self._whole is not None:
+                calls = self._whole[self.given : self.given + size]
+            else:
+                try:
+                    # An error leaves what came before it in there.
+                    calls.extend(itertools.islice(self._inputs, size))
+                except BaseException as e:
+                    self.exhausted = True
+                    self.input_error = e
+                    if not isinstance(e, Exception):
+                        raise
             if len(calls) < size:
                 self.exhausted = True
             if calls:
                 self._give_out(calls)
 
-    def _give_out(self, calls: list[Any]) -> None:
+    def _give_out(self, calls: Any) -> None:
         batch = Batch(self.function, calls, self._how | _wire.TIMED, self)
         batch.flags |= 1 << _wire.ATTEMPT_SHIFT
         batch.first = self.given
@@ -181,11 +234,12 @@ class Mapping:
     @property
     def finished(self) -> int:
         """How many results have come."""
-        return self.handed + len(self.results) + len(self.ready)
+        in_runs = self._in_runs - self._of_runs
+        return self.handed + len(self.results) + in_runs + len(self.ready)
 
     def has_next(self) -> bool:
         """Whether something can be handed out, or nothing will come."""
-        if self.ready or self.handed in self.results:
+        if self.ready or self.handed in self.results or self.handed in self.runs:
             return True
         return (self.exhausted and self.finished >= self.given) or self.stopped
 
@@ -232,6 +286,7 @@ class Mapping:
             if batch.left < 2 or batch.sizes is None:
                 continue
             batch.shared = True
+            self.crew.fetch_kept(batch)
             found = self.crew.take_rest(batch)
             if found is None:
                 continue
@@ -265,11 +320,12 @@ class Mapping:
                 if not batch.left and not batch.over:
                     self.crew.finished(batch)
         self.results.clear()
+        self.runs.clear()
         self.ready.clear()
         return dropped
 
 
-class _Raised:
+class Raised:
     """Stands for the result of a call that raised."""
 
     __slots__ = ("error",)
@@ -292,118 +348,6 @@ class _Part:
         batch.give(index, ok, value)
         if not batch.left and not batch.over:
             self.mapping.crew.finished(batch)
-
-
-class Results(Iterator[Any]):
-    """What ``map()`` returns: an iterator over the results."""
-
-    __module__ = "tarefa"
-
-    def __init__(
-        self,
-        mapping: Mapping,
-        timeout: float | None,
-        *,
-        return_exceptions: bool,
-        goes_on: bool = False,
-        bar: Any = None,
-    ) -> None:
-        self._mapping = mapping
-        self._until = None if timeout is None else time.monotonic() + timeout
-        self._return_exceptions = return_exceptions
-        self._goes_on = goes_on
-        self._bar = bar
-        self._over = False
-        # What was taken from the mapping and is not handed out yet.
-        self._run: deque[Any] = deque()
-
-    def __iter__(self) -> Results:
-        return self
-
-    def __next__(self) -> Any:
-        run = self._run
-        if not run:
-            if self._over:
-                raise StopIteration
-            self._take_run()
-        value = run.popleft()
-        if self._bar is not None:
-            self._bar.update()
-        if type(value) is not _Raised:
-            return value
-        if self._return_exceptions:
-            return value.error
-        if not self._goes_on:
-            self._end()
-        try:
-            raise value.error
-        finally:
-            del value
-
-    def _take_run(self) -> None:
-        """Take what is there, waiting for the first."""
-        mapping, run = self._mapping, self._run
-        try:
-            if not mapping.has_next():
-                mapping.wait(mapping.has_next, self._until)
-            self._take_what_is_there()
-        except BaseException:
-            self._end()
-            raise
-        if not run:
-            self._end()
-            error, mapping.input_error = mapping.input_error, None
-            if error is not None:
-                raise error
-            raise StopIteration
-
-    def _take_what_is_there(self) -> None:
-        mapping, run = self._mapping, self._run
-        # With a bound each counts when it is handed out.
-        most = 1 if mapping.is_bounded else _RUN
-        if mapping.ordered:
-            results, n = mapping.results, mapping.handed
-            while most and n in results:
-                run.append(results.pop(n))
-                n += 1
-                most -= 1
-            mapping.handed = n
-        else:
-            ready = mapping.ready
-            while most and ready:
-                run.append(ready.popleft())
-                mapping.handed += 1
-                most -= 1
-
-    def _end(self) -> None:
-        if not self._over:
-            self._over = True
-            self._run.clear()
-            if not self._mapping.all_there():
-                self._mapping.stop()
-        if self._bar is not None:
-            self._bar.close()
-
-    def close(self) -> None:
-        """Stop: what has not begun is not begun any more."""
-        self._end()
-
-    def __del__(self) -> None:
-        mapping = getattr(self, "_mapping", None)
-        if mapping is None or self._over or mapping.stopped:
-            return
-        taken = mapping.handed - len(self._run)
-        if mapping.lazy and not (mapping.exhausted and taken >= mapping.given):
-            self._over = True
-            dropped = mapping.stop() + len(self._run)
-            warnings.warn(
-                f"the iterator of a map() was dropped unfinished: {taken} results were "
-                f"taken, {dropped} inputs more had been given out, and are not run any more where "
-                "no worker has begun them; take all results, or close() it",
-                RuntimeWarning,
-                stacklevel=2,
-                source=self,
-            )
 
 
 def _length(inputs: tuple[Iterable[Any], ...]) -> int | None:

@@ -18,7 +18,8 @@ from tarefa._pool import _cargo, _wire
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
-from tarefa._pool._map import Mapping, Results
+from tarefa._pool._map import Mapping
+from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import NotPicklable
@@ -318,7 +319,7 @@ class Pool(Executor):
         if isinstance(error, NotPicklable) and mapping.given == 0:
             raise error
         bar = _bar(mapping.total, self.name) if progress else None
-        return Results(
+        return results_of(
             mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar
         )
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tarefa._channel._queue import Queue
-from tarefa._engine import signal_name
+from tarefa._engine import kept_results, signal_name
 from tarefa._pool import _cargo, _wire, _worker
 from tarefa._pool._board import Board
 from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function
@@ -155,6 +155,10 @@ class ProcessCrew:
         """Take what has come."""
         self.turns.look()
 
+    def wake(self) -> None:
+        """Have those who wait look whether their wait is over."""
+        self.turns.wake()
+
     def call_off(self, batch: Batch) -> bool:
         """Take a batch back that nobody has begun."""
         if not self.board.call_off(batch.number):
@@ -169,6 +173,13 @@ class ProcessCrew:
             if found is not None:
                 return found
         return None
+
+    def fetch_kept(self, batch: Batch) -> None:
+        """Have what a worker has finished of a batch, and has not told: it is at a long task."""
+        for index, packed in self.board.kept_of(batch.number):
+            if batch.got.find(0, index, index + len(packed) // 8) >= 0:
+                # By way of the queue, for results are taken by one thread at a time.
+                self.results.put(((batch.number << _BITS) + index, _wire.KEPT, packed))
 
     def forget(self, batch: Batch) -> None:
         """Wait for no results of a batch any more."""
@@ -287,6 +298,8 @@ class ProcessCrew:
             batch.flags &= ~_wire.TIMED
             if not batch.left:
                 self.batches.pop(batch.number, None)
+        elif status == _wire.KEPT:
+            batch.give_many(index, kept_results(what))
         elif status == _wire.DIED:
             if not batch.got[index]:
                 self._died(batch, index, what)
@@ -370,6 +383,8 @@ class ProcessCrew:
     def _recount(self) -> None:
         for batch in list(self.batches.values()):
             batch.recount()
+            if batch.count > 1:
+                batch.sink.recount()
 
     # -- workers -------------------------------------------------------------------------
 

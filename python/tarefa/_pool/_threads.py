@@ -115,6 +115,10 @@ class ThreadCrew:
     def look(self) -> None:
         """Nothing: results come by themselves."""
 
+    def wake(self) -> None:
+        """Have those who wait look whether their wait is over."""
+        self._let_go()
+
     def watch_over(self, _number: int | None = None, run: Any = None) -> None:
         """Keep what has inputs left to be given out."""
         if run is not None:
@@ -134,6 +138,9 @@ class ThreadCrew:
             return False
         self.forget(batch)
         return True
+
+    def fetch_kept(self, batch: Batch) -> None:
+        """Nothing: each result comes by itself."""
 
     def forget(self, batch: Batch) -> None:
         """Wait for no results of a batch any more."""

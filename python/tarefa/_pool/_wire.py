@@ -2,7 +2,7 @@
 
 A batch is a message ``(number, count, flags, key, function, context, calls)``; see ``_cargo``.
 A result is ``(id, value)``, or ``(id, status, what)``; the id is the batch's number and the task's
-place in it.
+place in it. Of tasks whose results are words it is ``(id of the first, KEPT, all as bytes)``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMED = 4
 ATTEMPT_SHIFT = 3
 
 # Statuses.
-ERROR, DIED, TOOK, UNBUILT, UNSENT = 1, 2, 3, 4, 5
+ERROR, DIED, TOOK, UNBUILT, UNSENT, KEPT = 1, 2, 3, 4, 5, 6
 
 # What a worker's process returns.
 LEFT, RECYCLED, INIT_FAILED = "left", "recycled", "init failed"

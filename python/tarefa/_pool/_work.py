@@ -47,7 +47,8 @@ class Batch:
         self.function = function
         self.calls = calls
         self.flags = flags
-        self.sink = sink
+        # A mapping, where there are several calls.
+        self.sink: Any = sink
         # What the sink calls the first of its tasks.
         self.first = 0
         self.count = self.left = len(calls)
@@ -71,6 +72,21 @@ class Batch:
         self.left -= 1
         if self.shared:
             # Several threads may be at this.
+            self.recount()
+
+    def give_many(self, index: int, values: list[Any]) -> None:
+        """Hand results over of tasks that follow each other."""
+        end = index + len(values)
+        if self.got.find(1, index, end) >= 0:
+            # Some were read from the seat of a worker that was busy, and are told again.
+            for value in values:
+                self.give(index, True, value)
+                index += 1
+            return
+        self.sink.put_many(self.first + index, values)
+        self.got[index:end] = b"\1" * len(values)
+        self.left -= len(values)
+        if self.shared:
             self.recount()
 
     def recount(self) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import time
 from collections.abc import Callable, Iterable
+from itertools import starmap
 from typing import Any
 
 from tarefa._channel._errors import ShutDown
@@ -60,10 +61,13 @@ class Worker:
         number, count, flags, key, data, context, packed = message
         board, seat = self.board, self.seat
         first = number << _wire.INDEX_BITS
-        if self.tasks.redelivered:
+        again = self.tasks.redelivered
+        if again:
             blamed = board.take_over(seat, number, count)
             if blamed is None:
                 return True
+            for index, results in board.kept_of(number):
+                self.put((first + index, _wire.KEPT, results))
             for index, worker in blamed:
                 self.put((first + index, _wire.DIED, worker))
             board.taken_over(seat, number)
@@ -74,13 +78,15 @@ class Worker:
         began = time.perf_counter_ns()
         _attempt.running.attempt = flags >> _wire.ATTEMPT_SHIFT
         calls, function, error = self._unpack(key, data, packed)
+        how = flags & _wire.HOW
         if error is not None:
             whole = self._refuse(first, error)
+        elif count > 1 and how != _wire.CALL and self.limit is None and not again:
+            together = map(function, calls) if how == _wire.ONE else starmap(function, calls)
+            whole = _context_of(context or ()).run(self._run_together, first, function, together)
         else:
             # Of its own, so that nothing which a task sets there meets the next.
-            whole = _context_of(context or ()).run(
-                self._run, first, flags & _wire.HOW, function, calls
-            )
+            whole = _context_of(context or ()).run(self._run, first, how, function, calls)
         if timed and whole:
             took = time.perf_counter_ns() - began
             self.put((first, _wire.TOOK, took, board.claimed(seat) - claimed))
@@ -151,6 +157,46 @@ class Worker:
                     self._failed(first + running[1], e, function)
                 if board.is_held(seat):
                     board.resume(seat)
+
+    def _run_together(self, first: int, function: Any, calls: Any) -> bool:
+        """Run a batch from its first task on; results that are words are told several at once."""
+        board, seat = self.board, self.seat
+        run = board.run
+        while True:
+            try:
+                found = run(seat, calls)
+                self._tell(first)
+                if type(found) is tuple:
+                    index, value = found
+                    if type(value) not in SAFE:
+                        value = _finished(value)
+                    try:
+                        self.put((first + index, value))
+                    except Exception as e:
+                        self._unsent(first + index, e, function)
+                    found = value = None
+                elif found == -1:
+                    return True
+                elif found == -2:
+                    self._let_interrupt_come()
+            except BaseException as e:
+                # Where an interrupt came beside the call, the task has its result before this.
+                self._tell(first)
+                running = board.running(seat)
+                if running is not None:
+                    self._failed(first + running[1], e, function)
+                if board.is_held(seat):
+                    board.resume(seat)
+                if self.limit is not None and not self._is_last():
+                    # There was no memory: another worker takes over.
+                    return False
+
+    def _tell(self, first: int) -> None:
+        """Tell the results that are kept at the seat."""
+        kept = self.board.kept(self.seat, first >> _wire.INDEX_BITS)
+        if kept is not None:
+            self.put((first + kept[0], _wire.KEPT, kept[1]))
+            self.board.told(self.seat)
 
     def _is_last(self) -> bool:
         running = self.board.running(self.seat)

@@ -19,8 +19,13 @@ use crate::shm::object::{self, ObjectHeader, refcount};
 const MARKS: u64 = 4096;
 /// Tasks that a batch may have.
 pub const MOST_TASKS: u32 = (1 << INDEX) - 1;
+/// Results that a seat has room for.
+pub const MOST_KEPT: u32 = 1024;
 /// Seats that a board may have.
 pub const MOST_SEATS: u32 = 1 << 14;
+
+/// The longest tick of the system, in nanoseconds: by what the time of a claim may be late.
+const TICK: u64 = 10_000_000;
 
 /// Bits of a task's place in its batch.
 const INDEX: u32 = 24;
@@ -34,12 +39,12 @@ const HELD: u64 = 2;
 /// A worker's place.
 #[repr(C)]
 #[derive(Debug)]
-struct Seat {
+pub(super) struct Seat {
     /// The batch that the worker is at; 0 for none.
-    batch: AtomicU64,
+    pub(super) batch: AtomicU64,
     /// See [`Span`].
     span: AtomicU64,
-    /// When the task before `next` was claimed, in nanoseconds of the monotonic clock.
+    /// When the task before `next` was claimed, or a tick later, in nanoseconds of the monotonic clock.
     began: AtomicU64,
     /// What the pool's owner calls the worker.
     worker: AtomicU64,
@@ -47,13 +52,31 @@ struct Seat {
     claimed: AtomicU64,
     /// 1 once the worker takes work.
     ready: AtomicU64,
-    reserved: [AtomicU64; 2],
+    /// Results that the worker has not told: see [`super::kept`].
+    pub(super) kept: AtomicU64,
+    reserved: AtomicU64,
 }
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for Seat {}
 
-/// What lies in the arena; marks and seats follow.
+impl Seat {
+    /// Nothing is kept for the batch that begins.
+    // crash: the seat has no batch now, and is read by nobody.
+    fn keep_nothing(&self) {
+        self.kept.store(0, Ordering::Release);
+    }
+}
+
+/// The results that a seat keeps, as words: see [`super::kept`].
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Results(pub(super) [AtomicU64; MOST_KEPT as usize]);
+
+// SAFETY: repr(C), atomics only.
+unsafe impl Shared for Results {}
+
+/// What lies in the arena; marks, seats and the results that they keep follow.
 #[repr(C)]
 #[derive(Debug)]
 struct BoardObject {
@@ -138,7 +161,7 @@ pub struct Running {
 /// A board, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Board<'a> {
-    me: &'a Member,
+    pub(super) me: &'a Member,
     off: Off,
     seats: u32,
 }
@@ -150,7 +173,7 @@ pub struct Board<'a> {
 pub fn create(me: &Member, seats: u32) -> Result<Off, OutOfMemory> {
     let seats = seats.clamp(1, MOST_SEATS);
     let savepoint = heap::savepoint(me);
-    let size = SEATS_AT + u64::from(seats) * size_of::<Seat>() as u64;
+    let size = SEATS_AT + u64::from(seats) * (size_of::<Seat>() + size_of::<Results>()) as u64;
     let made = object::create(me, kinds::BOARD, size).and_then(|off| {
         // crash: nobody else knows of the board yet.
         me.arena().at::<BoardObject>(off).seats.store(u64::from(seats), Ordering::Relaxed);
@@ -181,9 +204,17 @@ impl<'a> Board<'a> {
     /// # Panics
     /// There is no such seat.
     #[inline]
-    fn seat(&self, seat: u32) -> &'static Seat {
+    pub(super) fn seat(&self, seat: u32) -> &'static Seat {
         assert!(seat < self.seats, "a board of {} seats has none with number {seat}", self.seats);
         self.me.arena().at(self.off.plus(SEATS_AT + u64::from(seat) * size_of::<Seat>() as u64))
+    }
+
+    /// The results that a seat keeps.
+    #[inline]
+    pub(super) fn results(&self, seat: u32) -> &'static Results {
+        let seats = u64::from(self.seats) * size_of::<Seat>() as u64;
+        let before = u64::from(seat) * size_of::<Results>() as u64;
+        self.me.arena().at(self.off.plus(SEATS_AT + seats + before))
     }
 
     #[inline]
@@ -210,6 +241,7 @@ impl<'a> Board<'a> {
         // A span is looked at only beside its batch, which is not there yet.
         it.batch.store(0, Ordering::Release);
         crash_point!("board.left");
+        it.keep_nothing();
         it.span.store(span.word(), Ordering::Release);
         crash_point!("board.spanned");
         // SYNC POINT: pairs with the acquire loads of `take_over`, `running` and `take_rest`.
@@ -249,6 +281,7 @@ impl<'a> Board<'a> {
         let span = Span { next, end: end.max(next), tag: tag_of(batch), own: false, held: false };
         it.batch.store(0, Ordering::Release);
         crash_point!("board.taking_over");
+        it.keep_nothing();
         it.span.store(span.word(), Ordering::Release);
         crash_point!("board.took_span");
         it.batch.store(batch, Ordering::Release);
@@ -268,6 +301,12 @@ impl<'a> Board<'a> {
     /// Claims the next task.
     #[inline]
     pub fn claim(&self, seat: u32) -> Claim {
+        self.claim_at(seat, clock::coarse_ns())
+    }
+
+    /// The same for who knows what [`clock::coarse_ns`] says.
+    #[inline]
+    pub fn claim_at(&self, seat: u32, now: u64) -> Claim {
         let it = self.seat(seat);
         let mut seen = it.span.load(Ordering::Acquire);
         loop {
@@ -278,8 +317,9 @@ impl<'a> Board<'a> {
             if span.next >= span.end {
                 return Claim::Done;
             }
-            // Before the claim: who reads a task beside an older time waits longer, not shorter.
-            it.began.store(clock::now_ns(), Ordering::Release);
+            // Not before the claim, so that nobody is stopped before its time is over. The exact time
+            // takes as long to get as all the rest of this.
+            it.began.store(now + TICK, Ordering::Release);
             let claimed = Span { next: span.next + 1, own: true, ..span }.word();
             match it.span.compare_exchange(seen, claimed, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {

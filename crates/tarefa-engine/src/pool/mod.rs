@@ -5,7 +5,8 @@
 //!   worker leaves comes out again, for whoever asks next;
 //! - each task of a batch is claimed by one swap before it runs, on the [`board`]: so a death has one
 //!   task to blame, and the rest of the batch goes on with the next worker;
-//! - a result commits by itself, as a message; nobody runs a task again whose result is there;
+//! - a result commits by itself, as a message or as a word that its worker [keeps](kept) until it tells
+//!   several at once; nobody runs a task again whose result is there;
 //! - the owner of the pool takes tasks that wait from a worker's batch, or forbids a worker to go on to
 //!   the next task, by a swap in the same word: neither ever hits another task than it is meant for.
 //!
@@ -13,7 +14,9 @@
 //! `sizing.rs`, and by `tests/python/pool`.
 
 pub mod board;
+pub mod kept;
 pub mod sizing;
 
 pub use board::{Blamed, Board, Claim, Running};
+pub use kept::Kept;
 pub use sizing::Sizing;

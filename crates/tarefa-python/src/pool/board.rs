@@ -1,13 +1,14 @@
 //! `BoardCore`: what each worker of a pool is at.
 
-use pyo3::exceptions::PyIndexError;
+use pyo3::exceptions::{PyIndexError, PyStopIteration};
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyBytes, PyIterator, PyList, PySendResult, PyTuple, PyType};
+use tarefa_engine::os::clock;
 use tarefa_engine::pool::board;
-use tarefa_engine::pool::{Board, Claim};
+use tarefa_engine::pool::{Board, Claim, Kept};
 use tarefa_engine::shm::object::handle::Handle;
 
-use crate::convert::collector;
+use crate::convert::{collector, encode};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::member;
@@ -16,6 +17,33 @@ use crate::runtime::registry::SharedClass;
 /// What [`BoardCore::claim`] gives where there is no task.
 const DONE: i64 = -1;
 const HELD: i64 = -2;
+/// What [`BoardCore::run`] gives where what is kept is to be told.
+const TELL: i64 = -3;
+
+/// What [`BoardCore::run`] does between two tasks.
+enum Step {
+    Claimed(Claim),
+    Tell,
+    NoRoom,
+}
+
+fn code(py: Python<'_>, code: i64) -> PyResult<Bound<'_, PyAny>> {
+    Ok(code.into_pyobject(py)?.into_any())
+}
+
+fn packed<'py>(py: Python<'py>, kept: &Kept) -> (u32, Bound<'py, PyBytes>) {
+    (kept.first, PyBytes::new(py, &kept.bytes))
+}
+
+/// The results in the bytes of [`BoardCore::kept`].
+#[pyfunction]
+pub(crate) fn kept_results<'py>(py: Python<'py>, packed: &[u8]) -> PyResult<Bound<'py, PyList>> {
+    let words = packed.chunks_exact(8).map(|word| {
+        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
+        encode::decode_word(py, word)
+    });
+    PyList::new(py, words.collect::<PyResult<Vec<_>>>()?)
+}
 
 /// The board of a pool, in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -106,6 +134,79 @@ impl BoardCore {
             Claim::Done => DONE,
             Claim::Held => HELD,
         })
+    }
+
+    /// Runs the tasks of the seat's batch one after the other: `calls` makes one call each time it is
+    /// asked for its next item. Results that are words are kept at the seat.
+    ///
+    /// Returns why it stops: -1 if no task is left, -2 if the worker is held, -3 if what is kept is to
+    /// be told; or the place of the task, with its result, which is no word. What a task raises is raised.
+    fn run<'py>(&self, seat: u32, calls: &Bound<'py, PyIterator>) -> PyResult<Bound<'py, PyAny>> {
+        let py = calls.py();
+        let none = py.None().into_bound(py);
+        let began = clock::coarse_ns();
+        // The result that is to be kept before the next task is claimed.
+        let mut last: Option<(u32, u64)> = None;
+        loop {
+            let step = self.with(seat, |board| {
+                if let Some((task, word)) = last {
+                    if !board.keep(seat, task, word) {
+                        return Step::NoRoom;
+                    }
+                }
+                // Told at each tick, so that nobody waits long for what is there.
+                let now = clock::coarse_ns();
+                if now != began || !board.has_room(seat) {
+                    return Step::Tell;
+                }
+                Step::Claimed(board.claim_at(seat, now))
+            })?;
+            let task = match step {
+                Step::Claimed(Claim::Task(task)) => task,
+                Step::Claimed(Claim::Done) => return code(py, DONE),
+                Step::Claimed(Claim::Held) => return code(py, HELD),
+                Step::Tell => return code(py, TELL),
+                // There always is: only who passes another batch's calls comes here.
+                Step::NoRoom => return Err(PyIndexError::new_err("the seat keeps other results")),
+            };
+            let value = match calls.send(&none)? {
+                PySendResult::Next(value) => value,
+                // A task that raises this one.
+                PySendResult::Return(value) => {
+                    return Err(PyStopIteration::new_err(value.unbind()));
+                }
+            };
+            match encode::word(&value) {
+                Some(word) => last = Some((task, word)),
+                None => return Ok((task, value).into_pyobject(py)?.into_any()),
+            }
+        }
+    }
+
+    /// The results that a seat keeps of a batch, if any: the first task's place, and all as bytes.
+    fn kept<'py>(
+        &self,
+        py: Python<'py>,
+        seat: u32,
+        batch: u64,
+    ) -> PyResult<Option<(u32, Bound<'py, PyBytes>)>> {
+        let kept = self.with(seat, |board| board.kept(seat, batch))?;
+        Ok(kept.map(|kept| packed(py, &kept)))
+    }
+
+    /// The same of all seats.
+    fn kept_of<'py>(
+        &self,
+        py: Python<'py>,
+        batch: u64,
+    ) -> PyResult<Vec<(u32, Bound<'py, PyBytes>)>> {
+        let found = self.with(0, |board| board.kept_of(batch))?;
+        Ok(found.iter().map(|kept| packed(py, kept)).collect())
+    }
+
+    /// The worker has told all results that it kept.
+    fn told(&self, seat: u32) -> PyResult<()> {
+        self.with(seat, |board| board.told(seat))
     }
 
     /// The worker has had the interrupt that held it.

@@ -14,6 +14,7 @@ use sizing::BatchSizes;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<BoardCore>()?;
     m.add_class::<BatchSizes>()?;
+    m.add_function(wrap_pyfunction!(board::kept_results, m)?)?;
     add_kinds(&[kinds::BOARD], |py, h| Ok(Py::new(py, BoardCore::of(h))?.into_any()));
     add_class::<BoardCore>();
     Ok(())

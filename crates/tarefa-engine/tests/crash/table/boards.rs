@@ -3,7 +3,7 @@
 //! A seat is what others read of a dead worker; each of its steps is one store or one swap, so what is
 //! asked here is that the heap is whole, and that the steps do what they say.
 
-use tarefa_engine::pool::{Blamed, Board, Claim, board};
+use tarefa_engine::pool::{Blamed, Board, Claim, Kept, board};
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::refcount;
 
@@ -16,7 +16,13 @@ pub(crate) fn work(me: &Member) {
         it.note_ready(seat);
     }
     assert!(it.is_ready(0) && it.begin(0, 7, 4));
-    assert_eq!((it.claim(0), it.claim(0)), (Claim::Task(0), Claim::Task(1)));
+    assert_eq!(
+        (it.claim(0), it.keep(0, 0, 40), it.claim(0)),
+        (Claim::Task(0), true, Claim::Task(1))
+    );
+    assert!(it.has_room(0) && !it.keep(0, 3, 41));
+    assert_eq!(it.kept(0, 7), Some(Kept { first: 0, bytes: 40_u64.to_le_bytes().to_vec() }));
+    assert_eq!((it.kept(0, 8), it.kept(1, 7)), (None, None));
     assert_eq!(it.running(0).map(|r| (r.batch, r.task, r.waiting)), Some((7, 1, 2)));
     assert!(!it.hold(0, 7, 0) && !it.hold(0, 8, 1) && it.hold(0, 7, 1));
     assert_eq!((it.claim(0), it.is_held(0)), (Claim::Held, true));
@@ -26,11 +32,15 @@ pub(crate) fn work(me: &Member) {
     // The first worker is dead, and was at its second task.
     let blamed = vec![Blamed { task: 1, worker: 100 }];
     assert_eq!(it.take_over(1, 7, 4), Some(blamed));
+    assert_eq!(it.kept_of(7), vec![Kept { first: 0, bytes: 40_u64.to_le_bytes().to_vec() }]);
     it.taken_over(1, 7);
+    assert!(it.kept_of(7).is_empty());
     assert_eq!((it.batch_of(0), it.batch_of(1), it.claim(1)), (0, 7, Claim::Done));
     it.leave(1);
     // The next leaves of itself: nobody is blamed.
-    assert!(it.begin(1, 8, 3) && it.claim(1) == Claim::Task(0));
+    assert!(it.begin(1, 8, 3) && it.claim(1) == Claim::Task(0) && it.keep(1, 0, 42));
+    it.told(1);
+    assert!(it.kept_of(8).is_empty());
     it.disown(1);
     assert_eq!((it.take_over(2, 8, 3), it.claim(2)), (Some(Vec::new()), Claim::Task(1)));
     // Who is first has it.

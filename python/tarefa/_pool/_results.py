@@ -1,0 +1,150 @@
+"""What ``map()`` returns: an iterator over results, which come to it in runs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from tarefa._pool._map import Mapping, Raised
+
+# Results that are taken at once.
+_RUN = 1 << 12
+
+
+class Results(itertools.chain[Any]):
+    """What ``map()`` returns: an iterator over the results."""
+
+    __module__ = "tarefa"
+
+    _runs: _Runs
+
+    def close(self) -> None:
+        """Stop: what has not begun is not begun any more."""
+        self._runs.end()
+
+    @property
+    def _mapping(self) -> Mapping:
+        return self._runs.mapping
+
+
+def results_of(
+    mapping: Mapping,
+    timeout: float | None,
+    *,
+    return_exceptions: bool,
+    goes_on: bool = False,
+    bar: Any = None,
+) -> Results:
+    """The results of a mapping, for who iterates over them."""
+    runs = _Runs(mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar)
+    made: Any = Results.from_iterable(runs)
+    made._runs = runs
+    return made  # type: ignore[no-any-return]
+
+
+class _Runs(Iterator[Iterator[Any]]):
+    """The runs of results, each as an iterator: of C where nothing is to be raised."""
+
+    def __init__(
+        self,
+        mapping: Mapping,
+        timeout: float | None,
+        *,
+        return_exceptions: bool,
+        goes_on: bool,
+        bar: Any,
+    ) -> None:
+        self.mapping = mapping
+        self._until = None if timeout is None else time.monotonic() + timeout
+        self._return_exceptions = return_exceptions
+        self.goes_on = goes_on
+        self.bar = bar
+        self.over = False
+        # What was taken from the mapping, and who hands it out.
+        self._run: list[Any] = []
+        self._items: Any = iter(self._run)
+        self._mixed = False
+
+    def __next__(self) -> Iterator[Any]:
+        if self.over:
+            raise StopIteration
+        mapping = self.mapping
+        try:
+            if not mapping.has_next():
+                mapping.wait(mapping.has_next, self._until)
+            # With a bound each counts when it is handed out.
+            run, mixed = mapping.take(1 if mapping.is_bounded else _RUN)
+        except BaseException:
+            self.end()
+            raise
+        if not run:
+            self.end()
+            error, mapping.input_error = mapping.input_error, None
+            if error is not None:
+                raise error
+            raise StopIteration
+        plain = not mixed or Raised not in map(type, run)
+        if not plain and self._return_exceptions:
+            run = [value.error if type(value) is Raised else value for value in run]
+            plain = True
+        self._run = run
+        items = self._items = iter(run)
+        self._mixed = not plain or self.bar is not None
+        return _OneByOne(self, items) if self._mixed else items
+
+    def rest(self) -> list[Any]:
+        """What has come and is not handed out, as far as nothing of it is to be raised."""
+        return [] if self._mixed else list(self._items)
+
+    def end(self) -> None:
+        """Stop: what has not begun is not begun any more."""
+        if not self.over:
+            self.over = True
+            self._run.clear()
+            if not self.mapping.all_there():
+                self.mapping.stop()
+        if self.bar is not None:
+            self.bar.close()
+
+    def __del__(self) -> None:
+        mapping = getattr(self, "mapping", None)
+        if mapping is None or self.over or mapping.stopped:
+            return
+        left = self._items.__length_hint__()
+        taken = mapping.handed - left
+        if mapping.lazy and not (mapping.exhausted and taken >= mapping.given):
+            self.over = True
+            dropped = mapping.stop() + left
+            warnings.warn(
+                f"the iterator of a map() was dropped unfinished: {taken} results were "
+                f"taken, {dropped} inputs more had been given out, and are not run any more where "
+                "no worker has begun them; take all results, or close() it",
+                RuntimeWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+
+class _OneByOne(Iterator[Any]):
+    """Hands out a run with something to be raised in it, or counts for a bar."""
+
+    def __init__(self, runs: _Runs, items: Iterator[Any]) -> None:
+        self._runs = runs
+        self._items = items
+
+    def __next__(self) -> Any:
+        value = next(self._items)
+        runs = self._runs
+        if runs.bar is not None:
+            runs.bar.update()
+        if type(value) is not Raised:
+            return value
+        if not runs.goes_on:
+            runs.end()
+        try:
+            raise value.error
+        finally:
+            del value
