@@ -75,9 +75,13 @@ if TYPE_CHECKING:
     from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
     from tarefa._channel._select import select
     from tarefa._pool._attempt import attempt
+    from tarefa._pool._context import get_context
     from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
     from tarefa._pool._executors import ProcessPoolExecutor, ThreadPool, ThreadPoolExecutor
     from tarefa._pool._pool import Pool
+    from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
+    from tarefa._task._as_completed import as_completed
+    from tarefa._task._group import TaskGroup
     from tarefa._task._program import CompletedProgram, Program
     from tarefa._task._run import run
     from tarefa._task._standard import (
@@ -175,6 +179,7 @@ __all__ = [
     "TarefaError",
     "TaskExited",
     "TaskFailed",
+    "TaskGroup",
     "TaskInterrupted",
     "TaskTimeout",
     "Thread",
@@ -193,6 +198,7 @@ __all__ = [
     "active_count",
     "active_tasks",
     "address",
+    "as_completed",
     "attach",
     "attempt",
     "configure",
@@ -203,6 +209,7 @@ __all__ = [
     "deadlocks",
     "excepthook",
     "freeze_support",
+    "get_context",
     "get_ident",
     "get_native_id",
     "getprofile",
@@ -229,7 +236,7 @@ _EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
-# `enumerate` is not in `__all__`: a star would hide the built-in one.
+# `enumerate` and `map` are not in `__all__`: a star would hide the built-in ones.
 _STANDARD = frozenset(
     [
         "TIMEOUT_MAX",
@@ -274,6 +281,14 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._pool import _errors as home
         elif name == "attempt":
             from tarefa._pool import _attempt as home
+        elif name == "map":
+            from tarefa._pool import _warm as home
+        elif name == "get_context":
+            from tarefa._pool import _context as home
+        elif name == "TaskGroup":
+            from tarefa._task import _group as home
+        elif name == "as_completed":
+            from tarefa._task import _as_completed as home
         elif name in _REPORTS:
             from tarefa._trace import _deadlocks as home
         elif name in _STANDARD:
@@ -304,4 +319,4 @@ if not TYPE_CHECKING:  # else every name would be there
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, "__doc__", "__file__", "__name__", "__version__", "enumerate"})
+    return sorted({*__all__, "__doc__", "__file__", "__name__", "__version__", "enumerate", "map"})

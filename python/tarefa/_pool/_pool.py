@@ -11,10 +11,10 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from tarefa._engine import cpu_count
-from tarefa._pool import _cargo, _wire
+from tarefa._pool import _cargo, _standard, _wire
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
@@ -24,6 +24,9 @@ from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _exit, _limits
+
+if TYPE_CHECKING:
+    from tarefa._pool._async_map import AsyncResults
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,6 +59,9 @@ class Pool(Executor):
             2 s later its process is killed if it goes on.
         retries: how often a task is begun again whose worker died in it. What a task raises is its
             result, and is never tried again.
+        processes, maxtasksperchild: what ``multiprocessing.Pool`` calls ``workers`` and
+            ``tasks_per_worker``. An initializer as the second argument, with its arguments as
+            the third, is taken as it takes it, too.
 
     Raises:
         ValueError: ``workers`` below 1; another ``kind``; a limit that is none.
@@ -70,8 +76,8 @@ class Pool(Executor):
     def __init__(
         self,
         workers: int | None = None,
-        kind: str = "process",
-        *,
+        kind: str | Callable[..., object] | None = "process",
+        *standard: Any,
         name: str | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
@@ -80,11 +86,23 @@ class Pool(Executor):
         memory_limit: int | str | None = None,
         time_limit: float | None = None,
         retries: int = 0,
+        processes: int | None = None,
+        maxtasksperchild: int | None = None,
+        **unknown: Any,
     ) -> None:
+        if (
+            standard
+            or unknown
+            or type(kind) is not str
+            or (processes, maxtasksperchild) != (None, None)
+        ):
+            given = _standard.Given(workers, kind, initializer, initargs, tasks_per_worker)
+            given.take(standard, processes, maxtasksperchild, unknown)
+            workers, kind, initializer, initargs, tasks_per_worker = given
         self._workers = _count_of(workers, "workers") or cpu_count()
         if kind not in KINDS:
             raise ValueError(f"kind must be 'process' or 'thread', not {kind!r}")
-        self.kind = kind
+        self.kind: str = kind
         for what, value in (("initializer", initializer), ("finalizer", finalizer)):
             if value is not None and not callable(value):
                 raise TypeError(f"{what} must be callable, not {type(value).__name__} {value!r}")
@@ -322,6 +340,45 @@ class Pool(Executor):
         return results_of(
             mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar
         )
+
+    def amap(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | str = "auto",
+        buffersize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+    ) -> AsyncResults:
+        """The same for ``async for``: the loop goes on while results are waited for.
+
+        Args, Raises: as :meth:`map`. A generator that is an input is taken from by a thread.
+        """
+        from tarefa._pool._async_map import AsyncResults
+
+        return AsyncResults(
+            self.map(
+                fn,
+                *iterables,
+                timeout=timeout,
+                chunksize=chunksize,
+                buffersize=buffersize,
+                ordered=ordered,
+                return_exceptions=return_exceptions,
+            )
+        )
+
+    async def run(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Have a worker call ``fn(*args, **kwargs)``, and await what it returns.
+
+        Where the waiting is cancelled, a call that no worker has begun is not run.
+
+        Raises: as :meth:`submit`, and what the call raises.
+        """
+        import asyncio
+
+        return await asyncio.wrap_future(self.submit(fn, *args, **kwargs))
 
     def _limited_from_now(self) -> None:
         if self._wardens is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 _START_METHOD = (
     "there is one way of starting processes, with nothing to choose: use tarefa.Process, "
-    "tarefa.Lock and so on of the package itself"
+    "tarefa.Lock and so on of the package itself, or tarefa.get_context() where a context is wanted"
 )
 _LOG = "tarefa has no logger of its own: use logging, which works in processes as it was set up"
 _MODULE = "it is a module that {0} happens to import: write `import {1}`"
@@ -38,9 +38,8 @@ INSTEAD = {
         "tarefa.TimeLimitExceeded"
     ),
     "allow_connection_pickling": "it is not needed: leave the call out",
-    "context": _START_METHOD,
+    "context": "use tarefa.get_context(), which is a context of multiprocessing",
     "get_all_start_methods": _START_METHOD,
-    "get_context": _START_METHOD,
     "get_start_method": _START_METHOD,
     "set_start_method": _START_METHOD,
     "get_logger": _LOG,

@@ -305,6 +305,22 @@ class TaskBase(Generic[R]):
             # The process is gone; the supervisor publishes that within moments.
             self._tarefa_core.join(0.05)
 
+    def add_done_callback(self, fn: Callable[[Any], object]) -> None:
+        """Have a function called with the task when it has ended; at once if it has.
+
+        It runs in a thread of this process; what it raises is logged.
+
+        Raises:
+            StateError: the task is not started.
+        """
+        if self._tarefa_core.state == NEW:
+            raise StateError(f"{self._label()} is not started: call start() first")
+        if not callable(fn):
+            raise TypeError(f"a function is wanted, not {type(fn).__name__} {fn!r}")
+        from tarefa._task import _watcher
+
+        _watcher.add(self, fn)
+
     @property
     def sentinel(self) -> int:
         """A descriptor that becomes readable when the task ends: for ``select`` and friends."""

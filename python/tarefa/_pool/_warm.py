@@ -1,0 +1,85 @@
+"""``tarefa.map``: a map whose pool is made at its first use and stays."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tarefa._pool._pool import Pool
+
+if TYPE_CHECKING:
+    from tarefa._pool._results import Results
+
+R = TypeVar("R")
+
+_lock = threading.Lock()
+_pools: dict[tuple[int | None, str], Pool] = {}
+
+
+def map(  # noqa: A001 - as a pool has it
+    fn: Callable[..., R],
+    *iterables: Iterable[Any],
+    workers: int | None = None,
+    kind: str = "process",
+    timeout: float | None = None,
+    chunksize: int | str = "auto",
+    buffersize: int | None = None,
+    ordered: bool = True,
+    progress: bool = False,
+    return_exceptions: bool = False,
+) -> Results:
+    """Call a function with each item of an iterable, or with items of several, on all processors.
+
+    As :meth:`Pool.map`, with a pool that is made at the first call, and kept for the next ones
+    until the program ends. It has one for each number of workers and kind that are asked for.
+
+    Args:
+        fn: the function.
+        iterables: its arguments; the shortest ends it.
+        workers: how many workers; as many as there are processors if it is not given.
+        kind: ``"process"`` or ``"thread"``.
+        timeout: seconds from now on in which all results are taken.
+        chunksize: inputs that stay together; ``"auto"`` leaves that to the pool.
+        buffersize: the most inputs that are given out and whose result is not taken yet.
+        ordered: whether results come in the order of their inputs, or as they are there.
+        progress: whether to show a bar, where ``tqdm`` is installed.
+        return_exceptions: whether what a call raises comes as a result.
+
+    Raises:
+        NotPicklable, TypeError, ValueError: as :meth:`Pool.map`.
+    """
+    return _pool(workers, kind).map(
+        fn,
+        *iterables,
+        timeout=timeout,
+        chunksize=chunksize,
+        buffersize=buffersize,
+        ordered=ordered,
+        progress=progress,
+        return_exceptions=return_exceptions,
+    )
+
+
+def _pool(workers: int | None, kind: str) -> Pool:
+    key = workers, kind
+    with _lock:
+        pool = _pools.get(key)
+        if pool is None or pool._crew.closed or pool._crew.broken is not None:
+            pool = _pools[key] = Pool(workers, kind, name=f"tarefa.map ({kind})")
+        return pool
+
+
+def _forked() -> None:
+    """In a forked child: its parent's pools are not its own."""
+    global _lock
+    _lock = threading.Lock()
+    # Their ends are the parent's to see to.
+    _kept.extend(_pools.values())
+    _pools.clear()
+
+
+_kept: list[Pool] = []
+
+os.register_at_fork(after_in_child=_forked)
