@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from tarefa._pool._context import get_context
     from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
     from tarefa._pool._executors import ProcessPoolExecutor, ThreadPool, ThreadPoolExecutor
+    from tarefa._pool._leases import leased
     from tarefa._pool._pool import Pool
     from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
     from tarefa._task._as_completed import as_completed
@@ -214,6 +215,7 @@ __all__ = [
     "get_native_id",
     "getprofile",
     "gettrace",
+    "leased",
     "local",
     "main_thread",
     "parent_process",
@@ -281,6 +283,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._pool import _errors as home
         elif name == "attempt":
             from tarefa._pool import _attempt as home
+        elif name == "leased":
+            from tarefa._pool import _leases as home
         elif name == "map":
             from tarefa._pool import _warm as home
         elif name == "get_context":

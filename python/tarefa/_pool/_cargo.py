@@ -42,6 +42,18 @@ class Cargo:
         return (_arrive, (data, buffers)) if buffers else (_arrive, (data,))
 
 
+class Packed:
+    """A :class:`Cargo` that was pickled already."""
+
+    __slots__ = ("made",)
+
+    def __init__(self, cargo: Cargo) -> None:
+        self.made = cargo.__reduce__()
+
+    def __reduce__(self) -> Any:
+        return self.made
+
+
 class Arrived:
     """What came of a :class:`Cargo`: a value, or the error of building it."""
 
@@ -62,12 +74,14 @@ def _arrive(data: bytes, buffers: Any = ()) -> Arrived:
 class Function:
     """A function as it travels: under a key, by which a worker keeps it."""
 
-    __slots__ = ("__weakref__", "data", "key", "name")
+    __slots__ = ("__weakref__", "data", "kept", "key", "name")
 
     def __init__(self, function: Any, data: Any) -> None:
         self.key = next(_keys)
         self.data = data
         self.name = name_of(function)
+        # What keeps the shared objects that it mentions.
+        self.kept: Any = None
 
 
 _keys = itertools.count(1)
@@ -107,6 +121,8 @@ def encode(function: Any) -> Function:
     found = Function(function, data)
     if bare:
         _known[function] = function.__code__, found
+    else:
+        found.kept = function
     return found
 
 

@@ -9,6 +9,11 @@ from tarefa._engine import cpu_count
 from tarefa._pool._pool import Pool
 
 
+def _check_workers(max_workers: int | None) -> None:
+    if max_workers is not None and max_workers <= 0:
+        raise ValueError("max_workers must be greater than 0")
+
+
 class ThreadPoolExecutor(Pool):
     """A pool of threads with the arguments of ``concurrent.futures.ThreadPoolExecutor``.
 
@@ -28,6 +33,7 @@ class ThreadPoolExecutor(Pool):
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
     ) -> None:
+        _check_workers(max_workers)
         if max_workers is None:
             max_workers = min(32, cpu_count() + 4)
         super().__init__(
@@ -61,6 +67,7 @@ class ProcessPoolExecutor(Pool):
         *,
         max_tasks_per_child: int | None = None,
     ) -> None:
+        _check_workers(max_workers)
         super().__init__(
             max_workers,
             "process",

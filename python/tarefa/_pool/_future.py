@@ -132,6 +132,8 @@ class Future(_Future[R]):
             return self.cancelled()
         if crew.call_off(batch):
             self._tarefa_cancel()
+            if batch.turn is not None:
+                batch.turn.end()
             return True
         if not kill:
             return False

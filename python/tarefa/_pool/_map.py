@@ -122,7 +122,7 @@ class Mapping:
             self._in_runs = self._of_runs + sum(map(len, self.runs.values()))
 
     def take(self, most: int) -> tuple[list[Any], bool]:
-        """Hand out what is there, about so many at most; and whether some may stand for errors."""
+        """Hand out what is there, about so many at most; whether it is more than plain numbers."""
         if not self.ordered:
             run: list[Any] = []
             ready = self.ready

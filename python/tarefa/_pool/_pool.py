@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
@@ -18,7 +18,7 @@ from tarefa._pool import _cargo, _standard, _wire
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
-from tarefa._pool._map import Mapping
+from tarefa._pool._map import Mapping as Run
 from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._work import Batch
@@ -27,6 +27,7 @@ from tarefa._task import _exit, _limits
 
 if TYPE_CHECKING:
     from tarefa._pool._async_map import AsyncResults
+    from tarefa._pool._schedule import Schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +60,8 @@ class Pool(Executor):
             2 s later its process is killed if it goes on.
         retries: how often a task is begun again whose worker died in it. What a task raises is its
             result, and is never tried again.
+        resources: names, and how much there is of each: a number, or a list of what there is.
+            ``options(resources=...)`` says how much a task needs, ``tarefa.leased()`` which it has.
         processes, maxtasksperchild: what ``multiprocessing.Pool`` calls ``workers`` and
             ``tasks_per_worker``. An initializer as the second argument, with its arguments as
             the third, is taken as it takes it, too.
@@ -86,6 +89,7 @@ class Pool(Executor):
         memory_limit: int | str | None = None,
         time_limit: float | None = None,
         retries: int = 0,
+        resources: Mapping[str, int | Sequence[Any]] | None = None,
         processes: int | None = None,
         maxtasksperchild: int | None = None,
         **unknown: Any,
@@ -115,10 +119,18 @@ class Pool(Executor):
         self._lock = threading.Lock()
         self._wardens: Any = None
         first = (initializer, tuple(initargs), finalizer)
+        self._resources: dict[str, Any] = {}
+        if resources is not None:
+            from tarefa._pool._schedule import check_resources
+
+            self._resources = check_resources(resources)
+        self._schedule: Schedule | None = None
         if kind == "process":
             from tarefa._pool._processes import ProcessCrew
 
-            self._crew = ProcessCrew(self.name, self._workers, first, limit, memory_limit)
+            self._crew = ProcessCrew(
+                self.name, self._workers, first, limit, memory_limit, self._resources
+            )
         else:
             if memory_limit is not None:
                 raise ValueError(
@@ -127,7 +139,7 @@ class Pool(Executor):
                 )
             from tarefa._pool._threads import ThreadCrew
 
-            self._crew = ThreadCrew(self.name, self._workers, first, limit)
+            self._crew = ThreadCrew(self.name, self._workers, first, limit, self._resources)
         self._crew.on_done = _on_done
         _pools.add(self)
         _watch_exit()
@@ -148,16 +160,39 @@ class Pool(Executor):
         """
         return self._submit(fn, args, kwargs, self._time_limit, self._retries)
 
-    def options(self, *, time_limit: float | None = None, retries: int | None = None) -> Options:
+    def options(
+        self,
+        *,
+        time_limit: float | None = None,
+        retries: int | None = None,
+        priority: int = 0,
+        resources: Mapping[str, int] | None = None,
+    ) -> Options:
         """The pool with other limits for what is submitted through it.
 
         Args:
             time_limit: the most seconds that a task may run; None for the pool's.
             retries: how often one is begun again whose worker died; None for the pool's.
+            priority: a task with a higher one goes before those that no worker has begun; those
+                that are submitted otherwise have 0.
+            resources: how much a task needs of the pool's; it waits until that is there.
+
+        Raises:
+            ValueError: a limit that is none; more of a resource than there is, or one that the pool
+                has not.
+            TypeError: something of another type.
         """
         limit = self._time_limit if time_limit is None else check_limit(time_limit)
         again = self._retries if retries is None else check_retries(retries)
-        return Options(self, limit, again)
+        if isinstance(priority, bool) or not hasattr(priority, "__index__"):
+            what = type(priority).__name__
+            raise TypeError(f"priority must be a whole number, not {what} {priority!r}")
+        amounts: dict[str, int] = {}
+        if resources is not None:
+            from tarefa._pool._schedule import check_amounts
+
+            amounts = check_amounts(resources, self._resources, self.name)
+        return Options(self, limit, again, operator.index(priority), amounts)
 
     def _submit(
         self,
@@ -166,6 +201,8 @@ class Pool(Executor):
         kwargs: dict[str, Any],
         time_limit: float | None,
         retries: int,
+        priority: int = 0,
+        amounts: dict[str, int] | None = None,
     ) -> Future[Any]:
         crew = self._crew
         function = self._function(fn)
@@ -179,14 +216,51 @@ class Pool(Executor):
         batch.time_limit, batch.retries = time_limit, retries
         future: Future[Any] = Future(crew, batch)
         batch.sink = future
+        schedule = self._schedule
         try:
-            crew.put(batch)
+            if amounts or priority or (schedule is not None and schedule.ordered):
+                self._scheduled(priority != 0).add(batch, priority, amounts or {})
+            else:
+                crew.put(batch)
         except NotPicklable:
             _say_which(fn, args, kwargs)
             raise
         if time_limit is not None:
             self._limited(batch)
         return future
+
+    def _scheduled(self, ordered: bool) -> Schedule:
+        """The schedule; with what waits already in it, from the first priority on."""
+        from tarefa._pool._schedule import Schedule
+
+        with self._lock:
+            if self._schedule is None:
+                self._schedule = Schedule(self._crew, self._resources)
+            schedule = self._schedule
+            if not ordered or schedule.ordered:
+                return schedule
+            schedule.ordered = True
+        for batch in list(self._crew.batches.values()):
+            if type(batch.sink) is Future and batch.turn is None:
+                self._let_wait(batch, schedule)
+        return schedule
+
+    def _let_wait(self, batch: Batch, schedule: Schedule) -> None:
+        """Put a task into the schedule that was submitted before there was one."""
+        if not self._crew.recall(batch):
+            schedule.note_begun(batch)
+            return
+        future: Any = batch.sink
+        again = Batch(batch.function, batch.calls, batch.flags, future)
+        again.context = batch.context
+        again.time_limit, again.retries = batch.time_limit, batch.retries
+        batch.over = True
+        future._tarefa_batch = again
+        schedule.add(again, 0, {})
+        if again.time_limit is not None:
+            self._limited(again)
+        if future._done_callbacks or future._waiters:
+            future._tarefa_watch()
 
     def _function(self, fn: Any) -> Any:
         """A function as the crew takes it, if work may be given to it now."""
@@ -320,7 +394,7 @@ class Pool(Executor):
                     f"map() takes a function and iterables, not {type(it).__name__} {it!r}; the "
                     "size of chunks is chunksize="
                 )
-        mapping = Mapping(
+        mapping = Run(
             self._crew,
             function,
             iterables,
@@ -491,7 +565,7 @@ class Pool(Executor):
             for batch in list(crew.batches.values()):
                 if isinstance(batch.sink, Future):
                     batch.sink.cancel()
-                elif isinstance(batch.sink, Mapping):
+                elif isinstance(batch.sink, Run):
                     batch.sink.stop()
         crew.close()
         if wait:
@@ -560,20 +634,28 @@ class Options:
 
     __module__ = "tarefa"
 
-    def __init__(self, pool: Pool, time_limit: float | None, retries: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        time_limit: float | None,
+        retries: int,
+        priority: int,
+        amounts: dict[str, int],
+    ) -> None:
         self._pool = pool
-        self._time_limit = time_limit
-        self._retries = retries
+        self._given = time_limit, retries, priority, amounts
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """As :meth:`Pool.submit`."""
-        return self._pool._submit(fn, args, kwargs, self._time_limit, self._retries)
+        return self._pool._submit(fn, args, kwargs, *self._given)
 
 
 def _on_done(batch: Batch) -> None:
     sink = batch.sink
-    if type(sink) is Mapping:
+    if type(sink) is Run:
         sink.on_done(batch)
+    elif batch.turn is not None:
+        batch.turn.end()
 
 
 def _count_of(value: Any, what: str) -> int | None:

@@ -21,7 +21,7 @@ from tarefa._channel._queue import Queue
 from tarefa._engine import kept_results, signal_name
 from tarefa._pool import _cargo, _wire, _worker
 from tarefa._pool._board import Board
-from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function
+from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
 from tarefa._pool._errors import BrokenPool, KilledOverTime
 from tarefa._pool._turns import Turns
 from tarefa._pool._work import Batch
@@ -68,8 +68,11 @@ class ProcessCrew:
         first: _worker.Initializer,
         limit: int | None,
         memory_limit: int | str | None,
+        resources: Any,
     ) -> None:
         self.name = name
+        # Of which workers hold units; None for none.
+        self._resources = resources or None
         self.workers = workers
         self._first = first
         self._limit = limit
@@ -110,12 +113,39 @@ class ProcessCrew:
 
     # -- work ----------------------------------------------------------------------------
 
+    def enroll(self, batch: Batch) -> Any:
+        """Note a batch that is to be sent later, and what is to be sent of it: as it is now.
+
+        Raises:
+            NotPicklable: its calls cannot travel.
+        """
+        packed = Packed(Cargo(batch.calls))
+        batch.number = next(self._numbers)
+        self.batches[batch.number] = batch
+        return packed
+
+    def send(self, batch: Batch, packed: Any) -> None:
+        """Give a batch that was enrolled to whoever is free next."""
+        function: Function = batch.function
+        key, data, units = function.key, function.data, batch.turn.units
+        number, count = batch.number, batch.count
+        self.tasks.put((number, count, batch.flags, key, data, batch.context, packed, units))
+        self.fail_if_broken()
+
+    def fail_if_broken(self) -> None:
+        """Have what was enrolled meanwhile fail, if the pool cannot go on."""
+        if self.broken is not None:
+            self.turns.wake()
+
     def put(self, batch: Batch) -> None:
         """Give a batch to whoever is free next.
 
         Raises:
             NotPicklable: its calls cannot travel.
         """
+        if batch.turn is not None:
+            self.send(batch, self.enroll(batch))
+            return
         number = batch.number = next(self._numbers)
         function: Function = batch.function
         calls = batch.calls
@@ -165,6 +195,11 @@ class ProcessCrew:
             return False
         self.batches.pop(batch.number, None)
         return True
+
+    def recall(self, batch: Batch) -> bool:
+        """Take a batch back that nobody has begun, to put it in anew."""
+        self.watched.discard(batch.number)
+        return self.call_off(batch)
 
     def take_rest(self, batch: Batch) -> tuple[int, int] | None:
         """Take back what nobody has begun of a batch that a worker is at: first and end."""
@@ -351,6 +386,8 @@ class ProcessCrew:
             again.context = batch.context
             again.retries, again.time_limit = batch.retries, batch.time_limit
             again.deaths = {0: deaths}
+            # With what it had: that is not free before it has its result.
+            again.turn = batch.turn
             self.put(again)
             if batch.time_limit is not None and self.on_limited is not None:
                 self.on_limited(again)
@@ -395,7 +432,15 @@ class ProcessCrew:
         task: Process[Any] = Process(
             target=_worker.main,
             name=f"{self.name}-{serial}",
-            args=(seat, self.board, self.tasks, self.results, self._limit, self._first),
+            args=(
+                seat,
+                self.board,
+                self.tasks,
+                self.results,
+                self._limit,
+                self._first,
+                self._resources,
+            ),
             daemon=True,
             memory_limit=self._memory_limit,
         )

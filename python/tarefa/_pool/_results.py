@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,7 +47,7 @@ def results_of(
 
 
 class _Runs(Iterator[Iterator[Any]]):
-    """The runs of results, each as an iterator: of C where nothing is to be raised."""
+    """The runs of results, each as an iterator: of C where it is numbers and the like."""
 
     def __init__(
         self,
@@ -59,14 +60,15 @@ class _Runs(Iterator[Iterator[Any]]):
     ) -> None:
         self.mapping = mapping
         self._until = None if timeout is None else time.monotonic() + timeout
-        self._return_exceptions = return_exceptions
+        self.return_exceptions = return_exceptions
         self.goes_on = goes_on
         self.bar = bar
         self.over = False
-        # What was taken from the mapping, and who hands it out.
-        self._run: list[Any] = []
-        self._items: Any = iter(self._run)
-        self._mixed = False
+        # What was taken from the mapping: numbers and the like, and who hands them out; or what is
+        # not kept once it was handed out.
+        self._plain: list[Any] = []
+        self._items: Any = iter(self._plain)
+        self.run: deque[Any] = deque()
 
     def __next__(self) -> Iterator[Any]:
         if self.over:
@@ -86,24 +88,26 @@ class _Runs(Iterator[Iterator[Any]]):
             if error is not None:
                 raise error
             raise StopIteration
-        plain = not mixed or Raised not in map(type, run)
-        if not plain and self._return_exceptions:
-            run = [value.error if type(value) is Raised else value for value in run]
-            plain = True
-        self._run = run
+        if mixed or self.bar is not None:
+            self.run.extend(run)
+            return _OneByOne(self)
+        self._plain = run
         items = self._items = iter(run)
-        self._mixed = not plain or self.bar is not None
-        return _OneByOne(self, items) if self._mixed else items
+        return items
 
     def rest(self) -> list[Any]:
         """What has come and is not handed out, as far as nothing of it is to be raised."""
-        return [] if self._mixed else list(self._items)
+        found, run = list(self._items), self.run
+        while run and type(run[0]) is not Raised and self.bar is None:
+            found.append(run.popleft())
+        return found
 
     def end(self) -> None:
         """Stop: what has not begun is not begun any more."""
         if not self.over:
             self.over = True
-            self._run.clear()
+            self._plain.clear()
+            self.run.clear()
             if not self.mapping.all_there():
                 self.mapping.stop()
         if self.bar is not None:
@@ -113,7 +117,7 @@ class _Runs(Iterator[Iterator[Any]]):
         mapping = getattr(self, "mapping", None)
         if mapping is None or self.over or mapping.stopped:
             return
-        left = self._items.__length_hint__()
+        left = self._items.__length_hint__() + len(self.run)
         taken = mapping.handed - left
         if mapping.lazy and not (mapping.exhausted and taken >= mapping.given):
             self.over = True
@@ -129,19 +133,22 @@ class _Runs(Iterator[Iterator[Any]]):
 
 
 class _OneByOne(Iterator[Any]):
-    """Hands out a run with something to be raised in it, or counts for a bar."""
+    """Hands out a run of anything, of which something may be to be raised, and counts for a bar."""
 
-    def __init__(self, runs: _Runs, items: Iterator[Any]) -> None:
+    def __init__(self, runs: _Runs) -> None:
         self._runs = runs
-        self._items = items
 
     def __next__(self) -> Any:
-        value = next(self._items)
         runs = self._runs
+        if not runs.run:
+            raise StopIteration
+        value = runs.run.popleft()
         if runs.bar is not None:
             runs.bar.update()
         if type(value) is not Raised:
             return value
+        if runs.return_exceptions:
+            return value.error
         if not runs.goes_on:
             runs.end()
         try:

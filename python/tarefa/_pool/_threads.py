@@ -50,7 +50,10 @@ class ThreadCrew:
 
     encodes = False
 
-    def __init__(self, name: str, workers: int, first: Any, limit: int | None) -> None:
+    def __init__(
+        self, name: str, workers: int, first: Any, limit: int | None, resources: Any
+    ) -> None:
+        self._resources = resources
         self.name = name
         self.workers = workers
         self._first = first
@@ -78,11 +81,24 @@ class ThreadCrew:
 
     # -- work ----------------------------------------------------------------------------
 
+    def fail_if_broken(self) -> None:
+        """Have what was enrolled meanwhile fail, if the pool cannot go on."""
+        if self.broken is not None:
+            self._fail_all(self.broken)
+
+    def enroll(self, batch: Batch) -> None:
+        """Note a batch that is to be sent later."""
+        batch.number = next(self._numbers)
+        batch.run = iter(range(batch.count))
+        self.batches[batch.number] = batch
+
     def put(self, batch: Batch) -> None:
         """Give a batch to whoever is free next."""
-        number = batch.number = next(self._numbers)
-        batch.run = iter(range(batch.count))
-        self.batches[number] = batch
+        self.enroll(batch)
+        self.send(batch)
+
+    def send(self, batch: Batch, _packed: None = None) -> None:
+        """Give a batch that was enrolled to whoever is free next."""
         self._queue.put(batch)
         if self._idle < self._queue.qsize() and len(self._members) < self.workers:
             self._hire()
@@ -142,12 +158,21 @@ class ThreadCrew:
     def fetch_kept(self, batch: Batch) -> None:
         """Nothing: each result comes by itself."""
 
+    def recall(self, batch: Batch) -> bool:
+        """Take a batch back that nobody has begun, to put it in anew."""
+        if not list(batch.run):
+            return False
+        self.batches.pop(batch.number, None)
+        return True
+
     def forget(self, batch: Batch) -> None:
         """Wait for no results of a batch any more."""
         batch.got[:] = b"\1" * batch.count
         batch.left = 0
         batch.over = True
         self.batches.pop(batch.number, None)
+        if batch.turn is not None:
+            batch.turn.end()
         self._let_go()
 
     def take_rest(self, batch: Batch) -> tuple[int, int] | None:
@@ -260,7 +285,13 @@ class ThreadCrew:
         """Run a batch; whether it is to be another worker's turn then."""
         context = contextvars.Context() if batch.context is None else batch.context.copy()
         most = None if self._limit is None else self._limit - member.done
-        member.done += context.run(self._run, member, batch, most)
+        if batch.turn is None:
+            member.done += context.run(self._run, member, batch, most)
+        else:
+            from tarefa._pool._leases import held
+
+            with held(self._resources, batch.turn.units):
+                member.done += context.run(self._run, member, batch, most)
         if self._limit is None or member.done < self._limit:
             return False
         self.restarts += 1

@@ -1,6 +1,7 @@
 """What pools and their processes tell each other.
 
 A batch is a message ``(number, count, flags, key, function, context, calls)``; see ``_cargo``.
+One that has had its place in a schedule ends with the units of resources that are its own.
 A result is ``(id, value)``, or ``(id, status, what)``; the id is the batch's number and the task's
 place in it. Of tasks whose results are words it is ``(id of the first, KEPT, all as bytes)``.
 """
@@ -17,6 +18,9 @@ ONE, STAR, CALL = 0, 1, 2
 HOW = 3
 TIMED = 4
 ATTEMPT_SHIFT = 3
+
+# What a batch's message consists of, without units.
+FIELDS = 7
 
 # Statuses.
 ERROR, DIED, TOOK, UNBUILT, UNSENT, KEPT = 1, 2, 3, 4, 5, 6

@@ -36,6 +36,7 @@ class Batch:
         "sink",
         "sizes",
         "time_limit",
+        "turn",
     )
 
     def __init__(self, function: Any, calls: list[Any], flags: int, sink: Sink) -> None:
@@ -60,6 +61,8 @@ class Batch:
         self.retries = 0
         # Of a task: the workers that died in it, as (pid, words).
         self.deaths: dict[int, list[tuple[int | None, str]]] = {}
+        # Its place in a schedule, if it has one.
+        self.turn: Any = None
         # Of a thread pool: what is left to run.
         self.run: Any = None
 

@@ -26,7 +26,16 @@ _ON_ITS_WAY = 5.0
 class Worker:
     """A worker, in its process."""
 
-    def __init__(self, seat: int, board: Any, tasks: Any, results: Any, limit: int | None) -> None:
+    def __init__(
+        self,
+        seat: int,
+        board: Any,
+        tasks: Any,
+        results: Any,
+        limit: int | None,
+        resources: Any = None,
+    ) -> None:
+        self.resources = resources
         self.seat = seat
         self.board = board
         self.tasks = tasks
@@ -58,6 +67,11 @@ class Worker:
 
     def _serve(self, message: Any) -> bool:
         """Run a batch; false if it is to go to another worker before its end."""
+        if len(message) > _wire.FIELDS:
+            from tarefa._pool._leases import held
+
+            with held(self.resources, message[-1]):
+                return self._serve(message[:-1])
         number, count, flags, key, data, context, packed = message
         board, seat = self.board, self.seat
         first = number << _wire.INDEX_BITS
@@ -282,13 +296,19 @@ Initializer = tuple[Callable[..., object] | None, tuple[Any, ...], Callable[[], 
 
 
 def main(
-    seat: int, board: Any, tasks: Any, results: Any, limit: int | None, first: Initializer
+    seat: int,
+    board: Any,
+    tasks: Any,
+    results: Any,
+    limit: int | None,
+    first: Initializer,
+    resources: Any,
 ) -> str:
     """Be a worker: the target of its process."""
     initializer, args, finalizer = first
     if initializer is not None:
         initializer(*args)
-    worker = Worker(seat, board, tasks, results, limit)
+    worker = Worker(seat, board, tasks, results, limit, resources)
     try:
         return worker.run()
     finally:

@@ -6,7 +6,7 @@ import multiprocessing.context
 import os
 import pickle
 import queue
-import threading
+import time
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_its_pool_has_the_ways_of_multiprocessing():
         assert pool.apply(double, (4,)) == 8
         assert list(pool.imap(double, range(3), 2)) == [0, 2, 4]
         with pytest.raises(context.TimeoutError):
-            pool.apply_async(threading.Event().wait, (0.5,)).get(0.01)
+            pool.apply_async(time.sleep, (0.5,)).get(0.01)
     assert began.get(timeout=50) == "began"
 
 

@@ -300,3 +300,10 @@ def test_replacement_and_deaths_together():
         got = list(pool.map(die_at, range(30), [11] * 30, return_exceptions=True))
         assert isinstance(got.pop(11), tarefa.WorkerDied)
         assert got == [i for i in range(30) if i != 11]
+
+
+def test_a_method_of_a_shared_object_keeps_it_until_it_runs():
+    with tarefa.Pool(1) as pool:
+        before = pool.submit(time.sleep, 0.05)
+        assert pool.submit(tarefa.Event().wait, 0.01).result() is False
+        assert before.result() is None

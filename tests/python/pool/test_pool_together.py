@@ -4,8 +4,10 @@ import itertools
 import os
 import signal
 import time
+import weakref
 
 import pytest
+from support import eventually
 
 import tarefa
 
@@ -150,3 +152,14 @@ def test_inputs_that_are_cut_as_they_are(pool, inputs):
     if isinstance(inputs, list):
         inputs[:] = []
         assert len(list(results)) == 500
+
+
+class Made:
+    pass
+
+
+def test_a_result_is_not_kept_once_it_was_handed_out(pool):
+    for made in pool.map(lambda _: Made(), range(5)):
+        gone = weakref.ref(made)
+        del made
+        eventually(lambda gone=gone: gone() is None)

@@ -2,7 +2,8 @@
 
 use pyo3::exceptions::{PyIndexError, PyStopIteration};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PySendResult, PyTuple, PyType};
+use pyo3::types::iterator::PySendResult;
+use pyo3::types::{PyBytes, PyIterator, PyList, PyTuple, PyType};
 use tarefa_engine::os::clock;
 use tarefa_engine::pool::board;
 use tarefa_engine::pool::{Board, Claim, Kept};
