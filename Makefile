@@ -145,7 +145,7 @@ test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version f
 	done; \
 	if [ -n "$$failed" ]; then echo "Python tests failed on:$$failed" >&2; exit 1; fi
 
-test-cpython: $(INSTALLED) ## Only the interpreter's own tests of locks, threads and processes, on our classes
+test-cpython: $(INSTALLED) ## Only the interpreter's own tests of locks, threads, processes and pools, on our classes
 	$(PY) tests/cpython/run.py
 
 test-docs: | $(INSTALLED) ## Only the tests of the pages: links, both languages of the guide, tables, manifests

@@ -7,6 +7,8 @@ _RLOCK = "it calls a private method that the library's condition has of its lock
 _HOOK = (
     "a failure is told once, when it is clear that nobody asks for it: not before the thread's end"
 )
+_INPUT = "what came before the input's error in its chunk is run, and its results are given"
+_STATE = "it sets a private state of the library's pool"
 
 _LENT = "a value without a lock lends its memory too"
 _SUBMODULE = "its child asks the library's own submodule who started it"
@@ -39,4 +41,16 @@ EXCEPTIONS = {
     "processes.ArrayTests.test_getobj_getlock_obj": _LENT,
     "processes.ProcessTests.test_parent_process": _SUBMODULE,
     "processes.ProcessTests.test_parent_process_attributes": _SUBMODULE,
+    "pools.PoolTests.test_imap_handle_iterable_exception": _INPUT,
+    "pools.ThreadPoolTests.test_imap_handle_iterable_exception": _INPUT,
+    "pools.PoolTests.test_resource_warning": _STATE,
+    "pools.ThreadPoolTests.test_resource_warning": _STATE,
+    "pools.PoolTests.test_map_unplicklable": "what does not pickle is NotPicklable, with its cause",
+    "pools.PoolTests.test_traceback": "the traceback of the worker is tarefa's RemoteTraceback",
+    "pools.PoolWorkerErrorsTests.test_unpickleable_result": "it is NotPicklable, and says which",
+    "pools.PoolWorkerLifetimeTests.test_pool_worker_lifetime": "it calls a private method",
+    "pools.ThreadPoolTests.test_make_pool": "threads are made when there is work for them",
+    "executors.ProcessExecutorTests.test_no_stale_references": (
+        "results are taken when somebody asks for one"
+    ),
 }

@@ -1,7 +1,7 @@
-"""Run the interpreter's own tests of locks, threads and processes on tarefa's classes.
+"""Run the interpreter's own tests of locks, threads, processes and pools on tarefa's classes.
 
-`run.py [locks] [threads] [processes]`: all of them, if none is named. A method that stands in
-`exceptions.py` is not run; more than 5 of 100 may not stand there.
+`run.py [locks] [threads] [processes] [pools] [executors]`: all of them, if none is named. A method
+that stands in `exceptions.py` is not run; more than 5 of 100 may not stand there.
 """
 
 import faulthandler
@@ -13,7 +13,7 @@ import warnings
 import standing_in
 from exceptions import EXCEPTIONS
 
-GROUPS = ("locks", "threads", "processes")
+GROUPS = ("locks", "threads", "processes", "pools", "executors")
 LIMIT = 120.0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,19 +21,33 @@ class AsyncResult:
 
     def __init__(self, future: Any, callback: Callback, error_callback: Callback) -> None:
         self._future = future
+        # Set once the callbacks were called, where there are any; and who calls them.
+        self._told: threading.Event | None = None
+        self._teller: int | None = None
         if callback is not None or error_callback is not None:
+            told = self._told = threading.Event()
 
             def tell(ended: Any) -> None:
-                if ended.cancelled():
-                    return
-                error = ended.exception()
-                if error is None:
-                    if callback is not None:
-                        callback(ended.result())
-                elif error_callback is not None:
-                    error_callback(error)
+                self._teller = threading.get_ident()
+                try:
+                    if ended.cancelled():
+                        return
+                    error = ended.exception()
+                    if error is None:
+                        if callback is not None:
+                            callback(ended.result())
+                    elif error_callback is not None:
+                        error_callback(error)
+                finally:
+                    told.set()
 
             future.add_done_callback(tell)
+
+    def _until_told(self, until: float | None) -> None:
+        """Wait for the end of the callbacks, which come before the result as in multiprocessing."""
+        if self._told is not None and self._teller != threading.get_ident():
+            left = None if until is None else max(0.0, until - time.monotonic())
+            self._told.wait(left)
 
     def get(self, timeout: float | None = None) -> Any:
         """The result; raises what the call raised.
@@ -39,14 +55,21 @@ class AsyncResult:
         Raises:
             TimeoutError: it is not there within ``timeout`` seconds.
         """
-        return self._future.result(timeout)
+        until = None if timeout is None else time.monotonic() + timeout
+        try:
+            value = self._future.result(timeout)
+        except Exception:
+            self._until_told(until)
+            raise
+        self._until_told(until)
+        return value
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until it is there, for ``timeout`` seconds at most."""
-        try:
+        until = None if timeout is None else time.monotonic() + timeout
+        with contextlib.suppress(TimeoutError, CancelledErrors):
             self._future.exception(timeout)
-        except (TimeoutError, CancelledErrors):
-            return
+        self._until_told(until)
 
     def ready(self) -> bool:
         """Whether it is there."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from tarefa._engine import cpu_count
+from tarefa._pool._errors import PoolClosed
 from tarefa._pool._pool import Pool
 
 
@@ -99,6 +100,9 @@ class StandardPool(Pool):
         maxtasksperchild: int | None = None,
         context: Any = None,  # noqa: ARG002 - as multiprocessing has it
     ) -> None:
+        most: Any = maxtasksperchild
+        if most is not None and not (isinstance(most, int) and most > 0):
+            raise ValueError("maxtasksperchild must be a positive int or None")
         super().__init__(
             processes,
             self._kind,
@@ -113,6 +117,16 @@ class StandardPool(Pool):
         """Call a function with each item; a list of the results."""
         found: list[Any] = self.map_async(func, iterable, chunksize).get()
         return found
+
+    @property
+    def _pool(self) -> list[Any]:
+        # Programs look at it for the pids of the workers.
+        return [task for task, *_ in self._crew.look_at_workers()]
+
+    def __enter__(self) -> Self:
+        if self._crew.closed:
+            raise PoolClosed(f"{self.name} is not running: it was closed or terminated")
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.terminate()

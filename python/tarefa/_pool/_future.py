@@ -23,11 +23,14 @@ class _Waiters(list[Any]):
     """Those who wait by means of ``concurrent.futures``: somebody must take results for them."""
 
     def __init__(self, future: Future[Any]) -> None:
-        self._future = future
+        # None once it is done.
+        self._future: Future[Any] | None = future
 
     def append(self, waiter: Any) -> None:
         super().append(waiter)
-        self._future._tarefa_watch()
+        future = self._future
+        if future is not None:
+            future._tarefa_watch()
 
 
 class Future(_Future[R]):
@@ -39,7 +42,7 @@ class Future(_Future[R]):
         super().__init__()
         self._tarefa_crew = crew
         self._tarefa_batch: Any = batch
-        self._waiters = _Waiters(self)
+        self._waiters: _Waiters = _Waiters(self)
 
     # -- the sink of its batch -----------------------------------------------------------
 
@@ -51,6 +54,9 @@ class Future(_Future[R]):
             self.set_result(value)
         else:
             self.set_exception(value)
+        # No circle keeps its arguments and its result.
+        self._tarefa_batch = None
+        self._waiters._future = None
 
     # -- waiting -------------------------------------------------------------------------
 
@@ -95,9 +101,10 @@ class Future(_Future[R]):
 
     def running(self) -> bool:
         """Whether a worker is at it now."""
-        if self.done() or self._tarefa_batch is None:
+        if self.done():
             return False
-        return self._tarefa_crew.where(self._tarefa_batch.number, 0) is not None
+        batch = self._tarefa_batch
+        return batch is not None and self._tarefa_crew.where(batch.number, 0) is not None
 
     def cancelled(self) -> bool:
         """Whether it was cancelled."""

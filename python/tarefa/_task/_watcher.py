@@ -56,12 +56,25 @@ class _Watcher:
             for found in select([more, *tasks]):
                 if found is more:
                     continue
-                with self._lock:
-                    callbacks = self._watched.pop(id(found))[1]
-                for callback in callbacks:
-                    call(callback, found)
-                del callbacks, found
+                self._call_all(found)
+                del found
             del tasks
+
+    def _call_all(self, task: Any) -> None:
+        """Call the callbacks of a task, in their order, and those that are added meanwhile."""
+        while True:
+            with self._lock:
+                callbacks = self._watched[id(task)][1]
+                if not callbacks:
+                    del self._watched[id(task)]
+                    return
+                callback = callbacks.pop(0)
+            call(callback, task)
+            del callback
+
+    def is_at(self, task: Any) -> bool:
+        """Whether a task is watched, or its callbacks are being called."""
+        return id(task) in self._watched
 
 
 def call(callback: Callback, task: Any) -> None:
@@ -77,7 +90,7 @@ _watcher = _Watcher()
 
 def add(task: Any, callback: Callback) -> None:
     """Have a callback called once a task that was started has ended: at once if it has."""
-    if task._tarefa_core.state >= FINISHED:
+    if task._tarefa_core.state >= FINISHED and not _watcher.is_at(task):
         call(callback, task)
     else:
         later(task, callback)

@@ -215,3 +215,19 @@ def test_the_names_of_the_standard_library():
         assert list(pool.imap(double, [1])) == [2]
     with pytest.raises(ValueError, match="takes no more work"):
         pool.map(double, [1])
+
+
+def test_callbacks_come_before_the_result(pool):
+    for _ in range(20):
+        got = []
+        pool.map_async(double, [1], callback=got.append).wait(50)
+        assert got == [[2]]
+        pool.apply_async(double, (2,), callback=got.append).get(50)
+        assert got[1:] == [4]
+        with pytest.raises(KeyError):
+            pool.apply_async(fail_at_five, (5,), error_callback=got.append).get(50)
+        assert isinstance(got[2], KeyError)
+    asked = []
+    result = pool.apply_async(double, (3,), callback=lambda _: asked.append(result.get(50)))
+    assert result.get(50) == 6
+    assert asked == [6]
