@@ -14,7 +14,7 @@ from support import run_script
 
 import tarefa
 
-OURS = {*tarefa.__all__, "enumerate"}
+OURS = {*tarefa.__all__, "enumerate", "map"}
 THREADING = {n for n in {*dir(threading), *threading.__all__} if not n.startswith("_")}
 MULTIPROCESSING = {n for n in dir(multiprocessing) if not n.startswith("_")}
 MULTIPROCESSING |= {m.name for m in pkgutil.iter_modules(multiprocessing.__path__)}
