@@ -118,3 +118,43 @@ def test_the_kernels_kill_for_want_of_memory_is_told_from_others(small_cgroup):
     )
     words = [line.partition(",")[0] for line in done.stdout.splitlines()]
     assert words == ["somebody sent it SIGKILL", "the machine", "somebody sent it SIGKILL"]
+
+
+def test_peak_memory_is_told_where_the_zygote_comes_late():
+    done = run_script(
+        """
+        import os, subprocess, sys, time
+        import tarefa
+
+        def work(ready):
+            kept = bytearray(30 << 20)
+            ready.set()
+            time.sleep(60)
+            return kept
+
+        ready = tarefa.Event()
+        task = tarefa.Process(target=work, args=(ready,)).start()
+        ready.wait()
+        zygote = tarefa._engine.diagnostics()["zygote_pid"]
+        cpu = min(os.sched_getaffinity(0))
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            os.sched_setaffinity(busy.pid, {cpu})
+            os.sched_setaffinity(zygote, {cpu})
+            os.sched_setscheduler(zygote, os.SCHED_IDLE, os.sched_param(0))
+            time.sleep(0.1)
+            began = time.monotonic()
+            os.kill(task.pid, 9)
+            task.join()
+            took = time.monotonic() - began
+        finally:
+            busy.kill()
+            busy.wait()
+        # It is waited for as long as two seconds, while it only waits for the processor.
+        if took < 1.5:
+            print(task.usage().peak_memory >> 20, task.exception())
+        """
+    )
+    if done.stdout:
+        assert int(done.stdout.split()[0]) >= 30
+        assert "unknown" not in done.stdout
