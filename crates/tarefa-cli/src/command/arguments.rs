@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, Command};
 
 use crate::act::run;
+use crate::look::top;
 use crate::terminal::{Language, Output};
 
 /// The flag for reports as JSON.
@@ -69,7 +70,7 @@ pub(super) fn command(out: &Output) -> Command {
         .subcommands(looks(&t))
         .subcommand(doctor(&t))
         .subcommand(runs(&t))
-        .subcommand(watches())
+        .subcommands([watches(), interrupts()])
         .subcommand(
             Command::new("completions")
                 .about(t(
@@ -98,7 +99,7 @@ fn language(name: &str) -> Result<String, String> {
 type Words<'a> = dyn Fn(&'static str, &'static str) -> &'static str + 'a;
 
 /// What looks into a running program.
-fn looks(t: &Words<'_>) -> [Command; 4] {
+fn looks(t: &Words<'_>) -> [Command; 5] {
     let pid = || {
         Arg::new("pid")
             .value_name("PID")
@@ -109,6 +110,15 @@ fn looks(t: &Words<'_>) -> [Command; 4] {
         "The programs that use tarefa, or the tasks of one",
         "Os programas que usam tarefa, ou as tarefas de um",
     ));
+    let top = Command::new("top").about(t(
+        "A running program on the screen: tasks, locks, queues, pools",
+        "Um programa que roda, na tela: tarefas, travas, filas, pools",
+    ));
+    let every = Arg::new("every")
+        .long("every")
+        .value_name(t("SECONDS", "SEGUNDOS"))
+        .value_parser(run::seconds)
+        .help(t("Look so often (0.25)", "Olha a cada tanto tempo (0.25)"));
     let stacks = Command::new("stacks").about(t(
         "What all its threads do now, line by line",
         "O que todas as suas threads fazem agora, linha a linha",
@@ -127,6 +137,7 @@ fn looks(t: &Words<'_>) -> [Command; 4] {
     ));
     [
         ps.arg(pid()),
+        top.arg(pid()).arg(every).arg(no_stacks.clone()),
         stacks.arg(pid().required(true)).arg(no_stacks),
         locks.arg(pid().required(true)).arg(
             Arg::new("svg")
@@ -199,6 +210,11 @@ fn watches() -> Command {
         .hide(true)
         .arg(Arg::new("start-it").long("start").action(ArgAction::SetTrue))
         .args(["pid", "start", "seconds"].map(|name| Arg::new(name).required(true)))
+}
+
+/// What `top` has another process do: nobody types it.
+fn interrupts() -> Command {
+    Command::new(top::INTERRUPT).hide(true).arg(Arg::new("address").required(true))
 }
 
 fn doctor(t: &Words<'_>) -> Command {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use crate::act::{doctor, run, tour};
-use crate::look::{locks, memory, ps, stacks};
+use crate::look::{locks, memory, ps, stacks, top};
 use crate::terminal::Output;
 
 /// Does what the arguments say, the first of which is the program's name.
@@ -32,6 +32,8 @@ fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
     match matches.subcommand() {
         Some(("tour", given)) => tour::run(out, given),
         Some(("ps", given)) => ps::run(out, given),
+        Some(("top", given)) => top::run(out, given),
+        Some((top::INTERRUPT, given)) => top::interrupt_task(out, given),
         Some(("stacks", given)) => stacks::run(out, given),
         Some(("locks", given)) => locks::run(out, given),
         Some(("memory", given)) => memory::run(out, given),

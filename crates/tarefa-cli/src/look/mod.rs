@@ -6,4 +6,5 @@ pub mod memory;
 mod picture;
 pub mod ps;
 pub mod stacks;
+pub mod top;
 mod words;

@@ -302,6 +302,18 @@ impl<'a> Queue<'a> {
         if self.it.shut.load(Ordering::Relaxed) == shut::ALL { 0 } else { self.len_alone() }
     }
 
+    /// Messages in it, for who takes no latch and only looks: one that comes or goes just now may count
+    /// or not.
+    #[must_use]
+    pub fn inspect_len(&self) -> u64 {
+        if self.it.shut.load(Ordering::Acquire) == shut::ALL {
+            return 0;
+        }
+        let head = self.it.get.head.load(Ordering::Acquire);
+        let tail = self.it.put.tail.load(Ordering::Acquire);
+        tail.saturating_sub(head) + self.it.get.unacked.returned.load(Ordering::Relaxed)
+    }
+
     /// Whether there are none at this instant.
     #[must_use]
     pub fn is_empty(&self) -> bool {

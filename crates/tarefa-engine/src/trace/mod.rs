@@ -9,12 +9,13 @@
 //! - [`stack_request`]: how a thread is asked for its stack, and answers; [`stacks`]: those of all
 //!   threads of a program;
 //! - [`members`]: its processes, their threads and tasks; [`memory`]: what its memory holds, and for
-//!   whom.
+//!   whom; [`traffic`]: its queues and pools; [`interrupt`]: what an observer can have a task do.
 //!
 //! Nothing here blocks a member, and nothing that a member does, its death included, can make a
 //! report fault or hang: all is read as it stands and checked afterwards.
 
 pub mod graph;
+pub mod interrupt;
 mod lasting;
 mod locate;
 pub mod members;
@@ -26,6 +27,7 @@ pub mod snapshot;
 pub mod stack_request;
 pub mod stacks;
 mod text;
+pub mod traffic;
 
 pub use locate::{Locate, set_locate};
 pub use report::{Report, deadlocks};

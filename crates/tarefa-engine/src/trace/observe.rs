@@ -7,9 +7,15 @@ use super::members::{self, MemberProcess};
 use super::memory::{self, Memory};
 use super::report::{self, Report};
 use super::stacks::{self, Asker, ProcessStacks, Stack};
+use super::traffic::{self, Traffic};
+use crate::atomic::Ordering;
 use crate::os::procfs;
 use crate::shm::member::observe::{self, Observer};
+use crate::shm::member::runtime::Address;
+use crate::shm::object::address::ObjectAddress;
+use crate::sync::object_kinds::Seen;
 use crate::task;
+use crate::task::inspect::Inspection;
 
 pub use crate::shm::member::observe::ObserveError;
 
@@ -111,10 +117,30 @@ impl Program {
         members::look(&self.observer.member())
     }
 
+    /// Its queues and pools, and how much waits in them.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        traffic::look(&self.observer.member())
+    }
+
     /// The stacks of those threads, of each its process and its number, from `asker`.
     #[must_use]
     pub fn stacks_of(&self, threads: &[(i32, i32)], asker: &mut Asker) -> HashMap<i32, Stack> {
         stacks::of(&self.observer.member(), threads, asker)
+    }
+
+    /// Where members of other programs find the task, for [`crate::trace::interrupt`].
+    #[must_use]
+    pub fn address_of(&self, task: &Inspection) -> ObjectAddress {
+        let member = self.observer.member();
+        let header = member.header();
+        let runtime = Address {
+            root: self.root(),
+            memory_fd: header.memory_fd.load(Ordering::Relaxed) as i32,
+            id: self.id(),
+        };
+        let Seen { off, kind, id } = task.seen;
+        ObjectAddress { runtime, off, kind, id }
     }
 
     /// The stacks of its threads, those of the language that it is written in from `asker`.
