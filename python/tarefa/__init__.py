@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from tarefa._pool._executors import ProcessPoolExecutor, ThreadPool, ThreadPoolExecutor
     from tarefa._pool._leases import leased
     from tarefa._pool._pool import Pool
+    from tarefa._pool._register import register_joblib_backend
     from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
     from tarefa._task._as_completed import as_completed
     from tarefa._task._group import TaskGroup
@@ -220,6 +221,7 @@ __all__ = [
     "main_thread",
     "parent_process",
     "preload",
+    "register_joblib_backend",
     "run",
     "select",
     "setprofile",
@@ -287,6 +289,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._pool import _leases as home
         elif name == "map":
             from tarefa._pool import _warm as home
+        elif name == "register_joblib_backend":
+            from tarefa._pool import _register as home
         elif name == "get_context":
             from tarefa._pool import _context as home
         elif name == "TaskGroup":

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from tarefa._engine import cpu_count
-from tarefa._pool import _cargo, _standard, _wire
+from tarefa._pool import _budget, _cargo, _standard, _wire
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
@@ -103,7 +102,7 @@ class Pool(Executor):
             given = _standard.Given(workers, kind, initializer, initargs, tasks_per_worker)
             given.take(standard, processes, maxtasksperchild, unknown)
             workers, kind, initializer, initargs, tasks_per_worker = given
-        self._workers = _count_of(workers, "workers") or cpu_count()
+        self._workers = _count_of(workers, "workers") or _budget.cores()
         if kind not in KINDS:
             raise ValueError(f"kind must be 'process' or 'thread', not {kind!r}")
         self.kind: str = kind

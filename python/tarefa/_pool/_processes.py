@@ -19,7 +19,7 @@ from typing import Any
 
 from tarefa._channel._queue import Queue
 from tarefa._engine import kept_results, signal_name
-from tarefa._pool import _cargo, _wire, _worker
+from tarefa._pool import _budget, _cargo, _wire, _worker
 from tarefa._pool._board import Board
 from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
 from tarefa._pool._errors import BrokenPool, KilledOverTime
@@ -73,6 +73,8 @@ class ProcessCrew:
         self.name = name
         # Of which workers hold units; None for none.
         self._resources = resources or None
+        # How many processors each worker has for threads and pools of its own.
+        self._share = _budget.share_for(workers)
         self.workers = workers
         self._first = first
         self._limit = limit
@@ -440,6 +442,7 @@ class ProcessCrew:
                 self._limit,
                 self._first,
                 self._resources,
+                self._share,
             ),
             daemon=True,
             memory_limit=self._memory_limit,

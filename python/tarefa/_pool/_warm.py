@@ -50,7 +50,7 @@ def map(  # noqa: A001 - as a pool has it
     Raises:
         NotPicklable, TypeError, ValueError: as :meth:`Pool.map`.
     """
-    return _pool(workers, kind).map(
+    return warm_pool(workers, kind).map(
         fn,
         *iterables,
         timeout=timeout,
@@ -62,7 +62,8 @@ def map(  # noqa: A001 - as a pool has it
     )
 
 
-def _pool(workers: int | None, kind: str) -> Pool:
+def warm_pool(workers: int | None, kind: str) -> Pool:
+    """The pool that is kept for so many workers of that kind."""
     key = workers, kind
     with _lock:
         pool = _pools.get(key)

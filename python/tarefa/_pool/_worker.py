@@ -12,7 +12,7 @@ from typing import Any
 from tarefa._channel._errors import ShutDown
 from tarefa._convert import _pickling
 from tarefa._engine import sleep
-from tarefa._pool import _attempt, _cargo, _wire
+from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
 from tarefa._runtime._errors import Interrupted, NotPicklable, TarefaError
 from tarefa._task import _current, _limits
@@ -303,8 +303,10 @@ def main(
     limit: int | None,
     first: Initializer,
     resources: Any,
+    share: int,
 ) -> str:
     """Be a worker: the target of its process."""
+    _budget.take(share)
     initializer, args, finalizer = first
     if initializer is not None:
         initializer(*args)
