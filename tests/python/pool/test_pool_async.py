@@ -110,9 +110,9 @@ def test_bad_input_of_amap_is_told_at_the_call(pool):
 
 
 def run_script(text, code=0):
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(text)], capture_output=True, text=True, timeout=50
-    )
+    # From CPython 3.12 on, a fork beside threads is warned of.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(text)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
     assert done.returncode == code, done.stderr
     assert done.stderr == ""
     return done.stdout.split("\n")[:-1]
