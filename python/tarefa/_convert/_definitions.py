@@ -21,8 +21,8 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from tarefa import _engine
-from tarefa._convert._digest import blake2b
 from tarefa._convert._plain_pickle import MAIN_NAMES
+from tarefa._runtime._digest import blake2b
 
 _Digest = bytes
 _digests: weakref.WeakKeyDictionary[Any, _Digest] = weakref.WeakKeyDictionary()

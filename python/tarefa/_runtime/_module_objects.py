@@ -167,7 +167,7 @@ def _number(
         again = now is not None and now.names is names
         now = _imports[name] = _Import(names, spec, again)
     passed = now.passed[place] = now.passed.get(place, 0) + 1
-    from hashlib import blake2b
+    from tarefa._runtime._digest import blake2b
 
     identity = repr((name, kind, place, passed)).encode()
     return "module's " + blake2b(identity, digest_size=16).hexdigest(), now.again, passes

@@ -26,7 +26,7 @@ _idle = 0
 _first = 0
 # Whether this is a child: the zygote, which runs tasks that are none, has no end of this kind.
 _is_child = False
-# Tells whether there is still nothing to do, where that was so when this child was made.
+# Tells whether there is still nothing to do, where that was so in the zygote.
 _nothing: Unchanged | None = None
 
 
@@ -71,13 +71,17 @@ def forget_inherited() -> None:
         util._finalizer_registry.clear()
 
 
-def be_child(spare: bool) -> None:
-    """In a child: from now on what runs is a task. A spare has time to get ready for its end."""
-    global _is_child, _nothing
+def be_child() -> None:
+    """In a child: from now on what runs is a task."""
+    global _is_child
     _is_child = True
-    if spare and not is_needed() and not has_logging():
-        _nothing = _watch()
-        is_nothing()
+    is_nothing()
+
+
+def watch() -> None:
+    """In the zygote, when it has imported modules: note whether its children have nothing to do."""
+    global _nothing
+    _nothing = None if _is_any() or has_logging() else _watch()
 
 
 def _watch() -> Unchanged | None:
@@ -112,14 +116,17 @@ def is_child() -> bool:
 
 def is_needed() -> bool:
     """Whether there is anything to do."""
-    util: Any = sys.modules.get("multiprocessing.util")
     # All of it, also in the zygote, which rehearses what its children will run.
-    found = (
+    return _is_any() and _is_child
+
+
+def _is_any() -> bool:
+    util: Any = sys.modules.get("multiprocessing.util")
+    return bool(
         _registered() != _idle + _idle_ones()
         or getattr(weakref.finalize, "_registry", None)
         or (util is not None and util._finalizer_registry)
     )
-    return _is_child and bool(found)
 
 
 def has_logging() -> bool:

@@ -28,9 +28,9 @@ from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._convert import _definitions, _descriptors
 from tarefa._convert._by_name import ByName
-from tarefa._convert._digest import blake2b
 from tarefa._convert._dump import dump, dumps_whole, pickles
 from tarefa._convert._plain_pickle import MAIN_NAMES
+from tarefa._runtime._digest import blake2b
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _left_out, _main
 from tarefa._task._kinds import Kind, is_end, kind_of

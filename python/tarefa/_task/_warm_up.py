@@ -14,7 +14,7 @@ from tarefa._convert._definitions import main_dict
 from tarefa._engine import TaskCore
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
-from tarefa._task import _child
+from tarefa._task import _at_exit, _child
 from tarefa._task._immortal import make_all_immortal
 from tarefa._task._payload import dumps_for_warm_up
 from tarefa._task._state import RUNNING
@@ -98,6 +98,7 @@ def rehearse() -> Iterator[None]:
         yield
     # Not to be in every child.
     _stand_ins[1].kept = None
+    _at_exit.watch()
     gc.collect()
     gc.freeze()
 

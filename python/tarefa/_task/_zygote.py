@@ -200,7 +200,7 @@ def after_fork(spare: bool) -> None:
         from tarefa._task._warm_up import warm_up_spare
 
         warm_up_spare()
-    _at_exit.be_child(spare)
+    _at_exit.be_child()
 
 
 def get_ready() -> None:

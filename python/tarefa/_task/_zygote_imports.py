@@ -7,10 +7,10 @@ import gc
 import importlib
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from tarefa import _engine
+from tarefa._task import _at_exit
 
 # Libraries whose pools of threads must not be there when a process forks.
 _SINGLE = {
@@ -75,6 +75,9 @@ _LATER = (
 
 def import_own() -> None:
     """Import what tasks may need of tarefa itself, and what that needs."""
+    # Seldom called, and slow to import.
+    from pathlib import Path
+
     package = Path(__file__).parent.parent
     parts = [path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")]
     left = ("__init__", "_asyncio")  # the latter is for who has imported asyncio
@@ -87,6 +90,7 @@ def import_own() -> None:
 
 def freeze() -> None:
     """What is there now is not looked at by children's collections."""
+    _at_exit.watch()
     gc.collect()
     gc.freeze()
 
