@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
     from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
     from tarefa._channel._select import select
+    from tarefa._collections._blocks import empty, share
     from tarefa._pool._attempt import attempt
     from tarefa._pool._context import get_context
     from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
@@ -209,6 +210,7 @@ __all__ = [
     "current_task",
     "current_thread",
     "deadlocks",
+    "empty",
     "excepthook",
     "freeze_support",
     "get_context",
@@ -226,6 +228,7 @@ __all__ = [
     "select",
     "setprofile",
     "settrace",
+    "share",
     "sleep",
     "stack_size",
     "wait",
@@ -235,6 +238,7 @@ __all__ = [
 _QUEUES = frozenset(["JoinableQueue", "LifoQueue", "PriorityQueue", "Queue", "SimpleQueue"])
 _PIPES = frozenset(["Connection", "Pipe"])
 _QUEUE_ERRORS = frozenset(["BadMessage", "Empty", "Full", "ItemsLost", "ShutDown"])
+_BLOCKS = frozenset(["empty", "share"])
 _PROGRAMS = frozenset(["CompletedProgram", "Program"])
 _EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"])
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
@@ -275,6 +279,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._channel import _connection as home
         elif name in _QUEUE_ERRORS:
             from tarefa._channel import _errors as home
+        elif name in _BLOCKS:
+            from tarefa._collections import _blocks as home
         elif name in _PROGRAMS:
             from tarefa._task import _program as home
         elif name == "Pool":

@@ -11,7 +11,7 @@ from typing import Any
 from tarefa._collections._list import delete_slice, set_slice
 from tarefa._collections._making import attach_with_lock
 from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
-from tarefa._engine import attach
+from tarefa._engine import attach, attach_block
 from tarefa._runtime import _executable
 from tarefa._runtime._errors import (
     ArenaFull,
@@ -45,6 +45,7 @@ __all__ = [
     "StartError",
     "TooManyThreads",
     "attach",
+    "attach_block",
     "attach_with_lock",
     "delete_slice",
     "dumps",

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tarefa._convert import _descriptors
+from tarefa._convert import _descriptors, _memory
 
 _Reducers = dict[type, Callable[[Any], Any]]
 
@@ -33,6 +33,8 @@ def reducers() -> _Reducers:
 
             _own.update(_views.reducers())
         _whole = {**copyreg.dispatch_table, **_own} if _own else None
+        # Plain pickle refuses it, and is not to be slower for all else: what follows knows it.
+        _own.setdefault(memoryview, _memory.reduce)
         _seen = now
     return _own
 

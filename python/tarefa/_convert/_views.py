@@ -1,4 +1,7 @@
-"""Views of an ``Array`` or ``Value``, NumPy arrays and ``memoryview``: the memory is the same.
+"""Views of shared memory, NumPy arrays and ``memoryview``: the memory is the same.
+
+It is that of an ``Array`` or ``Value``, or a block: what ``share`` and ``empty`` make, and what
+came in a message.
 
 In our encoding they travel as views, whatever their shape and strides; ``pickle`` and ``copy``
 copy what they show, as ever.
@@ -11,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tarefa import _engine
+from tarefa._convert import _memory
 
 
 def reducers() -> dict[type, Callable[[Any], Any]]:
@@ -46,7 +50,7 @@ def _reduce_memory(view: memoryview) -> Any:
         array: Any = np.asarray(view)
         if _owner(array) is not None:
             return memoryview, (array,)
-    return view.__reduce_ex__(5)
+    return _memory.reduce(view)
 
 
 def _owner(view: Any) -> tuple[Any, int] | None:
@@ -55,6 +59,10 @@ def _owner(view: Any) -> tuple[Any, int] | None:
 
     if view.dtype.hasobject:
         return None
+    placed = _placed(view)
+    if placed is not None:
+        placed[0].show(view.nbytes)
+        return placed
     base = view
     while isinstance(base, (np.ndarray, memoryview)):
         base = base.obj if isinstance(base, memoryview) else base.base
@@ -66,6 +74,21 @@ def _owner(view: Any) -> tuple[Any, int] | None:
     if view.size == 0:
         return base, 0
     return base, at - start
+
+
+def _placed(view: Any) -> tuple[_engine.Block, int] | None:
+    """The block in which an array lies, and how far from its start the first item is."""
+    first = view.__array_interface__["data"][0]
+    low, high = 0, view.itemsize
+    for extent, stride in zip(view.shape, view.strides, strict=True):
+        if extent == 0:
+            return None
+        if stride < 0:
+            low += (extent - 1) * stride
+        else:
+            high += (extent - 1) * stride
+    found = _engine.block_at(first + low, high - low)
+    return None if found is None else (found[0], found[1] - low)
 
 
 _SHARED = (_engine.ArrayCore, _engine.ValueCore)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pickle import PickleBuffer
-from typing import Any
+from typing import Any, final
 
 def attach(root: int, memory_fd: int, runtime: int, off: int, id: int, kind: int) -> Any:  # noqa: A002
     """Make the object of a pickled handle.
@@ -21,10 +21,10 @@ def parse_address(text: str) -> tuple[int, int, int, int, int, int]:
         ValueError: it is none.
     """
 
-def collected() -> tuple[int, int]:
+def collected() -> tuple[int, int, int]:
     """How much the encoding that goes on has met: for :func:`discard_collected`."""
 
-def discard_collected(since: tuple[int, int]) -> None:
+def discard_collected(since: tuple[int, int, int]) -> None:
     """Forget what the encoding that goes on has met since then: that part begins anew."""
 
 def mention(object: object) -> None:  # noqa: A002
@@ -38,3 +38,35 @@ def register_class(kind: str, class_: type[Any] | Callable[[Any], Any], /) -> No
 
 def keep_out_of_band(buffer: PickleBuffer, /) -> bool:
     """Whether a buffer is to be in the pickle; else the encoding that goes on has noted it."""
+
+@final
+class Block:
+    """Memory that arrays and memory views look into, which it keeps: a buffer of bytes."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
+    def show(self, bytes: int) -> None:  # noqa: A002
+        """Count what is shown of it for the message that is being encoded."""
+
+def make_block(len: int, /) -> Block:  # noqa: A002
+    """Make a block of that many bytes, which have what the memory had before."""
+
+def block_at(address: int, len: int, /) -> tuple[Block, int] | None:  # noqa: A002
+    """Find the block in which that many bytes from an address on lie, and where they begin."""
+
+def attach_block(
+    root: int,
+    memory_fd: int,
+    runtime: int,
+    off: int,
+    id: int,  # noqa: A002
+    kind: int,
+) -> Block:
+    """Make the block of a pickled one; it is writable if nobody else has it.
+
+    Raises:
+        HandleGone: the block or its runtime is gone, or another user's.
+    """
+
+def lend(view: memoryview, /) -> Any:
+    """Lend the bytes of a contiguous view, as a buffer of their own."""

@@ -279,7 +279,7 @@ impl Queue<'_> {
         if to_ack {
             taken.deliveries.push(self.hand_out(&mut tx, word));
         } else if let Some(blob) = value::blob_of(word) {
-            let bytes = blob::len(me, blob) as u64;
+            let bytes = blob::weight(me, blob);
             tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
             heap::defer_free(me, &mut tx, blob);
             taken.has_blobs = true;
@@ -312,7 +312,7 @@ impl Queue<'_> {
         tx.set(&get.head, head + 1);
         self.count_discarded(&mut tx);
         if let Some(blob) = value::blob_of(word) {
-            let bytes = blob::len(me, blob) as u64;
+            let bytes = blob::weight(me, blob);
             tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
             heap::defer_free(me, &mut tx, blob);
         }

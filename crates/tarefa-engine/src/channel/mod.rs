@@ -31,7 +31,7 @@ mod watch;
 pub use get::GetError;
 pub use pending::{Joined, TooManyDone};
 pub use priority::{keyed, unkeyed};
-pub use put::{PutError, blob_bytes};
+pub use put::{Outgoing, PutError, Source, blob_bytes};
 pub use queue::{MAX_BYTES, Order, Queue};
 pub use taken::{Content, Delivery, Taken};
 pub use unacked::NotHeld;

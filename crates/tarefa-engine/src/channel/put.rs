@@ -53,13 +53,52 @@ struct Message {
     bytes: u64,
 }
 
+/// What a message was made from, which is told once the message has references of its own to what it
+/// mentions, and before anybody can take it: who is then the only one that has it is to see that.
+pub trait Source: std::fmt::Debug {
+    /// The message lies in the arena, and is in no queue yet.
+    fn stored(&self);
+}
+
+/// A message on its way in.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    item: Item<'a>,
+    beside: u64,
+    source: Option<&'a dyn Source>,
+}
+
+impl<'a> Outgoing<'a> {
+    /// A message whose bytes mention buffers of so many bytes that are in no other memory than the
+    /// message's: they count for the queue's bound with its own.
+    #[must_use]
+    pub fn with_beside(item: Item<'a>, beside: u64, source: &'a dyn Source) -> Self {
+        Self { item, beside, source: Some(source) }
+    }
+
+    /// Bytes of it, as the bound counts them.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        size_of_item(self.item) + blob::rounded(self.beside)
+    }
+}
+
+impl<'a> From<Item<'a>> for Outgoing<'a> {
+    fn from(item: Item<'a>) -> Self {
+        Self { item, beside: 0, source: None }
+    }
+}
+
 impl Message {
-    fn store(me: &Member, item: Item<'_>) -> Result<Self, OutOfMemory> {
-        let word = value::store(me, item)?;
+    fn store(me: &Member, message: Outgoing<'_>) -> Result<Self, OutOfMemory> {
+        let word = value::store(me, message.item)?;
+        if let Some(source) = message.source {
+            source.stored();
+        }
         let bytes = value::blob_of(word).map_or(0, |at| {
             // For whoever cannot read it.
-            blob::sign(me, at, pid(me));
-            blob::len(me, at) as u64
+            blob::sign(me, at, pid(me), message.beside);
+            blob::weight(me, at)
         });
         Ok(Self { word, bytes })
     }
@@ -71,10 +110,10 @@ fn pid(me: &Member) -> i32 {
     slots::owner(slots::process_slot(me.arena(), process)).0
 }
 
-/// Bytes of an item's blob, as [`super::Wanted::Room`] takes them.
+/// Bytes of a message beside its word, as [`super::Wanted::Room`] takes them.
 #[must_use]
-pub fn blob_bytes(item: Item<'_>) -> u64 {
-    if let Item::Word(_) = item { 0 } else { size_of_item(item) }
+pub fn blob_bytes(message: Outgoing<'_>) -> u64 {
+    if let Item::Word(_) = message.item { 0 } else { message.size() }
 }
 
 /// Bytes of an item's content.
@@ -103,14 +142,15 @@ impl Queue<'_> {
     /// # Errors
     /// [`PutError`], but for `Interrupted`; the queue is as it was.
     #[inline]
-    pub fn try_put(&self, item: Item<'_>) -> Result<(), PutError> {
-        if let Item::Word(word) = item {
+    pub fn try_put<'a>(&self, message: impl Into<Outgoing<'a>>) -> Result<(), PutError> {
+        let message = message.into();
+        if let Item::Word(word) = message.item {
             return match self.put_now(&[Message { word, bytes: 0 }], Deadline::at(0))? {
                 Now::Put(_) => Ok(()),
                 Now::Full { .. } | Now::Held => Err(PutError::Full),
             };
         }
-        self.put_blob(item, None)
+        self.put_blob(message, None)
     }
 
     /// Puts a message in, waiting until there is room for it.
@@ -118,20 +158,21 @@ impl Queue<'_> {
     /// # Errors
     /// [`PutError`]; the queue is as it was.
     #[inline]
-    pub fn put(
+    pub fn put<'a>(
         &self,
-        item: Item<'_>,
+        message: impl Into<Outgoing<'a>>,
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Result<(), PutError> {
-        if let Item::Word(word) = item {
+        let message = message.into();
+        if let Item::Word(word) = message.item {
             let message = [Message { word, bytes: 0 }];
             if let Now::Put(_) = self.put_now(&message, deadline)? {
                 return Ok(());
             }
             return self.put_all(&message, hooks, deadline).map_err(|(_, e)| e);
         }
-        self.put_blob(item, Some((hooks, deadline)))
+        self.put_blob(message, Some((hooks, deadline)))
     }
 
     /// Puts messages in, in their order, as room comes. Others' messages may come in between where it
@@ -139,18 +180,21 @@ impl Queue<'_> {
     ///
     /// # Errors
     /// How many of them are in the queue, and why the others are not.
-    pub fn put_many(
+    pub fn put_many<'a, M: Copy + Into<Outgoing<'a>>>(
         &self,
-        items: &[Item<'_>],
+        messages: &[M],
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Result<(), (usize, PutError)> {
-        self.put_items(items, hooks, deadline)
+        self.put_items(messages, hooks, deadline)
     }
 
-    /// Whether the item may be put in at all.
-    fn check(&self, item: Item<'_>) -> Result<(), PutError> {
-        let (size, most) = (size_of_item(item), self.max_bytes());
+    /// Whether a message of so many bytes may be put in at all: for who has not made it yet.
+    ///
+    /// # Errors
+    /// [`PutError::TooLarge`], [`PutError::ShutDown`].
+    pub fn check_size(&self, size: u64) -> Result<(), PutError> {
+        let most = self.max_bytes();
         if size > most && self.it.any_size.load(Ordering::Relaxed) == 0 {
             return Err(PutError::TooLarge { size, most });
         }
@@ -160,13 +204,13 @@ impl Queue<'_> {
     /// Puts one message with a blob in.
     fn put_blob(
         &self,
-        item: Item<'_>,
+        message: Outgoing<'_>,
         waiting: Option<(&mut dyn BlockingHooks, Deadline)>,
     ) -> Result<(), PutError> {
-        self.check(item)?;
+        self.check_size(message.size())?;
         let me = self.me;
         let savepoint = heap::savepoint(me);
-        let result = Message::store(me, item).map_err(PutError::from).and_then(|message| {
+        let result = Message::store(me, message).map_err(PutError::from).and_then(|message| {
             let until = waiting.as_ref().map_or(Deadline::at(0), |(_, deadline)| *deadline);
             match (self.put_now(&[message], until)?, waiting) {
                 (Now::Put(_), _) => Ok(()),
@@ -183,19 +227,19 @@ impl Queue<'_> {
         result
     }
 
-    fn put_items(
+    fn put_items<'a, M: Copy + Into<Outgoing<'a>>>(
         &self,
-        items: &[Item<'_>],
+        items: &[M],
         hooks: &mut dyn BlockingHooks,
         deadline: Deadline,
     ) -> Result<(), (usize, PutError)> {
         let me = self.me;
-        items.iter().try_for_each(|item| self.check(*item)).map_err(|e| (0, e))?;
+        items.iter().try_for_each(|m| self.check_size((*m).into().size())).map_err(|e| (0, e))?;
         let savepoint = heap::savepoint(me);
         // The first message's blob is made last: so it is the first on the chain.
         let mut messages = Vec::with_capacity(items.len());
         for item in items.iter().rev() {
-            match Message::store(me, *item) {
+            match Message::store(me, (*item).into()) {
                 Ok(message) => messages.push(message),
                 Err(e) => {
                     heap::free_deferred(me, savepoint);

@@ -281,7 +281,7 @@ impl Queue<'_> {
         tx.set(&it.next, get.unacked.free.load(Ordering::Relaxed));
         tx.set(&get.unacked.free, number);
         if let Some(blob) = blob {
-            let bytes = blob::len(self.me, blob) as u64;
+            let bytes = blob::weight(self.me, blob);
             tx.set(&get.bytes, get.bytes.load(Ordering::Relaxed) + bytes);
             heap::defer_free(self.me, tx, blob);
         }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple, PyType};
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::pipe::{self, End};
-use tarefa_engine::channel::{Content, GetError, PutError, Taken, Wanted};
+use tarefa_engine::channel::{Content, GetError, Outgoing, PutError, Taken, Wanted};
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
@@ -103,7 +103,12 @@ impl ConnectionCore {
         })
     }
 
-    fn put(&self, py: Python<'_>, handle: &Handle, item: Item<'_>) -> PyResult<()> {
+    fn put<'a>(
+        &self,
+        py: Python<'_>,
+        handle: &Handle,
+        item: impl Into<Outgoing<'a>>,
+    ) -> PyResult<()> {
         let me = handle.try_slot()?;
         let Some(queue) = End::at(&me, handle.off()).writes() else { return Ok(()) };
         let mut hooks = Hooks::new(py, self, me.index());
@@ -155,7 +160,7 @@ impl ConnectionCore {
         if let Content::Blob(tag::RAW | encode::PICKLE, bytes, _) = content {
             return bytes_of(py, bytes);
         }
-        let object = decode(py, me, content, CHANNEL)?;
+        let object = decode(py, me, content, true, CHANNEL)?;
         Ok(python::DUMPS.get(py)?.call1((object,))?.cast_into()?)
     }
 }
@@ -262,9 +267,10 @@ impl ConnectionCore {
         if let Some(bytes) = flat::encode(obj) {
             return self.put(py, &handle, Item::Blob(tag::TUPLE, &bytes, &[]));
         }
-        let encoded = encode::encode(&handle.try_slot()?, obj)?;
+        // In a pipe whatever is alone fits.
+        let encoded = encode::message(&handle.try_slot()?, obj, &|_| Ok(()))?;
         Self::check_outside(&handle, &encoded)?;
-        self.put(py, &handle, encoded.item()?)
+        self.put(py, &handle, Outgoing::with_beside(encoded.item()?, encoded.beside(), &encoded))
     }
 
     /// Sends the bytes of a contiguous buffer.
@@ -286,7 +292,7 @@ impl ConnectionCore {
             Some(Content::Blob(tag::RAW, bytes, _)) => {
                 Ok(python::LOADS.get(py)?.call1((bytes_of(py, bytes)?,))?.unbind())
             }
-            Some(content) => decode(py, &me, content, CHANNEL),
+            Some(content) => decode(py, &me, content, true, CHANNEL),
             None => Err(PyEOFError::new_err(())),
         }
     }

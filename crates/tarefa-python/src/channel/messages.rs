@@ -32,11 +32,13 @@ pub(crate) fn patience(
     deadline(Some(seconds)).map(Some)
 }
 
-/// The object that a message is; `channel` is what it came through, for an error.
+/// The object that a message is; `last` if nobody else has it any more, so that its buffers are the
+/// receiver's; `channel` is what it came through, for an error.
 pub(crate) fn decode(
     py: Python<'_>,
     me: &Member,
     content: Content<'_>,
+    last: bool,
     channel: &str,
 ) -> PyResult<Py<PyAny>> {
     let (how, bytes, at) = match content {
@@ -47,12 +49,12 @@ pub(crate) fn decode(
         flat::decode(py, bytes)
     } else if how == tag::KEYED {
         let (how, bytes) = unkeyed(bytes).unwrap_or((0, bytes));
-        encode::decode_bytes(py, how, bytes)
+        encode::decode_last(py, how, bytes, last)
     } else if how == tag::OBJECT {
         let held = blob::hold(me, at).map_err(|e| errors::out_of_memory(py, e))?;
         encode::decode_object(py, me, held.first())
     } else {
-        encode::decode_bytes(py, how, bytes)
+        encode::decode_last(py, how, bytes, last)
     };
     decoded.map_err(|e| {
         // An interrupt is none of the message's.

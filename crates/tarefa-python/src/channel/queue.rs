@@ -6,7 +6,7 @@ use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
-    GetError, Joined, MAX_BYTES, Order, PutError, Queue, Taken, Wanted, blob_bytes, keyed,
+    GetError, Joined, MAX_BYTES, Order, Outgoing, PutError, Queue, Taken, Wanted, blob_bytes, keyed,
 };
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
@@ -130,6 +130,12 @@ fn get_failed(py: Python<'_>, e: GetError, hooks: Option<PyBlockingHooks<'_>>) -
     }
 }
 
+/// An encoded message, with what counts beside it.
+#[inline]
+fn outgoing<'a>(encoded: &'a Encoded<'_>) -> PyResult<Outgoing<'a>> {
+    Ok(Outgoing::with_beside(encoded.item()?, encoded.beside(), encoded))
+}
+
 #[pymethods]
 impl QueueCore {
     /// Of a core, another handle of its queue; else a new one without bounds.
@@ -194,10 +200,10 @@ impl QueueCore {
         let queue = Queue::at(&me, self.handle.off());
         let encoded;
         let item = if let Some(word) = encode::word(item) {
-            Item::Word(word)
+            Item::Word(word).into()
         } else {
             encoded = self.encode(&me, item)?;
-            encoded.item()?
+            outgoing(&encoded)?
         };
         let Some(until) = until else {
             let put = queue.try_put(item);
@@ -223,7 +229,7 @@ impl QueueCore {
         self.check_open()?;
         let me = self.handle.try_slot()?;
         let encoded = self.encode(&me, item)?;
-        let item = encoded.item()?;
+        let item = outgoing(&encoded)?;
         let put = Queue::at(&me, self.handle.off()).try_put(item);
         level::changed(py, self.handle.id());
         match put {
@@ -247,7 +253,7 @@ impl QueueCore {
         let off = self.handle.off();
         let encoded: Vec<Encoded<'_>> =
             items.iter().map(|item| self.encode(&me, &item)).collect::<PyResult<_>>()?;
-        let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        let items = encoded.iter().map(outgoing).collect::<PyResult<Vec<_>>>()?;
         let mut hooks = PyBlockingHooks::new(py);
         let put = Queue::at(&me, off).put_many(&items, &mut hooks, until);
         level::changed(py, self.handle.id());
@@ -286,7 +292,7 @@ impl QueueCore {
             return encode::decode_word(py, word);
         }
         match taken.contents().next() {
-            Some(content) => decode(py, &me, content, CHANNEL),
+            Some(content) => decode(py, &me, content, true, CHANNEL),
             None => Err(get_failed(py, GetError::Empty, None)),
         }
     }
@@ -326,7 +332,7 @@ impl QueueCore {
         }
         let (items, mut bad) = (PyList::empty(py), None);
         for content in taken.contents() {
-            match decode(py, &me, content, CHANNEL) {
+            match decode(py, &me, content, true, CHANNEL) {
                 Ok(item) => items.append(item)?,
                 Err(e) if e.is_instance_of::<PyException>(py) => {
                     if bad.is_none() {
@@ -451,7 +457,11 @@ impl QueueCore {
         }
         let failed = |e| refused(item.py(), e);
         if Queue::at(me, self.handle.off()).order() != Order::Priority {
-            return encode::encode_into(me, item, self.handle.off()).map_err(failed);
+            let queue = Queue::at(me, self.handle.off());
+            let check = |size| queue.check_size(size).map_err(|e| put_failed(item.py(), e, None));
+            let encoded = encode::message(me, item, &check).map_err(failed)?;
+            encode::outside(&encoded, self.handle.off())?;
+            return Ok(encoded);
         }
         let is_text = item.is_exact_instance_of::<PyString>()
             || item.is_exact_instance_of::<PyBytes>()
@@ -533,7 +543,7 @@ impl QueueCore {
         let (mut good, mut undecodable) = (Vec::new(), Vec::new());
         let decoded = || -> PyResult<()> {
             for (content, delivery) in taken.contents().zip(taken.deliveries()) {
-                match decode(py, me, content, CHANNEL) {
+                match decode(py, me, content, false, CHANNEL) {
                     Ok(item) => {
                         items.append(item)?;
                         good.push(*delivery);

@@ -22,6 +22,8 @@ struct ReferenceCollector {
     objects: Vec<Handle>,
     /// Memory views of buffers that lie beside the pickle.
     buffers: Vec<Py<PyAny>>,
+    /// Bytes of blocks that count with the value.
+    beside: u64,
 }
 
 thread_local! {
@@ -57,21 +59,55 @@ pub(crate) fn note_buffer(buffer: Bound<'_, PyAny>) -> bool {
     })
 }
 
+/// Counts bytes of a block that the encoding that is going on shows.
+pub(crate) fn note_beside(bytes: u64) {
+    COLLECTORS.with(|m| {
+        if let Some(met) = m.borrow_mut().last_mut() {
+            met.beside += bytes;
+        }
+    });
+}
+
 /// The objects that an encoding mentions, each once, and held until this is dropped.
 #[derive(Default)]
 pub(crate) struct References {
     places: Vec<Off>,
-    _held: Vec<Handle>,
+    held: Vec<Handle>,
+    /// Of blocks that were made for a message, which is to be the only one that has them.
+    made: RefCell<Vec<Handle>>,
+    /// Bytes that lie in blocks and count with the value.
+    pub(crate) beside: u64,
 }
 
 impl References {
     /// Those of `met` that are of that runtime: others are kept by their own holders only.
-    fn of(met: Vec<Handle>, runtime: u64) -> Self {
+    fn of(met: Vec<Handle>, runtime: u64, beside: u64) -> Self {
         let ours = met.iter().filter(|h| h.runtime().id() == runtime);
         let mut places: Vec<Off> = ours.map(|h| h.off()).collect();
         places.sort_unstable();
         places.dedup();
-        Self { places, _held: met }
+        Self { places, held: met, made: RefCell::default(), beside }
+    }
+
+    /// Adds one.
+    pub(crate) fn add(&mut self, object: Handle) {
+        if let Err(at) = self.places.binary_search(&object.off()) {
+            self.places.insert(at, object.off());
+        }
+        self.held.push(object);
+    }
+
+    /// Adds one that nothing else refers to: [`let_go`](Self::let_go) gives it over to the message.
+    pub(crate) fn add_new(&mut self, object: Handle) {
+        if let Err(at) = self.places.binary_search(&object.off()) {
+            self.places.insert(at, object.off());
+        }
+        self.made.get_mut().push(object);
+    }
+
+    /// The message has its own references now.
+    pub(crate) fn let_go(&self) {
+        drop(self.made.take());
     }
 
     /// Leaves one out.
@@ -106,10 +142,10 @@ pub(crate) fn collecting_all<'py>(
 ) -> PyResult<(Bound<'py, PyBytes>, References, Vec<Py<PyAny>>)> {
     COLLECTORS.with(|m| m.borrow_mut().push(ReferenceCollector::default()));
     let result = encode.call1((value,));
-    let ReferenceCollector { objects, buffers } =
+    let ReferenceCollector { objects, buffers, beside } =
         COLLECTORS.with(|m| m.borrow_mut().pop()).unwrap_or_default();
     let bytes = result?.cast_into::<PyBytes>()?;
-    Ok((bytes, References::of(objects, runtime), buffers))
+    Ok((bytes, References::of(objects, runtime, beside), buffers))
 }
 
 /// Has a running encoding keep a shared object alive without its being in the bytes.
@@ -126,20 +162,23 @@ pub(crate) fn mention(object: &Bound<'_, PyAny>) {
 
 /// How much the innermost encoding has collected so far: for [`discard_collected`].
 #[pyfunction]
-pub(crate) fn collected() -> (usize, usize) {
-    COLLECTORS
-        .with(|m| m.borrow().last().map_or((0, 0), |met| (met.objects.len(), met.buffers.len())))
+pub(crate) fn collected() -> (usize, usize, u64) {
+    COLLECTORS.with(|m| {
+        let of = |met: &ReferenceCollector| (met.objects.len(), met.buffers.len(), met.beside);
+        m.borrow().last().map_or((0, 0, 0), of)
+    })
 }
 
 /// Drops what the innermost encoding has collected since [`collected`] said that: a part of it
 /// starts anew.
 #[pyfunction]
-pub(crate) fn discard_collected(since: (usize, usize)) {
+pub(crate) fn discard_collected(since: (usize, usize, u64)) {
     // Dropped outside of the borrow: what it frees may run Python code.
     let _met = COLLECTORS.with(|m| {
         m.borrow_mut().last_mut().map(|met| {
             let (objects, buffers) =
                 (since.0.min(met.objects.len()), since.1.min(met.buffers.len()));
+            met.beside = since.2;
             (met.objects.split_off(objects), met.buffers.split_off(buffers))
         })
     });

@@ -6,26 +6,32 @@
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyFloat, PyInt, PyList, PyString};
+use tarefa_engine::channel::Source;
 use tarefa_engine::collections::dict::key;
 use tarefa_engine::collections::value::{self, Fetched, Item, Small, tag};
 use tarefa_engine::shm::object;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 
+use crate::convert::block;
 use crate::convert::bytes::bytes_of;
 use crate::convert::collector;
 use crate::convert::collector::References;
+use crate::convert::ndarray::{self, View};
 use crate::convert::out_of_band;
-use crate::convert::out_of_band::{InBand, OutOfBand};
+use crate::convert::out_of_band::{Check, InBand, OutOfBand};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::hooks;
+use crate::runtime::member;
 use crate::runtime::registry;
 
 /// The tag of pickled bytes.
 pub(crate) const PICKLE: u8 = tag::FRONT;
 /// The tag of a pickle with its buffers beside it.
 pub(crate) const APART: u8 = tag::FRONT + 2;
+/// The tag of a NumPy array that lies in the arena.
+const VIEW: u8 = tag::FRONT + 4;
 /// The tag of a `bytearray`.
 const BYTEARRAY: u8 = tag::FRONT + 3;
 
@@ -47,6 +53,8 @@ pub(crate) enum Encoded<'py> {
     OutOfBand(OutOfBand<'py>, References),
     /// A pickle behind the key that a queue orders it by, and objects mentioned.
     Keyed(Vec<u8>, References),
+    /// An array that lies in the arena.
+    View(View),
     /// A `bytearray`, which keeps its size meanwhile.
     ByteArray(InBand),
 }
@@ -62,6 +70,7 @@ impl Encoded<'_> {
             Self::Pickled(bytes, refs) => Item::Blob(PICKLE, bytes.as_bytes(), refs),
             Self::Keyed(bytes, refs) => Item::Blob(tag::KEYED, bytes, refs),
             Self::OutOfBand(apart, refs) => Item::Parts(APART, apart.parts(), refs),
+            Self::View(view) => Item::Blob(VIEW, &view.bytes, &view.block),
             Self::ByteArray(whole) => Item::Blob(BYTEARRAY, whole.bytes(), &[]),
         })
     }
@@ -72,9 +81,33 @@ impl Encoded<'_> {
     pub(crate) fn objects(&self) -> &[Off] {
         match self {
             Self::Object(_, refs, _) | Self::Owned(_, _, refs) => refs,
+            Self::View(view) => &view.block,
             Self::Pickled(_, refs) | Self::Keyed(_, refs) | Self::OutOfBand(_, refs) => refs,
             Self::Word(_) | Self::Bytes(..) | Self::Str(_) | Self::ByteArray(_) => &[],
         }
+    }
+
+    /// Bytes of what it mentions that count with its own for a queue's bound.
+    pub(crate) fn beside(&self) -> u64 {
+        match self {
+            Self::Pickled(_, refs) | Self::Keyed(_, refs) | Self::OutOfBand(_, refs) => refs.beside,
+            Self::View(view) => view.beside,
+            _ => 0,
+        }
+    }
+}
+
+impl Source for Encoded<'_> {
+    fn stored(&self) {
+        if let Self::OutOfBand(_, refs) = self {
+            refs.let_go();
+        }
+    }
+}
+
+impl std::fmt::Debug for Encoded<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoded").field("objects", &self.objects()).finish_non_exhaustive()
     }
 }
 
@@ -125,6 +158,23 @@ pub(crate) fn word(object: &Bound<'_, PyAny>) -> Option<u64> {
 
 /// Encodes any object.
 pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<Encoded<'py>> {
+    encode_for(me, object, None)
+}
+
+/// Encodes a message, whose large buffers lie in blocks of their own.
+pub(crate) fn message<'py>(
+    me: &Member,
+    object: &Bound<'py, PyAny>,
+    check: Check<'_>,
+) -> PyResult<Encoded<'py>> {
+    encode_for(me, object, Some(check))
+}
+
+fn encode_for<'py>(
+    me: &Member,
+    object: &Bound<'py, PyAny>,
+    message: Option<Check<'_>>,
+) -> PyResult<Encoded<'py>> {
     if let Some(word) = word(object) {
         return Ok(Encoded::Word(word));
     }
@@ -144,6 +194,9 @@ pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<E
         let bits = float.value().to_bits();
         return Ok(Encoded::Owned(tag::FLOAT, bits.to_le_bytes().to_vec(), Vec::new()));
     }
+    if let Some(view) = ndarray::encode(me, object) {
+        return Ok(Encoded::View(view));
+    }
     if let Some(handle) = registry::of_object(object) {
         if std::ptr::eq(handle.runtime(), me.runtime()) {
             let mut bytes = handle.kind().to_le_bytes().to_vec();
@@ -156,7 +209,15 @@ pub(crate) fn encode<'py>(me: &Member, object: &Bound<'py, PyAny>) -> PyResult<E
         return Ok(Encoded::ByteArray(InBand::new(object)?));
     }
     let dumps = hooks::DUMPS_OUT_OF_BAND.get(object.py())?;
-    pickled(dumps, object, me.runtime().id())
+    let Some(check) = message else { return pickled(dumps, object, me.runtime().id()) };
+    let runtime = me.runtime().id();
+    let (bytes, mut refs, buffers) = collector::collecting_all(dumps, object, runtime)?;
+    if buffers.is_empty() {
+        return Ok(Encoded::Pickled(bytes, refs));
+    }
+    let mut met = out_of_band::met(object.py(), &buffers, &mut refs, runtime)?;
+    out_of_band::move_to_blocks(object.py(), me, &bytes, &mut met, &mut refs, check)?;
+    Ok(Encoded::OutOfBand(OutOfBand::new(bytes, met), refs))
 }
 
 /// What `dumps` makes of `object`, with the buffers that it keeps apart.
@@ -165,11 +226,12 @@ pub(crate) fn pickled<'py>(
     object: &Bound<'py, PyAny>,
     runtime: u64,
 ) -> PyResult<Encoded<'py>> {
-    let (bytes, refs, buffers) = collector::collecting_all(dumps, object, runtime)?;
+    let (bytes, mut refs, buffers) = collector::collecting_all(dumps, object, runtime)?;
     if buffers.is_empty() {
         return Ok(Encoded::Pickled(bytes, refs));
     }
-    Ok(Encoded::OutOfBand(OutOfBand::new(bytes, &buffers)?, refs))
+    let met = out_of_band::met(object.py(), &buffers, &mut refs, runtime)?;
+    Ok(Encoded::OutOfBand(OutOfBand::new(bytes, met), refs))
 }
 
 fn encode_int<'py>(int: &Bound<'py, PyInt>) -> PyResult<Encoded<'py>> {
@@ -205,7 +267,7 @@ pub(crate) fn decode(py: Python<'_>, me: &Member, mut fetched: Fetched) -> PyRes
     if let Fetched::Blob(copied) = &mut fetched {
         if copied.tag == APART {
             let bytes = std::mem::take(&mut copied.bytes);
-            return load(py, out_of_band::taken_over(py, bytes)?);
+            return block::arriving(false, || load(py, out_of_band::taken_over(py, bytes)?));
         }
     }
     decode_ref(py, me, &fetched)
@@ -250,8 +312,18 @@ fn load<'py>(
     Ok(hooks::LOADS.get(py)?.call((pickle,), Some(&kwargs))?.unbind())
 }
 
-/// Decodes bytes that mention no object by tag alone.
+/// Decodes bytes by tag alone. What they mention is held meanwhile.
 pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    decode_last(py, how, bytes, false)
+}
+
+/// The same; `last` if nothing but the caller has the bytes, which are freed then.
+pub(crate) fn decode_last(
+    py: Python<'_>,
+    how: u8,
+    bytes: &[u8],
+    last: bool,
+) -> PyResult<Py<PyAny>> {
     match how {
         tag::STR => {
             // SAFETY: attached; the length fits, since a slice's does.
@@ -275,9 +347,11 @@ pub(crate) fn decode_bytes(py: Python<'_>, how: u8, bytes: &[u8]) -> PyResult<Py
         }
         PICKLE => {
             let loads = hooks::LOADS.get(py)?;
-            Ok(loads.call1((bytes_of(py, bytes)?,))?.unbind())
+            let bytes = bytes_of(py, bytes)?;
+            block::arriving(last, || Ok(loads.call1((bytes,))?.unbind()))
         }
-        APART => load(py, out_of_band::taken(py, bytes)?),
+        APART => block::arriving(last, || load(py, out_of_band::taken(py, bytes)?)),
+        VIEW => block::arriving(last, || ndarray::decode(py, &member::me(py)?, bytes)),
         BYTEARRAY => out_of_band::whole(py, bytes),
         _ => Err(errors::new(
             py,

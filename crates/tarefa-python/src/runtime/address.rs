@@ -40,6 +40,20 @@ pub(crate) fn attach(
     id: u64,
     kind: u64,
 ) -> PyResult<Py<PyAny>> {
+    let handle = attached(py, root, memory_fd, runtime, off, id, kind)?;
+    registry::wrap(py, handle, kind)
+}
+
+/// A handle of such an object.
+pub(crate) fn attached(
+    py: Python<'_>,
+    root: i32,
+    memory_fd: i32,
+    runtime: u64,
+    off: u64,
+    id: u64,
+    kind: u64,
+) -> PyResult<Handle> {
     task::register();
     let runtime = Address { root, memory_fd, id: runtime };
     let at = ObjectAddress { runtime, off: Off(off), kind, id };
@@ -54,5 +68,5 @@ pub(crate) fn attach(
         let _ = task::supervisor::ensure(handle.runtime());
     }
     member::offer_once(py);
-    registry::wrap(py, handle, kind)
+    Ok(handle)
 }

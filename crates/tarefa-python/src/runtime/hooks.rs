@@ -21,6 +21,7 @@ pub(crate) static REDUCE_KEY: Hook = Hook::new("reduce_key");
 pub(crate) static KEY_REFUSAL: Hook = Hook::new("refusal");
 /// Functions that a handle is pickled as a call of.
 pub(crate) static ATTACH: Hook = Hook::new("attach");
+pub(crate) static ATTACH_BLOCK: Hook = Hook::new("attach_block");
 pub(crate) static ATTACH_WITH_LOCK: Hook = Hook::new("attach_with_lock");
 /// The class of a lock's owner.
 pub(crate) static OWNER: Hook = Hook::new("Owner");

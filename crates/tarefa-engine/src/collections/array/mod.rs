@@ -57,6 +57,8 @@ unsafe impl Shared for ArrayObject {}
 const FIXED: u64 = size_of::<ArrayObject>() as u64;
 /// Bit of `form`: operations of the fronts take the guard.
 const GUARDED: u64 = 1 << 8;
+/// Bit of `form`: it came to be as a part of a message.
+const CARRIED: u64 = 1 << 9;
 /// Bytes of the words that a redo record is made of.
 const WORD: u64 = 8;
 /// Items that fill a line of the cache or more start at one.
@@ -66,6 +68,8 @@ const LINE: u64 = 64;
 pub const DIMENSIONS: usize = 64;
 /// Bytes of a format there can be.
 pub const FORMAT: usize = 64 * 1024;
+/// Bytes of a [`create_buffer`] that are copied between two points at which its maker may die in a test.
+const PIECE: usize = 4 << 20;
 
 /// What an array is to be.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +146,49 @@ pub fn create(me: &Member, form: Form<'_>) -> Result<Off, ArrayError> {
         heap::free_deferred(me, savepoint);
     }
     Ok(made?)
+}
+
+/// Makes a buffer of `len` bytes, an array of format `B`; this process holds a reference to it.
+///
+/// It begins with `content` if that is given, copied once, and has else what the memory had before.
+/// `carried`: it is made for a message, and counts for the queue that it is in.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create_buffer(
+    me: &Member,
+    len: u64,
+    content: Option<&[u8]>,
+    carried: bool,
+) -> Result<Off, OutOfMemory> {
+    if len >= 1 << 54 {
+        return Err(OutOfMemory::new(me, len));
+    }
+    let before = (FIXED + 8 + 1).next_multiple_of(16);
+    let align = if len >= LINE { LINE } else { 16 };
+    let size = before + (align - 16) + len.next_multiple_of(16);
+    let savepoint = heap::savepoint(me);
+    let made = object::create_unfilled(me, kinds::ARRAY, size, before).and_then(|off| {
+        let it: &ArrayObject = me.arena().at(off);
+        it.item.store(1, Ordering::Relaxed);
+        it.len.store(len, Ordering::Relaxed);
+        let data = Off((off.0 + FIXED + 8 + 1).next_multiple_of(align));
+        it.data.store(data.0, Ordering::Relaxed);
+        let carried = if carried { CARRIED } else { 0 };
+        it.form.store(1 << 32 | carried | 1, Ordering::Relaxed);
+        extent(me, off, 0).store(len, Ordering::Relaxed);
+        me.arena().write(off.plus(FIXED + 8), b"B");
+        crash_point!("array.buffer_formed");
+        for (i, piece) in content.unwrap_or(&[]).chunks(PIECE).enumerate() {
+            me.arena().write(data.plus((i * PIECE) as u64), piece);
+            crash_point!("array.buffer_filled");
+        }
+        refcount::adopt(me, off, savepoint).map(|()| off)
+    });
+    if made.is_err() {
+        heap::free_deferred(me, savepoint);
+    }
+    made
 }
 
 /// Whether an item of so many bytes is one word of the memory.
@@ -234,6 +281,12 @@ impl<'a> Array<'a> {
     #[inline]
     pub fn guarded(&self) -> bool {
         self.it.form.load(Ordering::Relaxed) & GUARDED != 0
+    }
+
+    /// Whether it came to be as a part of a message: see [`create_buffer`].
+    #[must_use]
+    pub fn carried(&self) -> bool {
+        self.it.form.load(Ordering::Relaxed) & CARRIED != 0
     }
 
     /// The lock that it carries; who takes it is agreed among the fronts: see [`Form::guarded`].

@@ -24,8 +24,8 @@ pub struct BlobHeader {
     block: BlockHeader,
     /// Bytes of content.
     len: AtomicU64,
-    /// How to read the content (low byte: the layer above's), and above it who made it, where that
-    /// was noted.
+    /// How to read the content (low byte: the layer above's), and above it, where that was noted, who
+    /// made it ([`PID`] bits) and what it has beside it.
     tag: AtomicU64,
     /// References counted so far.
     counted: AtomicU64,
@@ -37,6 +37,10 @@ pub struct BlobHeader {
 unsafe impl Shared for BlobHeader {}
 
 const HEADER: u64 = size_of::<BlobHeader>() as u64;
+/// Bits of a process's number: the kernel gives none above 2^22.
+const PID: u32 = 22;
+/// Bytes beside a blob are counted in these.
+const BESIDE: u64 = 64;
 
 fn header(me: &Member, blob: Off) -> &'static BlobHeader {
     me.arena().at(blob)
@@ -95,10 +99,18 @@ pub fn tag(me: &Member, blob: Off) -> u8 {
     header(me, blob).tag.load(Ordering::Relaxed) as u8
 }
 
-/// Notes in a blob that hangs on the thread's chain that process `pid` made it.
-pub fn sign(me: &Member, blob: Off, pid: i32) {
+/// Bytes beside a blob as they count: see [`sign`].
+#[must_use]
+pub fn rounded(beside: u64) -> u64 {
+    beside.div_ceil(BESIDE).min((1 << (u64::BITS - 8 - PID)) - 1) * BESIDE
+}
+
+/// Notes in a blob that hangs on the thread's chain that process `pid` made it, and that what it
+/// mentions has so many bytes that count with its own.
+pub fn sign(me: &Member, blob: Off, pid: i32, beside: u64) {
     let tag = &header(me, blob).tag;
-    let mark = u64::from(pid.unsigned_abs()) << 8;
+    let by = u64::from(pid.unsigned_abs()) & ((1 << PID) - 1);
+    let mark = by << 8 | (rounded(beside) / BESIDE) << (8 + PID);
     // crash: the blob is the thread's own.
     tag.store(tag.load(Ordering::Relaxed) & 0xff | mark, Ordering::Relaxed);
 }
@@ -106,7 +118,16 @@ pub fn sign(me: &Member, blob: Off, pid: i32) {
 /// The process that made the blob; 0 where it was not noted.
 #[must_use]
 pub fn signed_by(me: &Member, blob: Off) -> i32 {
-    (header(me, blob).tag.load(Ordering::Relaxed) >> 8) as i32
+    (header(me, blob).tag.load(Ordering::Relaxed) >> 8 & ((1 << PID) - 1)) as i32
+}
+
+/// Bytes of content, and of what was noted as beside it.
+#[must_use]
+#[inline]
+pub fn weight(me: &Member, blob: Off) -> u64 {
+    let h = header(me, blob);
+    let beside = h.tag.load(Ordering::Relaxed) >> (8 + PID);
+    h.len.load(Ordering::Relaxed) + beside * BESIDE
 }
 
 /// Stores eight bytes of the content, those of the number `i`, of a blob that hangs on the thread's chain.

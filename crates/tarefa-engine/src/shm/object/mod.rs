@@ -75,6 +75,29 @@ pub fn latch(me: &Member, off: Off) -> &'static Latch {
 pub fn create(me: &Member, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
     let size = size.max(size_of::<ObjectHeader>() as u64);
     let off = heap::alloc_cleared(me, size)?;
+    Ok(give_birth(me, off, kind, size))
+}
+
+/// The same with only the first `cleared` bytes cleared: for what is written over at once.
+///
+/// # Errors
+/// [`OutOfMemory`].
+pub fn create_unfilled(
+    me: &Member,
+    kind: u64,
+    size: u64,
+    cleared: u64,
+) -> Result<Off, OutOfMemory> {
+    let cleared = cleared.max(size_of::<ObjectHeader>() as u64);
+    let size = size.max(cleared);
+    let off = heap::alloc(me, Kind::RAW, size)?;
+    me.arena().clear(off.plus(heap::HEADER), (cleared - heap::HEADER) as usize);
+    crash_point!("object.unfilled");
+    Ok(give_birth(me, off, kind, size))
+}
+
+/// Makes a raw block on the thread's chain an object, whose header is cleared.
+fn give_birth(me: &Member, off: Off, kind: u64, size: u64) -> Off {
     let h = header(me, off);
     h.kind.store(kind, Ordering::Relaxed);
     crash_point!("object.cleared");
@@ -91,7 +114,7 @@ pub fn create(me: &Member, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
     crash_point!("object.born");
     tx.commit();
     crash_point!("object.created");
-    Ok(off)
+    off
 }
 
 /// One step of taking an object apart: true once nothing is left but its own block.

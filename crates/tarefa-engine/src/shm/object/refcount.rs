@@ -132,6 +132,18 @@ pub fn handles(me: &Member, off: Off) -> u64 {
     me.runtime().held().objects.get(&off).map_or(0, |h| h.handles)
 }
 
+/// Whether one handle of this process is all that refers to the object at `off`, but for `passing`
+/// references that are about to fall. Nobody can come to hold it then but through that handle.
+#[must_use]
+pub fn is_sole(me: &Member, off: Off, passing: u64) -> bool {
+    let held = me.runtime().held();
+    if held.objects.get(&off).is_none_or(|h| h.handles != 1) {
+        return false;
+    }
+    let _latch = object::latch(me, off).lock(me);
+    object::header(me, off).references.load(Ordering::Relaxed) == 1 + passing
+}
+
 /// Whether the process in slot `process` holds a reference to the object at `off`: what it takes or
 /// gives back meanwhile may be seen or not.
 #[must_use]

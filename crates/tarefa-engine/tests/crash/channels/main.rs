@@ -10,6 +10,7 @@
 #![allow(clippy::naive_bytecount)]
 
 mod acks;
+mod buffers;
 mod members;
 mod pipes;
 #[path = "../../support/mod.rs"]
@@ -21,6 +22,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use acks::*;
+use buffers::*;
 use members::*;
 use pipes::*;
 use support::{Handle, acknowledge, wait_for_members, whole};
@@ -104,6 +106,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { after: After::TakenToAck, ..fifo("all comes back", gives_back, &[], as_left) },
     Scenario { after: After::TakenToAck, ..fifo("shut, what comes back", shuts_on, &[], is_over) },
     fifo("queues with held messages are dropped", drops_held, &[], all_are_gone),
+    fifo("messages with buffers", carries, &[], are_whole),
     fifo("pipes", makes_pipes, &[], nothing_is_left),
     fifo("an end that sends", sends, &[hear_to_the_end], all_was_heard),
     fifo("an end that receives", receives, &[speak_to_the_end], nothing_is_left),
@@ -244,7 +247,9 @@ impl Table {
         }
         for (point, count) in seen {
             // What all members pass is killed at by the other table.
-            let own = points.contains(&point) || point.starts_with("journal.");
+            let own = points.contains(&point)
+                || point.starts_with("journal.")
+                || point.starts_with("array.");
             let passes: BTreeSet<u64> =
                 if own { [1, 2, count / 2, count].into() } else { [count / 2].into() };
             for nth in passes.into_iter().filter(|n| (1..=count).contains(n)) {

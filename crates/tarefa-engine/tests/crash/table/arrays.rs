@@ -29,6 +29,15 @@ pub(crate) fn make(me: &Member, shared: &Shared) {
         assert_eq!(it.note().unwrap().1, b"who made it");
         refcount::release(me, off);
     }
+    for len in [100, 100_000] {
+        let content = vec![5; len];
+        let off = array::create_buffer(me, len as u64, Some(&content), true).unwrap();
+        let it = Array::at(me, off);
+        let mut seen = vec![0; len];
+        it.read(0, &mut seen);
+        assert!(it.carried() && seen == content);
+        refcount::release(me, off);
+    }
 }
 
 pub(crate) fn count(me: &Member, shared: &Shared, n: i64) {

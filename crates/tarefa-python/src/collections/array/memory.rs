@@ -12,6 +12,7 @@ use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, Runtime};
 
 use super::buffer::Shape;
+use crate::convert::block;
 use crate::convert::collector;
 use crate::convert::encode::PICKLE;
 use crate::runtime::errors;
@@ -53,11 +54,11 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 /// Whether it has had other objects of which a fork's child must have its own references at once.
 static OTHERS: AtomicBool = AtomicBool::new(false);
 
-/// Whether this process has arrays, whose memory views may be of, or ends of pipes, which close when
+/// Whether this process has arrays or blocks, whose memory views may be of, or ends of pipes, which close when
 /// nobody holds them.
 #[pyfunction]
 pub(crate) fn has_arrays() -> bool {
-    OPEN.load(Ordering::Relaxed) > 0 || OTHERS.load(Ordering::Relaxed)
+    OPEN.load(Ordering::Relaxed) > 0 || OTHERS.load(Ordering::Relaxed) || block::any_ever()
 }
 
 /// From now on a child of a fork takes references of its own before the fork returns in the parent.
