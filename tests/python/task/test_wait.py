@@ -1,6 +1,8 @@
 """`wait`, `current_task`, `active_tasks`, `cpu_count`."""
 
+import contextlib
 import os
+import resource
 import threading
 
 import pytest
@@ -153,3 +155,34 @@ def test_cpu_count_honours_affinity():
         print(tarefa.cpu_count())
     """)
     assert done.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize("when", ["FIRST_COMPLETED", "FIRST_EXCEPTION", "ALL_COMPLETED"])
+def test_more_tasks_than_one_call_of_the_system_sleeps_on(when):
+    gates = [tarefa.Event() for _ in range(2)]
+
+    def stay(gate, fail):
+        gate.wait(30)
+        if fail:
+            raise ValueError("as it should")
+
+    tasks = [tarefa.Thread(target=stay, args=(gates[1], False)).start() for _ in range(160)]
+    # Neither among the first nor among the last of those that one call sleeps on.
+    early = tarefa.Thread(target=stay, args=(gates[0], when == "FIRST_EXCEPTION")).start()
+    tasks.insert(140, early)
+    before = resource.getrusage(resource.RUSAGE_THREAD)
+    assert not tarefa.wait(tasks, timeout=0.5, return_when=when).done
+    after = resource.getrusage(resource.RUSAGE_THREAD)
+    # Asleep, and not looking again and again.
+    assert after.ru_nvcsw - before.ru_nvcsw < 15
+    if when == "ALL_COMPLETED":
+        gates[1].set()
+    opener = threading.Timer(0.05, gates[0].set)
+    opener.start()
+    waited = tarefa.wait(tasks, timeout=30, return_when=when)
+    opener.join()
+    assert early in waited.done
+    gates[1].set()
+    assert not tarefa.wait(tasks, timeout=30).not_done
+    with contextlib.suppress(ValueError):
+        early.result()

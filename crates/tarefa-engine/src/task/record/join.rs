@@ -7,7 +7,7 @@ use crate::os::clock::{Deadline, now_ns};
 use crate::os::futex;
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
-use crate::sync::select::Selectable;
+use crate::sync::select::{SelectError, Selectable, Source, select};
 use crate::sync::wait::wait_record;
 use crate::sync::wait::wait_record::{How, Noted, Wanted};
 use crate::sync::wait::{self, AdaptiveSpin, Awaited, BlockingHooks, Outcome, Overdue};
@@ -137,6 +137,11 @@ fn join_any(
     hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Outcome {
+    if !all && tasks.len() >= futex::MANY {
+        if let Some(outcome) = join_any_of_many(me, tasks, hooks, deadline) {
+            return outcome;
+        }
+    }
     let interrupt = &me.slot().interrupt;
     let (start, overdue) = (now_ns(), Overdue::new());
     let objects: Vec<Off> = tasks.iter().map(|t| t.off).collect();
@@ -159,8 +164,10 @@ fn join_any(
             return Outcome::Ready;
         }
         words.push((interrupt, seen));
-        // More than one call can sleep on: look at the others from time to time.
-        let nap = (tasks.len() >= futex::MANY).then(|| std::time::Duration::from_millis(20));
+        // Who waits for all has enough with as many as one call can sleep on. Else, for want of threads,
+        // the others are looked at from time to time.
+        let nap =
+            (!all && tasks.len() >= futex::MANY).then(|| std::time::Duration::from_millis(20));
         let until = match (nap, deadline.left()) {
             (Some(nap), left) if left.is_none_or(|l| l > nap) => Deadline::after(Some(nap)),
             _ => deadline,
@@ -182,6 +189,25 @@ fn join_any(
             let over = tasks.iter().any(|t| t.state().is_final());
             return if over { Outcome::Ready } else { Outcome::TimedOut };
         }
+    }
+}
+
+/// The same for more tasks than one call of the system can sleep on; none where it has no threads for
+/// that.
+fn join_any_of_many(
+    me: &Member,
+    tasks: &[Task<'_>],
+    hooks: &mut dyn BlockingHooks,
+    deadline: Deadline,
+) -> Option<Outcome> {
+    let mut endings: Vec<_> =
+        tasks.iter().map(|task| Ending { task: *task, outcome: false }).collect();
+    let mut sources: Vec<_> = endings.iter_mut().map(|ending| Source::Object(ending)).collect();
+    match select(me, hooks, &mut sources, deadline) {
+        Ok(ready) if ready.is_empty() => Some(Outcome::TimedOut),
+        Ok(_) => Some(Outcome::Ready),
+        Err(SelectError::Interrupted) => Some(Outcome::Interrupted),
+        Err(SelectError::Closed(..) | SelectError::System(_)) => None,
     }
 }
 
