@@ -59,7 +59,7 @@ const AT_LEAST: u64 = 1_000_000;
 const PERCENT: u64 = 125;
 /// What does not grow with the bytes in blocks: slabs of few blocks, of any class.
 const FIXED: u64 = 3 << 20;
-/// What free runs keep at most.
+/// What free runs keep at most while no more than that is in use.
 const RETAINED: u64 = 32 << 20;
 
 impl Recursion {
@@ -217,7 +217,7 @@ impl Churn {
         self.peak = self.peak.max(claimed);
         // One block each may just be joining the free runs.
         let moving = AT_ONCE as u64 * SORTS[self.sort].largest;
-        if retained > RETAINED + moving {
+        if retained > RETAINED.max(claimed) + moving {
             return Err(format!("{retained} bytes are retained"));
         }
         Ok(())
@@ -281,8 +281,9 @@ impl Churn {
         if percent > PERCENT {
             return Err(format!("{used} bytes are in use for blocks of {}", report.bytes));
         }
-        let retained = me.header().retained.load(Ordering::Relaxed);
-        if retained > RETAINED {
+        let [claimed, retained] =
+            [&me.header().claimed, &me.header().retained].map(|word| word.load(Ordering::Relaxed));
+        if retained > RETAINED.max(claimed - retained) {
             return Err(format!("{retained} bytes are retained at rest"));
         }
         self.first.check(&me)

@@ -17,8 +17,10 @@ use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::tx::journal::Tx;
 
-/// Bytes of free runs that stay claimed at most.
+/// Bytes of free runs that stay claimed at most while little is in use.
 const RETAIN: u64 = 32 << 20;
+/// The same while much is in use: as much as that, but not more than this.
+const MOST_RETAINED: u64 = 256 << 20;
 /// What a request claims at a time, and so the longest that others wait for the units.
 pub(super) const STEP: u64 = 4 << 20;
 /// Without a limit of a cgroup, so much is claimed before it is looked for again.
@@ -30,9 +32,13 @@ const MOST_LEFT: u64 = 512 << 20;
 /// A claim up to this, as of a slab, may take half of that; one that must not fail, three quarters.
 const SMALL: u64 = 64 << 10;
 
-/// Bytes of free runs that stay claimed at most, in this arena.
+/// Bytes of free runs that stay claimed at most, in this arena: as much as is in use, so that a stream
+/// of large blocks, which are freed and made again, needs no new memory, and all is given back with
+/// the last of them.
 pub(super) fn most_retained(me: &Member) -> u64 {
-    RETAIN.min(me.header().limit.load(Ordering::Relaxed) / 8)
+    let h = me.header();
+    let used = h.claimed.load(Ordering::Relaxed).saturating_sub(h.retained.load(Ordering::Relaxed));
+    RETAIN.max(used.min(MOST_RETAINED)).min(h.limit.load(Ordering::Relaxed) / 8)
 }
 
 /// Whether `wanted` more bytes may be claimed: a first look at the limit, which counts all that

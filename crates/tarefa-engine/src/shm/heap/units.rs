@@ -64,8 +64,11 @@ pub(super) fn trim(me: &Member) -> bool {
 /// step at a time: the latch is taken for each.
 pub(super) fn shed(me: &Member) {
     let h = me.header();
-    let most = backed_pages::most_retained(me);
-    while h.retained.load(Ordering::Relaxed) > most {
+    loop {
+        let most = backed_pages::most_retained(me);
+        if h.retained.load(Ordering::Relaxed) <= most {
+            return;
+        }
         let _latch = h.units_latch.lock(me);
         let before = h.retained.load(Ordering::Relaxed);
         let Some((unit, order)) = runs::oldest(me) else { return };

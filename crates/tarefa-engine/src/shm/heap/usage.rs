@@ -113,7 +113,7 @@ impl OutOfMemory {
 }
 
 /// Bytes claimed from the system that blocks are in: neither kept by free runs, which keep 32 MiB
-/// at most, nor by empty slabs, of which there is one of each class at most.
+/// at most, or as much as is in use, nor by empty slabs, of which there is one of each class at most.
 #[must_use]
 pub fn in_use(me: &Member) -> u64 {
     let [claimed, retained] =
