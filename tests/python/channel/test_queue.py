@@ -667,6 +667,8 @@ def test_time_limits_hold_beside_a_process_that_is_stopped_in_the_middle(kind, c
             with contextlib.suppress(tarefa.Full):
                 q.put_nowait(1)
             assert tarefa.select([q], 0) in ([], [q])
+            assert q.qsize() <= 2
+            q.join(timeout=0.01)
             os.kill(task.pid, signal.SIGCONT)
             time.sleep(0.002)
     finally:

@@ -6,7 +6,7 @@
 //! processes that have ended, and counts their messages as done, and as lost: a death has all waiters
 //! look around.
 
-use super::queue::{PER_NOTES, Queue, shut};
+use super::queue::{PER_NOTES, Queue, shut, soon};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
@@ -226,12 +226,26 @@ impl Queue<'_> {
     /// they were done are told of by the next wait that ends, once.
     pub fn join(&self, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Joined {
         let told = self.it.get.told.load(Ordering::Acquire);
-        let mut condition = JoinWait { queue: *self, told, seen: None, result: None };
-        let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
-        match (outcome, condition.result) {
-            (_, Some(joined)) => joined,
-            (Outcome::Interrupted, None) => Joined::Interrupted,
-            (Outcome::TimedOut | Outcome::Ready, None) => Joined::TimedOut,
+        loop {
+            let mut condition = JoinWait {
+                queue: *self,
+                told,
+                seen: None,
+                until: deadline,
+                held: false,
+                result: None,
+            };
+            let outcome = wait::wait(self.me, hooks, &mut condition, deadline);
+            match (outcome, condition.result) {
+                (_, Some(joined)) => return joined,
+                (Outcome::Interrupted, None) => return Joined::Interrupted,
+                (Outcome::Ready, None) if condition.held && !deadline.passed() => {
+                    if hooks.interrupted() || !self.me.is_here() {
+                        return Joined::Interrupted;
+                    }
+                }
+                (Outcome::TimedOut | Outcome::Ready, None) => return Joined::TimedOut,
+            }
         }
     }
 }
@@ -243,6 +257,9 @@ struct JoinWait<'a> {
     told: u64,
     /// What the gate was at the last look.
     seen: Option<u32>,
+    until: Deadline,
+    /// Somebody who is stopped has a latch: the wait ends, and begins anew.
+    held: bool,
     result: Option<Joined>,
 }
 
@@ -253,9 +270,15 @@ impl JoinWait<'_> {
         if queue.it.shut.load(Ordering::Acquire) == shut::ALL {
             // Who shut it down may have died before all of it was thrown away, and what the dead held
             // comes back.
-            queue.throw_away();
+            self.held = !queue.throw_away_until(Some(soon(self.until)));
+            if self.held {
+                return true;
+            }
         }
-        let _latches = queue.alone();
+        let Some(_latches) = queue.alone_until(soon(self.until)) else {
+            self.held = true;
+            return true;
+        };
         queue.find_lost();
         if queue.pending_alone() > 0 {
             return false;

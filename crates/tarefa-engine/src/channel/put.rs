@@ -419,12 +419,18 @@ impl Queue<'_> {
 
     /// Throws away what is in a queue that nobody reads any more; another one is left as it is.
     pub fn throw_away(&self) {
+        self.throw_away_until(None);
+    }
+
+    /// The same as long as both latches can be had by `limit`, each time; whether all is gone.
+    pub(super) fn throw_away_until(&self, limit: Option<Deadline>) -> bool {
         if self.it.shut.load(Ordering::Acquire) != shut::ALL {
-            return;
+            return true;
         }
         loop {
             let savepoint = heap::savepoint(self.me);
-            let latches = self.alone();
+            let latches = limit.map_or_else(|| Some(self.alone()), |limit| self.alone_until(limit));
+            let Some(latches) = latches else { return false };
             let mut left = Discarded::More;
             for _ in 0..64 {
                 left = self.discard_one();
@@ -435,7 +441,7 @@ impl Queue<'_> {
             drop(latches);
             heap::free_deferred(self.me, savepoint);
             if left == Discarded::All {
-                return;
+                return true;
             }
         }
     }

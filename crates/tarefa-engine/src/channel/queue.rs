@@ -298,8 +298,18 @@ impl<'a> Queue<'a> {
     /// Messages in it at this instant.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let _latches = self.alone();
-        if self.it.shut.load(Ordering::Relaxed) == shut::ALL { 0 } else { self.len_alone() }
+        let it = self.it;
+        let latches = self.alone_until(soon(Deadline::NEVER));
+        if it.shut.load(Ordering::Relaxed) == shut::ALL {
+            return 0;
+        }
+        if latches.is_some() {
+            return self.len_alone();
+        }
+        // Somebody is stopped with a latch: what he has not published is not there for anybody.
+        let head = it.head.load(Ordering::Acquire);
+        let back = it.get.unacked.returned.load(Ordering::Relaxed);
+        it.tail.load(Ordering::Acquire).saturating_sub(head) + back
     }
 
     /// Messages in it, for who takes no latch and only looks: one that comes or goes just now may count
