@@ -1,6 +1,6 @@
 """Items from one task to another: what the rows of channels and their peers do alike."""
 
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 WARM_UP = 200
 
@@ -65,6 +65,20 @@ class PipeEnd:
 
     def __init__(self, connection):
         self.put, self.get = connection.send, connection.recv
+
+
+def asked_rarely(start, there, back, count):
+    """Nanoseconds of each round trip, 10 ms after the one before."""
+    task = start(answer, (there, back, count))
+    took = 0
+    for _ in range(count):
+        sleep(0.01)
+        before = perf_counter_ns()
+        there.put(1)
+        back.get()
+        took += perf_counter_ns() - before
+    task.join()
+    return took / count
 
 
 def pipe_answer(connection, count):

@@ -11,10 +11,11 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 
-from benches import carrying, contention, meeting, pooling
+from benches import carrying, contention, meeting, pooling, queue_crowd
 
 
 def nothing():
@@ -225,6 +226,40 @@ def mp_pipe():
     return lambda times: carrying.asked(answered, end, end, times)
 
 
+def mp_pipe_rarely():
+    here, there = FORK.Pipe()
+    end = carrying.PipeEnd(here)
+
+    def answered(_target, args):
+        return fork_task(carrying.pipe_answer, (there, args[-1]))
+
+    return lambda times: carrying.asked_rarely(answered, end, end, times)
+
+
+def faster_fifo(size=64 << 20):
+    from faster_fifo import Queue
+
+    return Queue(max_size_bytes=size)
+
+
+def faster_fifo_queue(item):
+    queue = faster_fifo()
+    return lambda times: carrying.streamed(fork_task, queue, item, times)
+
+
+def faster_fifo_grid(cell):
+    producers, consumers = map(int, cell.split("x"))
+    queue = faster_fifo()
+    options = {"max_messages_to_get": queue_crowd.BATCH}
+    return lambda times: queue_crowd.grid(fork_task, queue, producers, consumers, options, times)
+
+
+def megabytes():
+    import numpy as np
+
+    return np.ones(8 << 20)
+
+
 def futures_pool(kind):
     import concurrent.futures
 
@@ -318,7 +353,16 @@ PEERS = {
     "mp-queue-int": lambda: mp_queue(7),
     "mp-queue-tuple": lambda: mp_queue((1, 2.5)),
     "mp-queue-megabyte": lambda: mp_queue(b"x" * (1 << 20)),
+    "mp-queue-array": lambda: mp_queue(megabytes()),
+    "mp-queue-longest": lambda: (
+        lambda times: queue_crowd.longest_wait(fork_task, FORK.Queue(), 16, times)
+    ),
+    "mp-queue-idle": lambda: lambda _: queue_crowd.idle_cost(fork_task, FORK.Queue(), 0.5),
+    "ff-queue-int": lambda: faster_fifo_queue(7),
+    "ff-queue-megabyte": lambda: faster_fifo_queue(b"x" * (1 << 20)),
+    **{f"ff-grid-{cell}": partial(faster_fifo_grid, cell) for cell in queue_crowd.CELLS},
     "mp-pipe-round-trip": mp_pipe,
+    "mp-pipe-rarely": mp_pipe_rarely,
     "mp-event": together(lambda: (FORK.Event(), FORK.Event()), meeting.answered, 2),
     "mp-barrier": together(lambda: FORK.Barrier(2), meeting.rounds, 2),
     "mp-semaphore-longest": together(lambda: FORK.Semaphore(1), contention.longest, 4),
