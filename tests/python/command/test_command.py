@@ -28,7 +28,9 @@ def test_the_version_is_the_package_s():
     assert through_python.stdout == command("--version").stdout
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["tour", "-h"], ["completions", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["tour", "-h"], ["map", "-h"], ["top", "--help"]]
+)
 @pytest.mark.parametrize("language", ["en", "pt"])
 def test_help_fits_a_terminal(arguments, language):
     done = command(*arguments, "--lang", language)

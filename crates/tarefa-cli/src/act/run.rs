@@ -30,9 +30,9 @@ use crate::terminal::Output;
 pub const WATCH: &str = "watch-program";
 
 /// The program could not be executed, as `env` and shells have it.
-const NOT_EXECUTED: u8 = 126;
+pub(super) const NOT_EXECUTED: u8 = 126;
 /// There is no such program.
-const NOT_FOUND: u8 = 127;
+pub(super) const NOT_FOUND: u8 = 127;
 
 /// How long a program has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);

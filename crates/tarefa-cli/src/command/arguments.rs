@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command};
 
-use crate::act::run;
+use crate::act::{map, run};
 use crate::look::top;
 use crate::terminal::{Language, Output};
 
@@ -13,7 +13,7 @@ pub(super) const JSON: &str = "json";
 const LANGUAGE: &str = "lang";
 
 /// The language that the arguments ask for. They are looked at before anything is said, their own
-/// faults included, so what follows the program of `run` counts as little as what follows `--`.
+/// faults included, so what follows the program of `run` or `map` counts as little as what follows `--`.
 pub(super) fn asked_language(arguments: &[OsString]) -> Option<Language> {
     let mut rest = arguments.iter().skip(1).map(|a| a.to_string_lossy());
     let mut runs = false;
@@ -25,7 +25,7 @@ pub(super) fn asked_language(arguments: &[OsString]) -> Option<Language> {
                 Some(name) => name.to_owned().into(),
                 None if !other.starts_with('-') && runs => return None,
                 None => {
-                    runs |= other == "run";
+                    runs |= other == "run" || other == "map";
                     continue;
                 }
             },
@@ -70,6 +70,7 @@ pub(super) fn command(out: &Output) -> Command {
         .subcommands(looks(&t))
         .subcommand(doctor(&t))
         .subcommand(runs(&t))
+        .subcommand(maps(&t))
         .subcommands([watches(), interrupts()])
         .subcommand(
             Command::new("completions")
@@ -215,6 +216,80 @@ fn watches() -> Command {
 /// What `top` has another process do: nobody types it.
 fn interrupts() -> Command {
     Command::new(top::INTERRUPT).hide(true).arg(Arg::new("address").required(true))
+}
+
+/// What runs a command for many arguments.
+fn maps(t: &Words<'_>) -> Command {
+    let flag = |name: &'static str, english, portuguese| {
+        Arg::new(name).long(name).action(ArgAction::SetTrue).help(t(english, portuguese))
+    };
+    let valued = |name: &'static str, value: &'static str, english, portuguese| {
+        Arg::new(name).long(name).value_name(value).help(t(english, portuguese))
+    };
+    let seconds = t("SECONDS", "SEGUNDOS");
+    Command::new("map")
+        .about(t(
+            "Run a command for each of many arguments, several at once",
+            "Roda um comando para cada um de muitos argumentos, vários de uma vez",
+        ))
+        .arg(
+            Arg::new("jobs")
+                .short('j')
+                .long("jobs")
+                .value_name("N")
+                .value_parser(map::at_once)
+                .help(t(
+                    "So many at once; else one a core",
+                    "Tantos de uma vez; senão um por núcleo",
+                )),
+        )
+        .arg(
+            valued("retry", "N", "Try failures so often again", "Tenta de novo as falhas N vezes")
+                .value_parser(clap::value_parser!(u64)),
+        )
+        .arg(
+            valued("timeout", seconds, "End each after so long", "Encerra cada um depois disso")
+                .value_parser(run::seconds),
+        )
+        .arg(
+            valued(
+                "memory",
+                t("SIZE", "TAMANHO"),
+                "Private memory of each, as 512M",
+                "Memória privada de cada um, como 512M",
+            )
+            .value_parser(run::size),
+        )
+        .arg(
+            valued(
+                "joblog",
+                t("FILE", "ARQUIVO"),
+                "Log how each ends",
+                "Registra como cada um acaba",
+            )
+            .value_parser(clap::value_parser!(std::path::PathBuf)),
+        )
+        .arg(
+            flag(
+                "resume",
+                "Leave out what the log says is done",
+                "Omite o que o registro diz feito",
+            )
+            .requires("joblog"),
+        )
+        .arg(flag("progress", "Tell how far it is", "Diz até onde chegou"))
+        .arg(
+            Arg::new("command")
+                .value_name(t("COMMAND", "COMANDO"))
+                .required(true)
+                .num_args(1..)
+                .trailing_var_arg(true)
+                .value_parser(clap::value_parser!(OsString))
+                .help(t(
+                    "{} in it, ::: and arguments; else lines of standard input",
+                    "com {}, ::: e argumentos; senão linhas da entrada padrão",
+                )),
+        )
 }
 
 fn doctor(t: &Words<'_>) -> Command {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 
-use crate::act::{doctor, run, tour};
+use crate::act::{doctor, map, run, tour};
 use crate::look::{locks, memory, ps, stacks, top};
 use crate::terminal::Output;
 
@@ -34,6 +34,7 @@ fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
         Some(("ps", given)) => ps::run(out, given),
         Some(("top", given)) => top::run(out, given),
         Some((top::INTERRUPT, given)) => top::interrupt_task(out, given),
+        Some(("map", given)) => map::run(out, given),
         Some(("stacks", given)) => stacks::run(out, given),
         Some(("locks", given)) => locks::run(out, given),
         Some(("memory", given)) => memory::run(out, given),

@@ -43,6 +43,19 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Makes an empty memory file that grows with what is written to it.
+///
+/// # Errors
+/// What `memfd_create` answered.
+pub fn create_empty(name: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: `name` is a C string that outlives the call.
+    let fd = check_long(unsafe {
+        libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC)
+    })?;
+    // SAFETY: the kernel has just given this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 /// Backs `len` bytes at `offset` with real memory, so that no later access can fail.
 ///
 /// # Errors
