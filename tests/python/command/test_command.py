@@ -50,7 +50,7 @@ def test_the_locale_decides_the_language():
 
 
 WRONG = [
-    (["tuor"], "there is no command tuor; did you mean tour?", "não existe o comando tuor"),
+    (["docto"], "there is no command docto; did you mean doctor?", "não existe o comando docto"),
     (["--colour"], "there is no --colour here", "--colour não existe aqui"),
     (["tour", "--save"], "wants a value", "precisa de um valor"),
     (["completions"], "is missing", "falta"),

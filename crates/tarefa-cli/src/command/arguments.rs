@@ -126,7 +126,7 @@ fn looks(t: &Words<'_>) -> [Command; 5] {
     ));
     let no_stacks = Arg::new("no-stacks").long("no-stacks").action(ArgAction::SetTrue).help(t(
         "Ask no thread for its lines: only what the system says",
-        "Não pergunta as linhas às threads: só o que o sistema diz",
+        "Não pergunta nada às threads: só o que o sistema diz",
     ));
     let locks = Command::new("locks").about(t(
         "Who holds what, who waits for whom; code 1: a deadlock",
@@ -230,7 +230,7 @@ fn maps(t: &Words<'_>) -> Command {
     Command::new("map")
         .about(t(
             "Run a command for each of many arguments, several at once",
-            "Roda um comando para cada um de muitos argumentos, vários de uma vez",
+            "Roda um comando para cada um de muitos argumentos",
         ))
         .arg(
             Arg::new("jobs")
