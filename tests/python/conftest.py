@@ -12,6 +12,7 @@ import faulthandler
 import os
 import signal
 import sys
+import time
 from multiprocessing import resource_tracker
 
 import pytest
@@ -74,6 +75,18 @@ def _runtime():
         task.start()
         task.result()
         assert event.is_set()
+    _settle()
+
+
+def _settle():
+    """Wait for the zygote, which rehearses with objects: half a second without a change."""
+    unchanged_since, objects = time.monotonic(), None
+    give_up = unchanged_since + 10
+    while time.monotonic() < min(unchanged_since + 0.5, give_up):
+        time.sleep(0.02)
+        known = tarefa._engine.diagnostics()
+        if known["objects"] != objects or not known["spares"]:
+            unchanged_since, objects = time.monotonic(), known["objects"]
 
 
 @pytest.fixture(autouse=True)
