@@ -38,6 +38,7 @@ class _Shown:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.lock = threading.RLock()
         self.ready = False
+        self.thread = 0
 
     def refresh(self) -> None:
         """Show whether there is something now."""
@@ -50,11 +51,18 @@ class _Shown:
             elif self.ready and not ready:
                 with contextlib.suppress(BlockingIOError):
                     os.eventfd_read(self.fd)
-            self.ready = ready
+            changed, self.ready = self.ready != ready, ready
+        if changed and threading.get_ident() != self.thread:
+            # The thread may be about to wait for what is shown now.
+            self.level.look_again()
 
     def run(self) -> None:
         """Show what others put and take; the thread's."""
-        while self.level.wait(self.ready):
+        self.thread = threading.get_ident()
+        while True:
+            self.level.begin()
+            if not self.level.wait(self.ready):
+                return
             self.refresh()
 
     def close(self) -> None:

@@ -220,8 +220,17 @@ class QueueLevel:
     def now(self) -> bool:
         """Whether there is something now."""
 
+    def begin(self) -> None:
+        """Before :meth:`wait`, and before it is looked at what is shown."""
+
     def wait(self, was: bool) -> bool:
-        """Wait until that is other than it ``was``; False once it was stopped."""
+        """Wait until that is other than it ``was``; False once it was stopped.
+
+        :meth:`look_again` ends it, too.
+        """
+
+    def look_again(self) -> None:
+        """What is shown has changed: who waits may wait for the wrong thing."""
 
     def stop(self) -> None:
         """End the waits."""

@@ -35,12 +35,14 @@ fn tell(py: Python<'_>, queue: u64) {
 pub(crate) struct QueueLevel {
     queue: Handle,
     stopped: AtomicBool,
+    /// What is shown has changed since the thread that shows it looked.
+    again: AtomicBool,
 }
 
 impl QueueLevel {
     pub(crate) fn new(queue: Handle) -> Self {
         LEVELS.fetch_add(1, Ordering::Relaxed);
-        Self { queue, stopped: AtomicBool::new(false) }
+        Self { queue, stopped: AtomicBool::new(false), again: AtomicBool::new(false) }
     }
 }
 
@@ -63,15 +65,23 @@ impl QueueLevel {
         self.queue.with_me(|me| Queue::at(me, self.queue.off()).has(Wanted::Message))
     }
 
-    /// Waits until there is something if there `was` nothing, and the other way round; false once it
-    /// was stopped.
+    /// Before `wait`, and before it is looked at what is shown.
+    fn begin(&self) {
+        self.again.store(false, Ordering::SeqCst);
+    }
+
+    /// Waits until there is something if there `was` nothing, and the other way round, or until
+    /// `look_again`; false once it was stopped.
     fn wait(&self, py: Python<'_>, was: bool) -> PyResult<bool> {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Ok(false);
+        }
         let me = self.queue.try_slot()?;
         let mut hooks = PyBlockingHooks::new(py);
         let wanted = if was { Wanted::Nothing } else { Wanted::Message };
         let outcome = Queue::at(&me, self.queue.off()).look_out(
             wanted,
-            &self.stopped,
+            &self.again,
             &mut hooks,
             Deadline::NEVER,
         );
@@ -81,13 +91,19 @@ impl QueueLevel {
         }
     }
 
-    /// Ends the waits.
-    fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
+    /// What is shown has changed: who waits may wait for the wrong thing.
+    fn look_again(&self) {
+        self.again.store(true, Ordering::SeqCst);
         self.queue.with_me(|me| {
             let queue = Queue::at(me, self.queue.off());
             queue.look_around(Wanted::Message);
             queue.look_around(Wanted::Nothing);
         });
+    }
+
+    /// Ends the waits.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.look_again();
     }
 }
