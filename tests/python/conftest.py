@@ -9,6 +9,7 @@
 """
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -76,6 +77,9 @@ def _runtime():
         task.result()
         assert event.is_set()
     _settle()
+    # What pytest holds is not looked at again at each test, which would take most of the time.
+    gc.collect()
+    gc.freeze()
 
 
 def _settle():

@@ -1,5 +1,6 @@
 """What this process owns at one moment, and what it owns more at a later one."""
 
+import contextlib
 import gc
 import os
 import re
@@ -64,6 +65,13 @@ def descriptors():
 
 def children_of(parent):
     """Pids of the direct children of `parent`, zombies too."""
+    threads = Path(f"/proc/{parent}/task")
+    if Path(f"/proc/{parent}/task/{parent}/children").exists():
+        for thread in threads.iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                yield from map(int, (thread / "children").read_text().split())
+        return
+    # A kernel without CONFIG_PROC_CHILDREN.
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
