@@ -164,7 +164,7 @@ pub fn take_descriptors() -> Vec<OwnedFd> {
 impl Task<'_> {
     /// In its process, before the target runs: takes over what the starter had.
     pub(in crate::task) fn take_over_here(&self) {
-        let words = self.read_note();
+        let Some(words) = self.read_note() else { return };
         let (head, rest) = words.split_at(HEAD);
         if let (Some(theirs), Some(base)) = (Inherited::from_words(rest), BASE.get()) {
             theirs.apply(base);

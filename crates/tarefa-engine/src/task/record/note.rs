@@ -25,9 +25,10 @@ use crate::os::clock::Deadline;
 use crate::os::futex;
 
 /// Values of a record's `noted`.
-const OPEN: u32 = 0;
-const NOTED: u32 = 1;
-const AWAITED: u32 = 2;
+const NONE: u32 = 0;
+const OPEN: u32 = 1;
+const NOTED: u32 = 2;
+const AWAITED: u32 = 3;
 
 /// How often the process looks for its note before it sleeps: some ten microseconds.
 const LOOKS: u32 = 1000;
@@ -58,9 +59,12 @@ impl Task<'_> {
     }
 
     /// In the task's process: waits until it is written. If the starter dies before that, so does
-    /// this process.
-    pub(in crate::task) fn read_note(&self) -> Vec<u64> {
+    /// this process. `None` for a task that is run without having been handed over.
+    pub(in crate::task) fn read_note(&self) -> Option<Vec<u64>> {
         let noted = &self.it.noted;
+        if noted.load(Ordering::Acquire) == NONE {
+            return None;
+        }
         let mut looks = self.me.runtime().spins(LOOKS);
         while noted.load(Ordering::Acquire) != NOTED {
             if looks > 0 {
@@ -74,6 +78,6 @@ impl Task<'_> {
                 futex::wait(noted, AWAITED, Deadline::NEVER);
             }
         }
-        (0..note_words()).map(|i| self.note_word(i).load(Ordering::Relaxed)).collect()
+        Some((0..note_words()).map(|i| self.note_word(i).load(Ordering::Relaxed)).collect())
     }
 }
