@@ -31,13 +31,11 @@ _METHODS = ("fork", "spawn", "forkserver")
 _NEAREST = "forkserver"
 
 
-class Context(BaseContext):
+class TarefaContext(BaseContext):
     """What ``multiprocessing.get_context()`` returns, with tarefa's classes in it.
 
     It is a ``multiprocessing.context.BaseContext``, so what takes a context takes it.
     """
-
-    __module__ = "tarefa"
 
     _name = "tarefa"
 
@@ -117,17 +115,17 @@ class Context(BaseContext):
     def allow_connection_pickling(self) -> None:
         """Nothing: ends of pipes travel as they are."""
 
-    def __reduce__(self) -> tuple[Callable[[], Context], tuple[()]]:
+    def __reduce__(self) -> tuple[Callable[[], TarefaContext], tuple[()]]:
         return get_context, ()
 
     def __repr__(self) -> str:
         return "<tarefa's context of multiprocessing>"
 
 
-_context = Context()
+_context = TarefaContext()
 
 
-def get_context(method: str | None = None) -> Context:
+def get_context(method: str | None = None) -> TarefaContext:
     """A context of ``multiprocessing`` whose processes and objects are tarefa's.
 
     For what takes a context, such as ``torch.utils.data.DataLoader(multiprocessing_context=...)``,

@@ -16,7 +16,7 @@
 //! | word | who changes it | what a death or a stop leaves |
 //! |---|---|---|
 //! | the note | the starter, until `noted` is `NOTED`; nobody reads it before | words that nobody reads: what a process has started ends with it |
-//! | `record.noted` | the starter, `OPEN` and then `NOTED`, which publishes; the task's process, from `OPEN` to `AWAITED` | a task that waits for its starter, and is killed with it; stopped, it is not started yet |
+//! | `record.noted` | the starter, `OPEN` before it hands the task over (`NONE` until then) and then `NOTED`, which publishes; the task's process, from `OPEN` to `AWAITED` | a task that waits for its starter, and is killed with it; stopped, it is not started yet |
 
 use super::layout::{Record, note_words};
 use super::task::Task;
