@@ -3,7 +3,7 @@
 //! - What the system says of a thread is read from `/proc`: its name, its state, the system call it
 //!   sleeps in.
 //! - What its language says is asked of the thread itself, by a signal
-//!   ([`stack_request`](super::stack_request)), of each at most once a second. One that is stopped,
+//!   ([`stack_request`]), of each at most once a second. One that is stopped,
 //!   blocks the signal or belongs to a process that answers to none is not asked; one that does not
 //!   answer in time is told as such, and nobody waits for it any longer.
 
