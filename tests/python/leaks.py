@@ -63,6 +63,11 @@ def descriptors():
         yield re.sub(r":\[\d+\]$", "", target)
 
 
+def own_descriptors():
+    """The same, sorted, but for those by which the runtime watches its processes."""
+    return sorted(name for name in descriptors() if name != PIDFD)
+
+
 def children_of(parent):
     """Pids of the direct children of `parent`, zombies too."""
     threads = Path(f"/proc/{parent}/task")

@@ -11,7 +11,7 @@ import time
 from itertools import compress
 
 import pytest
-from leaks import descriptors
+from leaks import own_descriptors
 from support import eventually, run_script
 
 import tarefa
@@ -429,12 +429,12 @@ def test_many_arrays_need_no_descriptors():
     q = tarefa.Queue()
     q.put(np.zeros(LARGE // 8))
     first = q.get()
-    before = sorted(descriptors())
+    before = own_descriptors()
     kept = []
     for i in range(2000):
         q.put(np.full(2048, i))
         kept.append(q.get())
-    assert sorted(descriptors()) == before
+    assert own_descriptors() == before
     assert [int(a[0]) for a in kept] == list(range(2000))
     del first
 

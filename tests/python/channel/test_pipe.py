@@ -12,6 +12,7 @@ import time
 from multiprocessing.connection import wait as wait_for_connections
 
 import pytest
+from leaks import own_descriptors
 from support import eventually, run_script
 
 import tarefa
@@ -560,22 +561,22 @@ def test_a_descriptor_shows_what_is_there(pipe):
 
 
 def test_a_descriptor_is_made_when_asked_for_and_goes_with_the_connection():
-    def descriptors():
-        return len(os.listdir("/proc/self/fd"))
+    def count():
+        return len(own_descriptors())
 
-    before = descriptors()
+    before = count()
     a, b = tarefa.Pipe()
     a.send(1)
     assert b.recv() == 1
-    assert descriptors() == before
+    assert count() == before
     b.fileno()
-    assert descriptors() == before + 1
+    assert count() == before + 1
     b.close()
-    assert descriptors() == before
+    assert count() == before
     a.fileno()
     del a
     gc.collect()
-    assert descriptors() == before
+    assert count() == before
 
 
 def test_a_dropped_connection_with_a_descriptor_ends_the_pipe():
