@@ -119,29 +119,31 @@ fn nice() -> i32 {
 
 fn processors(words: usize) -> Vec<u64> {
     let mut found = vec![0u64; words];
-    // SAFETY: `found` is writable for the length given. The C library's function clears what the
-    // kernel does not fill.
-    if unsafe { libc::sched_getaffinity(0, words * 8, found.as_mut_ptr().cast()) } != 0 {
+    if !read_processors(&mut found) {
         found.fill(0);
     }
     found
+}
+
+/// False if the system does not say, or `found` is too short. The C library's function clears what the
+/// kernel does not fill.
+fn read_processors(found: &mut [u64]) -> bool {
+    // SAFETY: `found` is writable for the length given.
+    unsafe { libc::sched_getaffinity(0, size_of_val(found), found.as_mut_ptr().cast()) == 0 }
 }
 
 /// How many words have room for all processors that the kernel may come to know.
 fn processor_words() -> usize {
     static WORDS: OnceLock<usize> = OnceLock::new();
     *WORDS.get_or_init(|| {
-        let mut words = PROCESSOR_WORDS;
-        let mut found = vec![0u64; words];
-        // SAFETY: `found` is writable for the length given.
-        while unsafe { libc::sched_getaffinity(0, words * 8, found.as_mut_ptr().cast()) } != 0
+        let mut found = vec![0u64; PROCESSOR_WORDS];
+        while !read_processors(&mut found)
             && process::errno() == libc::EINVAL
-            && words < 1 << 12
+            && found.len() < 1 << 12
         {
-            words *= 2;
-            found.resize(words, 0);
+            found.resize(2 * found.len(), 0);
         }
-        words
+        found.len()
     })
 }
 

@@ -24,16 +24,7 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
     if most().is_some_and(|most| len > most) {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     }
-    // SAFETY: `name` is a C string that outlives the call.
-    let fd = check_long(unsafe {
-        libc::syscall(
-            libc::SYS_memfd_create,
-            name.as_ptr(),
-            libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
-        )
-    })?;
-    // SAFETY: the kernel has just given this descriptor to us alone.
-    let fd = high_fd::moved_up(unsafe { OwnedFd::from_raw_fd(fd as i32) })?;
+    let fd = high_fd::moved_up(make(name, libc::MFD_ALLOW_SEALING)?)?;
     // SAFETY: plain calls on a descriptor we own.
     unsafe {
         check(libc::ftruncate(fd.as_raw_fd(), len as libc::off_t))?;
@@ -48,10 +39,13 @@ pub fn create(name: &CStr, len: u64) -> io::Result<OwnedFd> {
 /// # Errors
 /// What `memfd_create` answered.
 pub fn create_empty(name: &CStr) -> io::Result<OwnedFd> {
+    make(name, 0)
+}
+
+fn make(name: &CStr, flags: libc::c_uint) -> io::Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | flags;
     // SAFETY: `name` is a C string that outlives the call.
-    let fd = check_long(unsafe {
-        libc::syscall(libc::SYS_memfd_create, name.as_ptr(), libc::MFD_CLOEXEC)
-    })?;
+    let fd = check_long(unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) })?;
     // SAFETY: the kernel has just given this descriptor to us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }

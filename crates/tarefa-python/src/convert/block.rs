@@ -215,16 +215,30 @@ impl Block {
         flags: c_int,
     ) -> PyResult<()> {
         let it = slf.get();
-        // SAFETY: the handle keeps the memory, and the view the block; FillInfo takes a reference of
-        // its own, and sets an exception when it fails.
-        let filled = unsafe {
-            let start = std::ptr::with_exposed_provenance_mut(it.address);
-            let len = it.len as ffi::Py_ssize_t;
-            let readonly = c_int::from(it.readonly);
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, readonly, flags)
-        };
-        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+        // SAFETY: the interpreter's view; the handle keeps the memory, and the view the block.
+        unsafe { show(view, slf.as_any(), it.address, it.len, it.readonly, flags) }
     }
+}
+
+/// Fills in a view of `len` bytes at `start`, which `keeper` keeps.
+///
+/// # Safety
+/// `view` is what the interpreter gave to be filled in, and the memory stays as long as `keeper`.
+pub(crate) unsafe fn show(
+    view: *mut ffi::Py_buffer,
+    keeper: &Bound<'_, PyAny>,
+    start: usize,
+    len: usize,
+    readonly: bool,
+    flags: c_int,
+) -> PyResult<()> {
+    let start = std::ptr::with_exposed_provenance_mut(start);
+    let (len, readonly) = (len as ffi::Py_ssize_t, c_int::from(readonly));
+    // SAFETY: the caller's word; FillInfo takes a reference of its own, and sets an exception when it
+    // fails.
+    let filled =
+        unsafe { ffi::PyBuffer_FillInfo(view, keeper.as_ptr(), start, len, readonly, flags) };
+    if filled == 0 { Ok(()) } else { Err(PyErr::fetch(keeper.py())) }
 }
 
 /// A new block of that many bytes, which have what the memory had before.

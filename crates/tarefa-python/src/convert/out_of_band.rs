@@ -372,15 +372,9 @@ impl BufferView {
         flags: c_int,
     ) -> PyResult<()> {
         let it = slf.get();
-        // SAFETY: the part lies in what the piece keeps and the view keeps the piece; FillInfo takes
-        // a reference of its own, and sets an exception when it fails.
-        let filled = unsafe {
-            let start = std::ptr::with_exposed_provenance_mut(it.start);
-            let len = it.len as ffi::Py_ssize_t;
-            let readonly = c_int::from(it.readonly);
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, readonly, flags)
-        };
-        if filled == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
+        // SAFETY: the interpreter's view; the part lies in what the piece keeps, and the view keeps
+        // the piece.
+        unsafe { block::show(view, slf.as_any(), it.start, it.len, it.readonly, flags) }
     }
 }
 
