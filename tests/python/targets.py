@@ -16,6 +16,16 @@ def explode(text="boom"):
     raise ValueError(text)
 
 
+def double(x):
+    return 2 * x
+
+
+def fail_at_five(x):
+    if x == 5:
+        raise KeyError(x)
+    return x
+
+
 def pass_through(value):
     return value
 

@@ -12,25 +12,11 @@ from concurrent.futures import Executor, Future, as_completed, wait
 
 import pytest
 from support import eventually
+from targets import double
 
 import tarefa
 
 variable = contextvars.ContextVar("variable", default="nothing")
-
-
-@pytest.fixture(params=["process", "thread"])
-def pool(request):
-    with tarefa.Pool(2, request.param) as made:
-        yield made
-
-
-@pytest.fixture(params=["process", "thread"])
-def kind(request):
-    return request.param
-
-
-def double(x):
-    return 2 * x
 
 
 def read_variable():

@@ -10,24 +10,9 @@ import textwrap
 import time
 
 import pytest
+from targets import double, fail_at_five
 
 import tarefa
-
-
-@pytest.fixture(params=["process", "thread"])
-def pool(request):
-    with tarefa.Pool(2, request.param) as made:
-        yield made
-
-
-def double(x):
-    return 2 * x
-
-
-def fail_at_five(x):
-    if x == 5:
-        raise KeyError(x)
-    return x
 
 
 def test_run(pool):

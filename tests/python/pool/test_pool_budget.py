@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from targets import double, fail_at_five
 
 import tarefa
 
@@ -53,16 +54,6 @@ def test_pools_in_pools_share_what_their_process_has():
     assert deeper == 1
     with tarefa.Pool(1) as pool:
         assert pool.submit(workers_of_a_pool_here).result()[0] == tarefa.cpu_count()
-
-
-def double(x):
-    return 2 * x
-
-
-def fail_at_five(x):
-    if x == 5:
-        raise KeyError(x)
-    return x
 
 
 def test_joblib():

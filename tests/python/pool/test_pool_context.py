@@ -9,14 +9,11 @@ import queue
 import time
 
 import pytest
+from targets import double
 
 import tarefa
 
 context = tarefa.get_context()
-
-
-def double(x):
-    return 2 * x
 
 
 def test_it_is_a_context():

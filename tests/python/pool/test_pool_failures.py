@@ -9,23 +9,15 @@ import time
 
 import pytest
 from support import eventually
+from targets import double
 
 import tarefa
-
-
-def double(x):
-    return 2 * x
 
 
 def die_at(x, at=3):
     if x == at:
         os.kill(os.getpid(), signal.SIGKILL)
     return x
-
-
-@pytest.fixture(params=["process", "thread"])
-def kind(request):
-    return request.param
 
 
 def test_a_death_fails_the_running_task_alone():

@@ -9,24 +9,9 @@ import warnings
 import numpy as np
 import pytest
 from support import eventually
+from targets import double, fail_at_five
 
 import tarefa
-
-
-@pytest.fixture(params=["process", "thread"])
-def pool(request):
-    with tarefa.Pool(2, request.param) as made:
-        yield made
-
-
-def double(x):
-    return 2 * x
-
-
-def fail_at_five(x):
-    if x == 5:
-        raise KeyError(x)
-    return x
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 5000])

@@ -6,17 +6,9 @@ import time
 
 import pytest
 from support import eventually
+from targets import double
 
 import tarefa
-
-
-@pytest.fixture(params=["process", "thread"])
-def kind(request):
-    return request.param
-
-
-def double(x):
-    return 2 * x
 
 
 def which():

@@ -14,12 +14,6 @@ import tarefa
 COUNT = 3000
 
 
-@pytest.fixture(params=["process", "thread"])
-def pool(request):
-    with tarefa.Pool(2, request.param) as made:
-        yield made
-
-
 def nothing(_):
     return None
 
