@@ -295,10 +295,12 @@ def test_a_program_ends_with_what_was_submitted_done(kind, tmp_path):
     path = tmp_path / "case.py"
     path.write_text(
         textwrap.dedent(f"""
-        import tarefa, time
+        import sys, tarefa, time
         def f(x):
             time.sleep(0.1)
-            print("done", x, flush=True)
+            # One write: print() makes one of each part, between which other threads may print.
+            sys.stdout.write(f"done {{x}}\\n")
+            sys.stdout.flush()
         pool = tarefa.Pool(2, {kind!r})
         futures = [pool.submit(f, i) for i in range(3)]
         idle = tarefa.Pool(2, {kind!r})
