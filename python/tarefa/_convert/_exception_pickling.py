@@ -10,7 +10,6 @@ The text of the traceback goes beside the pickle, and can be read where that can
 
 from __future__ import annotations
 
-import io
 import pickle
 from typing import Any
 
@@ -29,7 +28,9 @@ _Linked = tuple[BaseException, Any, int | None, int | None, bool]
 
 
 def prepare() -> None:
-    """Make what :func:`pack` needs."""
+    """Import what :func:`pack` needs of most exceptions."""
+    import traceback  # noqa: F401
+
     from tarefa._convert import _exception_pickler  # noqa: F401
 
 
@@ -218,7 +219,7 @@ def _instead(error: BaseException, reason: str) -> Any:
 
 
 def _dumps(value: Any, instead: dict[int, Any]) -> bytes:
-    from tarefa._convert._exception_pickler import ExceptionPickler
+    from tarefa._convert._exception_pickler import dumps
 
     def reduce_exception(error: BaseException) -> Any:
         found = instead.get(id(error))
@@ -226,11 +227,7 @@ def _dumps(value: Any, instead: dict[int, Any]) -> bytes:
             return found
         return None if _exceptions.reduces_itself(error) else _reduced(error)
 
-    buffer = io.BytesIO()
-    pickler = ExceptionPickler(buffer)
-    pickler.reduce_exception = reduce_exception
-    pickler.dump(value)
-    return buffer.getvalue()
+    return dumps(value, reduce_exception)
 
 
 # -- where it is asked for ---------------------------------------------------------------

@@ -69,6 +69,10 @@ def _interruption(core: Any, what: str) -> Interrupted:
 # Modules that had to be imported to read the task.
 _imported: list[str] = []
 
+# Modules that are slow to import and that few tasks need: the zygote has them once one did.
+_SELDOM = ("cloudpickle",)
+_seldom: list[str] = []
+
 
 def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
@@ -79,6 +83,7 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         extra = loads(head)
         _environment.apply(extra)
     modules = len(sys.modules)
+    _seldom[:] = [name for name in _SELDOM if name not in sys.modules]
     _current.reads_task = True
     if image:
         if image != _main.image_id:
@@ -139,6 +144,7 @@ def run(core: Any) -> None:
     """Run the task and end the process."""
     _engine.watch_termination()
     code = _tarefa_run(core)
+    _imported.extend(name for name in _seldom if name in sys.modules)
     if _imported:
         _preload.note_needed(_imported)
     _engine.leave(code)

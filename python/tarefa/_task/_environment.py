@@ -167,7 +167,13 @@ def _watch() -> Unchanged | None:
     if "logging" in sys.modules:
         from tarefa._task import _logging_state
 
-        calls.append((_logging_state.now, None))
+        # It is as at first: nothing is different.
+        try:
+            more = _logging_state.to_watch()
+        except AttributeError:
+            return None
+        same += more[0]
+        equal += more[1]
     return Unchanged(same, equal, calls, sys.modules, os.fsencode(_folder()))
 
 

@@ -68,6 +68,12 @@ def to_watch() -> tuple[list[Any], list[Any], list[Any]]:
             usual = (*_USUAL_DECIMAL[:-1], _traps(decimal))
             of = decimal.DefaultContext
             equal += [(of, number, value) for number, value in zip(_DECIMAL, usual, strict=True)]
+        elif name == "key" and (process := _usual_process()) is not None:
+            same.append((sys.modules["multiprocessing.process"], "_current_process", process))
+            equal.append((process, "_config", dict(process._config)))
+        elif name == "timeout":
+            timeout: Any = sys.modules["_socket"]
+            calls.append((timeout.getdefaulttimeout, read()))
         else:
             calls.append((read, read()))
     return same, equal, calls
@@ -89,6 +95,15 @@ def _timeout() -> float | None:
     socket: Any = sys.modules["_socket"]
     found: float | None = socket.getdefaulttimeout()
     return found
+
+
+def _usual_process() -> Any:
+    """``multiprocessing``'s idea of this process, where that is its own; else None."""
+    module: Any = sys.modules["multiprocessing.process"]
+    found: Any = getattr(module, "_current_process", None)
+    if type(found).__module__ != module.__name__:
+        return None
+    return found if type(getattr(found, "_config", None)) is dict else None
 
 
 def _decimal() -> Any:

@@ -69,6 +69,44 @@ def now() -> Any:
     return found, rest, shots, [_shot(f) for f in filters], None
 
 
+def to_watch() -> tuple[list[Any], list[Any]]:
+    """What tells that it is still as it is at first, as it is now: attributes for ``Unchanged``.
+
+    Returns:
+        Objects, names of attributes, what these are: the very same ones, and equal ones.
+
+    Raises:
+        AttributeError: it is being imported.
+    """
+    logging: Any = sys.modules["logging"]
+    root = logging.root
+    manager, loggers = root.manager, root.manager.loggerDict
+    here = sys.modules[__name__]
+    same = [
+        (here, "find_forward", find_forward),
+        (logging, "root", root),
+        (root, "manager", manager),
+        (manager, "loggerDict", loggers),
+        *((logging, name, getattr(logging, name)) for name in _OBJECTS),
+        *((logging.Formatter, name, getattr(logging.Formatter, name)) for name in _FORMATS),
+        *((logging, n, getattr(logging, n)) for n in _SWITCHES if hasattr(logging, n)),
+    ]
+    equal = [
+        (manager, "disable", 0),
+        # Loggers are compared as objects: new ones, and one in place of what held its place.
+        (manager, "loggerDict", dict(loggers)),
+        (logging, "_levelToName", _USUAL_LEVELS),
+        (logging.lastResort, "level", logging.WARNING),
+    ]
+    found = [one for one in loggers.values() if hasattr(one, "handlers")]
+    same += [(one, "propagate", one.propagate) for one in found]
+    for one in (root, *found):
+        same.append((one, "disabled", one.disabled))
+        equal += [(one, "handlers", []), (one, "filters", [])]
+        equal.append((one, "level", logging.WARNING if one is root else 0))
+    return same, equal
+
+
 def _forward() -> Any:
     """The handler that forwards, if what processes log is forwarded."""
     if find_forward is not None:
@@ -87,6 +125,15 @@ _USUAL_LEVELS = {
     0: "NOTSET",
 }
 _SWITCHES = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
+# What `logging` has, and what formatters have.
+_OBJECTS = (
+    "_logRecordFactory",
+    "raiseExceptions",
+    "_warnings_showwarning",
+    "_loggerClass",
+    "lastResort",
+)
+_FORMATS = ("converter", "default_time_format", "default_msec_format")
 # What a formatter has that says nothing else.
 _USUAL_FORMATS = (time.localtime, "%Y-%m-%d %H:%M:%S", "%s,%03d")
 _USUAL: tuple[Any, ...] = (

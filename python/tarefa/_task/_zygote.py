@@ -87,18 +87,12 @@ def _warming_up() -> Iterator[None]:
 
 def _rehearsing() -> Iterator[None]:
     """The steps that let children find everything there and warm, once there are spares."""
+    # What a handle of a thread becomes. What few tasks need is not there before one has needed it:
+    # each fork copies the tables of all that is.
+    from tarefa._task import _remote_thread  # noqa: F401
     from tarefa._task._warm_up import rehearse
 
-    # What a handle of a thread becomes, and what children need for what travels by value. The
-    # latter is slow to import, so it is in pieces.
-    for name in ("inspect", "dataclasses", "logging", "cloudpickle"):
-        try:
-            __import__(name)
-        except Exception:  # noqa: S110 - who needs it says so
-            pass
-        yield
-    from tarefa._task import _remote_thread  # noqa: F401
-
+    yield
     for _ in rehearse():
         _current.reads_task = True
         yield

@@ -52,7 +52,7 @@ def test_spares_come_though_nobody_starts_a_process():
             time.sleep(0.01)
         def rehearsed():
             there = sys.modules
-            return len(there["tarefa._task._warm_up"]._stand_ins), "cloudpickle" in there
+            return len(there["tarefa._task._warm_up"]._stand_ins), "traceback" in there
         # The first spares are there before that.
         while not (found := tarefa.Process(target=rehearsed).start().result())[1]:
             time.sleep(0.01)
@@ -94,4 +94,25 @@ def test_a_zygote_that_is_killed_while_it_warms_up():
         print(len(zygotes), tarefa.Process(target=int).start().result())
     """)
     assert done.stdout.split()[1] == "0", done.stdout
+    assert done.stderr == ""
+
+
+def test_what_few_tasks_need_is_there_once_one_has_needed_it():
+    """Each fork copies the tables of all that the zygote has loaded."""
+    done = out("""
+        import sys, tarefa, time
+        tarefa.configure(spares=0)
+        def has():
+            return "cloudpickle" in sys.modules
+        def fails():
+            # An exception of a class that is made as the task runs.
+            raise type("Odd", (Exception,), {})("odd")
+        print(tarefa.Process(target=has).start().result())
+        plain = tarefa.Process(target=int, args=("x",)).start().exception()
+        print(type(plain).__name__, tarefa.Process(target=has).start().result())
+        print(tarefa.Process(target=fails).start().exception())
+        while not tarefa.Process(target=has).start().result():
+            time.sleep(0.01)
+    """)
+    assert done.stdout == "False\nValueError False\nodd\n"
     assert done.stderr == ""

@@ -493,6 +493,7 @@ def test_past_its_memory_limit_a_process_gets_memory_error(take):
     error = caught.value
     assert isinstance(error, MemoryLimitExceeded)
     assert isinstance(error, tarefa.TarefaError)
+    task.join()  # who has the result does not wait for the end
     assert task.state is State.FAILED
     text = str(error)
     assert "'gulosa'" in text

@@ -207,9 +207,17 @@ impl TaskCore {
         Ok(())
     }
 
-    /// New becomes Starting; false if it was started before.
+    /// New becomes Starting; false if it was started before. Who will run a process is woken, and
+    /// wakes up while the task is encoded.
     fn begin(&self) -> bool {
-        self.with(|t| t.begin())
+        self.handle.with_me(|me| {
+            let task = Task::at(me, self.handle.off());
+            let begun = task.begin();
+            if begun && !task.is_thread() {
+                process::rouse(me);
+            }
+            begun
+        })
     }
 
     /// Back to New, after a start that failed.

@@ -278,6 +278,7 @@ impl<R> HasCore for Process<R> {
                     _ => StartError::AlreadyStarted { name },
                 });
             };
+            engine::rouse(&me);
             // Before it begins: arguments that panic as they are serialised leave it new.
             Self::fill(&task, todo, core)?;
             if !task.begin() {

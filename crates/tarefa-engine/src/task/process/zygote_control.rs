@@ -46,6 +46,9 @@ pub struct Control {
     pub zygote_futex: AtomicU32,
     /// Set while the zygote sleeps.
     pub asleep: AtomicU32,
+    /// 1 once somebody is about to ask for a process: a hint, see `rouse`.
+    pub(super) expected: AtomicU32,
+    unused: AtomicU32,
     pub(super) first: AtomicU64,
     pub(super) last: AtomicU64,
     /// Spares asked for by the program.
@@ -76,11 +79,10 @@ unsafe impl Shared for Control {}
 /// # Errors
 /// [`OutOfMemory`].
 pub fn get(me: &Member) -> Result<&'static Control, OutOfMemory> {
-    let root = &me.header().roots[ROOT];
-    let off = root.load(Ordering::Acquire);
-    if off != 0 {
-        return Ok(me.arena().at(Off(off)));
+    if let Some(control) = there(me) {
+        return Ok(control);
     }
+    let root = &me.header().roots[ROOT];
     let _latch = me.header().roots_latch.lock(me);
     if root.load(Ordering::Acquire) == 0 {
         let mark = heap::savepoint(me);
@@ -98,6 +100,12 @@ pub fn get(me: &Member) -> Result<&'static Control, OutOfMemory> {
         crash_point!("zygote_control.ready");
     }
     Ok(me.arena().at(Off(root.load(Ordering::Acquire))))
+}
+
+/// The control block, if somebody has made it.
+pub(super) fn there(me: &Member) -> Option<&'static Control> {
+    let off = me.header().roots[ROOT].load(Ordering::Acquire);
+    (off != 0).then(|| me.arena().at(Off(off)))
 }
 
 impl Control {

@@ -23,15 +23,13 @@ use super::task::Task;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
+use crate::task::process::rouse;
 
 /// Values of a record's `noted`.
 const NONE: u32 = 0;
 const OPEN: u32 = 1;
 const NOTED: u32 = 2;
 const AWAITED: u32 = 3;
-
-/// How often the process looks for its note before it sleeps: some ten microseconds.
-const LOOKS: u32 = 1000;
 
 impl Task<'_> {
     fn note_word(&self, i: usize) -> &'static AtomicU64 {
@@ -65,13 +63,9 @@ impl Task<'_> {
         if noted.load(Ordering::Acquire) == NONE {
             return None;
         }
-        let mut looks = self.me.runtime().spins(LOOKS);
+        // Its starter is about to write it.
+        rouse::look(self.me.runtime(), || noted.load(Ordering::Acquire) == NOTED);
         while noted.load(Ordering::Acquire) != NOTED {
-            if looks > 0 {
-                looks -= 1;
-                std::hint::spin_loop();
-                continue;
-            }
             let swap = noted.compare_exchange(OPEN, AWAITED, Ordering::AcqRel, Ordering::Acquire);
             crash_point!("task.note_awaited");
             if swap != Err(NOTED) {

@@ -10,6 +10,7 @@ use crate::shm::member::slots;
 use crate::shm::{Member, Runtime};
 use crate::task::identity;
 use crate::task::process::requests;
+use crate::task::process::rouse;
 use crate::task::process::spares::mailbox;
 use crate::task::process::zygote_control::{self, Control};
 use crate::task::record::{self, Task};
@@ -167,6 +168,8 @@ fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
                 let seen = slot.mailbox.load(Ordering::Acquire);
                 if matches!(seen & 0xff, mailbox::IDLE | mailbox::CLAIMED) {
                     futex::wait(&slot.mailbox, seen, Deadline::NEVER);
+                    // Perhaps by one who is still busy with what it is to run.
+                    rouse::look_for_task(runtime, &slot.mailbox);
                 }
             }
         }

@@ -86,6 +86,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         }
         failures = 0;
         sleep(control, seen, wanted);
+        control.look_for_request(runtime);
     }
 }
 
