@@ -46,6 +46,7 @@
 mod channel;
 mod collections;
 mod convert;
+mod pool;
 mod runtime;
 mod sync;
 mod task;
@@ -66,6 +67,9 @@ pub use convert::address::{AttachError, Object, address, attach};
 pub use convert::errors::{DecodeError, EncodeError};
 pub use convert::key::NotAKey;
 pub use convert::plain::{Format, Integer, Plain};
+pub use pool::{
+    Attempt, Map, Pool, PoolError, PoolFuture, PoolOptions, Scope, TaskError, attempt, leased,
+};
 pub use runtime::blocking::sleep;
 pub use runtime::errors::{CreateError, TooManyThreads};
 pub use runtime::interrupt::{Interrupted, check_interrupt};
@@ -118,6 +122,8 @@ mod pages {
     mod guia {}
     #[doc = include_str!("../docs/guide.md")]
     mod guide {}
+    #[doc = include_str!("../docs/pools.md")]
+    mod pools {}
     #[doc = include_str!("../docs/what-a-process-sees.md")]
     mod what_a_process_sees {}
     #[doc = include_str!("../docs/when-it-hangs.md")]

@@ -10,13 +10,17 @@
 //! - the owner of the pool takes tasks that wait from a worker's batch, or forbids a worker to go on to
 //!   the next task, by a swap in the same word: neither ever hits another task than it is meant for.
 //!
-//! `README.md` beside this file says who owns each byte. Checked by the tests in `board.rs` and
-//! `sizing.rs`, and by `tests/python/pool`.
+//! `README.md` beside this file says who owns each byte. Checked by the tests in `board.rs`,
+//! `sizing.rs`, `schedule.rs` and `overtime.rs`, by `crates/tarefa/tests/pool` and `tests/python/pool`.
 
 pub mod board;
 pub mod kept;
+mod overtime;
+mod schedule;
 pub mod sizing;
 
 pub use board::{Blamed, Board, Claim, Running};
 pub use kept::Kept;
+pub use overtime::{Overtime, overtime};
+pub use schedule::{Schedule, Units};
 pub use sizing::Sizing;

@@ -133,3 +133,45 @@ pub fn selectable(me: &Member, off: Off) -> impl Selectable + use<> {
 pub fn wait(me: &Member, off: Off, hooks: &mut dyn BlockingHooks, deadline: Deadline) -> Outcome {
     wait::wait(me, hooks, &mut EventWait::new(me, off), deadline)
 }
+
+/// A wait for something that only the waiting process knows of: an event is what it sleeps on.
+struct ConditionWait<'a> {
+    object: Off,
+    word: &'static AtomicU32,
+    met: &'a mut dyn FnMut() -> bool,
+}
+
+impl Awaited for ConditionWait<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.word
+    }
+
+    fn object(&self) -> Off {
+        self.object
+    }
+
+    fn ready(&mut self) -> bool {
+        (self.met)()
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        // SYNC POINT: pairs with the raise in `set`. Either that comes first, and what was changed
+        // before it is seen below, or it sees the sleeper.
+        let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
+        crash_point!("event.condition_announced");
+        (!(self.met)()).then_some(seen | SLEEPERS)
+    }
+}
+
+/// Waits until `met()`, whether the flag is up or not. Who changes what `met` looks at calls [`set`]
+/// after that. `met` is called often, and must not wait for anything.
+pub fn wait_for(
+    me: &Member,
+    off: Off,
+    hooks: &mut dyn BlockingHooks,
+    met: &mut dyn FnMut() -> bool,
+    deadline: Deadline,
+) -> Outcome {
+    let mut condition = ConditionWait { object: off, word: word_of(me, off), met };
+    wait::wait(me, hooks, &mut condition, deadline)
+}

@@ -21,7 +21,7 @@ thread_local! {
 }
 
 /// Bytes, and the objects they lead to, held until this is dropped.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
     handles: Vec<Handle>,
@@ -34,6 +34,23 @@ impl Encoded {
 
     pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
         Self { bytes, handles: Vec::new() }
+    }
+
+    /// Adds another value behind it.
+    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        let mut more = encode(value)?;
+        if self.bytes.is_empty() {
+            self.bytes = more.bytes;
+        } else {
+            self.bytes.append(&mut more.bytes);
+        }
+        self.handles.append(&mut more.handles);
+        Ok(())
+    }
+
+    /// For bytes that are written among others: all objects are noted for an encoding that goes on.
+    pub(crate) fn mention_all(&self) {
+        self.handles.iter().for_each(mention);
     }
 
     /// The kind and id of the first object mentioned: how an object by reference is written.

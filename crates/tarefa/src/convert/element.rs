@@ -77,6 +77,15 @@ pub(crate) fn store<T: Serialize + 'static>(value: &T) -> Result<Stored, EncodeE
     }
 }
 
+/// The word of a value that needs no more than one.
+#[inline]
+pub(crate) fn word<T: Serialize>(value: &T) -> Option<u64> {
+    match value.serialize(Plain { optional: false }) {
+        Ok(Form::Word(word)) => Some(word),
+        _ => None,
+    }
+}
+
 /// Lends several to the engine, for an object of `runtime`.
 pub(crate) fn with_items<'a, T>(
     runtime: &tarefa_engine::shm::Runtime,

@@ -19,6 +19,13 @@ pub(crate) const INTERRUPTED: &str = "Interrupted";
 
 thread_local! {
     static CURRENT: Cell<Option<(&'static Runtime, Off)>> = const { Cell::new(None) };
+    /// How many interruptions the calling thread has been told.
+    static TOLD: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many interruptions the calling thread has been told so far.
+pub(crate) fn told() -> u64 {
+    TOLD.get()
 }
 
 /// The calling thread runs the task at `off`, which somebody holds until [`leave`].
@@ -64,7 +71,11 @@ pub(super) fn taken() -> bool {
     CURRENT.get().is_some_and(|(runtime, off)| {
         runtime.with_me(|me| {
             let task = Task::at(me, off);
-            task.interrupt_due() && task.take_interrupt()
+            let taken = task.interrupt_due() && task.take_interrupt();
+            if taken {
+                TOLD.set(TOLD.get() + 1);
+            }
+            taken
         })
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use tarefa_engine::os::code_place::{CodeMapping, CodePlace};
+use tarefa_engine::os::code_place::{self, CodeMapping, CodePlace};
 use tarefa_engine::os::loaded;
 
 /// A fixed place in this copy of the crate.
@@ -82,6 +82,12 @@ pub(crate) fn place(address: usize) -> Result<CodePlace, Unreachable> {
         return Err(Unreachable::Target { library: mapping.path().to_owned() });
     }
     mapping.place(address).ok_or(Unreachable::NoFile)
+}
+
+/// Where code lies in this process that is at `place`; `None` if it has not mapped that.
+pub(crate) fn address(place: CodePlace) -> Option<usize> {
+    let near = own().and_then(|own| own.mapping.address(place));
+    near.or_else(|| code_place::address_of(place).ok().flatten())
 }
 
 #[cfg(test)]

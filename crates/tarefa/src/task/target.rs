@@ -182,14 +182,22 @@ pub(crate) fn run<F, A, M>(args: A) -> Ended
 where
     F: Target<A, M>,
 {
-    // SAFETY: who makes a task refuses an F with a size, so an aligned address is all that a
-    // reference to it needs; and was given a value of it. That is `Copy` and `Send`, so one more of
-    // it may be here, whatever thread this is. It is only lent, so nothing of it is dropped.
-    let target: &F = unsafe { NonNull::dangling().as_ref() };
-    match panic::catch_unwind(AssertUnwindSafe(|| ended(target.call(args)))) {
+    match panic::catch_unwind(AssertUnwindSafe(|| ended(call::<F, A, M>(args)))) {
         Ok(ended) => ended,
         Err(payload) => panicked(payload),
     }
+}
+
+/// Calls a target that was found to [capture nothing](check_captures_nothing).
+pub(crate) fn call<F, A, M>(args: A) -> F::Output
+where
+    F: Target<A, M>,
+{
+    // SAFETY: who takes a target refuses an F with a size, so an aligned address is all that a
+    // reference to it needs; and was given a value of it. That is `Copy` and `Send`, so one more of
+    // it may be here, whatever thread this is. It is only lent, so nothing of it is dropped.
+    let target: &F = unsafe { NonNull::dangling().as_ref() };
+    target.call(args)
 }
 
 /// What a panic that was caught makes of the task.
@@ -206,7 +214,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-fn ended<R: Serialize>(value: R) -> Ended {
+/// What a value makes of the task that returns it.
+pub(crate) fn ended<R: Serialize>(value: R) -> Ended {
     let state = verdict(&value);
     match codec::encode(&value) {
         Ok(outcome) => Ended { state, tag: SERDE, outcome, panicked: false },
@@ -216,7 +225,7 @@ fn ended<R: Serialize>(value: R) -> Ended {
 
 /// How a task that returned this ended: an `Err` is a failure, or an interruption if it
 /// carries [`Interrupted`](crate::Interrupted).
-fn verdict<R: Serialize>(value: &R) -> State {
+pub(crate) fn verdict<R: Serialize>(value: &R) -> State {
     match value.serialize(Probe { inside_error: false }) {
         Err(Seen::Error) => State::Failed,
         Err(Seen::Interrupted) => State::Interrupted,

@@ -76,6 +76,12 @@ impl<R: Serialize + DeserializeOwned + 'static> Thread<R> {
         Ok(task)
     }
 
+    /// A thread that will do `job`.
+    pub(crate) fn of_job(job: impl FnOnce() -> R + Send + 'static) -> Self {
+        let job: Job = Box::new(move || target::ended(job()));
+        Self { task: Typed::new(Kind::Thread), job: Arc::new(Slot::new(Some(job))) }
+    }
+
     /// The same task, named.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {

@@ -62,6 +62,7 @@ pub(crate) enum Step {
     SetEvent,
     ClearEvent,
     WaitForEvent,
+    WaitForCondition,
     Waits(u64),
     ChildOps(u64),
     Runs(u64),
@@ -244,7 +245,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("many handles", 2, &[Handles(600), Append(1), Handles(900)]),
     scenario("a hoard", 2, &[AppendNested, AppendNested, Hoard(1200), Append(1), Pop]),
     scenario("locks", 0, &[Locks(3), Append(1), Locks(1)]),
-    scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent]),
+    scenario("events", 0, &[SetEvent, ClearEvent, SetEvent, WaitForEvent, WaitForCondition]),
     scenario("threads", 1, &[Threads, Append(1)]),
     scenario("the reserve slot", 1, &[Reserve, Append(1), Reserve]),
     scenario("large blocks", 0, &[Large(1 << 20), Large(300_000), Large(9 << 20), Large(70_000)]),
@@ -459,6 +460,10 @@ impl Step {
             ClearEvent => event::clear(me, shared.event.0),
             WaitForEvent => {
                 event::wait(me, shared.event.0, &mut Plain, Deadline::NEVER);
+            }
+            WaitForCondition => {
+                let until = Deadline::after(Some(Duration::from_millis(1)));
+                event::wait_for(me, shared.event.0, &mut Plain, &mut || false, until);
             }
             Waits(n) => {
                 for _ in 0..n {

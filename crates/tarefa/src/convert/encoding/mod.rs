@@ -32,7 +32,7 @@ mod shown;
 
 pub(crate) use de::from_bytes;
 pub(crate) use ser::to_bytes;
-pub(crate) use shown::text_in;
+pub(crate) use shown::{arguments, text_in};
 
 mod tag {
     pub(super) const UNIT: u8 = 0;

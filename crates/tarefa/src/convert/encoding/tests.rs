@@ -230,3 +230,19 @@ proptest! {
         let _ = text_in(&bytes);
     }
 }
+
+#[test]
+fn arguments_are_shown() {
+    fn shown<T: Serialize>(args: T) -> String {
+        super::arguments(&to_bytes(&args).unwrap())
+    }
+    assert_eq!(shown(()), "()");
+    assert_eq!(shown((7,)), "(7)");
+    assert_eq!(shown((1, -2)), "(1, -2)");
+    assert_eq!(shown(("a", Some(1.5), 'é', vec![1_u8, 2])), "(\"a\", Some(1.5), 'é', [1, 2])");
+    assert_eq!(shown((Err::<u8, _>("no"), None::<u8>, true)), "(Err(\"no\"), None, true)");
+    assert_eq!(shown((i128::MIN, u128::MAX)), format!("({}, {})", i128::MIN, u128::MAX));
+    let long = shown((vec!["x"; 10_000],));
+    assert!(long.starts_with("((\"x\", \"x\"") && long.ends_with('…') && long.len() < 1000);
+    assert_eq!(super::arguments(&[200]), "");
+}

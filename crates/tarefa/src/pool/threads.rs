@@ -1,0 +1,685 @@
+//! A pool whose workers are threads: work lies in a queue of this process's own, and values stay what they
+//! are.
+//!
+//! ```text
+//!  caller: put(work) ──> queue ──> worker: claims the next task of it, runs it, notes its result
+//!                                     │  at a tick of the clock, and at the end
+//!                                     └──> Sink: the handle of one task, or a map
+//! ```
+//!
+//! - A piece of work is run by one worker; what waits in it behind a long task is taken from it when
+//!   somebody waits for that (`share_out`), and goes to others as pieces of its own.
+//! - A task is *at* a worker's place from before its call until after it, under the place's lock; who stops
+//!   it interrupts the worker under the same lock. So an interrupt never meets another task: the worker takes
+//!   one that came too late before it goes on.
+//! - A worker that waits for tasks of its own pool runs them itself, if nobody has begun them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tarefa_engine::os::clock::{Deadline, now_ns};
+use tarefa_engine::pool::{Overtime, Schedule, Units, overtime};
+use tarefa_engine::shm::object::handle::Handle;
+use tarefa_engine::shm::{Member, Runtime, TooManyThreads};
+use tarefa_engine::sync::event;
+use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
+
+use super::errors::{PoolError, TaskError};
+use super::running::{self, Running};
+use super::settings::{Limits, Settings};
+use super::sink::{Sink, locked};
+use super::turns::Waited;
+use crate::runtime;
+use crate::runtime::blocking::Here;
+use crate::runtime::errors::CreateError;
+use crate::runtime::interrupt;
+use crate::sync::event::Event;
+use crate::task::errors::JoinError;
+use crate::task::thread::Thread;
+
+/// Called when results were handed over: with true once, when all have been.
+pub(super) type Handed<'a> = &'a dyn Fn(bool);
+
+/// Tasks that a worker runs one after the other.
+pub(super) trait Work: Send + Sync {
+    fn sink(&self) -> &Arc<dyn Sink>;
+
+    fn limits(&self) -> &Limits;
+
+    /// Runs what nobody has begun, at most so many; how many it were. Results that are there are handed over
+    /// now and then.
+    fn run(&self, number: u64, place: &Place, most: u32, handed: Handed<'_>) -> u32;
+
+    /// Whether something of it was not begun.
+    fn waits(&self) -> bool;
+
+    /// Hands over what is finished.
+    fn flush(&self, handed: Handed<'_>);
+
+    /// Takes away what nobody has begun, each by itself.
+    fn take_rest(&self, handed: Handed<'_>) -> Vec<Arc<dyn Work>>;
+
+    /// What nobody has begun has failed.
+    fn fail_rest(&self, error: &dyn Fn(&'static str) -> TaskError, handed: Handed<'_>);
+}
+
+/// Why a task is being stopped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop {
+    /// Its time limit; `None` for one that was cancelled.
+    pub(super) limit: Option<Duration>,
+    at: u64,
+}
+
+#[derive(Debug)]
+struct At {
+    number: u64,
+    began: u64,
+    stop: Option<Stop>,
+}
+
+/// What a worker is at.
+#[derive(Debug, Default)]
+pub(super) struct Place(Mutex<Option<At>>);
+
+impl Place {
+    /// The worker begins a task that may be stopped; what it was at before, which waits for that one.
+    pub(super) fn begin(&self, number: u64) -> Former<'_> {
+        let at = At { number, began: now_ns(), stop: None };
+        Former { place: self, at: locked(&self.0).replace(at), ended: false }
+    }
+}
+
+/// What a worker goes back to.
+#[derive(Debug)]
+pub(super) struct Former<'a> {
+    place: &'a Place,
+    at: Option<At>,
+    ended: bool,
+}
+
+impl Former<'_> {
+    /// The task has ended: whether it was stopped. An interrupt that it has not had is taken.
+    pub(super) fn end(mut self) -> Option<Stop> {
+        let stop = self.go_back();
+        self.ended = true;
+        stop
+    }
+
+    fn go_back(&mut self) -> Option<Stop> {
+        let mut place = locked(&self.place.0);
+        let was = std::mem::replace(&mut *place, self.at.take());
+        let stop = was.and_then(|at| at.stop);
+        if stop.is_some() {
+            let _ = interrupt::check_interrupt();
+        }
+        stop
+    }
+}
+
+impl Drop for Former<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.go_back();
+        }
+    }
+}
+
+struct Worker {
+    place: Arc<Place>,
+    thread: Arc<Thread<()>>,
+}
+
+struct State {
+    queue: VecDeque<(u64, Arc<dyn Work>)>,
+    /// All that is not over.
+    works: HashMap<u64, (Arc<dyn Work>, Units)>,
+    schedule: Schedule,
+    /// How many have units of resources.
+    given: usize,
+    last_work: u64,
+    last_serial: u64,
+    workers: BTreeMap<u64, Worker>,
+    /// Workers that have had their number of tasks, and are to be joined.
+    leaving: Vec<Arc<Thread<()>>>,
+    closed: bool,
+    shut: bool,
+    broken: Option<Arc<str>>,
+}
+
+/// See the module.
+pub(super) struct Crew {
+    pub(super) settings: Arc<Settings>,
+    runtime: &'static Runtime,
+    /// What idle workers sleep on.
+    work: Handle,
+    /// What those sleep on who wait for results.
+    done: Handle,
+    state: Mutex<State>,
+    /// Wakes the thread that keeps time limits.
+    bell: Event,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How soon the thread that keeps time limits looks again where it cannot wait.
+const AGAIN: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// The crew whose worker the calling thread is, by its address, and its place there.
+    static WORKS_FOR: RefCell<Option<(usize, Arc<Place>)>> = const { RefCell::new(None) };
+}
+
+fn notify(event: &Handle) {
+    event.with_me(|me| event::set(me, event.off()));
+}
+
+impl State {
+    fn refusal(&self, settings: &Settings) -> Option<PoolError> {
+        let pool = || settings.name.clone();
+        if let Some(why) = &self.broken {
+            return Some(PoolError::Broken { pool: pool(), why: Arc::clone(why) });
+        }
+        self.closed.then(|| PoolError::Closed { pool: pool() })
+    }
+}
+
+impl Crew {
+    /// Makes the crew, and starts its workers.
+    pub(super) fn start(settings: Arc<Settings>) -> Result<Arc<Self>, PoolError> {
+        let runtime = runtime::get()?;
+        let me = runtime.try_me()?;
+        let event = || Ok::<_, CreateError>(Handle::adopt(&me, event::create(&me)?));
+        let schedule = Schedule::new(settings.resources.iter().map(|(_, amount)| *amount));
+        let crew = Arc::new(Self {
+            runtime,
+            work: event()?,
+            done: event()?,
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                works: HashMap::new(),
+                schedule,
+                given: 0,
+                last_work: 0,
+                last_serial: 0,
+                workers: BTreeMap::new(),
+                leaving: Vec::new(),
+                closed: false,
+                shut: false,
+                broken: None,
+            }),
+            bell: Event::new()?,
+            keeper: Mutex::default(),
+            settings,
+        });
+        for _ in 0..crew.settings.workers {
+            if let Err(e) = crew.hire() {
+                crew.shut();
+                crew.join_workers();
+                return Err(e);
+            }
+        }
+        Ok(crew)
+    }
+
+    fn hire(self: &Arc<Self>) -> Result<(), PoolError> {
+        let mut state = locked(&self.state);
+        state.last_serial += 1;
+        let serial = state.last_serial;
+        let place = Arc::<Place>::default();
+        let (crew, own) = (Arc::clone(self), Arc::clone(&place));
+        let thread = Thread::of_job(move || crew.be_worker(serial, &own))
+            .named(format!("{}-{serial}", self.settings.name))
+            .daemon(true);
+        let pool = || self.settings.name.clone();
+        // The worker waits for the lock, and finds itself among the others.
+        thread.start().map_err(|source| PoolError::Start { pool: pool(), source })?;
+        state.workers.insert(serial, Worker { place, thread: Arc::new(thread) });
+        Ok(())
+    }
+
+    pub(super) fn me(&self) -> Result<Member, TooManyThreads> {
+        self.runtime.try_me()
+    }
+
+    /// Why it takes nothing.
+    pub(super) fn refusal(&self) -> PoolError {
+        let refusal = locked(&self.state).refusal(&self.settings);
+        refusal.unwrap_or_else(|| PoolError::Closed { pool: self.settings.name.clone() })
+    }
+
+    fn id(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    // -- workers -------------------------------------------------------------------------
+
+    fn be_worker(self: &Arc<Self>, serial: u64, place: &Arc<Place>) {
+        if let Some(initializer) = &self.settings.initializer {
+            if let Err(text) = initializer.call() {
+                return self.break_down(&text);
+            }
+        }
+        WORKS_FOR.set(Some((self.id(), Arc::clone(place))));
+        let mut left = self.settings.tasks_per_worker;
+        while let Some((number, work)) = self.next() {
+            let ran = self.run(number, &work, place, left.unwrap_or(u32::MAX));
+            if work.waits() {
+                // This worker has had its number of tasks.
+                locked(&self.state).queue.push_front((number, work));
+            }
+            left = left.map(|left| left.saturating_sub(ran));
+            if left == Some(0) {
+                self.replace(serial);
+                break;
+            }
+        }
+        WORKS_FOR.set(None);
+    }
+
+    /// The next piece of work; `None` when there is no more.
+    fn next(&self) -> Option<(u64, Arc<dyn Work>)> {
+        loop {
+            if let Some(next) = locked(&self.state).queue.pop_front() {
+                return Some(next);
+            }
+            let over = || {
+                let state = locked(&self.state);
+                !state.queue.is_empty() || state.shut
+            };
+            // A worker has a slot, for it runs as a task.
+            let Ok(me) = self.me() else { return None };
+            let mut met = over;
+            event::wait_for(&me, self.work.off(), &mut Here::now(), &mut met, Deadline::NEVER);
+            let state = locked(&self.state);
+            if state.queue.is_empty() && state.shut {
+                return None;
+            }
+        }
+    }
+
+    fn run(&self, number: u64, work: &Arc<dyn Work>, place: &Place, most: u32) -> u32 {
+        let units = {
+            let state = locked(&self.state);
+            state.works.get(&number).map(|(_, units)| units.clone()).unwrap_or_default()
+        };
+        let name = |n: u32| self.settings.resources.get(n as usize).map(|(name, _)| name.as_str());
+        let _running = Running::begin(1, running::leases(&units, name));
+        work.run(number, place, most, &|all| self.handed(number, all))
+    }
+
+    /// Another worker takes the place of one that has had its number of tasks.
+    fn replace(self: &Arc<Self>, serial: u64) {
+        let goes_on = {
+            let mut state = locked(&self.state);
+            if let Some(worker) = state.workers.remove(&serial) {
+                state.leaving.push(worker.thread);
+            }
+            !state.shut
+        };
+        if goes_on {
+            if let Err(e) = self.hire() {
+                if locked(&self.state).workers.is_empty() {
+                    self.break_down(&e.to_string());
+                }
+            }
+        }
+    }
+
+    fn break_down(&self, text: &str) {
+        let why: Arc<str> = format!("its workers cannot begin: {text}").into();
+        {
+            let mut state = locked(&self.state);
+            if state.broken.is_none() {
+                state.broken = Some(Arc::clone(&why));
+            }
+        }
+        self.shut();
+        let pool = self.settings.name.clone();
+        self.fail_all(&|_| PoolError::Broken { pool: pool.clone(), why: Arc::clone(&why) }.into());
+    }
+
+    // -- work ----------------------------------------------------------------------------
+
+    /// Gives work to whoever is free next, or lets it wait for what it needs; its number.
+    pub(super) fn put(self: &Arc<Self>, work: Arc<dyn Work>) -> Result<(), PoolError> {
+        {
+            let mut state = locked(&self.state);
+            if let Some(refusal) = state.refusal(&self.settings) {
+                return Err(refusal);
+            }
+            Self::add(&mut state, Arc::clone(&work));
+        }
+        self.give_out();
+        if work.limits().time_limit.is_some() {
+            self.keep_time()?;
+        }
+        notify(&self.work);
+        Ok(())
+    }
+
+    fn add(state: &mut State, work: Arc<dyn Work>) {
+        state.last_work += 1;
+        let number = state.last_work;
+        work.sink().moved_to(number);
+        work.sink().batches(true);
+        state.works.insert(number, (Arc::clone(&work), Units::new()));
+        let wants = work.limits().resources.clone();
+        if wants.is_empty() {
+            state.queue.push_back((number, work));
+        } else {
+            state.schedule.add(number, wants);
+        }
+    }
+
+    fn give_out(&self) {
+        let mut given = false;
+        {
+            let mut state = locked(&self.state);
+            while state.given < self.settings.workers {
+                let Some((number, units)) = state.schedule.take_next() else { break };
+                let Some((work, has)) = state.works.get_mut(&number) else {
+                    state.schedule.end(units);
+                    continue;
+                };
+                *has = units;
+                let work = Arc::clone(work);
+                state.given += 1;
+                given = true;
+                state.queue.push_back((number, work));
+            }
+        }
+        if given {
+            notify(&self.work);
+        }
+    }
+
+    /// Results of a piece of work are handed over, or all of them.
+    fn handed(&self, number: u64, all: bool) {
+        if all {
+            self.over(number);
+        }
+        notify(&self.done);
+    }
+
+    fn over(&self, number: u64) {
+        let found = {
+            let mut state = locked(&self.state);
+            let found = state.works.remove(&number);
+            if let Some((_, units)) = &found {
+                if !units.is_empty() {
+                    state.given -= 1;
+                    state.schedule.end(units.clone());
+                }
+            }
+            found
+        };
+        if let Some((work, units)) = found {
+            work.sink().batches(false);
+            if !units.is_empty() {
+                self.give_out();
+            }
+        }
+    }
+
+    /// Waits until `done()`. A worker of this crew runs what it waits for, if nobody has begun it.
+    pub(super) fn wait(
+        &self,
+        me: &Member,
+        sink: Option<&Arc<dyn Sink>>,
+        done: &dyn Fn() -> bool,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+    ) -> Waited {
+        while !done() {
+            if sink.is_some_and(|sink| self.help(sink)) {
+                continue;
+            }
+            let mut met = || done();
+            match event::wait_for(me, self.done.off(), hooks, &mut met, deadline) {
+                Outcome::Ready => return Waited::Done,
+                Outcome::TimedOut => return Waited::TimedOut,
+                Outcome::Interrupted => return Waited::Interrupted,
+            }
+        }
+        Waited::Done
+    }
+
+    /// Runs work of that sink which nobody has begun, if the calling thread is a worker of this crew.
+    fn help(&self, sink: &Arc<dyn Sink>) -> bool {
+        let place = WORKS_FOR.with_borrow(|works| {
+            works
+                .as_ref()
+                .filter(|(crew, _)| *crew == self.id())
+                .map(|(_, place)| Arc::clone(place))
+        });
+        let Some(place) = place else { return false };
+        let found = {
+            let mut state = locked(&self.state);
+            let at = state.queue.iter().position(|(_, work)| Arc::ptr_eq(work.sink(), sink));
+            at.and_then(|at| state.queue.remove(at))
+        };
+        let Some((number, work)) = found else { return false };
+        self.run(number, &work, &place, u32::MAX);
+        true
+    }
+
+    // -- what is not wanted any more, or takes too long ----------------------------------
+
+    fn works_of(&self, of: impl Fn(&dyn Work) -> bool) -> Vec<(u64, Arc<dyn Work>)> {
+        let state = locked(&self.state);
+        let mut found: Vec<_> = state
+            .works
+            .iter()
+            .filter(|(_, (work, _))| of(&**work))
+            .map(|(number, (work, _))| (*number, Arc::clone(work)))
+            .collect();
+        found.sort_unstable_by_key(|(number, _)| *number);
+        found
+    }
+
+    /// What waits behind tasks that take long goes to others, each by itself; what is finished is handed
+    /// over.
+    pub(super) fn share_out(&self, sink: &Arc<dyn Sink>) {
+        for (number, work) in self.works_of(|work| Arc::ptr_eq(work.sink(), sink)) {
+            let handed = |all| self.handed(number, all);
+            work.flush(&handed);
+            if locked(&self.state).queue.iter().any(|(waiting, _)| *waiting == number) {
+                continue; // nobody is at it
+            }
+            let rest = work.take_rest(&handed);
+            if !rest.is_empty() {
+                let mut state = locked(&self.state);
+                for single in rest {
+                    Self::add(&mut state, single);
+                }
+            }
+        }
+        self.give_out();
+        notify(&self.work);
+        notify(&self.done);
+    }
+
+    /// Nobody wants the results of a sink any more: what was not begun is not run.
+    pub(super) fn abandon(&self, sink: &Arc<dyn Sink>) {
+        for (number, work) in self.works_of(|work| Arc::ptr_eq(work.sink(), sink)) {
+            self.drop_from_queues(number);
+            work.fail_rest(&|call| TaskError::Cancelled { call }, &|all| self.handed(number, all));
+        }
+    }
+
+    fn drop_from_queues(&self, number: u64) {
+        let mut state = locked(&self.state);
+        state.queue.retain(|(waiting, _)| *waiting != number);
+        state.schedule.withdraw(number);
+    }
+
+    /// Takes a task back that nobody has begun, by its number.
+    pub(super) fn cancel(&self, number: u64) -> bool {
+        let found = locked(&self.state).works.get(&number).map(|(work, _)| Arc::clone(work));
+        let Some(work) = found.filter(|work| work.waits()) else { return false };
+        self.drop_from_queues(number);
+        let cancelled = Cell::new(false);
+        let error = |call| {
+            cancelled.set(true);
+            TaskError::Cancelled { call }
+        };
+        work.fail_rest(&error, &|all| self.handed(number, all));
+        self.give_out();
+        cancelled.get()
+    }
+
+    /// Interrupts a task that runs, and none but that; false if none does.
+    pub(super) fn interrupt(&self, number: u64) -> bool {
+        let state = locked(&self.state);
+        state.workers.values().any(|worker| {
+            let mut at = locked(&worker.place.0);
+            let Some(at) = at.as_mut().filter(|at| at.number == number) else { return false };
+            at.stop = Some(Stop { limit: None, at: now_ns() });
+            worker.thread.interrupt().is_ok()
+        })
+    }
+
+    /// There is a thread that stops what runs longer than it may.
+    fn keep_time(self: &Arc<Self>) -> Result<(), PoolError> {
+        let mut keeper = locked(&self.keeper);
+        if keeper.is_none() {
+            let crew = Arc::clone(self);
+            let name = format!("{} (time limits)", self.settings.name);
+            let made = std::thread::Builder::new().name(name).spawn(move || crew.watch());
+            let refused = |e| PoolError::Setting {
+                pool: self.settings.name.clone(),
+                what: format!("there is no thread that keeps its time limits: {e}"),
+            };
+            *keeper = Some(made.map_err(refused)?);
+        }
+        drop(keeper);
+        self.bell.set();
+        Ok(())
+    }
+
+    fn watch(&self) {
+        loop {
+            self.bell.clear();
+            if locked(&self.state).shut {
+                return;
+            }
+            let until = self.keep_time_limits();
+            let timeout = until.map(|at| Duration::from_nanos(at.saturating_sub(now_ns())));
+            if self.bell.wait(timeout).is_err() {
+                std::thread::sleep(AGAIN);
+            }
+        }
+    }
+
+    /// Stops what runs longer than it may; when that is to be looked at again.
+    fn keep_time_limits(&self) -> Option<u64> {
+        let state = locked(&self.state);
+        let limits = state.works.values().filter_map(|(work, _)| work.limits().time_limit);
+        // One that begins after this look.
+        let shortest = u64::try_from(limits.min()?.as_nanos()).unwrap_or(u64::MAX);
+        let now = now_ns();
+        let mut next = now.saturating_add(shortest);
+        for worker in state.workers.values() {
+            let mut place = locked(&worker.place.0);
+            let Some(at) = place.as_mut() else { continue };
+            let work = state.works.get(&at.number).map(|(work, _)| work);
+            let Some(limit) = work.and_then(|work| work.limits().time_limit) else { continue };
+            match overtime(at.began, limit, at.stop.map(|stop| stop.at), now) {
+                Overtime::Wait(until) => next = next.min(until),
+                // A thread cannot be killed without its process.
+                Overtime::Interrupt | Overtime::Kill => {
+                    let limit = at.stop.map_or(Some(limit), |stop| stop.limit);
+                    at.stop = Some(Stop { limit, at: now });
+                    let _ = worker.thread.interrupt();
+                    next = now;
+                }
+            }
+        }
+        Some(next)
+    }
+
+    // -- the end -------------------------------------------------------------------------
+
+    fn fail_all(&self, error: &dyn Fn(&'static str) -> TaskError) {
+        for (number, work) in self.works_of(|_| true) {
+            self.drop_from_queues(number);
+            work.fail_rest(error, &|all| self.handed(number, all));
+        }
+        notify(&self.done);
+    }
+
+    fn shut(&self) {
+        {
+            let mut state = locked(&self.state);
+            (state.closed, state.shut) = (true, true);
+        }
+        notify(&self.work);
+        self.bell.set();
+    }
+
+    fn join_workers(&self) {
+        loop {
+            let threads: Vec<_> = {
+                let mut state = locked(&self.state);
+                let leaving = std::mem::take(&mut state.leaving);
+                let workers = std::mem::take(&mut state.workers);
+                leaving.into_iter().chain(workers.into_values().map(|it| it.thread)).collect()
+            };
+            if threads.is_empty() {
+                return;
+            }
+            for thread in threads {
+                // A worker that drops its own pool is told so, and ends by itself.
+                while let Err(JoinError::Interrupted(_)) = thread.join(None) {}
+            }
+        }
+    }
+
+    fn join_keeper(&self) {
+        let thread = locked(&self.keeper).take();
+        let here = std::thread::current().id();
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != here) {
+            let _ = thread.join();
+        }
+    }
+
+    /// Takes no more tasks.
+    pub(super) fn close(&self) {
+        locked(&self.state).closed = true;
+    }
+
+    /// Waits until all is done, and for the workers; whether that was so.
+    pub(super) fn finish(&self, me: &Member, hooks: &mut dyn BlockingHooks) -> bool {
+        self.close();
+        let done = || locked(&self.state).works.is_empty();
+        if !matches!(self.wait(me, None, &done, hooks, Deadline::NEVER), Waited::Done) {
+            return false;
+        }
+        self.shut();
+        self.join_workers();
+        self.join_keeper();
+        true
+    }
+
+    /// Interrupts what runs; what was not begun has failed. Waits for what runs.
+    pub(super) fn terminate(&self) {
+        self.close();
+        let pool = &self.settings.name;
+        self.fail_all(&|call| TaskError::Terminated { call, pool: pool.clone() });
+        {
+            let state = locked(&self.state);
+            for worker in state.workers.values() {
+                if let Some(at) = locked(&worker.place.0).as_mut() {
+                    at.stop = Some(Stop { limit: None, at: now_ns() });
+                    let _ = worker.thread.interrupt();
+                }
+            }
+        }
+        self.shut();
+        self.join_workers();
+        self.join_keeper();
+    }
+}
