@@ -206,3 +206,9 @@ pub(crate) fn repairs(me: &Member, child: Off) {
     assert_eq!(lock::cell(me, plain).repair(me, plain).unwrap().unwrap().bytes, b"two");
     [both, plain].into_iter().for_each(|off| refcount::release(me, off));
 }
+
+/// Waits at an event for something that does not come.
+pub(crate) fn wait_for_condition(me: &Member, event: Off) {
+    let until = Deadline::after(Some(Duration::from_millis(1)));
+    event::wait_for(me, event, &mut Plain, &mut || false, until);
+}

@@ -461,10 +461,7 @@ impl Step {
             WaitForEvent => {
                 event::wait(me, shared.event.0, &mut Plain, Deadline::NEVER);
             }
-            WaitForCondition => {
-                let until = Deadline::after(Some(Duration::from_millis(1)));
-                event::wait_for(me, shared.event.0, &mut Plain, &mut || false, until);
-            }
+            WaitForCondition => locks::wait_for_condition(me, shared.event.0),
             Waits(n) => {
                 for _ in 0..n {
                     event::clear(me, shared.event.0);
