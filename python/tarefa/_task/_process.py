@@ -44,6 +44,21 @@ def _make_ready() -> None:
     _image, _payload = image, payload
 
 
+_can_read = False
+
+
+def _read_ahead() -> None:
+    """Once, while the first process comes up: what its failure may be told with.
+
+    Later it may not be there: a program may change its root folder or its user.
+    """
+    global _can_read
+    _can_read = True
+    import traceback  # noqa: F401
+
+    from tarefa._convert import _exception_pickling, _exceptions  # noqa: F401
+
+
 class Process(TaskBase[R]):
     """A task that runs as a process of its own: its own memory, its own interpreter lock.
 
@@ -226,6 +241,8 @@ class Process(TaskBase[R]):
         except BaseException:
             _current.started.discard(self)
             raise
+        if not _can_read:
+            _read_ahead()
         return self
 
     def run(self) -> Any:
