@@ -59,7 +59,14 @@ fn try_stat(path: fmt::Arguments<'_>) -> io::Result<Option<Stat>> {
     rest.write_fmt(path)?;
     let unused = rest.len();
     let name = OsStr::from_bytes(&name[..name.len() - unused]);
-    let read = fs::File::open(name).and_then(|mut file| file.read(&mut text));
+    let read = fs::File::open(name).and_then(|mut file| {
+        loop {
+            match file.read(&mut text) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        }
+    });
     match read {
         Ok(length) => Ok(parse_stat(&text[..length])),
         // Another root folder may have no `/proc`, and says nothing of any process.
@@ -92,10 +99,21 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     (found >= 19).then_some(stat)
 }
 
-/// Ticks since boot at which `pid` started; 0 when there is no such process.
+/// Ticks since boot at which `pid` started; 0 when there is no such process, or it cannot be looked at.
 #[must_use]
 pub fn start_time(pid: i32) -> u64 {
-    stat(pid).map_or(0, |s| s.start_time)
+    try_start_time(pid).unwrap_or(0)
+}
+
+/// Ticks since boot at which `pid` started; 0 when there is no such process, or no `/proc`.
+///
+/// # Errors
+/// Why the process cannot be looked at: no descriptors, no right to.
+pub fn try_start_time(pid: i32) -> io::Result<u64> {
+    match stat_of(pid) {
+        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(0),
+        stat => Ok(stat?.map_or(0, |s| s.start_time)),
+    }
 }
 
 /// Whether `pid` is still the process that started at `start_time`, and has not ended. Without

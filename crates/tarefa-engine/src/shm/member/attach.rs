@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use super::runtime::{
-    Address, FIRST, RUNTIMES, Readers, Root, Runtime, arena_header, pid_of_root, root_word,
+    Address, FIRST, RUNTIMES, Readers, Root, Runtime, arena_header, is_root, own_root_word,
+    pid_of_root,
 };
 use super::{fork, report_request, slots, thread_slots};
 use crate::atomic::{AtomicU64, Ordering};
@@ -74,6 +75,7 @@ impl Runtime {
         fork::watch();
         let asked = settings::arena_max()?;
         let report_after = settings::report_after()?;
+        let root = own_root_word()?;
         let arena = Arena::create()?;
         let (heard, doorbell) = pipe::doorbell()?;
         let (held, lifeline) = pipe::lifeline()?;
@@ -90,7 +92,7 @@ impl Runtime {
         h.fingerprint.store(layout::fingerprint(), Ordering::Relaxed);
         h.len.store(len, Ordering::Relaxed);
         h.runtime_id.store(u64::from_ne_bytes(id) | 1, Ordering::Relaxed);
-        h.root.store(root_word(process::pid()), Ordering::Relaxed);
+        h.root.store(root, Ordering::Relaxed);
         h.user.store(u64::from(process::user()), Ordering::Relaxed);
         h.memory_fd.store(runtime.arena.fd().as_raw_fd() as u64, Ordering::Relaxed);
         h.doorbell_fd.store(runtime.doorbell.as_raw_fd() as u64, Ordering::Relaxed);
@@ -300,13 +302,14 @@ fn is_runtime_of(
     if owner != process::user() && !is_inherited {
         return Err(AttachError::OtherUser { pid, owner, user: process::user() });
     }
-    // A system without `/proc` does not say when a process started.
     let word = h.root.load(Ordering::Acquire);
-    let is_another = if is_inherited { pid_of_root(word) != pid } else { word != root_word(pid) };
-    if pidfd::ended(root.as_fd()) || is_another {
+    if pidfd::ended(root.as_fd()) || pid_of_root(word) != pid {
         return Err(AttachError::Gone(pid));
     }
-    Ok(())
+    if is_inherited || is_root(word).map_err(|e| AttachError::System(pid, e))? {
+        return Ok(());
+    }
+    Err(AttachError::Gone(pid))
 }
 
 /// Who owns process `pid`.

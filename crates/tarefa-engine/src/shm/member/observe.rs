@@ -23,7 +23,7 @@ use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 use super::Member;
-use super::runtime::{Here, Root, Runtime, arena_header, pid_of_root, root_word};
+use super::runtime::{Here, Root, Runtime, arena_header, is_root, pid_of_root};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::os::{process, procfs};
 use crate::shm::arena::Arena;
@@ -158,7 +158,7 @@ impl Observer {
     /// Whether the root process lives.
     pub(crate) fn root_lives(&self) -> bool {
         let word = self.member().header().root.load(Ordering::Acquire);
-        root_word(pid_of_root(word)) == word
+        is_root(word).unwrap_or_else(|_| process::exists(pid_of_root(word)))
     }
 }
 

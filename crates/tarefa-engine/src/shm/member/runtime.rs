@@ -67,9 +67,21 @@ impl Root {
     }
 }
 
-/// [`Header::root`] of the process `pid`.
-pub(super) fn root_word(pid: i32) -> u64 {
-    procfs::start_time(pid) << PID_BITS | pid as u64
+/// [`Header::root`] of this process. Where the system does not say when it started, which it would not
+/// say of others either, it is known by its number alone.
+pub(super) fn own_root_word() -> io::Result<u64> {
+    let pid = process::pid();
+    let started = match procfs::try_start_time(pid) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => 0,
+        started => started?,
+    };
+    Ok(started << PID_BITS | pid as u64)
+}
+
+/// Whether the process in [`Header::root`] is there, and no other one with its number.
+pub(super) fn is_root(word: u64) -> io::Result<bool> {
+    let (pid, started) = (pid_of_root(word), word >> PID_BITS);
+    Ok(if started == 0 { process::exists(pid) } else { procfs::try_start_time(pid)? == started })
 }
 
 /// The number of the process in [`Header::root`].

@@ -30,9 +30,9 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
-use super::runtime::{Readers, Root, Runtime, pid_of_root, root_word};
+use super::runtime::{Readers, Root, Runtime, own_root_word, pid_of_root};
 use crate::atomic::Ordering;
-use crate::os::{pidfd, pipe, process};
+use crate::os::{pidfd, pipe};
 
 static ON_LOSS: OnceLock<fn(&'static Runtime)> = OnceLock::new();
 
@@ -86,6 +86,7 @@ impl Runtime {
             self.follow(word);
             return Ok(false);
         }
+        let mine = own_root_word()?;
         let (doorbell, ring) = pipe::doorbell()?;
         let (lifeline, held) = pipe::lifeline()?;
         for (own, new) in [(Some(&self.doorbell), &ring), (self.lifeline.as_ref(), &held)] {
@@ -94,7 +95,6 @@ impl Runtime {
             }
         }
         // SYNC POINT: pairs with the acquire loads of those who follow.
-        let mine = root_word(process::pid());
         let header = self.header();
         let swap = header.root.compare_exchange(word, mine, Ordering::AcqRel, Ordering::Acquire);
         crash_point!("runtime.succeeded");
