@@ -38,13 +38,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 help: ## Print this list
 	@echo 'tarefa: one interface for threads and processes'
 	@echo
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make test-python PY_VERSIONS=3.12 PYTEST_ARGS="-q -k lock"`:'
 	@echo '  PYTHON        the interpreter that builds the wheel and makes .venv; the first found'
 	@echo '  PY_VERSIONS   which versions to look for and test; $(PY_VERSIONS)'
 	@echo '  PYTEST_ARGS   what pytest is given; $(PYTEST_ARGS)'
-	@echo '  SEED SECONDS  of the storm; the time of day, and $(SECONDS)'
+	@echo '  SEED SECONDS  of storm and kill-everywhere; the time of day, and $(SECONDS)'
 	@echo '  SEEDS         orders of threads that Miri tries; $(SEEDS)'
 
 # --- setting up -----------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ run: $(INSTALLED) ## Set up, take the tour, then run the examples in Python and 
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
 # --- testing --------------------------------------------------------------------------------------------
-.PHONY: test test-rust test-crash loom loom-mutants test-python test-docs test-scripts test-cpython
+.PHONY: test test-rust test-crash faults kill-everywhere loom loom-mutants test-python test-docs test-scripts test-cpython
 test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, the crash table, Python on every version found
 # All of the table takes long: here one pass of each point is drawn in each scenario.
 test: export TAREFA_CRASH_SEED = $(SEED)
@@ -103,6 +103,16 @@ test-rust: ## Only the Rust tests, with the examples of the documentation
 test-crash: ## Only the crash table: a member is killed at every named crash point
 	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
 	    --features tarefa-engine/crash-points,tarefa/crash-points
+
+faults: ## Only the n-th call: each system call and each allocation of a member fails once
+	TAREFA_CRASH_WHAT=calls TAREFA_CRASH_SECONDS=3600 cargo test -p tarefa-engine --test 'crash*' \
+	    --features tarefa-engine/crash-points
+
+# As users have it: what is optimised stores in another order. The crash table, the queues and the
+# channels have SECONDS each.
+kill-everywhere: ## Only kills at every instruction: make kill-everywhere SEED=7 SECONDS=300
+	TAREFA_CRASH_WHAT=steps TAREFA_CRASH_SECONDS=$(SECONDS) TAREFA_CRASH_SEED=$(SEED) \
+	    cargo test --release -p tarefa-engine --test 'crash*' --features tarefa-engine/crash-points
 
 loom: ## Only the models: the engine's own functions in all interleavings
 	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test loom
@@ -202,6 +212,7 @@ storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
 	TAREFA_STORM_SEED=$(SEED) TAREFA_STORM_SECONDS=$(SECONDS) \
 	    cargo test --release -p tarefa-engine -p tarefa --test 'storm*' -- --include-ignored --nocapture
 	$(PY) tests/storm/storm.py --seed $(SEED) --seconds $(SECONDS)
+	$(MAKE) kill-everywhere SEED=$(SEED) SECONDS=$(SECONDS)
 
 # Miri runs one process: tests that start others are ignored there, and so are those that take it
 # minutes. It cannot delay stores to memory that is used again, for words of another size; so only the

@@ -2,6 +2,9 @@
 //! the invariants that must hold once the supervisor has cleaned up.
 #![allow(dead_code, unreachable_pub)]
 
+#[cfg(feature = "crash-points")]
+pub mod traced;
+
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
@@ -276,6 +279,8 @@ pub fn written(child: &mut Child) -> Vec<u8> {
 
 /// Acknowledges: one byte to whoever started this process.
 pub fn acknowledge(byte: u8) {
+    #[cfg(feature = "crash-points")]
+    traced::mark();
     // SAFETY: one readable byte; standard output is the pipe.
     unsafe { libc::write(1, [byte].as_ptr().cast(), 1) };
 }

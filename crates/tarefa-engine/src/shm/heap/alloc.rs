@@ -5,6 +5,7 @@ use super::backed_pages::STEP;
 use super::blocks::{HEADER, defer_free, header, kind, savepoint, size};
 use super::destroy::free_deferred;
 use super::kind::Kind;
+use super::nth_call::fails_here;
 use super::size_classes::class_of;
 use super::usage::OutOfMemory;
 use super::{slab, unit_table, units};
@@ -41,6 +42,7 @@ fn pressing<T>(
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
 pub fn alloc_cleared(me: &Member, size: u64) -> Result<Off, OutOfMemory> {
+    fails_here!(me, size);
     let clear = |from: u64, to: u64| me.arena().clear(Off(from), to.saturating_sub(from) as usize);
     if let Some(class) = class_of(size) {
         let off = pressing(me, || slab::alloc(me, Kind::RAW, class, size))?;
@@ -86,6 +88,7 @@ pub(in crate::shm) fn alloc_fresh(me: &Member, kind: Kind, size: u64) -> Result<
 /// # Errors
 /// [`OutOfMemory`]; nothing has changed then.
 pub fn alloc_sparse(me: &Member, kind: Kind, size: u64, backed: u64) -> Result<Off, OutOfMemory> {
+    fails_here!(me, size);
     if let Some(class) = class_of(size) {
         return pressing(me, || slab::alloc(me, kind, class, size));
     }
@@ -143,6 +146,7 @@ pub fn back(me: &Member, block: Off, from: u64, to: u64) -> Result<(), OutOfMemo
     if class_of(size(me, block)).is_some() {
         return Ok(());
     }
+    fails_here!(me, to - from);
     pressing(me, || {
         backed_pages::fits(me, to - from)?;
         back_in_steps(me, block, from, to, &mut |_, _| {})

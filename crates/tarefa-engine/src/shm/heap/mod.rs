@@ -17,6 +17,8 @@ pub mod check;
 pub mod destroy;
 pub mod journal_room;
 mod kind;
+#[doc(hidden)]
+pub mod nth_call;
 mod page_map;
 mod runs;
 pub mod size_classes;

@@ -21,6 +21,7 @@ mod armed {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use crate::atomic::{AtomicBool, Ordering};
     use crate::os::{process, signal};
 
     #[derive(Default)]
@@ -32,9 +33,18 @@ mod armed {
 
     static STATE: Mutex<State> = Mutex::new(State { armed: None, seen: None, pauses: Vec::new() });
 
+    /// Whether this process has any use for its points: a member that is stepped passes them quickly.
+    static IN_USE: AtomicBool = AtomicBool::new(false);
+
+    fn use_points() -> std::sync::MutexGuard<'static, State> {
+        // not shared: of this process alone.
+        IN_USE.store(true, Ordering::Relaxed);
+        STATE.lock().unwrap()
+    }
+
     /// Kills this process at the `nth` pass (from 1) of the point `name` from now on.
     pub fn arm(name: &str, nth: u64) {
-        STATE.lock().unwrap().armed = Some((name.to_owned(), nth));
+        use_points().armed = Some((name.to_owned(), nth));
     }
 
     /// Disarms this process.
@@ -44,7 +54,7 @@ mod armed {
 
     /// From now on a thread stays at the point `name` for that long each time that it passes.
     pub fn pause(name: &'static str, time: Duration) {
-        STATE.lock().unwrap().pauses.push((name, time));
+        use_points().pauses.push((name, time));
     }
 
     /// From now on none stays there any more.
@@ -54,7 +64,7 @@ mod armed {
 
     /// Starts counting the points this process passes.
     pub fn record() {
-        STATE.lock().unwrap().seen = Some(BTreeMap::new());
+        use_points().seen = Some(BTreeMap::new());
     }
 
     /// The points passed since [`record`], with how often.
@@ -64,7 +74,15 @@ mod armed {
     }
 
     /// What `crash_point!` calls.
+    #[inline]
     pub fn hit(name: &'static str) {
+        if IN_USE.load(Ordering::Relaxed) {
+            pass(name);
+        }
+    }
+
+    #[cold]
+    fn pass(name: &'static str) {
         let mut state = STATE.lock().unwrap();
         if let Some(seen) = &mut state.seen {
             *seen.entry(name).or_default() += 1;

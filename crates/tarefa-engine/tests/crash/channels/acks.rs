@@ -10,6 +10,7 @@ use tarefa_engine::sync::wait::Plain;
 
 use crate::Rivalry;
 use crate::members::{ENDED, ONE, count, numbers, patient, put, rest, soon};
+use crate::support::traced::mark;
 use crate::support::{Handle, acknowledge};
 
 /// Tells of each message once it is acknowledged.
@@ -19,6 +20,7 @@ pub(crate) fn acks(me: &Member, queue: Handle) {
         let most = if i % 4 == 3 { 3 } else { 1 };
         let Ok(taken) = it.get_to_ack(most, &mut Plain, patient()) else { continue };
         let held = taken.deliveries().to_vec();
+        mark();
         if i % 5 == 4 {
             it.give_back(&held).unwrap();
             continue;
@@ -79,7 +81,9 @@ pub(crate) fn holds_many(me: &Member, queue: Handle) {
     let it = Queue::at(me, queue.0);
     (0..MANY).for_each(|n| put(&it, n, soon(0)).unwrap());
     for _ in 0..2 {
+        mark();
         let taken = it.try_get_to_ack(MANY as usize).unwrap();
+        mark();
         it.give_back(taken.deliveries()).unwrap();
     }
     let taken = it.try_get_to_ack(MANY as usize).unwrap();
@@ -111,11 +115,15 @@ pub(crate) fn takes_again(me: &Member, queue: Handle) {
     let it = Queue::at(me, queue.0);
     put(&it, 4, soon(0)).unwrap();
     put(&it, 5, soon(0)).unwrap();
+    mark();
     let taken = it.get_to_ack(1, &mut Plain, patient()).unwrap();
     assert_eq!((numbers(&taken), taken.redelivered()), (vec![1], true));
+    mark();
     // Said to be done before it is acknowledged: then it is not.
     it.task_done().unwrap();
+    mark();
     it.give_back(taken.deliveries()).unwrap();
+    mark();
     let taken = it.try_get_many(2).unwrap();
     assert_eq!((numbers(&taken), taken.redelivered()), (vec![1, 2], true));
     drop(taken);
@@ -127,8 +135,11 @@ pub(crate) fn gives_back(me: &Member, queue: Handle) {
     let it = Queue::at(me, queue.0);
     (3..6).for_each(|n| put(&it, n, soon(0)).unwrap());
     let [two, three] = [2, 1].map(|most| it.try_get_to_ack(most).unwrap());
+    mark();
     it.give_back(three.deliveries()).unwrap();
+    mark();
     it.give_back(two.deliveries()).unwrap();
+    mark();
     let all = it.try_get_to_ack(9).unwrap();
     assert_eq!(numbers(&all), [1, 2, 3, 4, 5]);
 }
@@ -148,8 +159,11 @@ pub(crate) fn shuts_on(me: &Member, queue: Handle) {
     let it = Queue::at(me, queue.0);
     put(&it, 3, soon(0)).unwrap();
     let taken = it.try_get_to_ack(3).unwrap();
+    mark();
     it.give_back(&taken.deliveries()[..2]).unwrap();
+    mark();
     it.shut_down(true);
+    mark();
     it.give_back(&taken.deliveries()[2..]).unwrap();
 }
 

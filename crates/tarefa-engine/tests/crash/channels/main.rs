@@ -25,6 +25,7 @@ use acks::*;
 use buffers::*;
 use members::*;
 use pipes::*;
+use support::traced::{self, GAVE_UP, tries};
 use support::{Handle, acknowledge, wait_for_members, whole};
 use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::channel::{Order, queue};
@@ -116,6 +117,9 @@ const SCENARIOS: &[Scenario] = &[
 
 fn victim(text: &str) -> ! {
     let words: Vec<&str> = text.splitn(4, '|').collect();
+    if words[2] == traced::POINT {
+        traced::follow(words[3]);
+    }
     let (runtime, handles) = support::join(words[0]);
     let (me, queue) = (runtime.me(), handles[0]);
     if words[2] == "before" {
@@ -123,12 +127,15 @@ fn victim(text: &str) -> ! {
         process::exit_now(0);
     }
     let scenario = &SCENARIOS[words[1].parse::<usize>().unwrap()];
-    if words[2] == "record" {
-        crash_point::record();
-    } else {
-        crash_point::arm(words[2], words[3].parse().unwrap());
+    match words[2] {
+        "record" => crash_point::record(),
+        traced::POINT => traced::mark(),
+        point => crash_point::arm(point, words[3].parse().unwrap()),
     }
-    (scenario.victim)(&me, queue);
+    if traced::attempt(|| (scenario.victim)(&me, queue)).is_none() {
+        acknowledge(GAVE_UP);
+        process::exit_now(0);
+    }
     if words[2] == "record" {
         let lines: String = crash_point::recorded()
             .iter()
@@ -202,7 +209,11 @@ impl Table {
         (scenario.check)(&me, queue, &rivalry, &written)?;
         empty_and_usable(&me, queue)?;
         refcount::release(&me, queue.0);
-        Ok(!written.contains(&ENDED))
+        let ended = written.contains(&ENDED);
+        match point {
+            traced::POINT => tries::outcome(&traced::Order::read(nth), &written, ended),
+            _ => Ok(!ended),
+        }
     }
 
     fn case(&mut self, name: &str, index: usize, point: &str, nth: &str) -> bool {
@@ -260,6 +271,16 @@ impl Table {
         }
     }
 
+    /// Members are killed at instructions, and their calls fail.
+    fn traced(&mut self, wanted: impl Fn(&str) -> bool) {
+        let all = SCENARIOS.iter().enumerate().filter(|(_, s)| wanted(s.name));
+        let all: Vec<(usize, &str)> = all.map(|(index, s)| (index, s.name)).collect();
+        let dir = self.dir.clone();
+        tries::run(&all, &dir, &mut |name, index, order| {
+            self.case(name, index, traced::POINT, &order.to_string())
+        });
+    }
+
     /// What is passed only now and then is tried until it is met.
     fn now_and_then(&mut self, index: usize, points: &BTreeSet<String>) {
         for point in points {
@@ -315,17 +336,19 @@ fn main() {
     }
     table.baseline = whole(&me).unwrap();
     let points = points();
+    let at_points = tries::wanted("points");
     for (index, scenario) in SCENARIOS.iter().enumerate() {
-        if wanted(scenario.name) {
+        if at_points && wanted(scenario.name) {
             table.scenario(index, &points);
         }
     }
     for (index, scenario) in SCENARIOS.iter().enumerate() {
-        if wanted(scenario.name) {
+        if at_points && wanted(scenario.name) {
             table.now_and_then(index, &points);
         }
     }
-    if only.is_none() {
+    table.traced(wanted);
+    if only.is_none() && at_points {
         for name in points.difference(&table.reached) {
             println!("FAILED: nothing is killed at the crash point {name:?}");
             table.failed += 1;

@@ -16,6 +16,7 @@ use tarefa_engine::shm::object::refcount;
 use tarefa_engine::sync::wait::Plain;
 
 use crate::Rivalry;
+use crate::support::traced::{GAVE_UP, mark};
 use crate::support::{Handle, acknowledge, int};
 
 /// What a member acknowledges: one more message, several, and its end.
@@ -25,7 +26,7 @@ pub(crate) const ENDED: u8 = 255;
 
 /// How many messages a byte stands for.
 pub(crate) fn count(written: &[u8]) -> u64 {
-    written.iter().filter(|b| **b != ENDED).map(|b| u64::from(*b)).sum()
+    written.iter().filter(|b| ![ENDED, GAVE_UP].contains(b)).map(|b| u64::from(*b)).sum()
 }
 
 pub(crate) fn soon(micros: u64) -> Deadline {
@@ -254,9 +255,13 @@ pub(crate) fn heaps(me: &Member, queue: Handle) {
     for n in (0..40).rev() {
         let bytes = keyed(&7_u64.to_le_bytes(), tag::BYTES, b"");
         it.try_put(Item::Blob(tag::KEYED, &bytes, &[])).unwrap();
+        mark();
         put(&it, n, soon(0)).unwrap();
     }
-    while it.try_get().is_ok() {}
+    mark();
+    while it.try_get().is_ok() {
+        mark();
+    }
     refcount::release(me, own);
 }
 
@@ -265,14 +270,18 @@ pub(crate) fn heaps(me: &Member, queue: Handle) {
 pub(crate) fn grows(me: &Member, queue: Handle) {
     let it = Queue::at(me, queue.0);
     for count in [70, 10, 200, 9000] {
+        mark();
         (0..count).for_each(|n| put(&it, n, soon(0)).unwrap());
+        mark();
         let got = rest(&it);
         assert!(got.into_iter().eq(0..count));
     }
+    mark();
     for n in 0..40_000 {
         put(&it, n * 2, soon(0)).unwrap();
         assert_eq!(numbers(&it.try_get().unwrap()), [n * 2]);
     }
+    mark();
     it.set_bounds(5, 100);
     it.set_label(3);
     it.set_bounds(0, MAX_BYTES);
@@ -296,10 +305,13 @@ pub(crate) fn all_are_gone(
 
 pub(crate) fn drops(me: &Member, _: Handle) {
     for order in [Order::Fifo, Order::Lifo] {
+        mark();
         let off = queue::create(me, order).unwrap();
         let it = Queue::at(me, off);
         (0..9).for_each(|n| put(&it, n, soon(0)).unwrap());
+        mark();
         drop(it.try_get().unwrap());
+        mark();
         refcount::release(me, off);
     }
 }
@@ -309,15 +321,19 @@ pub(crate) fn shuts_down(me: &Member, queue: Handle) {
     std::thread::sleep(Duration::from_millis(1));
     it.set_bounds(0, MAX_BYTES);
     for n in 1_000_000..1_000_009 {
+        mark();
         let _ = put(&it, n, soon(0));
     }
+    mark();
     it.shut_down(true);
 }
 
 pub(crate) fn shuts_gently(me: &Member, queue: Handle) {
     let it = Queue::at(me, queue.0);
     (0..9).for_each(|n| put(&it, n, patient()).unwrap());
+    mark();
     it.shut_down(false);
+    mark();
     while it.get(&mut Plain, patient()).is_ok() {}
 }
 
@@ -370,6 +386,8 @@ pub(crate) fn finds_lost(me: &Member, queue: Handle) {
     put(&it, 4, soon(0)).unwrap();
     // Whoever has the slot of the process before counts what that had taken.
     assert_eq!(it.try_get().unwrap().len(), 1);
+    mark();
     it.task_done().unwrap();
+    mark();
     assert!(matches!(it.join(&mut Plain, patient()), Joined::Lost(2, _)));
 }

@@ -14,23 +14,29 @@ use tarefa_engine::sync::wait::Plain;
 
 use crate::Rivalry;
 use crate::members::{ONE, count, numbers, patient, put, put_in_order, rest, soon};
+use crate::support::traced::mark;
 use crate::support::{Handle, acknowledge};
 
 /// Makes pipes, and drops their ends in both orders, with messages in them.
 pub(crate) fn makes_pipes(me: &Member, _: Handle) {
     for (duplex, first_goes_first) in [(true, true), (false, false), (true, false)] {
+        mark();
         let (a, b) = pipe::create(me, duplex).unwrap();
+        mark();
         let (reader, writer) = (End::at(me, a), End::at(me, b));
         assert_eq!(reader.writes().is_some(), duplex);
         let (to, from) = (writer.writes().unwrap(), reader.reads().unwrap());
         (0..5).for_each(|n| put(&to, n, soon(0)).unwrap());
         assert_eq!(numbers(&from.try_get_many(2).unwrap()), [0, 1]);
+        mark();
         if first_goes_first {
             refcount::release(me, a);
             assert_eq!(put(&to, 9, soon(0)), Err(PutError::ShutDown));
+            mark();
             refcount::release(me, b);
         } else {
             refcount::release(me, b);
+            mark();
             assert_eq!(numbers(&from.try_get_many(9).unwrap()), [2, 3, 4]);
             assert_eq!(from.try_get().err(), Some(GetError::ShutDown));
             refcount::release(me, a);

@@ -9,12 +9,15 @@ use super::*;
 pub(crate) fn holds_permits(me: &Member, objects: &Objects) {
     let off = objects.semaphore.0;
     for i in 0..9 {
+        mark();
         assert_eq!(
             semaphore::acquire(me, off, true, &mut Plain, Deadline::NEVER),
             Ok(Outcome::Ready)
         );
+        mark();
         std::thread::sleep(micros(90 * (i % 3)));
         semaphore::release_held(me, off).unwrap();
+        mark();
         if semaphore::try_acquire(me, off, true).unwrap() {
             semaphore::release(me, off, 1).unwrap();
         }
@@ -22,11 +25,13 @@ pub(crate) fn holds_permits(me: &Member, objects: &Objects) {
             // Everything is free: it is not given back too often.
             semaphore::release(me, off, 1).unwrap();
         }
+        mark();
         let mut nag = Nag { left: 2 + i as u32 % 3 };
         if semaphore::acquire(me, off, true, &mut nag, Deadline::NEVER) == Ok(Outcome::Ready) {
             semaphore::release_held(me, off).unwrap();
         }
     }
+    mark();
     // Given back by another thread.
     while semaphore::acquire(me, off, true, &mut Plain, soon(500)) != Ok(Outcome::Ready) {}
     let thread = std::thread::scope(|scope| {
@@ -140,6 +145,7 @@ pub(crate) fn try_pass(
     fails: bool,
 ) -> Result<(), String> {
     let off = objects.barrier.0;
+    mark();
     match barrier::wait(me, off, hooks, deadline).map_err(|e| e.to_string())? {
         Passed::Act(acting) => {
             std::thread::sleep(micros(120));
@@ -167,9 +173,12 @@ pub(crate) fn comes(me: &Member, objects: &Objects) {
         pass(me, objects, &mut Plain, soon(5000), false);
         pass(me, objects, &mut Plain, soon(5000), false);
         somebody();
+        mark();
         barrier::reset(me, off);
         somebody();
+        mark();
         barrier::abort(me, off);
+        mark();
         barrier::reset(me, off);
         pass(me, objects, &mut Plain, soon(30), false);
         pass(me, objects, &mut Nag { left: 1 + i % 3 }, soon(5000), false);
@@ -228,8 +237,15 @@ pub(crate) fn nobody_waits(me: &Member, objects: &Objects, _: &Case<'_>) -> Resu
 
 pub(crate) fn reads_and_writes(me: &Member, objects: &Objects) {
     let off = objects.rwlock.0;
-    let got = |acquired| acquired == Ok(Acquired::Yes);
-    let release = |mode| rwlock::release(me, off, mode).unwrap();
+    // One operation each.
+    let got = |acquired| {
+        mark();
+        acquired == Ok(Acquired::Yes)
+    };
+    let release = |mode| {
+        rwlock::release(me, off, mode).unwrap();
+        mark();
+    };
     for i in 0..6 {
         for mode in [Mode::Write, Mode::Read] {
             assert!(got(rwlock::acquire(me, off, mode, &mut Plain, Deadline::NEVER)));
@@ -328,11 +344,16 @@ pub(crate) fn notifies(me: &Member, objects: &Objects) {
         if recursive {
             take(me, lock).unwrap();
         }
+        mark();
         condition::notify(me, off, lock, 1).unwrap();
+        mark();
         // For somebody to notify this one.
         condition::wait(me, off, lock, &mut Plain, soon(3000)).unwrap();
+        mark();
         condition::notify(me, off, lock, u64::MAX).unwrap();
+        mark();
         condition::wait(me, off, lock, &mut Plain, soon(40)).unwrap();
+        mark();
         let mut nag = Nag { left: 2 + i % 4 };
         if condition::wait(me, off, lock, &mut nag, soon(3000)) == Ok(Waited::GaveUp) {
             continue;
@@ -370,7 +391,9 @@ pub(crate) fn waits_first(me: &Member, objects: &Objects) {
     take(me, lock).unwrap();
     acknowledge(TOOK);
     assert_eq!(condition::wait(me, off, lock, &mut Plain, patient()), Ok(Waited::Notified));
+    mark();
     condition::notify(me, off, lock, 1).unwrap();
+    mark();
     lock.cell.release(me, lock.recursion).unwrap();
 }
 
@@ -451,7 +474,9 @@ pub(crate) fn notified(me: &Member, objects: &Objects, _: &Case<'_>) -> Result<(
 
 pub(crate) fn makes_and_drops(me: &Member, objects: &Objects) {
     for _ in 0..2 {
+        mark();
         let own = Objects::create(me, Recursion::Forbidden);
+        mark();
         barrier::set_action(me, own.barrier.0, 1, b"an action", &[objects.lock.0]).unwrap();
         barrier::set_action(me, own.barrier.0, 1, b"too late", &[]).unwrap();
         let (tag, bytes, held) = barrier::action(me, own.barrier.0).unwrap().unwrap();
@@ -460,6 +485,7 @@ pub(crate) fn makes_and_drops(me: &Member, objects: &Objects) {
             (1, &b"an action"[..], Some(objects.lock.0))
         );
         drop(held);
+        mark();
         let permit = own.semaphore.0;
         assert!(semaphore::try_acquire(me, permit, true).unwrap());
         let runtime = me.runtime();
@@ -471,6 +497,7 @@ pub(crate) fn makes_and_drops(me: &Member, objects: &Objects) {
         assert!(semaphore::try_acquire(me, permit, true).unwrap());
         semaphore::keep(me, permit);
         assert!(semaphore::holders(me, permit).is_empty());
+        mark();
         let (off, deadline) = (own.rwlock.0, Deadline::NEVER);
         std::thread::spawn(move || {
             let me = runtime.me();
@@ -480,6 +507,7 @@ pub(crate) fn makes_and_drops(me: &Member, objects: &Objects) {
         .unwrap();
         let told = rwlock::acquire(me, off, Mode::Read, &mut Plain, deadline);
         assert_eq!(told, Ok(Acquired::OwnerDied(None)));
+        mark();
         own.release(me);
     }
 }

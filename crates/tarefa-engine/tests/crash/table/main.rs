@@ -19,9 +19,12 @@ mod identities;
 mod limits;
 mod locks;
 mod orphans;
+mod rivals;
+mod roots;
 mod scenarios;
 #[path = "../../support/mod.rs"]
 mod support;
+mod victim;
 mod zygotes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,87 +32,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use support::{
-    Pages, Shared, Value, Words, acknowledge, contents, int, use_all, wait_for_members, whole,
-};
+use support::{Pages, Shared, Value, contents, int, use_all, wait_for_members, whole};
 use tarefa_engine::atomic::{AtomicBool, AtomicU64, Ordering};
 use tarefa_engine::collections::list::List;
-use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::{process, spawn};
+use tarefa_engine::os::process;
 use tarefa_engine::shm::heap::{self, Kind};
 use tarefa_engine::shm::member::report_request;
-use tarefa_engine::shm::tx::crash_point;
 use tarefa_engine::shm::{Member, Off, Runtime};
-use tarefa_engine::sync::lock::word::{Acquired, Recursion};
-use tarefa_engine::sync::wait::Plain;
-use tarefa_engine::sync::{event, lock};
+use tarefa_engine::sync::lock::word::Recursion;
 use tarefa_engine::task;
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::zygote;
 
 use allowed::{ALLOWED, ELSEWHERE};
+use rivals::{Rival, overtake};
 use scenarios::Step::Queue;
 use scenarios::*;
+use support::traced::{self, Order, tries};
+use victim::{VICTIM, save, victim};
 use zygotes::*;
-
-// The member that dies.
-
-const VICTIM: &str = "TAREFA_CRASH_VICTIM";
-
-/// `shared/scenario/point/nth`, or `shared/scenario/record/path`.
-fn victim(text: &str) -> ! {
-    let words: Vec<&str> = text.splitn(4, '|').collect();
-    let scenario = &SCENARIOS[words[1].parse::<usize>().unwrap()];
-    let start = || {
-        if words[2] == "record" {
-            crash_point::record();
-        } else {
-            crash_point::arm(words[2], words[3].parse().unwrap());
-            if words[2] == "latch.taken_spinning" {
-                // Else who holds the latch must let go within a microsecond or two.
-                crash_point::pause("latch.spinning", Duration::from_micros(100));
-            }
-        }
-    };
-    if scenario.around == Around::Foreign {
-        // SAFETY: this process has one thread.
-        if unsafe { spawn::fork_child() }.unwrap() != 0 {
-            process::exit_now(0);
-        }
-        while process::parent() == words[0].split(' ').next().unwrap().parse::<i32>().unwrap() {}
-    }
-    let early = matches!(scenario.around, Around::Attach | Around::Refused | Around::Foreign);
-    if early {
-        start();
-    }
-    if scenario.around == Around::Refused {
-        support::join_for_nothing(words[0]);
-    }
-    let (runtime, shared) = Shared::join(words[0]);
-    let me = runtime.me();
-    if !early {
-        start();
-    }
-    for step in scenario.steps {
-        step.run(&me, &shared);
-        acknowledge(1);
-    }
-    shared.release(&me);
-    if words[2] == "record" {
-        save(Path::new(words[3]), &crash_point::recorded());
-    }
-    crash_point::disarm();
-    acknowledge(2);
-    process::exit_now(0)
-}
-
-fn save(path: &Path, seen: &BTreeMap<&'static str, u64>) {
-    let lines: String = seen.iter().map(|(name, n)| format!("{name} {n}\n")).collect();
-    // Whole or not at all: the writer may be killed.
-    let aside = path.with_extension(process::pid().to_string());
-    std::fs::write(&aside, lines).unwrap();
-    std::fs::rename(&aside, path).unwrap();
-}
 
 fn saved(path: &Path) -> BTreeMap<String, u64> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -146,72 +87,6 @@ fn watchdog() {
             }
         }
     }
-}
-
-/// Uses the lock and the event without end.
-struct Rival {
-    stop: AtomicBool,
-    died: AtomicU64,
-}
-
-impl Rival {
-    fn run(&self, runtime: &'static Runtime, shared: &Shared) -> Result<(), String> {
-        let me = runtime.me();
-        while !self.stop.load(Ordering::Relaxed) {
-            self.died
-                .fetch_add(u64::from(support::try_lock(&me, shared.lock.0)?), Ordering::Relaxed);
-            // Longer than anybody spins.
-            let cell = lock::cell(&me, shared.lock.0);
-            if cell.try_acquire(&me, Recursion::Forbidden) == Some(Acquired::Yes) {
-                std::thread::sleep(Duration::from_micros(150));
-                let _ = cell.release(&me, Recursion::Forbidden);
-            }
-            event::set(&me, shared.event.0);
-            std::thread::sleep(Duration::from_micros(50));
-            {
-                let _latch = Words::at(&me, shared.words.0).latch().lock(&me);
-                std::thread::sleep(Duration::from_micros(150));
-            }
-            // Holds the list's latch for long.
-            let child = List::at(&me, shared.child.0);
-            for _ in 0..4 {
-                child.insert(1, int(8)).map_err(|e| e.to_string())?;
-                child.remove(1).map_err(|e| e.to_string())?;
-            }
-            for _ in 0..300 {
-                child.append(int(8)).map_err(|e| e.to_string())?;
-                child.pop().map_err(|e| e.to_string())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Holds the lock for long, or the child's guard, and takes it again at once.
-fn overtake(
-    runtime: &'static Runtime,
-    stop: &AtomicBool,
-    shared: &Shared,
-    sort: Recursion,
-) -> Result<(), String> {
-    let me = runtime.me();
-    let (cell, off) = match sort {
-        Recursion::Forbidden => (lock::cell(&me, shared.lock.0), shared.lock.0),
-        Recursion::Allowed => (List::at(&me, shared.child.0).object_lock(), shared.child.0),
-    };
-    let mut died = 0;
-    while !stop.load(Ordering::Relaxed) {
-        let limit = Deadline::after(Some(Duration::from_secs(20)));
-        match cell.acquire(&me, sort, off, &mut Plain, limit) {
-            Acquired::Yes => {
-                std::thread::sleep(Duration::from_micros(700));
-                cell.release(&me, sort).map_err(|e| e.to_string())?;
-            }
-            Acquired::OwnerDied(_) => died += 1,
-            other => return Err(format!("{sort:?}: {other:?}")),
-        }
-    }
-    if died > 1 { Err(format!("{sort:?}: the owner died {died} times")) } else { Ok(()) }
 }
 
 /// What a run of a scenario's member came to.
@@ -292,10 +167,15 @@ impl Table {
             return Err("the owner died more than once".to_owned());
         }
         let acknowledged = written.iter().filter(|b| **b == 1).count();
-        let killed = !written.contains(&2);
+        let ended = written.contains(&2);
+        let killed = match point {
+            traced::POINT => tries::outcome(&Order::read(nth), &written, ended),
+            _ => Ok(!ended),
+        };
         heap::free_deferred(&me, savepoint);
         let result = self.inspect(scenario, &shared, acknowledged);
         shared.release(&me);
+        let killed = killed?;
         result?;
         self.given_back()?;
         Ok(Ran { acknowledged, killed })
@@ -394,6 +274,76 @@ impl Table {
                 }
             }
         }
+    }
+
+    /// All that is killed at points, but for what is not wanted.
+    fn points(&mut self, wanted: impl Fn(&str) -> bool) {
+        for (index, scenario) in SCENARIOS.iter().enumerate() {
+            if wanted(scenario.name) {
+                self.scenario(index);
+                match scenario.around {
+                    Around::Rival => self.now_and_then(index, CONTENDED),
+                    Around::NoRuns => self.now_and_then(index, NEW_RUNS),
+                    Around::Zygote(0) if scenario.name == "start" => {
+                        self.now_and_then(index, &["task.awaiting_fork"]);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (who, spares) in [("zygote", 0), ("zygote", 3), ("child", 0), ("child", 3)] {
+            if wanted(who) {
+                self.zygotes(who, spares);
+            }
+        }
+
+        if wanted("locks, forced") {
+            self.locks();
+        }
+        if wanted("orphans") {
+            self.orphans();
+        }
+        if wanted("roots that start") {
+            self.roots_that_start();
+        }
+        if wanted("deaths") {
+            self.deaths();
+        }
+        if wanted("identities") {
+            self.identities();
+        }
+        if wanted("daemons") {
+            self.daemons();
+        }
+        if wanted("over time") {
+            self.over_time();
+        }
+    }
+
+    /// Members are killed at instructions, and their calls fail.
+    fn traced(&mut self, wanted: impl Fn(&str) -> bool) {
+        let is_traced = |s: &Scenario| s.around != Around::Foreign && wanted(s.name);
+        let all = SCENARIOS.iter().enumerate().filter(|(_, s)| is_traced(s));
+        let mut all: Vec<(usize, &str)> = all.map(|(index, s)| (index, s.name)).collect();
+        // Behind all others.
+        let program = SCENARIOS.len();
+        if wanted("a program") {
+            all.push((program, "a program"));
+        }
+        let dir = self.dir.clone();
+        let mut case = |name: &str, index: usize, order: &Order| {
+            let mut is_met = false;
+            self.case(name, |table| {
+                is_met = if index == program {
+                    roots::run(order)?
+                } else {
+                    table.run(index, traced::POINT, &order.to_string())?.killed
+                };
+                Ok(true)
+            });
+            is_met
+        };
+        tries::run(&all, &dir, &mut case);
     }
 
     /// What a scenario passes only now and then is tried until it is met.
@@ -725,51 +675,15 @@ fn main() {
     table.baseline = whole(&me).unwrap();
     table.pages = Pages::now(&me);
 
-    for (index, scenario) in SCENARIOS.iter().enumerate() {
-        if wanted(scenario.name) {
-            table.scenario(index);
-            match scenario.around {
-                Around::Rival => table.now_and_then(index, CONTENDED),
-                Around::NoRuns => table.now_and_then(index, NEW_RUNS),
-                Around::Zygote(0) if scenario.name == "start" => {
-                    table.now_and_then(index, &["task.awaiting_fork"]);
-                }
-                _ => {}
-            }
-        }
+    if tries::wanted("points") {
+        table.points(wanted);
     }
-    for (who, spares) in [("zygote", 0), ("zygote", 3), ("child", 0), ("child", 3)] {
-        if wanted(who) {
-            table.zygotes(who, spares);
-        }
-    }
-
-    if wanted("locks, forced") {
-        table.locks();
-    }
-    if wanted("orphans") {
-        table.orphans();
-    }
-    if wanted("roots that start") {
-        table.roots_that_start();
-    }
-    if wanted("deaths") {
-        table.deaths();
-    }
-    if wanted("identities") {
-        table.identities();
-    }
-    if wanted("daemons") {
-        table.daemons();
-    }
-    if wanted("over time") {
-        table.over_time();
-    }
+    table.traced(wanted);
 
     let mut all = BTreeSet::new();
     names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
     let allowed: BTreeSet<&str> = ALLOWED.iter().flat_map(|(names, _)| *names).copied().collect();
-    if only.is_none() {
+    if only.is_none() && tries::wanted("points") {
         let is_missed = |n: &&String| !table.reached.contains(*n) && !allowed.contains(n.as_str());
         let missed: Vec<&String> = all.iter().filter(is_missed).collect();
         // A sample draws a pass that a point may come to in one run and not in the next.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::roots;
 use crate::scenarios::start_and_join;
 use crate::support;
 use crate::zygotes::{ZYGOTE, end_zygote, plan_zygote};
@@ -175,6 +176,9 @@ pub(crate) fn no_descriptors(me: &Member) -> Result<(), String> {
 
 /// A root of its own, which starts a task and loses its zygote, or dies as it starts one.
 pub(crate) fn root(how: &str) -> ! {
+    if let Some(order) = how.strip_prefix(roots::TRACED) {
+        roots::program(order)
+    }
     let runtime: &'static Runtime = task::runtime().unwrap();
     let me = runtime.me();
     if let Some(text) = how.strip_prefix("starts ") {
@@ -216,7 +220,7 @@ fn starts(me: &Member, text: &str) -> ! {
 }
 
 /// Who was made for the root `pid`, however that came to be.
-fn made_for(pid: i32) -> Vec<i32> {
+pub(crate) fn made_for(pid: i32) -> Vec<i32> {
     let mark = format!("{ZYGOTE}={pid} ");
     let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
