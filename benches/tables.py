@@ -32,6 +32,8 @@ RUST_BOUNDS = {
     "process, start and join, spare ready / procspawn": 1 / 12,
     "thread, start and join / std::thread": 1.5,
     "Lock, a pair / parking_lot::Mutex": 2,
+    "map of 1 µs closures, two threads / rayon": 2,
+    "a task's round trip, two processes / procspawn's pool": 1 / 10,
 }
 
 HEADINGS = ("what", "against", "tarefa", "the other", "ratio", "at most", "holds")

@@ -1,7 +1,4 @@
 //! Deaths of a pool's processes: a task fails with its worker or is tried again, and all else goes on.
-#![allow(missing_docs)]
-// Suites with one way to write a test; a task that calls `exit` is what is tested.
-#![allow(clippy::unnecessary_wraps, clippy::disallowed_methods)]
 
 use std::error::Error;
 use std::time::Duration;
@@ -51,7 +48,7 @@ fn a_death_fails_its_task_alone() -> Outcome {
                 Ok(value) => assert!(value as usize == n && value != at),
                 Err(TaskError::Died { argument, death, attempts, over_time }) => {
                     assert_eq!(n as u32, at);
-                    assert_eq!(argument, format!("pool_deaths::dies_at([{at}, {at}])"));
+                    assert_eq!(argument, format!("pool::deaths::dies_at([{at}, {at}])"));
                     assert_eq!(death.signal.as_deref(), Some("SIGKILL"));
                     assert_eq!((death.cause, over_time), (LikelyCause::Killed, None));
                     assert!(death.pid > 0 && death.peak_memory > 0);
@@ -228,7 +225,7 @@ fn in_a_hail_of_deaths_each_has_its_result() -> Outcome {
     storm(2, 2000)
 }
 
-/// A long one, for when the pool's ways have changed: `cargo test --test pool_deaths -- --ignored`.
+/// A long one, for when the pool's ways have changed: `cargo test --test pool -- --ignored`.
 #[tarefa::test(timeout = 600)]
 #[ignore = "takes a minute"]
 fn in_a_storm_of_deaths_each_has_its_result() -> Outcome {

@@ -1,5 +1,4 @@
 //! The example of pools does what it says.
-#![allow(missing_docs)]
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
 //! Tasks of a pool of threads that borrow, and workers that wait for their own pool.
-#![allow(missing_docs, clippy::unnecessary_wraps)]
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,6 +1,5 @@
 //! One suite, run over pools of both kinds: what holds for threads holds for processes. What only processes
 //! have is in `deaths.rs`, what only threads have in `scope.rs`.
-#![allow(missing_docs, clippy::unnecessary_wraps)]
 
 use std::collections::HashMap;
 use std::error::Error;
