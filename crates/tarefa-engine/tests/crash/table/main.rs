@@ -344,6 +344,18 @@ impl Table {
             is_met
         };
         tries::run(&all, &dir, &mut case);
+        // Its calls are made beside those of the program's own thread.
+        if tries::wanted("calls") && wanted("a supervisor") {
+            let mut case = |name: &str, _: usize, order: &Order| {
+                let mut is_met = false;
+                self.case(name, |_| {
+                    is_met = roots::run(&Order { beside: true, ..order.clone() })?;
+                    Ok(true)
+                });
+                is_met
+            };
+            tries::failures(&[(program, "a supervisor")], &dir, &mut case);
+        }
     }
 
     /// What a scenario passes only now and then is tried until it is met.

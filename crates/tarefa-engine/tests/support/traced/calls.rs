@@ -17,9 +17,9 @@ pub(super) fn errors(call: &Call) -> &'static [i32] {
     };
     let [_, second, third, fourth] = call.arguments;
     match call.number {
-        // Memory of the C library's own is its own affair: without it the process ends.
+        // Memory of the C library's own, and stacks, are the libraries' affair: without them the process
+        // may end.
         libc::SYS_mmap if fourth as i32 & libc::MAP_SHARED != 0 => &[ENOMEM, EPERM],
-        libc::SYS_mmap if fourth as i32 & libc::MAP_STACK != 0 => &[ENOMEM],
         libc::SYS_madvise => &[EINVAL, ENOMEM],
         libc::SYS_memfd_create => &[EMFILE, ENFILE, ENOMEM, ENOSYS],
         libc::SYS_ftruncate => &[EINVAL, ENOSPC],

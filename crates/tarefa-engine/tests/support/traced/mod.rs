@@ -51,11 +51,18 @@ pub enum What {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub what: What,
+    /// Whether calls are those of the threads beside the first, all in one operation.
+    pub beside: bool,
     pub path: PathBuf,
 }
 
+const BESIDE: &str = "beside ";
+
 impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.beside {
+            write!(f, "{BESIDE}")?;
+        }
         match self.what {
             What::CountSteps(most) => write!(f, "steps 0 {most} 0"),
             What::CountCalls => write!(f, "calls 0 0 0"),
@@ -71,6 +78,7 @@ impl fmt::Display for Order {
 impl Order {
     /// What is written so.
     pub fn read(text: &str) -> Self {
+        let (text, beside) = text.strip_prefix(BESIDE).map_or((text, false), |text| (text, true));
         let words: Vec<&str> = text.splitn(5, ' ').collect();
         let [what, op, n, more, path] = *words else { panic!("no order: {text}") };
         let number = |word: &str| word.parse::<u64>().expect("a number");
@@ -84,7 +92,7 @@ impl Order {
             "refuse" => What::Refuse(op, n),
             other => panic!("no order: {other}"),
         };
-        Self { what, path: path.into() }
+        Self { what, beside, path: path.into() }
     }
 
     /// Whether another process follows the member.

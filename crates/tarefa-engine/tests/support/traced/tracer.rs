@@ -1,5 +1,6 @@
 //! The process that follows a member: it steps it, kills it, or answers a call in the kernel's place.
 
+use std::collections::HashMap;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
@@ -35,7 +36,7 @@ pub(super) fn run(pid: i32, order: Order) -> ! {
         entered: false,
         refused: None,
     };
-    let end = tracer.follow();
+    let end = if order.beside { tracer.follow_others() } else { tracer.follow() };
     tracer.finish_line();
     // Whole or not at all.
     let aside = order.path.with_extension("part");
@@ -87,9 +88,7 @@ impl Tracer {
         if let Event::Ended(how) = self.wait() {
             return how;
         }
-        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
-        // SAFETY: the child is stopped, and traced by this thread.
-        unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, self.pid, 0, libc::c_long::from(options)) };
+        self.set_options(0);
         let (mut pace, mut signal) = (Pace::Freely, 0);
         loop {
             self.go_on(pace, signal);
@@ -102,6 +101,66 @@ impl Tracer {
                 Event::Call => pace = self.call(),
             }
         }
+    }
+
+    /// Follows the threads beside the first, which goes on freely: their calls are counted, or fail.
+    fn follow_others(&mut self) -> String {
+        if let Event::Ended(how) = self.wait() {
+            return how;
+        }
+        self.set_options(libc::PTRACE_O_TRACECLONE);
+        self.go_on(Pace::Freely, 0);
+        // The threads that are in a call, and what that answers instead of being made.
+        let mut inside: HashMap<i32, Option<i32>> = HashMap::new();
+        loop {
+            let (thread, event) = wait_for(-1);
+            let signal = match event {
+                Event::Ended(how) if thread == self.pid || thread < 0 => return how,
+                Event::Ended(_) => continue,
+                Event::Signal(libc::SIGSTOP) | Event::Step => 0,
+                Event::Signal(other) => other,
+                Event::Call => {
+                    match inside.remove(&thread) {
+                        Some(refused) => leave_call(thread, refused),
+                        None => {
+                            inside.insert(thread, self.enter_call(thread));
+                        }
+                    }
+                    0
+                }
+            };
+            let pace = if thread == self.pid { Pace::Freely } else { Pace::ByCall };
+            resume(thread, pace, signal);
+        }
+    }
+
+    /// Another thread enters a call: what that is to answer instead of being made.
+    fn enter_call(&mut self, thread: i32) -> Option<i32> {
+        let mut registers = machine::registers(thread)?;
+        let call = machine::call(&registers);
+        let errors = calls::errors(&call);
+        self.n += u64::from(!errors.is_empty());
+        match self.what {
+            What::CountCalls if !errors.is_empty() => self.note(&call, errors),
+            What::Fail(_, n, error) if n == self.n && errors.contains(&error) => {
+                machine::skip(thread, &mut registers);
+                return Some(error);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn set_options(&self, more: i32) {
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD | more;
+        // SAFETY: the child is stopped, and traced by this thread.
+        unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, self.pid, 0, libc::c_long::from(options)) };
+    }
+
+    /// A call that may fail so.
+    fn note(&mut self, call: &Call, errors: &[i32]) {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        self.told += &format!("{}:{} ", call.number, errors.join(","));
     }
 
     fn next_operation(&mut self) -> Pace {
@@ -178,10 +237,7 @@ impl Tracer {
         }
         self.n += 1;
         match self.what {
-            What::CountCalls => {
-                let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-                self.told += &format!("{}:{} ", call.number, errors.join(","));
-            }
+            What::CountCalls => self.note(&call, errors),
             What::Fail(_, n, error) if n == self.n => {
                 // Beside others a member does not always make the same calls.
                 if !errors.contains(&error) {
@@ -196,34 +252,51 @@ impl Tracer {
     }
 
     fn go_on(&self, pace: Pace, signal: i32) {
-        let request = match pace {
-            Pace::Freely => libc::PTRACE_CONT,
-            Pace::ByInstruction => libc::PTRACE_SINGLESTEP,
-            Pace::ByCall => libc::PTRACE_SYSCALL,
-        };
-        // SAFETY: the child is stopped, and traced by this thread. It may have been killed meanwhile,
-        // which the next wait tells.
-        unsafe { libc::ptrace(request, self.pid, 0, libc::c_long::from(signal)) };
+        resume(self.pid, pace, signal);
     }
 
     fn wait(&self) -> Event {
-        let mut status = 0;
-        // SAFETY: `status` is writable.
-        if unsafe { libc::waitpid(self.pid, &raw mut status, libc::__WALL) } != self.pid {
-            return Event::Ended("lost".to_owned());
-        }
-        if libc::WIFEXITED(status) {
-            return Event::Ended(format!("exit {}", libc::WEXITSTATUS(status)));
-        }
-        if libc::WIFSIGNALED(status) {
-            return Event::Ended(format!("signal {}", libc::WTERMSIG(status)));
-        }
+        wait_for(self.pid).1
+    }
+}
+
+/// Another thread leaves a call, which may have to answer an error.
+fn leave_call(thread: i32, refused: Option<i32>) {
+    if let (Some(error), Some(mut registers)) = (refused, machine::registers(thread)) {
+        machine::answer(thread, &mut registers, error);
+    }
+}
+
+fn resume(thread: i32, pace: Pace, signal: i32) {
+    let request = match pace {
+        Pace::Freely => libc::PTRACE_CONT,
+        Pace::ByInstruction => libc::PTRACE_SINGLESTEP,
+        Pace::ByCall => libc::PTRACE_SYSCALL,
+    };
+    // SAFETY: it is stopped, and traced by this thread. It may have been killed meanwhile, which the
+    // next wait tells.
+    unsafe { libc::ptrace(request, thread, 0, libc::c_long::from(signal)) };
+}
+
+/// What comes next of `which`, or of any for -1, and of whom.
+fn wait_for(which: i32) -> (i32, Event) {
+    let mut status = 0;
+    // SAFETY: `status` is writable.
+    let thread = unsafe { libc::waitpid(which, &raw mut status, libc::__WALL) };
+    let event = if thread < 0 {
+        Event::Ended("lost".to_owned())
+    } else if libc::WIFEXITED(status) {
+        Event::Ended(format!("exit {}", libc::WEXITSTATUS(status)))
+    } else if libc::WIFSIGNALED(status) {
+        Event::Ended(format!("signal {}", libc::WTERMSIG(status)))
+    } else {
         match libc::WSTOPSIG(status) {
             libc::SIGTRAP => Event::Step,
             signal if signal == libc::SIGTRAP | 0x80 => Event::Call,
             signal => Event::Signal(signal),
         }
-    }
+    };
+    (thread, event)
 }
 
 /// Where the instructions of the program are, without those of libraries.

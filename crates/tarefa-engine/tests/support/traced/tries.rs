@@ -81,7 +81,7 @@ fn kills(scenarios: &[(usize, &str)], dir: &Path, case: Case<'_>) {
 }
 
 /// Has calls and allocations of members of these scenarios fail.
-fn failures(scenarios: &[(usize, &str)], dir: &Path, case: Case<'_>) {
+pub fn failures(scenarios: &[(usize, &str)], dir: &Path, case: Case<'_>) {
     let plan = |text: &str| {
         let mut all = Vec::new();
         for (op, line) in text.lines().enumerate() {
@@ -139,7 +139,7 @@ impl Tries<'_> {
             let mut tried = 0;
             while !all.is_empty() && Instant::now() < until {
                 let what = all.swap_remove(random.below(all.len() as u64) as usize);
-                let order = Order { what, path: fresh(dir) };
+                let order = Order { what, beside: false, path: fresh(dir) };
                 let text = order.to_string();
                 let text = text.rsplit_once(' ').map_or("", |(text, _)| text);
                 tried += 1;
@@ -183,7 +183,7 @@ fn counted(
     name: &str,
     case: Case<'_>,
 ) -> Result<String, Refused> {
-    let order = Order { what, path: fresh(dir) };
+    let order = Order { what, beside: false, path: fresh(dir) };
     let well = case(&format!("{name}, not killed"), index, &order);
     let text = fs::read_to_string(&order.path).unwrap_or_default();
     if what == What::CountAllocations {
