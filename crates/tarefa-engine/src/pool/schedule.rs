@@ -15,7 +15,7 @@ struct Waiting {
     amounts: Vec<(u32, u32)>,
 }
 
-/// See [the module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Schedule {
     /// The units of each resource that nobody has.
