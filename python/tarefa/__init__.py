@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
     from tarefa._pool._executors import ProcessPoolExecutor, ThreadPool, ThreadPoolExecutor
     from tarefa._pool._leases import leased
+    from tarefa._pool._marks import process_only
     from tarefa._pool._pool import Pool
     from tarefa._pool._register import register_joblib_backend
     from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
@@ -223,6 +224,7 @@ __all__ = [
     "main_thread",
     "parent_process",
     "preload",
+    "process_only",
     "register_joblib_backend",
     "run",
     "select",
@@ -295,6 +297,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._pool import _leases as home
         elif name == "map":
             from tarefa._pool import _warm as home
+        elif name == "process_only":
+            from tarefa._pool import _marks as home
         elif name == "register_joblib_backend":
             from tarefa._pool import _register as home
         elif name == "get_context":

@@ -71,10 +71,18 @@ def _arrive(data: bytes, buffers: Any = ()) -> Arrived:
         return Arrived(None, e)
 
 
-class Function:
+class Named:
+    """A function as a batch has it, with what messages call it."""
+
+    __slots__ = ("name",)
+
+    name: str
+
+
+class Function(Named):
     """A function as it travels: under a key, by which a worker keeps it."""
 
-    __slots__ = ("__weakref__", "data", "kept", "key", "name")
+    __slots__ = ("__weakref__", "data", "kept", "key")
 
     def __init__(self, function: Any, data: Any) -> None:
         self.key = next(_keys)
@@ -93,6 +101,11 @@ _BULKY = 16384
 def name_of(function: Any) -> str:
     """What a message calls a function."""
     return str(getattr(function, "__qualname__", None) or repr(function))
+
+
+def called(function: Any) -> str:
+    """The same of a function as a batch has it."""
+    return function.name if isinstance(function, Named) else name_of(function)
 
 
 def encode(function: Any) -> Function:

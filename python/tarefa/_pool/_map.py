@@ -15,8 +15,6 @@ from tarefa._pool import _wire
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import TaskTimeout
 
-# Batches that wait for each worker, besides the one that it is at.
-_AHEAD = 2
 # Results that lie ready for who iterates over a lazy map, for each worker, at most; and at least.
 _READY = 1 << 14
 # Seconds in which a batch's tasks are not taken from a worker, however long they take.
@@ -166,18 +164,21 @@ class Mapping:
 
     def feed(self) -> None:
         """Give out as many inputs as workers will take soon."""
-        if not self._feeding.acquire(blocking=False):
-            return  # another thread is at it
-        try:
-            self._feed()
-        finally:
-            self._feeding.release()
-            self._settle()
+        while self._feeding.acquire(blocking=False):
+            epoch = self.crew.epoch
+            try:
+                self._feed()
+            finally:
+                self._feeding.release()
+                self._settle()
+            if self.crew.epoch == epoch:
+                return
+        # Another thread is at it.
 
     def _feed(self) -> None:
         crew = self.crew
         while not self.exhausted and not self.stopped:
-            if len(self.batches) > _AHEAD * crew.workers:
+            if len(self.batches) > crew.ahead_of(self.function):
                 return
             left = None if self.total is None else max(0, self.total - self.given)
             size = self.sizes.next(crew.workers, left)
@@ -264,11 +265,17 @@ class Mapping:
                 raise TaskTimeout("map() has no next result in time; its tasks go on")
             before = self.finished
             # With all given out and few batches left, some wait behind others perhaps.
-            crowded = any(batch.left > 1 for batch in list(self.batches.values()))
+            crowded = any(batch.left >= _least(batch) for batch in list(self.batches.values()))
             step = _STALE if crowded else None
             if left is not None and (step is None or left < step):
                 step = left
-            progress = (lambda b=before: self.finished != b or done()) if self.lazy else done
+            epoch = crew.epoch
+            progress = done
+            if self.lazy:
+                # What is to be given out may have changed, too.
+                def progress(b: int = before, e: int = epoch) -> bool:
+                    return self.finished != b or crew.epoch != e or done()
+
             if not crew.wait(progress, step) and crowded and self.finished == before:
                 self._share_out()
 
@@ -283,7 +290,7 @@ class Mapping:
     def _share_out(self) -> None:
         """What waits behind a task that takes long goes to others."""
         for batch in list(self.batches.values()):
-            if batch.left < 2 or batch.sizes is None:
+            if batch.left < _least(batch) or batch.sizes is None:
                 continue
             batch.shared = True
             self.crew.fetch_kept(batch)
@@ -323,6 +330,12 @@ class Mapping:
         self.runs.clear()
         self.ready.clear()
         return dropped
+
+
+def _least(batch: Batch) -> int:
+    """How many tasks a batch has left at least that wait behind another."""
+    # Where one thread runs all, a task waits behind those of other batches, too.
+    return 1 if batch.flags & _wire.LEAN else 2
 
 
 class Raised:

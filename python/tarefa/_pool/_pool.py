@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from tarefa._pool import _budget, _cargo, _standard, _wire
+from tarefa._pool import _budget, _cargo, _marks, _standard, _wire
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
@@ -26,6 +26,7 @@ from tarefa._task import _exit, _limits
 
 if TYPE_CHECKING:
     from tarefa._pool._async_map import AsyncResults
+    from tarefa._pool._explain import Explanation
     from tarefa._pool._schedule import Schedule
 
 P = ParamSpec("P")
@@ -35,7 +36,7 @@ _names = itertools.count(1)
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 _watching = False
 
-KINDS = ("process", "thread")
+KINDS = ("process", "thread", "auto")
 
 
 class Pool(Executor):
@@ -46,7 +47,8 @@ class Pool(Executor):
 
     Args:
         workers: how many; as many as there are processors for this process if it is not given.
-        kind: ``"process"`` or ``"thread"``.
+        kind: ``"process"`` or ``"thread"``; or ``"auto"``: the first tasks of each function are
+            measured, and it goes on where that is done soonest; see ``explain()``.
         name: shown by ``repr`` and in the names of the workers.
         initializer: called in each worker before its first task.
         initargs: its arguments.
@@ -104,7 +106,7 @@ class Pool(Executor):
             workers, kind, initializer, initargs, tasks_per_worker = given
         self._workers = _count_of(workers, "workers") or _budget.cores()
         if kind not in KINDS:
-            raise ValueError(f"kind must be 'process' or 'thread', not {kind!r}")
+            raise ValueError(f"kind must be 'process', 'thread' or 'auto', not {kind!r}")
         self.kind: str = kind
         for what, value in (("initializer", initializer), ("finalizer", finalizer)):
             if value is not None and not callable(value):
@@ -128,6 +130,12 @@ class Pool(Executor):
             from tarefa._pool._processes import ProcessCrew
 
             self._crew = ProcessCrew(
+                self.name, self._workers, first, limit, memory_limit, self._resources
+            )
+        elif kind == "auto":
+            from tarefa._pool._auto import AutoCrew
+
+            self._crew = AutoCrew(
                 self.name, self._workers, first, limit, memory_limit, self._resources
             )
         else:
@@ -266,7 +274,17 @@ class Pool(Executor):
         self._check_open()
         if not callable(fn):
             raise TypeError(f"a function is wanted, not {type(fn).__name__} {fn!r}")
-        return _cargo.encode(fn) if self._crew.encodes else fn
+        encodes = self._crew.encodes
+        if encodes:
+            return _cargo.encode(fn)
+        if encodes is None:
+            return self._crew.chosen(fn)
+        if _marks.is_process_only(fn):
+            raise ValueError(
+                f"{_cargo.name_of(fn)} is marked process_only, and {self.name} is of threads: have "
+                "a pool of kind 'process' or 'auto' run it"
+            )
+        return fn
 
     def _context(self) -> Any:
         context = contextvars.copy_context()
@@ -301,6 +319,21 @@ class Pool(Executor):
                     self._crew.on_limited = self._wardens.watch
         self._wardens.watch(batch)
 
+    def explain(self) -> Explanation:
+        """Who runs the tasks of each function, and why: what a pool of kind ``"auto"`` measured.
+
+        Returns:
+            A table, as text; its attributes have the figures.
+        """
+        if self.kind == "auto":
+            found: Explanation = self._crew.explain()
+            return found
+        from tarefa._pool._explain import Explanation
+
+        kind = "processes" if self.kind == "process" else "threads"
+        intro = f"{self.name}: {self._workers} {kind}, as it was made with kind {self.kind!r}"
+        return Explanation(self.name, intro, ())
+
     def stats(self) -> PoolStats:
         """What the workers are at, and how much waits."""
         crew = self._crew
@@ -312,7 +345,7 @@ class Pool(Executor):
             if at is not None and batch is not None and not batch.got[at[1]]:
                 running += 1
                 function = batch.function
-                name = function.name if crew.encodes else _cargo.name_of(function)
+                name = _cargo.called(function)
                 words, seconds = batch.call_text(at[1], name), (now - since) / 1e9
             workers.append(WorkerStats(task.name, task.pid, begun, words, seconds))
         left = sum(batch.left for batch in list(crew.batches.values()))
@@ -624,8 +657,8 @@ class Pool(Executor):
         state = "closed" if crew is None or crew.closed else "open"
         if crew is not None and crew.broken is not None:
             state = "broken"
-        kind = "processes" if self.kind == "process" else "threads"
-        return f"<tarefa.Pool {self.name!r}: {self._workers} {kind}, {state}>"
+        kinds = {"process": "processes", "thread": "threads", "auto": "workers of kind 'auto'"}
+        return f"<tarefa.Pool {self.name!r}: {self._workers} {kinds[self.kind]}, {state}>"
 
 
 class Options:

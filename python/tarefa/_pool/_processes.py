@@ -20,6 +20,7 @@ from typing import Any
 from tarefa._channel._queue import Queue
 from tarefa._engine import kept_results, signal_name
 from tarefa._pool import _budget, _cargo, _wire, _worker
+from tarefa._pool._aside import INTERRUPT
 from tarefa._pool._board import Board
 from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
 from tarefa._pool._errors import BrokenPool, KilledOverTime
@@ -49,10 +50,12 @@ _KILLED_STARTS = 200
 class _Member:
     """A worker, as its pool knows it."""
 
-    __slots__ = ("seat", "task")
+    __slots__ = ("seat", "seats", "task")
 
-    def __init__(self, seat: int, task: Process[Any]) -> None:
-        self.seat = seat
+    def __init__(self, seats: tuple[int, ...], task: Process[Any]) -> None:
+        # That of its main thread, and all.
+        self.seat = seats[0]
+        self.seats = seats
         self.task = task
 
 
@@ -69,6 +72,8 @@ class ProcessCrew:
         limit: int | None,
         memory_limit: int | str | None,
         resources: Any,
+        *,
+        begin_with: int | None = None,
     ) -> None:
         self.name = name
         # Of which workers hold units; None for none.
@@ -106,12 +111,72 @@ class ProcessCrew:
         self.unfed: set[Any] = set()
         # Called with each batch whose last result has come.
         self.on_done: Callable[[Batch], None] | None = None
-        for _ in range(workers):
-            self._hire()
-        self._monitor = threading.Thread(
-            target=self._watch, name=f"{name} (watches workers)", daemon=True
-        )
-        self._monitor.start()
+        # Called with a batch that is clocked, when it begins and when it has ended; with a death.
+        self.on_clocked: Callable[[Batch, Any], None] | None = None
+        self.on_death: Callable[[Batch], None] | None = None
+        # What the second thread of a worker is told: see ``_aside``; and who has one.
+        self._orders: Queue[Any] | None = None
+        self._monitors: list[threading.Thread] = []
+        if begin_with is None:
+            self.grow(workers)
+        else:
+            self._orders = Queue()
+            self.grow(begin_with)
+
+    def grow(self, workers: int) -> None:
+        """Have so many workers, if there are fewer."""
+        with self._lock:
+            if self._shut or self.terminated or self.broken is not None:
+                return
+            serials: set[int] = set()
+            try:
+                for _ in range(workers - len(self._members)):
+                    serials.add(self._hire())
+            finally:
+                if serials:
+                    monitor = threading.Thread(
+                        target=self._watch,
+                        args=(serials,),
+                        name=f"{self.name} (watches workers)",
+                        daemon=True,
+                    )
+                    self._monitors.append(monitor)
+                    monitor.start()
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._members)
+
+    def pair(self, seconds: float) -> None:
+        """Have a worker take batches with a second thread, too, for so long."""
+        if self._orders is not None:
+            self._orders.put(seconds)
+
+    def pid_at(self, number: int) -> int | None:
+        """The worker that is at a batch."""
+        for member in list(self._members.values()):
+            if any(self.board.batch_of(seat) == number for seat in member.seats):
+                return member.task.pid
+        return None
+
+    def is_at(self, number: int) -> bool:
+        """Whether a worker is at that batch."""
+        members = list(self._members.values())
+        return any(self.board.batch_of(seat) == number for it in members for seat in it.seats)
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether a second thread of a worker is at a task."""
+        members = list(self._members.values())
+        return any(self.board.batch_of(seat) for it in members for seat in it.seats[1:])
+
+    def ahead_of(self, _function: Any) -> int:
+        """How many batches of a map wait at most."""
+        return 2 * self.workers
+
+    # Whether what a map may give out has changed: see the crew that chooses.
+    epoch = 0
 
     # -- work ----------------------------------------------------------------------------
 
@@ -122,7 +187,7 @@ class ProcessCrew:
             NotPicklable: its calls cannot travel.
         """
         packed = Packed(Cargo(batch.calls))
-        batch.number = next(self._numbers)
+        batch.number = batch.number or next(self._numbers)
         self.batches[batch.number] = batch
         return packed
 
@@ -148,7 +213,7 @@ class ProcessCrew:
         if batch.turn is not None:
             self.send(batch, self.enroll(batch))
             return
-        number = batch.number = next(self._numbers)
+        number = batch.number = batch.number or next(self._numbers)
         function: Function = batch.function
         calls = batch.calls
         packed: Any = None
@@ -206,9 +271,10 @@ class ProcessCrew:
     def take_rest(self, batch: Batch) -> tuple[int, int] | None:
         """Take back what nobody has begun of a batch that a worker is at: first and end."""
         for member in list(self._members.values()):
-            found: tuple[int, int] | None = self.board.take_rest(member.seat, batch.number)
-            if found is not None:
-                return found
+            for seat in member.seats:
+                found: tuple[int, int] | None = self.board.take_rest(seat, batch.number)
+                if found is not None:
+                    return found
         return None
 
     def fetch_kept(self, batch: Batch) -> None:
@@ -228,32 +294,43 @@ class ProcessCrew:
 
     def where(self, number: int, index: int) -> tuple[_Member, int] | None:
         """The worker that runs a task, and since when."""
+        found = self._seat_of(number, index)
+        return None if found is None else (found[0], found[2])
+
+    def _seat_of(self, number: int, index: int) -> tuple[_Member, int, int] | None:
         for member in list(self._members.values()):
-            running = self.board.running(member.seat)
-            if running is not None and running[:2] == (number, index):
-                return member, running[2]
+            for seat in member.seats:
+                running = self.board.running(seat)
+                if running is not None and running[:2] == (number, index):
+                    return member, seat, running[2]
         return None
 
     def stop(self, number: int, index: int, *, kill: bool) -> bool:
         """Interrupt or kill a task that runs, and none but that; false if it has ended."""
-        found = self.where(number, index)
-        if found is None or not self.board.hold(found[0].seat, number, index):
+        found = self._seat_of(number, index)
+        if found is None or not self.board.hold(found[1], number, index):
             return False
-        if kill:
-            found[0].task.kill()
-        else:
-            found[0].task.interrupt()
+        self._stop(found[0], found[1], kill=kill)
         return True
+
+    def _stop(self, member: _Member, seat: int, *, kill: bool) -> None:
+        """Stop what runs at a seat that is held: where two threads run tasks, the one alone."""
+        if kill and not any(self.board.running(it) for it in member.seats if it != seat):
+            member.task.kill()
+        elif seat == member.seat:
+            member.task.interrupt()
+        elif self._orders is not None:
+            self._orders.put(INTERRUPT)
 
     def make_sure(self, _number: int, _index: int) -> None:
         """Nothing: who is killed has ended."""
 
     def kill_held(self, number: int, index: int) -> bool:
         """Kill a task that was interrupted and still runs."""
-        found = self.where(number, index)
-        if found is None or not self.board.is_held(found[0].seat):
+        found = self._seat_of(number, index)
+        if found is None or not self.board.is_held(found[1]):
             return False
-        found[0].task.kill()
+        self._stop(found[0], found[1], kill=True)
         return True
 
     def note_overdue(self, number: int, index: int, limit: float) -> None:
@@ -263,10 +340,12 @@ class ProcessCrew:
     def look_at_workers(self) -> Iterator[tuple[Any, int, tuple[int, int] | None, int]]:
         """Of each worker: its task, how many it has begun, which one it is at, and since when."""
         for member in list(self._members.values()):
-            running = self.board.running(member.seat)
-            claimed = self.board.claimed(member.seat)
-            at = None if running is None else (running[0], running[1])
-            yield member.task, claimed, at, 0 if running is None else running[2]
+            for seat in member.seats:
+                running = self.board.running(seat)
+                claimed = self.board.claimed(seat)
+                at = None if running is None else (running[0], running[1])
+                if seat == member.seat or claimed:
+                    yield member.task, claimed, at, 0 if running is None else running[2]
 
     # -- results -------------------------------------------------------------------------
 
@@ -335,6 +414,11 @@ class ProcessCrew:
             batch.flags &= ~_wire.TIMED
             if not batch.left:
                 self.batches.pop(batch.number, None)
+            if len(message) > _wire.UNCLOCKED and self.on_clocked is not None:
+                self.on_clocked(batch, message[3:])
+        elif status == _wire.BEGAN:
+            if self.on_clocked is not None:
+                self.on_clocked(batch, None)
         elif status == _wire.KEPT:
             batch.give_many(index, kept_results(what))
         elif status == _wire.DIED:
@@ -370,6 +454,8 @@ class ProcessCrew:
         """A worker died in a task: it is tried again, or fails."""
         pid, error = self._end_of(serial)
         key = batch.number, index
+        if self.on_death is not None:
+            self.on_death(batch)
         if key in self.killed:
             self.killed.discard(key)
             batch.give(index, False, error or WorkerDied("the task was killed"))
@@ -427,15 +513,21 @@ class ProcessCrew:
 
     # -- workers -------------------------------------------------------------------------
 
-    def _hire(self) -> None:
+    def _hire(self) -> int:
         serial = next(self._serials)
-        seat = self._free_seat()
-        self.board.assign(seat, serial)
+        seats = [self._free_seat()]
+        aside = None
+        if self._orders is not None and not any(len(it.seats) > 1 for it in self._members.values()):
+            # This one has a second thread.
+            seats.append(self._free_seat(seats[0]))
+            aside = seats[1], self._orders
+        for seat in seats:
+            self.board.assign(seat, serial)
         task: Process[Any] = Process(
             target=_worker.main,
             name=f"{self.name}-{serial}",
             args=(
-                seat,
+                seats[0],
                 self.board,
                 self.tasks,
                 self.results,
@@ -443,15 +535,18 @@ class ProcessCrew:
                 self._first,
                 self._resources,
                 self._share,
+                *(() if aside is None else (aside,)),
             ),
             daemon=True,
             memory_limit=self._memory_limit,
         )
         task.start()
-        self._members[serial] = _Member(seat, task)
+        self._members[serial] = _Member(tuple(seats), task)
+        return serial
 
-    def _free_seat(self) -> int:
-        taken = {member.seat for member in self._members.values()}
+    def _free_seat(self, *but: int) -> int:
+        taken = {seat for member in self._members.values() for seat in member.seats}
+        taken.update(but)
         # What a dead worker left is read there until another has taken it over, also where all of
         # its results have come.
         nothing_left = not self.tasks.qsize() and not self.tasks.unacknowledged
@@ -460,19 +555,22 @@ class ProcessCrew:
                 return seat
         raise RuntimeError(f"{self.name}: more workers have died at once than it has seats")
 
-    def _watch(self) -> None:
-        """Wait for the ends of workers, in a thread of its own."""
+    def _watch(self, serials: set[int]) -> None:
+        """Wait for the ends of workers and of who takes their places, in a thread of its own."""
         while True:
             with self._lock:
-                members = dict(self._members)
+                members = {n: self._members[n] for n in serials if n in self._members}
             if not members:
                 return
             wait([member.task for member in members.values()], None, FIRST_COMPLETED)
             for serial, member in members.items():
                 if not member.task.is_alive():
-                    self._has_ended(serial, member)
+                    hired = self._has_ended(serial, member)
+                    if hired is not None:
+                        serials.add(hired)
 
-    def _has_ended(self, serial: int, member: _Member) -> None:
+    def _has_ended(self, serial: int, member: _Member) -> int | None:
+        """What follows from the end of a worker: who takes its place, if anybody does."""
         error = member.task.exception(5.0)
         self._ended[serial] = member.task.pid, error
         if len(self._ended) > 1024:
@@ -480,7 +578,7 @@ class ProcessCrew:
         with self._lock:
             self._members.pop(serial, None)
         if self._shut and not self.unfinished:
-            return
+            return None
         if error is not None and self.broken is None and not self.terminated:
             if not self.board.is_ready(member.seat):
                 self._false_starts += 1
@@ -488,19 +586,20 @@ class ProcessCrew:
                 most = _KILLED_STARTS if killed else _FALSE_STARTS * self.workers
                 if self._first[0] is not None or self._false_starts > most:
                     self._break(error)
-                    return
+                    return None
             else:
                 self._false_starts = 0
         if self.terminated or self.broken is not None:
-            return
+            return None
         if not self.closed or self.unfinished:
             self.restarts += 1
             try:
                 with self._lock:
-                    self._hire()
+                    return self._hire()
             except Exception as e:
                 if not self._members:
                     self._break(e)
+        return None
 
     terminated = False
 
@@ -582,7 +681,7 @@ class ProcessCrew:
         self._shut_down()
         for member in list(self._members.values()):
             member.task.join()
-        self._monitor.join()
+        self._join_monitors()
         self._end()
         return True
 
@@ -603,11 +702,15 @@ class ProcessCrew:
             member.task.kill()
         for member in members:
             member.task.join()
-        self._monitor.join()
+        self._join_monitors()
         self.turns.look()
         self._fail_all(error)
         self.unfed.clear()
         self._end()
+
+    def _join_monitors(self) -> None:
+        for monitor in list(self._monitors):
+            monitor.join()
 
     def _end(self) -> None:
         thread = self._thread
@@ -617,7 +720,7 @@ class ProcessCrew:
                 self._wanted.notify_all()
             thread.join()
         self.turns.close()
-        self.on_done = self.on_limited = None
+        self.on_done = self.on_limited = self.on_clocked = self.on_death = None
 
 
 class _Again:

@@ -6,15 +6,18 @@ import _thread
 import contextlib
 import contextvars
 import itertools
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from tarefa._engine import sleep
 from tarefa._pool import _wire
-from tarefa._pool._cargo import name_of
+from tarefa._pool._cargo import SAFE, name_of
+from tarefa._pool._clock import Meter
 from tarefa._pool._errors import BrokenPool
 from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
@@ -66,7 +69,9 @@ class ThreadCrew:
         self._members: dict[int, _Member] = {}
         self._leaving: dict[int, _Member] = {}
         self._lock = threading.RLock()
+        # Workers that wait for a batch which nobody has sent yet; guarded as the queue is.
         self._idle = 0
+        self._sending = threading.Lock()
         self._followers: list[tuple[Callable[[], bool], Any]] = []
         self._overdue: dict[tuple[int, int], float] = {}
         self.killed: set[tuple[int, int]] = set()
@@ -78,6 +83,22 @@ class ThreadCrew:
         self.watched: set[int] = set()
         self.on_done: Callable[[Batch], None] | None = None
         self.on_limited: Callable[[Batch], None] | None = None
+        # Called with a batch that is clocked, when it begins and when it has ended.
+        self.on_clocked: Callable[[Batch, Any], None] | None = None
+        # One at a time tells the results of a batch that runs in one go.
+        self._telling = threading.Lock()
+
+    def is_at(self, number: int) -> bool:
+        """Whether a worker is at a task of that batch."""
+        found = [member.current for member in list(self._members.values())]
+        return any(current is not None and current[0] == number for current in found)
+
+    def ahead_of(self, _function: Any) -> int:
+        """How many batches of a map wait at most."""
+        return 2 * self.workers
+
+    # Whether what a map may give out has changed: see the crew that chooses.
+    epoch = 0
 
     # -- work ----------------------------------------------------------------------------
 
@@ -88,8 +109,8 @@ class ThreadCrew:
 
     def enroll(self, batch: Batch) -> None:
         """Note a batch that is to be sent later."""
-        batch.number = next(self._numbers)
-        batch.run = iter(range(batch.count))
+        batch.number = batch.number or next(self._numbers)
+        batch.run = iter(batch.calls if batch.flags & _wire.LEAN else range(batch.count))
         self.batches[batch.number] = batch
 
     def put(self, batch: Batch) -> None:
@@ -99,11 +120,20 @@ class ThreadCrew:
 
     def send(self, batch: Batch, _packed: None = None) -> None:
         """Give a batch that was enrolled to whoever is free next."""
-        self._queue.put(batch)
-        if self._idle < self._queue.qsize() and len(self._members) < self.workers:
-            self._hire()
+        self._enqueue(batch)
         if self.broken is not None:
             self._fail_all(self.broken)
+
+    def _enqueue(self, batch: Batch) -> None:
+        """Put a batch into the queue, and have a worker for it."""
+        with self._sending:
+            self._queue.put(batch)
+            wanted = self._idle == 0
+            if not wanted:
+                # It is for one of those.
+                self._idle -= 1
+        if wanted and len(self._members) < self.workers:
+            self._hire()
 
     @property
     def unfinished(self) -> bool:
@@ -156,7 +186,29 @@ class ThreadCrew:
         return True
 
     def fetch_kept(self, batch: Batch) -> None:
-        """Nothing: each result comes by itself."""
+        """Have what is finished of a batch that runs in one go: it is at a long task."""
+        if batch.flags & _wire.LEAN:
+            self._tell(batch)
+
+    def _tell(self, batch: Batch) -> None:
+        """Hand over what is finished of a batch that runs in one go."""
+        with self._telling:
+            kept = batch.kept
+            if kept is None:
+                return
+            first, values = kept
+            told = batch.got.find(0, first)
+            if told < 0 or told - first >= len(values):
+                return
+            new = values[told - first :]
+            if SAFE.issuperset(map(type, new)):
+                batch.give_many(told, new)
+            else:
+                # Each is kept no longer than until it is handed out.
+                for index, value in enumerate(new, told):
+                    batch.give(index, True, value)
+        if not batch.left and not batch.over:
+            self.finished(batch)
 
     def recall(self, batch: Batch) -> bool:
         """Take a batch back that nobody has begun, to put it in anew."""
@@ -177,8 +229,14 @@ class ThreadCrew:
 
     def take_rest(self, batch: Batch) -> tuple[int, int] | None:
         """Take back what nobody has begun of a batch: first and end."""
-        rest = list(batch.run)
-        return (rest[0], rest[-1] + 1) if rest else None
+        if not batch.flags & _wire.LEAN:
+            rest = list(batch.run)
+            return (rest[0], rest[-1] + 1) if rest else None
+        with self._telling:
+            # These are calls, the last ones.
+            end, count = batch.routed.end, len(list(batch.run))
+            batch.routed.end = end - count
+        return (end - count, end) if count else None
 
     def where(self, number: int, index: int) -> tuple[_Member, int] | None:
         """The worker that runs a task, and since when."""
@@ -275,23 +333,32 @@ class ThreadCrew:
 
     def _next(self) -> Batch | None:
         """The next batch; None when there are no more."""
-        self._idle += 1
+        with self._sending:
+            try:
+                return self._queue.get_nowait()
+            except Empty:
+                self._idle += 1
         try:
             return self._queue.get()
-        finally:
-            self._idle -= 1
+        except BaseException:
+            # An interrupt that came late: it comes back.
+            with self._sending:
+                self._idle = max(0, self._idle - 1)
+            raise
 
     def _serve(self, serial: int, member: _Member, batch: Batch) -> bool:
         """Run a batch; whether it is to be another worker's turn then."""
         context = contextvars.Context() if batch.context is None else batch.context.copy()
         most = None if self._limit is None else self._limit - member.done
-        if batch.turn is None:
-            member.done += context.run(self._run, member, batch, most)
-        else:
+        if batch.turn is not None:
             from tarefa._pool._leases import held
 
             with held(self._resources, batch.turn.units):
                 member.done += context.run(self._run, member, batch, most)
+        elif batch.routed is not None:
+            member.done += context.run(self._run_routed, member, batch, most)
+        else:
+            member.done += context.run(self._run, member, batch, most)
         if self._limit is None or member.done < self._limit:
             return False
         self.restarts += 1
@@ -301,6 +368,82 @@ class ThreadCrew:
         if self.batches or not self.closed:
             self._hire()
         return True
+
+    def _run_routed(self, member: _Member, batch: Batch, most: int | None) -> int:
+        """Run a batch of a pool that chooses: clocked, or in one go."""
+        told = self.on_clocked if batch.flags & _wire.CLOCKED else None
+        if told is not None:
+            told(batch, None)
+            meter = Meter()
+        if batch.flags & _wire.LEAN and most is None:
+            count = self._run_lean(member, batch)
+        else:
+            count = self._run(member, batch, most)
+        if told is not None and count:
+            told(batch, (count, *meter.read(0, threading.get_native_id())))
+        del batch
+        return count
+
+    def _run_lean(self, member: _Member, batch: Batch) -> int:
+        """Run a batch in one go; results are told at its end, or when somebody asks."""
+        function, number = batch.function, batch.number
+        one = batch.flags & _wire.HOW == _wire.ONE
+        if batch.kept is not None:
+            self._resume(batch)
+        begin, began = _place(batch), time.perf_counter_ns()
+        while True:
+            values: list[Any] = []
+            append, error = values.append, None
+            first = _place(batch)
+            batch.kept = first, values
+            member.began = time.monotonic_ns()
+            member.current = (number, first)
+            try:
+                # Nothing is in these loops that is not needed for each task.
+                if one:
+                    for call in batch.run:
+                        value = function(call)
+                        if type(value) is CoroutineType:
+                            value = _finished(value)
+                        append(value)
+                else:
+                    for call in batch.run:
+                        value = function(*call)
+                        if type(value) is CoroutineType:
+                            value = _finished(value)
+                        append(value)
+            except BaseException as e:
+                error = self._failure(batch, first + len(values), e)
+                if isinstance(e, Interrupted):
+                    member.held = False
+            with member.lock:
+                member.current = None
+            if member.held:
+                self._absorb(member)
+            self._tell(batch)
+            if error is None:
+                break
+            self._give(batch, first + len(values), False, error)
+        batch.kept = None
+        count = _place(batch) - begin
+        if batch.sizes is not None and count:
+            batch.sizes.measured(count, time.perf_counter_ns() - began)
+        if self._followers:
+            self._let_go()
+        # Who keeps a task's exception keeps this frame.
+        value = call = None
+        del batch, function, values, append, value, call, error, member
+        return count
+
+    def _resume(self, batch: Batch) -> None:
+        """An interrupt came beside a call: what was begun has a result after this."""
+        self._tell(batch)
+        batch.kept = None
+        with self._telling:
+            begun = _place(batch)
+        for index in range(begun):
+            if not batch.got[index]:
+                self._give(batch, index, False, TaskInterrupted("the task was interrupted"))
 
     def _run(self, member: _Member, batch: Batch, most: int | None) -> int:
         function, how, calls = batch.function, batch.flags & _wire.HOW, batch.calls
@@ -350,7 +493,7 @@ class ThreadCrew:
         if batch.sizes is not None and count:
             batch.sizes.measured(count, time.perf_counter_ns() - began)
         if count == most and batch.left:
-            self._queue.put(batch)
+            self._enqueue(batch)
         # Who keeps a task's exception keeps this frame.
         del batch, function, calls, value, member
         return count
@@ -466,6 +609,12 @@ class ThreadCrew:
             current = member.current
             if current is not None and member.task is not threading.current_thread():
                 self.stop(*current, kill=False)
+
+
+def _place(batch: Batch) -> int:
+    """Where a batch is that runs in one go: the first of its calls that is not begun."""
+    end: int = batch.routed.end
+    return end - operator.length_hint(batch.run)
 
 
 def _finished(value: Any) -> Any:

@@ -194,6 +194,11 @@ class Turns:
         if self._queue is not None:
             self._queue.put(None)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing comes any more."""
+        return self._queue is None
+
     def close(self) -> None:
         """Nothing comes any more: let go of the queue, and of who handles messages."""
         self._queue = None

@@ -39,7 +39,7 @@ def map(  # noqa: A001 - as a pool has it
         fn: the function.
         iterables: its arguments; the shortest ends it.
         workers: how many workers; as many as there are processors if it is not given.
-        kind: ``"process"`` or ``"thread"``.
+        kind: ``"process"``, ``"thread"`` or ``"auto"``.
         timeout: seconds from now on in which all results are taken.
         chunksize: inputs that stay together; ``"auto"`` leaves that to the pool.
         buffersize: the most inputs that are given out and whose result is not taken yet.

@@ -13,17 +13,23 @@ from typing import Any
 INDEX_BITS = 24
 INDEX_MASK = (1 << INDEX_BITS) - 1
 
-# Flags: how a call is written; that the worker says how long the batch took; the attempt, above.
+# Flags: how a call is written; that the worker says how long the batch took, and with what; that
+# a thread runs it in one go; the attempt, above.
 ONE, STAR, CALL = 0, 1, 2
 HOW = 3
 TIMED = 4
-ATTEMPT_SHIFT = 3
+CLOCKED = 8
+LEAN = 16
+ATTEMPT_SHIFT = 5
 
 # What a batch's message consists of, without units.
 FIELDS = 7
 
 # Statuses.
-ERROR, DIED, TOOK, UNBUILT, UNSENT, KEPT = 1, 2, 3, 4, 5, 6
+ERROR, DIED, TOOK, UNBUILT, UNSENT, KEPT, BEGAN = 1, 2, 3, 4, 5, 6, 7
+
+# What the message of how long a batch took consists of, where it is not clocked.
+UNCLOCKED = 4
 
 # What a worker's process returns.
 LEFT, RECYCLED, INIT_FAILED = "left", "recycled", "init failed"

@@ -27,10 +27,12 @@ class Batch:
         "flags",
         "function",
         "got",
+        "kept",
         "left",
         "number",
         "over",
         "retries",
+        "routed",
         "run",
         "shared",
         "sink",
@@ -63,8 +65,11 @@ class Batch:
         self.deaths: dict[int, list[tuple[int | None, str]]] = {}
         # Its place in a schedule, if it has one.
         self.turn: Any = None
-        # Of a thread pool: what is left to run.
+        # Of a thread pool: what is left to run; of a batch that runs in one go, what is done.
         self.run: Any = None
+        self.kept: Any = None
+        # Where a pool that chooses has sent it.
+        self.routed: Any = None
 
     def give(self, index: int, ok: bool, value: Any) -> None:
         """Hand a result over, if it is the first of its task."""

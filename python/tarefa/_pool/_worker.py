@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable
 from itertools import starmap
 from typing import Any
 
-from tarefa._channel._errors import ShutDown
+from tarefa._channel._errors import Empty, ShutDown
 from tarefa._convert import _pickling
 from tarefa._engine import sleep
 from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
+from tarefa._pool._clock import Clock
 from tarefa._runtime._errors import Interrupted, NotPicklable, TarefaError
 from tarefa._task import _current, _limits
 
@@ -44,13 +45,14 @@ class Worker:
         self.functions: dict[int, Any] = {}
         self.done = 0
 
-    def run(self) -> str:
-        """Take batches until there are no more, or until it is to be another's turn."""
+    def run(self, until: float | None = None) -> str:
+        """Take batches until there are no more, until it is another's turn, or until that time."""
         self.board.note_ready(self.seat)
         while True:
             try:
-                message = self.tasks.get(ack=True)
-            except ShutDown:
+                left = None if until is None else max(0.0, until - time.monotonic())
+                message = self.tasks.get(True, left, ack=True)
+            except (ShutDown, Empty):
                 return _wire.LEFT
             except Interrupted:
                 continue  # meant for a task that has ended
@@ -93,6 +95,7 @@ class Worker:
         _attempt.running.attempt = flags >> _wire.ATTEMPT_SHIFT
         calls, function, error = self._unpack(key, data, packed)
         how = flags & _wire.HOW
+        clock = Clock(self, first) if flags & _wire.CLOCKED else None
         if error is not None:
             whole = self._refuse(first, error)
         elif count > 1 and how != _wire.CALL and self.limit is None and not again:
@@ -103,7 +106,14 @@ class Worker:
             whole = _context_of(context or ()).run(self._run, first, how, function, calls)
         if timed and whole:
             took = time.perf_counter_ns() - began
-            self.put((first, _wire.TOOK, took, board.claimed(seat) - claimed))
+            count = board.claimed(seat) - claimed
+            if clock is None:
+                self.put((first, _wire.TOOK, took, count))
+            else:
+                taken = clock.stop()
+                self.put((first, _wire.TOOK, taken.wall, count, *taken))
+        elif clock is not None:
+            clock.stop()
         return whole
 
     def _unpack(self, key: int, data: Any, packed: Any) -> tuple[Any, Any, Exception | None]:
@@ -304,6 +314,7 @@ def main(
     first: Initializer,
     resources: Any,
     share: int,
+    aside: Any = None,
 ) -> str:
     """Be a worker: the target of its process."""
     _budget.take(share)
@@ -311,6 +322,11 @@ def main(
     if initializer is not None:
         initializer(*args)
     worker = Worker(seat, board, tasks, results, limit, resources)
+    if aside is not None:
+        from tarefa._pool._aside import attend
+
+        second, orders = aside
+        attend(second, orders, lambda seat: Worker(seat, board, tasks, results, None, resources))
     try:
         return worker.run()
     finally:

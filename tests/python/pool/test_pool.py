@@ -225,6 +225,7 @@ def test_shutdown_cancels_what_waits(kind):
         (lambda: tarefa.Pool(1, time_limit=0), ValueError, "time_limit"),
         (lambda: tarefa.Pool(1, memory_limit="much"), ValueError, "memory_limit"),
         (lambda: tarefa.Pool(1, "thread", memory_limit="1G"), ValueError, "memory_limit"),
+        (lambda: tarefa.Pool(0, "auto"), ValueError, "workers must be 1 or more"),
         (lambda: tarefa.Pool(1, initializer=3), TypeError, "initializer"),
     ],
 )

@@ -114,6 +114,7 @@ def test_tarefa_map_keeps_a_pool():
         print(len(pids | again) <= 2, os.getpid() in pids)
         print(list(tarefa.map(pow, [2, 3], [3, 2])))
         print(list(tarefa.map(lambda _: os.getpid(), [1], kind="thread")) == [os.getpid()])
+        print(list(tarefa.map(pow, [2, 3], [3, 2], kind="auto")))
         print(sum(tarefa.map(int, range(1000))))
         if os.fork() == 0:
             print(list(tarefa.map(abs, [-1])), flush=True)
@@ -122,7 +123,7 @@ def test_tarefa_map_keeps_a_pool():
         print(list(tarefa.map(abs, [-2])))
         """
     )
-    assert lines == ["True False", "[8, 9]", "True", "499500", "[1]", "[2]"]
+    assert lines == ["True False", "[8, 9]", "True", "[8, 9]", "499500", "[1]", "[2]"]
 
 
 def test_tarefa_map_says_what_is_wrong():
