@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tarefa._tour import _language
+from tarefa._tour._choosing import CHOOSING
 from tarefa._tour._cores import CONCURRENCY, PARALLELISM
 from tarefa._tour._cost import COST
 from tarefa._tour._experiment import Experiment, Figure, Outcome
@@ -38,6 +39,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     COST,
     INTERRUPTING,
     COUNTING,
+    CHOOSING,
 )
 """In the order of the lesson's statements. An experiment is one more value here."""
 

@@ -22,6 +22,11 @@ def compute(rounds: int) -> int:
     return total
 
 
+def rest(seconds: float) -> None:
+    """Wait: for the network, say."""
+    time.sleep(seconds)
+
+
 def computing(rounds: int, begin: float = 0.0) -> Span:
     """Compute, not before `begin`; return when that began and ended."""
     while (now := clock()) < begin:

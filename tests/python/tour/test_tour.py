@@ -22,7 +22,7 @@ UTF8 = {"LC_ALL": "C.UTF-8"}
 # those that compare times have less to compare.
 QUICK = """
 import os, sys
-from tarefa._tour import _command, _cores, _cost, _gil, _memory, _programs
+from tarefa._tour import _choosing, _command, _cores, _cost, _gil, _memory, _programs
 
 if __name__ == "__main__":
     if sys.argv[1] == "one core":
@@ -30,6 +30,7 @@ if __name__ == "__main__":
     _cores._SECONDS = _gil._SECONDS = 0.1
     _cores._ROUNDS = _gil._ROUNDS = 100_000
     _gil._CALL = 0.05
+    _choosing._TASKS, _choosing._TRIES = 20, 1
     _memory._TIMES = 5_000
     _programs._PHASE = 0.05
     _cost._STANDARD = _cost._STANDARD.replace('("fork", 20)', '("fork", 5)')
