@@ -1,6 +1,7 @@
 """The rows of pools."""
 
 import importlib.util
+import os
 
 import tarefa
 from benches import pooling
@@ -140,3 +141,34 @@ def pool_pure_python(quick):
             1,
             3 if quick else 9,
         )
+
+
+@figure
+def pool_auto(quick):
+    """A pool that chooses, its trial included, beside the best kind chosen by hand."""
+    noise = os.urandom(1 << 20)
+    work = {
+        "pure Python": (pooling.count_up, [100_000] * (60 if quick else 200)),
+        "time.sleep": (pooling.waited, range(60 if quick else 300)),
+        "zlib on 1 MiB": (pooling.packed, [noise] * (12 if quick else 40)),
+        "tasks of 1 µs": (pooling.microsecond, range(300_000 if quick else 2_000_000)),
+    }
+    rows = []
+    with tarefa.Pool(WORKERS) as processes, tarefa.Pool(WORKERS, "thread") as threads:
+        for name, (function, inputs) in work.items():
+
+            def ours(function=function, inputs=inputs):
+                # A new one: it knows nothing, and has no worker yet.
+                with tarefa.Pool(WORKERS, "auto") as pool:
+                    return pooling.all_of(pool.map, function, inputs)
+
+            def theirs(function=function, inputs=inputs):
+                return min(
+                    pooling.all_of(map_, function, inputs)
+                    for map_ in (processes.map, threads.map, pooling.in_a_row)
+                )
+
+            values = paired(ours, theirs, 3 if quick else 7)
+            what = f'Pool that chooses (kind "auto"), trial included: {name}'
+            rows.append(row(what, "the best kind, and a loop", "ms", 1e-6, values, 1.15))
+    return rows

@@ -1,6 +1,7 @@
 """What pools of all makers are asked to do. It imports no tarefa."""
 
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
+from zlib import compress
 
 
 def nothing(_):
@@ -56,3 +57,32 @@ def made(make, end):
     list(pool.map(nothing, [1, 2]))
     end(pool)
     return perf_counter_ns() - start
+
+
+def waited(_):
+    sleep(0.005)
+
+
+def packed(data):
+    return len(compress(data))
+
+
+def microsecond(number):
+    found = 0
+    for n in range(22):
+        found += n
+    return found + number
+
+
+def in_a_row(function, inputs):
+    return [function(it) for it in inputs]
+
+
+def all_of(map_, function, inputs):
+    """Nanoseconds for a map of these."""
+    start = perf_counter_ns()
+    found = list(map_(function, inputs))
+    took = perf_counter_ns() - start
+    if len(found) != len(inputs):
+        raise RuntimeError(f"{len(found)} results of {len(inputs)}")
+    return took
