@@ -184,7 +184,7 @@ impl Crew {
             let ready = self.board.board(me).is_ready(worker.seat);
             let goes_on = !state.terminated && state.broken.is_none();
             if let Some(death) = death {
-                let killed = death.signal.is_some();
+                let killed = death.exit_code.is_none();
                 let text = death.to_string();
                 state.note_end(serial, death);
                 if ready {
