@@ -104,6 +104,8 @@ def test_a_module_that_only_tasks_import_and_all_at_once():
         def by_name(gate):
             gate.wait()
             import aside
+            # What the first one's constructors fill is full once it has imported the module.
+            gate.wait()
             return aside.check()
         ts = [tarefa.Process(target=by_name, args=(gate,)).start() for _ in range(6)]
         ids = [t.result() for t in ts]
