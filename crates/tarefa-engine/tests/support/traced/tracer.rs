@@ -13,6 +13,10 @@ use super::{Order, What};
 /// How a process ends that may not be traced.
 pub(super) const REFUSED: i32 = 77;
 
+/// So many instructions a member is stepped to the one where it is to be killed, on a machine that cannot
+/// stop it there: in a few seconds.
+const MOST: u64 = 100_000;
+
 /// From now on the parent traces this process.
 pub(super) fn trace_me() -> bool {
     // SAFETY: a plain call.
@@ -197,7 +201,8 @@ impl Tracer {
     fn step(&mut self, pace: Pace) -> Pace {
         self.steps += 1;
         // Those of libraries too: one that clears megabytes does many.
-        if matches!(self.what, What::CountSteps(most) if self.steps >= most) {
+        let most = if let What::CountSteps(most) = self.what { most } else { MOST };
+        if self.steps >= most {
             return Pace::Freely;
         }
         let Some(registers) = machine::registers(self.pid) else { return pace };
