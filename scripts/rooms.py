@@ -23,7 +23,15 @@ EXTENSION = "crates/tarefa-python/src"
 
 # Rooms with an order of their own inside: the parts of `shm`.
 PARTS = {
-    ("crates/tarefa-engine/src", "shm"): ("arena", "member", "tx", "heap", "object", "recovery"),
+    ("crates/tarefa-engine/src", "shm"): (
+        "arena",
+        "member",
+        "tx",
+        "trace",
+        "heap",
+        "object",
+        "recovery",
+    ),
 }
 
 # Rooms of the engine in which `unsafe` is free.

@@ -18,6 +18,7 @@ pub mod member;
 pub mod model;
 pub mod object;
 pub mod recovery;
+pub mod trace;
 
 use heap::destroy;
 use object::{blob, entries, refcount};

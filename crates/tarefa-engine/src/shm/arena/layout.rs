@@ -7,7 +7,7 @@ use crate::shm::arena::inline_text::Text;
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 11;
+pub const VERSION: u64 = 12;
 
 /// Bits of the number of a process: the kernel's `PID_MAX_LIMIT`.
 pub const PID_BITS: u32 = 22;
@@ -50,10 +50,43 @@ pub const fn claimed_at(len: u64) -> u64 {
     UNITS_AT + (len / UNIT) * size_of::<Unit>() as u64
 }
 
+/// Bytes of a chunk of a trace: see [`crate::shm::trace`].
+pub const TRACE_CHUNK: u64 = 16 * 1024;
+/// Names that a trace can tell apart.
+pub const TRACE_NAMES: u64 = 2048;
+/// Chunks that a trace has at most: more than two million events.
+const MOST_CHUNKS: u64 = 8192;
+
+/// Chunks that a trace has in an arena of `len` bytes: a sixty-fourth of it at most.
+#[must_use]
+pub const fn trace_chunks(len: u64) -> u64 {
+    let room = len / 64 / TRACE_CHUNK;
+    if room < MOST_CHUNKS { room } else { MOST_CHUNKS }
+}
+
+/// Where the names of a trace start, in an arena of `len` bytes. The headers of its chunks follow.
+#[must_use]
+pub const fn trace_at(len: u64) -> u64 {
+    (claimed_at(len) + len / PAGE / 8).next_multiple_of(UNIT)
+}
+
+/// Where the headers of a trace's chunks start.
+#[must_use]
+pub const fn trace_headers_at(len: u64) -> u64 {
+    trace_at(len) + TRACE_NAMES * size_of::<TraceName>() as u64
+}
+
+/// Where the chunks of a trace start.
+#[must_use]
+pub const fn trace_chunks_at(len: u64) -> u64 {
+    let headers = trace_chunks(len) * size_of::<TraceChunk>() as u64;
+    (trace_headers_at(len) + headers).next_multiple_of(TRACE_CHUNK)
+}
+
 /// Where the heap starts, in an arena of `len` bytes.
 #[must_use]
 pub const fn heap_at(len: u64) -> u64 {
-    (claimed_at(len) + len / PAGE / 8).next_multiple_of(UNIT)
+    (trace_chunks_at(len) + trace_chunks(len) * TRACE_CHUNK).next_multiple_of(UNIT)
 }
 
 /// The first bytes of the arena.
@@ -108,6 +141,8 @@ pub struct Header {
     /// Deaths of processes that were cleaned up after: who notes them looks for what the dead held when
     /// there is one more.
     pub deaths: AtomicU64,
+    /// Whether somebody wants to know what threads do, and since when: see [`crate::shm::trace`].
+    pub trace: TraceSwitch,
     /// Where the layers above keep the offsets of their own shared structures.
     pub roots: [AtomicU64; 8],
     /// Guards the units and what is claimed.
@@ -137,6 +172,51 @@ pub struct Latch {
     /// 0 when free; else the holder's thread slot plus 1, and a bit that says somebody sleeps.
     pub(in crate::shm) word: AtomicU32,
     reserved: AtomicU32,
+}
+
+/// Whether threads write down what they do: see [`crate::shm::trace`].
+#[repr(C)]
+#[derive(Debug)]
+pub struct TraceSwitch {
+    /// How often it was switched on, shifted left by 1; and 1 while it is.
+    pub word: AtomicU64,
+    /// Guards the switch, not the chunks.
+    pub latch: Latch,
+    /// The next chunk to take, counted on and on.
+    pub next: AtomicU64,
+    /// Events for which there was no chunk.
+    pub refused: AtomicU64,
+    /// 1 while there is memory behind any of it.
+    pub is_backed: AtomicU64,
+}
+
+/// A part of a trace's memory, as one thread has it to write into.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct TraceChunk {
+    /// The [`ThreadSlot::name`] of the thread that writes into it; 0 when it is full, or unused.
+    pub owner: AtomicU64,
+    /// Events that were dropped from it so far, shifted left by 16; and how many are in it.
+    pub progress: AtomicU64,
+    /// Who wrote what is in it: the thread's name.
+    pub thread: AtomicU64,
+    /// Its process and its number in the system: pid, shifted left by 32, and tid.
+    pub who: AtomicU64,
+    /// 1 once there is memory behind it.
+    pub is_backed: AtomicU64,
+}
+
+/// Bytes of a name that a trace keeps.
+pub const TRACE_NAME: usize = 14;
+
+/// A name that events refer to.
+#[repr(C, align(128))]
+#[derive(Debug)]
+pub struct TraceName {
+    /// What the name hashes to, odd once the text is there; 0 while it is free.
+    pub hash: AtomicU64,
+    /// The name, or its beginning.
+    pub text: Text<TRACE_NAME>,
 }
 
 /// A list of free runs: unit numbers plus 1, 0 for none.
@@ -240,6 +320,8 @@ pub struct ProcessSlot {
     pub remind_at: AtomicU64,
     /// How often it was reminded.
     pub reminders: AtomicU32,
+    /// How many of its own want to know what threads do: see [`crate::shm::trace`].
+    pub traces: AtomicU32,
     /// Where in the program it was broken, as its language says it, noted by its dying thread.
     pub last_line: Text<20>,
 }
@@ -287,6 +369,10 @@ pub struct ThreadSlot {
     pub place: Text<20>,
     /// What its language calls it.
     pub label: Text<4>,
+    /// The chunk that it writes what it does into, plus 1; 0 for none.
+    pub trace_chunk: AtomicU32,
+    /// 1 while it writes there.
+    pub is_tracing: AtomicU32,
     /// Offset of the lock that it would take if it were reserved for it: see `sync::lock::handoff`.
     pub taking: AtomicU64,
     /// What a lock writes down as its owner: see [`crate::shm::member::slots::parse_name`]. 0 while no
@@ -362,6 +448,10 @@ unsafe impl Shared for ThreadSlot {}
 unsafe impl Shared for WaitNode {}
 // SAFETY: as above.
 unsafe impl Shared for BlockHeader {}
+// SAFETY: as above.
+unsafe impl Shared for TraceChunk {}
+// SAFETY: as above.
+unsafe impl Shared for TraceName {}
 
 const _: () = assert!(size_of::<Header>() <= PROCESSES_AT as usize);
 
@@ -373,6 +463,7 @@ pub fn fingerprint() -> u64 {
         size_of::<Unit>() as u64,
         size_of::<ProcessSlot>() as u64,
         size_of::<ThreadSlot>() as u64,
+        size_of::<TraceChunk>() as u64,
         PROCESSES,
         THREAD_SLOTS,
         UNIT,

@@ -23,11 +23,11 @@ use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 use super::Member;
-use super::runtime::{Here, Root, Runtime, arena_header, is_root, pid_of_root};
+use super::runtime::{Here, Root, Runtime, arena_header, pid_of_root};
 use crate::atomic::{AtomicBool, Ordering};
 use crate::os::{process, procfs};
 use crate::shm::arena::Arena;
-use crate::shm::arena::layout::{Header, MAGIC, PROCESSES_AT, ThreadSlot, fingerprint};
+use crate::shm::arena::layout::{Header, MAGIC, PID_BITS, PROCESSES_AT, ThreadSlot, fingerprint};
 use crate::shm::member::fork_safe_lock::Local;
 use crate::shm::member::held::ProcessReferences;
 
@@ -158,7 +158,10 @@ impl Observer {
     /// Whether the root process lives.
     pub(crate) fn root_lives(&self) -> bool {
         let word = self.member().header().root.load(Ordering::Acquire);
-        is_root(word).unwrap_or_else(|_| process::exists(pid_of_root(word)))
+        match (pid_of_root(word), word >> PID_BITS) {
+            (pid, 0) => process::exists(pid),
+            (pid, started) => procfs::alive(pid, started),
+        }
     }
 }
 

@@ -154,6 +154,7 @@ pub fn free_process(arena: &'static Arena, index: u32) {
     slot.deadline.store(0, Ordering::Relaxed);
     slot.remind_at.store(0, Ordering::Relaxed);
     slot.reminders.store(0, Ordering::Relaxed);
+    slot.traces.store(0, Ordering::Relaxed);
     slot.last_line.clear();
     slot.mailbox.store(0, Ordering::Relaxed);
     crash_point!("slots.process_cleared");
@@ -227,6 +228,8 @@ pub(in crate::shm) fn enter_thread(arena: &'static Arena, process: u32, index: u
     slot.label.clear();
     slot.taking.store(0, Ordering::Relaxed);
     slot.recursive_held.store(0, Ordering::Relaxed);
+    slot.trace_chunk.store(0, Ordering::Relaxed);
+    slot.is_tracing.store(0, Ordering::Relaxed);
     let generation = slot.generation.fetch_add(1, Ordering::Relaxed) + 1;
     crash_point!("slots.thread_aged");
     let thread = (u64::from(index) + 1) | ((generation & GENERATION) << 17);
@@ -265,6 +268,7 @@ pub(in crate::shm) fn free_thread(slot: &ThreadSlot) {
     slot.waiting_on.store(0, Ordering::Relaxed);
     slot.waiting_since.store(0, Ordering::Relaxed);
     slot.overdue.store(0, Ordering::Relaxed);
+    slot.is_tracing.store(0, Ordering::Relaxed);
     slot.owner.store(0, Ordering::Release);
     crash_point!("slots.thread_freed");
 }

@@ -36,6 +36,7 @@ use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
 use crate::shm::member::thread_slots;
 use crate::shm::object::entries;
+use crate::shm::trace;
 use crate::shm::tx::journal;
 use crate::shm::tx::latch;
 use crate::shm::tx::latch::Overdue;
@@ -133,6 +134,8 @@ pub fn is_held_up(me: &Member) -> bool {
 
 /// Gives the slot of a dead process back.
 pub fn forget(me: &Member, index: u32) {
+    // It may have been the last that wanted one.
+    trace::off_if_unwanted(me);
     slots::free_process(me.arena(), index);
 }
 

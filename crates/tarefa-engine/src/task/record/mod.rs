@@ -10,6 +10,7 @@ mod layout;
 mod note;
 mod signal;
 mod task;
+mod traced;
 
 pub use join::{ReturnWhen, Started, join_several};
 pub(in crate::task) use layout::{NOTE_HEAD, OVER_TIME, OVER_TIME_KILLED, exit_of, exit_word};

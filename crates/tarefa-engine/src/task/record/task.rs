@@ -261,6 +261,9 @@ impl<'a> Task<'a> {
             self.limit_memory_here();
         }
         let runs = self.advance(&[State::Starting], State::Running as u32);
+        if runs {
+            self.trace_begins();
+        }
         if runs && !self.is_thread() {
             self.arm_deadline();
         }
@@ -278,6 +281,7 @@ impl<'a> Task<'a> {
         self.it.ended_ns.store(now_ns(), Ordering::Relaxed);
         self.me.slot().task.store(0, Ordering::Release);
         crash_point!("task.ended");
+        self.trace_ends(end);
         self.publish(end);
     }
 

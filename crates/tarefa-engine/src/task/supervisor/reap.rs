@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::state::{Dead, Supervisor};
 use crate::atomic::Ordering;
-use crate::os::clock::Deadline;
+use crate::os::clock::{self, Deadline};
 use crate::os::pidfd::Exit;
 use crate::os::rusage::Usage;
 use crate::os::{futex, oom};
@@ -17,6 +17,7 @@ use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
 use crate::shm::recovery;
+use crate::shm::trace::{self, Event, What};
 use crate::task::process::requests;
 use crate::task::process::spares::mailbox;
 use crate::task::process::zygote_control;
@@ -54,6 +55,7 @@ impl Supervisor<'_> {
             }
         }
         let generation = slots::lock_owner(runtime.arena(), index);
+        trace::emit(me, || ended(generation, exit));
         // Before anybody can see that it is dead, and end the program for that.
         self.take_over_untold(index, generation);
         recovery::mark_dead(me, index);
@@ -190,4 +192,14 @@ impl Supervisor<'_> {
             }
         }
     }
+}
+
+/// What a trace says of the end of a process.
+fn ended(owner: u32, exit: Exit) -> Event {
+    let (signal, code) = match exit {
+        Exit::Signal(signal) => (signal as u32, 0),
+        Exit::Code(code) => (0, code as u32),
+        Exit::Unknown => (0, 0),
+    };
+    Event { at_ns: clock::now_ns(), name: 0, what: What::ProcessEnds { owner, signal, code } }
 }

@@ -123,6 +123,11 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          and what is backed and not noted as such is backed again",
     ),
     (
+        &["trace.refused", "trace.unbacked"],
+        "passed only where the system refuses memory for a trace, or all of it is in use; each is one \
+         store, of a count or of a chunk that is nobody's again",
+    ),
+    (
         &["report_request.overdue"],
         "passed only by a wait that lasts longer than reports are asked for; it is one store of the \
          thread's own",

@@ -24,6 +24,7 @@ mod roots;
 mod scenarios;
 #[path = "../../support/mod.rs"]
 mod support;
+mod traces;
 mod victim;
 mod zygotes;
 

@@ -24,9 +24,7 @@ use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{State, record, unretrieved, zygote};
 use tarefa_engine::trace;
 
-use crate::arrays;
-use crate::locks;
-use crate::support;
+use crate::{arrays, locks, support};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
@@ -103,6 +101,7 @@ pub(crate) enum Step {
     Hoard(u64),
     MakeArrays,
     Boards,
+    Traces,
     /// See [`arrays`].
     Count(i64),
     CountLocked(i64),
@@ -260,6 +259,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("reads", 12, &[Reads]),
     scenario("arrays are made", 0, &[MakeArrays, Append(1), MakeArrays]),
     scenario("boards of pools", 0, &[Boards, Append(1), Boards]),
+    scenario("traces", 0, &[Traces, Append(1), Traces]),
     scenario("an array", 0, &[Count(5), CountLocked(4), Count(7), CountLocked(3)]),
     scenario("large items", 0, &[CountPairs(2), Append(1), CountPairs(3)]),
     scenario("reports", 2, &[Report, Append(1), Report]),
@@ -553,6 +553,7 @@ impl Step {
             Spares(n) => task::process::set_spares(me, n).unwrap(),
             MakeArrays => arrays::make(me, shared),
             Boards => crate::boards::work(me),
+            Traces => crate::traces::work(me),
             Count(n) => arrays::count(me, shared, n),
             CountLocked(n) => arrays::count_locked(me, shared, n),
             CountPairs(n) => arrays::count_pairs(me, shared, n),
