@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from tarefa._pool._marks import process_only
     from tarefa._pool._pool import Pool
     from tarefa._pool._register import register_joblib_backend
+    from tarefa._pool._timeline import OnCore, Recording, Slice, Timeline, timeline
     from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
     from tarefa._task._as_completed import as_completed
     from tarefa._task._group import TaskGroup
@@ -156,6 +157,7 @@ __all__ = [
     "NotPicklable",
     "NotReadable",
     "ObjectLock",
+    "OnCore",
     "Owner",
     "OwnerDied",
     "Pipe",
@@ -171,12 +173,14 @@ __all__ = [
     "RWLock",
     "RawArray",
     "RawValue",
+    "Recording",
     "RemoteError",
     "RemoteTraceback",
     "Semaphore",
     "Set",
     "ShutDown",
     "SimpleQueue",
+    "Slice",
     "StartError",
     "State",
     "StateError",
@@ -191,6 +195,7 @@ __all__ = [
     "ThreadPoolExecutor",
     "TimeLimitExceeded",
     "TimeLimitInterrupt",
+    "Timeline",
     "Timer",
     "TooManyThreads",
     "Usage",
@@ -233,6 +238,7 @@ __all__ = [
     "share",
     "sleep",
     "stack_size",
+    "timeline",
     "wait",
 ]
 
@@ -244,6 +250,7 @@ _BLOCKS = frozenset(["empty", "share"])
 _PROGRAMS = frozenset(["CompletedProgram", "Program"])
 _EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"])
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
+_TIMELINES = frozenset(["OnCore", "Recording", "Slice", "Timeline", "timeline"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
 # `enumerate` and `map` are not in `__all__`: a star would hide the built-in ones.
@@ -307,6 +314,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._task import _group as home
         elif name == "as_completed":
             from tarefa._task import _as_completed as home
+        elif name in _TIMELINES:
+            from tarefa._pool import _timeline as home
         elif name in _REPORTS:
             from tarefa._trace import _deadlocks as home
         elif name in _STANDARD:

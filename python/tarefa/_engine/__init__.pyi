@@ -43,7 +43,7 @@ from tarefa._engine.convert import (
     parse_address,
     register_class,
 )
-from tarefa._engine.pool import BatchSizes, BoardCore, kept_results
+from tarefa._engine.pool import BatchSizes, BoardCore, TracedCall, is_traced, kept_results
 from tarefa._engine.runtime import (
     Names,
     address,
@@ -115,6 +115,8 @@ from tarefa._engine.task import (
     watch_termination,
 )
 from tarefa._engine.trace import (
+    RecordingCore,
+    TimelineCore,
     deadlocks,
     forget_stack,
     note_frame,
@@ -153,10 +155,13 @@ __all__ = [
     "QueueWatch",
     "RWLockCore",
     "RWLockSide",
+    "RecordingCore",
     "Selectable",
     "SemaphoreCore",
     "SetCore",
     "TaskCore",
+    "TimelineCore",
+    "TracedCall",
     "Unchanged",
     "UnraisableHook",
     "ValueCore",
@@ -180,6 +185,7 @@ __all__ = [
     "held_objects",
     "interrupt_signal",
     "is_root",
+    "is_traced",
     "join_runtime",
     "join_several",
     "keep_after_fork",

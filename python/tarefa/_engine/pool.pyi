@@ -111,3 +111,20 @@ class BatchSizes:
 
 def kept_results(packed: bytes) -> list[Any]:
     """The results in the bytes of :meth:`BoardCore.kept`."""
+
+def is_traced() -> bool:
+    """Whether somebody wants to know what workers do."""
+
+@final
+class TracedCall:
+    """A function of a batch, each call of which is written down."""
+
+    def __new__(
+        cls,
+        called: tuple[Callable[..., Any], str],
+        batch: tuple[int, int],
+        place: tuple[Any, ...],
+        finish: Callable[[Any], Any],
+        interrupt: type[BaseException],
+    ) -> Self: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...

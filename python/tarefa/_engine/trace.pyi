@@ -1,8 +1,9 @@
 """Who waits for whom, and stacks of processes."""
 
+import os
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Self, final
 
 def deadlocks() -> tuple[str, float, list[dict[str, Any]], list[list[int]], list[list[int]]]:
     """Who waits for whom.
@@ -45,3 +46,54 @@ def watch_faults() -> None:
 
 def note_frame(frame: FrameType) -> None:
     """Note that the calling thread stands there."""
+
+@final
+class RecordingCore:
+    """A recording of who runs what when, which goes on until it is stopped."""
+
+    def __new__(cls, only_samples: bool) -> Self: ...
+    def timeline(self, pool: int | None) -> TimelineCore | None:
+        """All so far, or what a pool's workers did; None once it is stopped."""
+
+    def stop(self) -> None:
+        """Stop it: nothing is written down for it any more."""
+
+@final
+class TimelineCore:
+    """Who ran what when."""
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Beginning and end, by the monotonic clock."""
+
+    @property
+    def source(self) -> str:
+        """How it is known when threads were on a core."""
+
+    @property
+    def lost(self) -> int:
+        """Events that are missing."""
+
+    def rows(self) -> list[tuple[int, int, str]]:
+        """The threads: pid, tid, name."""
+
+    def slices(self) -> list[tuple[int, int, str, int, str, float, float, str]]:
+        """The slices: row, depth, kind, number, name, beginning, end, how it ended."""
+
+    def on_core(self) -> list[tuple[int, int, float, float]]:
+        """When the rows were on a core: row, core, beginning, end."""
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write it as Perfetto reads it."""
+
+    def svg(self) -> str:
+        """As an SVG document."""
+
+    def html(self, whole: bool) -> str:
+        """As a page, or as a part of one."""
+
+    def text(self, width: int) -> str:
+        """As text, so many characters wide."""
+
+    def check(self) -> list[str]:
+        """What does not hold of it that must hold of any."""

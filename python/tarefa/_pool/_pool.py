@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tarefa._pool._async_map import AsyncResults
     from tarefa._pool._explain import Explanation
     from tarefa._pool._schedule import Schedule
+    from tarefa._pool._timeline import PoolRecording, Timeline
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,6 +64,7 @@ class Pool(Executor):
             result, and is never tried again.
         resources: names, and how much there is of each: a number, or a list of what there is.
             ``options(resources=...)`` says how much a task needs, ``tarefa.leased()`` which it has.
+        timeline: whether :meth:`timeline` is recorded from the beginning.
         processes, maxtasksperchild: what ``multiprocessing.Pool`` calls ``workers`` and
             ``tasks_per_worker``. An initializer as the second argument, with its arguments as
             the third, is taken as it takes it, too.
@@ -76,6 +78,7 @@ class Pool(Executor):
     __module__ = "tarefa"
 
     _crew: Any = None
+    _recording: PoolRecording | None = None
 
     def __init__(
         self,
@@ -91,6 +94,7 @@ class Pool(Executor):
         time_limit: float | None = None,
         retries: int = 0,
         resources: Mapping[str, int | Sequence[Any]] | None = None,
+        timeline: bool = False,
         processes: int | None = None,
         maxtasksperchild: int | None = None,
         **unknown: Any,
@@ -148,6 +152,8 @@ class Pool(Executor):
 
             self._crew = ThreadCrew(self.name, self._workers, first, limit, self._resources)
         self._crew.on_done = _on_done
+        if timeline:
+            self._record().begin()
         _pools.add(self)
         _watch_exit()
 
@@ -350,6 +356,38 @@ class Pool(Executor):
             workers.append(WorkerStats(task.name, task.pid, begun, words, seconds))
         left = sum(batch.left for batch in list(crew.batches.values()))
         return PoolStats(tuple(workers), max(0, left - running), running, crew.restarts)
+
+    def timeline(self) -> Timeline:
+        """Who ran what when: all calls since ``Pool(timeline=True)``, or the first call of this.
+
+        It is there after the end of the pool, too, and tells of workers that have died.
+        """
+        return self._record().look(self)
+
+    def save_timeline(self, path: str | os.PathLike[str]) -> None:
+        """Write :meth:`timeline` to a file: see :meth:`Timeline.save`.
+
+        Raises:
+            ValueError: nothing is recorded yet, or the file's name has another ending.
+            OSError: the file cannot be written.
+        """
+        from tarefa._pool._timeline import check_suffix
+
+        check_suffix(path)
+        if self._recording is None:
+            raise ValueError(
+                f"{self.name} has recorded nothing: make it with timeline=True, or call timeline() "
+                "before what is to be seen"
+            )
+        self.timeline().save(path)
+
+    def _record(self) -> PoolRecording:
+        from tarefa._pool._timeline import PoolRecording
+
+        with self._lock:
+            if self._recording is None:
+                self._recording = PoolRecording()
+            return self._recording
 
     # -- many calls ----------------------------------------------------------------------
 
@@ -607,6 +645,8 @@ class Pool(Executor):
     def _end_wardens(self) -> None:
         if self._wardens is not None:
             self._wardens.end()
+        if self._recording is not None:
+            self._recording.end(self)
 
     def close(self) -> None:
         """Take no more work, as ``multiprocessing.Pool``'s ``close()``; ``join()`` waits."""

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from tarefa._engine import sleep
+from tarefa._engine import is_traced, sleep
 from tarefa._pool import _wire
 from tarefa._pool._cargo import SAFE, name_of
 from tarefa._pool._clock import Meter
@@ -448,6 +448,10 @@ class ThreadCrew:
     def _run(self, member: _Member, batch: Batch, most: int | None) -> int:
         function, how, calls = batch.function, batch.flags & _wire.HOW, batch.calls
         number, count = batch.number, 0
+        if is_traced():
+            from tarefa._pool._timeline import pool_number, traced
+
+            function = traced(function, name_of(function), pool_number(self), number, member)
         value: Any = None
         began = time.perf_counter_ns()
         index, interrupted = 0, False

@@ -11,7 +11,7 @@ from typing import Any
 
 from tarefa._channel._errors import Empty, ShutDown
 from tarefa._convert import _pickling
-from tarefa._engine import sleep
+from tarefa._engine import is_traced, sleep
 from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
 from tarefa._pool._clock import Clock
@@ -94,6 +94,11 @@ class Worker:
         began = time.perf_counter_ns()
         _attempt.running.attempt = flags >> _wire.ATTEMPT_SHIFT
         calls, function, error = self._unpack(key, data, packed)
+        if is_traced() and error is None:
+            from tarefa._pool._timeline import pool_number, traced
+
+            name = _cargo.name_of(function)
+            function = traced(function, name, pool_number(self), number, board, seat)
         how = flags & _wire.HOW
         clock = Clock(self, first) if flags & _wire.CLOCKED else None
         if error is not None:

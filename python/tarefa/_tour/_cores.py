@@ -21,14 +21,35 @@ from tarefa._tour._picture import Timeline
 _SECONDS = 0.4
 
 
-def _timeline(count: int, core: int | None) -> list[list[_work.Span]]:
-    """Return when each of so many processes ran, all from one moment on."""
+def _timeline(count: int, core: int | None) -> tuple[list[list[_work.Span]], str]:
+    """Return when each of so many processes was on a core, from one moment on; and who says so."""
     together = tarefa.Barrier(count)
-    tasks = [
-        tarefa.Process(target=_work.turns, args=(together, _SECONDS, core)).start()
-        for _ in range(count)
-    ]
-    return _work.from_start([task.result() for task in tasks], _SECONDS)
+    with tarefa.timeline() as recording:
+        tasks = [
+            tarefa.Process(target=_work.turns, args=(together, _SECONDS, core)).start()
+            for _ in range(count)
+        ]
+        seen = [task.result() for task in tasks]
+    timeline = recording.timeline()
+    start = min(row[0][0] for row in seen)
+    rows = []
+    for task in tasks:
+        spans = [(on.start, on.end) for on in timeline.on_core if on.thread == task.pid]
+        inside = [(max(a, start), b) for a, b in spans if b > start and a < start + _SECONDS]
+        if not inside:
+            # A system that does not say when: what each has seen of the clock itself.
+            return _work.from_start(seen, _SECONDS), "unknown"
+        rows.append(_work.joined(inside))
+    return _work.from_start(rows, _SECONDS), timeline.on_core_source
+
+
+def _told(sentence: Text, source: str) -> Text:
+    """Return the sentence, with how it is known when they were on a core."""
+    how = {
+        "kernel": Text(" The kernel told each switch.", " O kernel contou cada troca."),
+        "unknown": Text("", ""),
+    }.get(source, Text(" The times are sampled.", " Os tempos são de amostras."))
+    return Text(sentence.en + how.en, sentence.pt + how.pt)
 
 
 def _picture(rows: list[list[_work.Span]]) -> Timeline:
@@ -38,23 +59,26 @@ def _picture(rows: list[list[_work.Span]]) -> Timeline:
 
 def _concurrency() -> Outcome:
     core = min(os.sched_getaffinity(0))
-    rows = _timeline(3, core)
+    rows, source = _timeline(3, core)
     _, several = _work.at_once(rows)
     together = several / _SECONDS
     turns = [len(row) for row in rows]
     shares = [sum(b - a for a, b in row) / _SECONDS for row in rows]
     return Outcome(
         holds=min(turns) >= 2 and together < 0.1,
-        sentence=Text(
-            "Three processes on core {core} took {turns} turns in {ms} ms, and had it for {shares}"
-            " of the time: all got on, one at a time.",
-            "Três processos no núcleo {core} revezaram-se {turns} vezes em {ms} ms, e o tiveram"
-            " por {shares} do tempo: todos avançaram, um de cada vez.",
-        ).format(
-            core=core,
-            turns=sum(turns),
-            ms=number(_SECONDS * 1000),
-            shares=", ".join(f"{share:.0%}" for share in shares),
+        sentence=_told(
+            Text(
+                "Three processes on core {core} took {turns} turns in {ms} ms, and had it for"
+                " {shares} of the time: all got on, one at a time.",
+                "Três processos no núcleo {core} revezaram-se {turns} vezes em {ms} ms, e o tiveram"
+                " por {shares} do tempo: todos avançaram, um de cada vez.",
+            ).format(
+                core=core,
+                turns=sum(turns),
+                ms=number(_SECONDS * 1000),
+                shares=", ".join(f"{share:.0%}" for share in shares),
+            ),
+            source,
         ),
         figures=(
             Figure("turns", Text("turns", "vezes"), sum(turns)),
@@ -92,11 +116,11 @@ _ROUNDS = 1_500_000
 
 def _parallelism() -> Outcome:
     # The best of three: others may have the cores for a while.
-    rows, part = _timeline(2, None), 0.0
+    (rows, source), part = _timeline(2, None), 0.0
     for again in range(3):
-        tried = rows if not again else _timeline(2, None)
+        tried, how = (rows, source) if not again else _timeline(2, None)
         if _work.part_at_once(tried) >= part:
-            rows, part = tried, _work.part_at_once(tried)
+            rows, source, part = tried, how, _work.part_at_once(tried)
         if part > 0.5:
             break
     speed_up = 0.0
@@ -108,12 +132,15 @@ def _parallelism() -> Outcome:
         time.sleep(0.1)
     return Outcome(
         holds=speed_up > 1.3 and part > 0.1,
-        sentence=Text(
-            "Two processes ran at once for {part} of the time that either ran, and were done"
-            " {speed} times as fast as one after the other.",
-            "Dois processos rodaram ao mesmo tempo em {part} do tempo, e terminaram {speed} vezes"
-            " mais rápido que um depois do outro.",
-        ).format(part=f"{part:.0%}", speed=number(speed_up)),
+        sentence=_told(
+            Text(
+                "Two processes ran at once for {part} of the time that either ran, and were done"
+                " {speed} times as fast as one after the other.",
+                "Dois processos rodaram ao mesmo tempo em {part} do tempo, e terminaram {speed}"
+                " vezes mais rápido que um depois do outro.",
+            ).format(part=f"{part:.0%}", speed=number(speed_up)),
+            source,
+        ),
         figures=(
             Figure("cores", Text("cores", "núcleos"), cores()),
             Figure(

@@ -12,6 +12,8 @@ Span = tuple[float, float]
 
 # Who has not run for so long was not on a core, in seconds.
 _PAUSE = 0.0005
+# Shorter than a thread takes to go off a core and come back.
+_JOINED = 1e-6
 
 
 def compute(rounds: int) -> int:
@@ -63,6 +65,17 @@ def from_start(rows: list[list[Span]], seconds: float) -> list[list[Span]]:
         [(a - start, min(b - start, seconds)) for a, b in row if a - start < seconds]
         for row in rows
     ]
+
+
+def joined(spans: list[Span]) -> list[Span]:
+    """Return the spans in order, those as one that follow each other without a pause."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] < _JOINED:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 def part_at_once(rows: list[list[Span]]) -> float:

@@ -26,11 +26,13 @@ pub mod mmap;
 #[cfg(loom)]
 mod model;
 pub mod oom;
+pub mod perf;
 pub mod pidfd;
 pub mod pipe;
 pub mod poll;
 pub mod process;
 pub mod procfs;
+pub mod rendezvous;
 pub mod rlimit;
 pub mod rusage;
 pub mod signal;

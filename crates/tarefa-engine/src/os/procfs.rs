@@ -39,6 +39,14 @@ pub fn thread_stat(pid: i32, tid: i32) -> Option<Stat> {
     try_stat(format_args!("/proc/{pid}/task/{tid}/stat")).ok()?
 }
 
+/// Nanoseconds that thread `tid` of process `pid` was on a core; `None` where there is none, or the
+/// kernel does not count them.
+#[must_use]
+pub fn on_core_ns(pid: i32, tid: i32) -> Option<u64> {
+    let text = fs::read(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
+    std::str::from_utf8(&text).ok()?.split_ascii_whitespace().next()?.parse().ok()
+}
+
 /// Of process `pid`; `None` when there is none.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {

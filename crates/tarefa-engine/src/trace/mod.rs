@@ -9,7 +9,8 @@
 //! - [`stack_request`]: how a thread is asked for its stack, and answers; [`stacks`]: those of all
 //!   threads of a program;
 //! - [`members`]: its processes, their threads and tasks; [`memory`]: what its memory holds, and for
-//!   whom; [`traffic`]: its queues and pools; [`interrupt`]: what an observer can have a task do.
+//!   whom; [`traffic`]: its queues and pools; [`interrupt`]: what an observer can have a task do;
+//! - [`timeline`]: who ran what when.
 //!
 //! Nothing here blocks a member, and nothing that a member does, its death included, can make a
 //! report fault or hang: all is read as it stands and checked afterwards.
@@ -27,6 +28,7 @@ pub mod snapshot;
 pub mod stack_request;
 pub mod stacks;
 mod text;
+pub mod timeline;
 pub mod traffic;
 
 pub use locate::{Locate, set_locate};

@@ -58,6 +58,11 @@ impl BoardCore {
         Self { handle }
     }
 
+    /// Another handle of it.
+    pub(crate) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Calls `f` with the board, if it has that seat.
     #[inline]
     fn with<T>(&self, seat: u32, f: impl FnOnce(Board<'_>) -> T) -> PyResult<T> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 mod sizing;
+mod traced;
 
 use pyo3::prelude::*;
 use tarefa_engine::kinds;
@@ -14,6 +15,8 @@ use sizing::BatchSizes;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<BoardCore>()?;
     m.add_class::<BatchSizes>()?;
+    m.add_class::<traced::TracedCall>()?;
+    m.add_function(wrap_pyfunction!(traced::is_traced, m)?)?;
     m.add_function(wrap_pyfunction!(board::kept_results, m)?)?;
     add_kinds(&[kinds::BOARD], |py, h| Ok(Py::new(py, BoardCore::of(h))?.into_any()));
     add_class::<BoardCore>();

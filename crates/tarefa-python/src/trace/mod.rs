@@ -3,6 +3,7 @@
 pub(crate) mod last_line;
 pub(crate) mod report;
 pub(crate) mod stack;
+mod timeline;
 
 use pyo3::prelude::*;
 use tarefa_engine::trace;
@@ -11,6 +12,8 @@ use tarefa_engine::trace;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     trace::register();
     trace::set_locate(stack::locate);
+    m.add_class::<timeline::RecordingCore>()?;
+    m.add_class::<timeline::TimelineCore>()?;
     m.add_function(wrap_pyfunction!(stack::stack_signal, m)?)?;
     m.add_function(wrap_pyfunction!(stack::request_stack, m)?)?;
     m.add_function(wrap_pyfunction!(stack::prepare_stacks, m)?)?;
