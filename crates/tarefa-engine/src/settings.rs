@@ -29,7 +29,7 @@ pub struct Setting {
     pub in_code: &'static str,
 }
 
-/// All of them, but for [`ZYGOTE`], by which a zygote learns of the runtime's address.
+/// All of them, but for [`ZYGOTE`], by which a zygote learns of the runtime's address, and [`OBSERVER`].
 pub const ALL: [Setting; 4] = [
     Setting {
         name: "TAREFA_ARENA_MAX",
@@ -69,6 +69,16 @@ pub const ALL: [Setting; 4] = [
 /// Not for users: by this a Rust program tells the zygote that it executes where the arena is, and
 /// the zygote takes it away before anything else reads the environment.
 pub const ZYGOTE: &str = "TAREFA_ZYGOTE";
+
+/// Not for users: by this `tarefa run --trace` tells the programs below it where it waits for them. Those
+/// that they start have it, too.
+pub const OBSERVER: &str = "TAREFA_OBSERVER";
+
+/// Where an observer waits to see a program from its beginning.
+#[must_use]
+pub fn observer() -> Option<String> {
+    std::env::var(OBSERVER).ok().filter(|name| !name.is_empty())
+}
 
 /// The most spares that may be asked for.
 pub const MOST_SPARES: u64 = 64;

@@ -29,7 +29,8 @@ def test_the_version_is_the_package_s():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["tour", "-h"], ["map", "-h"], ["top", "--help"]]
+    "arguments",
+    [["--help"], ["tour", "-h"], ["map", "-h"], ["top", "--help"], ["run", "-h"], ["trace", "-h"]],
 )
 @pytest.mark.parametrize("language", ["en", "pt"])
 def test_help_fits_a_terminal(arguments, language):

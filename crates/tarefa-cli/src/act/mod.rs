@@ -3,5 +3,6 @@
 pub mod doctor;
 pub mod map;
 mod python;
+mod record;
 pub mod run;
 pub mod tour;

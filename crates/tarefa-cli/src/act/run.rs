@@ -1,8 +1,8 @@
 //! `tarefa run`: a program with limits, or with reports of waits that last.
 //!
 //! This process becomes the program, so nothing stands between it and its terminal, its signals and
-//! its exit code. A limit on its time is another process's to keep, which the program is not the
-//! parent of:
+//! its exit code; but where a timeline is wanted ([`record`]). A limit on its time is another process's to keep,
+//! which the program is not the parent of:
 //!
 //! ```text
 //!   tarefa run ── spawns ──▶ starter ── spawns ──▶ watcher: sleeps on a descriptor of the program
@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use tarefa_engine::os::epoll::Poll;
 use tarefa_engine::os::{pidfd, process, procfs, rlimit};
 use tarefa_engine::units::{Seconds, parse_size};
 
+use super::record;
 use crate::terminal::Output;
 
 /// The command that watches, which nobody types.
@@ -53,6 +55,9 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
             ),
             format!("{name} não existe aqui, e nenhum programa começa assim: diga ./{name}"),
         ));
+    }
+    if let Some(path) = given.get_one::<PathBuf>("trace") {
+        return record::run(out, given, path);
     }
     let mut command = Command::new(program);
     command.args(words);

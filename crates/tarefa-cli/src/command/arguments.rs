@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgAction, Command};
 
 use crate::act::{map, run};
-use crate::look::top;
+use crate::look::{timeline, top};
 use crate::terminal::{Language, Output};
 
 /// The flag for reports as JSON.
@@ -100,7 +100,7 @@ fn language(name: &str) -> Result<String, String> {
 type Words<'a> = dyn Fn(&'static str, &'static str) -> &'static str + 'a;
 
 /// What looks into a running program.
-fn looks(t: &Words<'_>) -> [Command; 5] {
+fn looks(t: &Words<'_>) -> [Command; 6] {
     let pid = || {
         Arg::new("pid")
             .value_name("PID")
@@ -136,6 +136,25 @@ fn looks(t: &Words<'_>) -> [Command; 5] {
         "What the shared memory holds, and for whom",
         "O que a memória compartilhada guarda, e para quem",
     ));
+    let trace = Command::new("trace").about(t(
+        "Who runs what when in it, as a timeline in a file",
+        "Quem roda o quê quando nele, como linha do tempo num arquivo",
+    ));
+    let seconds = Arg::new("seconds")
+        .long("seconds")
+        .value_name(t("SECONDS", "SEGUNDOS"))
+        .value_parser(run::seconds)
+        .help(t("Record for so long (5)", "Registra durante esse tempo (5)"));
+    let output = Arg::new("output")
+        .short('o')
+        .long("output")
+        .value_name(t("FILE", "ARQUIVO"))
+        .required(true)
+        .value_parser(timeline::file)
+        .help(t(
+            "As .json (Perfetto), .svg, .html, .txt",
+            "Como .json (Perfetto), .svg, .html, .txt",
+        ));
     [
         ps.arg(pid()),
         top.arg(pid()).arg(every).arg(no_stacks.clone()),
@@ -148,7 +167,16 @@ fn looks(t: &Words<'_>) -> [Command; 5] {
                 .help(t("Draw it there, too", "Desenha também ali")),
         ),
         memory.arg(pid().required(true)),
+        trace.arg(pid().required(true)).args([seconds, output, sampled(t)]),
     ]
+}
+
+/// When threads are on a core.
+fn sampled(t: &Words<'_>) -> Arg {
+    Arg::new("sampled")
+        .long("sampled")
+        .action(ArgAction::SetTrue)
+        .help(t("Sample when threads are on a core", "Por amostras, quem está num núcleo"))
 }
 
 /// Which interpreter.
@@ -174,8 +202,8 @@ fn runs(t: &Words<'_>) -> Command {
     };
     Command::new("run")
         .about(t(
-            "Run a program with limits, or with reports of long waits",
-            "Roda um programa com limites, ou com relatórios de esperas longas",
+            "Run a program with limits, reports of long waits, a timeline",
+            "Roda um programa com limites, relatórios, linha do tempo",
         ))
         .arg(seconds("limit-time", "End it after so long", "Encerra-o depois desse tempo"))
         .arg(
@@ -185,14 +213,25 @@ fn runs(t: &Words<'_>) -> Command {
                 .value_parser(run::size)
                 .help(t(
                     "Private memory of each of its processes, as 512M",
-                    "Memória privada de cada um dos seus processos, como 512M",
+                    "Memória privada de cada processo, como 512M",
                 )),
         )
         .arg(seconds(
             "report-after",
-            "Tell who waits for whom when a wait lasts so long",
-            "Diz quem espera por quem quando uma espera dura tanto",
+            "Who waits for whom when a wait lasts so long",
+            "Quem espera por quem se uma espera dura tanto",
         ))
+        .arg(
+            Arg::new("trace")
+                .long("trace")
+                .value_name(t("FILE", "ARQUIVO"))
+                .value_parser(timeline::file)
+                .help(t(
+                    "A timeline: .json, .svg, .html, .txt",
+                    "Linha do tempo: .json, .svg, .html, .txt",
+                )),
+        )
+        .arg(sampled(t).requires("trace"))
         .arg(
             Arg::new("program")
                 .value_name(t("PROGRAM", "PROGRAMA"))

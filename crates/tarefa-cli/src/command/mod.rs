@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 
 use crate::act::{doctor, map, run, tour};
-use crate::look::{locks, memory, ps, stacks, top};
+use crate::look::{locks, memory, ps, stacks, timeline, top};
 use crate::terminal::Output;
 
 /// Does what the arguments say, the first of which is the program's name.
@@ -38,6 +38,7 @@ fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
         Some(("stacks", given)) => stacks::run(out, given),
         Some(("locks", given)) => locks::run(out, given),
         Some(("memory", given)) => memory::run(out, given),
+        Some(("trace", given)) => timeline::run(out, given),
         Some(("doctor", given)) => doctor::run(out, given),
         Some(("run", given)) => run::run(out, given),
         Some((run::WATCH, given)) => run::watch(out, given),

@@ -13,6 +13,7 @@
 //! - `identity`: user, groups, capabilities and root folder, which are the starter's;
 //! - [`limits`], [`thread_timer`]: how long a task may run, and how much memory it may take.
 
+pub mod announce;
 pub mod cause_of_death;
 mod crash_note;
 mod deadlines;
@@ -69,5 +70,6 @@ pub fn runtime() -> std::io::Result<&'static Runtime> {
     register();
     let runtime = Runtime::default()?;
     supervisor::ensure(runtime)?;
+    announce::announce(runtime);
     Ok(runtime)
 }

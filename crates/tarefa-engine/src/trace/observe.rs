@@ -7,17 +7,45 @@ use super::members::{self, MemberProcess};
 use super::memory::{self, Memory};
 use super::report::{self, Report};
 use super::stacks::{self, Asker, ProcessStacks, Stack};
+use super::timeline::{NoRecording, Options, Recording};
 use super::traffic::{self, Traffic};
 use crate::atomic::Ordering;
 use crate::os::procfs;
+use crate::shm::member::attach::AttachError;
 use crate::shm::member::observe::{self, Observer};
 use crate::shm::member::runtime::Address;
 use crate::shm::object::address::ObjectAddress;
+use crate::shm::{Runtime, TooManyThreads};
 use crate::sync::object_kinds::Seen;
 use crate::task;
 use crate::task::inspect::Inspection;
 
 pub use crate::shm::member::observe::ObserveError;
+
+/// Why a program cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// It cannot be joined.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// It cannot be joined for want of slots for threads.
+    #[error(transparent)]
+    Threads(#[from] TooManyThreads),
+    /// There is no memory for what its threads write down.
+    #[error(transparent)]
+    NoRoom(#[from] NoRecording),
+}
+
+/// Begins a recording of the program at that address. What threads write down costs them something, so this
+/// process joins the program for it: with its end, whatever that is, nobody writes any more.
+///
+/// # Errors
+/// [`RecordError`].
+pub fn record(at: Address, options: Options) -> Result<Recording, RecordError> {
+    task::register();
+    let me = Runtime::attach(at)?.try_me()?;
+    Ok(Recording::start(&me, options)?)
+}
 
 /// A program that runs, mapped for reading. It does not notice, and goes on when this is dropped or
 /// killed.
@@ -129,16 +157,18 @@ impl Program {
         stacks::of(&self.observer.member(), threads, asker)
     }
 
+    /// Where members of other programs find its memory.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        let member = self.observer.member();
+        let memory_fd = member.header().memory_fd.load(Ordering::Relaxed) as i32;
+        Address { root: self.root(), memory_fd, id: self.id() }
+    }
+
     /// Where members of other programs find the task, for [`crate::trace::interrupt`].
     #[must_use]
     pub fn address_of(&self, task: &Inspection) -> ObjectAddress {
-        let member = self.observer.member();
-        let header = member.header();
-        let runtime = Address {
-            root: self.root(),
-            memory_fd: header.memory_fd.load(Ordering::Relaxed) as i32,
-            id: self.id(),
-        };
+        let runtime = self.address();
         let Seen { off, kind, id } = task.seen;
         ObjectAddress { runtime, off, kind, id }
     }

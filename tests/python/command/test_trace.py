@@ -1,0 +1,204 @@
+"""`tarefa trace` and `tarefa run --trace`: timelines of programs, from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import perfetto_rules
+import pytest
+from support import Running, eventually, run
+
+import tarefa
+from tarefa._engine import is_traced
+
+COMMAND = str(Path(sysconfig.get_path("scripts"), "tarefa"))
+UTF8 = {"LC_ALL": "C.UTF-8"}
+
+WORKING = """
+import time
+import tarefa
+
+def nap(seconds):
+    time.sleep(seconds)
+    return seconds
+
+if __name__ == "__main__":
+    with tarefa.Pool(2, name="ants") as pool:
+        print("ready", flush=True)
+        while True:
+            list(pool.map(nap, [0.001] * 10))
+"""
+
+ENDING = """
+import os, signal, subprocess, sys, time
+import tarefa
+
+def nap(seconds):
+    time.sleep(seconds)
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    task = tarefa.Process(target=nap, args=(0.01,), name="first").start()
+    task.join()
+    dead = tarefa.Process(target=die, name="dead").start()
+    dead.join()
+    assert isinstance(dead.exception(), tarefa.WorkerDied)
+    with tarefa.Pool(2, "thread", name="ants") as pool:
+        list(pool.map(nap, [0.001] * 5))
+    if len(sys.argv) > 1:
+        subprocess.run([sys.executable, sys.argv[0]], check=True)
+    print("done")
+    sys.exit(3)
+"""
+
+
+def command(*arguments, code=0, env=None):
+    return run([COMMAND, *map(str, arguments)], code=code, env={**UTF8, **(env or {})})
+
+
+@pytest.fixture
+def ending(tmp_path):
+    path = tmp_path / "ending.py"
+    path.write_text(ENDING)
+    return path
+
+
+@pytest.mark.parametrize("how", [[], ["--sampled"]])
+def test_a_program_that_runs(how, tmp_path):
+    with Running(WORKING) as program:
+        program.line()
+        pid = program.process.pid
+        file = tmp_path / "it.json"
+        done = command("trace", pid, "--seconds", "0.3", "-o", file, *how)
+        assert f"{file}: " in done.stdout
+        assert "sampled" in done.stdout if how else "on a core" in done.stdout
+        calls = perfetto_rules.slices(file, "call")
+        assert {event["name"] for event in calls} == {"nap"}
+        assert {event["args"]["worker"] for event in calls} <= {"ants-1", "ants-2"}
+        workers = perfetto_rules.slices(file, "process")
+        assert {event["args"]["ended"] for event in workers} == {"running"}
+        # It goes on, and writes nothing down.
+        page = tmp_path / "it.html"
+        done = command(
+            "--lang", "pt", "trace", pid, "--seconds=0.1", "--output", page, "--json", *how
+        )
+        said = json.loads(done.stdout)
+        assert said["file"] == str(page)
+        assert said["lost"] == 0
+        assert said["slices"] >= 2
+        assert "Quem rodou o quê quando" in page.read_text()
+
+
+def test_the_program_ends_meanwhile(tmp_path):
+    with Running(WORKING) as program:
+        program.line()
+        file = tmp_path / "it.json"
+        observer = subprocess.Popen(
+            [COMMAND, "trace", str(program.process.pid), "--seconds", "1000", "-o", str(file)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, **UTF8},
+        )
+        eventually(lambda: is_observed(program.process.pid))
+        program.process.kill()
+        said, _ = observer.communicate(timeout=50)
+        assert observer.returncode == 0
+        assert str(file) in said.decode()
+        perfetto_rules.load(file)
+
+
+def is_observed(pid):
+    """Whether a guest is among the members of that program."""
+    done = subprocess.run(
+        [COMMAND, "ps", str(pid), "--json"],
+        capture_output=True,
+        env={**os.environ, **UTF8},
+        check=False,
+    )
+    return b'"guest"' in done.stdout
+
+
+def test_a_signal_ends_the_recording_and_not_the_file(tmp_path):
+    tarefa.Event()  # this process is the program
+    file = tmp_path / "it.svg"
+    observer = subprocess.Popen(
+        [COMMAND, "trace", str(os.getpid()), "--seconds", "1000", "-o", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    eventually(is_traced)
+    tarefa.Thread(target=len, args=("a",), name="short").start().join()
+    observer.send_signal(signal.SIGINT)
+    observer.communicate(timeout=50)
+    assert observer.returncode == 0
+    assert "short" in "".join(ET.parse(file).getroot().itertext())
+    eventually(lambda: not is_traced())
+
+
+def test_a_killed_observer_leaves_nothing(tmp_path):
+    tarefa.Event()
+    observer = subprocess.Popen(
+        [COMMAND, "trace", str(os.getpid()), "--seconds", "1000", "-o", tmp_path / "it.json"]
+    )
+    eventually(is_traced)
+    tarefa.Thread(target=len, args=("a",)).start().join()
+    observer.kill()
+    observer.wait()
+    eventually(lambda: not is_traced())
+
+
+def test_a_program_from_its_beginning(ending, tmp_path):
+    file = tmp_path / "it.json"
+    done = command("run", "--trace", file, sys.executable, ending, code=3)
+    assert (done.stdout, done.stderr) == ("done\n", "")
+    tasks = {e["args"]["worker"]: e for e in perfetto_rules.slices(file, "process")}
+    assert tasks["first"]["args"]["ended"] == "returned"
+    assert tasks["first"]["dur"] >= 10_000
+    assert tasks["dead"]["args"]["ended"] == "SIGKILL"
+    calls = perfetto_rules.slices(file, "call")
+    assert [e["name"] for e in calls] == ["nap"] * 5
+
+
+def test_programs_that_it_starts_are_followed(ending, tmp_path):
+    file = tmp_path / "it.json"
+    program = [sys.executable, ending, "again"]
+    assert command("run", "--sampled", "--trace", file, *program, code=1).returncode == 1
+    names = [e["args"]["worker"] for e in perfetto_rules.slices(file, "process")]
+    assert sorted(names) == ["dead", "dead", "first", "first"]
+
+
+def test_with_limits_and_without_anything_of_ours(tmp_path):
+    file = tmp_path / "it.txt"
+    limits = ["--limit-time", "50", "--limit-memory=1G", "--report-after=20"]
+    done = command(
+        "run", *limits, "--trace", file, "sh", "-c", "echo $TAREFA_REPORT_AFTER; exit 4", code=4
+    )
+    assert done.stdout == "20\n"
+    assert "nothing ran" in file.read_text()
+    done = command("run", "--trace", file, "--limit-time=0.2", "sleep", "50", code=128 + 15)
+    assert "has run for its limit of 0.2 s" in done.stderr
+    assert command("run", "--trace", file, "no such thing", code=127).stderr
+
+
+def test_wrong_arguments(tmp_path):
+    pid = os.getpid()
+    for wrong in (
+        ["trace", pid],
+        ["trace", pid, "-o", tmp_path / "it.png"],
+        ["trace", pid, "-o", tmp_path / "it.json", "--seconds", "0"],
+        ["trace", "-o", tmp_path / "it.json"],
+        ["trace", pid, "-o", tmp_path / "no folder" / "it.json"],
+        ["run", "--trace", tmp_path / "it", "true"],
+        ["run", "--sampled", "true"],
+        ["run", "--trace", tmp_path / "no folder" / "it.json", "true"],
+    ):
+        assert command(*wrong, code=2).stderr.startswith("tarefa: ")
+    assert not is_traced()
+    done = command("--lang=pt", "trace", 1 << 22, "-o", tmp_path / "it.json", code=2)
+    assert "não existe o processo" in done.stderr
