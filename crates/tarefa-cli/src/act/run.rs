@@ -1,7 +1,7 @@
 //! `tarefa run`: a program with limits, or with reports of waits that last.
 //!
 //! This process becomes the program, so nothing stands between it and its terminal, its signals and
-//! its exit code; but where a timeline is wanted ([`record`]). A limit on its time is another process's to keep,
+//! its exit code; but where a timeline is wanted (`record`). A limit on its time is another process's to keep,
 //! which the program is not the parent of:
 //!
 //! ```text
