@@ -52,8 +52,8 @@ class RecordingCore:
     """A recording of who runs what when, which goes on until it is stopped."""
 
     def __new__(cls, only_samples: bool) -> Self: ...
-    def timeline(self, pool: int | None) -> TimelineCore | None:
-        """All so far, or what a pool's workers did; None once it is stopped."""
+    def timeline(self, pools: list[int] | None) -> TimelineCore | None:
+        """All so far, or what the workers of some pools did; None once it is stopped."""
 
     def stop(self) -> None:
         """Stop it: nothing is written down for it any more."""

@@ -277,7 +277,7 @@ class PoolRecording:
         with self._lock:
             core = None
             if self._core is not None and self._pid == os.getpid():
-                core = self._core.timeline(pool_number(pool._crew))
+                core = self._core.timeline(_numbers(pool._crew))
             if core is not None:
                 return Timeline(core)
             if self._last is None:
@@ -289,7 +289,7 @@ class PoolRecording:
         with self._lock:
             if self._core is None or self._pid != os.getpid():
                 return
-            core = self._core.timeline(pool_number(pool._crew))
+            core = self._core.timeline(_numbers(pool._crew))
             if core is not None:
                 self._last = Timeline(core)
             self._core.stop()
@@ -306,6 +306,11 @@ def pool_number(crew: Any) -> int:
     if board is not None:
         return int(board.object_id[1])
     return _OF_THREADS | os.getpid() << 32 | id(crew) >> 4 & 0xFFFFFFFF
+
+
+def _numbers(crew: Any) -> list[int]:
+    """Those of all crews of a pool: one of kind ``"auto"`` has several."""
+    return [pool_number(one) for one in getattr(crew, "_homes", [crew])]
 
 
 def traced(

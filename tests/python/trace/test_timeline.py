@@ -89,6 +89,13 @@ def test_results_that_are_kept_and_batches(kind, tmp_path):
     assert len(timeline.slices) == 3050
 
 
+def test_a_pool_that_chooses(tmp_path):
+    with tarefa.Pool(2, "auto", timeline=True) as pool:
+        assert list(pool.map(double, range(200))) == [2 * x for x in range(200)]
+    timeline = whole(pool.timeline(), tmp_path)
+    assert {s.name for s in timeline.slices} == {"double"}
+
+
 def test_a_pool_shows_only_its_own_calls(kind, tmp_path):
     with tarefa.Pool(1, kind, timeline=True) as one, tarefa.Pool(1, kind, timeline=True) as two:
         assert list(one.map(double, range(5))) == [0, 2, 4, 6, 8]

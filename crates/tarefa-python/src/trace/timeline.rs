@@ -30,12 +30,15 @@ impl RecordingCore {
         Ok(Self { recording: Mutex::new(Some(recording)) })
     }
 
-    /// All so far, or what a pool's workers did; None once it is stopped.
-    fn timeline(&self, py: Python<'_>, pool: Option<u64>) -> Option<TimelineCore> {
+    /// All so far, or what the workers of some pools did; None once it is stopped.
+    fn timeline(&self, py: Python<'_>, pools: Option<Vec<u64>>) -> Option<TimelineCore> {
         let timeline = py.detach(|| {
             let mut recording = self.recording.lock().unwrap_or_else(PoisonError::into_inner);
             let whole = recording.as_mut()?.timeline();
-            Some(pool.map_or_else(|| whole.clone(), |pool| whole.of_pool(pool)))
+            Some(match &pools {
+                Some(pools) => whole.of_pools(pools),
+                None => whole,
+            })
         });
         timeline.map(|timeline| TimelineCore { timeline })
     }

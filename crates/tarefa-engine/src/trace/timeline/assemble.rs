@@ -199,10 +199,11 @@ pub(super) fn nest(slices: &mut [Slice]) {
 }
 
 impl Timeline {
-    /// Only the calls of that pool, on the threads that made them.
+    /// Only the calls of those pools, on the threads that made them.
     #[must_use]
-    pub fn of_pool(&self, wanted: u64) -> Self {
-        let is_its = |s: &&Slice| matches!(s.kind, Kind::Call { pool, .. } if pool == wanted);
+    pub fn of_pools(&self, wanted: &[u64]) -> Self {
+        let is_its =
+            |s: &&Slice| matches!(s.kind, Kind::Call { pool, .. } if wanted.contains(&pool));
         let mut row_of = vec![None; self.rows.len()];
         let mut rows = Vec::new();
         let mut slices = Vec::new();
