@@ -18,6 +18,7 @@ from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
 from tarefa._pool._map import Mapping as Run
+from tarefa._pool._recorded import Recorded
 from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._work import Batch
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from tarefa._pool._async_map import AsyncResults
     from tarefa._pool._explain import Explanation
     from tarefa._pool._schedule import Schedule
-    from tarefa._pool._timeline import PoolRecording, Timeline
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,7 +40,7 @@ _watching = False
 KINDS = ("process", "thread", "auto")
 
 
-class Pool(Executor):
+class Pool(Recorded, Executor):
     """Workers that run functions over inputs: as processes, or as threads.
 
     A real ``concurrent.futures.Executor``. Whatever a task does to its worker, it fails alone, and
@@ -78,7 +78,6 @@ class Pool(Executor):
     __module__ = "tarefa"
 
     _crew: Any = None
-    _recording: PoolRecording | None = None
 
     def __init__(
         self,
@@ -357,38 +356,6 @@ class Pool(Executor):
         left = sum(batch.left for batch in list(crew.batches.values()))
         return PoolStats(tuple(workers), max(0, left - running), running, crew.restarts)
 
-    def timeline(self) -> Timeline:
-        """Who ran what when: all calls since ``Pool(timeline=True)``, or the first call of this.
-
-        It is there after the end of the pool, too, and tells of workers that have died.
-        """
-        return self._record().look(self)
-
-    def save_timeline(self, path: str | os.PathLike[str]) -> None:
-        """Write :meth:`timeline` to a file: see :meth:`Timeline.save`.
-
-        Raises:
-            ValueError: nothing is recorded yet, or the file's name has another ending.
-            OSError: the file cannot be written.
-        """
-        from tarefa._pool._timeline import check_suffix
-
-        check_suffix(path)
-        if self._recording is None:
-            raise ValueError(
-                f"{self.name} has recorded nothing: make it with timeline=True, or call timeline() "
-                "before what is to be seen"
-            )
-        self.timeline().save(path)
-
-    def _record(self) -> PoolRecording:
-        from tarefa._pool._timeline import PoolRecording
-
-        with self._lock:
-            if self._recording is None:
-                self._recording = PoolRecording()
-            return self._recording
-
     # -- many calls ----------------------------------------------------------------------
 
     def map(
@@ -645,8 +612,7 @@ class Pool(Executor):
     def _end_wardens(self) -> None:
         if self._wardens is not None:
             self._wardens.end()
-        if self._recording is not None:
-            self._recording.end(self)
+        self._end_recording()
 
     def close(self) -> None:
         """Take no more work, as ``multiprocessing.Pool``'s ``close()``; ``join()`` waits."""

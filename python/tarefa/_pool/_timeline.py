@@ -14,7 +14,7 @@ from tarefa._runtime._errors import Interrupted
 
 if TYPE_CHECKING:
     from tarefa._engine import TimelineCore
-    from tarefa._pool._pool import Pool
+    from tarefa._pool._recorded import Recorded
 
 _WIDTH = 80
 
@@ -271,7 +271,7 @@ class PoolRecording:
             if self._core is None and self._last is None:
                 self._core = RecordingCore(False)
 
-    def look(self, pool: Pool) -> Timeline:
+    def look(self, pool: Recorded) -> Timeline:
         """All so far."""
         self.begin()
         with self._lock:
@@ -284,7 +284,7 @@ class PoolRecording:
                 raise RuntimeError(f"{pool.name} is of process {self._pid}: ask it there")
             return self._last
 
-    def end(self, pool: Pool) -> None:
+    def end(self, pool: Recorded) -> None:
         """The pool has ended: what was recorded stays."""
         with self._lock:
             if self._core is None or self._pid != os.getpid():

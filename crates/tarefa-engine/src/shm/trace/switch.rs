@@ -85,6 +85,7 @@ fn off(me: &Member) {
         let owner = chunks::header(arena, index).owner.load(Ordering::Acquire);
         owner != 0 && busy.contains(&owner)
     };
+    let mut is_given_back = busy.is_empty();
     let mut begin = 0;
     for index in 0..=top {
         if index < top && !is_busy(index) {
@@ -97,18 +98,18 @@ fn off(me: &Member) {
         }
         let len = (index - begin) * TRACE_CHUNK;
         if len > 0 {
-            let _ = memfd::punch(arena.fd(), chunks::place(arena, begin), len);
+            is_given_back &= memfd::punch(arena.fd(), chunks::place(arena, begin), len).is_ok();
             crash_point!("trace.punched");
         }
         begin = index + 1;
     }
-    if busy.is_empty() {
-        // Nobody reads or writes there until it is on again, which needs the latch.
-        let (at, len) = chunks::tables(arena);
-        let _ = memfd::punch(arena.fd(), at, len);
+    // Nobody reads or writes there until it is on again, which needs the latch.
+    let (at, len) = chunks::tables(arena);
+    if is_given_back && memfd::punch(arena.fd(), at, len).is_ok() {
         crash_point!("trace.tables_punched");
         trace.next.store(0, Ordering::Relaxed);
         crash_point!("trace.forgotten");
+        // Else the next death, or the next trace, gives it back.
         trace.is_backed.store(0, Ordering::Release);
         crash_point!("trace.unbacked_all");
     }
