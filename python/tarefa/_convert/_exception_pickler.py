@@ -17,17 +17,14 @@ Reduce = Callable[[BaseException], Any]
 def _of_exceptions(base: Any) -> Any:
     """A pickler by which exceptions go as what they consist of, also among arguments."""
 
-    class OfExceptions(base):  # type: ignore[misc]
-        reduce_exception: Reduce
+    def reducer_override(self: Any, obj: Any) -> Any:
+        if isinstance(obj, BaseException):
+            reduced = self.reduce_exception(obj)
+            if reduced is not None:
+                return reduced
+        return base.reducer_override(self, obj)
 
-        def reducer_override(self, obj: Any) -> Any:
-            if isinstance(obj, BaseException):
-                reduced = self.reduce_exception(obj)
-                if reduced is not None:
-                    return reduced
-            return base.reducer_override(self, obj)
-
-    return OfExceptions
+    return type("OfExceptions", (base,), {"reducer_override": reducer_override})
 
 
 _Smaller = _of_exceptions(ByName)
