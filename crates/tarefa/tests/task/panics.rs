@@ -304,7 +304,9 @@ fn with_a_backtrace() {
 #[tarefa::test(timeout = 100)]
 fn a_backtrace_comes_where_it_is_asked_for() {
     let text = Process::spawn(with_a_backtrace, ()).unwrap().result(LONG).unwrap_err().to_string();
-    assert!(text.contains("stack backtrace:") && text.contains("panics::boom"), "{text}");
+    // Where there are line tables alone, names come without their modules.
+    let names_it = text.contains("panics::boom") || text.contains(": boom\n");
+    assert!(text.contains("stack backtrace:") && names_it, "{text}");
     assert!(!text.contains("rust_begin_unwind") && !text.contains("target::run"), "{text}");
     let text = Process::spawn(
         || {
