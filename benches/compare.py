@@ -5,10 +5,12 @@
     python -m benches.compare BASE --pairs 60        more pairs of each row
 
 Each build has an interpreter of its own that takes a figure when it is told to, so the two take
-turns on one machine, the order swapped each time. A row is *worse* when the whole 95 % interval of
-the median of the pairs' ratios lies above the bound: 1.05, or what `--bound` says. The interval is
-that of the sign test: order statistics of the ratios, without an assumption about how they spread
-(W. J. Conover, "Practical Nonparametric Statistics", 3rd edition, section 3.2).
+turns on one machine, the order swapped each time. Each pair has new interpreters, for where a
+process happens to lie in memory makes a lock a third slower or faster for all of its life; what a
+row's first figure would have to warm up is not counted. A row is *worse* when the whole 95 %
+interval of the median of the pairs' ratios lies above the bound: 1.05, or what `--bound` says. The
+interval is that of the sign test: order statistics of the ratios, without an assumption about how
+they spread (W. J. Conover, "Practical Nonparametric Statistics", 3rd edition, section 3.2).
 
 Starts and hand-overs are bimodal: a figure of theirs is the least of several. The exit code is 1
 when a row is worse.
@@ -70,17 +72,27 @@ def interval(ratios):
     return ordered[low], ordered[count - 1 - low]
 
 
-def compare(builds, row, pairs):
-    """The ratios, new to old, of as many pairs."""
+def pair(builds, row, turn):
+    """The ratio of one pair, new to old."""
     new, old = builds
-    ratios = []
+    for build in builds:
+        build(row)
+    if turn % 2:
+        theirs = old(row)
+        return new(row) / theirs
+    ours = new(row)
+    return ours / old(row)
+
+
+def compare(pythons, rows, pairs):
+    """The ratios of each row, of as many pairs."""
+    ratios = {row: [] for row in rows}
     for turn in range(pairs):
-        if turn % 2:
-            theirs = old(row)
-            ratios.append(new(row) / theirs)
-        else:
-            ours = new(row)
-            ratios.append(ours / old(row))
+        builds = [Build(python) for python in pythons]
+        for row in rows:
+            ratios[row].append(pair(builds, row, turn))
+        for build in builds:
+            build.close()
     return ratios
 
 
@@ -91,20 +103,19 @@ def main():
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"of each row; {PAIRS}")
     parser.add_argument("--bound", type=float, default=BOUND, help=f"{BOUND}")
     options = parser.parse_args()
-    builds = Build(sys.executable), Build(options.base)
-    names = [name for name in builds[0].rows if options.rows in name]
+    one = Build(sys.executable)
+    one.close()
+    names = [name for name in one.rows if options.rows in name]
     if not names:
-        parser.error(f"no row has {options.rows!r} in its name: {', '.join(builds[0].rows)}")
+        parser.error(f"no row has {options.rows!r} in its name: {', '.join(one.rows)}")
     worse = []
-    for name in names:
-        ratios = compare(builds, name, options.pairs)
+    pythons = (sys.executable, options.base)
+    for name, ratios in compare(pythons, names, options.pairs).items():
         low, high = interval(ratios)
         verdict = "worse" if low > options.bound else "holds"
         worse += [name] if low > options.bound else []
         median = statistics.median(ratios)
         print(f"{name:<18} {median:6.3f} x  [{low:.3f}, {high:.3f}]  {verdict}", flush=True)
-    for build in builds:
-        build.close()
     print(f"{len(names) - len(worse)} of {len(names)} rows hold at {options.bound} x")
     sys.exit(bool(worse))
 
