@@ -29,6 +29,17 @@ def eventually(condition, seconds=20.0):
     return value
 
 
+def rehearsed():
+    """Wait until the zygote has rehearsed, which it does with shared objects of its own."""
+    eventually(lambda: tarefa.Process(target=_has_rehearsed).start().result(), 50)
+
+
+def _has_rehearsed():
+    warm_up = sys.modules.get("tarefa._task._warm_up")
+    stand_ins = getattr(warm_up, "_stand_ins", ())
+    return len(stand_ins) == 3 and stand_ins[1].kept is None
+
+
 def marked(mark):
     """Pids of the living processes whose environment carries `mark`."""
     wanted = f"{MARK}={mark}".encode()
