@@ -71,6 +71,7 @@ from tarefa._engine.sync import (
     RWLockSide,
     Selectable,
     SemaphoreCore,
+    own_lock_methods,
     select,
 )
 from tarefa._engine.task import (
@@ -203,6 +204,7 @@ __all__ = [
     "most_spares",
     "note_frame",
     "offer_stack",
+    "own_lock_methods",
     "own_threads",
     "parse_address",
     "parse_size",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from tarefa._engine import LockCore, register_class
+from tarefa._engine import LockCore, own_lock_methods, register_class
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, lock_place
 
@@ -99,6 +99,9 @@ class RLock(Shared, LockCore):
     def __hash__(self) -> int:
         return hash(self.object_id)
 
+
+for _class in (Lock, RLock):
+    own_lock_methods(_class)
 
 register_class("Lock", Lock)
 register_class("RLock", RLock)

@@ -11,7 +11,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::panic::PanicException;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyTuple, PyType};
 use tarefa_engine::sync::lock::word::Acquired;
 
 use crate::sync::lock::LockCore;
@@ -44,16 +44,25 @@ Raises:
 
 /// Gives `LockCore` these methods.
 pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
-    let class = py.get_type::<LockCore>();
+    own_lock_methods(&py.get_type::<LockCore>())
+}
+
+/// Gives a class of locks these methods as its own: the interpreter calls a method the short way where the
+/// object is of the very class whose method it is.
+#[pyfunction]
+pub(crate) fn own_lock_methods(class: &Bound<'_, PyType>) -> PyResult<()> {
+    if !class.is_subclass_of::<LockCore>()? {
+        return Err(PyTypeError::new_err("not a class of locks"));
+    }
     let acquire = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: acquire };
     let release = ffi::PyMethodDefPointer { PyCFunction: release };
     let with_arguments = ffi::METH_FASTCALL | ffi::METH_KEYWORDS;
-    add(&class, c"acquire", acquire, with_arguments, ACQUIRE_DOC)?;
-    add(&class, c"release", release, ffi::METH_NOARGS, RELEASE_DOC)
+    add(class, c"acquire", acquire, with_arguments, ACQUIRE_DOC)?;
+    add(class, c"release", release, ffi::METH_NOARGS, RELEASE_DOC)
 }
 
 fn add(
-    class: &Bound<'_, pyo3::types::PyType>,
+    class: &Bound<'_, PyType>,
     name: &'static CStr,
     ml_meth: ffi::PyMethodDefPointer,
     ml_flags: c_int,

@@ -34,6 +34,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Selectable>()?;
     m.add_function(wrap_pyfunction!(select::select_, m)?)?;
     lock_fast_path::install(m.py())?;
+    m.add_function(wrap_pyfunction!(lock_fast_path::own_lock_methods, m)?)?;
     add_kinds(&[kinds::LOCK, kinds::RLOCK], |py, h| Ok(Py::new(py, LockCore::of(h))?.into_any()));
     add_kinds(&[kinds::EVENT], |py, h| Ok(Py::new(py, EventCore::of(h))?.into_any()));
     add_kinds(&[kinds::SEMAPHORE], |py, h| Ok(Py::new(py, SemaphoreCore::of(h))?.into_any()));
