@@ -268,20 +268,25 @@ def test_reset_sends_those_who_wait_away(Task):
 
 
 def test_reset_again_and_again_while_others_wait(Task):
-    def work(barrier, stop):
+    def work(barrier, stop, met):
         failed = 0
         while not stop.is_set():
             try:
                 barrier.wait(0.5)
             except tarefa.BrokenBarrierError:
                 failed += 1
+                if failed == 1:
+                    met.release()
         return failed
 
-    barrier, stop = tarefa.Barrier(4), tarefa.Event()
-    tasks = [Task(target=work, args=(barrier, stop)).start() for _ in range(3)]
-    for _ in range(100):
+    barrier, stop, met = tarefa.Barrier(4), tarefa.Event(), tarefa.Semaphore(0)
+    tasks = [Task(target=work, args=(barrier, stop, met)).start() for _ in range(3)]
+    resets = begun = 0
+    while resets < 100 or begun < 3:
         barrier.reset()
         time.sleep(0.001)
+        resets += 1
+        begun += met.acquire(blocking=False)
     stop.set()
     while any(task.is_alive() for task in tasks):
         barrier.reset()
