@@ -69,13 +69,14 @@ def _interruption(core: Any, what: str) -> Interrupted:
 # Modules that had to be imported to read the task.
 _imported: list[str] = []
 
-# Modules that are slow to import and that few tasks need: the zygote has them once one did.
-_SELDOM = ("cloudpickle",)
-_seldom: list[str] = []
+# Slow to import, and needed by few tasks: the zygote has it once one did.
+_SELDOM = "cloudpickle"
+_had_seldom = True
 
 
 def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     """Prepare the process as the payload says, and call its target."""
+    global _had_seldom
     data, buffers = payload
     image, (head, handle, difference, state, target, first), call = _payload.split(data)
     extra = None
@@ -83,7 +84,7 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         extra = loads(head)
         _environment.apply(extra)
     modules = len(sys.modules)
-    _seldom[:] = [name for name in _SELDOM if name not in sys.modules]
+    _had_seldom = _SELDOM in sys.modules
     _current.reads_task = True
     if image:
         if image != _main.image_id:
@@ -144,7 +145,8 @@ def run(core: Any) -> None:
     """Run the task and end the process."""
     _engine.watch_termination()
     code = _tarefa_run(core)
-    _imported.extend(name for name in _seldom if name in sys.modules)
+    if not _had_seldom and _SELDOM in sys.modules:
+        _imported.append(_SELDOM)
     if _imported:
         _preload.note_needed(_imported)
     _engine.leave(code)

@@ -56,7 +56,7 @@ def _read_ahead() -> None:
     _can_read = True
     import traceback  # noqa: F401
 
-    from tarefa._convert import _exception_pickling, _exceptions  # noqa: F401
+    from tarefa._convert import _exception_pickling  # noqa: F401
 
 
 class Process(TaskBase[R]):
