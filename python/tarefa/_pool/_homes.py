@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import threading
 import time
@@ -64,31 +65,30 @@ class Homes:
             if processes is None:
                 self._wait_for_threads(lambda: done() or self._processes is not None, left)
                 continue
-            bell = _Bell(processes)
-            follower = done, bell
-            for crew in (self._threads, self._single):
-                crew._followers.append(follower)
-            try:
-                # What a thread has done rings, for who takes the results of processes.
+            # What a thread has done rings, for who takes the results of processes.
+            with self._following(done, _Bell(processes)):
                 processes.wait(done, left)
                 if processes.turns.is_closed:
                     return done()
-            finally:
-                for crew in (self._threads, self._single):
-                    crew._followers.remove(follower)
         return True
 
     def _wait_for_threads(self, done: Callable[[], bool], left: float | None) -> None:
         lock = threading.Lock()
         lock.acquire()
-        follower = done, lock
-        for crew in (self._threads, self._single):
-            crew._followers.append(follower)
-        try:
+        with self._following(done, lock):
             if not done():
                 lock.acquire(timeout=-1 if left is None else left)
+
+    @contextlib.contextmanager
+    def _following(self, done: Callable[[], bool], lock: Any) -> Iterator[None]:
+        """Have threads release a lock once ``done()``."""
+        follower, crews = (done, lock), (self._threads, self._single)
+        for crew in crews:
+            crew._followers.append(follower)
+        try:
+            yield
         finally:
-            for crew in (self._threads, self._single):
+            for crew in crews:
                 crew._followers.remove(follower)
 
     def look(self) -> None:
