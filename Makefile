@@ -100,7 +100,7 @@ test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, 
 test: export TAREFA_CRASH_SEED = $(SAMPLE)
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
-	cargo test $(RUST)
+	cargo test $(RUST) --features tarefa/tokio
 
 test-crash: ## Only the crash table: a member is killed at every named crash point
 	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
@@ -124,7 +124,7 @@ loom-mutants: ## Only wrong memory orders planted in the engine's code: a model 
 	    each_wrong_order_is_noticed
 
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
-	cargo build --quiet -p tarefa --example visitor --example queues --example crowd
+	cargo build --quiet -p tarefa --features tokio --example visitor --example queues --example crowd
 	@export TAREFA_RUST_EXAMPLES='$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/examples)'; \
 	main=$$($(PY) -c 'import sys, sysconfig; \
 	    print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \

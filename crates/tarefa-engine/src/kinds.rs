@@ -52,6 +52,8 @@ kinds! {
     TASK = 16, "Task", "the task";
     /// A `pool::board`.
     BOARD = 17, "Board", "the board of a pool";
+    /// A `collections::array` that nobody changes.
+    SLICE = 18, "SharedSlice", "the shared slice";
 }
 
 /// Numbers of kinds of objects that there can be.

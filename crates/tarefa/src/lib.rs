@@ -62,11 +62,12 @@ pub use collections::dict::{Dict, DictError};
 pub use collections::list::{Iter, List, ListError};
 pub use collections::object_lock::Group;
 pub use collections::set::Set;
+pub use collections::shared_slice::SharedSlice;
 pub use collections::value::{Value, ValueGuard};
 pub use convert::address::{AttachError, Object, address, attach};
 pub use convert::errors::{DecodeError, EncodeError};
 pub use convert::key::NotAKey;
-pub use convert::plain::{Format, Integer, Plain};
+pub use convert::plain::{Format, Integer, Number, Plain};
 pub use pool::{
     Attempt, Map, Pool, PoolError, PoolFuture, PoolOptions, Scope, TaskError, attempt, leased,
 };

@@ -26,7 +26,10 @@ pub fn register() {
         object_kinds::register(kind, KindInfo::held(dict::holders));
     }
     destroy::register(dict::store::STORE, "stores of dicts", dict::store::destroy_step);
-    object::register(kinds::ARRAY, array::destroy_step);
+    for kind in [kinds::ARRAY, kinds::SLICE] {
+        object::register(kind, array::destroy_step);
+    }
+    object_kinds::register(kinds::SLICE, KindInfo::unheld());
     destroy::register(segments::SEGMENTS, "segments", segments::destroy_step);
     object_kinds::register(kinds::LIST, KindInfo::held(list::holders));
     object_kinds::register(

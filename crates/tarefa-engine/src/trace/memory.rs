@@ -137,7 +137,7 @@ fn reach(
     while let Some(block) = ahead.pop() {
         // What an array holds are numbers of the user's; that of all others are words of ours.
         let leads_on = match block.kind {
-            block::RAW => kind != kinds::ARRAY,
+            block::RAW => !matches!(kind, kinds::ARRAY | kinds::SLICE),
             block::BLOB => false,
             _ => true,
         };

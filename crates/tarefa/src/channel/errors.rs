@@ -49,6 +49,9 @@ pub enum ChannelError {
     /// The calling thread cannot use shared objects: too many others do.
     #[error(transparent)]
     Threads(#[from] TooManyThreads),
+    /// With feature `tokio`: the system has no thread for the tasks that wait.
+    #[error("cannot start the thread that waits for the channel: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 const NOBODY_RECEIVES: &str = "nobody receives any more: all receivers are dropped, or their processes \

@@ -7,12 +7,16 @@
 //! A side (`side.rs`) is an end of a pipe of the engine's: who has it is counted, processes that die
 //! too, and when the last one is gone the other side is told. Or it is the queue itself, of a program in
 //! Python. Both carry the same elements, of which numbers, texts and bytes are read by both languages.
+//!
+//! With feature `tokio` tasks of an executor wait as well (`turns.rs`).
 
 mod errors;
 mod plain;
 mod receiver;
 mod sender;
 mod side;
+#[cfg(feature = "tokio")]
+mod turns;
 
 pub use errors::{
     ChannelError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,

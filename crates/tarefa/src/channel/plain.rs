@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::channel::Content;
+#[cfg(feature = "tokio")]
+use tarefa_engine::channel::Wanted;
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
@@ -14,7 +16,11 @@ use super::errors::{
     ChannelError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
     TrySendError,
 };
+#[cfg(feature = "tokio")]
+use super::receiver::unless_empty;
 use super::receiver::{Nothing, take};
+#[cfg(feature = "tokio")]
+use super::sender::unless_full;
 use super::sender::{Refusal, put};
 use super::side::{Direction, Side};
 use crate::convert::address::{Object, sealed};
@@ -80,16 +86,49 @@ impl<T: Plain> PlainSender<T> {
         }
     }
 
-    fn put(&self, items: &[T], until: Option<Deadline>, mut here: Here) -> Result<(), Refusal> {
+    /// The same; a task of an executor waits alone, with feature `tokio`: see
+    /// [`Sender::send_async`](crate::Sender::send_async).
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done the slice was not sent.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    #[cfg(feature = "tokio")]
+    pub async fn send_async(&self, items: &[T]) -> Result<(), SendError<()>> {
+        let bytes = bytes_of(items);
+        let room = Wanted::Room(bytes.len() as u64);
+        let put = || unless_full(self.put_bytes(&bytes, None, Here::now()));
+        match self.side.look_until(room, put).await.unwrap_or_else(|why| Err(why.into())) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Failed(why)) => Err(SendError::Failed((), why)),
+            Err(Refusal::Disconnected | Refusal::Full) => Err(SendError::Disconnected(())),
+        }
+    }
+
+    fn put(&self, items: &[T], until: Option<Deadline>, here: Here) -> Result<(), Refusal> {
+        self.put_bytes(&bytes_of(items), until, here)
+    }
+
+    fn put_bytes(
+        &self,
+        bytes: &[u8],
+        until: Option<Deadline>,
+        mut here: Here,
+    ) -> Result<(), Refusal> {
         let me = self.side.me()?;
         let queue = self.side.queue(&me);
-        let mut bytes = vec![0; size_of_val(items)];
-        // Of nothing there is nothing to put, and no piece of that size.
-        for (item, bytes) in items.iter().zip(bytes.chunks_exact_mut(size_of::<T>().max(1))) {
-            item.put(bytes);
-        }
-        put(&me, &queue, Item::Blob(tag::BYTES, &bytes, &[]), until, &mut here)
+        put(&me, &queue, Item::Blob(tag::BYTES, bytes, &[]), until, &mut here)
     }
+}
+
+fn bytes_of<T: Plain>(items: &[T]) -> Vec<u8> {
+    let mut bytes = vec![0; size_of_val(items)];
+    // Of nothing there is nothing to put, and no piece of that size.
+    for (item, bytes) in items.iter().zip(bytes.chunks_exact_mut(size_of::<T>().max(1))) {
+        item.put(bytes);
+    }
+    bytes
 }
 
 impl<T: Plain> PlainReceiver<T> {
@@ -131,6 +170,25 @@ impl<T: Plain> PlainReceiver<T> {
             Err(Nothing::Yet) => Err(RecvTimeoutError::Timeout),
             Err(Nothing::Ever) => Err(RecvTimeoutError::Disconnected),
             Err(Nothing::Failed(why)) => Err(RecvTimeoutError::Failed(why)),
+        }
+    }
+
+    /// Receives a message; a task of an executor waits alone, with feature `tokio`: see
+    /// [`Receiver::recv_async`](crate::Receiver::recv_async).
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is done has taken nothing.
+    ///
+    /// # Errors
+    /// [`RecvError`].
+    #[cfg(feature = "tokio")]
+    pub async fn recv_async(&self) -> Result<Vec<T>, RecvError> {
+        let take = || unless_empty(self.next(None, Here::now()));
+        let taken = self.side.look_until(Wanted::Message, take).await;
+        match taken.unwrap_or_else(|why| Err(why.into())) {
+            Ok(items) => Ok(items),
+            Err(Nothing::Failed(why)) => Err(RecvError::Failed(why)),
+            Err(Nothing::Ever | Nothing::Yet) => Err(RecvError::Disconnected),
         }
     }
 
@@ -220,20 +278,20 @@ macro_rules! side {
         }
 
         impl<T> Object for $name<T> {}
+
+        impl<T> Source for $name<T> {
+            fn member(&self) -> Result<Option<Member>, TooManyThreads> {
+                self.side.me().map(Some)
+            }
+
+            fn make<'a>(&'a self, me: &'a Member) -> Made<'a> {
+                Made::Object(self.side.selectable(me))
+            }
+        }
+
+        impl<T> Selectable for $name<T> {}
     };
 }
 
 side!(PlainSender Sends);
 side!(PlainReceiver Receives);
-
-impl<T> Source for PlainReceiver<T> {
-    fn member(&self) -> Result<Option<Member>, TooManyThreads> {
-        self.side.me().map(Some)
-    }
-
-    fn make<'a>(&'a self, me: &'a Member) -> Made<'a> {
-        Made::Object(self.side.selectable(me))
-    }
-}
-
-impl<T> Selectable for PlainReceiver<T> {}

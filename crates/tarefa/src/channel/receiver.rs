@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+#[cfg(feature = "tokio")]
+use tarefa_engine::channel::Wanted;
 use tarefa_engine::channel::{GetError, Queue, Taken};
 use tarefa_engine::collections::value::Fetched;
 use tarefa_engine::os::clock::Deadline;
@@ -39,6 +41,12 @@ impl<E: Into<ChannelError>> From<E> for Nothing {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
+}
+
+/// What was taken, unless one has to wait for it.
+#[cfg(feature = "tokio")]
+pub(super) fn unless_empty<T>(taken: Result<T, Nothing>) -> Option<Result<T, Nothing>> {
+    Some(taken).filter(|taken| !matches!(taken, Err(Nothing::Yet)))
 }
 
 /// Takes as many as there are, at most `most`, at once or until that time.
@@ -155,6 +163,49 @@ impl<T: DeserializeOwned + 'static> Receiver<T> {
     #[must_use]
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { receiver: self }
+    }
+}
+
+/// With feature `tokio`: waits in the task alone.
+#[cfg(feature = "tokio")]
+impl<T: DeserializeOwned + 'static> Receiver<T> {
+    /// Receives a value; the task waits for it, and its thread does other things.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use tarefa::{Process, Sender, channel};
+    ///
+    /// let (squares, received) = channel(0)?;
+    /// let work = |squares: Sender<u64>| (0..3).all(|n| squares.send(n * n).is_ok());
+    /// let task = Process::spawn(work, (squares,))?;
+    /// let mut all = Vec::new();
+    /// while let Ok(square) = received.recv_async().await {
+    ///     all.push(square);
+    /// }
+    /// assert_eq!(all, [0, 1, 4]);
+    /// # assert!(task.result(None)?);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// It runs on any executor; on tokio's it takes part in the budget of its tasks.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is done has taken nothing: the value is there for the next
+    /// that receives. So it can stand in a `select!`, or under a time limit.
+    ///
+    /// # Errors
+    /// [`RecvError`]. An [`interrupt()`](crate::Task::interrupt) ends no wait of this kind.
+    pub async fn recv_async(&self) -> Result<T, RecvError> {
+        let take = || unless_empty(self.next(None, Here::now()));
+        let taken = self.side.look_until(Wanted::Message, take).await;
+        match taken.unwrap_or_else(|why| Err(why.into())) {
+            Ok(value) => Ok(value),
+            Err(Nothing::Failed(why)) => Err(RecvError::Failed(why)),
+            Err(Nothing::Ever | Nothing::Yet) => Err(RecvError::Disconnected),
+        }
     }
 }
 

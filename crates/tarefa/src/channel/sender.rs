@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+#[cfg(feature = "tokio")]
+use tarefa_engine::channel::Wanted;
 use tarefa_engine::channel::{PutError, Queue};
 use tarefa_engine::collections::value::Item;
 use tarefa_engine::os::clock::Deadline;
@@ -16,7 +18,9 @@ use crate::convert::address::{Object, sealed};
 use crate::convert::element::{self, Stored};
 use crate::convert::handle::Wire;
 use crate::runtime::blocking::Here;
+use crate::runtime::errors::TooManyThreads;
 use crate::runtime::interrupt::Interrupted;
+use crate::sync::select::{Made, Selectable, Source};
 
 /// The sending side of a [`channel`](crate::channel()). Clones send into the same one.
 ///
@@ -42,6 +46,12 @@ impl<E: Into<ChannelError>> From<E> for Refusal {
     }
 }
 
+/// How putting something in went, unless it has to wait.
+#[cfg(feature = "tokio")]
+pub(super) fn unless_full(put: Result<(), Refusal>) -> Option<Result<(), Refusal>> {
+    Some(put).filter(|put| !matches!(put, Err(Refusal::Full)))
+}
+
 /// Puts an item in, at once or until that time.
 #[inline]
 pub(super) fn put(
@@ -56,6 +66,53 @@ pub(super) fn put(
         Some(until) => queue.put(item, here, until),
     };
     put.map_err(|e| refused(me, queue, e))
+}
+
+/// With feature `tokio`: waits in the task alone.
+#[cfg(feature = "tokio")]
+impl<T: Serialize + 'static> Sender<T> {
+    /// Sends a value; the task waits until there is room for it, and its thread does other things.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # runtime.block_on(async {
+    /// use tarefa::{Process, Receiver, channel};
+    ///
+    /// let (numbers, received) = channel(1)?;
+    /// let sum = |numbers: Receiver<u64>| numbers.iter().map(Result::unwrap).sum::<u64>();
+    /// let task = Process::spawn(sum, (received,))?;
+    /// for n in 0..100 {
+    ///     numbers.send_async(n).await?;
+    /// }
+    /// drop(numbers);
+    /// assert_eq!(task.result(None)?, 4950);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// It runs on any executor; on tokio's it takes part in the budget of its tasks.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is done the value was not sent, and is dropped with it.
+    /// Tasks of one process have their turns in the order in which they began to wait.
+    ///
+    /// # Errors
+    /// [`SendError`], with the value. An [`interrupt()`](crate::Task::interrupt) ends no wait of this
+    /// kind.
+    pub async fn send_async(&self, value: T) -> Result<(), SendError<T>> {
+        let stored = match element::store(&value) {
+            Ok(stored) => stored,
+            Err(why) => return Err(SendError::Failed(value, why.into())),
+        };
+        let room = Wanted::Room(stored.len() as u64);
+        let put = || unless_full(self.put_stored(&stored, None, Here::now()));
+        match self.side.look_until(room, put).await.unwrap_or_else(|why| Err(why.into())) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Failed(why)) => Err(SendError::Failed(value, why)),
+            Err(Refusal::Disconnected | Refusal::Full) => Err(SendError::Disconnected(value)),
+        }
+    }
 }
 
 #[cold]
@@ -119,12 +176,21 @@ impl<T: Serialize + 'static> Sender<T> {
     }
 
     #[inline]
-    fn put(&self, value: &T, until: Option<Deadline>, mut here: Here) -> Result<(), Refusal> {
-        let stored = element::store(value)?;
+    fn put(&self, value: &T, until: Option<Deadline>, here: Here) -> Result<(), Refusal> {
+        self.put_stored(&element::store(value)?, until, here)
+    }
+
+    #[inline]
+    fn put_stored(
+        &self,
+        stored: &Stored,
+        until: Option<Deadline>,
+        mut here: Here,
+    ) -> Result<(), Refusal> {
         let me = self.side.me()?;
         let queue = self.side.queue(&me);
         if let Stored::Word(word) = stored {
-            return put(&me, &queue, Item::Word(word), until, &mut here);
+            return put(&me, &queue, Item::Word(*word), until, &mut here);
         }
         let runtime = self.side.handle().runtime();
         if self.side.is_led_to(&me, &stored.references(runtime)) {
@@ -201,3 +267,15 @@ impl<T> sealed::Sealed for Sender<T> {
 }
 
 impl<T> Object for Sender<T> {}
+
+impl<T> Source for Sender<T> {
+    fn member(&self) -> Result<Option<Member>, TooManyThreads> {
+        self.side.me().map(Some)
+    }
+
+    fn make<'a>(&'a self, me: &'a Member) -> Made<'a> {
+        Made::Object(self.side.selectable(me))
+    }
+}
+
+impl<T> Selectable for Sender<T> {}

@@ -2,7 +2,7 @@
 
 use serde::{Deserializer, Serializer, de};
 use tarefa_engine::channel::pipe::End;
-use tarefa_engine::channel::{Queue, pipe};
+use tarefa_engine::channel::{Queue, Wanted, pipe};
 use tarefa_engine::kinds;
 use tarefa_engine::shm::object::address::ObjectAddress;
 use tarefa_engine::shm::object::handle::Handle;
@@ -13,23 +13,34 @@ use crate::convert::handle::{self, Wire};
 use crate::runtime::errors::TooManyThreads;
 
 /// What a side is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
     Sends,
     Receives,
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Side {
     handle: Handle,
     direction: Direction,
+    #[cfg(feature = "tokio")]
+    turns: super::turns::Turns,
 }
 
 impl Side {
     /// Of an end that this process holds.
     pub(super) fn adopt(me: &Member, end: Off, direction: Direction) -> Self {
-        Self { handle: Handle::adopt(me, end), direction }
+        Self::of(Handle::adopt(me, end), direction)
+    }
+
+    fn of(handle: Handle, direction: Direction) -> Self {
+        Self {
+            handle,
+            direction,
+            #[cfg(feature = "tokio")]
+            turns: super::turns::Turns::default(),
+        }
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -90,8 +101,37 @@ impl Side {
         (kinds::QUEUE, at.root as u64, at.memory_fd as u64, at.id, off.0, id)
     }
 
+    /// What waits until there is something to receive, or room for something small.
     pub(super) fn selectable<'a>(&self, me: &'a Member) -> Box<dyn select::Selectable + 'a> {
-        Box::new(self.queue(me).selectable(tarefa_engine::channel::Wanted::Message))
+        let wanted = match self.direction {
+            Direction::Sends => Wanted::Room(0),
+            Direction::Receives => Wanted::Message,
+        };
+        Box::new(self.queue(me).selectable(wanted))
+    }
+
+    /// Looks until there is something, for a task of an executor, which waits for that in between.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn look_until<T>(
+        &self,
+        wanted: Wanted,
+        look: impl Fn() -> Option<T>,
+    ) -> Result<T, super::errors::ChannelError> {
+        let queue = || {
+            let me = self.me()?;
+            let held = Handle::of(&me, self.queue(&me).offset())?;
+            Ok(held.expect("a queue that this side has"))
+        };
+        let mut turn = None;
+        loop {
+            // Who always finds something lets others have their turn.
+            tokio::task::coop::consume_budget().await;
+            if let Some(found) = look() {
+                return Ok(found);
+            }
+            drop(turn.take());
+            turn = Some(self.turns.next(wanted, queue).await?);
+        }
     }
 
     pub(super) fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -119,6 +159,6 @@ impl Side {
                 return Err(de::Error::custom(format!("an end that only {does} was given")));
             }
         }
-        Ok(Self { handle, direction })
+        Ok(Self::of(handle, direction))
     }
 }

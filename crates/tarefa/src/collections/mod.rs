@@ -5,4 +5,5 @@ pub(crate) mod dict;
 pub(crate) mod list;
 pub(crate) mod object_lock;
 pub(crate) mod set;
+pub(crate) mod shared_slice;
 pub(crate) mod value;

@@ -25,6 +25,15 @@ pub(crate) enum Stored {
 }
 
 impl Stored {
+    /// Bytes of it beside its word.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Word(_) => 0,
+            Self::Blob(_, encoded) => encoded.bytes.len(),
+        }
+    }
+
     /// The objects of `runtime` that it mentions.
     pub(crate) fn references(&self, runtime: &tarefa_engine::shm::Runtime) -> Vec<Off> {
         match self {

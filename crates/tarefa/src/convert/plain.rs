@@ -221,7 +221,27 @@ impl<T: Plain, const N: usize> Plain for [T; N] {
     }
 }
 
+/// Numbers and arrays of them, of which any bytes are one: slices of these are looked at where they lie.
+///
+/// It is for the types of the language alone: what a program's own type makes of bytes that it has not
+/// written is nobody's to promise.
+pub trait Number: Plain + sealed::Number {}
+
+macro_rules! any_bytes {
+    ($($type:ty)*) => {$(
+        impl sealed::Number for $type {}
+        impl Number for $type {}
+    )*};
+}
+
+any_bytes! { i8 u8 i16 u16 i32 u32 i64 u64 isize usize f32 f64 }
+
+impl<T: Number, const N: usize> sealed::Number for [T; N] {}
+impl<T: Number, const N: usize> Number for [T; N] {}
+
 mod sealed {
+    pub trait Number {}
+
     use tarefa_engine::collections::array::pep3118::Scalar;
 
     pub trait Integer {

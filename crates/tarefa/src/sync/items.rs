@@ -67,26 +67,14 @@ fn shown(bytes: &[u8]) -> String {
 impl<T: Plain> Cells<T> {
     /// Whether a `T` is one word of the memory.
     const ATOMIC: bool = array::is_word(size_of::<T>() as u64);
-    const HAS_BYTES: () = assert!(size_of::<T>() > 0, "a type without bytes has nothing to share");
 
     /// Makes an array; `fill` stores the first items, before anybody else has a handle.
     ///
     /// # Panics
     /// If it takes more than 64 KiB to write down how a `T` looks.
     pub(crate) fn new(extents: &[u64], fill: impl FnOnce(&Array<'_>)) -> Result<Self, CreateError> {
-        let () = Self::HAS_BYTES;
         let me = runtime::get()?.try_me()?;
-        let format = Format::of::<T>();
-        let form = Form {
-            format: format.as_str().as_bytes(),
-            item: size_of::<T>() as u64,
-            extents,
-            guarded: true,
-        };
-        let off = array::create(&me, form).map_err(|e| match e {
-            array::ArrayError::Memory(e) => CreateError::Memory(e),
-            other => panic!("{}: {other}", std::any::type_name::<T>()),
-        })?;
+        let off = with_form::<T, _>(extents, true, |form| array::create(&me, form))?;
         let handle = Handle::adopt(&me, off);
         fill(&Array::at(&me, off));
         Ok(Self { handle, item: PhantomData })
@@ -230,30 +218,57 @@ impl<T: Plain> Cells<T> {
         deserializer: D,
         single: bool,
     ) -> Result<Self, D::Error> {
-        let handle = handle::deserialize(deserializer, kinds::ARRAY)?;
-        let wrong = |text: String| {
-            codec::note_fault(&text);
-            de::Error::custom(text)
-        };
-        let me = handle.try_me().map_err(|e| wrong(e.to_string()))?;
-        let array = Array::at(&me, handle.off());
-        let found = array.format();
-        if !fits::<T>(&found, array.item()) {
-            let (found, wanted) = (String::from_utf8_lossy(&found), Format::of::<T>());
-            return Err(wrong(format!(
-                "a handle of items that are {found:?} ({} bytes) was given; {} is {:?} ({} bytes)",
-                array.item(),
-                std::any::type_name::<T>(),
-                wanted.as_str(),
-                size_of::<T>(),
-            )));
-        }
-        if array.extents().is_empty() != single {
+        let handle = deserialize_handle::<T, D>(deserializer, kinds::ARRAY)?;
+        let is_single = handle.with_me(|me| Array::at(me, handle.off()).extents().is_empty());
+        if is_single != single {
             let (is, wanted) = if single { ("an array", "Value") } else { ("a value", "Array") };
-            return Err(wrong(format!("a handle of {is} was given: it is no {wanted}")));
+            return Err(refused(&format!("a handle of {is} was given: it is no {wanted}")));
         }
         Ok(Self { handle, item: PhantomData })
     }
+}
+
+fn refused<E: de::Error>(text: &str) -> E {
+    codec::note_fault(text);
+    E::custom(text)
+}
+
+/// Deserialises a handle of an object of that kind whose items are `T`s.
+pub(crate) fn deserialize_handle<'de, T: Plain, D: Deserializer<'de>>(
+    deserializer: D,
+    kind: u64,
+) -> Result<Handle, D::Error> {
+    let handle = handle::deserialize(deserializer, kind)?;
+    let me = handle.try_me().map_err(|e| refused::<D::Error>(&e.to_string()))?;
+    let array = Array::at(&me, handle.off());
+    let found = array.format();
+    if fits::<T>(&found, array.item()) {
+        return Ok(handle);
+    }
+    let (found, wanted) = (String::from_utf8_lossy(&found), Format::of::<T>());
+    Err(refused(&format!(
+        "a handle of items that are {found:?} ({} bytes) was given; {} is {:?} ({} bytes)",
+        array.item(),
+        std::any::type_name::<T>(),
+        wanted.as_str(),
+        size_of::<T>(),
+    )))
+}
+
+/// How the items of a new one look that are `T`s.
+pub(crate) fn with_form<T: Plain, R>(
+    extents: &[u64],
+    guarded: bool,
+    create: impl FnOnce(Form<'_>) -> Result<R, array::ArrayError>,
+) -> Result<R, CreateError> {
+    const { assert!(size_of::<T>() > 0, "a type without bytes has nothing to share") };
+    let format = Format::of::<T>();
+    let format = format.as_str().as_bytes();
+    let form = Form { format, item: size_of::<T>() as u64, extents, guarded };
+    create(form).map_err(|e| match e {
+        array::ArrayError::Memory(e) => CreateError::Memory(e),
+        other => panic!("{}: {other}", std::any::type_name::<T>()),
+    })
 }
 
 impl<T: Integer> Cells<T> {

@@ -41,7 +41,7 @@ mod sealed {
     }
 }
 
-/// What [`select()`] waits for: receivers of channels, [`Event`](crate::Event)s, tasks, and descriptors as
+/// What [`select()`] waits for: both sides of channels, [`Event`](crate::Event)s, tasks, and descriptors as
 /// [`BorrowedFd`].
 pub trait Selectable: Source {}
 
@@ -63,12 +63,13 @@ impl Selectable for BorrowedFd<'_> {}
 /// | what | is ready when |
 /// |---|---|
 /// | [`Receiver`](crate::Receiver), [`PlainReceiver`](crate::PlainReceiver) | there is a value, or none will come any more |
+/// | [`Sender`](crate::Sender), [`PlainSender`](crate::PlainSender) | there is room for a small value, or nobody receives any more |
 /// | [`Event`](crate::Event) | its flag is up, or was since the call |
 /// | a task | it has ended |
 /// | [`BorrowedFd`] | it is readable, at its end, or in error |
 ///
-/// Nothing is taken: where several receive from one channel, somebody else may be faster. The order begins
-/// somewhere else each time, so who serves only the first serves all of them alike.
+/// Nothing is taken, and nothing put: where several receive from one channel, or send into one, somebody
+/// else may be faster. The order begins somewhere else each time, so who serves only the first serves all of them alike.
 ///
 /// ```
 /// use tarefa::{Event, Selectable, channel, select};

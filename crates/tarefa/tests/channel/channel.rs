@@ -363,3 +363,34 @@ fn select_waits_for_the_first_of_several() -> Outcome {
     assert!(matches!(select(&[], None), Err(SelectError::Nothing)));
     Ok(())
 }
+
+fn receive_later(rx: Receiver<u8>, go: Event) -> Result<u8, Failure> {
+    go.wait(None)?;
+    Ok(rx.recv()?)
+}
+
+#[tarefa::test(timeout = 60)]
+fn select_waits_for_room_too() -> Outcome {
+    let (tx, rx) = channel::<u8>(1)?;
+    let (bytes, received) = plain_channel::<u8>(1)?;
+    assert_eq!(select(&[&tx], None)?, [0]);
+    tx.send(1)?;
+    bytes.send(&[1])?;
+    assert_eq!(select(&[&tx, &bytes], Some(SHORT))?, [0usize; 0]);
+    let go = Event::new()?;
+    let task = Process::spawn(receive_later, (rx.clone(), go.clone()))?;
+    let waker = std::thread::spawn(move || {
+        std::thread::sleep(SHORT);
+        go.set();
+    });
+    assert_eq!(select(&[&bytes, &tx as &dyn Selectable], None)?, [1]);
+    assert_eq!(task.result(None)??, 1);
+    waker.join().unwrap();
+    // What nobody receives any more need not be waited for.
+    tx.send(2)?;
+    drop(rx);
+    assert_eq!(select(&[&bytes, &tx as &dyn Selectable], None)?, [1]);
+    drop(received);
+    assert_eq!(select(&[&bytes], None)?, [0]);
+    Ok(())
+}

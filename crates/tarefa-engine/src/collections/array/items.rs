@@ -227,7 +227,12 @@ impl Array<'_> {
     /// Copies `from` over the items, all at once and without order: for the creator, who alone
     /// has a handle.
     pub fn fill(&self, from: &[u8]) {
-        let (place, _) = self.run(0, from.len() as u64);
+        self.fill_at(0, from);
+    }
+
+    /// The same with the items from `first` on.
+    pub fn fill_at(&self, first: u64, from: &[u8]) {
+        let (place, _) = self.run(first, from.len() as u64);
         self.me.arena().write(place, from);
         crash_point!("array.filled");
     }

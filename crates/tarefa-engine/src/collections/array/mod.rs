@@ -103,6 +103,19 @@ pub enum ArrayError {
 /// # Errors
 /// [`ArrayError`].
 pub fn create(me: &Member, form: Form<'_>) -> Result<Off, ArrayError> {
+    create_kind(me, kinds::ARRAY, form)
+}
+
+/// Makes an array of zeroes that is a slice: once others have it, nobody changes it. This process holds
+/// a reference to it.
+///
+/// # Errors
+/// [`ArrayError`].
+pub fn create_slice(me: &Member, form: Form<'_>) -> Result<Off, ArrayError> {
+    create_kind(me, kinds::SLICE, form)
+}
+
+fn create_kind(me: &Member, kind: u64, form: Form<'_>) -> Result<Off, ArrayError> {
     if form.format.len() > FORMAT {
         return Err(ArrayError::Format(form.format.len()));
     }
@@ -126,7 +139,7 @@ pub fn create(me: &Member, form: Form<'_>) -> Result<Off, ArrayError> {
     let items = (bytes.next_multiple_of(8) + record).next_multiple_of(16);
     let size = before.next_multiple_of(16) + (align - 16) + items;
     let savepoint = heap::savepoint(me);
-    let made = object::create(me, kinds::ARRAY, size).and_then(|off| {
+    let made = object::create(me, kind, size).and_then(|off| {
         let it: &ArrayObject = me.arena().at(off);
         it.item.store(form.item, Ordering::Relaxed);
         it.len.store(len, Ordering::Relaxed);

@@ -419,11 +419,13 @@ impl<'a> Task<'a> {
     }
 
     /// Frees what was to run if it mentions an end of a pipe: the other side is to see that it is closed
-    /// when the last who uses it closes it or dies, and not when the last handle of the task goes. By the
-    /// process that has read it, or after its end.
+    /// when the last who uses it closes it or dies, and not when the last handle of the task goes. The same
+    /// of a slice, whose memory is to be free with the last who looks at it. By the process that has read
+    /// it, or after its end.
     pub fn drop_payload_with_ends(&self) {
-        let has_ends = |at| blob::mentions_kind(self.me, at, kinds::PIPE_END);
-        if self.payload().is_some_and(has_ends) {
+        let mentions = |at, kind| blob::mentions_kind(self.me, at, kind);
+        let ends = |at| mentions(at, kinds::PIPE_END) || mentions(at, kinds::SLICE);
+        if self.payload().is_some_and(ends) {
             self.drop_payload();
         }
     }
