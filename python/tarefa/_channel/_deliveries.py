@@ -45,6 +45,11 @@ def keep(queue: tuple[int, int], deliveries: Deliveries) -> None:
     _mine().setdefault(queue, deque()).append(deliveries)
 
 
+def keep_first(queue: tuple[int, int], deliveries: Deliveries) -> None:
+    """The calling consumer holds what `earliest` has given it as before."""
+    _mine().setdefault(queue, deque()).appendleft(deliveries)
+
+
 def earliest(queue: tuple[int, int]) -> Deliveries | None:
     """What the calling consumer took first, and has neither acknowledged nor given back."""
     mine = _mine()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
-from tarefa._channel._deliveries import earliest
+from tarefa._channel._deliveries import earliest, keep_first
 from tarefa._channel._descriptor import Descriptor
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
 from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
@@ -122,7 +122,7 @@ class Queue(QueueCore, Generic[T]):
         Raises:
             ValueError: this consumer holds no item of the queue.
         """
-        self._earliest("ack").ack()
+        self._settle("ack", Deliveries.ack)
 
     def nack(self) -> None:
         """Give back what ``ack()`` would acknowledge: it goes to the head, for any consumer.
@@ -130,16 +130,21 @@ class Queue(QueueCore, Generic[T]):
         Raises:
             ValueError: this consumer holds no item of the queue.
         """
-        self._earliest("nack").give_back()
+        self._settle("nack", Deliveries.give_back)
 
-    def _earliest(self, what: str) -> Deliveries:
+    def _settle(self, what: str, way: Callable[[Deliveries], None]) -> None:
         found = earliest(self.object_id)
         if found is None:
             raise ValueError(
                 f"{what}() called too many times: this thread, or task of an event loop, holds no "
                 "item of the queue that it has taken with ack=True"
             )
-        return found
+        try:
+            way(found)
+        finally:
+            if len(found):
+                # An interrupt came while a process that is stopped kept it from this.
+                keep_first(self.object_id, found)
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until ``task_done()`` was called for each item that was put.

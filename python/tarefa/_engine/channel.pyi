@@ -79,6 +79,9 @@ class QueueCore:
     def unacknowledged(self) -> int:
         """Items that consumers have taken with ``ack`` and not acknowledged."""
 
+    def _is_spent(self) -> bool:
+        """Whether nothing is in it, and nothing is to be acknowledged."""
+
     def take_many(
         self, most: int, ack: bool, block: bool | None, timeout: float | None
     ) -> tuple[list[Any], Exception | None]:
@@ -244,6 +247,9 @@ class Deliveries:
 
     def give_back(self) -> None:
         """Put them back at the queue's head."""
+
+    def __len__(self) -> int:
+        """How many are neither acknowledged nor given back."""
 
 @final
 class QueueWatch:

@@ -139,3 +139,138 @@ def test_ends_are_told_beside_a_member_that_is_stopped_with_what_the_clean_up_ne
         stopped.send_signal(signal.SIGCONT)
         stopped.communicate(timeout=30)
     assert stopped.returncode == 0
+
+
+HOLDS = {
+    "Semaphore": lambda s: s.__enter__(),
+    "held Semaphore": lambda s: s.__enter__(),
+    "RWLock": lambda lock: lock.acquire_write(),
+    "readers": lambda lock: lock.acquire_read(),
+}
+
+
+@pytest.mark.parametrize("kind", HOLDS)
+def test_an_end_is_told_and_what_else_it_held_comes_back(kind):
+    make, work = WORK[kind]
+    shared, other, lock, ready = make(), tarefa.Semaphore(1), tarefa.Lock(), tarefa.Semaphore(0)
+
+    def hold():
+        # In the queue, or with it: whoever is stopped keeps either from coming back.
+        HOLDS[kind](shared)
+        ready.release()
+        time.sleep(60)
+
+    def hold_more():
+        other.__enter__()
+        lock.acquire()
+        ready.release()
+        # The first may have died as its writer, if nobody is stopped in the middle.
+        with contextlib.suppress(tarefa.OwnerDied):
+            HOLDS[kind](shared)
+        time.sleep(60)
+
+    def forever():
+        while True:
+            with contextlib.suppress(tarefa.OwnerDied):
+                work(shared)
+
+    for _ in range(2):
+        first = tarefa.Process(target=hold).start()
+        assert ready.acquire(timeout=30)
+        task = tarefa.Process(target=forever).start()
+        second = tarefa.Process(target=hold_more).start()
+        assert ready.acquire(timeout=30)
+        os.kill(task.pid, signal.SIGSTOP)
+        try:
+            # It goes on only when all this is over: what waited for it would never be.
+            for dies in (first, second):
+                dies.kill()
+                dies.join()
+                assert dies.exitcode == -signal.SIGKILL
+            with pytest.raises(tarefa.OwnerDied):
+                lock.acquire()
+            assert other.acquire(timeout=30)
+            other.release()
+            assert tarefa.Process(target=len, args=("abc",)).start().result() == 3
+        finally:
+            os.kill(task.pid, signal.SIGCONT)
+            task.kill()
+            task.join()
+        with contextlib.suppress(tarefa.OwnerDied):
+            work(shared)
+        work(shared)
+
+
+@pytest.mark.parametrize("what", ["ack", "nack", "task_done"])
+def test_ctrl_c_ends_what_is_said_of_an_item_beside_one_who_is_stopped(what):
+    run_script(
+        f"""
+        import os, signal, tarefa, threading, time
+
+        q, beats = tarefa.Queue(), tarefa.Value("q", 0)
+
+        def forever():
+            while True:
+                q.put(0)
+                q.unfinished_tasks, q.full(), q.used_bytes, q.unacknowledged
+                beats.value += 1
+
+        task = tarefa.Process(target=forever).start()
+        while not beats.value:
+            time.sleep(0.001)
+        interrupted = 0
+        for _ in range(4):
+            q.get(ack=True)
+            q.get()
+            os.kill(task.pid, signal.SIGSTOP)
+            # What only looks ends beside it.
+            q.unfinished_tasks, q.full(), q.used_bytes, q.unacknowledged, q.qsize()
+            timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+            try:
+                timer.start()
+                q.{what}()
+                time.sleep(5)
+            except KeyboardInterrupt:
+                interrupted += 1
+            timer.join()
+            before = beats.value
+            os.kill(task.pid, signal.SIGCONT)
+            while beats.value == before:
+                time.sleep(0.001)
+            # As before: it can be said again, unless it was said just before the interrupt.
+            try:
+                q.{what}() if "{what}" != "task_done" else q.ack()
+            except ValueError:
+                pass
+        assert interrupted == 4
+        assert q.unacknowledged == 0
+        task.kill()
+        task.join()
+        """
+    )
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+def test_a_queue_is_shut_down_beside_one_who_is_stopped(immediate):
+    q, beats = tarefa.Queue(100), tarefa.Value("q", 0)
+
+    def forever():
+        while True:
+            q.put(b"x" * 100)
+            q.get()
+            beats.value += 1
+
+    task = tarefa.Process(target=forever).start()
+    while not beats.value:
+        time.sleep(0.001)
+    os.kill(task.pid, signal.SIGSTOP)
+    q.shutdown(immediate)
+    assert q.is_shutdown
+    with pytest.raises(tarefa.ShutDown):
+        q.put(1, timeout=30)
+    os.kill(task.pid, signal.SIGCONT)
+    assert isinstance(task.exception(), tarefa.ShutDown)
+    with contextlib.suppress(tarefa.ShutDown):
+        q.get(timeout=30)
+    with pytest.raises(tarefa.ShutDown):
+        q.get(timeout=30)

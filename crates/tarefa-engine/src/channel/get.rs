@@ -198,9 +198,9 @@ impl Queue<'_> {
         let shared = self.is_shared();
         let put = if shared { it.put.latch.lock_until(me, || soon(until)) } else { None };
         if shared && put.is_none() {
-            return Got::Held;
+            return self.held_up();
         }
-        let Some(get) = it.get.latch.lock_until(me, || soon(until)) else { return Got::Held };
+        let Some(get) = it.get.latch.lock_until(me, || soon(until)) else { return self.held_up() };
         self.return_of_the_dead();
         let state = it.shut.load(Ordering::Acquire);
         if state == shut::ALL {
@@ -231,6 +231,15 @@ impl Queue<'_> {
         drop((get, put));
         it.not_full.open(taken.len());
         Got::Taken(Ok(taken))
+    }
+
+    /// Somebody who is stopped has a latch.
+    #[cold]
+    fn held_up(&self) -> Got {
+        if self.it.shut.load(Ordering::Acquire) == shut::ALL {
+            return Got::Taken(Err(GetError::ShutDown));
+        }
+        Got::Held
     }
 
     /// Takes the next message; false if there is none. The latch of consumers is held; if it is at the

@@ -13,7 +13,8 @@ use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::member::slots;
 use crate::shm::tx::journal::Tx;
-use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
+use crate::shm::tx::latch::Latched;
+use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome, Plain};
 
 /// More messages were said to be done than were put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -156,8 +157,10 @@ impl Queue<'_> {
     /// Messages that were put and are not done.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        let _latches = self.alone();
-        self.find_lost();
+        if let Some(_latches) = self.alone_until(soon(Deadline::NEVER)) {
+            self.find_lost();
+        }
+        // Else somebody is stopped with a latch: as far as others have come.
         self.pending_alone()
     }
 
@@ -166,8 +169,19 @@ impl Queue<'_> {
     /// # Errors
     /// [`TooManyDone`]; nothing has changed.
     pub fn task_done(&self) -> Result<(), TooManyDone> {
+        // In a child that a signal's handler has forked it is the parent's to say.
+        self.task_done_with(&mut Plain).unwrap_or(Ok(()))
+    }
+
+    /// The same, unless an interrupt comes while a member that is stopped keeps the thread from it: `None`
+    /// then, and nothing has changed.
+    pub fn task_done_with(&self, hooks: &mut dyn BlockingHooks) -> Option<Result<(), TooManyDone>> {
+        let latches = self.alone_with(hooks)?;
+        Some(self.task_done_under(latches))
+    }
+
+    fn task_done_under(&self, latches: (Latched<'_>, Latched<'_>)) -> Result<(), TooManyDone> {
         let (me, it) = (self.me, self.it);
-        let latches = self.alone();
         let pending = self.pending_alone();
         if pending == 0 {
             return Err(TooManyDone);
@@ -270,7 +284,7 @@ impl JoinWait<'_> {
         if queue.it.shut.load(Ordering::Acquire) == shut::ALL {
             // Who shut it down may have died before all of it was thrown away, and what the dead held
             // comes back.
-            self.held = !queue.throw_away_until(Some(soon(self.until)));
+            self.held = !queue.throw_away_for(self.until);
             if self.held {
                 return true;
             }

@@ -338,7 +338,8 @@ impl Queue<'_> {
     fn put_now(&self, messages: &[Message], until: Deadline) -> Result<Now, PutError> {
         let (me, it) = (self.me, self.it);
         let Some(latch) = it.put.latch.lock_until(me, || soon(until)) else {
-            return Ok(Now::Held);
+            // Who shuts a queue down waits for nobody who is stopped, nor does who puts after that.
+            return if self.is_shut() { Err(PutError::ShutDown) } else { Ok(Now::Held) };
         };
         if it.shut.load(Ordering::Relaxed) != shut::OPEN {
             return Err(PutError::ShutDown);
@@ -417,20 +418,20 @@ impl Queue<'_> {
         self.publish_put();
     }
 
-    /// Throws away what is in a queue that nobody reads any more; another one is left as it is.
+    /// Throws away what is in a queue that nobody reads any more; another one is left as it is. What a
+    /// member that is stopped keeps it from goes with the next who looks, or with the queue.
     pub fn throw_away(&self) {
-        self.throw_away_until(None);
+        self.throw_away_for(Deadline::NEVER);
     }
 
-    /// The same as long as both latches can be had by `limit`, each time; whether all is gone.
-    pub(super) fn throw_away_until(&self, limit: Option<Deadline>) -> bool {
+    /// The same for one who waits until `until`; whether all is gone.
+    pub(super) fn throw_away_for(&self, until: Deadline) -> bool {
         if self.it.shut.load(Ordering::Acquire) != shut::ALL {
             return true;
         }
         loop {
             let savepoint = heap::savepoint(self.me);
-            let latches = limit.map_or_else(|| Some(self.alone()), |limit| self.alone_until(limit));
-            let Some(latches) = latches else { return false };
+            let Some(latches) = self.alone_until(soon(until)) else { return false };
             let mut left = Discarded::More;
             for _ in 0..64 {
                 left = self.discard_one();

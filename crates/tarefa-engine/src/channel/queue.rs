@@ -17,6 +17,7 @@ use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::object::{self, ObjectHeader, refcount};
 use crate::shm::tx::journal::Tx;
 use crate::shm::tx::latch::{Latch, Latched, PATIENCE};
+use crate::sync::wait::BlockingHooks;
 
 /// Bytes that a queue may hold if nobody says otherwise.
 pub const MAX_BYTES: u64 = 256 << 20;
@@ -271,6 +272,37 @@ impl<'a> Queue<'a> {
         Some((get, put))
     }
 
+    /// The same for one whom an interrupt may call away while a stopped member has one of them: `None`
+    /// then.
+    pub(super) fn alone_with(
+        &self,
+        hooks: &mut dyn BlockingHooks,
+    ) -> Option<(Latched<'a>, Latched<'a>)> {
+        self.unless_interrupted(hooks, || self.alone_until(soon(Deadline::NEVER)))
+    }
+
+    /// The latch of consumers, for such a one.
+    pub(super) fn get_latch_with(&self, hooks: &mut dyn BlockingHooks) -> Option<Latched<'a>> {
+        let latch = &self.it.get.latch;
+        self.unless_interrupted(hooks, || latch.lock_until(self.me, || soon(Deadline::NEVER)))
+    }
+
+    fn unless_interrupted<T>(
+        &self,
+        hooks: &mut dyn BlockingHooks,
+        mut attempt: impl FnMut() -> Option<T>,
+    ) -> Option<T> {
+        loop {
+            if let Some(latched) = attempt() {
+                return Some(latched);
+            }
+            // A signal's handler that forks goes on in two processes, and the operation is the parent's.
+            if hooks.interrupted() || !self.me.is_here() {
+                return None;
+            }
+        }
+    }
+
     /// Publishes what was put and is final; the latch of producers is held. Who died before it came
     /// to that leaves it to the next.
     pub(super) fn publish_put(&self) {
@@ -344,17 +376,25 @@ impl<'a> Queue<'a> {
     /// Bytes in it at this instant, as they count for the bound.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {
-        let _latches = self.alone();
+        let latches = self.alone_until(soon(Deadline::NEVER));
         let (put, get) = (&self.it.put.bytes, &self.it.get.bytes);
-        let blobs = put.load(Ordering::Relaxed) - get.load(Ordering::Relaxed);
-        blobs + self.len_alone() * ring::WORD
+        // Somebody may be stopped with a latch, in the middle of a change.
+        let blobs = put.load(Ordering::Relaxed).saturating_sub(get.load(Ordering::Relaxed));
+        let len = if latches.is_some() { self.len_alone() } else { self.inspect_len() };
+        blobs + len * ring::WORD
     }
 
     /// Whether nothing more can be put at this instant, however small.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let _latches = self.alone();
-        !self.has_room(0)
+        if let Some(_latches) = self.alone_until(soon(Deadline::NEVER)) {
+            return !self.has_room(0);
+        }
+        // Somebody is stopped with a latch: what counts is what he has published.
+        let (len, most) = (self.inspect_len(), self.maxsize());
+        let blobs = self.it.put.bytes.load(Ordering::Relaxed);
+        let used = blobs.saturating_sub(self.it.bytes.load(Ordering::Relaxed)) + len * ring::WORD;
+        most != 0 && len >= most || used + ring::WORD > self.max_bytes()
     }
 
     /// Whether it was shut down.
@@ -368,10 +408,11 @@ impl<'a> Queue<'a> {
     /// changes first, and a death has all waiters look around.
     pub fn shut_down(&self, immediate: bool) {
         {
-            let _latches = self.alone();
+            // Not for ever: where somebody is stopped with a latch, what he is about to put comes before.
+            let _latches = self.alone_until(soon(Deadline::NEVER));
             let state = if immediate { shut::ALL } else { shut::PUT };
             if state > self.it.shut.load(Ordering::Relaxed) {
-                self.it.shut.store(state, Ordering::Release);
+                self.it.shut.fetch_max(state, Ordering::AcqRel);
                 crash_point!("channel.shut");
             }
         }

@@ -12,15 +12,17 @@
 //!   the last look, takes back what the dead hold. A death has all waiters look around.
 
 use super::priority;
-use super::queue::{Order, Queue, shut};
+use super::queue::{Order, Queue, shut, soon};
 use super::taken::{Delivery, Taken};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::collections::value;
+use crate::os::clock::Deadline;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap::{self, Kind, OutOfMemory};
 use crate::shm::member::slots;
 use crate::shm::object::blob;
 use crate::shm::tx::journal::Tx;
+use crate::sync::wait::{BlockingHooks, Plain};
 
 /// Entries of the first table, and how many a table has that is kept when all of them are free.
 const LEAST: u64 = 16;
@@ -305,11 +307,21 @@ impl Queue<'_> {
     /// # Errors
     /// How many of them this process does not hold; the others are acknowledged.
     pub fn ack(&self, deliveries: &[Delivery]) -> Result<(), NotHeld> {
+        self.ack_with(deliveries, &mut Plain).unwrap_or(Err(NotHeld(deliveries.len())))
+    }
+
+    /// The same, unless an interrupt comes while a member that is stopped keeps the thread from it: `None`
+    /// then, and nothing has changed.
+    pub fn ack_with(
+        &self,
+        deliveries: &[Delivery],
+        hooks: &mut dyn BlockingHooks,
+    ) -> Option<Result<(), NotHeld>> {
         let (me, unacked) = (self.me, &self.it.get.unacked);
         let savepoint = heap::savepoint(me);
         let mut missing = 0;
         {
-            let _latch = self.it.get.latch.lock(me);
+            let _latch = self.get_latch_with(hooks)?;
             for delivery in deliveries {
                 if !self.holds(*delivery) {
                     missing += 1;
@@ -328,7 +340,7 @@ impl Queue<'_> {
         // For those who wait for bytes.
         self.it.not_full.open(deliveries.len());
         heap::free_deferred(me, savepoint);
-        if missing == 0 { Ok(()) } else { Err(NotHeld(missing)) }
+        Some(if missing == 0 { Ok(()) } else { Err(NotHeld(missing)) })
     }
 
     /// Gives a large table back when nothing is in it. The latch of consumers is held.
@@ -354,8 +366,18 @@ impl Queue<'_> {
     /// # Errors
     /// How many of them this process does not hold; the others are back.
     pub fn give_back(&self, deliveries: &[Delivery]) -> Result<(), NotHeld> {
+        self.give_back_with(deliveries, &mut Plain).unwrap_or(Err(NotHeld(deliveries.len())))
+    }
+
+    /// The same, unless an interrupt comes while a member that is stopped keeps the thread from it: `None`
+    /// then, and nothing has changed.
+    pub fn give_back_with(
+        &self,
+        deliveries: &[Delivery],
+        hooks: &mut dyn BlockingHooks,
+    ) -> Option<Result<(), NotHeld>> {
         let (back, missing) = {
-            let _latch = self.it.get.latch.lock(self.me);
+            let _latch = self.get_latch_with(hooks)?;
             let back: Vec<u64> =
                 deliveries.iter().filter(|d| self.holds(**d)).map(|d| d.entry).collect();
             let counts = (back.len(), deliveries.len() - back.len());
@@ -367,14 +389,23 @@ impl Queue<'_> {
         } else if back > 0 {
             self.it.not_empty.open(back);
         }
-        if missing == 0 { Ok(()) } else { Err(NotHeld(missing)) }
+        Some(if missing == 0 { Ok(()) } else { Err(NotHeld(missing)) })
     }
 
     /// Messages that processes hold which have not acknowledged them.
     #[must_use]
     pub fn unacknowledged(&self) -> u64 {
-        let _latches = self.alone();
+        // Somebody may be stopped with a latch: what the dead hold comes back with the next look then.
+        let _latches = self.alone_until(soon(Deadline::NEVER));
         self.it.get.unacked.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether at this instant nothing is in it, and nothing is to be acknowledged.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        let latches = self.alone_until(soon(Deadline::NEVER));
+        let held = self.it.get.unacked.held.load(Ordering::Relaxed);
+        latches.is_some() && self.len_alone() == 0 && held == 0
     }
 
     /// Throws the first message away that came back; both latches are held.

@@ -139,7 +139,7 @@ pub struct Acting {
 
 /// What is done for the dead.
 pub(super) const RECOVERY: Recovery =
-    Recovery { abandon, return_hold: |_, _, _| (), give_up: None, with_thread: false };
+    Recovery { abandon, return_hold: |_, _, _, _| true, give_up: None, with_thread: false };
 
 /// Makes a barrier for one party; this process holds a reference to it.
 ///
@@ -291,8 +291,21 @@ impl Barrier {
 
     /// Runs `change` under the latch, and wakes if it says so.
     fn locked<T>(&'static self, me: &Member, change: impl FnOnce(&mut bool) -> T) -> T {
+        match self.locked_until(me, || Deadline::NEVER, change) {
+            Some(result) => result,
+            None => unreachable!("for ever is over"),
+        }
+    }
+
+    /// The same, if the latch can be had by then; `limit` is asked where it is not free at once.
+    fn locked_until<T>(
+        &'static self,
+        me: &Member,
+        limit: impl FnOnce() -> Deadline,
+        change: impl FnOnce(&mut bool) -> T,
+    ) -> Option<T> {
         let mut wakes = false;
-        let latched = self.latch.lock(me);
+        let latched = self.latch.lock_until(me, limit)?;
         if self.word.load(Ordering::Relaxed) & RESETTING != 0 {
             self.finish_reset(me, &mut wakes);
         }
@@ -301,7 +314,7 @@ impl Barrier {
         if wakes {
             futex::wake_all(self.futex(me));
         }
-        result
+        Some(result)
     }
 
     /// Stores what all waiters look at.
@@ -629,22 +642,27 @@ impl Awaited for BarrierWait<'_> {
     }
 }
 
-fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off, limit: Deadline) -> bool {
     let (barrier, waiter) = (at(dead, off), Waiter::of_node(dead, node));
-    barrier.locked(dead, |wakes| {
-        let word = barrier.word.load(Ordering::Relaxed);
-        if word & ROUND != round_of(waiter) || waiter.state() == state::TOLD {
-            waiter.leave();
-            return;
-        }
-        let owner = dead.slot().owner.load(Ordering::Acquire);
-        let process = slots::process_slot(dead.arena(), owner.saturating_sub(1) as u32);
-        barrier.shatter(Why::Died(slots::owner(process).0), wakes);
-        let mut tx = Tx::begin(dead);
-        barrier.queue.remove(dead, &mut tx, waiter);
-        waiter.free_in(&mut tx);
-        crash_point!("barrier.abandoning");
-        tx.commit();
-        crash_point!("barrier.abandoned");
-    });
+    let abandoned = barrier.locked_until(
+        dead,
+        || limit,
+        |wakes| {
+            let word = barrier.word.load(Ordering::Relaxed);
+            if word & ROUND != round_of(waiter) || waiter.state() == state::TOLD {
+                waiter.leave();
+                return;
+            }
+            let owner = dead.slot().owner.load(Ordering::Acquire);
+            let process = slots::process_slot(dead.arena(), owner.saturating_sub(1) as u32);
+            barrier.shatter(Why::Died(slots::owner(process).0), wakes);
+            let mut tx = Tx::begin(dead);
+            barrier.queue.remove(dead, &mut tx, waiter);
+            waiter.free_in(&mut tx);
+            crash_point!("barrier.abandoning");
+            tx.commit();
+            crash_point!("barrier.abandoned");
+        },
+    );
+    abandoned.is_some()
 }

@@ -26,7 +26,7 @@ use crate::shm::tx::latch::Latch;
 use crate::sync::lock::word::{Acquired, LockWord, Recursion};
 use crate::sync::wait_queue::{
     Queue, QueueWait, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon,
-    looked_around, state,
+    locked_until, looked_around, state,
 };
 
 #[repr(C)]
@@ -71,8 +71,12 @@ pub enum Refused {
 }
 
 /// What is done for the dead.
-pub(super) const RECOVERY: Recovery =
-    Recovery { abandon, return_hold: |_, _, _| (), give_up: Some(give_up), with_thread: false };
+pub(super) const RECOVERY: Recovery = Recovery {
+    abandon,
+    return_hold: |_, _, _, _| true,
+    give_up: Some(give_up),
+    with_thread: false,
+};
 
 /// Makes a condition, without a lock so far; this process holds a reference to it.
 ///
@@ -204,6 +208,10 @@ impl Awaited for Told<'_> {
     fn announce(&mut self) -> Option<u32> {
         let value = self.waiting.announce()?;
         (self.cell.last_death(self.me, self.recursion) == self.death).then_some(value)
+    }
+
+    fn look_again(&self) -> Deadline {
+        self.waiting.look_again()
     }
 }
 
@@ -415,13 +423,19 @@ fn give_up(me: &Member, node: &'static WaitNode, off: Off, _: Off) -> bool {
     at(me, off).leave(me, waiter, Outcome::Interrupted).is_some()
 }
 
-fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off, limit: Deadline) -> bool {
     let (condition, waiter) = (at(dead, off), Waiter::of_node(dead, node));
-    locked(condition, dead, |wakes| {
-        if waiter.state() == state::GRANTED {
-            condition.pass_on(dead, waiter, wakes);
-        } else {
-            condition.drop_out(dead, waiter);
-        }
-    });
+    let abandoned = locked_until(
+        condition,
+        dead,
+        || limit,
+        |wakes| {
+            if waiter.state() == state::GRANTED {
+                condition.pass_on(dead, waiter, wakes);
+            } else {
+                condition.drop_out(dead, waiter);
+            }
+        },
+    );
+    abandoned.is_some()
 }

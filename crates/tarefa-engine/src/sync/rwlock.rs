@@ -32,7 +32,7 @@ use crate::sync::object_kinds::{Frees, Holders, KindInfo};
 use crate::sync::repair::{self, Repair};
 use crate::sync::wait_queue;
 use crate::sync::wait_queue::{
-    Queue, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon, state,
+    Queue, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon, locked_until, state,
 };
 
 /// How a lock is taken, and what a [`Hold`] of it is.
@@ -571,34 +571,46 @@ fn give_up(me: &Member, node: &'static WaitNode, off: Off, entry: Off) -> bool {
     true
 }
 
-fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off, limit: Deadline) -> bool {
     let (lock, waiter) = (at(dead, off), Waiter::of_node(dead, node));
-    locked(lock, dead, |_| {
-        let mut tx = Tx::begin(dead);
-        // What was granted and not taken is nobody's death to tell: its thread has not gone on.
-        lock.give_up(dead, &mut tx, waiter, waiter.state(), Mode::of(waiter.detail()));
-        waiter.free_in(&mut tx);
-        crash_point!("rwlock.abandoning");
-        tx.commit();
-        crash_point!("rwlock.abandoned");
-    });
+    let abandoned = locked_until(
+        lock,
+        dead,
+        || limit,
+        |_| {
+            let mut tx = Tx::begin(dead);
+            // What was granted and not taken is nobody's death to tell: its thread has not gone on.
+            lock.give_up(dead, &mut tx, waiter, waiter.state(), Mode::of(waiter.detail()));
+            waiter.free_in(&mut tx);
+            crash_point!("rwlock.abandoning");
+            tx.commit();
+            crash_point!("rwlock.abandoned");
+        },
+    );
+    abandoned.is_some()
 }
 
-fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold) {
+fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold, limit: Deadline) -> bool {
     let (lock, mode) = (at(dead, hold.object), Mode::of(hold.what));
-    locked(lock, dead, |_| {
-        let mut tx = Tx::begin(dead);
-        lock.take_off(&mut tx, mode, entry);
-        if mode == Mode::Write {
-            let pid = dead_pid(dead);
-            tx.set(&lock.died, 1 | pid << 8);
-            let count = (lock.deaths.load(Ordering::Relaxed) >> 32) + 1;
-            tx.set(&lock.deaths, count << 32 | pid);
-        }
-        crash_point!("rwlock.returning");
-        tx.commit();
-        crash_point!("rwlock.returned");
-    });
+    let returned = locked_until(
+        lock,
+        dead,
+        || limit,
+        |_| {
+            let mut tx = Tx::begin(dead);
+            lock.take_off(&mut tx, mode, entry);
+            if mode == Mode::Write {
+                let pid = dead_pid(dead);
+                tx.set(&lock.died, 1 | pid << 8);
+                let count = (lock.deaths.load(Ordering::Relaxed) >> 32) + 1;
+                tx.set(&lock.deaths, count << 32 | pid);
+            }
+            crash_point!("rwlock.returning");
+            tx.commit();
+            crash_point!("rwlock.returned");
+        },
+    );
+    returned.is_some()
 }
 
 /// The number of the dead process; 0 where only the thread has ended.

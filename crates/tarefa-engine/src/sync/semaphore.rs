@@ -24,7 +24,7 @@ use crate::shm::tx::latch::Latch;
 use crate::sync::object_kinds::{Frees, Holders, KindInfo};
 use crate::sync::wait_queue;
 use crate::sync::wait_queue::{
-    Queue, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon, state,
+    Queue, Queued, WaitError, Waiter, Wakes, entering, locked, locked_soon, locked_until, state,
 };
 
 /// What a [`Hold`] of a semaphore is: a permit.
@@ -371,34 +371,46 @@ fn give_up(me: &Member, node: &'static WaitNode, off: Off, entry: Off) -> bool {
     true
 }
 
-fn abandon(dead: &Member, node: &'static WaitNode, off: Off) {
+fn abandon(dead: &Member, node: &'static WaitNode, off: Off, limit: Deadline) -> bool {
     let (semaphore, waiter) = (at(dead, off), Waiter::of_node(dead, node));
-    locked(semaphore, dead, |_| {
-        let mut tx = Tx::begin(dead);
-        if waiter.state() == state::WAITING {
-            semaphore.queue.remove(dead, &mut tx, waiter);
-        } else if waiter.info() == 0 {
-            // A permit that was to be held comes back with the dead process's other holds.
-            semaphore.give_back(dead, &mut tx, 1, Off::NONE);
-        }
-        waiter.free_in(&mut tx);
-        crash_point!("semaphore.abandoning");
-        tx.commit();
-        crash_point!("semaphore.abandoned");
-    });
+    let abandoned = locked_until(
+        semaphore,
+        dead,
+        || limit,
+        |_| {
+            let mut tx = Tx::begin(dead);
+            if waiter.state() == state::WAITING {
+                semaphore.queue.remove(dead, &mut tx, waiter);
+            } else if waiter.info() == 0 {
+                // A permit that was to be held comes back with the dead process's other holds.
+                semaphore.give_back(dead, &mut tx, 1, Off::NONE);
+            }
+            waiter.free_in(&mut tx);
+            crash_point!("semaphore.abandoning");
+            tx.commit();
+            crash_point!("semaphore.abandoned");
+        },
+    );
+    abandoned.is_some()
 }
 
-fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold) {
+fn return_hold(dead: &Member, entry: &'static AtomicU64, hold: Hold, limit: Deadline) -> bool {
     let semaphore = at(dead, hold.object);
-    locked(semaphore, dead, |_| {
-        let mut tx = Tx::begin(dead);
-        let (value, bound) = (&semaphore.value, semaphore.bound.load(Ordering::Relaxed));
-        tx.set(value, (value.load(Ordering::Relaxed) + 1).min(bound));
-        tx.set(entry, 0);
-        crash_point!("semaphore.returning");
-        tx.commit();
-        crash_point!("semaphore.returned");
-    });
+    let returned = locked_until(
+        semaphore,
+        dead,
+        || limit,
+        |_| {
+            let mut tx = Tx::begin(dead);
+            let (value, bound) = (&semaphore.value, semaphore.bound.load(Ordering::Relaxed));
+            tx.set(value, (value.load(Ordering::Relaxed) + 1).min(bound));
+            tx.set(entry, 0);
+            crash_point!("semaphore.returning");
+            tx.commit();
+            crash_point!("semaphore.returned");
+        },
+    );
+    returned.is_some()
 }
 
 /// Who holds permits: slots of process and thread, once for each.

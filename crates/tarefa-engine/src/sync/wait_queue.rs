@@ -11,6 +11,8 @@
 //!
 //! What is waited for is the kind's (`Queued`): see `README.md` beside this file.
 
+use std::time::Duration;
+
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::os::clock::Deadline;
@@ -228,6 +230,9 @@ impl Queue {
     }
 }
 
+/// After what time one looks again who could not look for what somebody who died has left.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Sleepers to be woken once the latch is let go.
 #[derive(Debug, Default)]
 pub(super) struct Wakes(Vec<&'static AtomicU32>);
@@ -271,8 +276,18 @@ pub(super) fn locked_soon<Q: Queued, T>(
     me: &Member,
     change: impl FnOnce(&mut Wakes) -> T,
 ) -> Option<T> {
+    locked_until(q, me, || Deadline::after(Some(PATIENCE)), change)
+}
+
+/// As [`locked`], if the latch can be had by then; `limit` is asked where it is not free at once.
+pub(super) fn locked_until<Q: Queued, T>(
+    q: &'static Q,
+    me: &Member,
+    limit: impl FnOnce() -> Deadline,
+    change: impl FnOnce(&mut Wakes) -> T,
+) -> Option<T> {
     let mut wakes = Wakes::default();
-    let latched = q.latch().lock_until(me, || Deadline::after(Some(PATIENCE)))?;
+    let latched = q.latch().lock_until(me, limit)?;
     let result = change(&mut wakes);
     q.grant(me, &mut wakes);
     drop(latched);
@@ -320,11 +335,13 @@ pub(super) struct QueueWait<'a, Q: Queued> {
     q: &'static Q,
     me: &'a Member,
     waiter: Waiter,
+    /// It sleeps without having had the latch.
+    is_unsure: bool,
 }
 
 impl<'a, Q: Queued> QueueWait<'a, Q> {
     pub(super) fn new(q: &'static Q, me: &'a Member, waiter: Waiter) -> Self {
-        Self { q, me, waiter }
+        Self { q, me, waiter, is_unsure: false }
     }
 }
 
@@ -352,9 +369,15 @@ impl<Q: Queued> Awaited for QueueWait<'_, Q> {
             crash_point!("wait_queue.asleep");
             Some(word::ASLEEP)
         });
+        self.is_unsure = announced.is_none();
         // Whoever has the latch is stopped. He tells this thread when he goes on, or, if he dies,
         // the cleaner has it look around.
         announced.unwrap_or_else(|| self.waiter.fall_asleep())
+    }
+
+    fn look_again(&self) -> Deadline {
+        // Who had given it something, and died before he told, is known to have died already.
+        if self.is_unsure { Deadline::after(Some(AGAIN)) } else { Deadline::NEVER }
     }
 }
 

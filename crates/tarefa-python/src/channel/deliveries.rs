@@ -1,14 +1,17 @@
 //! `Deliveries`: messages that were taken at once and are to be acknowledged.
 
 use std::cell::RefCell;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use tarefa_engine::channel::{Delivery, Queue};
+use tarefa_engine::channel::{Delivery, NotHeld, Queue};
 use tarefa_engine::os::process;
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
+use tarefa_engine::sync::wait::BlockingHooks;
 
+use crate::runtime::blocking::PyBlockingHooks;
 use crate::runtime::handle::Slot;
 
 /// What one `get` or `get_many` took. Dropped without a word, the messages go back to the queue.
@@ -28,7 +31,25 @@ impl Deliveries {
 
     /// Those that are neither acknowledged nor given back.
     fn take(&self) -> Vec<Delivery> {
-        std::mem::take(&mut *self.held.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has them acknowledged or given back; who was interrupted before that holds them still.
+    fn settle<'a>(
+        &self,
+        py: Python<'_>,
+        me: &'a Member,
+        way: fn(&Queue<'a>, &[Delivery], &mut dyn BlockingHooks) -> Option<Result<(), NotHeld>>,
+    ) -> PyResult<()> {
+        let mut hooks = PyBlockingHooks::new(py);
+        let held = self.take();
+        match way(&Queue::at(me, self.handle.off()), &held, &mut hooks) {
+            Some(settled) => settled.map_err(|e| PyValueError::new_err(e.to_string())),
+            None => {
+                self.held.lock().unwrap_or_else(PoisonError::into_inner).extend(held);
+                Err(hooks.into_error())
+            }
+        }
     }
 
     fn check(&self, what: &str) -> PyResult<()> {
@@ -46,19 +67,20 @@ impl Deliveries {
 #[pymethods]
 impl Deliveries {
     /// The messages are done with.
-    fn ack(&self) -> PyResult<()> {
+    fn ack(&self, py: Python<'_>) -> PyResult<()> {
         self.check("ack()")?;
-        let me = self.handle.try_slot()?;
-        let acked = Queue::at(&me, self.handle.off()).ack(&self.take());
-        acked.map_err(|e| PyValueError::new_err(e.to_string()))
+        self.settle(py, &self.handle.try_slot()?, Queue::ack_with)
     }
 
     /// The messages go back to the queue's head.
-    fn give_back(&self) -> PyResult<()> {
+    fn give_back(&self, py: Python<'_>) -> PyResult<()> {
         self.check("nack()")?;
-        let me = self.handle.try_slot()?;
-        let back = Queue::at(&me, self.handle.off()).give_back(&self.take());
-        back.map_err(|e| PyValueError::new_err(e.to_string()))
+        self.settle(py, &self.handle.try_slot()?, Queue::give_back_with)
+    }
+
+    /// Messages that are neither acknowledged nor given back.
+    fn __len__(&self) -> usize {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

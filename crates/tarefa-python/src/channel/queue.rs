@@ -315,6 +315,12 @@ impl QueueCore {
         self.ask(|queue| queue.unacknowledged())
     }
 
+    /// Whether nothing is in it, and nothing is to be acknowledged.
+    #[pyo3(name = "_is_spent")]
+    fn is_spent(&self) -> bool {
+        self.ask(|queue| queue.is_spent())
+    }
+
     /// Takes as many items as there are, at most `most`, waiting for the first. One that cannot be
     /// decoded is in the list as the error that says so.
     fn take_many<'py>(
@@ -391,9 +397,11 @@ impl QueueCore {
     }
 
     /// A message that was taken is done.
-    fn task_done(&self) -> PyResult<()> {
+    fn task_done(&self, py: Python<'_>) -> PyResult<()> {
         let me = self.handle.try_slot()?;
-        let done = Queue::at(&me, self.handle.off()).task_done();
+        let mut hooks = PyBlockingHooks::new(py);
+        let done = Queue::at(&me, self.handle.off()).task_done_with(&mut hooks);
+        let Some(done) = done else { return Err(hooks.into_error()) };
         done.map_err(|e| PyValueError::new_err(format!("task_done() called too many times: {e}")))
     }
 

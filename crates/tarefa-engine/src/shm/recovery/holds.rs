@@ -1,11 +1,13 @@
 //! Giving back what the dead hold of objects.
 
 use crate::atomic::{AtomicU64, Ordering};
+use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
 use crate::shm::object::entries::References;
 use crate::shm::object::robust_list;
 use crate::shm::object::robust_list::Hold;
+use crate::shm::recovery::round::Round;
 use crate::shm::recovery::wait_nodes;
 
 /// The calling thread ends: gives back what only it could.
@@ -20,22 +22,27 @@ pub(in crate::shm) fn return_of_thread(me: &Member) {
             continue;
         };
         while let Some(entry) = robust_list::forget(me, hold) {
-            (recovery.return_hold)(me, robust_list::word(me, entry), hold);
+            (recovery.return_hold)(me, robust_list::word(me, entry), hold, Deadline::NEVER);
             robust_list::unreserve(me, entry);
         }
     }
 }
 
 /// Gives back all that a dead process holds: `references` is its list of blocks, and `dead` one
-/// of its threads.
-pub(in crate::shm) fn return_all(dead: &Member, references: &AtomicU64) {
+/// of its threads. False if some of it is left for another round.
+pub(in crate::shm) fn return_all(dead: &Member, references: &AtomicU64, round: &mut Round) -> bool {
+    let mut all = true;
     let mut block = Off(references.load(Ordering::Acquire));
     while !block.is_none() {
         let refs: &'static References = dead.arena().at(block);
         for entry in &refs.entries {
             let Some(hold) = Hold::unpack(entry.load(Ordering::Acquire)) else { continue };
             if let Some(recovery) = wait_nodes::recovery(dead, hold.object) {
-                (recovery.return_hold)(dead, entry, hold);
+                let back = |limit| (recovery.return_hold)(dead, entry, hold, limit);
+                if !round.give_up(hold.object, back) {
+                    all = false;
+                    continue;
+                }
             }
             debug_assert_eq!(entry.load(Ordering::Relaxed), 0);
             entry.store(0, Ordering::Release);
@@ -43,4 +50,5 @@ pub(in crate::shm) fn return_all(dead: &Member, references: &AtomicU64) {
         }
         block = Off(refs.next.load(Ordering::Acquire));
     }
+    all
 }

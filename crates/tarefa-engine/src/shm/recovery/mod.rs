@@ -3,21 +3,23 @@
 //! The order matters:
 //! 1. mark the slot dead and make its generation old, so that locks the process held are
 //!    seen to be without an owner;
-//! 2. for each of its threads: undo the change in its journal, then release its latches; only
-//!    then, for each again, give up its places in queues, then what it holds of objects: that takes
-//!    latches;
+//! 2. for each of its threads: undo the change in its journal, then release its latches;
 //! 3. make whoever waits in `sync` look at the owner anew;
-//! 4. for each of its threads: return its run and free the blocks on its chain and of its journal;
-//! 5. return the references the process held;
-//! 6. give the slots back.
+//! 4. for each of its threads: give up its places in queues, then what it holds of objects. That takes
+//!    latches, and one of them a member may have that is stopped: see [`round`];
+//! 5. for each of its threads: return its run and free the blocks on its chain and of its journal;
+//! 6. return the references the process held;
+//! 7. give the slots back.
 //!
-//! Several that died together go through 1 to 3 together. From 4 on it takes as long as there is to
-//! free, and nobody waits for it: the supervisor looks around meanwhile, for more deaths.
+//! Several that died together go through 1 to 3 together. 4 is done in rounds, until nothing is left;
+//! who is stopped puts off only what is his object's. From 5 on it takes as long as there is to free,
+//! and nobody waits for it: the supervisor looks around meanwhile, for more deaths.
 //!
 //! Each step finishes what a cleaner that died itself began, because every part of the dead
 //! process's state is taken off it by the same kind of committed change.
 
 pub(in crate::shm) mod holds;
+mod round;
 pub mod wait_nodes;
 
 use std::cell::Cell;
@@ -40,6 +42,8 @@ use crate::shm::trace;
 use crate::shm::tx::journal;
 use crate::shm::tx::latch;
 use crate::shm::tx::latch::Overdue;
+
+pub use round::Round;
 
 /// How often [`is_held_up`] looks at a latch, and after how many of them a millisecond apart.
 const LOOKS: u32 = 30;
@@ -70,19 +74,15 @@ pub fn mark_dead(me: &Member, index: u32) -> bool {
 /// itself stays taken until [`forget`].
 pub fn clean_up(me: &Member, index: u32) {
     release(me, &[index]);
+    leave(me, index, &mut Round::patient());
     return_memory(me, index, &mut || false);
 }
 
-/// Takes from the processes in these slots, which [`mark_dead`] has marked, what others may wait
-/// for: latches, places in queues, holds; and has those look around who wait. That is short, however
-/// much they had.
+/// Takes from the processes in these slots, which [`mark_dead`] has marked, their latches, and has those
+/// look around who wait. That is short, however much they had, and waits for nobody.
 pub fn release(me: &Member, dead: &[u32]) {
-    // First the latches of all: what follows takes latches that any of them may have held.
     for index in dead {
         release_latches_of(me, *index);
-    }
-    for index in dead {
-        leave_queues(me, *index);
     }
     // Before those who wait look around: they look for what the dead held if there are more.
     me.header().deaths.fetch_add(dead.len() as u64, Ordering::AcqRel);
@@ -90,7 +90,25 @@ pub fn release(me: &Member, dead: &[u32]) {
     slots::wake_waiters(me.arena());
 }
 
-/// Gives back the memory of the process in slot `index`, after [`release`], and what it refers to,
+/// Takes from the process in slot `index` its places in queues, and what it holds of objects, after
+/// [`release`] of all that have died: their latches are free then. True once nothing is left; what the
+/// round was held up with is for another one.
+pub fn leave(me: &Member, index: u32, round: &mut Round) -> bool {
+    let runtime = me.runtime();
+    let dead = |t| Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
+    let mut all = true;
+    for t in threads_of(runtime, index) {
+        all &= wait_nodes::abandon_all(&dead(t), round);
+    }
+    // Not before: what the dead wait for may be granted to them until then.
+    if let Some(t) = threads_of(runtime, index).next() {
+        let references = &slots::process_slot(runtime.arena(), index).references;
+        all &= holds::return_all(&dead(t), references, round);
+    }
+    all
+}
+
+/// Gives back the memory of the process in slot `index`, after [`leave`], and what it refers to,
 /// which takes the longer the more there is: until `pause` says that it is enough for now. True once
 /// all is done. The calling thread has no blocks of its own to free meanwhile.
 pub fn return_memory(me: &Member, index: u32, pause: &mut impl FnMut() -> bool) -> bool {
@@ -152,19 +170,6 @@ fn release_latches_of(me: &Member, index: u32) {
     let runtime = me.runtime();
     for t in threads_of(runtime, index) {
         release_latches(&Member::new(runtime, slots::thread_slot(runtime.arena(), t), t));
-    }
-}
-
-/// Gives up its places in queues, and what it holds of objects.
-fn leave_queues(me: &Member, index: u32) {
-    let runtime = me.runtime();
-    let dead = |t| Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
-    for t in threads_of(runtime, index) {
-        wait_nodes::abandon_all(&dead(t));
-    }
-    // Not before: what the dead wait for may be granted to them until then.
-    if let Some(t) = threads_of(runtime, index).next() {
-        holds::return_all(&dead(t), &slots::process_slot(runtime.arena(), index).references);
     }
 }
 
@@ -313,7 +318,7 @@ fn without_root(me: &Member, holder: u32) {
     }
     // Not the references, for this thread is in the middle of something.
     release_latches_of(me, index as u32);
-    leave_queues(me, index as u32);
+    leave(me, index as u32, &mut Round::patient());
     for t in threads_of(runtime, index as u32) {
         return_blocks(
             &Member::new(runtime, slots::thread_slot(runtime.arena(), t), t),

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
+use crate::os::clock::Deadline;
 use crate::shm::arena::layout::{NODES, THREAD_SLOTS, WaitNode};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
@@ -17,19 +18,22 @@ use crate::shm::member::slots;
 use crate::shm::object;
 use crate::shm::object::refcount;
 use crate::shm::object::robust_list::Hold;
+use crate::shm::recovery::round::Round;
 
 /// See [`Recovery::give_up`]: the last is where what the thread gets would be noted.
 pub type GiveUp = fn(me: &Member, node: &'static WaitNode, object: Off, entry: Off) -> bool;
 
-/// What is done for the dead, by the kind of object. Each is safe to do again.
+/// What is done for the dead, by the kind of object. Each is safe to do again, and does nothing, and
+/// says false, where the object's latch is not to be had by the time given.
 #[derive(Clone, Copy, Debug)]
 pub struct Recovery {
     /// The thread whose `node` belongs to the object will not come back: takes the node out,
     /// frees it, and passes on what it was given and has not taken.
-    pub abandon: fn(dead: &Member, node: &'static WaitNode, object: Off),
+    pub abandon: fn(dead: &Member, node: &'static WaitNode, object: Off, limit: Deadline) -> bool,
     /// The thread will not give back what the `entry` says it holds: gives it back, and clears
     /// the entry in the same change.
-    pub return_hold: fn(dead: &Member, entry: &'static AtomicU64, hold: Hold),
+    pub return_hold:
+        fn(dead: &Member, entry: &'static AtomicU64, hold: Hold, limit: Deadline) -> bool,
     /// The thread whose `node` it is has gone on without waiting for the object's latch, and does
     /// not want what it waited for: as `abandon`, for the living. False if the latch is not to be
     /// had before long. `None` for kinds whose waits end with the latch only.
@@ -129,19 +133,24 @@ pub(in crate::shm) fn give_up_all_deferred(me: &Member) {
     }
 }
 
-/// Gives up all places of a dead thread.
-pub(in crate::shm) fn abandon_all(dead: &Member) {
+/// Gives up all places of a dead thread; false if some are left for another round.
+pub(in crate::shm) fn abandon_all(dead: &Member, round: &mut Round) -> bool {
+    let mut all = true;
     for node in &dead.slot().nodes {
         let off = Off(node.object.load(Ordering::Acquire));
         if off.is_none() {
             continue;
         }
         if let Some(recovery) = recovery(dead, off) {
-            (recovery.abandon)(dead, node, off);
+            if !round.give_up(off, |limit| (recovery.abandon)(dead, node, off, limit)) {
+                all = false;
+                continue;
+            }
         }
         debug_assert_eq!(node.object.load(Ordering::Relaxed), 0);
         node.deferred.store(0, Ordering::Relaxed);
         node.object.store(0, Ordering::Release);
         crash_point!("wait_nodes.abandoned");
     }
+    all
 }

@@ -1,6 +1,7 @@
 //! What is waited for, what a language does around a wait, and how a wait ends.
 
 use crate::atomic::AtomicU32;
+use crate::os::clock::Deadline;
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 
@@ -66,4 +67,9 @@ pub trait Awaited {
     /// Tries once more and else announces a sleeper: `None` when the wait is over, or the
     /// word's value to sleep on.
     fn announce(&mut self) -> Option<u32>;
+
+    /// When a sleep that was announced is to be announced anew, if nobody ends it before.
+    fn look_again(&self) -> Deadline {
+        Deadline::NEVER
+    }
 }

@@ -66,7 +66,7 @@ pub(super) fn sleep_once(
         } else {
             Deadline::NEVER
         };
-        let until = deadline.min(due).min(look);
+        let until = deadline.min(due).min(look).min(condition.look_again());
         let woken = futex::wait_two((word, value), (&slot.interrupt, seen), until);
         crash_point!("wait.slept");
         if woken == Woken::TimedOut {

@@ -3,6 +3,7 @@
 
 use super::zygote_control::Control;
 use crate::atomic::Ordering;
+use crate::os::clock::Deadline;
 use crate::shm::arena::layout::{ProcessSlot, process_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
@@ -80,7 +81,7 @@ impl Control {
 
     /// Runs `tell` with the task, if any, of the process `pid` in `slot`, unless that process
     /// has been buried: for the zygote, which has no reference to the task of its own. Under
-    /// the latch of [`Control::release_finished`], so that the task is not freed meanwhile.
+    /// the latch of [`Control::unlist_spare`], so that the task is not freed meanwhile.
     pub(in crate::task) fn with_task(
         &'static self,
         me: &Member,
@@ -95,17 +96,33 @@ impl Control {
         }
     }
 
-    /// Waits for whoever is giving a task to a process that is now marked dead, or tells one.
-    pub(in crate::task) fn release_finished(&'static self, me: &Member) {
-        drop(self.latch.lock(me));
+    /// Takes the requests away that the dead process `starter` (as [`slots::lock_owner`] named it) has
+    /// left, and says that their tasks ended; false if the latch was not to be had until `limit`.
+    pub(in crate::task) fn forget_requests_of(
+        &'static self,
+        me: &Member,
+        starter: u32,
+        limit: Deadline,
+    ) -> bool {
+        loop {
+            match self.forget_request_of(me, starter, limit) {
+                Some(true) => {}
+                Some(false) => return true,
+                None => return false,
+            }
+        }
     }
 
-    /// Takes a request away that the dead process `starter` (as [`slots::lock_owner`] named
-    /// it) has left, and says that its task ended; false if there is none.
-    pub(in crate::task) fn forget_request_of(&'static self, me: &Member, starter: u32) -> bool {
+    /// Takes one of them away; false if there is none.
+    fn forget_request_of(
+        &'static self,
+        me: &Member,
+        starter: u32,
+        limit: Deadline,
+    ) -> Option<bool> {
         let mark = heap::savepoint(me);
         let found = {
-            let _latch = self.latch.lock(me);
+            let _latch = self.latch.lock_until(me, || limit)?;
             let (mut before, mut off) = (Off::NONE, Off(self.first.load(Ordering::Relaxed)));
             let wanted = u64::from(starter);
             while !off.is_none() && Task::at(me, off).it().starter.load(Ordering::Relaxed) != wanted
@@ -134,7 +151,7 @@ impl Control {
             !off.is_none()
         };
         heap::free_deferred(me, mark);
-        found
+        Some(found)
     }
 }
 

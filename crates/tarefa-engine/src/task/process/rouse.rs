@@ -18,12 +18,11 @@
 
 use std::time::Duration;
 
-use super::spares::mailbox;
+use super::spares::{Spare, mailbox};
 use super::zygote_control::{self, Control};
 use crate::atomic::{AtomicU32, Ordering};
 use crate::os::clock::Deadline;
 use crate::os::futex;
-use crate::shm::member::slots;
 use crate::shm::{Member, Runtime};
 
 /// How long one looks: a little longer than most starts take.
@@ -36,14 +35,10 @@ pub fn rouse(me: &Member) {
         return;
     }
     let Some(control) = zygote_control::there(me) else { return };
-    for entry in &control.spares {
-        let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
-        let slot = slots::process_slot(me.arena(), index as u32);
-        if slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE {
-            // One that looks already is not asleep, and is not woken.
-            futex::wake(&slot.mailbox, 1);
-            return;
-        }
+    if let Some(idle) = control.list(me).find(Spare::is_idle) {
+        // One that looks already is not asleep, and is not woken.
+        futex::wake(&idle.slot.mailbox, 1);
+        return;
     }
     control.expect_request();
 }

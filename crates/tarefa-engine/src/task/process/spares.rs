@@ -3,10 +3,11 @@
 
 use super::zygote_control::{self, Control, zygote_state};
 use crate::atomic::{AtomicU64, Ordering};
+use crate::os::clock::Deadline;
 use crate::os::{futex, machine};
 use crate::settings;
 use crate::settings::BadSetting;
-use crate::shm::arena::layout::process_state;
+use crate::shm::arena::layout::{ProcessSlot, process_state};
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
 use crate::shm::tx::journal::Tx;
@@ -70,73 +71,100 @@ pub(super) fn want_more_spares(control: &Control) {
 /// As many spares as a burst of starts makes the zygote keep.
 const MOST_SPARES: u64 = 16;
 
+/// A spare that the list of them names, or named just now.
+pub(in crate::task) struct Spare {
+    /// Where it is listed, and what was read there: its slot plus 1.
+    entry: &'static AtomicU64,
+    seen: u64,
+    pub(in crate::task) slot: &'static ProcessSlot,
+}
+
+impl Spare {
+    pub(in crate::task) fn index(&self) -> u32 {
+        (self.seen - 1) as u32
+    }
+
+    pub(in crate::task) fn is_idle(&self) -> bool {
+        self.slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE
+    }
+
+    /// Changes what its mailbox says; false if that is something else by now.
+    #[inline]
+    fn change(&self, from: u32, to: u32) -> bool {
+        let mailbox = &self.slot.mailbox;
+        // crash: named by the caller.
+        mailbox.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sends it away if its mailbox says `from`; whether it goes.
+    pub(in crate::task) fn dismiss(&self, from: u32) -> bool {
+        let goes = self.change(from, mailbox::LEAVE);
+        crash_point!("zygote.dismissed");
+        if goes {
+            self.entry.store(0, Ordering::Release);
+            crash_point!("zygote.unlisted");
+            futex::wake_all(&self.slot.mailbox);
+        }
+        goes
+    }
+}
+
 impl Control {
+    /// The spares, each as it is when it comes up.
+    pub(in crate::task) fn list(&'static self, me: &Member) -> impl Iterator<Item = Spare> {
+        let arena = me.arena();
+        self.spares.iter().filter_map(move |entry| {
+            let seen = entry.load(Ordering::Acquire);
+            let index = seen.checked_sub(1)?;
+            Some(Spare { entry, seen, slot: slots::process_slot(arena, index as u32) })
+        })
+    }
+
     /// Spares that are there: (ready, all).
     #[must_use]
-    pub fn count_spares(&self, me: &Member) -> (u64, u64) {
-        let mut counts = (0, 0);
-        for entry in &self.spares {
-            if let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) {
-                let slot = slots::process_slot(me.arena(), index as u32);
-                counts.1 += 1;
-                counts.0 += u64::from(slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE);
-            }
-        }
-        counts
+    pub fn count_spares(&'static self, me: &Member) -> (u64, u64) {
+        self.list(me)
+            .fold((0, 0), |(ready, all), spare| (ready + u64::from(spare.is_idle()), all + 1))
     }
 
     /// Gives the task to a spare, if one is idle.
     pub(in crate::task) fn hand_to_spare(&'static self, me: &Member, task: &Task<'_>) -> bool {
         let claimed = mailbox::CLAIMED | me.runtime().process_index() << 8;
-        for entry in &self.spares {
-            let seen = entry.load(Ordering::Acquire);
-            let Some(index) = seen.checked_sub(1) else { continue };
-            let slot = slots::process_slot(me.arena(), index as u32);
-            let swap = slot.mailbox.compare_exchange(
-                mailbox::IDLE,
-                claimed,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            );
+        for spare in self.list(me) {
+            let is_claimed = spare.change(mailbox::IDLE, claimed);
             crash_point!("zygote_control.claimed");
-            if swap.is_err() {
+            if !is_claimed {
                 continue;
             }
-            if !self.give(me, task, entry, seen) {
+            let mailbox = &spare.slot.mailbox;
+            if !self.give(me, task, &spare) {
                 // It has died meanwhile, and its slot may be another spare's by now.
-                let swap = slot.mailbox.compare_exchange(
-                    claimed,
-                    mailbox::IDLE,
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                );
+                let is_free = spare.change(claimed, mailbox::IDLE);
                 crash_point!("zygote_control.unclaimed");
-                if swap.is_ok() {
-                    futex::wake_all(&slot.mailbox);
+                if is_free {
+                    futex::wake_all(mailbox);
                 }
                 continue;
             }
             // SYNC POINT: pairs with the spare's acquire load of its mailbox.
-            slot.mailbox.store(mailbox::TASK, Ordering::Release);
+            mailbox.store(mailbox::TASK, Ordering::Release);
             crash_point!("zygote_control.mailed");
-            futex::wake_all(&slot.mailbox);
+            futex::wake_all(mailbox);
             return true;
         }
         false
     }
 
-    /// Puts the task in the slot of the spare that `entry` lists, which is claimed; false if
-    /// the spare is no more. Under the latch that a cleaner takes once after it has marked the
+    /// Puts the task in the slot of the spare, which is claimed; false if the spare is no more. Under the latch that a cleaner takes once after it has marked the
     /// slot dead: it finds the task, or nothing is put there.
-    fn give(&'static self, me: &Member, task: &Task<'_>, entry: &AtomicU64, seen: u64) -> bool {
-        let index = (seen - 1) as u32;
-        let slot = slots::process_slot(me.arena(), index);
+    fn give(&'static self, me: &Member, task: &Task<'_>, spare: &Spare) -> bool {
+        let Spare { entry, seen, slot } = *spare;
         let _latch = self.latch.lock(me);
         let (pid, state) = slots::owner(slot);
         if state != process_state::LIVE || entry.load(Ordering::Acquire) != seen {
             return false;
         }
-        task.assign(index, pid);
+        task.assign(spare.index(), pid);
         let starter = slots::lock_owner(me.arena(), me.runtime().process_index());
         let _count = object::latch(me, task.offset()).lock(me);
         let mut tx = Tx::begin(me);
@@ -153,25 +181,14 @@ impl Control {
 
     /// Sends all spares away, also those that are not ready yet: who was claimed before has its task.
     pub(in crate::task) fn dismiss_all(&'static self, me: &Member) {
-        for entry in &self.spares {
-            let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
-            let slot = slots::process_slot(me.arena(), index as u32);
-            for state in [mailbox::COLD, mailbox::IDLE] {
-                let leave = mailbox::LEAVE;
-                let swap = slot.mailbox.compare_exchange(
-                    state,
-                    leave,
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                );
-                crash_point!("zygote.all_dismissed");
-                if swap.is_ok() {
-                    entry.store(0, Ordering::Release);
-                    crash_point!("zygote.all_unlisted");
-                    futex::wake_all(&slot.mailbox);
-                }
-            }
+        for spare in self.list(me) {
+            let _ = spare.dismiss(mailbox::COLD) || spare.dismiss(mailbox::IDLE);
         }
+    }
+
+    /// Sends one idle spare away: fewer are wanted.
+    pub(in crate::task) fn dismiss_one(&'static self, me: &Member) -> bool {
+        self.list(me).any(|spare| spare.dismiss(mailbox::IDLE))
     }
 
     /// Lists the spare in slot `index`; false when the list is full. Under the latch, because a
@@ -186,14 +203,21 @@ impl Control {
         free.is_some()
     }
 
-    /// The spare in slot `index` is no more.
-    pub(in crate::task) fn unlist_spare(&'static self, me: &Member, index: u32) {
-        let _latch = self.latch.lock(me);
+    /// The process in slot `index` is no spare any more. Waits for whoever is giving it a task, or
+    /// telling one; false if that takes longer than until `limit`.
+    pub(in crate::task) fn unlist_spare(
+        &'static self,
+        me: &Member,
+        index: u32,
+        limit: Deadline,
+    ) -> bool {
+        let Some(_latch) = self.latch.lock_until(me, || limit) else { return false };
         for entry in &self.spares {
             if entry.load(Ordering::Relaxed) == u64::from(index) + 1 {
                 entry.store(0, Ordering::Release);
                 crash_point!("zygote_control.spare_unlisted");
             }
         }
+        true
     }
 }

@@ -1,13 +1,14 @@
 //! Publishing the end of a dead process, and cleaning up after it.
 //!
-//! Ends are published first, of all that are known to have died, and then all of them are released
-//! ([`recovery::release`]). Only then is it freed what they had, in portions, with a look for more
-//! deaths between two: so nobody waits for a clean-up, however long it takes. Where a member is
-//! stopped in the middle of what that needs, it waits until that goes on, and all else does not.
+//! Ends are published first, of all that are known to have died; then all of them are released, and
+//! who waits is told ([`recovery::release`]); then they leave queues, and what they held comes back.
+//! Only then is it freed what they had, in portions, with a look for more deaths between two: so nobody
+//! waits for a clean-up, however long it takes. Where a member is stopped in the middle of what one of
+//! these needs, that waits until it goes on, and is tried again now and then; all else does not.
 
 use std::time::Duration;
 
-use super::state::{Dead, Supervisor};
+use super::state::{Dead, Progress, Supervisor};
 use crate::atomic::Ordering;
 use crate::os::clock::{self, Deadline};
 use crate::os::pidfd::Exit;
@@ -16,7 +17,7 @@ use crate::os::{futex, oom};
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
-use crate::shm::recovery;
+use crate::shm::recovery::{self, Round};
 use crate::shm::trace::{self, Event, What};
 use crate::task::process::requests;
 use crate::task::process::spares::mailbox;
@@ -64,32 +65,52 @@ impl Supervisor<'_> {
             self.note_failure(task);
         }
         let (usage, had_task) = (*usage, task.is_some());
-        let dead = Dead { index, exit, usage, flags, generation, had_task, is_released: false };
-        self.dead.push_back(dead);
+        self.dead.push_back(Dead {
+            index,
+            exit,
+            usage,
+            flags,
+            generation,
+            had_task,
+            progress: Progress::default(),
+        });
     }
 
-    /// Takes from those that have died since what others may wait for, and tells who waits.
+    /// Takes from those that have died since what others may wait for, and tells who waits. What a
+    /// stopped member keeps it from is tried again each time.
     pub(super) fn release_dead(&mut self) {
-        let first = self.dead.iter().position(|dead| !dead.is_released).unwrap_or(self.dead.len());
-        let all: Vec<u32> = self.dead.range(first..).map(|dead| dead.index).collect();
-        if all.is_empty() {
+        let me = self.me;
+        let fresh: Vec<u32> =
+            self.dead.iter().filter(|d| !d.progress.is_released).map(|d| d.index).collect();
+        if !fresh.is_empty() {
+            recovery::release(me, &fresh);
+        }
+        if self.dead.iter().all(Dead::is_done_with) {
             return;
         }
-        recovery::release(self.me, &all);
-        for at in first..self.dead.len() {
-            self.dead[at].is_released = true;
-            self.end_its_work(at);
+        let mut round = Round::short();
+        for at in 0..self.dead.len() {
+            self.dead[at].progress.is_released = true;
+            if !self.dead[at].progress.work_is_ended {
+                self.dead[at].progress.work_is_ended = self.end_its_work(at, &round);
+            }
+        }
+        for dead in self.dead.iter_mut().filter(|dead| !dead.progress.has_left) {
+            dead.progress.has_left = recovery::leave(me, dead.index, &mut round);
         }
     }
 
-    /// What others may wait for of the task layer's.
-    fn end_its_work(&mut self, at: usize) {
+    /// What others may wait for of the task layer's. False if a member that is stopped keeps it from
+    /// that.
+    fn end_its_work(&mut self, at: usize, round: &Round) -> bool {
         let me = self.me;
         let Dead { index, exit, flags, generation, had_task, .. } = self.dead[at];
         let slot = slots::process_slot(me.arena(), index);
         let control = zygote_control::get(me).ok();
-        if let Some(control) = control {
-            control.release_finished(me);
+        // Who waits for whoever is giving it a task, or telling one, waits for its latch.
+        if control.is_some_and(|control| !control.unlist_spare(me, index, round.limit())) {
+            self.kill_started_by(generation);
+            return false;
         }
         if !had_task {
             // A starter may just have given it a task.
@@ -102,18 +123,22 @@ impl Supervisor<'_> {
             }
         }
         if let Some(control) = control {
-            self.unlist(control, index);
+            self.unclaim(control, index);
             if slot.role.load(Ordering::Relaxed) == role::ZYGOTE {
                 self.zygote_ended(control, slots::owner(slot).0, exit);
             }
         }
         self.kill_started_by(generation);
+        true
     }
 
-    /// Cleans up after the first of the dead, for some time, and gives its slot back in the end.
+    /// Cleans up after the first of the dead that can be buried, for some time, and gives its slot back
+    /// in the end.
     pub(super) fn bury(&mut self) {
-        let Some(dead) = self.dead.front() else { return };
-        let (me, index, generation) = (self.me, dead.index, dead.generation);
+        self.held_up = false;
+        let Some(at) = self.dead.iter().position(Dead::is_done_with) else { return };
+        let Dead { index, generation, .. } = self.dead[at];
+        let me = self.me;
         self.held_up = recovery::is_held_up(me);
         if self.held_up {
             return;
@@ -133,12 +158,15 @@ impl Supervisor<'_> {
         }
         requests::drop_slot_task(me, slot);
         if let Ok(control) = zygote_control::get(me) {
-            while control.forget_request_of(me, generation) {}
+            if !control.forget_requests_of(me, generation, Round::short().limit()) {
+                self.held_up = true;
+                return;
+            }
         }
         // Those too that a request of its was just forked for.
         self.kill_started_by(generation);
         recovery::forget(me, index);
-        self.dead.pop_front();
+        self.dead.remove(at);
     }
 
     /// Whether the kernel killed a process that ended so for want of memory, by its count, which
@@ -152,9 +180,8 @@ impl Supervisor<'_> {
         more
     }
 
-    /// A dead process is no spare any more, and what it had claimed is free again.
-    pub(super) fn unlist(&self, control: &'static Control, index: u32) {
-        control.unlist_spare(self.me, index);
+    /// What a dead process had claimed is free again.
+    pub(super) fn unclaim(&self, control: &'static Control, index: u32) {
         let runtime = self.me.runtime();
         for other in slots::processes(runtime.arena()) {
             let slot = slots::process_slot(runtime.arena(), other);
@@ -163,10 +190,7 @@ impl Supervisor<'_> {
             }
             // Its claimer died: it may have given it a task already, which nobody waits for.
             let ends = slot.task.load(Ordering::Acquire) != 0
-                || !control
-                    .spares
-                    .iter()
-                    .any(|e| e.load(Ordering::Acquire) == u64::from(other) + 1);
+                || !control.list(self.me).any(|spare| spare.index() == other);
             let next = if ends { mailbox::LEAVE } else { mailbox::IDLE };
             slot.mailbox.store(next, Ordering::Release);
             crash_point!("supervisor.unclaimed");

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use super::state::Supervisor;
+use super::state::{Dead, Supervisor};
 use super::untold::Untold;
 use crate::atomic::{AtomicI32, Ordering};
 use crate::os::clock::Deadline;
@@ -182,13 +182,7 @@ impl Supervisor<'_> {
         self.watch_new();
         loop {
             self.finish_old_roots_work();
-            let looks =
-                !self.by_clock.is_empty() || !self.ending.is_empty() || !self.begun.is_empty();
-            let nap = if self.dead.is_empty() || self.held_up {
-                (looks || self.held_up).then(|| Duration::from_millis(20))
-            } else {
-                Some(Duration::ZERO)
-            };
+            let nap = self.nap();
             keys.clear();
             let first = [self.deadlines.first(), self.untold.first()].into_iter().flatten().min();
             let first = first.map_or(Deadline::NEVER, Deadline::at);
@@ -213,6 +207,18 @@ impl Supervisor<'_> {
             self.report();
             self.bury();
         }
+    }
+
+    /// How long it sleeps at most, where nobody rings.
+    fn nap(&self) -> Option<Duration> {
+        if !self.held_up && self.dead.iter().any(Dead::is_done_with) {
+            return Some(Duration::ZERO);
+        }
+        let looks = !self.by_clock.is_empty()
+            || !self.ending.is_empty()
+            || !self.begun.is_empty()
+            || !self.dead.is_empty();
+        looks.then(|| Duration::from_millis(20))
     }
 
     /// The program has closed the descriptors of this process, those of the runtime too: says so

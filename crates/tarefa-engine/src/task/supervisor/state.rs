@@ -11,6 +11,17 @@ use crate::os::rusage::Usage;
 use crate::shm::Member;
 use crate::task::deadlines::Deadlines;
 
+/// How far a clean-up is that others may wait for.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Its latches are taken from it, and those have looked around who wait.
+    pub(super) is_released: bool,
+    /// Its places in queues and what it held of objects is taken from it.
+    pub(super) has_left: bool,
+    /// Nothing of the task layer's is its any more.
+    pub(super) work_is_ended: bool,
+}
+
 /// A process whose end is told.
 #[derive(Debug)]
 pub(super) struct Dead {
@@ -23,8 +34,14 @@ pub(super) struct Dead {
     pub(super) generation: u32,
     /// Whether it had a task when its end was told.
     pub(super) had_task: bool,
-    /// Whether what others may wait for is taken from it.
-    pub(super) is_released: bool,
+    pub(super) progress: Progress,
+}
+
+impl Dead {
+    /// Whether nobody waits for anything of its, so that it can be buried.
+    pub(super) fn is_done_with(&self) -> bool {
+        self.progress.has_left && self.progress.work_is_ended
+    }
 }
 
 pub(super) struct Supervisor<'a> {
@@ -48,7 +65,8 @@ pub(super) struct Supervisor<'a> {
     pub(super) untold: Untold,
     /// Whether it has said that the program has closed descriptors of the runtime's.
     pub(super) told_closed: bool,
-    /// Processes whose end is told, and that are still to be cleaned up after, in that order.
+    /// Processes whose end is told, and that are still to be cleaned up after; in that order, but for
+    /// those that have something of an object which a stopped member has the latch of.
     pub(super) dead: VecDeque<Dead>,
     /// Whether a member that is stopped has what the clean-up needs: it is tried again later.
     pub(super) held_up: bool,

@@ -4,6 +4,7 @@ use std::ffi::CString;
 
 use super::state::Supervisor;
 use crate::atomic::{Ordering, fence};
+use crate::os::clock::Deadline;
 use crate::os::pidfd::Exit;
 use crate::os::{oom, process, spawn};
 use crate::shm::arena::layout::process_state;
@@ -65,7 +66,8 @@ impl Supervisor<'_> {
                 if slot.task.load(Ordering::Acquire) != 0 {
                     control.unpop(self.me, slot);
                 }
-                self.unlist(control, index);
+                control.unlist_spare(self.me, index, Deadline::NEVER);
+                self.unclaim(control, index);
                 recovery::forget(self.me, index);
             }
         }

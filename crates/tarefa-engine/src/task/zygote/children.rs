@@ -16,6 +16,9 @@ use crate::task::process::zygote_control::{self, Control};
 use crate::task::record::{self, Task};
 use crate::task::role;
 
+/// How a child ends that finds no slot for its thread.
+const NO_SLOT: i32 = 70;
+
 /// Leaves the status of children that have ended where the supervisor finds it.
 pub(super) fn collect_children(me: &Member, control: &'static Control, number: u32) {
     let runtime = me.runtime();
@@ -109,7 +112,7 @@ pub(super) fn fork_spare(me: &Member, control: &'static Control, front: &mut dyn
         }
         Ok(_) => true,
         Err(_) => {
-            control.unlist_spare(me, index);
+            control.unlist_spare(me, index, Deadline::NEVER);
             slots::free_process(runtime.arena(), index);
             crash_point!("zygote.spare_refused");
             false
@@ -177,33 +180,18 @@ fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
 }
 
 fn run(runtime: &'static Runtime, off: Off, front: &mut dyn Front) -> ! {
-    let record = Task::at(&runtime.me(), off).it();
+    let me = runtime.try_me().unwrap_or_else(|refused| {
+        // A front has nothing to say it with. Whoever asks for the task hears of it as the cause.
+        runtime.with_me(|me| {
+            let _ = Task::at(me, off).leave_note(&refused.to_string(), true);
+        });
+        process::exit_now(NO_SLOT)
+    });
+    let record = Task::at(&me, off).it();
     if identity::is_other(record.identity_number.load(Ordering::Acquire)) {
         front.get_ready();
     }
     front.run(runtime, off)
-}
-
-/// Sends one idle spare away: fewer are wanted.
-pub(super) fn dismiss_one(me: &Member, control: &Control) -> bool {
-    for entry in &control.spares {
-        let Some(index) = entry.load(Ordering::Acquire).checked_sub(1) else { continue };
-        let slot = slots::process_slot(me.arena(), index as u32);
-        let swap = slot.mailbox.compare_exchange(
-            mailbox::IDLE,
-            mailbox::LEAVE,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
-        crash_point!("zygote.dismissed");
-        if swap.is_ok() {
-            entry.store(0, Ordering::Release);
-            crash_point!("zygote.unlisted");
-            futex::wake_all(&slot.mailbox);
-            return true;
-        }
-    }
-    false
 }
 
 /// Ends a child whose task has its outcome: a spare may take its place now.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::children::{collect_children, dismiss_one, fork_spare, serve_request};
+use super::children::{collect_children, fork_spare, serve_request};
 use super::front::Front;
 use super::messages::take_message;
 use super::root_exit;
@@ -50,7 +50,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         if std::mem::take(&mut message) || take_message(&me, control, front) {
             heap::fill_holes();
             for _ in 0..zygote_control::SPARES {
-                dismiss_one(&me, control);
+                control.dismiss_one(&me);
             }
             continue;
         }
@@ -69,7 +69,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         let wanted = control.spares_wanted.load(Ordering::Acquire);
         let (_, have) = control.count_spares(&me);
         if have > wanted {
-            if !dismiss_one(&me, control) {
+            if !control.dismiss_one(&me) {
                 // All are warming up: they are dismissed once they are idle.
                 std::thread::sleep(Duration::from_millis(1));
             }

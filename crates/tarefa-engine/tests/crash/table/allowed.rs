@@ -83,13 +83,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          and any number of spares is right",
     ),
     (
-        &[
-            "identity.lowering",
-            "identity.replaced",
-            "identity.replacing",
-            "zygote.all_dismissed",
-            "zygote.all_unlisted",
-        ],
+        &["identity.lowering", "identity.replaced", "identity.replacing"],
         "passed only where a program gives rights up that a test may not have: where it has them, \
          `identities` kills there",
     ),

@@ -30,8 +30,8 @@ pub(crate) const ZYGOTES: &[&str] = &[
     "identity.replacing",
     "identity.replaced",
     "identity.noted",
-    "zygote.all_dismissed",
-    "zygote.all_unlisted",
+    "zygote.dismissed",
+    "zygote.unlisted",
 ];
 
 /// Runs the program; whether somebody died at the point.

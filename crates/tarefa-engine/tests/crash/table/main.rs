@@ -466,6 +466,13 @@ impl Table {
         self.case("deaths, told before the clean-up", |table| {
             deaths::told_before_clean_up(&me).and_then(|()| table.given_back()).map(|()| true)
         });
+        for goes_on in [true, false] {
+            let name = format!("deaths, beside one who is stopped, who goes on: {goes_on}");
+            self.case(&name, |table| {
+                deaths::told_beside_one_who_is_stopped(&me, goes_on)?;
+                table.given_back().map(|()| true)
+            });
+        }
     }
 
     fn identities(&mut self) {
