@@ -190,3 +190,35 @@ def test_a_thread_without_a_slot_gets_an_ordinary_error(crowd):
     )
     assert done.stdout.strip() == "that is all", (done.stdout, done.stderr)
     assert "panick" not in done.stderr, done.stderr
+
+
+# A process finds none for itself, though its starter has one.
+STARTER = """
+import subprocess, sys, time
+import tarefa
+
+tarefa.configure(spares=0)
+event = tarefa.Event()
+tarefa.Process(target=len, args=("abc",)).start().join()
+while tarefa._engine.diagnostics()["thread_slots"] > 3:
+    time.sleep(0.001)
+crowd = subprocess.Popen([sys.argv[1], tarefa.address(event)], stdin=subprocess.PIPE)
+event.wait(50)
+error = tarefa.Process(target=len, args=("abc",)).start().exception()
+assert type(error) is tarefa.WorkerDied, error
+assert "65536 threads" in str(error) and "end some" in str(error), error
+crowd.kill()
+crowd.wait()
+deadline = time.monotonic() + 50
+while tarefa.Process(target=len, args=("abc",)).start().exception() is not None:
+    assert time.monotonic() < deadline
+print("that is all")
+"""
+
+
+def test_a_process_without_a_slot_is_told_as_one_that_died_of_that(crowd):
+    done = subprocess.run(
+        [sys.executable, "-c", STARTER, crowd], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "that is all", (done.stdout, done.stderr)
+    assert "panick" not in done.stderr, done.stderr

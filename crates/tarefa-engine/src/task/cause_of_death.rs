@@ -95,6 +95,7 @@ impl Cause {
             return Self::Ended;
         }
         let signal = match known.exit {
+            Exit::Code(_) if known.reported => return Self::Reported,
             Exit::Code(_) => return Self::Exit,
             Exit::Unknown => return Self::Unknown,
             Exit::Signal(signal) => signal,
@@ -233,7 +234,11 @@ impl Death {
     #[must_use]
     pub fn of(task: &Task<'_>) -> Self {
         let exit = task.exit().unwrap_or(Exit::Unknown);
-        let note = (exit == Exit::Signal(libc::SIGABRT)).then(|| task.note()).flatten();
+        let note = match exit {
+            Exit::Signal(libc::SIGABRT) => task.note(),
+            Exit::Code(_) => task.note().filter(|(_, is_cause)| *is_cause),
+            _ => None,
+        };
         Self {
             name: task.name(),
             pid: task.pid(),

@@ -26,12 +26,14 @@ pub(in crate::shm) fn register() {
 }
 
 fn take_over(runtime: &'static Runtime, held: Vec<Inherited>) -> Result<(), Box<dyn Error>> {
-    let me = runtime.me();
-    let mut result = Ok(());
-    for (off, id, handles) in held {
-        result = result.and(acquire_many(&me, off, id, handles).map(drop));
-    }
-    Ok(result?)
+    // Also in the child of a fork that finds no slot for its thread.
+    runtime.with_me(|me| {
+        let mut result = Ok(());
+        for (off, id, handles) in held {
+            result = result.and(acquire_many(me, off, id, handles).map(drop));
+        }
+        Ok(result?)
+    })
 }
 
 /// Takes over the object just made, the first block of the thread's chain, as this process's.
