@@ -94,6 +94,8 @@ class ProcessCrew:
         self._members: dict[int, _Member] = {}
         # Workers that have ended, and how: for those whom a later worker blames.
         self._ended: dict[int, tuple[int | None, Exception | None]] = {}
+        # Tasks in which a worker died, of batches that are not done.
+        self._blamed: set[tuple[int, int]] = set()
         self._overdue: dict[tuple[int, int], float] = {}
         self.killed: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
@@ -402,6 +404,8 @@ class ProcessCrew:
         if not batch.flags & _wire.TIMED:
             self.batches.pop(batch.number, None)
         self.watched.discard(batch.number)
+        if batch.deaths:
+            self._blamed.difference_update((batch.number, index) for index in batch.deaths)
         if self.on_done is not None:
             self.on_done(batch)
         batch.over = True
@@ -452,14 +456,18 @@ class ProcessCrew:
 
     def _died(self, batch: Batch, index: int, serial: int) -> None:
         """A worker died in a task: it is tried again, or fails."""
-        pid, error = self._end_of(serial)
+        # Whoever says so may die before he has forgotten it, and the next says it again.
         key = batch.number, index
+        if key in self._blamed:
+            return
+        pid, error = self._end_of(serial)
         if self.on_death is not None:
             self.on_death(batch)
         if key in self.killed:
             self.killed.discard(key)
             batch.give(index, False, error or WorkerDied("the task was killed"))
             return
+        self._blamed.add(key)
         deaths = batch.deaths.setdefault(index, [])
         deaths.append((pid, _end_words(pid, error)))
         limit = self._overdue.pop(key, None)
@@ -549,7 +557,7 @@ class ProcessCrew:
         taken.update(but)
         # What a dead worker left is read there until another has taken it over, also where all of
         # its results have come.
-        nothing_left = not self.tasks.qsize() and not self.tasks.unacknowledged
+        nothing_left = self.tasks._is_spent()
         for seat in range(self.board.seats):
             if seat not in taken and (nothing_left or not self.board.batch_of(seat)):
                 return seat

@@ -299,3 +299,26 @@ def test_a_method_of_a_shared_object_keeps_it_until_it_runs():
         before = pool.submit(time.sleep, 0.05)
         assert pool.submit(tarefa.Event().wait, 0.01).result() is False
         assert before.result() is None
+
+
+def test_no_task_is_begun_twice_unless_its_worker_died_in_it():
+    count = 400
+    begun = tarefa.RawArray("q", count)
+
+    def run(x):
+        begun[x] += 1
+        time.sleep(0.004 if x % 50 == 7 else 0.0005)
+        return x
+
+    # What waits behind a long task goes to others, also while its worker dies.
+    with tarefa.Pool(2) as pool:
+        got = []
+        for value in pool.map(run, range(count), chunksize=20, return_exceptions=True):
+            got.append(value)
+            if len(got) % 25 == 1:
+                kill_a_worker(pool)
+    assert max(begun) == 1
+    for x, value in enumerate(got):
+        if isinstance(value, tarefa.WorkerDied):
+            continue
+        assert (value, begun[x]) == (x, 1)

@@ -2,7 +2,7 @@
 //!
 //! A *seat* is a worker's place on it, with the number of the batch that it is at and the *span* of that
 //! batch: one word with the next task to claim, the end of those that are this worker's to claim, a tag of
-//! the batch's number, and two marks. Every change of a span is one swap that compares, so a worker and the
+//! the batch's number, and three marks. Every change of a span is one swap that compares, so a worker and the
 //! pool's owner never both have a task.
 //!
 //! *Marks* say which batches were begun and which were called off: whoever swaps first has it.
@@ -29,12 +29,16 @@ const TICK: u64 = 10_000_000;
 
 /// Bits of a task's place in its batch.
 const INDEX: u32 = 24;
-const TAG: u32 = 14;
+const TAG: u32 = 13;
 
 /// The task before `next` is this seat's own: it claimed it, and nobody else before it.
 const OWN: u64 = 1;
 /// The worker may not go on: it is to be interrupted in the task before `next`, or killed.
 const HELD: u64 = 2;
+/// The worker has ended, and what it has left of the batch is its successor's alone.
+const LEFT: u64 = 4;
+/// Bits of the marks.
+const MARKED: u32 = 3;
 
 /// A worker's place.
 #[repr(C)]
@@ -97,27 +101,37 @@ struct Span {
     next: u32,
     end: u32,
     tag: u64,
-    own: bool,
-    held: bool,
+    /// [`OWN`], [`HELD`] and [`LEFT`].
+    marks: u64,
 }
 
 impl Span {
+    fn new(next: u32, end: u32, batch: u64) -> Self {
+        Self { next, end, tag: tag_of(batch), marks: 0 }
+    }
+
     fn of(word: u64) -> Self {
         Self {
-            next: (word >> (INDEX + TAG + 2)) as u32,
-            end: (word >> (TAG + 2)) as u32 & MOST_TASKS,
-            tag: word >> 2 & ((1 << TAG) - 1),
-            own: word & OWN != 0,
-            held: word & HELD != 0,
+            next: (word >> (INDEX + TAG + MARKED)) as u32,
+            end: (word >> (TAG + MARKED)) as u32 & MOST_TASKS,
+            tag: word >> MARKED & ((1 << TAG) - 1),
+            marks: word & ((1 << MARKED) - 1),
         }
     }
 
     fn word(self) -> u64 {
-        u64::from(self.next) << (INDEX + TAG + 2)
-            | u64::from(self.end) << (TAG + 2)
-            | self.tag << 2
-            | if self.held { HELD } else { 0 }
-            | if self.own { OWN } else { 0 }
+        u64::from(self.next) << (INDEX + TAG + MARKED)
+            | u64::from(self.end) << (TAG + MARKED)
+            | self.tag << MARKED
+            | self.marks
+    }
+
+    fn has(self, mark: u64) -> bool {
+        self.marks & mark != 0
+    }
+
+    fn with(self, mark: u64) -> Self {
+        Self { marks: self.marks | mark, ..self }
     }
 }
 
@@ -237,7 +251,7 @@ impl<'a> Board<'a> {
         }
         let it = self.seat(seat);
         let count = count.min(MOST_TASKS);
-        let span = Span { next: 0, end: count, tag: tag_of(batch), own: false, held: false };
+        let span = Span::new(0, count, batch);
         // A span is looked at only beside its batch, which is not there yet.
         it.batch.store(0, Ordering::Release);
         crash_point!("board.left");
@@ -262,12 +276,14 @@ impl<'a> Board<'a> {
             if it.batch.load(Ordering::Acquire) != batch {
                 continue;
             }
-            let span = Span::of(it.span.load(Ordering::Acquire));
-            if span.tag != tag_of(batch) {
-                continue;
-            }
+            // What the owner takes of it is out of it before this, or stays in it.
+            let its = |span: &Span| span.tag == tag_of(batch);
+            let left = |word| Some(Span::of(word)).filter(its).map(|span| span.with(LEFT).word());
+            let closed = it.span.fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
+            crash_point!("board.closed");
+            let Ok(span) = closed.map(Span::of) else { continue };
             found = true;
-            if span.own && span.next > 0 {
+            if span.has(OWN) && span.next > 0 {
                 let worker = it.worker.load(Ordering::Acquire);
                 blamed.push(Blamed { task: span.next - 1, worker });
             }
@@ -278,7 +294,7 @@ impl<'a> Board<'a> {
             return self.begin(seat, batch, count).then(Vec::new);
         }
         let it = self.seat(seat);
-        let span = Span { next, end: end.max(next), tag: tag_of(batch), own: false, held: false };
+        let span = Span::new(next, end.max(next), batch);
         it.batch.store(0, Ordering::Release);
         crash_point!("board.taking_over");
         it.keep_nothing();
@@ -311,7 +327,7 @@ impl<'a> Board<'a> {
         let mut seen = it.span.load(Ordering::Acquire);
         loop {
             let span = Span::of(seen);
-            if span.held {
+            if span.has(HELD) {
                 return Claim::Held;
             }
             if span.next >= span.end {
@@ -320,7 +336,7 @@ impl<'a> Board<'a> {
             // Not before the claim, so that nobody is stopped before its time is over. The exact time
             // takes as long to get as all the rest of this.
             it.began.store(now + TICK, Ordering::Release);
-            let claimed = Span { next: span.next + 1, own: true, ..span }.word();
+            let claimed = Span { next: span.next + 1, ..span }.with(OWN).word();
             match it.span.compare_exchange(seen, claimed, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
                     crash_point!("board.claimed");
@@ -342,7 +358,7 @@ impl<'a> Board<'a> {
     /// Whether the worker is held in the task that it runs.
     #[must_use]
     pub fn is_held(&self, seat: u32) -> bool {
-        Span::of(self.seat(seat).span.load(Ordering::Acquire)).held
+        Span::of(self.seat(seat).span.load(Ordering::Acquire)).has(HELD)
     }
 
     /// The worker leaves, and gives its batch back to the queue after this: no task is to blame.
@@ -397,7 +413,7 @@ impl<'a> Board<'a> {
         let span = Span::of(word);
         let same =
             it.span.load(Ordering::Acquire) == word && it.batch.load(Ordering::Acquire) == batch;
-        (same && batch != 0 && span.tag == tag_of(batch) && span.own && span.next > 0)
+        (same && batch != 0 && span.tag == tag_of(batch) && span.has(OWN) && span.next > 0)
             .then(|| Running { batch, task: span.next - 1, began, waiting: span.end - span.next })
     }
 
@@ -410,15 +426,16 @@ impl<'a> Board<'a> {
         }
         let is_it = |word: u64| {
             let span = Span::of(word);
-            let it = span.own && span.tag == tag_of(batch) && span.next == task + 1;
-            it.then(|| Span { held: true, ..span }.word())
+            let it = span.has(OWN) && span.tag == tag_of(batch) && span.next == task + 1;
+            it.then(|| span.with(HELD).word())
         };
         let held = it.span.fetch_update(Ordering::AcqRel, Ordering::Acquire, is_it).is_ok();
         crash_point!("board.held");
         held
     }
 
-    /// Takes from the seat's worker what it has not claimed of that batch: first and end.
+    /// Takes from the seat's worker what it has not claimed of that batch: first and end. Nothing of one
+    /// whose successor has begun to take over.
     pub fn take_rest(&self, seat: u32, batch: u64) -> Option<(u32, u32)> {
         let it = self.seat(seat);
         if it.batch.load(Ordering::Acquire) != batch {
@@ -426,7 +443,7 @@ impl<'a> Board<'a> {
         }
         let cut = |word: u64| {
             let span = Span::of(word);
-            let some = span.tag == tag_of(batch) && span.next < span.end;
+            let some = span.tag == tag_of(batch) && !span.has(LEFT) && span.next < span.end;
             some.then(|| Span { end: span.next, ..span }.word())
         };
         let taken = it.span.fetch_update(Ordering::AcqRel, Ordering::Acquire, cut);
@@ -458,12 +475,47 @@ impl<'a> Board<'a> {
 #[cfg(all(test, not(loom), not(miri)))]
 mod tests {
     use super::*;
+    use crate::shm::Runtime;
 
     #[test]
     fn a_span_is_one_word() {
-        let span = Span { next: 7, end: MOST_TASKS, tag: 0x3fff, own: true, held: false };
+        let span = Span { next: 7, end: MOST_TASKS, tag: 0x1fff, marks: OWN };
         assert_eq!(Span::of(span.word()), span);
-        let span = Span { next: MOST_TASKS, end: 9, tag: 1, own: false, held: true };
+        let span = Span { next: MOST_TASKS, end: 9, tag: 1, marks: HELD | LEFT };
         assert_eq!(Span::of(span.word()), span);
+    }
+
+    /// The owner takes what nobody has begun of a dead worker's batch while its successor takes over.
+    #[test]
+    fn what_a_dead_worker_has_left_is_run_once() {
+        let runtime = Runtime::default().unwrap();
+        let me = runtime.me();
+        let off = create(&me, 2).unwrap();
+        for batch in 1..500_u64 {
+            let board = Board::at(&me, off);
+            assert!(board.begin(0, batch, 8));
+            assert_eq!((board.claim(0), board.claim(0)), (Claim::Task(0), Claim::Task(1)));
+            let (mut taken, mut claimed) = (None, Vec::new());
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let me = runtime.me();
+                    // Before, in the middle of the other, or after it.
+                    for _ in 0..batch % 50 {
+                        std::hint::spin_loop();
+                    }
+                    taken = Board::at(&me, off).take_rest(0, batch);
+                });
+                assert!(board.take_over(1, batch, 8).is_some());
+                while let Claim::Task(task) = board.claim(1) {
+                    claimed.push(task);
+                }
+                board.leave(1);
+            });
+            let (first, end) = taken.unwrap_or_default();
+            claimed.extend(first..end);
+            assert_eq!(claimed, (2..8).collect::<Vec<_>>(), "batch {batch}");
+            board.leave(0);
+        }
+        refcount::release(&me, off);
     }
 }

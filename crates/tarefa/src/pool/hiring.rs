@@ -107,7 +107,7 @@ impl Crew {
         let tasks = self.tasks.queue(me);
         // What a dead worker left is read there until another has taken it over, also where all of its
         // results have come.
-        let nothing_left = tasks.is_empty() && tasks.unacknowledged() == 0;
+        let nothing_left = tasks.is_spent();
         (0..board.seats()).find(|seat| {
             !state.workers.values().any(|worker| worker.seat == *seat)
                 && (nothing_left || board.batch_of(*seat) == 0)

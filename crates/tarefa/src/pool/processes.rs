@@ -28,7 +28,6 @@ use std::time::Duration;
 use tarefa_engine::channel::{Content, PutError, Taken};
 use tarefa_engine::collections::value::{Item, NONE};
 use tarefa_engine::os::clock::{Deadline, now_ns};
-use tarefa_engine::os::procfs;
 use tarefa_engine::pool::Schedule;
 use tarefa_engine::shm::{Member, Runtime, TooManyThreads};
 use tarefa_engine::sync::wait::{BlockingHooks, Plain};
@@ -183,13 +182,6 @@ pub(super) fn death_of(process: &WorkerProcess) -> Option<WorkerDied> {
     let mut death = handle.with_me(|me| WorkerDied::of(&Record::at(me, handle.off())));
     death.note = Some(error.to_string().into());
     Some(death)
-}
-
-/// Whether the system has seen no end of that process: nobody takes over what it is at.
-fn lives(process: &WorkerProcess) -> bool {
-    let pid = process.pid();
-    let stat = pid.and_then(|pid| procfs::thread_stat(pid, pid));
-    stat.is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
 /// In short.
@@ -669,17 +661,10 @@ impl Crew {
 
     /// Takes back what nobody has begun of a batch that a worker is at.
     fn take_rest(&self, me: &Member, number: u64) -> Option<Range<u32>> {
-        let workers: Vec<_> = locked(&self.state)
-            .workers
-            .values()
-            .map(|worker| (worker.seat, Arc::clone(&worker.process)))
-            .collect();
+        let seats: Vec<_> =
+            locked(&self.state).workers.values().map(|worker| worker.seat).collect();
         let board = self.board.board(me);
-        let at_it = |(seat, _): &(u32, _)| board.batch_of(*seat) == number;
-        // What a dead worker has left is its successor's, who may have read it already.
-        let found = workers.into_iter().filter(at_it).find_map(|(seat, process)| {
-            lives(&process).then(|| board.take_rest(seat, number)).flatten()
-        });
+        let found = seats.into_iter().find_map(|seat| board.take_rest(seat, number));
         found.map(|(first, end)| first..end)
     }
 

@@ -32,6 +32,8 @@ pub(crate) fn work(me: &Member) {
     // The first worker is dead, and was at its second task.
     let blamed = vec![Blamed { task: 1, worker: 100 }];
     assert_eq!(it.take_over(1, 7, 4), Some(blamed));
+    // What it has left is its successor's.
+    assert_eq!(it.take_rest(0, 7), None);
     assert_eq!(it.kept_of(7), vec![Kept { first: 0, bytes: 40_u64.to_le_bytes().to_vec() }]);
     it.taken_over(1, 7);
     assert!(it.kept_of(7).is_empty());
@@ -43,6 +45,7 @@ pub(crate) fn work(me: &Member) {
     assert!(it.kept_of(8).is_empty());
     it.disown(1);
     assert_eq!((it.take_over(2, 8, 3), it.claim(2)), (Some(Vec::new()), Claim::Task(1)));
+    assert_eq!((it.take_rest(1, 8), it.take_rest(2, 8)), (None, Some((2, 3))));
     // Who is first has it.
     assert!(it.call_off(9) && !it.begin(0, 9, 1));
     assert!(it.begin(0, 10, 1) && !it.call_off(10));
