@@ -209,11 +209,12 @@ bench-compare: $(INSTALLED) ## This build beside another, whose interpreter is B
 	@[ -n "$(BASE)" ] || { echo 'make bench-compare BASE=/path/to/python, of an environment with the other build' >&2; exit 2; }
 	$(PY) -m benches.compare "$(BASE)"
 
-storm: $(INSTALLED) ## Kill members at random: make storm SEED=7 SECONDS=60
+storm: $(INSTALLED) ## Kill members at random, end tasks in any state: make storm SEED=7 SECONDS=60
 	@echo 'storm: SEED=$(SEED) SECONDS=$(SECONDS)'
 	TAREFA_STORM_SEED=$(SEED) TAREFA_STORM_SECONDS=$(SECONDS) \
 	    cargo test --release -p tarefa-engine -p tarefa --test 'storm*' -- --include-ignored --nocapture
 	$(PY) tests/storm/storm.py --seed $(SEED) --seconds $(SECONDS)
+	$(PY) tests/storm/ends.py --seed $(SEED) --seconds $(SECONDS)
 	$(MAKE) kill-everywhere SEED=$(SEED) SECONDS=$(SECONDS)
 
 # Miri runs one process: tests that start others are ignored there, and so are those that take it
