@@ -20,14 +20,14 @@ use super::{Member, slots};
 use crate::atomic::Ordering;
 use crate::os::thread_exit::AtThreadExit;
 use crate::os::{process, signal};
-use crate::shm::arena::layout::THREADS;
+use crate::shm::arena::layout::{THREADS, ThreadSlot};
 
 /// A slot, and the count of forks when it was taken: a child's are its own.
 type Entry = (Member, u32);
 
 thread_local! {
     /// The slot used last, for the fast path.
-    static ME: Cell<Option<Entry>> = const { Cell::new(None) };
+    static ME: LastUsed = const { LastUsed::NONE };
     /// All of the thread's slots, one a runtime; null before the first.
     static SLOTS: Cell<*mut Vec<Entry>> = const { Cell::new(ptr::null_mut()) };
     /// The reserve slot, while the thread runs in it.
@@ -54,15 +54,46 @@ pub struct TooManyThreads {
     pub most: u64,
 }
 
-/// The slot that the thread used last, if that is one of `runtime`.
-#[inline]
-pub(super) fn last_used(runtime: &'static Runtime, forks: u32) -> Option<Member> {
-    ME.get().filter(|(me, f)| ptr::eq(me.runtime(), runtime) && *f == forks).map(|(me, _)| me)
+/// An [`Entry`] in words of its own: what is copied as a whole goes through the stack, where the
+/// loads that follow wait for the stores, which costs half as much as a free lock.
+struct LastUsed {
+    runtime: Cell<*const Runtime>,
+    slot: Cell<Option<&'static ThreadSlot>>,
+    index: Cell<u32>,
+    forks: Cell<u32>,
+}
+
+impl LastUsed {
+    const NONE: Self = Self {
+        runtime: Cell::new(ptr::null()),
+        slot: Cell::new(None),
+        index: Cell::new(0),
+        forks: Cell::new(0),
+    };
+
+    #[inline]
+    fn get(&self, runtime: &'static Runtime) -> Option<Member> {
+        let here = ptr::eq(self.runtime.get(), runtime)
+            && self.forks.get() == FORKS.load(Ordering::Relaxed);
+        let slot = self.slot.get().filter(|_| here)?;
+        Some(Member::new(runtime, slot, self.index.get()))
+    }
+
+    fn set(&self, (me, forks): Entry) {
+        self.runtime.set(me.runtime());
+        self.slot.set(Some(me.slot()));
+        self.index.set(me.index());
+        self.forks.set(forks);
+    }
+
+    fn forget(&self) {
+        self.slot.set(None);
+    }
 }
 
 /// In the child of a fork, whose slots are not the parent's.
 pub(super) fn forget_last_used() {
-    ME.set(None);
+    ME.with(LastUsed::forget);
     IN_RESERVE.set(None);
 }
 
@@ -84,7 +115,7 @@ fn known(runtime: &'static Runtime, forks: u32) -> Option<Entry> {
 
 fn remember(entry: Entry) {
     with_list(|all| all.push(entry));
-    ME.set(Some(entry));
+    ME.with(|last| last.set(entry));
     // Without a key the slot is found by `sweep`.
     EXIT.arm();
 }
@@ -92,11 +123,11 @@ fn remember(entry: Entry) {
 /// Forgets the thread's slot of `runtime`, which is left behind.
 pub(super) fn forget(runtime: &'static Runtime) {
     with_list(|all| all.retain(|(me, _)| !ptr::eq(me.runtime(), runtime)));
-    ME.set(None);
+    ME.with(LastUsed::forget);
 }
 
 extern "C" fn thread_ends(_: *mut c_void) {
-    ME.set(None);
+    ME.with(LastUsed::forget);
     let list = SLOTS.replace(ptr::null_mut());
     if list.is_null() {
         return;
@@ -163,10 +194,14 @@ impl Runtime {
     /// [`TooManyThreads`]: there is none, and none is free.
     #[inline]
     pub fn try_me(&'static self) -> Result<Member, TooManyThreads> {
-        match last_used(self, FORKS.load(Ordering::Relaxed)) {
-            Some(me) => Ok(me),
-            None => self.find_me(),
-        }
+        ME.with(|last| {
+            loop {
+                if let Some(me) = last.get(self) {
+                    return Ok(me);
+                }
+                self.find_me()?;
+            }
+        })
     }
 
     /// The same for a thread that has one already, or whose caller has nobody to tell.
@@ -179,13 +214,13 @@ impl Runtime {
         self.try_me().unwrap_or_else(|e| panic!("tarefa: {e}"))
     }
 
-    /// The calling thread's slot, or [`TooManyThreads`].
+    /// Makes one of the calling thread's slots the one used last.
     #[cold]
-    pub(super) fn find_me(&'static self) -> Result<Member, TooManyThreads> {
+    fn find_me(&'static self) -> Result<(), TooManyThreads> {
         let here = self.here();
         if let Some(entry) = known(self, here.forks) {
-            ME.set(Some(entry));
-            return Ok(entry.0);
+            ME.with(|last| last.set(entry));
+            return Ok(());
         }
         let idle = || here.idle_threads.lock().pop();
         let index = match idle() {
@@ -199,7 +234,7 @@ impl Runtime {
         slots::enter_thread(self.arena(), here.index, index);
         let me = Member::new(self, slots::thread_slot(self.arena(), index), index);
         remember((me, here.forks));
-        Ok(me)
+        Ok(())
     }
 
     /// Gives back the slots of threads of this process that have ended without doing so. Whether
