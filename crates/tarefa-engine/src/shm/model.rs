@@ -49,7 +49,7 @@ pub fn member(root: &Member) -> Member {
     begin_in(runtime, process);
     let index = slots::take_thread(runtime.arena(), process).expect("a slot");
     slots::enter_thread(runtime.arena(), process, index);
-    Member::new(runtime, slots::thread_slot(runtime.arena(), index), index)
+    Member::new(runtime, slots::thread_slot(runtime.arena(), index))
 }
 
 /// The member's process has nothing in its own memory: for the start of an execution.

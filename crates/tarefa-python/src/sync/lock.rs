@@ -233,7 +233,7 @@ impl LockCore {
     /// Takes the lock if that needs no waiting.
     #[inline]
     pub(crate) fn attempt(&self) -> Option<Acquired> {
-        self.cell.try_acquire(&self.handle.try_slot().ok()?, self.recursion)
+        self.cell.try_acquire(&self.handle.try_me().ok()?, self.recursion)
     }
 
     /// Whether there is something to do for who has it now.
@@ -263,7 +263,7 @@ impl LockCore {
     /// Lets the lock go, if it may be.
     #[inline]
     pub(crate) fn try_release(&self) -> bool {
-        self.handle.try_slot().is_ok_and(|me| self.cell.release(&me, self.recursion).is_ok())
+        self.handle.try_me().is_ok_and(|me| self.cell.release(&me, self.recursion).is_ok())
     }
 
     /// `release` of Python: see `raw`.

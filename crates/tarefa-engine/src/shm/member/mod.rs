@@ -19,17 +19,17 @@ use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{Header, ThreadSlot};
 use crate::shm::member::runtime::Runtime;
 
-/// A thread's slot in one runtime: what nearly every function of the engine needs.
+/// A thread's slot in one runtime: what nearly every function of the engine needs. Two words, which
+/// travel in registers: one more, and each operation would begin with a way through the stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
     runtime: &'static Runtime,
     slot: &'static ThreadSlot,
-    index: u32,
 }
 
 impl Member {
-    pub(super) fn new(runtime: &'static Runtime, slot: &'static ThreadSlot, index: u32) -> Self {
-        Self { runtime, slot, index }
+    pub(super) fn new(runtime: &'static Runtime, slot: &'static ThreadSlot) -> Self {
+        Self { runtime, slot }
     }
 
     /// The runtime.
@@ -59,7 +59,7 @@ impl Member {
     /// The slot's number.
     #[must_use]
     pub fn index(&self) -> u32 {
-        self.index
+        slots::index_of_thread(self.arena(), self.slot)
     }
 
     /// What a lock writes down as its owner: see [`crate::shm::member::slots::parse_name`].

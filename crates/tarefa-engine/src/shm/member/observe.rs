@@ -30,6 +30,7 @@ use crate::shm::arena::Arena;
 use crate::shm::arena::layout::{Header, MAGIC, PID_BITS, PROCESSES_AT, ThreadSlot, fingerprint};
 use crate::shm::member::fork_safe_lock::Local;
 use crate::shm::member::held::ProcessReferences;
+use crate::shm::member::slots;
 
 /// Why a program cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +72,6 @@ pub(crate) struct Observer {
     runtime: NonNull<Runtime>,
     slot: NonNull<ThreadSlot>,
 }
-
-/// The number of no slot.
-const NOBODY: u32 = u32::MAX;
 
 impl Observer {
     /// The runtime that process `pid` is a member of; of several the one whose root it is.
@@ -129,7 +127,7 @@ impl Observer {
         let runtime = Runtime::new(arena, null.into(), None, Some(Root::noted(word)));
         let here = Here {
             forks: super::runtime::FORKS.load(Ordering::Acquire),
-            index: NOBODY,
+            index: slots::NOBODY,
             root: AtomicBool::new(false),
             forked: false,
             held: Local::new(ProcessReferences::default()),
@@ -147,7 +145,7 @@ impl Observer {
     /// For functions that only read. It is of no process and of no thread of the runtime.
     pub(crate) fn member(&self) -> Member {
         // SAFETY: allocated by `map` and freed by the drop alone, until when this is borrowed.
-        unsafe { Member::new(self.runtime.as_ref(), self.slot.as_ref(), NOBODY) }
+        unsafe { Member::new(self.runtime.as_ref(), self.slot.as_ref()) }
     }
 
     /// The root process.

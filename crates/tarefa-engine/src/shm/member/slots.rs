@@ -3,7 +3,7 @@
 //! A slot is taken by one compare-and-swap of its `owner`, which at once says who has it, so
 //! no death leaves a slot that nobody can attribute.
 
-use std::io;
+use std::{io, ptr};
 
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::os::{futex, process};
@@ -26,6 +26,18 @@ pub fn process_slot(arena: &'static Arena, index: u32) -> &'static ProcessSlot {
 pub fn thread_slot(arena: &'static Arena, index: u32) -> &'static ThreadSlot {
     let at = THREADS_AT + u64::from(index) * size_of::<ThreadSlot>() as u64;
     arena.at(Off(at))
+}
+
+/// A number that no slot has: that of who only looks, from outside.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// The number of a thread slot; [`NOBODY`] for one that is not the arena's.
+#[must_use]
+#[inline]
+pub fn index_of_thread(arena: &Arena, slot: &ThreadSlot) -> u32 {
+    let first = arena.start().addr() + THREADS_AT as usize;
+    let index = ptr::from_ref(slot).addr().wrapping_sub(first) / size_of::<ThreadSlot>();
+    if index < THREAD_SLOTS as usize { index as u32 } else { NOBODY }
 }
 
 /// Numbers of the process slots ever used.

@@ -54,35 +54,28 @@ pub struct TooManyThreads {
     pub most: u64,
 }
 
-/// An [`Entry`] in words of its own: what is copied as a whole goes through the stack, where the
-/// loads that follow wait for the stores, which costs half as much as a free lock.
+/// An [`Entry`] in words of its own: what is copied as a whole goes through the stack.
 struct LastUsed {
     runtime: Cell<*const Runtime>,
     slot: Cell<Option<&'static ThreadSlot>>,
-    index: Cell<u32>,
     forks: Cell<u32>,
 }
 
 impl LastUsed {
-    const NONE: Self = Self {
-        runtime: Cell::new(ptr::null()),
-        slot: Cell::new(None),
-        index: Cell::new(0),
-        forks: Cell::new(0),
-    };
+    const NONE: Self =
+        Self { runtime: Cell::new(ptr::null()), slot: Cell::new(None), forks: Cell::new(0) };
 
     #[inline]
     fn get(&self, runtime: &'static Runtime) -> Option<Member> {
         let here = ptr::eq(self.runtime.get(), runtime)
             && self.forks.get() == FORKS.load(Ordering::Relaxed);
         let slot = self.slot.get().filter(|_| here)?;
-        Some(Member::new(runtime, slot, self.index.get()))
+        Some(Member::new(runtime, slot))
     }
 
     fn set(&self, (me, forks): Entry) {
         self.runtime.set(me.runtime());
         self.slot.set(Some(me.slot()));
-        self.index.set(me.index());
         self.forks.set(forks);
     }
 
@@ -232,7 +225,7 @@ impl Runtime {
             },
         };
         slots::enter_thread(self.arena(), here.index, index);
-        let me = Member::new(self, slots::thread_slot(self.arena(), index), index);
+        let me = Member::new(self, slots::thread_slot(self.arena(), index));
         remember((me, here.forks));
         Ok(())
     }
@@ -254,7 +247,7 @@ impl Runtime {
             let swap = slot.tid.compare_exchange(tid, 0, Ordering::AcqRel, Ordering::Relaxed);
             crash_point!("thread_slots.swept");
             if swap.is_ok() {
-                give_back(here, &Member::new(self, slot, index));
+                give_back(here, &Member::new(self, slot));
                 found = true;
             }
         }
@@ -282,7 +275,7 @@ impl Runtime {
         let _alone = here.reserve.lock();
         let index = slots::take_reserve(self.arena(), here.index);
         slots::enter_thread(self.arena(), here.index, index);
-        let me = Member::new(self, slots::thread_slot(self.arena(), index), index);
+        let me = Member::new(self, slots::thread_slot(self.arena(), index));
         let _inside = InReserve { before: IN_RESERVE.replace(Some(me)), me };
         act(&me)
     }

@@ -95,7 +95,7 @@ pub fn release(me: &Member, dead: &[u32]) {
 /// round was held up with is for another one.
 pub fn leave(me: &Member, index: u32, round: &mut Round) -> bool {
     let runtime = me.runtime();
-    let dead = |t| Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
+    let dead = |t| Member::new(runtime, slots::thread_slot(runtime.arena(), t));
     let mut all = true;
     for t in threads_of(runtime, index) {
         all &= wait_nodes::abandon_all(&dead(t), round);
@@ -114,7 +114,7 @@ pub fn leave(me: &Member, index: u32, round: &mut Round) -> bool {
 pub fn return_memory(me: &Member, index: u32, pause: &mut impl FnMut() -> bool) -> bool {
     let runtime = me.runtime();
     for t in threads_of(runtime, index) {
-        let dead = Member::new(runtime, slots::thread_slot(runtime.arena(), t), t);
+        let dead = Member::new(runtime, slots::thread_slot(runtime.arena(), t));
         if !return_blocks(&dead, pause) {
             return false;
         }
@@ -169,7 +169,7 @@ fn threads_of(runtime: &'static Runtime, index: u32) -> impl Iterator<Item = u32
 fn release_latches_of(me: &Member, index: u32) {
     let runtime = me.runtime();
     for t in threads_of(runtime, index) {
-        release_latches(&Member::new(runtime, slots::thread_slot(runtime.arena(), t), t));
+        release_latches(&Member::new(runtime, slots::thread_slot(runtime.arena(), t)));
     }
 }
 
@@ -320,10 +320,7 @@ fn without_root(me: &Member, holder: u32) {
     release_latches_of(me, index as u32);
     leave(me, index as u32, &mut Round::patient());
     for t in threads_of(runtime, index as u32) {
-        return_blocks(
-            &Member::new(runtime, slots::thread_slot(runtime.arena(), t), t),
-            &mut || false,
-        );
+        return_blocks(&Member::new(runtime, slots::thread_slot(runtime.arena(), t)), &mut || false);
     }
     slot.watched.store(1, Ordering::Release);
     crash_point!("recovery.cleaned");
