@@ -83,3 +83,9 @@ def signal_name(signal: int) -> str:
 
 def system_limits() -> tuple[int | None, int | None, int | None]:
     """Descriptors, processes, and the cgroup's memory; None is without limit."""
+
+def keep_daemon_threads() -> None:
+    """From now on daemon threads that the interpreter would end sleep for ever.
+
+    The program is about to end: what the interpreter does up to 3.13 aborts it.
+    """

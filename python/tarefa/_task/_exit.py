@@ -25,6 +25,9 @@ def _forked() -> None:
 
 
 os.register_at_fork(after_in_child=_forked)
+# Of a program that ends already it is too late to ask.
+with contextlib.suppress(RuntimeError):
+    threading._register_atexit(_engine.keep_daemon_threads)  # type: ignore[attr-defined]
 
 
 def watch() -> None:

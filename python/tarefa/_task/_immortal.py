@@ -27,6 +27,7 @@ def make_all_immortal() -> None:
     is_debug_build = hasattr(sys, "gettotalrefcount")
     if sys.version_info[:2] not in _KNOWN or is_debug_build:
         return
+    gc.collect()
     # Made after the list of all objects, so not in it.
     todo = gc.get_objects()
     found: dict[int, Any] = {}

@@ -15,7 +15,6 @@ from tarefa._engine import TaskCore
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
 from tarefa._task import _at_exit, _child
-from tarefa._task._immortal import make_all_immortal
 from tarefa._task._payload import dumps_for_warm_up
 from tarefa._task._state import RUNNING
 
@@ -63,12 +62,6 @@ class _StandIn:
 
     def finish(self, *_outcome: Any) -> None:
         pass
-
-
-def make_lasting() -> None:
-    """In the zygote: what is there now is never freed."""
-    gc.collect()
-    make_all_immortal()
 
 
 def make_stand_ins() -> None:

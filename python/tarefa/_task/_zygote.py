@@ -74,11 +74,16 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
 
 def _warming_up() -> Iterator[None]:
     """The steps before the first spare; a child for whom somebody waits may come after each."""
-    from tarefa._task._warm_up import make_lasting, make_stand_ins
+    import random  # noqa: F401 - the largest part of what the next needs
+
+    yield
+    from tarefa._task._immortal import make_all_immortal
+    from tarefa._task._warm_up import make_stand_ins
     from tarefa._task._zygote_imports import import_quietly
 
+    yield
     # Before anything of the script is there, which a task may mean to free.
-    make_lasting()
+    make_all_immortal()
     yield
     _main.load_newest(import_quietly)
     yield

@@ -6,10 +6,15 @@ use std::ops::Range;
 use std::ptr;
 
 /// An executable or library that is loaded.
-struct Object {
+pub(super) struct Object {
     /// Its path; empty for the executable.
     path: Vec<u8>,
+    /// Where it is loaded: what its addresses count from.
+    pub(super) base: usize,
     segments: Vec<Range<usize>>,
+    /// What nobody may write once it is loaded, if there is any.
+    pub(super) sealed: Range<usize>,
+    dynamic: Range<usize>,
     /// The name that it goes by for those that are linked with it.
     soname: Option<Vec<u8>>,
     /// The names of those that it is linked with.
@@ -18,14 +23,14 @@ struct Object {
 
 /// An entry of an object's dynamic section.
 #[repr(C)]
-struct Dynamic {
-    tag: isize,
-    value: usize,
+pub(super) struct Dynamic {
+    pub(super) tag: isize,
+    pub(super) value: usize,
 }
 
 const DT_NULL: isize = 0;
 const DT_NEEDED: isize = 1;
-const DT_STRTAB: isize = 5;
+pub(super) const DT_STRTAB: isize = 5;
 const DT_SONAME: isize = 14;
 
 /// Whether the code at `address` is there from the start when this executable is run anew: it is the
@@ -56,8 +61,8 @@ pub fn is_linked(address: usize) -> bool {
 /// for the executable.
 #[must_use]
 pub fn library_of(address: usize) -> String {
-    let object = objects().into_iter().find(|o| o.contains(address));
-    object.map_or(String::new(), |o| String::from_utf8_lossy(base_name(&o.path)).into_owned())
+    object_of(address)
+        .map_or(String::new(), |o| String::from_utf8_lossy(base_name(&o.path)).into_owned())
 }
 
 /// The library that `address` is code of stays loaded from now on: also when a program closes it,
@@ -82,8 +87,13 @@ fn base_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
+/// The executable or library that the code at `address` is of.
+pub(super) fn object_of(address: usize) -> Option<Object> {
+    objects().into_iter().find(|o| o.contains(address))
+}
+
 impl Object {
-    fn contains(&self, address: usize) -> bool {
+    pub(super) fn contains(&self, address: usize) -> bool {
         self.segments.iter().any(|segment| segment.contains(&address))
     }
 
@@ -115,28 +125,44 @@ impl Object {
             // SAFETY: the loader's own string.
             unsafe { CStr::from_ptr(info.dlpi_name) }.to_bytes().to_vec()
         };
-        let mut object = Self { path, segments, soname: None, needed: Vec::new() };
-        if let Some(section) = headers.iter().find(|h| h.p_type == libc::PT_DYNAMIC).map(of) {
-            // SAFETY: as the caller says; the section is one of the object's.
-            unsafe { object.read_dynamic(base, section) };
-        }
+        let first = |of_type| headers.iter().find(|h| h.p_type == of_type).map_or(0..0, of);
+        let (sealed, dynamic) = (first(libc::PT_GNU_RELRO), first(libc::PT_DYNAMIC));
+        let (soname, needed) = (None, Vec::new());
+        let mut object = Self { path, base, segments, sealed, dynamic, soname, needed };
+        // SAFETY: as the caller says.
+        unsafe { object.read_names() };
         object
     }
 
+    /// The entries of its dynamic section.
+    ///
     /// # Safety
-    /// `section` is the dynamic section of this object, which is loaded at `base`.
-    unsafe fn read_dynamic(&mut self, base: usize, section: Range<usize>) {
-        let entries = section.len() / size_of::<Dynamic>();
-        // SAFETY: the caller's promise; a section is aligned for its entries.
-        let entries =
-            unsafe { std::slice::from_raw_parts(section.start as *const Dynamic, entries) };
-        let entries = entries.iter().take_while(|entry| entry.tag != DT_NULL);
-        let strings = entries.clone().find(|entry| entry.tag == DT_STRTAB).map(|e| e.value);
-        // Some loaders write the address there, others leave what is in the file.
-        let strings = strings.and_then(|value| {
-            [value, base.wrapping_add(value)].into_iter().find(|at| self.contains(*at))
-        });
-        let Some(strings) = strings else { return };
+    /// It is still loaded, and stays so for as long as they are looked at.
+    pub(super) unsafe fn dynamic(&self) -> impl Iterator<Item = &Dynamic> + Clone {
+        let count = self.dynamic.len() / size_of::<Dynamic>();
+        let entries = if count == 0 {
+            &[]
+        } else {
+            // SAFETY: the caller's promise; a section is aligned for its entries.
+            unsafe { std::slice::from_raw_parts(self.dynamic.start as *const Dynamic, count) }
+        };
+        entries.iter().take_while(|entry| entry.tag != DT_NULL)
+    }
+
+    /// The address that an entry of its dynamic section gives: some loaders write it there, others
+    /// leave what is in the file.
+    pub(super) fn address(&self, value: usize) -> Option<usize> {
+        [value, self.base.wrapping_add(value)].into_iter().find(|at| self.contains(*at))
+    }
+
+    /// # Safety
+    /// As [`Object::dynamic`].
+    unsafe fn read_names(&mut self) {
+        // SAFETY: the caller's promise.
+        let entries = unsafe { self.dynamic() };
+        let strings = entries.clone().find(|entry| entry.tag == DT_STRTAB);
+        let Some(strings) = strings.and_then(|entry| self.address(entry.value)) else { return };
+        let (mut soname, mut needed) = (None, Vec::new());
         for entry in entries {
             if entry.tag != DT_NEEDED && entry.tag != DT_SONAME {
                 continue;
@@ -145,11 +171,12 @@ impl Object {
             let name = unsafe { CStr::from_ptr((strings + entry.value) as *const _) };
             let name = name.to_bytes().to_vec();
             if entry.tag == DT_SONAME {
-                self.soname = Some(name);
+                soname = Some(name);
             } else {
-                self.needed.push(name);
+                needed.push(name);
             }
         }
+        (self.soname, self.needed) = (soname, needed);
     }
 }
 

@@ -15,6 +15,7 @@ pub mod fork_probe;
 pub mod futex;
 pub mod heap;
 pub mod high_fd;
+pub mod imported;
 pub mod inherited;
 #[cfg_attr(miri, allow(dead_code))]
 mod linux;

@@ -137,3 +137,10 @@ pub fn on_exit(act: fn(i32)) {
         on_exit(with_status, std::ptr::null_mut());
     }
 }
+/// The calling thread does nothing more, but for signals.
+pub fn sleep_for_ever() -> ! {
+    loop {
+        // SAFETY: waits for a signal; no memory is touched.
+        unsafe { libc::pause() };
+    }
+}

@@ -5,6 +5,7 @@ pub(crate) mod blocking;
 pub(crate) mod call_site;
 mod entrance;
 pub(crate) mod errors;
+pub(crate) mod finalization;
 pub(crate) mod handle;
 pub(crate) mod hooks;
 pub(crate) mod member;
@@ -47,6 +48,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::parse_size, m)?)?;
     m.add_function(wrap_pyfunction!(system::lift_memory_limit, m)?)?;
     m.add_function(wrap_pyfunction!(system::stop_thread_timer, m)?)?;
+    m.add_function(wrap_pyfunction!(finalization::keep_daemon_threads, m)?)?;
     m.add_function(wrap_pyfunction!(system::make_immortal, m)?)?;
     #[cfg(feature = "crash-points")]
     m.add_function(wrap_pyfunction!(system::arm_crash_point, m)?)?;

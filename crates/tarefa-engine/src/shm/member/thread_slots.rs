@@ -27,7 +27,7 @@ type Entry = (Member, u32);
 
 thread_local! {
     /// The slot used last, for the fast path.
-    static ME: LastUsed = const { LastUsed::NONE };
+    static ME: LastUsed = const { LastUsed::new() };
     /// All of the thread's slots, one a runtime; null before the first.
     static SLOTS: Cell<*mut Vec<Entry>> = const { Cell::new(ptr::null_mut()) };
     /// The reserve slot, while the thread runs in it.
@@ -62,8 +62,9 @@ struct LastUsed {
 }
 
 impl LastUsed {
-    const NONE: Self =
-        Self { runtime: Cell::new(ptr::null()), slot: Cell::new(None), forks: Cell::new(0) };
+    const fn new() -> Self {
+        Self { runtime: Cell::new(ptr::null()), slot: Cell::new(None), forks: Cell::new(0) }
+    }
 
     #[inline]
     fn get(&self, runtime: &'static Runtime) -> Option<Member> {
