@@ -123,42 +123,47 @@ loom-mutants: ## Only wrong memory orders planted in the engine's code: a model 
 	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test loom \
 	    each_wrong_order_is_noticed
 
+# Installs the one wheel on every version found, each in a .venv of its own, and runs $(1) there.
+define on_each_python
+main=$$($(PY) -c 'import sys, sysconfig; \
+    print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \
+failed=; tested=' '; \
+set -- "$$main" - $(FOUND); \
+while [ $$# -gt 0 ]; do \
+    version=$$1 python=$$2; shift 2; \
+    case "$$tested" in *" $$version "*) continue;; esac; \
+    tested="$$tested$$version "; \
+    venv=$(VENV)-$$version; \
+    if [ "$$version" = "$$main" ]; then venv=$(VENV); \
+    elif [ ! "$$venv/.installed" -nt $(WHEEL) ]; then \
+        if [ ! -e "$$venv/.made" ]; then \
+            "$$python" -m venv "$$venv" || "$$python" -m virtualenv "$$venv"; \
+            touch "$$venv/.made"; \
+        fi; \
+        case $$version in \
+        *t) echo "== building a wheel for $$version, which loads none that others share"; \
+            wheels=dist/$$version; rm -rf "$$wheels"; \
+            PYO3_PYTHON="$$PWD/$$venv/bin/python" CARGO_TARGET_DIR="$$PWD/target/$$version" \
+                "$$venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$$wheels" .;; \
+        *) wheels=dist;; \
+        esac; \
+        "$$venv/bin/python" -m pip install --quiet "$$(echo "$$wheels"/*.whl)[test]"; \
+        "$$venv/bin/python" -m pip install --quiet --no-deps --force-reinstall "$$wheels"/*.whl; \
+        touch "$$venv/.installed"; \
+    fi; \
+    echo "== Python $$version"; \
+    "$$venv/bin/python" $(1) || failed="$$failed $$version"; \
+done; \
+if [ -n "$$failed" ]; then echo "$(2) failed on:$$failed" >&2; exit 1; fi
+endef
+
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
 	cargo build --quiet -p tarefa --features tokio --example visitor --example queues --example crowd
 	@export TAREFA_RUST_EXAMPLES='$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/examples)'; \
-	main=$$($(PY) -c 'import sys, sysconfig; \
-	    print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \
-	failed=; tested=' '; \
-	set -- "$$main" - $(FOUND); \
-	while [ $$# -gt 0 ]; do \
-	    version=$$1 python=$$2; shift 2; \
-	    case "$$tested" in *" $$version "*) continue;; esac; \
-	    tested="$$tested$$version "; \
-	    venv=$(VENV)-$$version; \
-	    if [ "$$version" = "$$main" ]; then venv=$(VENV); \
-	    elif [ ! "$$venv/.installed" -nt $(WHEEL) ]; then \
-	        if [ ! -e "$$venv/.made" ]; then \
-	            "$$python" -m venv "$$venv" || "$$python" -m virtualenv "$$venv"; \
-	            touch "$$venv/.made"; \
-	        fi; \
-	        case $$version in \
-	        *t) echo "== building a wheel for $$version, which loads none that others share"; \
-	            wheels=dist/$$version; rm -rf "$$wheels"; \
-	            PYO3_PYTHON="$$PWD/$$venv/bin/python" CARGO_TARGET_DIR="$$PWD/target/$$version" \
-	                "$$venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$$wheels" .;; \
-	        *) wheels=dist;; \
-	        esac; \
-	        "$$venv/bin/python" -m pip install --quiet "$$(echo "$$wheels"/*.whl)[test]"; \
-	        "$$venv/bin/python" -m pip install --quiet --no-deps --force-reinstall "$$wheels"/*.whl; \
-	        touch "$$venv/.installed"; \
-	    fi; \
-	    echo "== Python $$version"; \
-	    "$$venv/bin/python" -m pytest $(PYTEST_ARGS) || failed="$$failed $$version"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "Python tests failed on:$$failed" >&2; exit 1; fi
+	$(call on_each_python,-m pytest $(PYTEST_ARGS),Python tests)
 
-test-cpython: $(INSTALLED) ## Only the interpreter's own tests of locks, threads, processes and pools, on our classes
-	$(PY) tests/cpython/run.py
+test-cpython: $(INSTALLED) ## Only the interpreter's own tests, on our classes, on every version found
+	@$(call on_each_python,tests/cpython/run.py,The tests of CPython)
 
 test-docs: | $(INSTALLED) ## Only the tests of the pages: links, both languages of the guide, tables, manifests
 	$(PY) -m pytest -q tests/docs

@@ -4,7 +4,7 @@ import standing_in
 
 import tarefa
 
-lock_tests = standing_in.find("test.lock_tests")
+lock_tests = standing_in.load("test.lock_tests", "threading", standing_in.THREADING)
 
 
 class LockTests(lock_tests.LockTests):

@@ -1,11 +1,13 @@
 """Run the interpreter's own tests of locks, threads, processes and pools on tarefa's classes.
 
-`run.py [locks] [threads] [processes] [pools] [executors]`: all of them, if none is named. A method
-that stands in `exceptions.py` is not run; more than 5 of 100 may not stand there.
+`run.py [GROUP ...]`: all groups, if none is named. A method that stands in `exceptions.py` is not
+run; more than 5 of 100 may not stand there. `run.py --exceptions [GROUP ...]` runs those alone, and
+says which of them pass.
 """
 
 import faulthandler
 import importlib
+import platform
 import sys
 import unittest
 import warnings
@@ -13,7 +15,15 @@ import warnings
 import standing_in
 from exceptions import EXCEPTIONS
 
-GROUPS = ("locks", "threads", "processes", "pools", "executors")
+GROUPS = (
+    "locks",
+    "threads",
+    "processes",
+    "queues",
+    "connections",
+    "pools",
+    "executors",
+)
 LIMIT = 120.0
 
 
@@ -29,6 +39,14 @@ class Watched(unittest.TextTestResult):
         faulthandler.cancel_dump_traceback_later()
 
 
+class Passed(Watched):
+    """Says what passes."""
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.stream.writeln(f"passes: {test}")
+
+
 def name_of(group, test):
     return f"{group}.{type(test).__name__}.{test._testMethodName}"
 
@@ -41,11 +59,20 @@ def methods(suite):
             yield one
 
 
+def run(suite, result):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return unittest.TextTestRunner(resultclass=result, verbosity=1, buffer=False).run(suite)
+
+
 def main(wanted):
+    exceptions_alone = "--exceptions" in wanted
+    wanted = [group for group in wanted if group != "--exceptions"]
     unknown = set(wanted) - set(GROUPS)
     if unknown:
         sys.exit(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    loader, suite = unittest.TestLoader(), unittest.TestSuite()
+    loader = unittest.TestLoader()
+    suite, others = unittest.TestSuite(), unittest.TestSuite()
     count, left_out, missing = 0, [], []
     for group in wanted or GROUPS:
         try:
@@ -58,15 +85,20 @@ def main(wanted):
                 count += 1
                 if name_of(group, test) in EXCEPTIONS:
                     left_out.append(name_of(group, test))
+                    others.addTest(test)
                 else:
                     suite.addTest(test)
     for text in missing:
         print(f"skipped, {text}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        runner = unittest.TextTestRunner(resultclass=Watched, verbosity=1, buffer=False)
-        result = runner.run(suite)
-    print(f"{count} methods, {len(left_out)} of them left out:")
+    if exceptions_alone:
+        run(others, Passed)
+        return
+    result = run(suite, Watched)
+    share = 100 * len(left_out) / max(count, 1)
+    print(
+        f"CPython {platform.python_version()}: {count} methods, "
+        f"{len(left_out)} of them ({share:.1f} of 100) left out:"
+    )
     for name in left_out:
         print(f"  {name}: {EXCEPTIONS[name]}")
     if len(left_out) * 20 > count and not wanted:

@@ -98,8 +98,10 @@ class QueueCore:
 
     @property
     def maxsize(self) -> int:
-        """The most items; 0 for any number."""
+        """The most items; 0 for any number. Set anew, it holds for all; what is there stays."""
 
+    @maxsize.setter
+    def maxsize(self, maxsize: int) -> None: ...
     @property
     def max_bytes(self) -> int:
         """The most bytes."""

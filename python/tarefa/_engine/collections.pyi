@@ -335,7 +335,7 @@ class DictCore(MapCore, Generic[_K, _V]):
 class SetCore(MapCore, Generic[_T]):
     """A set in shared memory; :class:`tarefa.Set` adds what is written in Python."""
 
-    def __new__(cls, *args: Any) -> Self: ...
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
     def add(self, member: _T) -> None:
         """Put a member in.
 

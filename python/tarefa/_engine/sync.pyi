@@ -14,7 +14,9 @@ def own_lock_methods(cls: type[LockCore]) -> None:
 class LockCore:
     """A lock in shared memory; :class:`tarefa.Lock` adds what is written in Python."""
 
-    def __new__(cls, *args: object, repair: Callable[[], object] | None = None) -> Self: ...
+    def __new__(
+        cls, *args: object, repair: Callable[[], object] | None = None, **kwargs: object
+    ) -> Self: ...
     def __enter__(self) -> bool: ...
     def __exit__(self, *_exc: object) -> None: ...
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
@@ -57,6 +59,9 @@ class LockCore:
     def _is_owned(self) -> bool:
         """Whether the calling thread holds it (a Lock: whether anybody does)."""
 
+    def _recursion_count(self) -> int:
+        """How often the calling thread has taken it and not let it go."""
+
     def _release_save(self) -> int:
         """Let it go whatever its depth, which is returned."""
 
@@ -74,7 +79,7 @@ class LockCore:
 class EventCore:
     """An event in shared memory; :class:`tarefa.Event` adds what is written in Python."""
 
-    def __new__(cls, *args: object) -> Self: ...
+    def __new__(cls, *args: object, **kwargs: object) -> Self: ...
     def _selectable(self) -> Selectable:
         """What waits for it beside other things."""
 
@@ -210,6 +215,18 @@ class ConditionCore:
         Raises:
             RuntimeError: it is not held, or, of an ``RLock``, not by this thread.
         """
+
+    def _is_owned(self) -> bool:
+        """Whether the calling thread holds the lock (a ``Lock``: whether anybody does)."""
+
+    def _recursion_count(self) -> int:
+        """How often the calling thread has taken the lock and not let it go."""
+
+    def _release_save(self) -> int:
+        """Let the lock go whatever its depth, which is returned."""
+
+    def _acquire_restore(self, depth: int) -> None:
+        """Take the lock and make its depth what ``_release_save`` returned."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Let the lock go, wait to be notified, and take the lock again.

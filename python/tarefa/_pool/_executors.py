@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Self
 
 from tarefa._engine import cpu_count
@@ -78,6 +80,18 @@ class ProcessPoolExecutor(Pool):
         )
 
 
+def _whole_chunks(iterable: Iterable[Any], chunksize: int | None) -> Iterable[Any]:
+    """The items, each when all of its chunk are there: as ``multiprocessing`` takes them."""
+    if hasattr(iterable, "__len__") or not isinstance(chunksize, int) or chunksize < 2:
+        return iterable
+    return _in_chunks(iter(iterable), chunksize)
+
+
+def _in_chunks(items: Iterator[Any], size: int) -> Iterator[Any]:
+    while chunk := list(islice(items, size)):
+        yield from chunk
+
+
 class StandardPool(Pool):
     """A pool of processes with the signatures of ``multiprocessing.Pool``: ``map`` gives a list.
 
@@ -91,6 +105,8 @@ class StandardPool(Pool):
 
     __module__ = "tarefa"
     _kind = "process"
+    # In the words of multiprocessing; it is not there yet.
+    _state = "INIT"
 
     def __init__(
         self,
@@ -110,6 +126,7 @@ class StandardPool(Pool):
             initargs=initargs,
             tasks_per_worker=maxtasksperchild,
         )
+        self._state = "RUN"
 
     def map(  # type: ignore[override]
         self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
@@ -117,6 +134,46 @@ class StandardPool(Pool):
         """Call a function with each item; a list of the results."""
         found: list[Any] = self.map_async(func, iterable, chunksize).get()
         return found
+
+    def imap(
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Iterator[Any]:
+        """Call a function with each item; an iterator, which goes on after an exception.
+
+        Where the input raises, the items that came before it in its chunk are left out.
+        """
+        return super().imap(func, _whole_chunks(iterable, chunksize), chunksize)
+
+    def imap_unordered(
+        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Iterator[Any]:
+        """The same with the results as they are there."""
+        return super().imap_unordered(func, _whole_chunks(iterable, chunksize), chunksize)
+
+    def close(self) -> None:
+        """Take no more work; ``join()`` waits."""
+        self._state = "CLOSE"
+        super().close()
+
+    def terminate(self) -> None:
+        """End the workers now. What is not done is cancelled; threads are interrupted."""
+        self._state = "TERMINATE"
+        super().terminate()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """The same as ``close()``, and waits: as of executors."""
+        self._state = "CLOSE"
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+    def __del__(self) -> None:
+        if self._state == "RUN":
+            warnings.warn(
+                f"unclosed running multiprocessing pool {self!r}",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+        super().__del__()
 
     @property
     def _pool(self) -> list[Any]:

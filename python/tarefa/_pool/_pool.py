@@ -647,6 +647,11 @@ class Pool(Recorded, Executor):
         else:
             self.shutdown()
 
+    @property
+    def _max_workers(self) -> int:
+        """How many workers, as executors of the standard library have it: Dask asks for it."""
+        return self._workers
+
     def __del__(self) -> None:
         crew = self._crew
         if crew is not None and not crew.closed and self._pid == os.getpid():

@@ -146,8 +146,11 @@ class BrokenBarrierError(TarefaError, threading.BrokenBarrierError):
     __module__ = "tarefa"
 
 
-class StartError(TarefaError, OSError):
-    """A task could not be started, or a runtime not be made. Nothing was lost."""
+class StartError(TarefaError, OSError, RuntimeError):
+    """A task could not be started, or a runtime not be made. Nothing was lost.
+
+    It is what ``multiprocessing`` raises then, and what ``threading`` does.
+    """
 
     __module__ = "tarefa"
 

@@ -45,12 +45,20 @@ def choose(path: Any) -> None:
     chosen = os.fsencode(os.path.abspath(os.fspath(path)))
     if not os.path.isfile(chosen) or not os.access(chosen, os.X_OK, effective_ids=True):
         raise ValueError(f"executable: {os.fsdecode(chosen)!r} is no program that can be executed")
-    if _engine.has_zygote() and chosen != _chosen:
+    if _engine.has_zygote() and chosen != _in_use():
         raise StateError(
             "the process that forks tasks has been asked for: call configure(executable=...) "
             "before the first Process"
         )
     _chosen = chosen
+
+
+def _in_use() -> bytes | None:
+    """What a process that forks tasks is made of, as things are."""
+    try:
+        return os.path.abspath(command()[0])
+    except StartError:
+        return None
 
 
 def freeze_support() -> None:

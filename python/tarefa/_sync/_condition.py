@@ -10,7 +10,7 @@ from typing import TypeVar
 from tarefa._engine import ConditionCore, LockCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
-from tarefa._runtime._showing import full_title, place
+from tarefa._runtime._showing import full_title, lock_place
 from tarefa._sync._lock import RLock
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class Condition(Shared, ConditionCore):
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
-        return f"<{full_title(self)} {place(self)}: {state}, waiters={self.n_waiting}>"
+        return f"<{state} {full_title(self)} {lock_place(self)}, waiters={self.n_waiting}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ConditionCore):

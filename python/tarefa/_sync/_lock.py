@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -59,6 +60,12 @@ class Lock(Shared, LockCore):
     acquire_lock = LockCore.acquire
     release_lock = LockCore.release
 
+    def _at_fork_reinit(self) -> None:
+        """As ``threading``'s in a forked child; the lock that its parent holds stays held."""
+        owner = self.owner()
+        if owner is not None and owner.pid == os.getpid():
+            self.release()
+
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"
         return f"<{state} {full_title(self)} {lock_place(self)}>"
@@ -84,10 +91,15 @@ class RLock(Shared, LockCore):
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __new__(cls, *args: LockCore, repair: Callable[[], object] | None = None) -> Self:
-        if args and not isinstance(args[0], LockCore):
-            raise TypeError("RLock() takes no arguments but repair=")
-        return super().__new__(cls, *(args or ("recursive",)), repair=repair)
+    def __new__(cls, *args: Any, repair: Callable[[], object] | None = None, **kwargs: Any) -> Self:
+        if len(args) == 1 and type(args[0]) is LockCore:
+            return super().__new__(cls, args[0])
+        return super().__new__(cls, "recursive", *args, repair=repair, **kwargs)
+
+    def _at_fork_reinit(self) -> None:
+        """As ``threading``'s in a forked child; the lock that its parent holds stays held."""
+        if self._is_owned():
+            self._release_save()
 
     def __repr__(self) -> str:
         state = "locked" if self.locked() else "unlocked"

@@ -268,9 +268,45 @@ def name_process(name: str) -> None:
         shown = shown.encode(errors="replace").decode()
     _engine.set_thread_name(shown[:15])
     _engine.set_title(f"tarefa: {shown.removeprefix('tarefa-')}")
-    multiprocessing = sys.modules.get("multiprocessing.process")
+    _tell_multiprocessing(name)
+
+
+class _Starter:
+    """What ``multiprocessing.parent_process()`` returns: who has started the process as a task."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._found()
+        if found is None:
+            raise AttributeError(f"{name!r} of the process that started this one, which has ended")
+        return getattr(found, name)
+
+    def _found(self) -> Any:
+        from tarefa._task._standard import parent_process
+
+        return parent_process()
+
+    def is_alive(self) -> bool:
+        found = self._found()
+        return found is not None and bool(found.is_alive())
+
+    def join(self, timeout: float | None = None) -> None:
+        found = self._found()
+        if found is not None:
+            found.join(timeout)
+
+    def __repr__(self) -> str:
+        return repr(self._found())
+
+
+_starter = _Starter()
+
+
+def _tell_multiprocessing(name: str) -> None:
+    """Who this is and who has started it: for libraries that ask ``multiprocessing``."""
+    multiprocessing: Any = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None:
         multiprocessing.current_process()._name = name
+        multiprocessing._parent_process = _starter
 
 
 def _finish_threads() -> None:

@@ -241,6 +241,8 @@ class Process(TaskBase[R]):
         except BaseException:
             _current.started.discard(self)
             raise
+        # What it was made of goes when the caller lets it go, as in `multiprocessing`.
+        del self._target, self._args, self._kwargs
         if not _can_read:
             _read_ahead()
         return self

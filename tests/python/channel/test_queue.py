@@ -280,6 +280,24 @@ def test_put_waits_for_room(Task):
     task.result()
 
 
+def test_the_bound_may_be_set_anew(Task):
+    q = tarefa.Queue(2)
+    put_all(q, [1, 2])
+    q.maxsize = 1
+    assert (q.maxsize, q.qsize(), q.full()) == (1, 2, True)
+    with pytest.raises(tarefa.Full):
+        q.put_nowait(3)
+    task = Task(target=q.put, args=(3,)).start()
+    waited_for(q)
+    q.maxsize = 4
+    task.result()
+    q.maxsize = -1
+    assert (q.maxsize, q.full()) == (0, False)
+    assert drain(q) == [1, 2, 3]
+    with pytest.raises(TypeError):
+        q.maxsize = "2"
+
+
 def test_get_waits_for_a_message(Task, q):
     def sum_up(q, back):
         total = 0

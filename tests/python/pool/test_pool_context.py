@@ -64,6 +64,12 @@ def test_all_names_are_ours():
     assert issubclass(tarefa.WorkerDied, context.ProcessError)
 
 
+def test_an_executor_says_how_many_workers_it_has():
+    """Dask's scheduler asks the standard library's executors so."""
+    with tarefa.Pool(3, "thread") as pool:
+        assert pool._max_workers == 3
+
+
 def test_its_pool_has_the_ways_of_multiprocessing():
     began = context.Queue()
     with context.Pool(2, began.put, ("began",), 100) as pool:

@@ -255,6 +255,33 @@ def dump(shared):
     return dumps(shared)
 
 
+class WithLabel:
+    def __init__(self, label, *, other=None):
+        super().__init__()
+        self.label, self.other = label, other
+
+
+SHARED = (tarefa.Lock, tarefa.RLock, tarefa.Event, tarefa.Set, tarefa.Dict, tarefa.Condition)
+
+
+@pytest.mark.parametrize("base", SHARED)
+def test_a_constructor_may_take_what_it_wants(base):
+    labelled = type("Labelled", (WithLabel, base), {})
+    mine = labelled("a", other=3)
+    assert (mine.label, mine.other) == ("a", 3)
+    task = tarefa.Process(target=lambda it: (it.label, it.other), args=(mine,)).start()
+    assert task.result() == ("a", 3)
+
+
+@pytest.mark.parametrize("base", [tarefa.Lock, tarefa.RLock, tarefa.Event])
+def test_what_nobody_takes_is_refused(base):
+    nothing_more = type("NothingMore", (base,), {})
+    for made in (base, nothing_more):
+        for arguments in (((1,), {}), ((), {"name": 1})):
+            with pytest.raises(TypeError, match=r"\(\) takes no arguments"):
+                made(*arguments[0], **arguments[1])
+
+
 def test_a_subclass_with_slots_and_a_state_of_its_own():
     class Slotted(tarefa.Event):
         __slots__ = ("_Slotted__hidden", "name")

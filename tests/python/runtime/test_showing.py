@@ -69,7 +69,7 @@ def test_items_that_numpy_shows():
         (lambda: tarefa.Barrier(2), r"<tarefa\.Barrier at 0x[0-9a-f]+, object \d+: waiters=0/2>"),
         (
             tarefa.Condition,
-            r"<tarefa\.Condition at 0x[0-9a-f]+, object \d+: unlocked, waiters=0>",
+            r"<unlocked tarefa\.Condition object \d+ at 0x[0-9a-f]+, waiters=0>",
         ),
         (tarefa.RWLock, r"<tarefa\.RWLock at 0x[0-9a-f]+, object \d+: unlocked>"),
         (

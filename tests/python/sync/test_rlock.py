@@ -277,6 +277,31 @@ def test_a_condition_has_its_depth_again_after_a_wait():
     assert not lock.locked()
 
 
+@pytest.mark.parametrize("make", [tarefa.RLock, tarefa.Condition])
+def test_how_often_it_is_taken(make):
+    made = make()
+    made.acquire()
+    made.acquire()
+    assert made._recursion_count() == 2
+    assert made._is_owned()
+    seen = []
+    other = threading.Thread(
+        target=lambda: seen.extend((made._recursion_count(), made._is_owned()))
+    )
+    other.start()
+    other.join()
+    assert seen == [0, False]
+    depth = made._release_save()
+    assert (made.locked(), made._recursion_count()) == (False, 0)
+    made._acquire_restore(depth)
+    assert made._recursion_count() == 2
+    made.release()
+    made.release()
+    assert not made._is_owned()
+    with pytest.raises(RuntimeError, match="un-acquired"):
+        made._release_save()
+
+
 def test_a_condition_without_its_lock():
     condition = threading.Condition(tarefa.RLock())
     with pytest.raises(RuntimeError):

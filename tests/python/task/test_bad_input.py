@@ -28,7 +28,7 @@ def test_every_error_is_a_tarefa_error_and_the_built_in_one():
     expected = {
         "WorkerDied": (),
         "OwnerDied": (),
-        "StartError": (OSError,),
+        "StartError": (OSError, RuntimeError),
         "StateError": (RuntimeError,),
         "TaskTimeout": (TimeoutError,),
         "HandleGone": (ReferenceError,),

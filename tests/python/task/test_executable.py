@@ -135,7 +135,13 @@ def test_what_configure_refuses(tmp_path):
     with pytest.raises(TypeError):
         tarefa.configure(executable=3)
     with pytest.raises(tarefa.StateError, match="first Process"):
-        tarefa.configure(executable=sys.executable)
+        tarefa.configure(executable="/bin/sh")
+
+
+def test_to_name_the_one_that_is_in_use_changes_nothing():
+    for same in (sys.executable, os.fsencode(sys.executable)):
+        tarefa.configure(executable=same)
+        tarefa.get_context().set_executable(same)
 
 
 def test_command_lines_are_short_however_long_the_programs_is(tmp_path):

@@ -161,6 +161,26 @@ def test_the_processes_of_a_task_of_a_task():
     assert none_left
 
 
+def test_multiprocessing_tells_a_task_the_same():
+    """A library that asks it whether this is the program itself is told the truth."""
+
+    def look():
+        from multiprocessing import process
+
+        parent = process.parent_process()
+        assert parent.is_alive()
+        assert "MainProcess" in repr(parent)
+        parent.join(0)
+        return process.current_process().name, parent.name, parent.pid
+
+    assert tarefa.Process(target=look, name="p").start().result() == (
+        "p",
+        "MainProcess",
+        os.getpid(),
+    )
+    assert multiprocessing.parent_process() is None
+
+
 def test_active_children():
     go = tarefa.Event()
     tasks = [tarefa.Process(target=go.wait).start() for _ in range(2)]

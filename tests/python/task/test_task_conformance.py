@@ -3,11 +3,13 @@
 Constructor, start, join, result, states, names. Run over both kinds.
 """
 
+import gc
 import os
 import select
 import threading
 import time
 import traceback
+import weakref
 from multiprocessing.connection import wait as connection_wait
 
 import pytest
@@ -33,6 +35,25 @@ def test_the_constructor_takes_keywords_and_any_sequence(Task):
 def test_arguments_are_those_of_the_start(Task):
     task = Task(target=targets.pass_through, args=({"a": [1, (2, None)], "b": b"\0"},)).start()
     assert task.result() == {"a": [1, (2, None)], "b": b"\0"}
+
+
+class Called:
+    def __call__(self, *others):
+        return len(others)
+
+
+def test_what_it_was_made_of_goes_with_its_caller(Task):
+    """A handle that is kept keeps neither target nor arguments."""
+    target, argument = Called(), Called()
+    gone = [weakref.ref(target), weakref.ref(argument)]
+    task = Task(target=target, args=(argument,))
+    del target, argument
+    assert all(ref() is not None for ref in gone)
+    task.start()
+    assert task.result() == 1
+    gc.collect()
+    eventually(lambda: [ref() for ref in gone] == [None, None])
+    assert task.result() == 1
 
 
 def test_without_a_target_a_task_does_nothing(Task):

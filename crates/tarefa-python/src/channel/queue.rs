@@ -372,6 +372,14 @@ impl QueueCore {
         self.ask(|queue| queue.maxsize())
     }
 
+    /// What is in it stays, also where that is more.
+    #[setter]
+    fn set_maxsize(&self, maxsize: i64) {
+        self.ask(|queue| {
+            queue.set_bounds(u64::try_from(maxsize).unwrap_or(0), queue.max_bytes());
+        });
+    }
+
     /// The most bytes.
     #[getter]
     fn max_bytes(&self) -> u64 {

@@ -270,12 +270,13 @@ fn change<'py>(
 impl SetCore {
     #[new]
     #[classmethod]
-    #[pyo3(signature = (*args))]
+    #[pyo3(signature = (*args, **kwargs))]
     fn new(
         cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args, None)?).add_subclass(Self))
+        Ok(PyClassInitializer::from(MapCore::made::<Self>(cls, args, kwargs)?).add_subclass(Self))
     }
 
     /// Puts a member in.

@@ -1,7 +1,9 @@
 //! Handles, as Python meets them: the engine's [`Handle`] with Python's errors.
 
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::task;
@@ -36,6 +38,23 @@ impl Slot for Handle {
     fn try_slot(&self) -> PyResult<Member> {
         self.try_me().map_err(errors::too_many_threads)
     }
+}
+
+/// An error where a class is given arguments and has no constructor, `__init__`, that takes them.
+pub(crate) fn takes_nothing(
+    cls: &Bound<'_, PyType>,
+    count: usize,
+    kwargs: Option<&Bound<'_, PyDict>>,
+    what: &'static str,
+) -> PyResult<()> {
+    if count == 0 && kwargs.is_none_or(PyDictMethods::is_empty) {
+        return Ok(());
+    }
+    let name = intern!(cls.py(), "__init__");
+    if cls.getattr(name)?.is(&cls.py().get_type::<PyAny>().getattr(name)?) {
+        return Err(PyTypeError::new_err(what));
+    }
+    Ok(())
 }
 
 /// The only argument, if it is a bare core: a constructor then shares its handle.

@@ -18,7 +18,10 @@ use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
-use crate::sync::lock::{LockCore, end_with, let_go, owner, patience, repaired, take};
+use crate::sync::lock::{
+    LockCore, acquire_restore, end_with, is_owned, let_go, owner, patience, release_save, repaired,
+    take,
+};
 
 /// A condition in shared memory.
 #[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
@@ -222,6 +225,34 @@ impl ConditionCore {
     fn owner(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let lock = self.lock()?;
         owner(py, &self.handle.try_slot()?, lock.cell, lock.recursion)
+    }
+
+    /// Whether the calling thread holds the condition's lock: as `threading`'s has it.
+    #[pyo3(name = "_is_owned")]
+    fn is_owned(&self) -> PyResult<bool> {
+        let lock = self.lock()?;
+        Ok(self.handle.with_me(|me| is_owned(me, lock.cell, lock.recursion)))
+    }
+
+    /// How often the calling thread has taken the condition's lock and not let it go.
+    #[pyo3(name = "_recursion_count")]
+    fn recursion_count(&self) -> PyResult<u32> {
+        let lock = self.lock()?;
+        Ok(self.handle.with_me(|me| lock.cell.depth(me)))
+    }
+
+    /// Lets the condition's lock go whatever its depth, which is returned.
+    #[pyo3(name = "_release_save")]
+    fn release_save(&self) -> PyResult<u32> {
+        let lock = self.lock()?;
+        release_save(&self.handle.try_slot()?, lock.cell, lock.recursion)
+    }
+
+    /// Takes the condition's lock and makes its depth what `release_save` returned.
+    #[pyo3(name = "_acquire_restore")]
+    fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
+        let (me, lock) = (self.handle.try_slot()?, self.lock()?);
+        acquire_restore(py, &me, lock.cell, lock.recursion, lock.off, depth)
     }
 
     /// How many wait to be notified now.

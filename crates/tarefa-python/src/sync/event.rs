@@ -1,7 +1,7 @@
 //! `EventCore`: what `tarefa.Event` is made of.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::{event, select as engine};
@@ -55,11 +55,16 @@ impl SharedClass for EventCore {
 impl EventCore {
     #[new]
     #[classmethod]
-    #[pyo3(signature = (*args))]
-    fn new(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult<Self> {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn new(
+        cls: &Bound<'_, PyType>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self { handle: core.get().handle.clone() });
         }
+        handle::takes_nothing(cls, args.len(), kwargs, "Event() takes no arguments")?;
         if let Some(handle) = module_objects::find(cls, args, None)? {
             return Ok(Self { handle });
         }

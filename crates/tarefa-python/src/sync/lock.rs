@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use tarefa_engine::kinds;
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::member::slots;
@@ -218,6 +218,57 @@ pub(crate) fn owner_of(
     Ok(Some(hooks::OWNER.get(py)?.call_method1("_since", (task, pid, tid, ago))?.unbind()))
 }
 
+/// Whether the calling thread holds the lock of `cell`; of one that anybody may release, whether
+/// somebody does.
+pub(crate) fn is_owned(me: &Member, cell: &'static LockWord, recursion: Recursion) -> bool {
+    match recursion {
+        Recursion::Forbidden => cell.locked(me, recursion),
+        Recursion::Allowed => cell.is_mine(me),
+    }
+}
+
+/// Lets the lock of `cell` go whatever its depth, which is returned.
+pub(crate) fn release_save(
+    me: &Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
+) -> PyResult<u32> {
+    cell.release_all(me, recursion).map_err(|_| {
+        PyRuntimeError::new_err("cannot release un-acquired lock: this thread does not hold it")
+    })
+}
+
+/// Takes the lock of `cell` and makes its depth what [`release_save`] returned. It is held also
+/// after `OwnerDied`.
+pub(crate) fn acquire_restore(
+    py: Python<'_>,
+    me: &Member,
+    cell: &'static LockWord,
+    recursion: Recursion,
+    object: Off,
+    depth: u32,
+) -> PyResult<()> {
+    let mut died = None;
+    loop {
+        let mut hooks = PyBlockingHooks::new(py);
+        match cell.acquire(me, recursion, object, &mut hooks, Deadline::NEVER) {
+            Acquired::Yes => break,
+            Acquired::OwnerDied(pid) => died = Some(owner_died(py, recursion, pid)),
+            Acquired::TimedOut | Acquired::Interrupted => return Err(hooks.into_error()),
+        }
+    }
+    let repaired = if cell.is_to_be_repaired(me, recursion) {
+        repaired(py, me, cell, recursion, object)
+    } else {
+        Ok(())
+    };
+    if recursion == Recursion::Allowed {
+        cell.restore_depth(depth);
+    }
+    repaired?;
+    died.filter(|_| !cell.has_repair()).map_or(Ok(()), Err)
+}
+
 impl LockCore {
     pub(crate) fn of(handle: Handle) -> Self {
         let recursion =
@@ -283,11 +334,12 @@ impl LockCore {
     /// Of a core, another handle of its lock; of a name, a new lock of that sort.
     #[new]
     #[classmethod]
-    #[pyo3(signature = (*args, repair = None))]
+    #[pyo3(signature = (*args, repair = None, **kwargs))]
     fn new(
         cls: &Bound<'_, PyType>,
         args: &Bound<'_, PyTuple>,
         repair: Option<&Bound<'_, PyAny>>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         if let Some(core) = handle::core_in::<Self>(args) {
             return Ok(Self::of(core.get().handle.clone()));
@@ -296,11 +348,18 @@ impl LockCore {
             Ok(first) if first.cast::<PyString>().is_ok_and(|s| s == "recursive") => {
                 Recursion::Allowed
             }
-            Ok(_) => {
-                return Err(PyTypeError::new_err("Lock() takes no arguments but repair="));
-            }
-            Err(_) => Recursion::Forbidden,
+            _ => Recursion::Forbidden,
         };
+        match recursion {
+            Recursion::Forbidden => {
+                let what = "Lock() takes no arguments but repair=";
+                handle::takes_nothing(cls, args.len(), kwargs, what)?;
+            }
+            Recursion::Allowed => {
+                let what = "RLock() takes no arguments but repair=";
+                handle::takes_nothing(cls, args.len() - 1, kwargs, what)?;
+            }
+        }
         let py = cls.py();
         if let Some(handle) = module_objects::find(cls, args, None)? {
             let this = Self::of(handle);
@@ -348,43 +407,27 @@ impl LockCore {
     /// Whether the calling thread holds it: for conditions.
     #[pyo3(name = "_is_owned")]
     fn is_owned(&self) -> bool {
-        self.handle.with_me(|me| match self.recursion {
-            Recursion::Forbidden => self.cell.locked(me, self.recursion),
-            Recursion::Allowed => self.cell.is_mine(me),
-        })
+        self.handle.with_me(|me| is_owned(me, self.cell, self.recursion))
+    }
+
+    /// How often the calling thread has taken it and not let it go.
+    #[pyo3(name = "_recursion_count")]
+    fn recursion_count(&self) -> u32 {
+        self.handle.with_me(|me| self.cell.depth(me))
     }
 
     /// Lets it go whatever its depth, which is returned: for conditions.
     #[pyo3(name = "_release_save")]
     fn release_save(&self) -> PyResult<u32> {
-        self.cell.release_all(&self.handle.try_slot()?, self.recursion).map_err(|_| {
-            PyRuntimeError::new_err("cannot release un-acquired lock: this thread does not hold it")
-        })
+        release_save(&self.handle.try_slot()?, self.cell, self.recursion)
     }
 
     /// Takes it and makes its depth what `release_save` returned: for conditions. It is held
     /// also after `OwnerDied`, so that a `with` around a condition ends as it should.
     #[pyo3(name = "_acquire_restore")]
     fn acquire_restore(&self, py: Python<'_>, depth: u32) -> PyResult<()> {
-        let (me, off, mut died) = (self.handle.try_slot()?, self.handle.off(), None);
-        loop {
-            let mut hooks = PyBlockingHooks::new(py);
-            match self.cell.acquire(&me, self.recursion, off, &mut hooks, Deadline::NEVER) {
-                Acquired::Yes => break,
-                Acquired::OwnerDied(pid) => died = Some(owner_died(py, self.recursion, pid)),
-                Acquired::TimedOut | Acquired::Interrupted => return Err(hooks.into_error()),
-            }
-        }
-        let repaired = if self.cell.is_to_be_repaired(&me, self.recursion) {
-            repaired(py, &me, self.cell, self.recursion, off)
-        } else {
-            Ok(())
-        };
-        if self.recursion == Recursion::Allowed {
-            self.cell.restore_depth(depth);
-        }
-        repaired?;
-        died.filter(|_| !self.cell.has_repair()).map_or(Ok(()), Err)
+        let me = self.handle.try_slot()?;
+        acquire_restore(py, &me, self.cell, self.recursion, self.handle.off(), depth)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
