@@ -26,6 +26,9 @@ from tarefa._task import (
 )
 from tarefa._task._zygote_command import IMAGE
 
+# Bytes that are gathered of a line at most before they are written.
+_LONGEST_LINE = 1 << 20
+
 
 def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     """In the zygote: get everything ready that children need, then serve."""
@@ -60,6 +63,8 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
+            # What is printed is gathered up to the end of its line, and written at once.
+            stream._CHUNK_SIZE = _LONGEST_LINE  # type: ignore[union-attr]
     signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
     # For children, which watch for it: this process ends of it as any other.
     signal.signal(signal.SIGTERM, _child.on_terminate)

@@ -62,6 +62,33 @@ def test_a_pipe_as_output_has_its_end_when_the_task_has_ended():
     task.join()
 
 
+@pytest.mark.parametrize("fd", [1, 2])
+def test_a_printed_line_is_one_write_whatever_its_length_and_parts(fd):
+    """What several processes print in lines comes out in lines."""
+    parts = ("a" * 9000, 17, "b" * 50_000)
+
+    def say(parts):
+        stream = sys.stdout if fd == 1 else sys.stderr
+        print(*parts, file=stream)
+        print(*"no end yet", sep="", end="", file=stream)
+        stream.write(", but here\nand the next\n")
+
+    reader, writer = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    kept = os.dup(fd)
+    os.dup2(writer.fileno(), fd)
+    try:
+        task = tarefa.Process(target=say, args=(parts,)).start()
+    finally:
+        os.dup2(kept, fd)
+        os.close(kept)
+        writer.close()
+    task.result(30)
+    with reader:
+        writes = list(iter(lambda: reader.recv(1 << 20), b""))
+    assert writes[0].decode() == " ".join(map(str, parts)) + "\n"
+    assert writes[1:] == [b"no end yet, but here\nand the next\n"]
+
+
 def test_one_file_opened_twice_is_two_streams():
     done = run_script("""
         import os, tarefa
