@@ -21,6 +21,8 @@ from types import FrameType
 from typing import Any
 
 from tarefa import _engine
+from tarefa._runtime import _constructors, _shared
+from tarefa._runtime._shared import base_of
 
 # How far from the call a module's top level is looked for: while something is imported, and else.
 _FAR, _NEAR = 64, 8
@@ -71,14 +73,15 @@ def find_or_make(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None)
     if found is None:
         return None
     key, again, passes = found
-    base = next(c for c in cls.__mro__ if c.__module__ == "tarefa")
+    base = base_of(cls)
+    if cls is not base:
+        return _of_own_class(cls, base, key, again, passes)
     shared = _engine.program_dict()
     there = None if again else _of_class(shared.get(key), base)
     if there is None:
         _here.makes = True
         try:
-            # What a class of the user's is given is for its own constructor.
-            whole = cls is base and "recursive" not in args
+            whole = "recursive" not in args
             there = made = base(*args, **(kwargs or {})) if whole else base()
         finally:
             _here.makes = False
@@ -96,6 +99,29 @@ def find_or_make(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None)
     return there
 
 
+def _of_own_class(cls: Any, base: Any, key: str, again: bool, passes: bool) -> Any:
+    """The same for a class of the program's own, whose constructor is called once."""
+    # Where there is none to call, the object is whole as it is; and a copy is filled by who copies.
+    at_once = _shared.copying.on or cls.__init__ is object.__init__
+    there, instead, mine = _take_turn(key, again, lambda: base.__new__(base), at_once)
+    if mine:
+        if passes:
+            _note_passing(key, there)
+    else:
+        attached.add(id_of(there))
+    if instead is not None:
+        _constructors.stand_in(cls, id_of(there), instead, id_of)
+    return there
+
+
+def _take_turn(key: str, again: bool, make: Any, at_once: bool) -> tuple[Any, Any, bool]:
+    _here.makes = True
+    try:
+        return _constructors.take_turn(key, again, make, id_of, at_once)
+    finally:
+        _here.makes = False
+
+
 def shared_value(cls: Any, make: Any, take: Any) -> Any:
     """The same for a value or an array: ``make`` makes one, ``take`` gives it the class."""
     frame = sys._getframe(3)
@@ -105,6 +131,15 @@ def shared_value(cls: Any, make: Any, take: Any) -> Any:
     if found is None:
         return make()
     key, again, passes = found
+    if cls.__module__ != "tarefa" and cls.__init__ is not object.__init__:
+        there, instead, mine = _take_turn(key, again, make, at_once=False)
+        if not mine:
+            there = take(there)
+        elif passes:
+            _note_passing(key, there)
+        if instead is not None:
+            _constructors.stand_in(cls, id_of(there), instead, id_of)
+        return there
     shared = _engine.program_dict()
     there = None if again else shared.get(key)
     if there is None:
@@ -137,8 +172,11 @@ def _identity(kind: str, frame: FrameType) -> tuple[str, bool, bool] | None:
             return None
         code, names = at.f_code, at.f_globals
         name = names.get("__name__")
-        if not steps and isinstance(name, str) and name.startswith("tarefa."):
-            at = frame = at.f_back or at  # a constructor of ours
+        if isinstance(name, str) and name.startswith("tarefa."):
+            # A constructor of ours, or what stands in for one of the program's.
+            at = at.f_back
+            if not steps and at is not None:
+                frame = at
             continue
         steps.append((code.co_qualname, at.f_lasti))
         if code.co_name == "<module>":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copyreg
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,23 @@ def copied(shared: Any, state: Any, /, *args: Any, **kwargs: Any) -> Any:
     base = base_of(cls)
     if cls is base:
         return cls(*args, **kwargs)
-    made = base.__new__(cls)
+    copying.on = True
+    try:
+        made = base.__new__(cls)
+    finally:
+        copying.on = False
     base.__init__(made, *args, **kwargs)
     set_state(made, state)
     return made
+
+
+class _Copying(threading.local):
+    """Whether this thread makes a copy, which is nothing that a constructor has made."""
+
+    on = False
+
+
+copying = _Copying()
 
 
 def shown_names(names: Iterable[str]) -> list[str]:

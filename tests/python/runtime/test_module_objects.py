@@ -104,8 +104,6 @@ def test_a_module_that_only_tasks_import_and_all_at_once():
         def by_name(gate):
             gate.wait()
             import aside
-            # What the first one's constructors fill is full once it has imported the module.
-            gate.wait()
             return aside.check()
         ts = [tarefa.Process(target=by_name, args=(gate,)).start() for _ in range(6)]
         ids = [t.result() for t in ts]
@@ -114,6 +112,145 @@ def test_a_module_that_only_tasks_import_and_all_at_once():
         import aside
         assert aside.check() == ids[0]
     """)
+
+
+OWN_CLASSES = """
+    import os, pathlib, tarefa
+    class Settings(tarefa.Dict):
+        def __init__(self, start):
+            super().__init__(kind="settings")
+            self["count"] = start
+            self.start, self.inner = start, tarefa.List([start])
+    class Log(tarefa.List):
+        def __init__(self):
+            super().__init__()
+            self.append(os.getpid())
+    class Level(tarefa.Value):
+        def __init__(self, *args): self.value *= 10
+    class Named(tarefa.Lock):
+        def __init__(self, name): self.name = name
+    class Twice(Log):
+        def __init__(self):
+            super().__init__()
+            self.append("twice")
+    settings, log, level, lock, twice = Settings(3), Log(), Level("i", 4), Named("n"), Twice()
+    copy = log.copy()
+    def look():
+        ours = (settings.start, list(settings.inner), level.value, lock.name, type(lock).__name__)
+        return ours, dict(settings), list(log), list(twice), settings.inner.object_id
+    def count(): settings["count"] += 1; level.value += 1
+"""
+
+
+def test_a_constructor_of_the_programs_own_runs_once():
+    with_module(
+        """
+        import aside, os, tarefa
+        first = aside.look()
+        assert first[:2] == ((3, [3], 40, "n", "Named"), {"kind": "settings", "count": 3}), first
+        assert first[2] == [os.getpid()] and first[3] == [os.getpid(), "twice"], first
+        assert list(aside.copy) == first[2]
+        tarefa.Process(target=aside.count).start().result()
+        for _ in range(2):
+            now = tarefa.Process(target=aside.look).start().result()
+            assert now == aside.look() and now[2:] == first[2:], (first, now)
+            assert now[1]["count"] == 4 and now[0][2] == 41, now
+        more = aside.Settings(5)
+        assert (dict(more), more.start) == ({"kind": "settings", "count": 5}, 5)
+        """,
+        OWN_CLASSES,
+    )
+
+
+def test_a_constructor_of_the_programs_own_when_many_import_at_once():
+    with_module(
+        """
+        import tarefa
+        gate = tarefa.Barrier(5)
+        def by_name(gate):
+            gate.wait()
+            import aside
+            return aside.look()
+        ts = [tarefa.Process(target=by_name, args=(gate,)).start() for _ in range(5)]
+        found = [t.result() for t in ts]
+        assert all(one == found[0] for one in found), found
+        assert len(found[0][2]) == 1, found
+        """,
+        OWN_CLASSES,
+    )
+
+
+def test_a_constructor_of_the_programs_own_that_dies_or_fails_half_way():
+    with_module(
+        """
+        import tarefa
+        def by_name():
+            try: import aside
+            except ZeroDivisionError: import aside
+            return list(aside.one), aside.one.object_id
+        for n in range(2):
+            t = tarefa.Process(target=by_name).start(); t.join()
+            assert t.exitcode == -9, (n, t.exitcode)
+        found = [tarefa.Process(target=by_name).start().result() for _ in range(3)]
+        assert found[0] == found[1] == found[2] and found[0][0] == ["begun", "done"], found
+        """,
+        """
+        import os, pathlib, tarefa
+        marks = pathlib.Path(__file__).parent
+        def passed(name):
+            mark = marks / name
+            return mark.exists() or mark.touch()
+        class One(tarefa.List):
+            def __init__(self):
+                super().__init__(["begun"])
+                if not passed("first") or not passed("second"): os.kill(os.getpid(), 9)
+                if not passed("third"): 1 / 0
+                self.append("done")
+        one = One()
+        """,
+    )
+
+
+def test_a_constructor_whose_attributes_cannot_travel_runs_in_each():
+    with_module(
+        """
+        import aside, tarefa
+        def look(): return list(aside.one), aside.one.open.closed
+        assert look() == ([1], False)
+        assert tarefa.Process(target=look).start().result() == ([1], False)
+        """,
+        """
+        import tarefa
+        class One(tarefa.List):
+            def __init__(self):
+                super().__init__([1])
+                self.open = open(__file__)
+        one = One()
+        """,
+    )
+
+
+def test_a_process_that_its_own_maker_waits_for_does_not_wait_for_ever():
+    with_module(
+        """
+        import aside
+        assert list(aside.one) == ["begun", 1], aside.one
+        """,
+        """
+        import tarefa
+        from tarefa._runtime import _constructors
+        _constructors.PATIENCE = 0.2
+        def look():
+            import aside
+            return len(aside.one)
+        class One(tarefa.List):
+            def __init__(self):
+                super().__init__(["begun"])
+                if tarefa.parent_process() is None:
+                    self.append(tarefa.Process(target=look).start().result())
+        one = One()
+        """,
+    )
 
 
 def test_the_first_importer_is_killed_half_way():
