@@ -123,9 +123,11 @@ def test_processes_in_all_states():
 
     task = tarefa.Process(target=fail, name="p").start()
     assert isinstance(task.exception(), ValueError)
+    task.join()  # it may have its exception before its end
     assert " failed exitcode=1>" in repr(task)
     task = tarefa.Process(target=signal.raise_signal, args=(signal.SIGKILL,)).start()
     assert isinstance(task.exception(), tarefa.WorkerDied)
+    task.join()
     assert " killed exitcode=-SIGKILL>" in repr(task)
 
 
