@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 from tarefa._channel._descriptor import Descriptor
 from tarefa._engine import ConnectionCore, register_class
+from tarefa._runtime._module_objects import warn_of_own
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -156,6 +157,7 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - 
     Raises:
         ArenaFull: there is no memory for it.
     """
+    warn_of_own("pipe")
     first, second = ConnectionCore.pair(bool(duplex))
     return _from_handle(first), _from_handle(second)
 

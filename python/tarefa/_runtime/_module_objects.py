@@ -227,6 +227,29 @@ def _note_passing(key: str, made: Any) -> None:
     _most_passing = max(64, 2 * len(kept))
 
 
+def warn_of_own(what: str) -> None:
+    """Where a task imports a module that makes what is handed over, not found: say that.
+
+    The program itself may make it so, and hand it to the tasks.
+    """
+    if not _importing or _engine.is_root() is not False:
+        return
+    frame = sys._getframe(2)
+    place = (frame.f_code.co_filename, frame.f_lineno)
+    found = None if place in _warned else _identity(what, frame)
+    if found is None or found[2]:
+        return
+    _warned.add(place)
+    warnings.warn_explicit(
+        f"module {frame.f_globals.get('__name__')!r} makes this {what} as it is imported, so each "
+        "process that imports it has one of its own: make it in the program and hand its ends to "
+        "the tasks, or make a tarefa.Queue there, which is one for all",
+        UserWarning,
+        place[0],
+        place[1],
+    )
+
+
 def _warn(kind: str, frame: FrameType, names: dict[str, Any]) -> None:
     """Say that each process gets an object of its own, where a module cannot be told."""
     place = (frame.f_code.co_filename, frame.f_lineno)

@@ -253,6 +253,39 @@ def test_a_process_that_its_own_maker_waits_for_does_not_wait_for_ever():
     )
 
 
+def test_ends_of_a_pipe_are_handed_over_not_found():
+    done = with_module(
+        """
+        import aside, tarefa
+        def look():
+            import later
+            return later.queue.object_id
+        task = tarefa.Process(target=aside.answer, args=(aside.theirs,)).start()
+        aside.theirs.close()
+        aside.mine.send(20)
+        assert aside.mine.recv() == 21
+        one, other = [tarefa.Process(target=look).start().result() for _ in range(2)]
+        assert one == other
+        """,
+        """
+        import tarefa
+        mine, theirs = tarefa.Pipe()
+        def answer(end): end.send(end.recv() + 1)
+        """,
+        later="""
+        import tarefa
+        def both(): return tarefa.Pipe()
+        two = both()
+        one, queue = tarefa.Pipe(), tarefa.Queue()
+        """,
+    )
+    said = [line for line in done.stderr.splitlines() if "makes this pipe" in line]
+    assert any("aside.py:3:" in line and "module 'aside'" in line for line in said), done.stderr
+    later = [line for line in said if "module 'later'" in line]
+    assert len(later) == 2, done.stderr
+    assert all("later.py:5:" in line for line in later), later
+
+
 def test_the_first_importer_is_killed_half_way():
     with_module(
         """
