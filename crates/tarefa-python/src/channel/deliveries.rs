@@ -24,6 +24,10 @@ pub(crate) struct Deliveries {
     held: Mutex<Vec<Delivery>>,
 }
 
+/// What is to become of messages: an error where they are nobody's any more, `None` where the caller
+/// was interrupted before.
+type Way<'a> = fn(&Queue<'a>, &[Delivery], &mut dyn BlockingHooks) -> Option<Result<(), NotHeld>>;
+
 impl Deliveries {
     pub(crate) fn new(handle: Handle, held: Vec<Delivery>) -> Self {
         Self { handle, pid: process::pid(), held: Mutex::new(held) }
@@ -35,21 +39,15 @@ impl Deliveries {
     }
 
     /// Has them acknowledged or given back; who was interrupted before that holds them still.
-    fn settle<'a>(
-        &self,
-        py: Python<'_>,
-        me: &'a Member,
-        way: fn(&Queue<'a>, &[Delivery], &mut dyn BlockingHooks) -> Option<Result<(), NotHeld>>,
-    ) -> PyResult<()> {
+    fn settle<'a>(&self, py: Python<'_>, me: &'a Member, way: Way<'a>) -> PyResult<()> {
         let mut hooks = PyBlockingHooks::new(py);
         let held = self.take();
-        match way(&Queue::at(me, self.handle.off()), &held, &mut hooks) {
-            Some(settled) => settled.map_err(|e| PyValueError::new_err(e.to_string())),
-            None => {
-                self.held.lock().unwrap_or_else(PoisonError::into_inner).extend(held);
-                Err(hooks.into_error())
-            }
-        }
+        let settled = way(&Queue::at(me, self.handle.off()), &held, &mut hooks);
+        let Some(settled) = settled else {
+            self.held.lock().unwrap_or_else(PoisonError::into_inner).extend(held);
+            return Err(hooks.into_error());
+        };
+        settled.map_err(|e| PyValueError::new_err(e.to_string()))
     }
 
     fn check(&self, what: &str) -> PyResult<()> {
