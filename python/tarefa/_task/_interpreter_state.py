@@ -50,8 +50,12 @@ def now() -> dict[str, Any]:
     return found
 
 
-def to_watch() -> tuple[list[Any], list[Any], list[Any]]:
-    """The same for ``Unchanged``: attributes that are the very same objects, equal ones, calls.
+# What ``Unchanged`` compares: attributes that are the very same objects, equal ones, and calls.
+_Watched = tuple[list[Any], list[Any], list[Any]]
+
+
+def to_watch() -> _Watched:
+    """What tells that all of :func:`now` is still as it is now.
 
     For an empty context, which has no decimal context of its own.
     """
@@ -61,22 +65,12 @@ def to_watch() -> tuple[list[Any], list[Any], list[Any]]:
         value = read()
         # Without a size set, asking is all that it does.
         calls.append((_thread.stack_size if name == "stack size" and not value else read, value))
-    equal: list[Any] = []
+    watched: _Watched = same, [], calls
     for name, read in _probes():
-        if name == "decimal" and read() is None:
-            decimal: Any = sys.modules["decimal"]
-            usual = (*_USUAL_DECIMAL[:-1], _traps(decimal))
-            of = decimal.DefaultContext
-            equal += [(of, number, value) for number, value in zip(_DECIMAL, usual, strict=True)]
-        elif name == "key" and (process := _usual_process()) is not None:
-            same.append((sys.modules["multiprocessing.process"], "_current_process", process))
-            equal.append((process, "_config", dict(process._config)))
-        elif name == "timeout":
-            timeout: Any = sys.modules["_socket"]
-            calls.append((timeout.getdefaulttimeout, read()))
-        else:
+        watch = _WATCHED_OTHERWISE.get(name)
+        if watch is None or not watch(watched):
             calls.append((read, read()))
-    return same, equal, calls
+    return watched
 
 
 # How what modules keep is read, of those that are loaded; and how many modules there were.
@@ -95,6 +89,12 @@ def _timeout() -> float | None:
     socket: Any = sys.modules["_socket"]
     found: float | None = socket.getdefaulttimeout()
     return found
+
+
+def _watch_timeout(watched: _Watched) -> bool:
+    socket: Any = sys.modules["_socket"]
+    watched[2].append((socket.getdefaulttimeout, socket.getdefaulttimeout()))
+    return True
 
 
 def _usual_process() -> Any:
@@ -119,6 +119,15 @@ def _decimal() -> Any:
     if numbers == _USUAL_DECIMAL[:-1] and c.traps == traps:
         return None
     return (*numbers, tuple(sorted(s.__name__ for s, on in c.traps.items() if on)))
+
+
+def _watch_decimal(watched: _Watched) -> bool:
+    if _decimal() is not None:
+        return False
+    decimal: Any = sys.modules["decimal"]
+    usual = zip(_DECIMAL, (*_USUAL_DECIMAL[:-1], _traps(decimal)), strict=True)
+    watched[1].extend((decimal.DefaultContext, name, value) for name, value in usual)
+    return True
 
 
 _USUAL_DECIMAL = (
@@ -155,6 +164,15 @@ def _key() -> bytes | None:
     return bytes(process.current_process().authkey)
 
 
+def _watch_key(watched: _Watched) -> bool:
+    process = _usual_process()
+    if process is None:
+        return False
+    watched[0].append((sys.modules["multiprocessing.process"], "_current_process", process))
+    watched[1].append((process, "_config", dict(process._config)))
+    return True
+
+
 def _tracker() -> tuple[int, int] | None:
     """Where the process that frees named memory of ``multiprocessing`` is told: pid, descriptor."""
     module: Any = sys.modules["multiprocessing.resource_tracker"]
@@ -168,6 +186,12 @@ _OF_MODULES: dict[str, tuple[str, Callable[[], Any]]] = {
     "decimal": ("decimal", _decimal),
     "key": ("multiprocessing.process", _key),
     "tracker": ("multiprocessing.resource_tracker", _tracker),
+}
+# Of those that need not be read like that to be compared, how they are watched; false if they must.
+_WATCHED_OTHERWISE: dict[str, Callable[[_Watched], bool]] = {
+    "timeout": _watch_timeout,
+    "decimal": _watch_decimal,
+    "key": _watch_key,
 }
 
 

@@ -274,12 +274,12 @@ class Thread(TaskBase[R], threading.Thread):
             if isinstance(e, (RuntimeError, OSError)):
                 from tarefa._runtime._errors import StartError
 
-                limit = _engine.system_limits()[1]
-                raise StartError(
-                    11,
-                    f"cannot start thread {self._name!r}: {e}; "  # type: ignore[attr-defined]
-                    f"join some tasks, or raise the limit on processes (RLIMIT_NPROC, {limit})",
-                ) from e
+                text = f"cannot start thread {self._name!r}: {e}"  # type: ignore[attr-defined]
+                if not sys.is_finalizing():
+                    limit = _engine.system_limits()[1]
+                    text += "; join some tasks, or raise the limit on processes "
+                    text += f"(RLIMIT_NPROC, {limit})"
+                raise StartError(11, text) from e
             raise
         return self
 
