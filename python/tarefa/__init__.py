@@ -109,6 +109,7 @@ if TYPE_CHECKING:
         settrace,
         stack_size,
     )
+    from tarefa._task._table import TaskRow, TaskTable, table
     from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 
 excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
@@ -189,6 +190,8 @@ __all__ = [
     "TaskFailed",
     "TaskGroup",
     "TaskInterrupted",
+    "TaskRow",
+    "TaskTable",
     "TaskTimeout",
     "Thread",
     "ThreadPool",
@@ -238,6 +241,7 @@ __all__ = [
     "share",
     "sleep",
     "stack_size",
+    "table",
     "timeline",
     "wait",
 ]
@@ -251,6 +255,7 @@ _PROGRAMS = frozenset(["CompletedProgram", "Program"])
 _EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"])
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
 _TIMELINES = frozenset(["OnCore", "Recording", "Slice", "Timeline", "timeline"])
+_TABLES = frozenset(["TaskRow", "TaskTable", "table"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
 # `enumerate` and `map` are not in `__all__`: a star would hide the built-in ones.
@@ -314,6 +319,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._task import _group as home
         elif name == "as_completed":
             from tarefa._task import _as_completed as home
+        elif name in _TABLES:
+            from tarefa._task import _table as home
         elif name in _TIMELINES:
             from tarefa._pool import _timeline as home
         elif name in _REPORTS:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self, final
 
-def deadlocks() -> tuple[str, float, list[dict[str, Any]], list[list[int]], list[list[int]]]:
+def deadlocks() -> tuple[str, float, list[dict[str, Any]], list[list[int]], list[list[int]], str]:
     """Who waits for whom.
 
     Returns:
         A text, its age in seconds, threads, deadlocks, and cycles that will end: the latter two
-        as indices into the threads.
+        as indices into the threads; a picture.
     """
 
 def forget_stack() -> None:
@@ -83,7 +83,7 @@ class TimelineCore:
     def on_core(self) -> list[tuple[int, int, float, float]]:
         """When the rows were on a core: row, core, beginning, end."""
 
-    def write_json(self, path: str | os.PathLike[str]) -> None:
+    def write(self, path: str | os.PathLike[str], as_json: bool) -> None:
         """Write it as Perfetto reads it."""
 
     def svg(self) -> str:

@@ -74,6 +74,11 @@ class Explanation(str):
     def __repr__(self) -> str:
         return str(self)
 
+    def _repr_html_(self) -> str:
+        from tarefa._runtime import _tables
+
+        return _tables.page(str(self))
+
     def __reduce__(self) -> Any:
         return _again, (self.name, str(self).partition("\n")[0], self.functions)
 

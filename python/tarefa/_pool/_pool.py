@@ -671,6 +671,11 @@ class Pool(Recorded, Executor):
         kinds = {"process": "processes", "thread": "threads", "auto": "workers of kind 'auto'"}
         return f"<tarefa.Pool {self.name!r}: {self._workers} {kinds[self.kind]}, {state}>"
 
+    def _repr_html_(self) -> str:
+        from tarefa._runtime import _tables
+
+        return _tables.page(repr(self)) + self.stats()._repr_html_()
+
 
 class Options:
     """A pool with other limits, as :meth:`Pool.options` gives it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+_TITLES = ("worker", "pid", "tasks", "runs", "for")
+
 
 class WorkerStats(NamedTuple):
     """What a worker of a pool is at."""
@@ -31,3 +33,19 @@ class PoolStats(NamedTuple):
     """Tasks that run."""
     restarts: int
     """Workers that took the place of others, which had died or had run enough tasks."""
+
+    def _repr_html_(self) -> str:
+        from tarefa._runtime import _tables
+
+        rows = [
+            (
+                it.name,
+                "-" if it.pid is None else str(it.pid),
+                str(it.tasks),
+                it.running or "-",
+                "-" if it.running is None else _tables.seconds(it.seconds),
+            )
+            for it in self.workers
+        ]
+        caption = f"{self.running} tasks run, {self.waiting} wait, {self.restarts} workers replaced"
+        return _tables.html(_TITLES, rows, (1, 2, 4), caption)

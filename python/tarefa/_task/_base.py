@@ -447,6 +447,11 @@ class TaskBase(Generic[R]):
             parts.append("daemon")
         return f"<{' '.join(parts)}{self._limit_words()}>"
 
+    def _repr_html_(self) -> str:
+        from tarefa._task._table import TaskTable
+
+        return TaskTable([self])._repr_html_()
+
     def _state_words(self) -> str:
         """Its state in the words that the standard library has, and ours for what it has not."""
         state = State(self._tarefa_core.state)

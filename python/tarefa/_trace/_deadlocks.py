@@ -63,7 +63,8 @@ class Holding(NamedTuple):
 class DeadlockReport:
     """Who waits for whom, at one moment: what :func:`deadlocks` returns.
 
-    True if there is a deadlock. ``str()`` of it is a text for people.
+    True if there is a deadlock. ``str()`` of it is a text for people, and a notebook shows it as a
+    picture.
 
     Attributes:
         cycles: the deadlocks: threads that wait for one another, each for the next one, and the
@@ -74,7 +75,7 @@ class DeadlockReport:
     """
 
     __module__ = "tarefa"
-    __slots__ = ("_text", "cycles", "holding", "passing", "waiting")
+    __slots__ = ("_svg", "_text", "cycles", "holding", "passing", "waiting")
 
     cycles: list[list[Waiting]]
     passing: list[list[Waiting]]
@@ -88,6 +89,7 @@ class DeadlockReport:
         threads: list[dict[str, Any]],
         cycles: list[list[int]],
         passing: list[list[int]],
+        svg: str,
     ) -> None:
         taken = time.time() - age
         waiting: dict[int, Waiting] = {}
@@ -100,7 +102,7 @@ class DeadlockReport:
             for held, ago in t["holds"]:
                 since = None if ago is None else taken - ago
                 self.holding.append(Holding(*who, held, since, t["line"]))
-        self._text = text
+        self._text, self._svg = text, svg
         self.waiting = list(waiting.values())
         self.cycles = [[waiting[i] for i in cycle] for cycle in cycles]
         self.passing = [[waiting[i] for i in cycle] for cycle in passing]
@@ -110,6 +112,19 @@ class DeadlockReport:
 
     def __str__(self) -> str:
         return self._text.rstrip("\n")
+
+    def svg(self) -> str:
+        """Draw who waits for whom: an SVG document, with the arrows of a deadlock in red."""
+        return self._svg
+
+    def _repr_svg_(self) -> str:
+        return self._svg
+
+    def _repr_html_(self) -> str:
+        from tarefa._runtime import _tables
+
+        picture = f'<div style="overflow-x:auto">{self._svg}</div>' if self.waiting else ""
+        return picture + _tables.page(str(self))
 
     def __repr__(self) -> str:
         return (

@@ -179,3 +179,16 @@ def test_who_reads_no_further_ends_it():
 @pytest.mark.parametrize("wrong", [["-j", "0"], ["-j=x"], ["--timeout", "0"], ["--retry=-1"]])
 def test_wrong_arguments(wrong):
     assert tarefa_map(*wrong, "true", ":::", 1, code=2).stderr.startswith("tarefa: ")
+
+
+def test_a_kill_ends_the_jobs_with_it(tmp_path):
+    file = tmp_path / "pids"
+    # A process that the job has started, and the job.
+    job = shell(f"sleep 1000 & echo $$ $! >> {file}; wait")
+    # Its errors go where nobody reads: who holds the test's own would hold up the test.
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([COMMAND, "map", "-j2", *job, ":::", "1", "2"], **streams) as process:
+        eventually(lambda: file.exists() and len(file.read_text().split()) == 4)
+        process.kill()
+    pids = [int(pid) for pid in file.read_text().split()]
+    eventually(lambda: not any(is_alive(pid) for pid in pids))

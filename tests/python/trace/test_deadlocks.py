@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import xml.etree.ElementTree as ET
 
 import pytest
 from support import eventually
@@ -767,3 +768,18 @@ def test_without_anything_to_tell():
     assert not report
     assert str(report) == "no deadlock: nobody waits"
     assert repr(report) == "<tarefa.DeadlockReport: 0 deadlocks, 0 waiting, 0 held>"
+
+
+def test_a_report_is_a_picture_in_a_notebook():
+    tasks = ring([tarefa.Thread, tarefa.Process], [tarefa.Lock(), tarefa.Lock()])
+    report = found()
+    stop(*tasks)
+    svg = ET.fromstring(report.svg())
+    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+    text = "".join(svg.itertext())
+    assert "task-0" in text
+    assert "task-1" in text
+    page = ET.fromstring(f"<div>{report._repr_html_()}</div>")
+    assert str(report) in "".join(page.itertext())
+    assert report._repr_svg_() == report.svg()
+    assert "nobody waits" in "".join(ET.fromstring(tarefa.deadlocks().svg()).itertext())

@@ -43,11 +43,23 @@ def compute(seconds, core, together):
         pass
 
 
+def told(path):
+    """What a file says, in an order of its own; the thread's name stands with its track."""
+    said = []
+    for event in perfetto_rules.load(path):
+        args = {name: value for name, value in event.get("args", {}).items() if name != "worker"}
+        times = (round(1000 * event.get(time, 0)) for time in ("ts", "dur"))
+        rest = (event.get("cat"), event["pid"], event["tid"], event["name"])
+        said.append((event["ph"], *times, *map(str, rest), sorted(args.items())))
+    return sorted(said)
+
+
 def whole(timeline, folder):
     """A timeline, all that holds of any looked at."""
     assert timeline._core.check() == []
     timeline.save(folder / "checked.json")
-    perfetto_rules.load(folder / "checked.json")
+    timeline.save(folder / "checked.pftrace")
+    assert told(folder / "checked.pftrace") == told(folder / "checked.json")
     for s in timeline.slices:
         assert timeline.start <= s.start <= s.end <= timeline.end
     return timeline
@@ -124,7 +136,7 @@ def test_files_and_pictures(kind, tmp_path):
     with tarefa.Pool(2, kind, name="a<b>&'c\"\x01", timeline=True) as pool:
         assert list(pool.map(nap, [0.01] * 4)) == [0.01] * 4
     timeline = pool.timeline()
-    for name in ("it.json", "it.svg", "it.html", "it.txt", "IT.SVG"):
+    for name in ("it.json", "it.pftrace", "it.svg", "it.html", "it.txt", "IT.SVG"):
         pool.save_timeline(tmp_path / name)
     svg = (tmp_path / "it.svg").read_text()
     for document in (svg, timeline._repr_svg_()):
@@ -141,7 +153,8 @@ def test_files_and_pictures(kind, tmp_path):
     assert (tmp_path / "it.txt").read_text().rstrip("\n") == str(timeline)
     lines = timeline.text(60).splitlines()
     assert max(map(len, lines[:-1])) <= 60
-    assert len(perfetto_rules.slices(tmp_path / "it.json", "call")) == 4
+    for name in ("it.json", "it.pftrace"):
+        assert len(perfetto_rules.slices(tmp_path / name, "call")) == 4
     assert "slices on" in repr(timeline)
 
 

@@ -71,7 +71,7 @@ pub(super) fn command(out: &Output) -> Command {
         .subcommand(doctor(&t))
         .subcommand(runs(&t))
         .subcommand(maps(&t))
-        .subcommands([watches(), interrupts()])
+        .subcommands([watches(), interrupts(), guards()])
         .subcommand(
             Command::new("completions")
                 .about(t(
@@ -152,8 +152,8 @@ fn looks(t: &Words<'_>) -> [Command; 6] {
         .required(true)
         .value_parser(timeline::file)
         .help(t(
-            "As .json (Perfetto), .svg, .html, .txt",
-            "Como .json (Perfetto), .svg, .html, .txt",
+            "As .pftrace or .json (Perfetto), .svg, .html, .txt",
+            "Como .pftrace ou .json (Perfetto), .svg, .html, .txt",
         ));
     [
         ps.arg(pid()),
@@ -227,8 +227,8 @@ fn runs(t: &Words<'_>) -> Command {
                 .value_name(t("FILE", "ARQUIVO"))
                 .value_parser(timeline::file)
                 .help(t(
-                    "A timeline: .json, .svg, .html, .txt",
-                    "Linha do tempo: .json, .svg, .html, .txt",
+                    "A timeline: .pftrace, .json, .svg, .html, .txt",
+                    "Linha do tempo: .pftrace, .json, .svg, .html",
                 )),
         )
         .arg(sampled(t).requires("trace"))
@@ -255,6 +255,11 @@ fn watches() -> Command {
 /// What `top` has another process do: nobody types it.
 fn interrupts() -> Command {
     Command::new(top::INTERRUPT).hide(true).arg(Arg::new("address").required(true))
+}
+
+/// What `map` starts beside its jobs: nobody types it.
+fn guards() -> Command {
+    Command::new(map::GUARD).hide(true)
 }
 
 /// What runs a command for many arguments.

@@ -35,6 +35,7 @@ fn answer(out: &Output, matches: &ArgMatches) -> ExitCode {
         Some(("top", given)) => top::run(out, given),
         Some((top::INTERRUPT, given)) => top::interrupt_task(out, given),
         Some(("map", given)) => map::run(out, given),
+        Some((map::GUARD, _)) => map::guard(),
         Some(("stacks", given)) => stacks::run(out, given),
         Some(("locks", given)) => locks::run(out, given),
         Some(("memory", given)) => memory::run(out, given),

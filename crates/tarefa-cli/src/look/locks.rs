@@ -1,6 +1,6 @@
 //! `tarefa locks PID`: who holds what, who waits for whom, and who will wait for ever.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
@@ -9,7 +9,7 @@ use tarefa_engine::sync::wait::wait_record::How;
 use tarefa_engine::trace::Report;
 use tarefa_engine::trace::report::{Holds, Standing, Waits};
 
-use super::{found, picture, words};
+use super::{found, words};
 use crate::terminal::{EXIT_FOUND, Output};
 
 /// The report; exit code 1 where somebody waits for ever.
@@ -21,7 +21,8 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
     };
     let report = program.report();
     if let Some(path) = given.get_one::<PathBuf>("svg") {
-        if let Err(error) = save(path, &report) {
+        let nobody = out.language.pick("nobody waits", "ninguém espera");
+        if let Err(error) = std::fs::write(path, report.svg(nobody)) {
             return out.complain(format_args!("{}: {error}", path.display()));
         }
     }
@@ -31,10 +32,6 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
         out.say(text(out, &report).trim_end());
     }
     if report.is_deadlock() { ExitCode::from(EXIT_FOUND) } else { ExitCode::SUCCESS }
-}
-
-fn save(path: &Path, report: &Report) -> std::io::Result<()> {
-    std::fs::write(path, picture::svg(report))
 }
 
 fn as_json(root: i32, report: &Report) -> Value {

@@ -4,7 +4,6 @@
 mod found;
 pub mod locks;
 pub mod memory;
-mod picture;
 pub mod ps;
 pub mod stacks;
 pub mod timeline;

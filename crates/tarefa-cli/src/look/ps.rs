@@ -190,11 +190,11 @@ pub(super) fn thread_title(thread: &MemberThread) -> Option<String> {
 
 /// What a thread waits for and where, or where it stands.
 pub(super) fn stands(out: &Output, standing: &Standing, now_ns: u64) -> String {
-    let place = words::short_place(standing);
-    let Some(waits) = &standing.waits else { return place };
+    let place = standing.short_place();
+    let Some(waits) = &standing.waits else { return place.to_owned() };
     let names: Vec<&str> = waits.things.iter().map(|thing| thing.name.as_str()).collect();
     if names.is_empty() {
-        return place;
+        return place.to_owned();
     }
     let since = words::ago(now_ns, waits.since_ns);
     let at = if place.is_empty() { String::new() } else { format!(", {place}") };

@@ -127,7 +127,7 @@ pub(crate) fn open(path: &Path) -> io::Result<BufWriter<File>> {
 /// How it may end.
 pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    let known = ["json", "svg", "html", "txt"];
+    let known = ["pftrace", "json", "svg", "html", "txt"];
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     if ending.is_some_and(|ending| known.contains(&ending.as_str())) {
         return Ok(path);
@@ -148,6 +148,7 @@ pub(crate) fn write(
         Some("svg") => file.write_all(timeline.svg(words).as_bytes())?,
         Some("html") => file.write_all(timeline.html(words).as_bytes())?,
         Some("txt") => writeln!(file, "{}", timeline.text(80, words))?,
+        Some("pftrace") => timeline.write_protobuf(file)?,
         _ => timeline.write_json(file)?,
     }
     file.flush()

@@ -1,7 +1,5 @@
 //! Words for states, sizes and times.
 
-use tarefa_engine::trace::report::Standing;
-
 use crate::terminal::Output;
 
 /// A time of the processor, as `ps` of the system shows it: seconds, then minutes.
@@ -36,15 +34,6 @@ pub(super) fn state(out: &Output, letter: char) -> &'static str {
         'Z' | 'X' => t("ended", "acabou"),
         _ => "?",
     }
-}
-
-/// Where a thread stands, without the folders of its file; empty where that is not known.
-pub(super) fn short_place(standing: &Standing) -> String {
-    let place = standing.place.as_deref().unwrap_or_default();
-    // The folders end at the last slash before the line's number.
-    let file = place.find(".py:").or_else(|| place.find(".rs:")).unwrap_or(0);
-    let folders = place[..file].rfind('/').map_or(0, |slash| slash + 1);
-    place[folders..].to_owned()
 }
 
 #[cfg(test)]

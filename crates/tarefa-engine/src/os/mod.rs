@@ -31,6 +31,7 @@ pub mod perf;
 pub mod pidfd;
 pub mod pipe;
 pub mod poll;
+pub mod proc_files;
 pub mod process;
 pub mod procfs;
 pub mod rendezvous;

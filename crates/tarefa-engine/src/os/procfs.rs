@@ -84,7 +84,7 @@ fn try_stat(path: fmt::Arguments<'_>) -> io::Result<Option<Stat>> {
     }
 }
 
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+pub(super) fn parse_stat(text: &[u8]) -> Option<Stat> {
     // The name, in parentheses, may hold anything: the fields start after the last one.
     let fields = text.get(text.iter().rposition(|&byte| byte == b')')? + 2..)?;
     let fields = std::str::from_utf8(fields).ok()?.split_ascii_whitespace();

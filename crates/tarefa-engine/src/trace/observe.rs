@@ -10,6 +10,7 @@ use super::stacks::{self, Asker, ProcessStacks, Stack};
 use super::timeline::{NoRecording, Options, Recording};
 use super::traffic::{self, Traffic};
 use crate::atomic::Ordering;
+use crate::os::proc_files::ProcFiles;
 use crate::os::procfs;
 use crate::shm::member::attach::AttachError;
 use crate::shm::member::observe::{self, Observer};
@@ -143,6 +144,13 @@ impl Program {
     #[must_use]
     pub fn members(&self) -> Vec<MemberProcess> {
         members::look(&self.observer.member())
+    }
+
+    /// The same for who looks again and again, with the files that it looks into. Main threads are not
+    /// among the threads of their processes.
+    #[must_use]
+    pub fn members_again(&self, files: &mut ProcFiles) -> Vec<MemberProcess> {
+        members::look_again(&self.observer.member(), files)
     }
 
     /// Its queues and pools, and how much waits in them.

@@ -287,3 +287,15 @@ impl Report {
         self.threads.iter().filter(|t| !t.holds.is_empty())
     }
 }
+
+impl Standing {
+    /// Where the thread stands, without the folders of its file; empty where that is not known.
+    #[must_use]
+    pub fn short_place(&self) -> &str {
+        let place = self.place.as_deref().unwrap_or_default();
+        // The folders end at the last slash before the line's number.
+        let file = place.find(".py:").or_else(|| place.find(".rs:")).unwrap_or(0);
+        let folders = place[..file].rfind('/').map_or(0, |slash| slash + 1);
+        &place[folders..]
+    }
+}

@@ -54,9 +54,10 @@ fn standing<'py>(
 }
 
 /// See [`deadlocks`].
-type Raw<'py> = (String, f64, Bound<'py, PyList>, Vec<Vec<usize>>, Vec<Vec<usize>>);
+type Raw<'py> = (String, f64, Bound<'py, PyList>, Vec<Vec<usize>>, Vec<Vec<usize>>, String);
 
-/// Who waits for whom: (text, seconds since it was taken, threads, cycles, cycles that will end).
+/// Who waits for whom: (text, seconds since it was taken, threads, cycles, cycles that will end, a
+/// picture).
 #[pyfunction]
 pub(crate) fn deadlocks(py: Python<'_>) -> PyResult<Raw<'_>> {
     let me = member::me(py)?;
@@ -68,7 +69,8 @@ pub(crate) fn deadlocks(py: Python<'_>) -> PyResult<Raw<'_>> {
         threads.append(standing(py, &me, &report, thread)?)?;
     }
     let age = clock::now_ns().saturating_sub(report.at_ns) as f64 / 1e9;
-    Ok((report.to_string(), age, threads, report.cycles, report.passing))
+    let picture = report.svg("nobody waits");
+    Ok((report.to_string(), age, threads, report.cycles, report.passing, picture))
 }
 
 /// Has a wait that lasts longer than so many seconds reported; None turns that off.

@@ -111,11 +111,15 @@ impl TimelineCore {
         on_core.map(|on| (on.row, on.cpu, seconds(on.start_ns), seconds(on.end_ns))).collect()
     }
 
-    /// Writes it as Perfetto reads it.
-    fn write_json(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    /// Writes it as Perfetto reads it: in protocol buffers, or as JSON.
+    fn write(&self, py: Python<'_>, path: PathBuf, as_json: bool) -> PyResult<()> {
         py.detach(|| {
             let mut file = BufWriter::new(File::create(path)?);
-            self.timeline.write_json(&mut file)?;
+            if as_json {
+                self.timeline.write_json(&mut file)?;
+            } else {
+                self.timeline.write_protobuf(&mut file)?;
+            }
             Ok(file.flush()?)
         })
     }

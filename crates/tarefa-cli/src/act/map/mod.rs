@@ -8,9 +8,11 @@
 //! - Jobs are processes that this one spawns, without a shell: `posix_spawn` copies no memory. A pool of
 //!   the library's has workers that stay, and here each job executes a program of its own.
 //! - What a job writes is shown in one piece, when it has ended, in the order of the arguments.
-//! - Each job is a process group: what ends a job ends what it has started, too.
+//! - Each job is a process group: what ends a job ends what it has started, too. When this process is killed
+//!   another one does so (`guard.rs`).
 
 mod ended;
+mod guard;
 mod inputs;
 mod log;
 
@@ -32,10 +34,13 @@ use tarefa_engine::os::epoll::Poll;
 use tarefa_engine::os::{machine, memfd, pidfd, pipe, signal};
 
 use self::ended::Ended;
+use self::guard::{Guard, SIGKILL};
 use self::inputs::{Inputs, Next, Template, parted};
 use self::log::{Done, Log};
 use super::run::{NOT_EXECUTED, NOT_FOUND};
 use crate::terminal::Output;
+
+pub use self::guard::{GUARD, guard};
 
 /// More jobs than this that have failed are told as so many and one.
 const MOST_FAILED: u64 = 100;
@@ -48,7 +53,6 @@ const KEPT: usize = 1000;
 /// How often progress is told.
 const TOLD: Duration = Duration::from_millis(100);
 const SIGTERM: i32 = 15;
-const SIGKILL: i32 = 9;
 /// The signals that end all of it.
 const STOPS: [i32; 3] = [signal_hook::consts::SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
 /// The key of new lines of standard input, and that from which on signals have theirs. Jobs have their
@@ -61,6 +65,8 @@ struct Running {
     number: u64,
     words: Vec<OsString>,
     child: Child,
+    /// Its place in the guard's table.
+    place: u64,
     ended: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -89,6 +95,7 @@ struct Map<'a> {
     done: Done,
     log: Option<Log>,
     poll: Poll,
+    guard: Guard,
     running: Vec<Running>,
     /// To be tried again, with how often they have failed.
     again: Vec<(u64, Vec<OsString>, u64)>,
@@ -179,6 +186,7 @@ fn start<'a>(out: &'a Output, given: &ArgMatches, words: &[OsString]) -> io::Res
         done,
         log,
         poll,
+        guard: Guard::new()?,
         running: Vec::new(),
         again: Vec::new(),
         next: 1,
@@ -275,7 +283,7 @@ impl Map<'_> {
         command.args(&words[1..]).stdin(Stdio::null()).process_group(0);
         command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
         let (began, since) = (log::now(), Instant::now());
-        let child = match command.spawn() {
+        let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
                 let text = format!("tarefa: {}: {error}\n", words[0].to_string_lossy());
@@ -294,13 +302,21 @@ impl Map<'_> {
                 });
             }
         };
-        let ended = pidfd::open(child.id() as i32)?;
-        self.poll.add(ended.as_fd(), number)?;
+        let (place, ended) = match self.watch(&child, number) {
+            Ok(watched) => watched,
+            Err(error) => {
+                // Nobody would end it, or hear of its end.
+                end(&child, SIGKILL);
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
         let limit = self.wanted.timeout.map(|after| (since + after, SIGTERM));
         self.running.push(Running {
             number,
             words,
             child,
+            place,
             ended,
             stdout,
             stderr,
@@ -312,6 +328,15 @@ impl Map<'_> {
         Ok(())
     }
 
+    /// Has the end of this process end a job, and the end of the job noticed: its place in the guard's
+    /// table, and what is readable then.
+    fn watch(&mut self, child: &Child, number: u64) -> io::Result<(u64, OwnedFd)> {
+        let place = self.guard.begins(child.id())?;
+        let ended = pidfd::open(child.id() as i32)?;
+        self.poll.add(ended.as_fd(), number)?;
+        Ok((place, ended))
+    }
+
     /// A job has ended, and is shown or tried again.
     fn collect(&mut self, number: u64) -> io::Result<()> {
         let Some(at) = self.running.iter().position(|job| job.number == number) else {
@@ -320,6 +345,7 @@ impl Map<'_> {
         let mut job = self.running.swap_remove(at);
         self.poll.remove(job.ended.as_fd());
         let took = job.since.elapsed();
+        self.guard.ends(job.place)?;
         let status: ExitStatus = job.child.wait()?;
         let (stdout, stderr) = (whole(&job.stdout)?, whole(&job.stderr)?);
         let timed_out = job.limit.is_some_and(|(_, next)| next != SIGTERM);
@@ -433,6 +459,7 @@ impl Map<'_> {
         }
         for job in &mut self.running {
             end(&job.child, SIGKILL);
+            let _ = self.guard.ends(job.place);
             let _ = job.child.wait();
         }
         self.running.clear();

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use tarefa_engine::kinds;
+use tarefa_engine::os::proc_files::ProcFiles;
 use tarefa_engine::shm::object::address::ObjectAddress;
 use tarefa_engine::trace::Report;
 use tarefa_engine::trace::members::{MemberProcess, MemberThread, Role};
@@ -71,6 +72,7 @@ impl Sample {
 pub(super) struct Sampler {
     /// What each had used at the last looks, the oldest first.
     before: VecDeque<(Instant, HashMap<i32, u64>)>,
+    files: ProcFiles,
 }
 
 impl Sampler {
@@ -81,7 +83,7 @@ impl Sampler {
         program: &Program,
         lines: &HashMap<i32, Stack>,
     ) -> Sample {
-        let members = program.members();
+        let members = program.members_again(&mut self.files);
         let report = program.report();
         let traffic = program.traffic();
         let by_tid: HashMap<i32, &Standing> = report.threads.iter().map(|s| (s.tid, s)).collect();
@@ -89,7 +91,7 @@ impl Sampler {
         let is_ahead = |it: &&MemberProcess| matches!(it.role, Role::Zygote | Role::Spare);
         for process in members.iter().filter(|it| !is_ahead(it)) {
             rows.push(of_process(out, program, process, &by_tid, report.at_ns));
-            for thread in process.threads.iter().filter(|thread| thread.tid != process.pid) {
+            for thread in &process.threads {
                 if thread.task.is_some() {
                     rows.push(of_thread(out, program, process.pid, thread, &by_tid, report.at_ns));
                 }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::data::Timeline;
-use super::svg::{self, duration, escape};
+use super::svg::{self, duration};
 use super::words::Words;
+use crate::trace::xml::escape;
 
 /// Rows of the table.
 const MOST: usize = 50;

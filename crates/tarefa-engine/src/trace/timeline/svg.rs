@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::data::{End, Row, Slice, Source, Timeline};
 use super::words::Words;
+use crate::trace::xml::escape;
 
 const LEFT: f64 = 190.0;
 const WIDTH: f64 = 800.0;
@@ -266,20 +267,4 @@ pub(super) fn duration(ns: u64) -> String {
 
 fn hash(name: &str) -> usize {
     name.bytes().fold(5381, |h: usize, b| h.wrapping_mul(33) ^ usize::from(b)) >> 3
-}
-
-/// As text of XML, which knows no control characters.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            c if (c as u32) < 0x20 || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -4,15 +4,22 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use tarefa_engine::trace::Report;
-
-use super::words;
+use super::report::Report;
+use super::xml::escape;
 
 const RADIUS: f64 = 190.0;
 const WIDTH: f64 = 860.0;
 
-/// The picture, as an SVG document.
-pub(super) fn svg(report: &Report) -> String {
+impl Report {
+    /// Who waits for whom, as a picture: an SVG document that needs nothing else. `nobody`: what it
+    /// says where nobody waits.
+    #[must_use]
+    pub fn svg(&self, nobody: &str) -> String {
+        svg(self, nobody)
+    }
+}
+
+fn svg(report: &Report, nobody: &str) -> String {
     // Who neither waits nor is waited for is no part of it.
     let waited_for = |i: &usize| {
         let mut things = report.waiting().flat_map(|t| t.waits.iter().flat_map(|w| &w.things));
@@ -55,11 +62,11 @@ pub(super) fn svg(report: &Report) -> String {
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\" fill=\"{colour}\"/>\
              {}{}",
             label(x, y - 28.0, &thread.process_label),
-            label(x, y - 14.0, &format!("{} {}", thread.thread_label, words::short_place(thread))),
+            label(x, y - 14.0, &format!("{} {}", thread.thread_label, thread.short_place())),
         );
     }
     if shown.is_empty() {
-        out.push_str(&label(WIDTH / 2.0, height / 2.0, "nobody waits"));
+        out.push_str(&label(WIDTH / 2.0, height / 2.0, nobody));
     }
     out.push_str("</svg>\n");
     out
@@ -98,17 +105,6 @@ fn arrow(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str, name:
 }
 
 fn label(x: f64, y: f64, text: &str) -> String {
-    let mut safe = String::new();
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            // No letter of XML.
-            _ if letter.is_control() => safe.push(' '),
-            _ => safe.push(letter),
-        }
-    }
+    let safe = escape(text);
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"#222\">{safe}</text>\n")
 }
