@@ -85,7 +85,6 @@ class Managers(module.ManagerMixin):
 
     Process = tarefa.Process
     DummyList = Processes.DummyList
-    check_invariant = Processes.check_invariant
 
 
 def cases(into, *names, base=Processes):

@@ -26,6 +26,7 @@ CLASSES = cases(
     "_TestFinalize",
     "_TestLogging",
     "_TestRemoteManager",
+    "_TestSharedMemory",
     "TestSyncManagerTypes",
 )
 CLASSES += cases(globals(), *BOTH, base=Threads)

@@ -1,10 +1,14 @@
-"""`test.test_threading` of the interpreter, for `tarefa.Thread` and `tarefa.Timer`."""
+"""`test.test_threading` of the interpreter, for `tarefa.Thread` and `tarefa.Timer`.
+
+And `test.test_threading_local`: the library's `local`, which is ours too, in tarefa's threads.
+"""
 
 import unittest
 
 import standing_in
 
 module = standing_in.load("test.test_threading", "threading", standing_in.THREADING)
+local = standing_in.load("test.test_threading_local", "threading", standing_in.THREADING)
 
 # Those of the library's locks are run for ours by `of_locks`.
 NOT_OURS = ("lock_tests",)
@@ -23,6 +27,7 @@ def _is_ours(found):
 
 CLASSES = tuple(
     found
-    for found in vars(module).values()
-    if _is_ours(found) and found.__module__ == module.__name__ and found.__name__ not in NO_THREADS
+    for tests in (module, local)
+    for found in vars(tests).values()
+    if _is_ours(found) and found.__module__ == tests.__name__ and found.__name__ not in NO_THREADS
 )

@@ -1,12 +1,14 @@
 """``get_context``: what takes a context of multiprocessing takes it."""
 
 import copy
+import gc
 import multiprocessing
 import multiprocessing.context
 import os
 import pickle
 import queue
 import time
+import warnings
 
 import pytest
 from targets import double
@@ -62,6 +64,38 @@ def test_all_names_are_ours():
     assert context.active_children() == []
     assert issubclass(tarefa.TaskTimeout, context.TimeoutError)
     assert issubclass(tarefa.WorkerDied, context.ProcessError)
+
+
+@pytest.mark.parametrize("make", [tarefa.ThreadPool, tarefa.get_context().Pool])
+def test_one_that_is_dropped_open_says_so(make):
+    """As `multiprocessing`'s does where warnings are shown."""
+
+    def drop(end):
+        pool = make(1)
+        end(pool)
+        del pool
+        gc.collect()
+
+    for end in ("close", "terminate"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            drop(lambda pool, end=end: (getattr(pool, end)(), pool.join()))
+    with pytest.warns(ResourceWarning, match="unclosed running multiprocessing pool"):
+        drop(bool)
+
+
+@pytest.mark.parametrize("make", [tarefa.ThreadPool, tarefa.get_context().Pool])
+def test_an_input_that_fails_takes_its_chunk_along(make):
+    def numbers():
+        yield from range(5)
+        raise ZeroDivisionError
+
+    with make(1) as pool:
+        for size, whole in ((1, 5), (2, 4), (4, 4), (8, 0)):
+            results = pool.imap(abs, numbers(), size)
+            assert [next(results) for _ in range(whole)] == list(range(whole))
+            with pytest.raises(ZeroDivisionError):
+                next(results)
 
 
 def test_an_executor_says_how_many_workers_it_has():

@@ -162,6 +162,57 @@ def test_a_constructor_of_the_programs_own_runs_once():
     )
 
 
+def test_constructors_of_classes_of_all_kinds():
+    with_module(
+        """
+        import aside, tarefa
+        first = aside.look()
+        assert first[0] == list(range(11)), first
+        assert first[1:5] == ([9, 2], [1, 2], 5, ["abstract"]), first
+        for _ in range(2):
+            assert tarefa.Process(target=aside.look).start().result() == first
+        assert "__init__" not in vars(aside.made[0].__class__), vars(aside.made[0].__class__)
+        """,
+        """
+        import abc, tarefa
+        class Tagged:
+            def __init__(self, *args, tag, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.tag = tag
+        GIVEN = {
+            "Barrier": (2,), "Queue": (50,), "PriorityQueue": (), "Semaphore": (3,),
+            "BoundedSemaphore": (2,), "Condition": (), "RWLock": (), "Event": (), "Set": ([1],),
+            "Counter": ("aab",), "RLock": (),
+        }
+        classes = [type("My" + name, (Tagged, getattr(tarefa, name)), {}) for name in GIVEN]
+        made = [c(*GIVEN[c.__name__[2:]], tag=n) for n, c in enumerate(classes)]
+        class Items(tarefa.Array):
+            def __init__(self, *args): self[0] = 9
+        class Slotted(tarefa.List):
+            __slots__ = ("slot",)
+            def __init__(self):
+                super().__init__([1])
+                self.slot = 5
+                self.append(2)
+        class Abstract(tarefa.List, abc.ABC):
+            def __init__(self):
+                super().__init__()
+                self.append("abstract")
+        class Holder:
+            def __init__(self): self.own = Slotted()
+        items, slotted, abstract, holder = Items("i", [1, 2]), Slotted(), Abstract(), Holder()
+        def look():
+            every = [*made, items, slotted, abstract, holder.own]
+            return (
+                [one.tag for one in made], list(items), list(slotted), slotted.slot,
+                list(abstract), made[0].parties, made[1].maxsize, made[3].get_value(),
+                sorted(made[8]), made[9]["a"], list(holder.own), holder.own.slot,
+                [one.object_id for one in every], [type(one).__name__ for one in every],
+            )
+        """,
+    )
+
+
 def test_a_constructor_of_the_programs_own_when_many_import_at_once():
     with_module(
         """
