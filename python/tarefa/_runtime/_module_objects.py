@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from tarefa import _engine
-from tarefa._runtime import _constructors, _shared
+from tarefa._runtime import _shared
 from tarefa._runtime._shared import base_of
 
 # How far from the call a module's top level is looked for: while something is imported, and else.
@@ -109,12 +109,20 @@ def _of_own_class(cls: Any, base: Any, key: str, again: bool, passes: bool) -> A
             _note_passing(key, there)
     else:
         attached.add(id_of(there))
-    if instead is not None:
-        _constructors.stand_in(cls, id_of(there), instead, id_of)
+    _stand_in(cls, there, instead)
     return there
 
 
+def _stand_in(cls: Any, there: Any, instead: Any) -> None:
+    if instead is not None:
+        from tarefa._runtime import _constructors
+
+        _constructors.stand_in(cls, id_of(there), instead, id_of)
+
+
 def _take_turn(key: str, again: bool, make: Any, at_once: bool) -> tuple[Any, Any, bool]:
+    from tarefa._runtime import _constructors  # few programs need it
+
     _here.makes = True
     try:
         return _constructors.take_turn(key, again, make, id_of, at_once)
@@ -137,8 +145,7 @@ def shared_value(cls: Any, make: Any, take: Any) -> Any:
             there = take(there)
         elif passes:
             _note_passing(key, there)
-        if instead is not None:
-            _constructors.stand_in(cls, id_of(there), instead, id_of)
+        _stand_in(cls, there, instead)
         return there
     shared = _engine.program_dict()
     there = None if again else shared.get(key)
