@@ -27,6 +27,8 @@ EXCEPTIONS = {
     "processes.TestIgnoreEINTR.test_ignore": "an end holds 256 MiB before who sends to it waits",
     "queues.QueueTests.test_queue_feeder_donot_stop_onexc": "what does not pickle is told by put()",
     "queues.QueueTests.test_closed_queue_empty_exceptions": _CLOSED,
+    "queues.ThreadsQueueTests.test_closed_queue_empty_exceptions": _CLOSED,
+    "queues.ManagersQueueTests.test_closed_queue_empty_exceptions": _CLOSED,
     "queues.TestSimpleQueue.test_empty_exceptions": _CLOSED,
     "queues.TestSimpleQueue.test_closed": "it looks at the library's private pipe",
     "connections.ConnectionTests.test_fd_transfer": _SOCKET,
