@@ -203,12 +203,18 @@ fmt: $(INSTALLED) ## Format Rust and Python in place
 	$(PY) -m ruff format .
 
 # --- measuring ------------------------------------------------------------------------------------------
-.PHONY: bench storm bench-compare
+.PHONY: bench bench-channels storm bench-compare
 bench: $(INSTALLED) ## Each figure beside its peer, to the terminal, docs/figures.md, README.md and the history
 	$(PY) -m pip install --quiet "$$(echo dist/*.whl)[bench]"
 	$(PY) -m benches.run
 	cargo bench $(RUST) --benches | tee dist/benches.txt
+	$(MAKE) --no-print-directory bench-channels | tee -a dist/benches.txt
 	$(PY) -m benches.run --rust dist/benches.txt
+
+# Its peers are fetched by nobody else; FEATURES=iceoryx2 adds one that needs libclang.
+bench-channels: ## Only Rust channels beside ipc-channel, crossbeam-channel and, if asked for, iceoryx2
+	cargo run --release --manifest-path benches/rust/Cargo.toml --target-dir target \
+	    --features '$(FEATURES)'
 
 bench-compare: $(INSTALLED) ## This build beside another, whose interpreter is BASE: no row may be 1.05 x slower
 	@[ -n "$(BASE)" ] || { echo 'make bench-compare BASE=/path/to/python, of an environment with the other build' >&2; exit 2; }

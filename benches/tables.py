@@ -34,6 +34,9 @@ RUST_BOUNDS = {
     "Lock, a pair / parking_lot::Mutex": 2,
     "map of 1 µs closures, two threads / rayon": 2,
     "a task's round trip, two processes / procspawn's pool": 1 / 10,
+    "u64 between processes / ipc-channel": 1 / 15,
+    "u64 between processes / iceoryx2": 1,
+    "u64 between threads / crossbeam-channel": 4,
 }
 
 HEADINGS = ("what", "against", "tarefa", "the other", "ratio", "at most", "holds")

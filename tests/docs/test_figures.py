@@ -63,7 +63,11 @@ def test_the_history_says_when_where_and_what():
 
 @pytest.mark.parametrize("name", tables.RUST_BOUNDS)
 def test_a_bound_is_of_a_figure_that_is_measured(name):
-    sources = "".join(path.read_text() for path in ROOT.glob("crates/tarefa/benches/**/*.rs"))
+    sources = "".join(
+        path.read_text()
+        for folder in ("crates/tarefa/benches", "benches/rust/src")
+        for path in (ROOT / folder).glob("**/*.rs")
+    )
     assert f'"{name}"' in sources
 
 
