@@ -18,13 +18,24 @@ WORK = {
     "held Semaphore": (lambda: tarefa.Semaphore(1), lambda s: s.__enter__() and s.__exit__()),
     "RWLock": (tarefa.RWLock, lambda lock: (lock.acquire_write(), lock.release_write())),
     "readers": (tarefa.RWLock, lambda lock: (lock.acquire_read(), lock.release_read())),
+    "Barrier": (lambda: tarefa.Barrier(1), lambda b: passes(b)),
 }
 TAKE = {
     "Semaphore": lambda s: s.acquire(timeout=0.05) and s.release(),
     "held Semaphore": lambda s: s.acquire(timeout=0.05) and s.release(),
     "RWLock": lambda lock: lock.acquire_read(timeout=0.05) and lock.release_read(),
     "readers": lambda lock: lock.acquire_write(timeout=0.05) and lock.release_write(),
+    "Barrier": lambda b: passes(b, 0.05),
 }
+
+
+def passes(barrier, timeout=None):
+    """Wait at the barrier, which whose time is over breaks."""
+    try:
+        barrier.wait(timeout)
+    except tarefa.BrokenBarrierError:
+        if timeout is None:
+            barrier.reset()
 
 
 @pytest.mark.parametrize("kind", WORK)

@@ -19,96 +19,37 @@
 //!   failed, since the next round may be over too before a slow waiter looks.
 //! - A party that dies while it waits, or while it runs the action, breaks the barrier: its
 //!   node names the round.
+//! - Whoever has the latch may be stopped. A party whose time is over, or that is interrupted, goes on
+//!   without it then, and says so: `overdue` is the round that it breaks, `gone` counts those whose
+//!   nodes are to be taken out. Whoever has the latch next does that before anything else; who has it
+//!   now looks once more when he has let go.
+
+mod gone;
+mod layout;
+
+pub use layout::Why;
+
+use gone::give_up;
+use layout::{
+    ACTING, BROKEN, Barrier, COME, FAILED, NO_LIMIT, Overdue, RESETTING, ROUND, SLEEPERS, at, soon,
+};
 
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
-use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::atomic::{AtomicU32, Ordering, fence};
 use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::os::futex;
 use crate::shm::Member;
 use crate::shm::arena::layout::WaitNode;
-use crate::shm::arena::offset::{Off, Shared};
+use crate::shm::arena::offset::Off;
 use crate::shm::heap::{self, OutOfMemory};
 use crate::shm::member::slots;
+use crate::shm::object;
 use crate::shm::object::blob;
 use crate::shm::object::refcount;
-use crate::shm::object::{self, ObjectHeader};
-use crate::shm::recovery::wait_nodes::Recovery;
+use crate::shm::recovery::wait_nodes::{self, Recovery};
 use crate::shm::tx::journal::Tx;
-use crate::shm::tx::latch::Latch;
 use crate::sync::wait_queue::{Queue, WaitError, Waiter, state};
-
-const ROUND: u64 = (1 << 28) - 1;
-const ACTING: u64 = 1 << 28;
-const RESETTING: u64 = 1 << 29;
-const BROKEN: u64 = 1 << 30;
-const SLEEPERS: u64 = 1 << 31;
-const COME: u32 = 32;
-
-/// What a waiter's state adds: its round failed.
-const FAILED: u64 = 1;
-
-#[repr(C)]
-#[derive(Debug)]
-struct Barrier {
-    object: ObjectHeader,
-    latch: Latch,
-    word: AtomicU64,
-    parties: AtomicU64,
-    /// Why the barrier is broken: see [`Why`].
-    why: AtomicU64,
-    /// The round that `queue` belongs to.
-    tag: AtomicU64,
-    queue: Queue,
-    /// Seconds that a wait takes at most, as the bits of a double; [`NO_LIMIT`].
-    limit: AtomicU64,
-    /// 1 where the last to come has an action to run.
-    acts: AtomicU64,
-    /// A blob with the action as the front encodes it.
-    action: AtomicU64,
-}
-
-// SAFETY: repr(C), atomics only.
-unsafe impl Shared for Barrier {}
-
-const NO_LIMIT: u64 = u64::MAX;
-
-/// Why a barrier is broken, or a round failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Somebody called [`abort`].
-    Aborted,
-    /// Somebody called [`reset`] while others waited.
-    Reset,
-    /// A party's time passed before all had come.
-    TimedOut,
-    /// The action failed.
-    ActionFailed,
-    /// A party, of the process with this number, died.
-    Died(i32),
-}
-
-impl Why {
-    fn pack(self) -> u64 {
-        match self {
-            Self::Aborted => 1,
-            Self::Reset => 2,
-            Self::TimedOut => 3,
-            Self::ActionFailed => 4,
-            Self::Died(pid) => 5 | u64::from(pid as u32) << 8,
-        }
-    }
-
-    fn unpack(word: u64) -> Self {
-        match word & 0xff {
-            2 => Self::Reset,
-            3 => Self::TimedOut,
-            4 => Self::ActionFailed,
-            5 => Self::Died((word >> 8) as u32 as i32),
-            _ => Self::Aborted,
-        }
-    }
-}
 
 /// How a wait at a barrier ended.
 #[derive(Debug)]
@@ -138,8 +79,12 @@ pub struct Acting {
 }
 
 /// What is done for the dead.
-pub(super) const RECOVERY: Recovery =
-    Recovery { abandon, return_hold: |_, _, _, _| true, give_up: None, with_thread: false };
+pub(super) const RECOVERY: Recovery = Recovery {
+    abandon,
+    return_hold: |_, _, _, _| true,
+    give_up: Some(give_up),
+    with_thread: false,
+};
 
 /// Makes a barrier for one party; this process holds a reference to it.
 ///
@@ -172,10 +117,6 @@ pub fn set_up(me: &Member, off: Off, parties: u32, limit: Option<f64>, acts: boo
     crash_point!("barrier.set_up");
 }
 
-fn at(me: &Member, off: Off) -> &'static Barrier {
-    me.arena().at(off)
-}
-
 /// Parties of a round.
 #[must_use]
 pub fn parties(me: &Member, off: Off) -> u32 {
@@ -206,9 +147,14 @@ pub fn waiting(me: &Member, off: Off) -> u32 {
 #[must_use]
 pub fn broken(me: &Member, off: Off) -> Option<Why> {
     let barrier = at(me, off);
+    let overdue = barrier.overdue.load(Ordering::Acquire);
     let word = barrier.word.load(Ordering::Acquire);
     let why = Why::unpack(barrier.why.load(Ordering::Acquire));
-    (word & (BROKEN | RESETTING) == BROKEN).then_some(why)
+    match word & (BROKEN | RESETTING) {
+        BROKEN => Some(why),
+        0 => Overdue::of(overdue, word & ROUND),
+        _ => None,
+    }
 }
 
 /// Hangs the action's encoded form on the barrier, for other processes, if there is none yet.
@@ -306,15 +252,50 @@ impl Barrier {
     ) -> Option<T> {
         let mut wakes = false;
         let latched = self.latch.lock_until(me, limit)?;
-        if self.word.load(Ordering::Relaxed) & RESETTING != 0 {
-            self.finish_reset(me, &mut wakes);
-        }
+        self.catch_up(me, &mut wakes);
         let result = change(&mut wakes);
         drop(latched);
         if wakes {
             futex::wake_all(self.futex(me));
         }
+        // SYNC POINT: pairs with the fence in `look_after`.
+        fence(Ordering::SeqCst);
+        if self.gone.load(Ordering::Relaxed) != 0 {
+            self.look_after(me);
+        }
         Some(result)
+    }
+
+    /// The same where a wait begins: its time limit and its interrupts hold here too.
+    fn entering<T>(
+        &'static self,
+        me: &Member,
+        hooks: &mut dyn BlockingHooks,
+        deadline: Deadline,
+        change: impl Fn(&mut bool) -> T,
+    ) -> Result<T, Outcome> {
+        loop {
+            let limit = || if deadline.passed() { soon() } else { soon().min(deadline) };
+            if let Some(result) = self.locked_until(me, limit, &change) {
+                return Ok(result);
+            }
+            if deadline.passed() {
+                return Err(Outcome::TimedOut);
+            }
+            if hooks.interrupted() || !me.is_here() {
+                return Err(Outcome::Interrupted);
+            }
+        }
+    }
+
+    /// Does what others have left who died, or went on without the latch, which is held.
+    fn catch_up(&self, me: &Member, wakes: &mut bool) {
+        if self.word.load(Ordering::Relaxed) & RESETTING != 0 {
+            self.finish_reset(me, wakes);
+        }
+        if self.gone.load(Ordering::Relaxed) != 0 {
+            self.take_out_gone(me, wakes);
+        }
     }
 
     /// Stores what all waiters look at.
@@ -401,7 +382,18 @@ pub fn wait(
 ) -> Result<Passed, WaitError> {
     let barrier = at(me, off);
     loop {
-        match barrier.locked(me, |wakes| barrier.come(me, off, wakes))? {
+        let came = match barrier.entering(me, hooks, deadline, |wakes| barrier.come(me, off, wakes))
+        {
+            Ok(came) => came?,
+            // Whoever has the latch is stopped, and the caller has not come.
+            Err(Outcome::Interrupted) => return Ok(Passed::Interrupted),
+            Err(_) => {
+                let round = barrier.word.load(Ordering::Acquire) & ROUND;
+                barrier.go_on(me, round, Some(Why::TimedOut));
+                return Ok(Passed::TimedOut);
+            }
+        };
+        match came {
             Came::Last(index) => return Ok(Passed::Yes(index)),
             Came::Broken(why) => return Ok(Passed::Broken(why)),
             Came::Acts(waiter, round, index) => {
@@ -409,16 +401,16 @@ pub fn wait(
                 return Ok(Passed::Act(acting));
             }
             Came::Waits(waiter, round, index) => {
-                let mut waiting = BarrierWait { barrier, me, off, round };
+                let mut waiting = BarrierWait::new(barrier, me, off, round);
                 let outcome = wait::wait(me, hooks, &mut waiting, deadline);
                 if !me.is_here() {
                     // Forked by a signal's handler: the place is the parent's.
                     return Ok(Passed::Interrupted);
                 }
-                return Ok(barrier.leave(me, waiter, round, index, outcome));
+                return Ok(barrier.leave(me, off, waiter, (round, index), outcome));
             }
             Came::Full(round) => {
-                let mut waiting = BarrierWait { barrier, me, off, round };
+                let mut waiting = BarrierWait::new(barrier, me, off, round);
                 match wait::wait(me, hooks, &mut waiting, deadline) {
                     Outcome::Interrupted => return Ok(Passed::Interrupted),
                     // Of a round that is over by now nothing has to be broken: it comes to
@@ -464,42 +456,46 @@ impl Barrier {
 
     /// Breaks the barrier for one who waits for a round to be over; false if it is.
     fn too_late(&'static self, me: &Member, round: u64) -> bool {
-        self.locked(me, |wakes| {
+        let late = self.locked_until(me, soon, |wakes| {
             let word = self.word.load(Ordering::Relaxed);
             let same = word & ROUND == round && word & BROKEN == 0;
             if same {
                 self.shatter(Why::TimedOut, wakes);
             }
             same
+        });
+        late.unwrap_or_else(|| {
+            self.go_on(me, round, Some(Why::TimedOut));
+            true
         })
     }
 
-    /// The waiter's wait has ended.
+    /// The waiter's wait has ended, which came to that round as the party with that number.
     fn leave(
         &'static self,
         me: &Member,
+        off: Off,
         waiter: Waiter,
-        round: u64,
-        index: u64,
+        (round, index): (u64, u64),
         outcome: Outcome,
     ) -> Passed {
-        let word = self.word.load(Ordering::Acquire);
-        if outcome == Outcome::Ready && word & ROUND != round && waiter.state() == state::WAITING {
-            // The usual end: nobody looks at the node of a round that is over.
+        // Nobody looks at the node of a round that is over.
+        let over = || {
+            let (told, why) = (waiter.state() == state::TOLD, Why::unpack(waiter.info()));
             waiter.leave();
-            return Passed::Yes(index);
+            match outcome {
+                Outcome::Interrupted => Passed::Interrupted,
+                _ if told => Passed::Broken(why),
+                _ => Passed::Yes(index),
+            }
+        };
+        if self.word.load(Ordering::Acquire) & ROUND != round {
+            return over();
         }
-        self.locked(me, |wakes| {
+        let left = self.locked_until(me, soon, |wakes| {
             let word = self.word.load(Ordering::Relaxed);
-            let told = waiter.state() == state::TOLD;
-            if word & ROUND != round || told {
-                let why = Why::unpack(waiter.info());
-                waiter.leave();
-                return match outcome {
-                    Outcome::Interrupted => Passed::Interrupted,
-                    _ if told => Passed::Broken(why),
-                    _ => Passed::Yes(index),
-                };
+            if word & ROUND != round || waiter.state() == state::TOLD {
+                return over();
             }
             let mut passed = match outcome {
                 Outcome::Interrupted => Passed::Interrupted,
@@ -523,6 +519,19 @@ impl Barrier {
             tx.commit();
             crash_point!("barrier.left");
             passed
+        });
+        left.unwrap_or_else(|| {
+            // Whoever has the latch is stopped.
+            let broken = self.word.load(Ordering::Acquire) & BROKEN != 0;
+            let why = Why::unpack(self.why.load(Ordering::Acquire));
+            wait_nodes::defer(me, waiter.node, off, None);
+            let times_out = outcome == Outcome::TimedOut && !broken;
+            self.go_on(me, round, times_out.then_some(Why::TimedOut));
+            match outcome {
+                Outcome::Interrupted => Passed::Interrupted,
+                _ if times_out => Passed::TimedOut,
+                _ => Passed::Broken(why),
+            }
         })
     }
 }
@@ -581,7 +590,10 @@ impl Drop for Acting {
 /// Breaks the barrier: all who wait, and all who come, are told.
 pub fn abort(me: &Member, off: Off) {
     let barrier = at(me, off);
-    barrier.locked(me, |wakes| barrier.shatter(Why::Aborted, wakes));
+    if barrier.locked_until(me, soon, |wakes| barrier.shatter(Why::Aborted, wakes)).is_none() {
+        let round = barrier.word.load(Ordering::Acquire) & ROUND;
+        barrier.go_on(me, round, Some(Why::Aborted));
+    }
 }
 
 /// Makes the barrier whole and empty: all who wait are told that it was broken.
@@ -608,9 +620,15 @@ struct BarrierWait<'a> {
     me: &'a Member,
     off: Off,
     round: u64,
+    /// It sleeps without having had the latch.
+    is_unsure: bool,
 }
 
-impl BarrierWait<'_> {
+impl<'a> BarrierWait<'a> {
+    fn new(barrier: &'static Barrier, me: &'a Member, off: Off, round: u64) -> Self {
+        Self { barrier, me, off, round, is_unsure: false }
+    }
+
     fn is_over(&self, word: u64) -> bool {
         word & ROUND != self.round || word & BROKEN != 0
     }
@@ -630,7 +648,7 @@ impl Awaited for BarrierWait<'_> {
     }
 
     fn announce(&mut self) -> Option<u32> {
-        self.barrier.locked(self.me, |_| {
+        let announced = self.barrier.locked_until(self.me, soon, |_| {
             let word = self.barrier.word.load(Ordering::Relaxed);
             if self.is_over(word) {
                 return None;
@@ -638,7 +656,17 @@ impl Awaited for BarrierWait<'_> {
             self.barrier.word.store(word | SLEEPERS, Ordering::Release);
             crash_point!("barrier.announced");
             Some((word | SLEEPERS) as u32)
+        });
+        self.is_unsure = announced.is_none();
+        announced.unwrap_or_else(|| {
+            // Whoever has the latch is stopped, and might not see that somebody sleeps.
+            let word = self.barrier.word.load(Ordering::Acquire);
+            (!self.is_over(word)).then_some(word as u32)
         })
+    }
+
+    fn look_again(&self) -> Deadline {
+        if self.is_unsure { soon() } else { Deadline::NEVER }
     }
 }
 
@@ -666,3 +694,6 @@ fn abandon(dead: &Member, node: &'static WaitNode, off: Off, limit: Deadline) ->
     );
     abandoned.is_some()
 }
+
+#[cfg(all(test, not(loom), not(miri)))]
+mod tests;

@@ -39,21 +39,29 @@ use tarefa_engine::task;
 const VICTIM: &str = "TAREFA_CRASH_QUEUES";
 
 /// The files whose points are killed at here.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "sync/wait_queue.rs",
     "sync/semaphore.rs",
     "sync/condition.rs",
     "sync/barrier.rs",
+    "sync/barrier/gone.rs",
     "sync/rwlock.rs",
     "shm/recovery/holds.rs",
     "shm/recovery/wait_nodes.rs",
 ];
 
-/// Passed by the supervisor only, a thread of the root, whose death ends everything; and the last three
-/// only where whoever has a latch is stopped, which the Python tests of stopped members do at random.
+/// Passed by the supervisor only, a thread of the root, whose death ends everything; and the last three,
+/// and those of `gone.rs`, only where whoever has a latch is stopped, which the Python tests of stopped
+/// members do at random.
 /// A lock's repair is set, and its setter killed, in the other table: the scenario `repairs`.
-const ALLOWED: [&str; 14] = [
+const ALLOWED: [&str; 20] = [
     "rwlock.repair_set",
+    "barrier.gone",
+    "barrier.overdue",
+    "barrier.broken",
+    "barrier.taking_out",
+    "barrier.took_out",
+    "barrier.caught_up",
     "wait_nodes.abandoned",
     "robust_list.returned",
     "semaphore.abandoning",

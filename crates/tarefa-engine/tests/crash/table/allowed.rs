@@ -143,6 +143,7 @@ pub(crate) const ELSEWHERE: &[&str] = &[
     "sync/semaphore.rs",
     "sync/condition.rs",
     "sync/barrier.rs",
+    "sync/barrier/gone.rs",
     "sync/rwlock.rs",
     "shm/recovery/holds.rs",
     "shm/recovery/wait_nodes.rs",
