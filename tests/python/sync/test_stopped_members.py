@@ -212,55 +212,6 @@ def test_an_end_is_told_and_what_else_it_held_comes_back(kind):
         work(shared)
 
 
-@pytest.mark.parametrize("what", ["ack", "nack", "task_done"])
-def test_ctrl_c_ends_what_is_said_of_an_item_beside_one_who_is_stopped(what):
-    run_script(
-        f"""
-        import os, signal, tarefa, threading, time
-
-        q, beats = tarefa.Queue(), tarefa.Value("q", 0)
-
-        def forever():
-            while True:
-                q.put(0)
-                q.unfinished_tasks, q.full(), q.used_bytes, q.unacknowledged
-                beats.value += 1
-
-        task = tarefa.Process(target=forever).start()
-        while not beats.value:
-            time.sleep(0.001)
-        interrupted = 0
-        for _ in range(4):
-            q.get(ack=True)
-            q.get()
-            os.kill(task.pid, signal.SIGSTOP)
-            # What only looks ends beside it.
-            q.unfinished_tasks, q.full(), q.used_bytes, q.unacknowledged, q.qsize()
-            timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
-            try:
-                timer.start()
-                q.{what}()
-                time.sleep(5)
-            except KeyboardInterrupt:
-                interrupted += 1
-            timer.join()
-            before = beats.value
-            os.kill(task.pid, signal.SIGCONT)
-            while beats.value == before:
-                time.sleep(0.001)
-            # As before: it can be said again, unless it was said just before the interrupt.
-            try:
-                q.{what}() if "{what}" != "task_done" else q.ack()
-            except ValueError:
-                pass
-        assert interrupted == 4
-        assert q.unacknowledged == 0
-        task.kill()
-        task.join()
-        """
-    )
-
-
 @pytest.mark.parametrize("immediate", [False, True])
 def test_a_queue_is_shut_down_beside_one_who_is_stopped(immediate):
     q, beats = tarefa.Queue(100), tarefa.Value("q", 0)
