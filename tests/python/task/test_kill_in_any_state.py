@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 from support import eventually, run_script
@@ -77,14 +78,18 @@ assert tarefa.Process(target=lambda: 7).start().result() == 7
     )
 
 
+@pytest.mark.parametrize("how", ["kill", "terminate"])
 @pytest.mark.parametrize("stopped", [signal.SIGSTOP, signal.SIGTSTP])
-def test_stopped(stopped):
+def test_stopped(stopped, how):
     task = tarefa.Process(target=linger).start()
     eventually(lambda: task.state == tarefa.State.RUNNING)
     os.kill(task.pid, stopped)
-    task.kill()
+    eventually(
+        lambda: Path(f"/proc/{task.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    )
+    getattr(task, how)()
     task.join()
-    assert task.exitcode == -9
+    assert task.exitcode == (-9 if how == "kill" else -15)
 
 
 def test_many_at_once_from_many_threads():

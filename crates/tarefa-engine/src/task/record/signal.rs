@@ -23,13 +23,19 @@ use std::os::fd::AsFd;
 use super::layout::flag;
 use super::task::Task;
 use crate::atomic::{Ordering, fence};
-use crate::os::{pidfd, process, signal};
+use crate::os::{pidfd, process, procfs, signal};
 use crate::task::state::State;
+
+/// Whether that process is stopped; also where nobody can say.
+fn is_stopped(pid: i32) -> bool {
+    procfs::stat(pid).is_none_or(|stat| stat.state == 'T')
+}
 
 impl Task<'_> {
     /// Sends its process a signal; false where none runs it any more, or yet. `kills` says that the
-    /// process may die of it: its death is then told as the program's own doing, and where its
-    /// process is only being made, that ends of the signal before it runs the target.
+    /// process may die of it: its death is then told as the program's own doing; where its
+    /// process is only being made, that ends of the signal before it runs the target; and one that is
+    /// stopped goes on.
     ///
     /// # Errors
     /// What the system answered: the process has become another user's, say.
@@ -63,12 +69,19 @@ impl Task<'_> {
                 return Ok(true);
             }
         }
-        let sent = match descriptor {
+        let send = |number| match &descriptor {
             Ok(fd) => pidfd::send_signal(fd.as_fd(), number),
-            Err(e) if pidfd::says_gone(&e) => return Ok(false),
             // Without a descriptor to spare: the number alone, which its slot answers for.
             Err(_) => signal::send_process(pid, number),
         };
+        if descriptor.as_ref().is_err_and(pidfd::says_gone) {
+            return Ok(false);
+        }
+        let sent = send(number);
+        if sent.is_ok() && kills && number != libc::SIGKILL && is_stopped(pid) {
+            // It would not take the signal until somebody else has it go on.
+            let _ = send(libc::SIGCONT);
+        }
         if sent.is_err() && kills {
             // What ends it now is somebody else's doing.
             self.change_flags(0, flag::KILLED_BY_US);
