@@ -31,7 +31,7 @@ pub fn thread_slot(arena: &'static Arena, index: u32) -> &'static ThreadSlot {
 /// A number that no slot has: that of who only looks, from outside.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// The number of a thread slot; [`NOBODY`] for one that is not the arena's.
+/// The number of a thread slot; `NOBODY` for one that is not the arena's.
 #[must_use]
 #[inline]
 pub fn index_of_thread(arena: &Arena, slot: &ThreadSlot) -> u32 {

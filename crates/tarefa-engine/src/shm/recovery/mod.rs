@@ -6,7 +6,7 @@
 //! 2. for each of its threads: undo the change in its journal, then release its latches;
 //! 3. make whoever waits in `sync` look at the owner anew;
 //! 4. for each of its threads: give up its places in queues, then what it holds of objects. That takes
-//!    latches, and one of them a member may have that is stopped: see [`round`];
+//!    latches, and one of them a member may have that is stopped: see `round.rs`;
 //! 5. for each of its threads: return its run and free the blocks on its chain and of its journal;
 //! 6. return the references the process held;
 //! 7. give the slots back.
