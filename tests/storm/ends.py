@@ -153,7 +153,8 @@ class Storm:
     def one(self, dice):
         """Start a task and have it end; false if it does not."""
         work = dice.choice(WORK)
-        how = dice.choice(["kill", "terminate"])
+        # SIGTERM does not reach who blocks it.
+        how = "kill" if work is blocks_signals else dice.choice(["kill", "terminate"])
         by = dice.choice(["this thread", "another thread", "a task"])
         pause = dice.choice([0, dice.expovariate(1 / 0.002), dice.expovariate(1 / 0.05)])
         task = tarefa.Process(target=work, args=(self.shared,), name=f"{work.__name__}-{how}")
