@@ -27,6 +27,14 @@ pub struct Stat {
     pub exit_code: i32,
 }
 
+impl Stat {
+    /// Whether the process has ended, and nobody has collected it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
 /// Whether there is a `/proc`.
 #[must_use]
 pub fn is_there() -> bool {
@@ -128,7 +136,7 @@ pub fn try_start_time(pid: i32) -> io::Result<u64> {
 /// a descriptor to look with, it is taken to be.
 #[must_use]
 pub fn alive(pid: i32, start_time: u64) -> bool {
-    let lives = |s: Stat| s.start_time == start_time && s.state != 'Z' && s.state != 'X';
+    let lives = |s: Stat| s.start_time == start_time && !s.has_ended();
     stat_of(pid).map_or_else(|_| super::process::exists(pid), |s| s.is_some_and(lives))
 }
 

@@ -40,6 +40,10 @@ const LEFT: u64 = 4;
 /// Bits of the marks.
 const MARKED: u32 = 3;
 
+/// What a seat's `ready` may be, besides 0 for a worker that begins.
+const READY: u64 = 1;
+const GIVEN_UP: u64 = 2;
+
 /// A worker's place.
 #[repr(C)]
 #[derive(Debug)]
@@ -54,7 +58,7 @@ pub(super) struct Seat {
     worker: AtomicU64,
     /// Tasks that the worker has claimed.
     claimed: AtomicU64,
-    /// 1 once the worker takes work.
+    /// [`READY`] once the worker takes work, [`GIVEN_UP`] if it was too late for that.
     ready: AtomicU64,
     /// Results that the worker has not told: see [`super::kept`].
     pub(super) kept: AtomicU64,
@@ -238,10 +242,15 @@ impl<'a> Board<'a> {
 
     // -- the worker ----------------------------------------------------------------------
 
-    /// The worker is through with what comes before its first batch.
-    pub fn note_ready(&self, seat: u32) {
-        self.seat(seat).ready.store(1, Ordering::Release);
+    /// The worker is through with what comes before its first batch. False if it has taken too long for its
+    /// owner: it is to take no work.
+    #[must_use = "a worker that was given up takes no work"]
+    pub fn note_ready(&self, seat: u32) -> bool {
+        let ready = &self.seat(seat).ready;
+        let noted = ready.compare_exchange(0, READY, Ordering::AcqRel, Ordering::Acquire);
         crash_point!("board.ready");
+        // A second thread at the same seat was ready before.
+        noted.map_or_else(|was| was == READY, |_| true)
     }
 
     /// Begins a batch of `count` tasks that nobody has begun before. False if it was called off.
@@ -388,7 +397,16 @@ impl<'a> Board<'a> {
     /// Whether the seat's worker takes work, or did.
     #[must_use]
     pub fn is_ready(&self, seat: u32) -> bool {
-        self.seat(seat).ready.load(Ordering::Acquire) != 0
+        self.seat(seat).ready.load(Ordering::Acquire) == READY
+    }
+
+    /// Has the seat's worker take no work, if it is not ready yet; whether it is not. What is done to it after
+    /// this happens to no task.
+    pub fn give_up(&self, seat: u32) -> bool {
+        let ready = &self.seat(seat).ready;
+        let was = ready.compare_exchange(0, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
+        crash_point!("board.given_up");
+        was.map_or_else(|was| was == GIVEN_UP, |_| true)
     }
 
     /// The batch that a seat is at; 0 for none.

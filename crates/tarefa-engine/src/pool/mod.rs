@@ -11,16 +11,18 @@
 //!   the next task, by a swap in the same word: neither ever hits another task than it is meant for.
 //!
 //! `README.md` beside this file says who owns each byte. Checked by the tests in `board.rs`,
-//! `sizing.rs`, `schedule.rs` and `overtime.rs`, by `crates/tarefa/tests/pool` and `tests/python/pool`.
+//! `sizing.rs`, `schedule.rs`, `overtime.rs` and `starts.rs`, by `crates/tarefa/tests/pool` and `tests/python/pool`.
 
 pub mod board;
 pub mod kept;
 mod overtime;
 mod schedule;
 pub mod sizing;
+mod starts;
 
 pub use board::{Blamed, Board, Claim, Running};
 pub use kept::Kept;
 pub use overtime::{Overtime, overtime};
 pub use schedule::{Schedule, Units};
 pub use sizing::Sizing;
+pub use starts::{Starts, WorkerEnd};

@@ -1,7 +1,8 @@
-//! Who is next among tasks that need resources: whose amounts are free, and who came first.
+//! Who is next among tasks that wait: whose resources are free, who has the highest priority, and who came
+//! first.
 //!
-//! It is its owner's alone. A task has its units from [`Schedule::take_next`] to [`Schedule::end`]; what came
-//! later does not overtake a task that waits for the same resource, so none waits for ever.
+//! It is its owner's alone. A task has its units from [`Schedule::take_next`] to [`Schedule::end`]; what comes
+//! after it does not overtake a task that waits for the same resource, so none waits for ever.
 
 use std::collections::VecDeque;
 
@@ -11,6 +12,7 @@ pub type Units = Vec<(u32, u32)>;
 #[derive(Debug)]
 struct Waiting {
     task: u64,
+    priority: i64,
     /// Of which resource how much.
     amounts: Vec<(u32, u32)>,
 }
@@ -20,6 +22,7 @@ struct Waiting {
 pub struct Schedule {
     /// The units of each resource that nobody has.
     free: Vec<VecDeque<u32>>,
+    /// The next one first: by priority, then as they came.
     waiting: VecDeque<Waiting>,
 }
 
@@ -31,9 +34,11 @@ impl Schedule {
         Self { free, waiting: VecDeque::new() }
     }
 
-    /// A task waits for so much of some resources. There must be as much.
-    pub fn add(&mut self, task: u64, amounts: Vec<(u32, u32)>) {
-        self.waiting.push_back(Waiting { task, amounts });
+    /// A task waits for so much of some resources, if any, and for those with a higher priority. There must be
+    /// as much.
+    pub fn add(&mut self, task: u64, priority: i64, amounts: Vec<(u32, u32)>) {
+        let at = self.waiting.partition_point(|it| it.priority >= priority);
+        self.waiting.insert(at, Waiting { task, priority, amounts });
     }
 
     /// Whether a task waits.
@@ -90,10 +95,10 @@ mod tests {
     #[test]
     fn who_came_first_is_not_overtaken() {
         let mut it = Schedule::new([2, 1]);
-        it.add(1, vec![(0, 1)]);
-        it.add(2, vec![(0, 2)]);
-        it.add(3, vec![(0, 1)]);
-        it.add(4, vec![(1, 1)]);
+        it.add(1, 0, vec![(0, 1)]);
+        it.add(2, 0, vec![(0, 2)]);
+        it.add(3, 0, vec![(0, 1)]);
+        it.add(4, 0, vec![(1, 1)]);
         assert_eq!(it.take_next(), Some((1, vec![(0, 0)])));
         // The second waits for both, and the third behind it; the fourth needs none of them.
         assert_eq!(it.take_next(), Some((4, vec![(1, 0)])));
@@ -101,5 +106,18 @@ mod tests {
         it.end(vec![(0, 0)]);
         assert_eq!(it.take_next(), Some((2, vec![(0, 1), (0, 0)])));
         assert!(it.withdraw(3) && !it.withdraw(3) && !it.has_waiting());
+    }
+    #[test]
+    fn who_has_a_higher_priority_comes_first() {
+        let mut it = Schedule::new([1]);
+        for (task, priority) in [(1, 0), (2, 5), (3, -1), (4, 5), (5, 0)] {
+            it.add(task, priority, Vec::new());
+        }
+        it.add(6, 9, vec![(0, 1)]);
+        it.add(7, 10, vec![(0, 1)]);
+        let order: Vec<_> = std::iter::from_fn(|| it.take_next()).map(|(task, _)| task).collect();
+        assert_eq!(order, [7, 2, 4, 1, 5, 3]);
+        it.end(vec![(0, 0)]);
+        assert_eq!(it.take_next().map(|(task, _)| task), Some(6));
     }
 }

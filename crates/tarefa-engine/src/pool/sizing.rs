@@ -5,8 +5,11 @@
 
 /// What a batch should take, in nanoseconds.
 const WORTH: f64 = 2e6;
-/// A batch is at most so many times as large as those that were measured.
-const GROWTH: u32 = 8;
+/// What one should take at least where tasks are few: a hand-over costs about a third of that.
+const LEAST: f64 = 1e5;
+/// A batch is at most so many times as large as those that were measured. What a longer task then holds
+/// up is taken from its worker.
+const GROWTH: u32 = 32;
 /// The most tasks of a batch.
 const MOST: u32 = 1 << 14;
 /// How much a new measurement counts beside the former ones.
@@ -36,9 +39,11 @@ impl Sizing {
             return;
         }
         let length = ns as f64 / f64::from(count);
-        // One that is longer counts at once: too large a batch costs more than too small a one.
+        // One that is longer counts at once: too large a batch costs more than too small a one. A larger batch
+        // counts more than those before it, which were few tasks and the first ones.
+        let weight = if count > self.largest { 1.0 } else { WEIGHT };
         let mean = self.mean.map_or(length, |mean| {
-            if length > mean { length } else { mean + (length - mean) * WEIGHT }
+            if length > mean { length } else { mean + (length - mean) * weight }
         });
         self.mean = Some(mean);
         self.largest = self.largest.max(count);
@@ -56,19 +61,22 @@ impl Sizing {
     pub fn next(&self, workers: u32, left: Option<u64>) -> u32 {
         let by_length = match self.mean {
             None => 1,
-            Some(mean) => {
-                let fitting = (WORTH / mean.max(1.0)).min(f64::from(MOST)) as u32;
-                fitting.min(self.largest.saturating_mul(GROWTH)).max(1)
-            }
+            Some(mean) => fitting(WORTH, mean).min(self.largest.saturating_mul(GROWTH)).max(1),
         };
-        // The last batches are small, so that all workers end together.
+        // The last batches are small, so that all workers end together; but none is too small for its way.
+        let least = self.mean.map_or(1, |mean| fitting(LEAST, mean).max(1));
         let by_share = left.map_or(MOST, |left| {
             let share = left / u64::from(workers.max(1)) / 2;
-            u32::try_from(share).unwrap_or(MOST).clamp(1, MOST)
+            u32::try_from(share).unwrap_or(MOST).clamp(least, MOST)
         });
         let tasks = by_length.min(by_share);
         tasks.next_multiple_of(self.unit).min((MOST / self.unit).max(1) * self.unit)
     }
+}
+
+/// How many tasks take so long, if each takes `mean`.
+fn fitting(ns: f64, mean: f64) -> u32 {
+    (ns / mean.max(1.0)).min(f64::from(MOST)) as u32
 }
 
 #[cfg(test)]
@@ -96,9 +104,18 @@ mod tests {
     #[test]
     fn the_last_are_shared_out() {
         let mut it = Sizing::new(1);
-        it.measured(1000, 1000);
+        it.measured(100, 10_000_000);
         assert_eq!(it.next(2, Some(40)), 10);
         assert_eq!(it.next(2, Some(1)), 1);
+    }
+
+    #[test]
+    fn the_last_of_short_ones_are_worth_their_way() {
+        let mut it = Sizing::new(1);
+        it.measured(1000, 1_000_000);
+        assert_eq!(it.next(2, Some(2000)), 500);
+        assert_eq!(it.next(2, Some(40)), 100);
+        assert_eq!(it.next(2, Some(1)), 100);
     }
 
     #[test]

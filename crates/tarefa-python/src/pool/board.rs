@@ -105,9 +105,14 @@ impl BoardCore {
         self.handle.with_me(|me| Board::at(me, self.handle.off()).seats())
     }
 
-    /// The seat's worker is through with what comes before its first batch.
-    fn note_ready(&self, seat: u32) -> PyResult<()> {
+    /// The seat's worker is through with what comes before its first batch; false if it was given up.
+    fn note_ready(&self, seat: u32) -> PyResult<bool> {
         self.with(seat, |board| board.note_ready(seat))
+    }
+
+    /// Has the seat's worker take no work, if it is not ready yet; whether it is not.
+    fn give_up(&self, seat: u32) -> PyResult<bool> {
+        self.with(seat, |board| board.give_up(seat))
     }
 
     /// Whether the seat's worker takes work, or did.

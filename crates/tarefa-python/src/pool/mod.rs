@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 mod sizing;
+mod starts;
 mod traced;
 
 use pyo3::prelude::*;
@@ -15,6 +16,7 @@ use sizing::BatchSizes;
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<BoardCore>()?;
     m.add_class::<BatchSizes>()?;
+    m.add_class::<starts::WorkerStarts>()?;
     m.add_class::<traced::TracedCall>()?;
     m.add_function(wrap_pyfunction!(traced::is_traced, m)?)?;
     m.add_function(wrap_pyfunction!(board::kept_results, m)?)?;

@@ -102,7 +102,9 @@ pub(super) struct Batch {
     pub(super) left: u32,
     /// The worker will say how long it took.
     pub(super) timed: bool,
-    /// It was given to workers, with units of resources.
+    /// It has, or had, a place in the schedule.
+    pub(super) scheduled: bool,
+    /// The schedule has given it to workers.
     pub(super) counts: bool,
     /// Former attempts at tasks, by their places.
     pub(super) deaths: BTreeMap<u32, Vec<Attempt>>,
@@ -117,7 +119,21 @@ impl Batch {
             deaths.insert(0, former);
         }
         let timed = tasks.sizes.is_some();
-        Self { tasks, got: vec![false; count], left: count as u32, timed, counts: false, deaths }
+        Self {
+            tasks,
+            got: vec![false; count],
+            left: count as u32,
+            timed,
+            scheduled: false,
+            counts: false,
+            deaths,
+        }
+    }
+
+    /// What it was made of, if nobody has begun it: former attempts belong to the only task.
+    pub(super) fn into_tasks(mut self) -> Tasks {
+        self.tasks.deaths = self.deaths.remove(&0).unwrap_or_default();
+        self.tasks
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -131,7 +147,7 @@ impl Batch {
     /// Whether something may have to be done for it while nobody waits.
     pub(super) fn is_watched(&self) -> bool {
         let limits = &self.tasks.limits;
-        limits.time_limit.is_some() || limits.retries > 0 || !limits.resources.is_empty()
+        limits.time_limit.is_some() || limits.retries > 0 || self.scheduled
     }
 
     /// Whether the task has none yet: the caller is to give it one, or to take it away.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tarefa_engine::channel::Wanted;
 use tarefa_engine::os::clock::{Deadline, now_ns};
-use tarefa_engine::pool::{Overtime, overtime};
+use tarefa_engine::pool::{Overtime, WorkerEnd, overtime};
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::BlockingHooks;
 
@@ -24,10 +24,6 @@ use crate::sync::lock::Lock;
 use crate::sync::select::{Made, Selectable, Source, select};
 use crate::task::process::Process;
 
-/// Workers that may end before they were ready, for each that the pool has.
-const FALSE_STARTS: usize = 2;
-/// Workers that somebody may kill, one after the other, before one was ready.
-const KILLED_STARTS: usize = 200;
 /// How soon the thread in the background looks again at what it could not wait for.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -98,7 +94,8 @@ impl Crew {
         }
         let pool = || self.settings.name.clone();
         process.start().map_err(|source| PoolError::Start { pool: pool(), source })?;
-        state.workers.insert(serial, Worker { seat, process: Arc::new(process) });
+        let worker = Worker { seat, process: Arc::new(process), hired: now_ns(), stopped: None };
+        state.workers.insert(serial, worker);
         Ok(())
     }
 
@@ -145,7 +142,8 @@ impl Crew {
             if takes {
                 self.look(&me);
             }
-            let until = self.keep_time_limits(&me);
+            let until = [self.keep_time_limits(&me), self.keep_starts(&me)];
+            let until = until.into_iter().flatten().min();
             self.wait_for_news(&me, &workers, takes, until);
             for (serial, process) in &workers {
                 if !process.is_alive() {
@@ -181,25 +179,29 @@ impl Crew {
         let hires = {
             let mut state = locked(&self.state);
             let Some(worker) = state.workers.remove(&serial) else { return };
-            let ready = self.board.board(me).is_ready(worker.seat);
+            let board = self.board.board(me);
+            let ready = board.is_ready(worker.seat);
+            let another = state.workers.values().any(|it| board.is_ready(it.seat));
             let goes_on = !state.terminated && state.broken.is_none();
-            if let Some(death) = death {
-                let killed = death.exit_code.is_none();
-                let text = death.to_string();
-                state.note_end(serial, death);
-                if ready {
-                    state.false_starts = 0;
-                } else {
-                    state.false_starts += 1;
-                    let most =
-                        if killed { KILLED_STARTS } else { FALSE_STARTS * self.settings.workers };
-                    let gives_up =
-                        self.settings.initializer.is_some() && !killed || state.false_starts > most;
-                    if goes_on && gives_up {
-                        drop(state);
-                        return self.break_down(&text);
-                    }
+            let end = match &death {
+                _ if ready => WorkerEnd::Ready,
+                Some(death) if death.exit_code.is_none() => WorkerEnd::Killed,
+                _ => WorkerEnd::Failed,
+            };
+            let gives_up = state.starts.ended(end, another);
+            let text = match (&death, self.settings.initializer_time_limit) {
+                (Some(death), Some(limit)) if worker.stopped.is_some() => {
+                    format!("it ran longer than its time limit of {limit:?}: {death}")
                 }
+                (Some(death), _) => death.to_string(),
+                (None, _) => "a worker ended before it took work".to_owned(),
+            };
+            if let Some(death) = death {
+                state.note_end(serial, death);
+            }
+            if goes_on && gives_up && !state.shut {
+                drop(state);
+                return self.break_down(&text);
             }
             goes_on && !state.shut
         };
@@ -235,12 +237,7 @@ impl Crew {
         let now = now_ns();
         let mut next = now.saturating_add(u64::try_from(shortest.as_nanos()).unwrap_or(u64::MAX));
         let board = self.board.board(me);
-        let workers: Vec<_> = state
-            .workers
-            .values()
-            .map(|worker| (worker.seat, Arc::clone(&worker.process)))
-            .collect();
-        for (seat, process) in workers {
+        for (seat, process) in state.seated() {
             let Some(running) = board.running(seat) else { continue };
             let (number, index) = (running.batch, running.task);
             let batch = state.batches.get(&number).filter(|batch| batch.lacks(index));
@@ -268,6 +265,31 @@ impl Crew {
             }
         }
         Some(next)
+    }
+
+    /// Stops workers whose initializer takes too long; when that is to be looked at again.
+    fn keep_starts(&self, me: &Member) -> Option<u64> {
+        let limit = self.settings.initializer_time_limit?;
+        let now = now_ns();
+        let board = self.board.board(me);
+        let mut state = locked(&self.state);
+        let mut next = None;
+        for worker in state.workers.values_mut().filter(|it| !board.is_ready(it.seat)) {
+            let at = match overtime(worker.hired, limit, worker.stopped, now) {
+                Overtime::Wait(at) => at,
+                _ if !board.give_up(worker.seat) => continue,
+                what => {
+                    worker.stopped = Some(now);
+                    let _ = match what {
+                        Overtime::Kill => worker.process.kill(),
+                        _ => worker.process.interrupt(),
+                    };
+                    now
+                }
+            };
+            next = Some(next.map_or(at, |next: u64| next.min(at)));
+        }
+        next
     }
 
     // -- the end -------------------------------------------------------------------------

@@ -140,6 +140,7 @@ impl Pool {
             name: format!("Pool-{number}"),
             workers,
             initializer: None,
+            initializer_time_limit: None,
             tasks_per_worker: None,
             memory_limit: None,
             limits: Limits::default(),
@@ -179,6 +180,13 @@ impl Pool {
             Ok(call) => it.initializer = Some(call),
             Err(e) => it.fault(format!("its initializer cannot be sent to its workers: {e}")),
         })
+    }
+
+    /// The same pool, whose initializer may take so long in each worker. Then it is interrupted, and two seconds
+    /// later its process is killed if it goes on; the pool is broken.
+    #[must_use]
+    pub fn initializer_time_limit(self, limit: Duration) -> Self {
+        self.with(|it| it.initializer_time_limit = Some(limit))
     }
 
     /// The same pool, whose workers end after so many tasks, and others take their places: for functions
@@ -244,6 +252,7 @@ impl Pool {
                     name: settings.name.clone(),
                     workers: 0,
                     initializer: None,
+                    initializer_time_limit: None,
                     tasks_per_worker: None,
                     memory_limit: None,
                     limits: Limits::default(),
@@ -473,6 +482,23 @@ impl<'p> PoolOptions<'p> {
     /// See [`Pool::retries`].
     pub fn retries(mut self, retries: u32) -> Self {
         self.limits.retries = retries;
+        self
+    }
+
+    /// Tasks with a higher priority go before those that no worker has begun; without one a task has 0.
+    ///
+    /// ```
+    /// use tarefa::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::processes(2);
+    /// let urgent = pool.options().priority(1).submit(|n: u32| n + 1, (1,))?;
+    /// assert_eq!(urgent.result()?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priority(mut self, priority: i64) -> Self {
+        self.limits.priority = priority;
         self
     }
 

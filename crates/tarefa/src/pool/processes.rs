@@ -28,7 +28,7 @@ use std::time::Duration;
 use tarefa_engine::channel::{Content, PutError, Taken};
 use tarefa_engine::collections::value::{Item, NONE};
 use tarefa_engine::os::clock::{Deadline, now_ns};
-use tarefa_engine::pool::Schedule;
+use tarefa_engine::pool::{Schedule, Starts};
 use tarefa_engine::shm::{Member, Runtime, TooManyThreads};
 use tarefa_engine::sync::wait::{BlockingHooks, Plain};
 use tarefa_engine::task::cause_of_death::Death as WorkerDied;
@@ -61,6 +61,10 @@ pub(super) type WorkerProcess = Process<Result<(), String>>;
 pub(super) struct Worker {
     pub(super) seat: u32,
     pub(super) process: Arc<WorkerProcess>,
+    /// When it was hired, in nanoseconds of the monotonic clock.
+    pub(super) hired: u64,
+    /// When it was stopped last because its initializer takes too long.
+    pub(super) stopped: Option<u64>,
 }
 
 /// A task that is being stopped.
@@ -80,13 +84,15 @@ pub(super) struct State {
     ended: BTreeMap<u64, WorkerDied>,
     pub(super) stopping: HashMap<(u64, u32), Stopping>,
     schedule: Schedule,
-    /// Batches that have units of resources.
+    /// Whether all batches go by the schedule, for some have a priority.
+    ordered: bool,
+    /// Batches that the schedule has given to workers.
     given: usize,
     /// Batches some task of which has no result.
     pub(super) open: usize,
     /// Batches for which something may have to be done while nobody waits.
     pub(super) watched: usize,
-    pub(super) false_starts: usize,
+    pub(super) starts: Starts,
     pub(super) closed: bool,
     /// Nothing more is put in.
     pub(super) shut: bool,
@@ -142,10 +148,11 @@ impl State {
             ended: BTreeMap::new(),
             stopping: HashMap::new(),
             schedule: Schedule::new(settings.resources.iter().map(|(_, amount)| *amount)),
+            ordered: false,
             given: 0,
             open: 0,
             watched: 0,
-            false_starts: 0,
+            starts: Starts::new(settings.workers as u32, settings.initializer.is_some()),
             closed: false,
             shut: false,
             terminated: false,
@@ -155,11 +162,12 @@ impl State {
 
     /// Why nothing can be put in.
     fn refusal(&self, settings: &Settings) -> Option<PoolError> {
-        let pool = || settings.name.clone();
-        if let Some(why) = &self.broken {
-            return Some(PoolError::Broken { pool: pool(), why: Arc::clone(why) });
-        }
-        self.closed.then(|| PoolError::Closed { pool: pool() })
+        settings.refusal(self.broken.as_ref(), self.closed)
+    }
+
+    /// The workers, with their seats.
+    pub(super) fn seated(&self) -> Vec<(u32, Arc<WorkerProcess>)> {
+        self.workers.values().map(|it| (it.seat, Arc::clone(&it.process))).collect()
     }
 
     pub(super) fn note_end(&mut self, serial: u64, death: WorkerDied) {
@@ -207,6 +215,9 @@ impl Crew {
             if let Some(refusal) = state.refusal(&self.settings) {
                 return Err(refusal);
             }
+            if tasks.limits.priority != 0 {
+                self.order(me, &mut state);
+            }
             let added = Self::add(&mut state, tasks);
             (added, state.watched > 0)
         };
@@ -221,6 +232,29 @@ impl Crew {
         self.send(me, &outgoing).inspect_err(|_| self.withdraw(number))
     }
 
+    /// From now on all goes by its priority, also what was sent before and nobody has begun.
+    fn order(&self, me: &Member, state: &mut State) {
+        if std::mem::replace(&mut state.ordered, true) {
+            return;
+        }
+        let mut numbers: Vec<_> = state.batches.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            let is_whole = |it: &Batch| !it.scheduled && it.left == it.count();
+            if !state.batches.get(&number).is_some_and(is_whole)
+                || !self.board.board(me).call_off(number)
+            {
+                continue;
+            }
+            let Some(batch) = state.batches.remove(&number) else { continue };
+            state.open -= 1;
+            state.watched -= usize::from(batch.is_watched());
+            let sink = Arc::clone(&batch.tasks.sink);
+            Self::add(state, batch.into_tasks());
+            sink.batches(false);
+        }
+    }
+
     /// Notes a batch; what is to be sent of it, if it needs not wait.
     fn add(state: &mut State, tasks: Tasks) -> Option<(u64, Outgoing)> {
         state.last_batch += 1;
@@ -230,13 +264,15 @@ impl Crew {
         sink.moved_to(number);
         sink.batches(true);
         state.open += 1;
+        let limits = &batch.tasks.limits;
+        batch.scheduled = !limits.resources.is_empty() || state.ordered;
         state.watched += usize::from(batch.is_watched());
-        let waits = !batch.tasks.limits.resources.is_empty() && batch.tasks.units.is_empty();
-        let outgoing = if waits {
-            state.schedule.add(number, batch.tasks.limits.resources.clone());
+        // One that is tried again with its units has had its turn.
+        let outgoing = if batch.scheduled && batch.tasks.units.is_empty() {
+            state.schedule.add(number, limits.priority, limits.resources.clone());
             None
         } else {
-            batch.counts = !batch.tasks.units.is_empty();
+            batch.counts = batch.scheduled;
             Some((number, Outgoing::of(number, &batch)))
         };
         state.batches.insert(number, batch);
@@ -454,7 +490,7 @@ impl Crew {
         if counts {
             state.given -= 1;
         }
-        let frees = !units.is_empty() || state.schedule.withdraw(number);
+        let frees = counts || !units.is_empty() || state.schedule.withdraw(number);
         state.schedule.end(units);
         Some(Over { sink, frees, closes: state.closed && state.open == 0 })
     }

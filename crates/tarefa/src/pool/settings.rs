@@ -1,5 +1,6 @@
 //! What a pool is to be, and what is to hold for its tasks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Call;
@@ -17,6 +18,8 @@ pub(super) enum Kind {
 pub(super) struct Limits {
     pub(super) time_limit: Option<Duration>,
     pub(super) retries: u32,
+    /// Those with a higher one go first.
+    pub(super) priority: i64,
     /// The numbers of resources, and how much of each.
     pub(super) resources: Vec<(u32, u32)>,
     /// The most inputs of a map that are given out and whose results are not taken.
@@ -30,6 +33,7 @@ pub(super) struct Settings {
     pub(super) name: String,
     pub(super) workers: usize,
     pub(super) initializer: Option<Call>,
+    pub(super) initializer_time_limit: Option<Duration>,
     pub(super) tasks_per_worker: Option<u32>,
     pub(super) memory_limit: Option<u64>,
     pub(super) limits: Limits,
@@ -60,6 +64,8 @@ impl Settings {
             format!("a pool has 1 to {MOST_WORKERS} workers, not {}", self.workers)
         } else if self.tasks_per_worker == Some(0) {
             "a worker runs 1 task or more".to_owned()
+        } else if self.initializer_time_limit == Some(Duration::ZERO) {
+            "the time limit of its initializer is 0; a limit is above that, or not set".to_owned()
         } else if self.memory_limit == Some(0) {
             "its memory limit is 0; a limit is above that, or not set".to_owned()
         } else if self.memory_limit.is_some() && self.kind == Kind::Threads {
@@ -72,7 +78,16 @@ impl Settings {
         Err(PoolError::Setting { pool: self.name.clone(), what })
     }
 
-    /// The same for what holds for tasks.
+    /// Why a pool takes nothing, if it is broken or closed.
+    pub(super) fn refusal(&self, broken: Option<&Arc<str>>, closed: bool) -> Option<PoolError> {
+        let pool = || self.name.clone();
+        if let Some(why) = broken {
+            return Some(PoolError::Broken { pool: pool(), why: Arc::clone(why) });
+        }
+        closed.then(|| PoolError::Closed { pool: pool() })
+    }
+
+    /// Refuses what is not possible of what holds for tasks.
     pub(super) fn check_limits(&self, limits: &Limits) -> Result<(), PoolError> {
         let what = if limits.time_limit == Some(Duration::ZERO) {
             "the time limit of a task is 0; a limit is above that, or not set"

@@ -164,6 +164,8 @@ pub(super) struct Crew {
     keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What a worker is at that calls its initializer: tasks are counted from 1.
+const INITIALIZER: u64 = 0;
 /// How soon the thread that keeps time limits looks again where it cannot wait.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -177,12 +179,9 @@ fn notify(event: &Handle) {
 }
 
 impl State {
+    /// Why nothing can be put in.
     fn refusal(&self, settings: &Settings) -> Option<PoolError> {
-        let pool = || settings.name.clone();
-        if let Some(why) = &self.broken {
-            return Some(PoolError::Broken { pool: pool(), why: Arc::clone(why) });
-        }
-        self.closed.then(|| PoolError::Closed { pool: pool() })
+        settings.refusal(self.broken.as_ref(), self.closed)
     }
 }
 
@@ -257,10 +256,8 @@ impl Crew {
     // -- workers -------------------------------------------------------------------------
 
     fn be_worker(self: &Arc<Self>, serial: u64, place: &Arc<Place>) {
-        if let Some(initializer) = &self.settings.initializer {
-            if let Err(text) = initializer.call() {
-                return self.break_down(&text);
-            }
+        if let Err(text) = self.initialize(place) {
+            return self.break_down(&text);
         }
         WORKS_FOR.set(Some((self.id(), Arc::clone(place))));
         let mut left = self.settings.tasks_per_worker;
@@ -277,6 +274,21 @@ impl Crew {
             }
         }
         WORKS_FOR.set(None);
+    }
+
+    /// Calls the initializer, at which the worker is as at a task, but with a number that no task has.
+    fn initialize(self: &Arc<Self>, place: &Place) -> Result<(), String> {
+        let Some(initializer) = &self.settings.initializer else { return Ok(()) };
+        let limit = self.settings.initializer_time_limit;
+        let former = place.begin(INITIALIZER);
+        if limit.is_some() {
+            self.keep_time().map_err(|e| e.to_string())?;
+        }
+        let called = initializer.call();
+        match former.end().and_then(|stop| stop.limit) {
+            Some(limit) => Err(format!("it ran longer than its time limit of {limit:?}")),
+            None => called,
+        }
     }
 
     /// The next piece of work; `None` when there is no more.
@@ -368,10 +380,17 @@ impl Crew {
         state.works.insert(number, (Arc::clone(&work), Units::new()));
         let wants = work.limits().resources.clone();
         if wants.is_empty() {
-            state.queue.push_back((number, work));
+            Self::enqueue(state, number, work);
         } else {
-            state.schedule.add(number, wants);
+            state.schedule.add(number, work.limits().priority, wants);
         }
+    }
+
+    /// Puts work behind what has a higher priority, or came before.
+    fn enqueue(state: &mut State, number: u64, work: Arc<dyn Work>) {
+        let priority = work.limits().priority;
+        let at = state.queue.partition_point(|(_, it)| it.limits().priority >= priority);
+        state.queue.insert(at, (number, work));
     }
 
     fn give_out(&self) {
@@ -388,7 +407,7 @@ impl Crew {
                 let work = Arc::clone(work);
                 state.given += 1;
                 given = true;
-                state.queue.push_back((number, work));
+                Self::enqueue(&mut state, number, work);
             }
         }
         if given {
@@ -579,14 +598,19 @@ impl Crew {
         let state = locked(&self.state);
         let limits = state.works.values().filter_map(|(work, _)| work.limits().time_limit);
         // One that begins after this look.
-        let shortest = u64::try_from(limits.min()?.as_nanos()).unwrap_or(u64::MAX);
+        let shortest = limits.chain(self.settings.initializer_time_limit).min()?;
+        let shortest = u64::try_from(shortest.as_nanos()).unwrap_or(u64::MAX);
         let now = now_ns();
         let mut next = now.saturating_add(shortest);
         for worker in state.workers.values() {
             let mut place = locked(&worker.place.0);
             let Some(at) = place.as_mut() else { continue };
-            let work = state.works.get(&at.number).map(|(work, _)| work);
-            let Some(limit) = work.and_then(|work| work.limits().time_limit) else { continue };
+            let limit = match state.works.get(&at.number) {
+                Some((work, _)) => work.limits().time_limit,
+                None if at.number == INITIALIZER => self.settings.initializer_time_limit,
+                None => None,
+            };
+            let Some(limit) = limit else { continue };
             match overtime(at.began, limit, at.stop.map(|stop| stop.at), now) {
                 Overtime::Wait(until) => next = next.min(until),
                 // A thread cannot be killed without its process.

@@ -46,6 +46,13 @@ struct Tasks<A, R> {
 }
 
 impl<A, R> Tasks<A, R> {
+    /// Takes away what nobody has begun: what the sink calls the first of it, and whether the others are over.
+    fn take_rest(&mut self) -> (Vec<A>, usize, bool) {
+        let rest: Vec<_> = self.inputs.by_ref().collect();
+        self.count -= rest.len() as u32;
+        (rest, self.first + self.begun as usize, self.are_over())
+    }
+
     fn are_over(&self) -> bool {
         self.handed == self.count
     }
@@ -166,12 +173,7 @@ where
     }
 
     fn take_rest(&self, handed: Handed<'_>) -> Vec<Arc<dyn Work>> {
-        let (rest, first, all) = {
-            let mut tasks = locked(&self.tasks);
-            let rest: Vec<_> = tasks.inputs.by_ref().collect();
-            tasks.count -= rest.len() as u32;
-            (rest, tasks.first + tasks.begun as usize, tasks.are_over())
-        };
+        let (rest, first, all) = locked(&self.tasks).take_rest();
         let empty = rest.is_empty();
         let single = |(i, args)| {
             let (typed, sink) = (Arc::clone(&self.typed), Arc::clone(&self.sink));
@@ -187,12 +189,7 @@ where
     }
 
     fn fail_rest(&self, error: &dyn Fn(&'static str) -> TaskError, handed: Handed<'_>) {
-        let (rest, first, all) = {
-            let mut tasks = locked(&self.tasks);
-            let rest: Vec<_> = tasks.inputs.by_ref().collect();
-            tasks.count -= rest.len() as u32;
-            (rest, tasks.first + tasks.begun as usize, tasks.are_over())
-        };
+        let (rest, first, all) = locked(&self.tasks).take_rest();
         if rest.is_empty() {
             return;
         }

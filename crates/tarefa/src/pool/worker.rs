@@ -72,7 +72,9 @@ impl Worker<'_> {
 
     fn run(&mut self) -> Result<(), Broken> {
         let (seat, tasks) = (self.job.seat, self.job.tasks.queue(self.me));
-        self.board().note_ready(seat);
+        if !self.board().note_ready(seat) {
+            return Err("its initializer has returned too late".to_owned());
+        }
         loop {
             let taken = match tasks.get_to_ack(1, &mut Here::now(), Deadline::NEVER) {
                 Ok(taken) => taken,

@@ -334,6 +334,58 @@ macro_rules! suite {
             }
 
             #[tarefa::test(timeout = 60)]
+            fn an_initializer_that_hangs_breaks_the_pool() -> Outcome {
+                let hour = Duration::from_secs(3600);
+                let limit = Duration::from_millis(50);
+                let pool = pool(2).initializer(tarefa::sleep, (hour,)).initializer_time_limit(limit);
+                match pool.submit(square, (1,)).map(|task| task.result()) {
+                    Err(PoolError::Broken { why, .. })
+                    | Ok(Err(TaskError::Pool(PoolError::Broken { why, .. }))) => {
+                        assert!(why.contains("time limit of 50ms"), "{why}");
+                    }
+                    other => panic!("{other:?}"),
+                }
+                Ok(())
+            }
+
+            #[tarefa::test(timeout = 60)]
+            fn who_has_a_higher_priority_goes_first() -> Outcome {
+                let (started, go, list) = (Event::new()?, Event::new()?, List::new()?);
+                let pool = pool(1);
+                let held = pool.submit(hold, (started.clone(), go.clone()))?;
+                started.wait(None)?;
+                let mut tasks = Vec::new();
+                for (n, priority) in [(1, 0), (2, 0), (3, 5), (4, -1), (5, 5), (6, 0)] {
+                    let options = pool.options().priority(priority);
+                    tasks.push(options.submit(append, (list.clone(), n))?);
+                }
+                let mapped = pool.options().priority(7).map(square, 0..20);
+                assert!(tasks[1].cancel());
+                go.set();
+                assert_eq!(held.result()??, 1);
+                assert_eq!(mapped.collect::<Result<Vec<_>, _>>()?.len(), 20);
+                drop(pool);
+                assert_eq!(list.to_vec()?, [3, 5, 1, 6, 4]);
+                Ok(())
+            }
+
+            #[tarefa::test(timeout = 60)]
+            fn a_priority_keeps_retries_resources_and_results() -> Outcome {
+                let pool = pool(2).resource("thing", 1).retries(1);
+                let first: Vec<_> =
+                    (0..20).map(|n| pool.submit(square, (n,))).collect::<Result<_, _>>()?;
+                let options = pool.options().priority(1).resource("thing", 1);
+                let later: Vec<_> =
+                    (0..20).map(|n| options.submit(square, (n,))).collect::<Result<_, _>>()?;
+                let mapped = pool.map(square, 0..100).collect::<Result<Vec<_>, _>>()?;
+                assert_eq!(mapped, (0..100).map(square).collect::<Vec<_>>());
+                for (n, task) in (0..20).chain(0..20).zip(first.into_iter().chain(later)) {
+                    assert_eq!(task.result()?, n * n);
+                }
+                Ok(())
+            }
+
+            #[tarefa::test(timeout = 60)]
             fn workers_are_recycled() -> Outcome {
                 for tasks in [1, 2, 3, 7] {
                     for workers in [1, 3] {

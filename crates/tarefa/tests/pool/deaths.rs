@@ -207,6 +207,41 @@ fn workers_that_cannot_begin_break_the_pool() -> Outcome {
     Ok(())
 }
 
+#[tarefa::test(timeout = 60)]
+fn an_initializer_that_aborts_is_tried_by_no_more_processes_than_there_are_workers() -> Outcome {
+    fn abort(begun: List<u32>) -> Result<(), Failure> {
+        begun.append(std::process::id())?;
+        std::process::abort();
+    }
+
+    let begun = List::new()?;
+    let pool = Pool::processes(2).initializer(abort, (begun.clone(),));
+    match pool.map(who_of, 0..10).last().expect("an error") {
+        Err(TaskError::Pool(PoolError::Broken { why, .. })) => {
+            assert!(why.contains("SIGABRT"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(pool);
+    assert!(begun.len() <= 2, "{}", begun.len());
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn an_initializer_that_hears_nothing_is_killed() -> Outcome {
+    let hour = Duration::from_secs(3600);
+    let pool = Pool::processes(1)
+        .initializer(std::thread::sleep, (hour,))
+        .initializer_time_limit(Duration::from_millis(50));
+    match pool.map(who_of, 0..10).last().expect("an error") {
+        Err(TaskError::Pool(PoolError::Broken { why, .. })) => {
+            assert!(why.contains("time limit of 50ms") && why.contains("SIGKILL"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    Ok(())
+}
+
 fn who_of(_: u32) -> i32 {
     who()
 }

@@ -13,7 +13,9 @@ pub(crate) fn work(me: &Member) {
     let it = Board::at(me, off);
     for seat in 0..3 {
         it.assign(seat, u64::from(seat) + 100);
-        it.note_ready(seat);
+        assert!(it.give_up(seat) && !it.note_ready(seat) && !it.is_ready(seat));
+        it.assign(seat, u64::from(seat) + 100);
+        assert!(it.note_ready(seat) && it.note_ready(seat) && !it.give_up(seat));
     }
     assert!(it.is_ready(0) && it.begin(0, 7, 4));
     assert_eq!(
