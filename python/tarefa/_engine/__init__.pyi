@@ -43,7 +43,14 @@ from tarefa._engine.convert import (
     parse_address,
     register_class,
 )
-from tarefa._engine.pool import BatchSizes, BoardCore, TracedCall, is_traced, kept_results
+from tarefa._engine.pool import (
+    BatchSizes,
+    BoardCore,
+    TracedCall,
+    WorkerStarts,
+    is_traced,
+    kept_results,
+)
 from tarefa._engine.runtime import (
     Names,
     address,
@@ -167,6 +174,7 @@ __all__ = [
     "Unchanged",
     "UnraisableHook",
     "ValueCore",
+    "WorkerStarts",
     "address",
     "address_of",
     "attach",

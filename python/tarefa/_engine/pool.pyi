@@ -15,8 +15,11 @@ class BoardCore:
     def seats(self) -> int:
         """How many seats it has."""
 
-    def note_ready(self, seat: int) -> None:
-        """The seat's worker is through with what comes before its first batch."""
+    def note_ready(self, seat: int) -> bool:
+        """The seat's worker takes work from now on; false if it was given up."""
+
+    def give_up(self, seat: int) -> bool:
+        """Have the seat's worker take no work, if it is not ready yet; whether it is not."""
 
     def is_ready(self, seat: int) -> bool:
         """Whether the seat's worker takes work, or did."""
@@ -128,3 +131,11 @@ class TracedCall:
         interrupt: type[BaseException],
     ) -> Self: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+@final
+class WorkerStarts:
+    """The starts of a pool's workers."""
+
+    def __new__(cls, workers: int, initializes: bool) -> Self: ...
+    def ended(self, ready: bool, killed: bool, another_is_ready: bool) -> bool:
+        """Note the end of a worker; whether the pool is to give up."""

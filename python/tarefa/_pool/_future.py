@@ -68,6 +68,7 @@ class Future(_Future[R]):
         if not self._tarefa_crew.wait(self._is_over, timeout):
             raise TaskTimeout(
                 f"the task has not ended within {timeout} s; it goes on: ask again, or cancel() it"
+                f"{self._tarefa_crew.starting}"
             )
 
     def result(self, timeout: float | None = None) -> R:

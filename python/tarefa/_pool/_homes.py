@@ -189,6 +189,12 @@ class Homes:
         return next((crew.broken for crew in self._homes if crew.broken is not None), None)
 
     @property
+    def starting(self) -> str:
+        """Why none has begun that waits, if no initializer has returned; for people."""
+        found = [crew.starting for crew in self._homes if crew.unfinished]
+        return found[0] if found and all(found) else ""
+
+    @property
     def restarts(self) -> int:
         """Workers that took another's place."""
         return sum(crew.restarts for crew in self._homes)

@@ -12,6 +12,7 @@ from typing import Any
 
 from tarefa._engine import BatchSizes
 from tarefa._pool import _wire
+from tarefa._pool._slices import sequence_of
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import TaskTimeout
 
@@ -54,20 +55,12 @@ class Mapping:
         self.retries = retries
         self.total = None if buffersize is not None else _length(inputs)
         self.lazy = self.total is None
-        # What can be cut into batches as it is; a range then travels as one.
-        self._whole: Any = None
-        if len(inputs) == 1:
-            self._how = _wire.STAR if star else _wire.ONE
-            items: Any = inputs[0]
-            if type(items) is list:
-                # As they are now, whatever becomes of the list.
-                items = tuple(items)
-            if type(items) is tuple or type(items) is range:
-                self._whole = items
-            self._inputs = iter(items)
-        else:
-            self._how = _wire.STAR
-            self._inputs = zip(*inputs, strict=False)
+        self._how = _wire.STAR if star or len(inputs) > 1 else _wire.ONE
+        # What can be cut into batches as it is, and travels as slices.
+        self._whole: Any = sequence_of(inputs, travels=crew.encodes is not False)
+        self._inputs: Any = None
+        if self._whole is None:
+            self._inputs = iter(inputs[0]) if len(inputs) == 1 else zip(*inputs, strict=False)
         self.sizes = BatchSizes(1 if unit is None else unit)
         self._most = buffersize
         self.is_bounded = buffersize is not None
@@ -262,7 +255,9 @@ class Mapping:
                     return
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
-                raise TaskTimeout("map() has no next result in time; its tasks go on")
+                raise TaskTimeout(
+                    f"map() has no next result in time; its tasks go on{crew.starting}"
+                )
             before = self.finished
             # With all given out and few batches left, some wait behind others perhaps.
             crowded = any(batch.left >= _least(batch) for batch in list(self.batches.values()))
@@ -300,7 +295,9 @@ class Mapping:
             first, end = found
             # A single one each, for nobody knows how long they are.
             for index in range(first, end):
-                part = Batch(batch.function, [batch.calls[index]], self._how, _Part(self, batch))
+                part = Batch(
+                    batch.function, batch.calls[index : index + 1], self._how, _Part(self, batch)
+                )
                 part.flags |= 1 << _wire.ATTEMPT_SHIFT
                 part.first = index
                 part.context = batch.context

@@ -9,18 +9,19 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from tarefa._pool import _budget, _cargo, _marks, _standard, _wire
-from tarefa._pool._async_result import AsyncResult, Callback, Collected
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
+from tarefa._pool._initializer import First
 from tarefa._pool._map import Mapping as Run
 from tarefa._pool._recorded import Recorded
 from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
+from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _exit, _limits
@@ -40,7 +41,7 @@ _watching = False
 KINDS = ("process", "thread", "auto")
 
 
-class Pool(Recorded, Executor):
+class Pool(Ways, Recorded, Executor):
     """Workers that run functions over inputs: as processes, or as threads.
 
     A real ``concurrent.futures.Executor``. Whatever a task does to its worker, it fails alone, and
@@ -53,6 +54,8 @@ class Pool(Recorded, Executor):
         name: shown by ``repr`` and in the names of the workers.
         initializer: called in each worker before its first task.
         initargs: its arguments.
+        initializer_time_limit: the most seconds that it may take. When they are over it is
+            interrupted, and 2 s later its process is killed if it goes on; the pool is broken then.
         finalizer: called in each worker that ends of itself, after its last task.
         tasks_per_worker: so many tasks a worker runs before another takes its place; None for any
             number.
@@ -87,6 +90,7 @@ class Pool(Recorded, Executor):
         name: str | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
+        initializer_time_limit: float | None = None,
         finalizer: Callable[[], object] | None = None,
         tasks_per_worker: int | None = None,
         memory_limit: int | str | None = None,
@@ -107,14 +111,14 @@ class Pool(Recorded, Executor):
             given = _standard.Given(workers, kind, initializer, initargs, tasks_per_worker)
             given.take(standard, processes, maxtasksperchild, unknown)
             workers, kind, initializer, initargs, tasks_per_worker = given
-        self._workers = _count_of(workers, "workers") or _budget.cores()
+        self._workers = count_of(workers, "workers") or _budget.cores()
         if kind not in KINDS:
             raise ValueError(f"kind must be 'process', 'thread' or 'auto', not {kind!r}")
         self.kind: str = kind
         for what, value in (("initializer", initializer), ("finalizer", finalizer)):
             if value is not None and not callable(value):
                 raise TypeError(f"{what} must be callable, not {type(value).__name__} {value!r}")
-        limit = _count_of(tasks_per_worker, "tasks_per_worker")
+        limit = count_of(tasks_per_worker, "tasks_per_worker")
         _limits.check_memory_limit(memory_limit)
         self._time_limit = check_limit(time_limit)
         self._retries = check_retries(retries)
@@ -122,7 +126,8 @@ class Pool(Recorded, Executor):
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._wardens: Any = None
-        first = (initializer, tuple(initargs), finalizer)
+        starts_in = check_limit(initializer_time_limit, "initializer_time_limit")
+        first = First(initializer, tuple(initargs), finalizer, starts_in)
         self._resources: dict[str, Any] = {}
         if resources is not None:
             from tarefa._pool._schedule import check_resources
@@ -394,7 +399,7 @@ class Pool(Recorded, Executor):
             PoolClosed, BrokenPool, NotPicklable, TypeError: as ``submit()``.
             ValueError: ``chunksize`` or ``buffersize`` below 1.
         """
-        unit = None if chunksize == "auto" else _count_of(chunksize, "chunksize")
+        unit = None if chunksize == "auto" else count_of(chunksize, "chunksize")
         if not iterables:
             raise TypeError("map() needs at least one iterable")
         return self._map(
@@ -402,7 +407,7 @@ class Pool(Recorded, Executor):
             iterables,
             timeout,
             unit=unit,
-            buffersize=_count_of(buffersize, "buffersize"),
+            buffersize=count_of(buffersize, "buffersize"),
             ordered=ordered,
             progress=progress,
             return_exceptions=return_exceptions,
@@ -450,6 +455,53 @@ class Pool(Recorded, Executor):
         bar = _bar(mapping.total, self.name) if progress else None
         return results_of(
             mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar
+        )
+
+    def map_slices(
+        self,
+        fn: Callable[..., R],
+        data: Any,
+        *,
+        rows: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        progress: bool = False,
+        return_exceptions: bool = False,
+    ) -> Results:
+        """Call a function with one part of an array, a frame or a sequence after the other.
+
+        The data is copied into shared memory once, and a call in a process gets some rows of it
+        as a view, which may be read only: what is to be changed is copied first. Threads get views
+        of the data itself.
+
+        Args:
+            fn: the function: of a NumPy array, a pandas series or frame, or a sequence.
+            data: what is cut along its rows, or first dimension.
+            rows: of each slice; without it there are four slices for each worker.
+            timeout: as for :meth:`map`, and so are the others.
+            ordered: whether results come in the order of the rows.
+            progress: whether to show a bar.
+            return_exceptions: whether what a call raises comes as a result.
+
+        Returns:
+            An iterator over the results, one for each slice.
+
+        Raises:
+            TypeError: what cannot be cut: it has no length, or no slices.
+            ValueError: ``rows`` below 1.
+            PoolClosed, BrokenPool, NotPicklable: as :meth:`submit`.
+        """
+        from tarefa._pool._slices import rows_of, slices_of
+
+        count = count_of(rows, "rows") or max(1, -(-rows_of(data) // (4 * self._workers)))
+        return self._map(
+            fn,
+            (slices_of(data, count, travels=self._crew.encodes is True),),
+            timeout,
+            unit=1,
+            ordered=ordered,
+            progress=progress,
+            return_exceptions=return_exceptions,
         )
 
     def amap(
@@ -500,92 +552,6 @@ class Pool(Recorded, Executor):
                     self._wardens = Warden(self._crew)
                     self._crew.on_limited = self._wardens.watch
 
-    def starmap(
-        self,
-        fn: Callable[..., R],
-        iterable: Iterable[Iterable[Any]],
-        chunksize: int | None = None,
-    ) -> list[R]:
-        """Call a function with the items of each item; a list of the results."""
-        unit = _count_of(chunksize, "chunksize")
-        return list(self._map(fn, (iterable,), unit=unit, star=True))
-
-    def imap(
-        self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[R]:
-        """Call a function with each item; an iterator, which goes on after an exception."""
-        unit = _count_of(chunksize, "chunksize")
-        return self._map(fn, (iterable,), unit=unit, goes_on=True)
-
-    def imap_unordered(
-        self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[R]:
-        """The same with the results as they are there."""
-        unit = _count_of(chunksize, "chunksize")
-        return self._map(fn, (iterable,), unit=unit, ordered=False, goes_on=True)
-
-    def apply(
-        self, fn: Callable[..., R], args: Iterable[Any] = (), kwds: dict[str, Any] | None = None
-    ) -> R:
-        """Call a function in a worker, and wait for what it returns."""
-        return self.submit(fn, *args, **(kwds or {})).result()
-
-    def apply_async(
-        self,
-        fn: Callable[..., R],
-        args: Iterable[Any] = (),
-        kwds: dict[str, Any] | None = None,
-        callback: Callback = None,
-        error_callback: Callback = None,
-    ) -> AsyncResult:
-        """Have a worker call a function, as ``multiprocessing.Pool`` does.
-
-        Args:
-            fn: the function.
-            args: its arguments.
-            kwds: its arguments by name.
-            callback: called with what it returns.
-            error_callback: called with what it raises.
-        """
-        return AsyncResult(self.submit(fn, *args, **(kwds or {})), callback, error_callback)
-
-    def map_async(
-        self,
-        fn: Callable[[Any], R],
-        iterable: Iterable[Any],
-        chunksize: int | None = None,
-        callback: Callback = None,
-        error_callback: Callback = None,
-    ) -> AsyncResult:
-        """Call a function with each item; the result is a list."""
-        return self._map_async(fn, iterable, chunksize, callback, error_callback, star=False)
-
-    def starmap_async(
-        self,
-        fn: Callable[..., R],
-        iterable: Iterable[Iterable[Any]],
-        chunksize: int | None = None,
-        callback: Callback = None,
-        error_callback: Callback = None,
-    ) -> AsyncResult:
-        """Call a function with the items of each item; the result is a list."""
-        return self._map_async(fn, iterable, chunksize, callback, error_callback, star=True)
-
-    def _map_async(
-        self,
-        fn: Any,
-        iterable: Iterable[Any],
-        chunksize: int | None,
-        callback: Callback,
-        error_callback: Callback,
-        *,
-        star: bool,
-    ) -> AsyncResult:
-        unit = _count_of(chunksize, "chunksize")
-        items = iterable if hasattr(iterable, "__len__") else list(iterable)
-        results = self._map(fn, (items,), unit=unit, star=star, goes_on=True)
-        return AsyncResult(Collected(results), callback, error_callback)
-
     # -- the end -------------------------------------------------------------------------
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -607,9 +573,10 @@ class Pool(Recorded, Executor):
         crew.close()
         if wait:
             crew.finish()
-            self._end_wardens()
+            self._after_workers()
 
-    def _end_wardens(self) -> None:
+    def _after_workers(self) -> None:
+        """The workers have ended: end who keeps time limits, and the recording."""
         if self._wardens is not None:
             self._wardens.end()
         self._end_recording()
@@ -623,7 +590,7 @@ class Pool(Recorded, Executor):
     def terminate(self) -> None:
         """End the workers now. What is not done is cancelled; threads are interrupted."""
         self._crew.terminate(CancelledError(f"{self.name} was terminated"))
-        self._end_wardens()
+        self._after_workers()
 
     def join(self) -> None:
         """Wait until all is done and the workers have ended, after ``close()``.
@@ -635,7 +602,7 @@ class Pool(Recorded, Executor):
             raise ValueError("Pool is still running: close() or terminate() it before join()")
         if not self._crew.terminated:
             self._crew.finish()
-            self._end_wardens()
+            self._after_workers()
 
     def __enter__(self) -> Self:
         return self
@@ -706,21 +673,9 @@ def _on_done(batch: Batch) -> None:
         batch.turn.end()
 
 
-def _count_of(value: Any, what: str) -> int | None:
-    """A number of 1 or more, checked; None stays."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{what} must be a whole number, not {type(value).__name__} {value!r}")
-    count = operator.index(value)
-    if count < 1:
-        raise ValueError(f"{what} must be 1 or more, not {count}")
-    return count
-
-
-def check_limit(seconds: Any) -> float | None:
+def check_limit(seconds: Any, what: str = "time_limit") -> float | None:
     """A time limit, checked: seconds, or None."""
-    ns = _limits.check_time_limit(seconds)
+    ns = _limits.check_time_limit(seconds, what)
     return None if ns is None else ns / 1e9
 
 

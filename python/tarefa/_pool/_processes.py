@@ -15,15 +15,16 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarefa._channel._queue import Queue
-from tarefa._engine import kept_results, signal_name
-from tarefa._pool import _budget, _cargo, _wire, _worker
+from tarefa._engine import WorkerStarts, kept_results, signal_name
+from tarefa._pool import _budget, _wire
 from tarefa._pool._aside import INTERRUPT
 from tarefa._pool._board import Board
 from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
 from tarefa._pool._errors import BrokenPool, KilledOverTime
+from tarefa._pool._hiring import Hiring, Member
 from tarefa._pool._turns import Turns
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import (
@@ -34,32 +35,19 @@ from tarefa._runtime._errors import (
     WorkerDied,
 )
 from tarefa._task import _outcome
-from tarefa._task._process import Process
-from tarefa._task._wait import FIRST_COMPLETED, wait
+
+if TYPE_CHECKING:
+    from tarefa._pool._initializer import First
 
 _BITS, _MASK = _wire.INDEX_BITS, _wire.INDEX_MASK
 _UNBOUNDED = 2**62
 # Seconds in which a thread that takes results comes back for more.
 _SOON = 0.01
-# Workers that may end before they were ready, for each that the pool has.
-_FALSE_STARTS = 2
-# Workers that somebody may kill, one after the other, before one was ready.
-_KILLED_STARTS = 200
+# Seconds after which who waits for an initializer is told so.
+_LONG = 30.0
 
 
-class _Member:
-    """A worker, as its pool knows it."""
-
-    __slots__ = ("seat", "seats", "task")
-
-    def __init__(self, seats: tuple[int, ...], task: Process[Any]) -> None:
-        # That of its main thread, and all.
-        self.seat = seats[0]
-        self.seats = seats
-        self.task = task
-
-
-class ProcessCrew:
+class ProcessCrew(Hiring):
     """The workers of a pool, and the work that they have not done yet."""
 
     encodes = True
@@ -68,7 +56,7 @@ class ProcessCrew:
         self,
         name: str,
         workers: int,
-        first: _worker.Initializer,
+        first: First,
         limit: int | None,
         memory_limit: int | str | None,
         resources: Any,
@@ -91,7 +79,7 @@ class ProcessCrew:
         self.batches: dict[int, Batch] = {}
         self._numbers = itertools.count(1)
         self._serials = itertools.count(1)
-        self._members: dict[int, _Member] = {}
+        self._members: dict[int, Member] = {}
         # Workers that have ended, and how: for those whom a later worker blames.
         self._ended: dict[int, tuple[int | None, Exception | None]] = {}
         # Tasks in which a worker died, of batches that are not done.
@@ -99,7 +87,7 @@ class ProcessCrew:
         self._overdue: dict[tuple[int, int], float] = {}
         self.killed: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
-        self._false_starts = 0
+        self._starts = WorkerStarts(workers, first.initializer is not None)
         self.restarts = 0
         self.broken: BrokenPool | None = None
         self._failing = False
@@ -124,26 +112,6 @@ class ProcessCrew:
         else:
             self._orders = Queue()
             self.grow(begin_with)
-
-    def grow(self, workers: int) -> None:
-        """Have so many workers, if there are fewer."""
-        with self._lock:
-            if self._shut or self.terminated or self.broken is not None:
-                return
-            serials: set[int] = set()
-            try:
-                for _ in range(workers - len(self._members)):
-                    serials.add(self._hire())
-            finally:
-                if serials:
-                    monitor = threading.Thread(
-                        target=self._watch,
-                        args=(serials,),
-                        name=f"{self.name} (watches workers)",
-                        daemon=True,
-                    )
-                    self._monitors.append(monitor)
-                    monitor.start()
 
     @property
     def size(self) -> int:
@@ -294,12 +262,12 @@ class ProcessCrew:
         if not batch.over:
             self.finished(batch)
 
-    def where(self, number: int, index: int) -> tuple[_Member, int] | None:
+    def where(self, number: int, index: int) -> tuple[Member, int] | None:
         """The worker that runs a task, and since when."""
         found = self._seat_of(number, index)
         return None if found is None else (found[0], found[2])
 
-    def _seat_of(self, number: int, index: int) -> tuple[_Member, int, int] | None:
+    def _seat_of(self, number: int, index: int) -> tuple[Member, int, int] | None:
         for member in list(self._members.values()):
             for seat in member.seats:
                 running = self.board.running(seat)
@@ -315,7 +283,7 @@ class ProcessCrew:
         self._stop(found[0], found[1], kill=kill)
         return True
 
-    def _stop(self, member: _Member, seat: int, *, kill: bool) -> None:
+    def _stop(self, member: Member, seat: int, *, kill: bool) -> None:
         """Stop what runs at a seat that is held: where two threads run tasks, the one alone."""
         if kill and not any(self.board.running(it) for it in member.seats if it != seat):
             member.task.kill()
@@ -474,7 +442,7 @@ class ProcessCrew:
         if limit is None and len(deaths) <= batch.retries and not self.broken:
             again = Batch(
                 batch.function,
-                [batch.calls[index]],
+                batch.calls[index : index + 1],
                 batch.flags & _wire.HOW,
                 _Again(self, batch, index),
             )
@@ -491,15 +459,6 @@ class ProcessCrew:
         batch.give(index, False, _death(batch, index, deaths, error, limit))
 
     on_limited: Callable[[Batch], None] | None = None
-
-    def _end_of(self, serial: int) -> tuple[int | None, Exception | None]:
-        member = self._members.get(serial)
-        if member is None:
-            return self._ended.get(serial, (None, None))
-        member.task.join(5.0)
-        if member.task.is_alive():
-            return member.task.pid, None
-        return member.task.pid, member.task.exception(5.0)
 
     def _fail_all(self, error: Exception) -> None:
         self._failing = True
@@ -518,112 +477,6 @@ class ProcessCrew:
             batch.recount()
             if batch.count > 1:
                 batch.sink.recount()
-
-    # -- workers -------------------------------------------------------------------------
-
-    def _hire(self) -> int:
-        serial = next(self._serials)
-        seats = [self._free_seat()]
-        aside = None
-        if self._orders is not None and not any(len(it.seats) > 1 for it in self._members.values()):
-            # This one has a second thread.
-            seats.append(self._free_seat(seats[0]))
-            aside = seats[1], self._orders
-        for seat in seats:
-            self.board.assign(seat, serial)
-        task: Process[Any] = Process(
-            target=_worker.main,
-            name=f"{self.name}-{serial}",
-            args=(
-                seats[0],
-                self.board,
-                self.tasks,
-                self.results,
-                self._limit,
-                self._first,
-                self._resources,
-                self._share,
-                *(() if aside is None else (aside,)),
-            ),
-            daemon=True,
-            memory_limit=self._memory_limit,
-        )
-        task.start()
-        self._members[serial] = _Member(tuple(seats), task)
-        return serial
-
-    def _free_seat(self, *but: int) -> int:
-        taken = {seat for member in self._members.values() for seat in member.seats}
-        taken.update(but)
-        # What a dead worker left is read there until another has taken it over, also where all of
-        # its results have come.
-        nothing_left = self.tasks._is_spent()
-        for seat in range(self.board.seats):
-            if seat not in taken and (nothing_left or not self.board.batch_of(seat)):
-                return seat
-        raise RuntimeError(f"{self.name}: more workers have died at once than it has seats")
-
-    def _watch(self, serials: set[int]) -> None:
-        """Wait for the ends of workers and of who takes their places, in a thread of its own."""
-        while True:
-            with self._lock:
-                members = {n: self._members[n] for n in serials if n in self._members}
-            if not members:
-                return
-            wait([member.task for member in members.values()], None, FIRST_COMPLETED)
-            for serial, member in members.items():
-                if not member.task.is_alive():
-                    hired = self._has_ended(serial, member)
-                    if hired is not None:
-                        serials.add(hired)
-
-    def _has_ended(self, serial: int, member: _Member) -> int | None:
-        """What follows from the end of a worker: who takes its place, if anybody does."""
-        error = member.task.exception(5.0)
-        self._ended[serial] = member.task.pid, error
-        if len(self._ended) > 1024:
-            self._ended.pop(next(iter(self._ended)))
-        with self._lock:
-            self._members.pop(serial, None)
-        if self._shut and not self.unfinished:
-            return None
-        if error is not None and self.broken is None and not self.terminated:
-            if not self.board.is_ready(member.seat):
-                self._false_starts += 1
-                killed = isinstance(error, WorkerDied) and error.signal is not None
-                most = _KILLED_STARTS if killed else _FALSE_STARTS * self.workers
-                if self._first[0] is not None or self._false_starts > most:
-                    self._break(error)
-                    return None
-            else:
-                self._false_starts = 0
-        if self.terminated or self.broken is not None:
-            return None
-        if not self.closed or self.unfinished:
-            self.restarts += 1
-            try:
-                with self._lock:
-                    return self._hire()
-            except Exception as e:
-                if not self._members:
-                    self._break(e)
-        return None
-
-    terminated = False
-
-    def _break(self, error: Exception) -> None:
-        """The pool cannot go on."""
-        initializer = self._first[0]
-        what = "its workers cannot begin"
-        if initializer is not None:
-            what = f"its initializer {_cargo.name_of(initializer)} failed"
-        broken = BrokenPool(f"{self.name} is broken: {what}: {error}")
-        broken.__cause__ = error
-        self.broken = broken
-        for member in list(self._members.values()):
-            member.task.kill()
-        self.turns.wake()
-        self.turns.look()
 
     # -- the background ------------------------------------------------------------------
 
@@ -715,10 +568,6 @@ class ProcessCrew:
         self._fail_all(error)
         self.unfed.clear()
         self._end()
-
-    def _join_monitors(self) -> None:
-        for monitor in list(self._monitors):
-            monitor.join()
 
     def _end(self) -> None:
         thread = self._thread

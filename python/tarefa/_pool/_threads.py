@@ -19,6 +19,7 @@ from tarefa._pool import _wire
 from tarefa._pool._cargo import SAFE, name_of
 from tarefa._pool._clock import Meter
 from tarefa._pool._errors import BrokenPool
+from tarefa._pool._initializer import First, starting
 from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
 from tarefa._task._thread import Thread
@@ -34,7 +35,7 @@ _PATIENCE, _AGAIN = 1.0, 0.05
 class _Member:
     """A worker, as its pool knows it."""
 
-    __slots__ = ("began", "current", "done", "held", "lock", "task")
+    __slots__ = ("began", "current", "done", "held", "is_ready", "lock", "task")
 
     def __init__(self) -> None:
         self.task: Any = None
@@ -45,6 +46,8 @@ class _Member:
         self.done = 0
         # Whether it was interrupted in that one.
         self.held = False
+        # Whether its initializer has returned.
+        self.is_ready = False
         self.lock = _thread.allocate_lock()
 
 
@@ -54,7 +57,7 @@ class ThreadCrew:
     encodes = False
 
     def __init__(
-        self, name: str, workers: int, first: Any, limit: int | None, resources: Any
+        self, name: str, workers: int, first: First, limit: int | None, resources: Any
     ) -> None:
         self._resources = resources
         self.name = name
@@ -110,7 +113,11 @@ class ThreadCrew:
     def enroll(self, batch: Batch) -> None:
         """Note a batch that is to be sent later."""
         batch.number = batch.number or next(self._numbers)
-        batch.run = iter(batch.calls if batch.flags & _wire.LEAN else range(batch.count))
+        if self._limit is not None:
+            # Workers that are replaced after some tasks run them one by one.
+            batch.flags &= ~_wire.LEAN
+        # What runs in one go says how much of it is left.
+        batch.run = iter(list(batch.calls) if batch.flags & _wire.LEAN else range(batch.count))
         self.batches[batch.number] = batch
 
     def put(self, batch: Batch) -> None:
@@ -157,6 +164,11 @@ class ThreadCrew:
             finally:
                 self._followers.remove(follower)
         return True
+
+    @property
+    def starting(self) -> str:
+        """Why none has begun that waits, if no initializer has returned; for people."""
+        return starting(self.name, self._first, [it.is_ready for it in self._all()])
 
     def look(self) -> None:
         """Nothing: results come by themselves."""
@@ -298,18 +310,18 @@ class ThreadCrew:
 
     def _be_worker(self, serial: int, member: _Member) -> None:
         try:
-            initializer, args, finalizer = self._first
-            if initializer is not None:
-                try:
-                    initializer(*args)
-                except BaseException as e:
-                    self._break(e)
-                    return
+            first = self._first
+            try:
+                first.begin(member.task)
+            except BaseException as e:
+                self._break(e)
+                return
+            member.is_ready = True
             try:
                 self._work(serial, member)
             finally:
-                if finalizer is not None:
-                    finalizer()
+                if first.finalizer is not None:
+                    first.finalizer()
         finally:
             with self._lock:
                 self._members.pop(serial, None)
@@ -544,9 +556,11 @@ class ThreadCrew:
     def _break(self, error: BaseException) -> None:
         with self._lock:
             if self.broken is None and not self.terminated:
-                name = getattr(self._first[0], "__qualname__", repr(self._first[0]))
-                text = f"{self.name} is broken: its initializer {name} failed: {error!r}"
-                broken = BrokenPool(text)
+                name = name_of(self._first.initializer)
+                broken = BrokenPool(
+                    f"{self.name} is broken: its initializer {name} failed: "
+                    f"{type(error).__name__}: {error}"
+                )
                 broken.__cause__ = error
                 self.broken = broken
         if self.broken is not None:
@@ -610,9 +624,13 @@ class ThreadCrew:
 
     def _interrupt_all(self) -> None:
         for member in list(self._members.values()):
+            if member.task is threading.current_thread():
+                continue
             current = member.current
-            if current is not None and member.task is not threading.current_thread():
+            if current is not None:
                 self.stop(*current, kill=False)
+            elif not member.is_ready:
+                member.task.interrupt()
 
 
 def _place(batch: Batch) -> int:

@@ -268,7 +268,7 @@ class Trials(Homes):
     def _figures(self, subject: Subject) -> Figures:
         """What is known of a function's tasks, with what one more worker takes."""
         figures = subject.figures()
-        if self._first[0] is None:
+        if self._first.initializer is None:
             # The first one came with what starts the others.
             figures = replace(figures, start=min(figures.start, _START))
         return figures

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import starmap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tarefa._channel._errors import Empty, ShutDown
 from tarefa._convert import _pickling
@@ -18,6 +18,11 @@ from tarefa._pool._clock import Clock
 from tarefa._runtime._errors import Interrupted, NotPicklable, TarefaError
 from tarefa._task import _current, _limits
 
+if TYPE_CHECKING:
+    from tarefa._pool._initializer import First
+
+# Items of a tuple that travels as it is.
+_FLAT = 16
 # Functions that a worker keeps.
 _MOST_KEPT = 64
 # Seconds in which an interrupt that is on its way arrives.
@@ -47,7 +52,8 @@ class Worker:
 
     def run(self, until: float | None = None) -> str:
         """Take batches until there are no more, until it is another's turn, or until that time."""
-        self.board.note_ready(self.seat)
+        if not self.board.note_ready(self.seat):
+            return _wire.LEFT
         while True:
             try:
                 left = None if until is None else max(0.0, until - time.monotonic())
@@ -91,9 +97,9 @@ class Worker:
             return True
         timed = flags & _wire.TIMED
         claimed = board.claimed(seat) if timed else 0
-        began = time.perf_counter_ns()
         _attempt.running.attempt = flags >> _wire.ATTEMPT_SHIFT
         calls, function, error = self._unpack(key, data, packed)
+        began = time.perf_counter_ns()
         if is_traced() and error is None:
             from tarefa._pool._timeline import pool_number, traced
 
@@ -286,6 +292,9 @@ def _finished(value: Any) -> Any:
         value = asyncio.run(value)
         if type(value) in SAFE:
             return value
+    if type(value) is tuple and len(value) <= _FLAT and SAFE.issuperset(map(type, value)):
+        # The engine has a way of its own for these.
+        return value
     return Cargo(value)
 
 
@@ -307,25 +316,20 @@ def _context_of(pairs: Iterable[bytes]) -> contextvars.Context:
     return context
 
 
-Initializer = tuple[Callable[..., object] | None, tuple[Any, ...], Callable[[], object] | None]
-
-
 def main(
     seat: int,
     board: Any,
     tasks: Any,
     results: Any,
     limit: int | None,
-    first: Initializer,
+    first: First,
     resources: Any,
     share: int,
     aside: Any = None,
 ) -> str:
     """Be a worker: the target of its process."""
     _budget.take(share)
-    initializer, args, finalizer = first
-    if initializer is not None:
-        initializer(*args)
+    first.begin(_current.process_task)
     worker = Worker(seat, board, tasks, results, limit, resources)
     if aside is not None:
         from tarefa._pool._aside import attend
@@ -335,5 +339,5 @@ def main(
     try:
         return worker.run()
     finally:
-        if finalizer is not None:
-            finalizer()
+        if first.finalizer is not None:
+            first.finalizer()

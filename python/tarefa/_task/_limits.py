@@ -12,20 +12,20 @@ from tarefa._task._current import current_task
 _MOST = 2**63 - 1
 
 
-def check_time_limit(seconds: object) -> int | None:
+def check_time_limit(seconds: object, what: str = "time_limit") -> int | None:
     """A time limit, checked: nanoseconds, or None."""
     if seconds is None:
         return None
     kind = type(seconds).__name__
     if isinstance(seconds, (bool, str, bytes)) or not hasattr(seconds, "__float__"):
-        raise TypeError(f"time_limit must be a number of seconds, not {kind} {seconds!r}")
+        raise TypeError(f"{what} must be a number of seconds, not {kind} {seconds!r}")
     try:
         number = float(seconds)
     except OverflowError:  # a whole number of more digits than a float has
         number = _MOST / 1e9
     if not 0 < number < float("inf"):
         raise ValueError(
-            f"time_limit must be a number of seconds above 0: {seconds!r}; None sets no limit"
+            f"{what} must be a number of seconds above 0: {seconds!r}; None sets no limit"
         )
     # Longer than any machine stays up is as good as for ever.
     return max(1, round(min(number * 1e9, float(1 << 62))))

@@ -322,3 +322,12 @@ def test_a_pool_of_a_given_kind_explains_itself(kind):
         assert repr(kind) in found
         assert found.choice is None
         assert str(pickle.loads(pickle.dumps(found))) == str(found)
+
+
+def test_workers_are_replaced_wherever_tasks_run():
+    with tarefa.Pool(2, "auto", tasks_per_worker=40) as pool:
+        for ordered in (True, False):
+            got = list(pool.map(double, range(200), ordered=ordered))
+            assert sorted(got) == list(range(0, 400, 2))
+            got = list(pool.map(double, range(1000, 1100), ordered=ordered))
+            assert sorted(got) == list(range(2000, 2200, 2))

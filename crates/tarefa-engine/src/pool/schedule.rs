@@ -24,6 +24,8 @@ pub struct Schedule {
     free: Vec<VecDeque<u32>>,
     /// The next one first: by priority, then as they came.
     waiting: VecDeque<Waiting>,
+    /// Whether all tasks wait in it, for some have a priority.
+    is_for_all: bool,
 }
 
 impl Schedule {
@@ -31,7 +33,7 @@ impl Schedule {
     #[must_use]
     pub fn new(amounts: impl IntoIterator<Item = u32>) -> Self {
         let free = amounts.into_iter().map(|amount| (0..amount).collect()).collect();
-        Self { free, waiting: VecDeque::new() }
+        Self { free, waiting: VecDeque::new(), is_for_all: false }
     }
 
     /// A task waits for so much of some resources, if any, and for those with a higher priority. There must be
@@ -39,6 +41,17 @@ impl Schedule {
     pub fn add(&mut self, task: u64, priority: i64, amounts: Vec<(u32, u32)>) {
         let at = self.waiting.partition_point(|it| it.priority >= priority);
         self.waiting.insert(at, Waiting { task, priority, amounts });
+    }
+
+    /// Whether all tasks are to wait in it, those without resources as well.
+    #[must_use]
+    pub fn is_for_all(&self) -> bool {
+        self.is_for_all
+    }
+
+    /// Has all tasks wait in it from now on: some have a priority. Whether that is new.
+    pub fn take_all(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_for_all, true)
     }
 
     /// Whether a task waits.

@@ -84,8 +84,6 @@ pub(super) struct State {
     ended: BTreeMap<u64, WorkerDied>,
     pub(super) stopping: HashMap<(u64, u32), Stopping>,
     schedule: Schedule,
-    /// Whether all batches go by the schedule, for some have a priority.
-    ordered: bool,
     /// Batches that the schedule has given to workers.
     given: usize,
     /// Batches some task of which has no result.
@@ -148,7 +146,6 @@ impl State {
             ended: BTreeMap::new(),
             stopping: HashMap::new(),
             schedule: Schedule::new(settings.resources.iter().map(|(_, amount)| *amount)),
-            ordered: false,
             given: 0,
             open: 0,
             watched: 0,
@@ -234,7 +231,7 @@ impl Crew {
 
     /// From now on all goes by its priority, also what was sent before and nobody has begun.
     fn order(&self, me: &Member, state: &mut State) {
-        if std::mem::replace(&mut state.ordered, true) {
+        if !state.schedule.take_all() {
             return;
         }
         let mut numbers: Vec<_> = state.batches.keys().copied().collect();
@@ -265,7 +262,7 @@ impl Crew {
         sink.batches(true);
         state.open += 1;
         let limits = &batch.tasks.limits;
-        batch.scheduled = !limits.resources.is_empty() || state.ordered;
+        batch.scheduled = !limits.resources.is_empty() || state.schedule.is_for_all();
         state.watched += usize::from(batch.is_watched());
         // One that is tried again with its units has had its turn.
         let outgoing = if batch.scheduled && batch.tasks.units.is_empty() {

@@ -1,0 +1,93 @@
+"""What each worker of a pool does before its first task, and how long that may take."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tarefa._engine import GRACE
+from tarefa._pool._cargo import name_of
+from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
+
+
+class First(NamedTuple):
+    """What a worker does first and last."""
+
+    initializer: Callable[..., object] | None
+    args: tuple[Any, ...]
+    finalizer: Callable[[], object] | None
+    time_limit: float | None
+    """Seconds that the initializer may take; None for any number."""
+
+    def begin(self, worker: Any) -> None:
+        """Call the initializer, in a worker that can be interrupted.
+
+        Raises:
+            TimeLimitExceeded: it took longer than it may.
+        """
+        if self.initializer is None:
+            return
+        if self.time_limit is None:
+            self.initializer(*self.args)
+            return
+        watch = _Watch(worker, self.time_limit)
+        try:
+            try:
+                self.initializer(*self.args)
+            finally:
+                watch.end()
+        except Interrupted as error:
+            if not watch.interrupts:
+                raise
+            raise self.over_time() from error
+        if watch.interrupts:
+            raise self.over_time()
+
+    def over_time(self, what: str = "") -> TimeLimitExceeded:
+        """The error of an initializer that takes too long."""
+        return TimeLimitExceeded(
+            f"initializer {name_of(self.initializer)} ran longer than its time limit of "
+            f"{self.time_limit:g} s{what}"
+        )
+
+
+class _Watch:
+    """Interrupts a worker whose initializer takes too long."""
+
+    def __init__(self, worker: Any, seconds: float) -> None:
+        self._worker = worker
+        self._seconds = seconds
+        # Held while it interrupts, so that none comes once the end is noted.
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        # Whether it has interrupted.
+        self.interrupts = False
+        threading.Thread(target=self._run, name="time limit of an initializer", daemon=True).start()
+
+    def _run(self) -> None:
+        pause = self._seconds
+        while not self._ended.wait(pause):
+            with self._lock:
+                if self._ended.is_set():
+                    return
+                self.interrupts = True
+                self._worker.interrupt()
+            # One just before a call that sleeps may be slept over.
+            pause = GRACE
+
+    def end(self) -> None:
+        """Interrupt no more."""
+        while not self._ended.is_set():
+            with contextlib.suppress(Interrupted), self._lock:
+                self._ended.set()
+
+
+def starting(pool: str, first: First, ready: list[bool]) -> str:
+    """Why no task has begun, if no worker is through with its initializer; else nothing."""
+    if first.initializer is None or not ready or any(ready):
+        return ""
+    what = f"; no worker of {pool} has begun one: initializer {name_of(first.initializer)} runs"
+    limit = first.time_limit
+    return what + (" (initializer_time_limit= bounds that)" if limit is None else "")
