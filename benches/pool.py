@@ -2,10 +2,12 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 
 import tarefa
 from benches import pooling
-from benches.measure import Peer, figures, paired, row
+from benches.measure import ROOT, Peer, figures, paired, row
 
 ROWS, figure = figures()
 
@@ -172,3 +174,50 @@ def pool_auto(quick):
             what = f'Pool that chooses (kind "auto"), trial included: {name}'
             rows.append(row(what, "the best kind, and a loop", "ms", 1e-6, values, 1.15))
     return rows
+
+
+@figure
+def pool_memory(quick):
+    """The most memory that a caller has which maps lazily over many inputs, beside few."""
+    many = 1_000_000 if quick else 10_000_000
+
+    def most(count):
+        command = [sys.executable, "-m", "benches.pooling", str(count)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        return int(done.stdout)
+
+    values = paired(lambda: most(many), lambda: most(10_000), 3)
+    what = f"Memory of the caller while it maps {many:,} tasks lazily"
+    return [row(what, "10,000 tasks", "MiB", 1 / 1024, values, 1.1)]
+
+
+@figure
+def pool_timeline(quick):
+    """What a call costs more of which a timeline is recorded; and the branch, where none is."""
+    count, samples = (20_000, 5) if quick else (100_000, 15)
+
+    def each(timeline):
+        with tarefa.Pool(1, timeline=timeline) as pool:
+            pooling.mapped(pool.map, 1000)
+            return pooling.mapped(pool.map, count)
+
+    recorded, without = paired(lambda: each(True), lambda: each(False), samples)
+    more = [a - b for a, b in zip(recorded, without, strict=True)]
+
+    is_traced = tarefa._engine.is_traced
+
+    def asked():
+        return pooling.called(lambda _, __: is_traced(), count)
+
+    def not_asked():
+        return pooling.called(lambda _, __: None, count)
+
+    off, nothing = paired(asked, not_asked, samples)
+    branch = [a - b for a, b in zip(off, nothing, strict=True)]
+    what = "Pool, a call more"
+    return [
+        row(f"{what} with a timeline", "a call", "µs", 1e-3, (more, without), 3.0, limit_of="ours"),
+        row(
+            f"{what} without: its branch", "a call", "ns", 1, (branch, without), 20, limit_of="ours"
+        ),
+    ]

@@ -86,3 +86,20 @@ def all_of(map_, function, inputs):
     if len(found) != len(inputs):
         raise RuntimeError(f"{len(found)} results of {len(inputs)}")
     return took
+
+
+def most_memory(count):
+    """The most memory in KiB that this process has had when it has mapped so many lazily."""
+    import tarefa
+
+    with tarefa.Pool(2) as pool:
+        for _ in pool.map(nothing, (n for n in range(count))):
+            pass
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(most_memory(int(sys.argv[1])))

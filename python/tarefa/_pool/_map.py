@@ -176,6 +176,8 @@ class Mapping:
             left = None if self.total is None else max(0, self.total - self.given)
             size = self.sizes.next(crew.workers, left)
             if self.lazy:
+                # So that what is under way takes no more memory than what lies ready.
+                size = min(size, _READY // 4)
                 most = self._most
                 if most is None:
                     most = max(_READY, 4 * size) if self.sizes.mean is not None else _READY
