@@ -284,8 +284,16 @@ impl Crew {
         if limit.is_some() {
             self.keep_time().map_err(|e| e.to_string())?;
         }
+        // Who breaks the pool notes that before it looks who is at an initializer.
+        if let Some(why) = &locked(&self.state).broken {
+            return Err(why.to_string());
+        }
         let called = initializer.call();
-        match former.end().and_then(|stop| stop.limit) {
+        let stop = former.end();
+        if limit.is_some() {
+            self.bell.set();
+        }
+        match stop.and_then(|stop| stop.limit) {
             Some(limit) => Err(format!("it ran longer than its time limit of {limit:?}")),
             None => called,
         }
@@ -349,6 +357,7 @@ impl Crew {
             }
         }
         self.shut();
+        self.interrupt_workers(|at| at.number == INITIALIZER);
         let pool = self.settings.name.clone();
         self.fail_all(&|_| PoolError::Broken { pool: pool.clone(), why: Arc::clone(&why) }.into());
     }
@@ -582,7 +591,7 @@ impl Crew {
     fn watch(&self) {
         loop {
             self.bell.clear();
-            if locked(&self.state).shut {
+            if self.keeps_no_more_time() {
                 return;
             }
             let until = self.keep_time_limits();
@@ -591,6 +600,15 @@ impl Crew {
                 std::thread::sleep(AGAIN);
             }
         }
+    }
+
+    /// Whether nothing has a time limit any more: also who ends a pool waits for initializers.
+    fn keeps_no_more_time(&self) -> bool {
+        let state = locked(&self.state);
+        let begins = |worker: &Worker| {
+            locked(&worker.place.0).as_ref().is_some_and(|at| at.number == INITIALIZER)
+        };
+        state.shut && !state.workers.values().any(begins)
     }
 
     /// Stops what runs longer than it may; when that is to be looked at again.
@@ -635,6 +653,18 @@ impl Crew {
         notify(&self.done);
     }
 
+    /// Interrupts workers by what they are at.
+    fn interrupt_workers(&self, which: impl Fn(&At) -> bool) {
+        let state = locked(&self.state);
+        for worker in state.workers.values() {
+            let mut place = locked(&worker.place.0);
+            if let Some(at) = place.as_mut().filter(|at| which(at)) {
+                at.stop = Some(Stop { limit: None, at: now_ns() });
+                let _ = worker.thread.interrupt();
+            }
+        }
+    }
+
     fn shut(&self) {
         {
             let mut state = locked(&self.state);
@@ -646,19 +676,22 @@ impl Crew {
 
     fn join_workers(&self) {
         loop {
+            // They stay among the workers until then, for whoever keeps their time limits.
             let threads: Vec<_> = {
                 let mut state = locked(&self.state);
                 let leaving = std::mem::take(&mut state.leaving);
-                let workers = std::mem::take(&mut state.workers);
-                leaving.into_iter().chain(workers.into_values().map(|it| it.thread)).collect()
+                let workers = state.workers.values().map(|it| Arc::clone(&it.thread));
+                leaving.into_iter().chain(workers).collect()
             };
             if threads.is_empty() {
                 return;
             }
-            for thread in threads {
+            for thread in &threads {
                 // A worker that drops its own pool is told so, and ends by itself.
                 while let Err(JoinError::Interrupted(_)) = thread.join(None) {}
             }
+            let joined = |it: &Worker| threads.iter().any(|thread| Arc::ptr_eq(thread, &it.thread));
+            locked(&self.state).workers.retain(|_, it| !joined(it));
         }
     }
 
@@ -693,15 +726,7 @@ impl Crew {
         self.close();
         let pool = &self.settings.name;
         self.fail_all(&|call| TaskError::Terminated { call, pool: pool.clone() });
-        {
-            let state = locked(&self.state);
-            for worker in state.workers.values() {
-                if let Some(at) = locked(&worker.place.0).as_mut() {
-                    at.stop = Some(Stop { limit: None, at: now_ns() });
-                    let _ = worker.thread.interrupt();
-                }
-            }
-        }
+        self.interrupt_workers(|_| true);
         self.shut();
         self.join_workers();
         self.join_keeper();
