@@ -43,8 +43,13 @@ def test_exceptions_as_values(pool):
 
 
 def test_unordered(pool):
+    last = tarefa.Event()
+
     def slow_first(x):
-        time.sleep(0.3 if x == 0 else 0)
+        if x == 0:
+            last.wait()
+        elif x == 5:
+            last.set()
         return x
 
     got = list(pool.map(slow_first, range(6), ordered=False, chunksize=1))
