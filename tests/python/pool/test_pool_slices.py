@@ -30,7 +30,7 @@ ARRAYS = {
 }
 
 
-@pytest.fixture(params=["process", "thread", "auto"])
+@pytest.fixture(params=["process", "auto"])
 def any_pool(request):
     with tarefa.Pool(2, request.param) as made:
         yield made
