@@ -624,13 +624,9 @@ class ThreadCrew:
 
     def _interrupt_all(self) -> None:
         for member in list(self._members.values()):
-            if member.task is threading.current_thread():
-                continue
             current = member.current
-            if current is not None:
+            if current is not None and member.task is not threading.current_thread():
                 self.stop(*current, kill=False)
-            elif not member.is_ready:
-                member.task.interrupt()
 
 
 def _place(batch: Batch) -> int:

@@ -107,8 +107,8 @@ def test_one_within_its_limit_is_left_alone(kind):
     assert 1 <= len(began) <= 2
 
 
-def test_who_waits_for_one_is_told(kind):
-    pool = tarefa.Pool(1, kind, initializer=time.sleep, initargs=(3600,))
+def test_who_waits_for_one_is_told():
+    pool = tarefa.Pool(1, initializer=time.sleep, initargs=(3600,))
     future, results = pool.submit(double, 1), pool.map(double, range(3), timeout=0.02)
     for wait in (lambda: future.result(0.02), lambda: next(results)):
         with pytest.raises(TimeoutError, match=r"initializer sleep runs \(initializer_time_limit="):
