@@ -23,7 +23,7 @@ from tarefa._pool._cargo import Function
 from tarefa._pool._choice import CALLER, PROCESSES, THREADS, Choice
 from tarefa._pool._explain import Explanation
 from tarefa._pool._homes import Batches
-from tarefa._pool._map import Mapping
+from tarefa._pool._map import Mapping, Part
 from tarefa._pool._processes import ProcessCrew
 from tarefa._pool._subject import ALONE, DECIDED, NEW, PAIR, Chosen, Routed, Subject, key_of
 from tarefa._pool._threads import ThreadCrew
@@ -254,6 +254,9 @@ class AutoCrew(Trials):
             if subject.trying < room:
                 subject.trying += 1
                 batch.routed.trial = True
+                return subject.home
+            if type(batch.sink) is Part:
+                # The trial waits for what was taken from one of its batches.
                 return subject.home
             if subject.choice is None:
                 return None

@@ -298,7 +298,7 @@ class Mapping:
             # A single one each, for nobody knows how long they are.
             for index in range(first, end):
                 part = Batch(
-                    batch.function, batch.calls[index : index + 1], self._how, _Part(self, batch)
+                    batch.function, batch.calls[index : index + 1], self._how, Part(self, batch)
                 )
                 part.flags |= 1 << _wire.ATTEMPT_SHIFT
                 part.first = index
@@ -346,7 +346,7 @@ class Raised:
         self.error = error
 
 
-class _Part:
+class Part:
     """Gets the result of a task that another batch had."""
 
     __slots__ = ("batch", "mapping")
