@@ -98,8 +98,16 @@ class Batch:
             self.recount()
 
     def recount(self) -> None:
-        """Count again what is left: an interrupt may have come between two lines."""
-        self.left = self.got.count(0)
+        """Count again what is left: an interrupt may have come between two lines.
+
+        Several threads may be at this, and one that was held up stores an old count. Who stores
+        looks again, so the last one to store has the right one, and sees for itself whether that
+        was the last result.
+        """
+        while True:
+            self.left = left = self.got.count(0)
+            if self.got.count(0) == left:
+                return
 
     def call_text(self, index: int, name: str) -> str:
         """The call of a task, for people."""

@@ -221,3 +221,31 @@ def test_callbacks_come_before_the_result(pool):
     result = pool.apply_async(double, (3,), callback=lambda _: asked.append(result.get(50)))
     assert result.get(50) == 6
     assert asked == [6]
+
+
+class HeldUp(bytearray):
+    """What came of a batch's tasks; while a thread counts it, another has the last result."""
+
+    meanwhile = None
+
+    def count(self, *what):
+        found = super().count(*what)
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act()
+        return found
+
+
+def test_the_last_results_of_a_batch_come_from_two_threads_at_once():
+    from tarefa._pool._work import Batch
+
+    class Sink:
+        def put(self, index, ok, value):
+            pass
+
+    batch = Batch(double, [0, 1], 0, Sink())
+    batch.shared = True
+    batch.got = HeldUp(2)
+    batch.got.meanwhile = lambda: batch.give(1, True, None)
+    batch.give(0, True, None)
+    assert batch.left == 0
