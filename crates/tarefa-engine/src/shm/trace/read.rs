@@ -6,6 +6,7 @@ use super::names::name_of;
 use super::switch;
 use crate::atomic::{Ordering, fence};
 use crate::os::clock;
+use crate::shm::arena::Arena;
 use crate::shm::member::Member;
 use crate::shm::member::runtime::{Runtime, forks};
 
@@ -46,13 +47,20 @@ impl Reader {
     /// # Errors
     /// [`switch::NoRoom`].
     pub fn start(me: &Member) -> Result<Self, switch::NoRoom> {
+        let refused = me.header().trace.refused.load(Ordering::Relaxed);
+        // Before it is on: what others write as soon as they see that is of this time.
+        let since_ns = clock::now_ns();
         switch::start(me)?;
         let arena = me.arena();
-        let total = |index| Progress::of(chunks::header(arena, index)).total();
-        let read = (0..chunks::count(arena)).map(total).collect();
-        let refused = me.header().trace.refused.load(Ordering::Relaxed);
+        let before = |index| {
+            let seen = Progress::of(chunks::header(arena, index));
+            // One thread's events, in the order of time.
+            let is_older = |at: &u64| event(arena, index, *at).is_none_or(|e| e.at_ns < since_ns);
+            seen.dropped + (0..seen.count).take_while(is_older).count() as u64
+        };
+        let read = (0..chunks::count(arena)).map(before).collect();
         let (runtime, forks) = (me.runtime(), forks());
-        Ok(Self { runtime, forks, since_ns: clock::now_ns(), read, refused, lost: 0 })
+        Ok(Self { runtime, forks, since_ns, read, refused, lost: 0 })
     }
 
     /// When it began, in nanoseconds of the monotonic clock.
@@ -85,11 +93,7 @@ impl Reader {
                     (chunk.thread.load(Ordering::Relaxed), chunk.who.load(Ordering::Relaxed));
                 let first = read.max(seen.dropped);
                 for at in first - seen.dropped..seen.count {
-                    let words = chunks::event(arena, index, at);
-                    let words: [u64; WORDS] = std::array::from_fn(|i| {
-                        words.get(i).map_or(0, |w| w.load(Ordering::Relaxed))
-                    });
-                    let Some(event) = Event::unpack(words) else { continue };
+                    let Some(event) = event(arena, index, at) else { continue };
                     if event.at_ns >= self.since_ns {
                         let (pid, tid) = ((who >> 32) as i32, who as i32);
                         into.push(Written { thread, pid, tid, event });
@@ -117,6 +121,14 @@ impl Reader {
     pub fn runtime(&self) -> &'static Runtime {
         self.runtime
     }
+}
+
+/// An event of a chunk; `None` where what stands there is none, or no more.
+fn event(arena: &'static Arena, index: u64, at: u64) -> Option<Event> {
+    let words = chunks::event(arena, index, at);
+    let words: [u64; WORDS] =
+        std::array::from_fn(|i| words.get(i).map_or(0, |w| w.load(Ordering::Relaxed)));
+    Event::unpack(words)
 }
 
 impl Drop for Reader {
