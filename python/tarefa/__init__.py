@@ -8,19 +8,11 @@
 
 import sys as _sys
 from collections.abc import Callable as _Callable
-from typing import TYPE_CHECKING
-from typing import Any as _Any
 
 # Before a wait may come when there is no descriptor to read it with.
 from tarefa import _hooks  # noqa: F401
-from tarefa._collections._array import Array, RawArray
-from tarefa._collections._counter import Counter
 from tarefa._collections._dict import Dict
 from tarefa._collections._list import List
-from tarefa._collections._namespace import Namespace
-from tarefa._collections._object_lock import ObjectLock
-from tarefa._collections._set import Set
-from tarefa._collections._value import RawValue, Value
 from tarefa._convert._address import address, attach
 from tarefa._engine import cpu_count, sleep
 from tarefa._runtime._configure import configure
@@ -53,28 +45,27 @@ from tarefa._runtime._errors import (
     WorkerDied,
 )
 from tarefa._runtime._executable import freeze_support
-from tarefa._sync._barrier import Barrier
-from tarefa._sync._condition import Condition
-from tarefa._sync._event import Event
-from tarefa._sync._lock import Lock, Owner, RLock
-from tarefa._sync._rwlock import RWLock
-from tarefa._sync._semaphore import BoundedSemaphore, Semaphore
+from tarefa._sync._lock import Lock, RLock
 from tarefa._task._current import active_tasks, current_task
 from tarefa._task._preload import preload
 from tarefa._task._process import Process
-from tarefa._task._state import State
 from tarefa._task._thread import Thread
 from tarefa._task._unretrieved import ExceptHookArgs
 from tarefa._task._unretrieved import excepthook as __excepthook__
-from tarefa._task._usage import Context, Usage
-from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tarefa._channel._connection import Connection, Pipe
     from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
     from tarefa._channel._queue import JoinableQueue, LifoQueue, PriorityQueue, Queue, SimpleQueue
     from tarefa._channel._select import select
+    from tarefa._collections._array import Array, RawArray
     from tarefa._collections._blocks import empty, share
+    from tarefa._collections._counter import Counter
+    from tarefa._collections._namespace import Namespace
+    from tarefa._collections._object_lock import ObjectLock
+    from tarefa._collections._set import Set
+    from tarefa._collections._value import RawValue, Value
     from tarefa._pool._attempt import attempt
     from tarefa._pool._context import get_context
     from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
@@ -85,6 +76,12 @@ if TYPE_CHECKING:
     from tarefa._pool._register import register_joblib_backend
     from tarefa._pool._timeline import OnCore, Recording, Slice, Timeline, timeline
     from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
+    from tarefa._sync._barrier import Barrier
+    from tarefa._sync._condition import Condition
+    from tarefa._sync._event import Event
+    from tarefa._sync._owner import Owner
+    from tarefa._sync._rwlock import RWLock
+    from tarefa._sync._semaphore import BoundedSemaphore, Semaphore
     from tarefa._task._as_completed import as_completed
     from tarefa._task._group import TaskGroup
     from tarefa._task._program import CompletedProgram, Program
@@ -109,7 +106,10 @@ if TYPE_CHECKING:
         settrace,
         stack_size,
     )
+    from tarefa._task._state import State
     from tarefa._task._table import TaskRow, TaskTable, table
+    from tarefa._task._usage import Context, Usage
+    from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
     from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
 
 excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
@@ -255,6 +255,11 @@ _PROGRAMS = frozenset(["CompletedProgram", "Program"])
 _EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"])
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
 _TIMELINES = frozenset(["OnCore", "Recording", "Slice", "Timeline", "timeline"])
+_ARRAYS = frozenset(["Array", "RawArray"])
+_VALUES = frozenset(["RawValue", "Value"])
+_SEMAPHORES = frozenset(["BoundedSemaphore", "Semaphore"])
+_USAGES = frozenset(["Context", "Usage"])
+_WAITS = frozenset(["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "Waited", "wait"])
 _TABLES = frozenset(["TaskRow", "TaskTable", "table"])
 _REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
@@ -285,8 +290,8 @@ _STANDARD = frozenset(
 
 if not TYPE_CHECKING:  # else every name would be there
 
-    def __getattr__(name: str) -> _Any:
-        home: _Any = None
+    def __getattr__(name: str) -> object:
+        home: object = None
         if name in _QUEUES:
             from tarefa._channel import _queue as home
         elif name in _PIPES:
@@ -295,6 +300,36 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._channel import _errors as home
         elif name in _BLOCKS:
             from tarefa._collections import _blocks as home
+        elif name in _ARRAYS:
+            from tarefa._collections import _array as home
+        elif name in _VALUES:
+            from tarefa._collections import _value as home
+        elif name == "Counter":
+            from tarefa._collections import _counter as home
+        elif name == "Namespace":
+            from tarefa._collections import _namespace as home
+        elif name == "ObjectLock":
+            from tarefa._collections import _object_lock as home
+        elif name == "Set":
+            from tarefa._collections import _set as home
+        elif name == "Barrier":
+            from tarefa._sync import _barrier as home
+        elif name == "Condition":
+            from tarefa._sync import _condition as home
+        elif name == "Event":
+            from tarefa._sync import _event as home
+        elif name == "Owner":
+            from tarefa._sync import _owner as home
+        elif name == "RWLock":
+            from tarefa._sync import _rwlock as home
+        elif name in _SEMAPHORES:
+            from tarefa._sync import _semaphore as home
+        elif name == "State":
+            from tarefa._task import _state as home
+        elif name in _USAGES:
+            from tarefa._task import _usage as home
+        elif name in _WAITS:
+            from tarefa._task import _wait as home
         elif name in _PROGRAMS:
             from tarefa._task import _program as home
         elif name == "Pool":

@@ -6,13 +6,10 @@ classes it does not: they register themselves (``_engine.register_class``).
 
 from __future__ import annotations
 
-from typing import Any
-
 from tarefa._collections._list import delete_slice, set_slice
-from tarefa._collections._making import attach_with_lock
 from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
 from tarefa._engine import attach, attach_block
-from tarefa._runtime import _executable
+from tarefa._runtime import _executable, _fork
 from tarefa._runtime._errors import (
     ArenaFull,
     BrokenBarrierError,
@@ -27,9 +24,12 @@ from tarefa._runtime._errors import (
 )
 from tarefa._runtime._eval_breaker import tick
 from tarefa._runtime._module_objects import find_or_make as module_object
-from tarefa._sync._lock import Owner
 from tarefa._task._unretrieved import on_reminder
 from tarefa._task._zygote_command import ensure_command as ensure_zygote_command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "FOLDER",
@@ -40,13 +40,11 @@ __all__ = [
     "NestedUpdate",
     "NotPicklable",
     "NotReadable",
-    "Owner",
     "OwnerDied",
     "StartError",
     "TooManyThreads",
     "attach",
     "attach_block",
-    "attach_with_lock",
     "delete_slice",
     "dumps",
     "dumps_out_of_band",
@@ -70,6 +68,24 @@ def load_class(kind: str) -> None:
     """Import the class of a kind of object that has not registered itself yet."""
     if kind == "Queue":
         from tarefa._channel import _queue  # noqa: F401
+    elif kind == "Array":
+        from tarefa._collections import _array, _value  # noqa: F401
+    elif kind == "Counter":
+        from tarefa._collections import _counter  # noqa: F401
+    elif kind == "Namespace":
+        from tarefa._collections import _namespace  # noqa: F401
+    elif kind == "Set":
+        from tarefa._collections import _set  # noqa: F401
+    elif kind == "Barrier":
+        from tarefa._sync import _barrier  # noqa: F401
+    elif kind == "Condition":
+        from tarefa._sync import _condition  # noqa: F401
+    elif kind == "Event":
+        from tarefa._sync import _event  # noqa: F401
+    elif kind == "RWLock":
+        from tarefa._sync import _rwlock  # noqa: F401
+    elif kind == "Semaphore":
+        from tarefa._sync import _semaphore  # noqa: F401
     elif kind == "Connection":
         from tarefa._channel import _connection  # noqa: F401
     elif kind == "Board":
@@ -83,6 +99,12 @@ def __getattr__(name: str) -> Any:
         from tarefa._convert._keys import reduce_key as found
     elif name == "refusal":
         from tarefa._convert._keys import refusal as found
+    elif name == "Owner":
+        from tarefa._sync import _owner
+
+        found = _owner.Owner
+    elif name == "attach_with_lock":
+        from tarefa._collections._making import attach_with_lock as found
     elif name == "offer_stack":
         from tarefa._trace._stacks import offer as found
     elif name in _OF_QUEUES:
@@ -110,4 +132,5 @@ def run_zygote() -> None:
     _zygote.main(sys.argv[-4:], lambda: _stacks.prepare(from_interpreter=True))
 
 
+_fork.watch()
 _executable.serve = run_zygote

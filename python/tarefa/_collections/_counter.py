@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self, overload
 
 from tarefa._collections._dict import Dict, K
 from tarefa._engine import register_class
@@ -13,6 +12,12 @@ from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import copied, state_of
 from tarefa._runtime._showing import count_of, once, pair, shown, title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, overload
+else:
+    from tarefa._runtime._untyped import overload
 
 
 def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:

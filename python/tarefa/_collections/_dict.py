@@ -13,13 +13,18 @@ from collections.abc import (
     ValuesView,
 )
 from types import MappingProxyType
-from typing import Any, Self, TypeVar, overload
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import DictCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Content, copied, state_of
 from tarefa._runtime._showing import count_of, once, pair, shown, title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, TypeVar, overload
+else:
+    from tarefa._runtime._untyped import TypeVar, overload
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._typecodes import NUMPY_NAMES, ctype_of, is_dtype
 from tarefa._engine import ArrayCore, ValueCore
 
-Core = ArrayCore[Any] | ValueCore[Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Core = ArrayCore[Any] | ValueCore[Any]
 
 
 def core_of(item: Core) -> Any:

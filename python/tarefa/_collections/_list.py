@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
-from typing import Any, Self, SupportsIndex, TypeVar
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._room import as_list
@@ -13,6 +12,12 @@ from tarefa._runtime._errors import ListChanged
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Content, copied, state_of
 from tarefa._runtime._showing import count_of, once, shown, title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, SupportsIndex, TypeVar
+else:
+    from tarefa._runtime._untyped import TypeVar
 
 T = TypeVar("T")
 

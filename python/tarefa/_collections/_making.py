@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from tarefa._collections._items import core_of, exclusive
 from tarefa._convert._pickling import loads
 from tarefa._engine import (
@@ -14,14 +12,14 @@ from tarefa._engine import (
     make_array,
     register_class,
 )
-from tarefa._runtime import _fork
 from tarefa._runtime._errors import ArenaFull
 from tarefa._runtime._shared import Content, own_class, set_state, state_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tarefa._collections._typecodes import ItemType
+    from typing import Any
 
-_fork.watch()
+    from tarefa._collections._typecodes import ItemType
 
 
 def build(base: Any, item: ItemType, shape: list[int], lock: Any) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._engine import NamespaceCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Content, copied, shown_names, state_of
 from tarefa._runtime._showing import once, shown, title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Namespace(Content, NamespaceCore):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from tarefa import _engine
 from tarefa._runtime._shared import shown_names
 from tarefa._runtime._showing import place
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tarefa._sync._lock import Owner
+    from typing import Any
+
+    from tarefa._sync._owner import Owner
 
 
 class ObjectLock:

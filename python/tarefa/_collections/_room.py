@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from typing import Any
 
 from tarefa._engine import check_room
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def as_list(iterable: Iterable[Any]) -> list[Any]:

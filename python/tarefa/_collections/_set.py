@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, MutableSet
 from collections.abc import Set as AbstractSet
-from typing import Any, Self, TypeVar
 
 from tarefa._collections._object_lock import ObjectLock
 from tarefa._collections._room import check_length
@@ -13,6 +12,12 @@ from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Content, copied, state_of
 from tarefa._runtime._showing import count_of, once, shown, title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, TypeVar
+else:
+    from tarefa._runtime._untyped import TypeVar
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tarefa._collections import _items, _making
 from tarefa._collections._items import Locked
@@ -14,11 +13,14 @@ from tarefa._engine import ValueCore
 from tarefa._runtime._module_objects import shared_value
 from tarefa._runtime._showing import title
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ctypes import _SimpleCData
-    from typing import Literal
+    from typing import Any, Literal, TypeVar, overload
 
     from tarefa._collections._codes import ComplexCode, FloatCode, IntCode
+else:
+    from tarefa._runtime._untyped import TypeVar, overload
 
 T = TypeVar("T")
 

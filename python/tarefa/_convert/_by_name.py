@@ -7,22 +7,25 @@ and functions that were made while the script ran, which travel as their code. T
 
 from __future__ import annotations
 
+import _pickle as pickle
 import functools
 import gc
 import marshal
-import pickle
 import sys
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
-from typing import Any
 
 from tarefa._convert import _definitions, _own_ways
 from tarefa._convert._context_vars import reduce_context_var
 from tarefa._convert._definitions import main_dict
 from tarefa._convert._globals_of import names_in
 from tarefa._convert._plain_pickle import MAIN_NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class NeedsMore(Exception):

@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Callable
 from contextvars import Context, ContextVar
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Module and name; or pid and number.
 _Key = tuple[int | str, int | str]

@@ -15,14 +15,18 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from operator import is_
 from types import CodeType, FunctionType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._digest import blake2b
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Body = tuple[Any, ...]
 
 _Digest = bytes
 _digests: weakref.WeakKeyDictionary[Any, _Digest] = weakref.WeakKeyDictionary()
@@ -198,7 +202,6 @@ def forget(obj: Any) -> None:
     _bodies.pop(obj, None)
 
 
-_Body = tuple[Any, ...]
 # What functions were when their digests were made.
 _bodies: weakref.WeakKeyDictionary[FunctionType, _Body] = weakref.WeakKeyDictionary()
 
@@ -306,10 +309,11 @@ _NOT_DEFINED = {
 
 
 def _of_class(cls: type) -> tuple[Any, ...]:
-    if issubclass(cls, Enum):
-        members = tuple((m, _of_value(v.value)) for m, v in cls.__members__.items())
-    else:
-        members = ()
+    enum: Any = sys.modules.get("enum")
+    members: tuple[Any, ...] = ()
+    if enum is not None and issubclass(cls, enum.Enum):
+        kind: Any = cls
+        members = tuple((m, _of_value(v.value)) for m, v in kind.__members__.items())
     items = tuple(
         (name, _of_value(value))
         for name, value in cls.__dict__.items()

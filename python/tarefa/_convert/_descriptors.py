@@ -18,12 +18,14 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
 from tarefa import _engine
 from tarefa._runtime._errors import NotPicklable, StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What tells one token from another, so that no two messages with any are the same bytes.
 _numbers = itertools.count()
@@ -81,7 +83,7 @@ _here = _Here()
 
 def collect(act: Callable[[], Any]) -> list[int]:
     """Do ``act``, which pickles a task's message; the descriptors that are to go with it."""
-    with _spawning() as popen:
+    with _WhileSpawning() as popen:
         act()
     if len(popen.found) > _engine.most_descriptors():
         raise StartError(
@@ -92,41 +94,50 @@ def collect(act: Callable[[], Any]) -> list[int]:
     return popen.found
 
 
-@contextmanager
-def _spawning() -> Iterator[_Spawning]:
+class _Within:
+    """A context in which an attribute of ``_here`` has another value."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        self._name = name
+        self._value = value
+
+    def __enter__(self) -> Any:
+        self._before = getattr(_here, self._name)
+        setattr(_here, self._name, self._value)
+        return self._value
+
+    def __exit__(self, *_error: object) -> None:
+        setattr(_here, self._name, self._before)
+
+
+class _WhileSpawning(_Within):
     """Within it descriptors in what this thread pickles are to go with a task."""
-    before, popen = _here.spawning, _Spawning()
-    context: Any = sys.modules.get("multiprocessing.context")
-    others = None if context is None else context.get_spawning_popen()
-    _here.spawning = popen
-    if context is not None:
-        context.set_spawning_popen(popen)
-    try:
-        yield popen
-    finally:
-        _here.spawning = before
-        if context is not None:
-            context.set_spawning_popen(others)
+
+    def __init__(self) -> None:
+        super().__init__("spawning", _Spawning())
+
+    def __enter__(self) -> _Spawning:
+        self._context: Any = sys.modules.get("multiprocessing.context")
+        popen: _Spawning = super().__enter__()
+        if self._context is not None:
+            self._others = self._context.get_spawning_popen()
+            self._context.set_spawning_popen(popen)
+        return popen
+
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
+        if self._context is not None:
+            self._context.set_spawning_popen(self._others)
 
 
-@contextmanager
-def tried() -> Iterator[None]:
+def tried() -> _Within:
     """Within it what this thread pickles goes nowhere, and no descriptor is made or sent for it."""
-    before, _here.tries = _here.tries, True
-    try:
-        yield
-    finally:
-        _here.tries = before
+    return _Within("tries", True)
 
 
-@contextmanager
-def refused(where: str) -> Iterator[None]:
+def refused(where: str) -> _Within:
     """Within it this thread pickles what cannot have descriptors."""
-    before, _here.refused_in = _here.refused_in, where
-    try:
-        yield
-    finally:
-        _here.refused_in = before
+    return _Within("refused_in", where)
 
 
 # In a task's process: what came with it, and which of that has an owner.
@@ -188,7 +199,7 @@ def _guarded(kind: type, reduce: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 f"a {name} cannot be part of {_here.refused_in}: hand it to the task as an argument"
             )
         if _here.tries and has_descriptor:
-            with _spawning():
+            with _WhileSpawning():
                 return reduce(obj)
         return reduce(obj)
 

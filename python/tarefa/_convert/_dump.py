@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _by_name, _descriptors
 from tarefa._convert._by_name import ByName, NeedsMore
 from tarefa._convert._plain_pickle import NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def dump(obj: Any, keep: Callable[[Any], bool] | None = None, **how: Any) -> tuple[bytes, Any]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import Any
 
 from tarefa import _engine
 from tarefa._convert._by_name import ByName, NeedsMore
 from tarefa._convert._plain_pickle import NOT_AS_IT_IS
 
-# How an exception is to be taken apart; None for as it says itself.
-Reduce = Callable[[BaseException], Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    # How an exception is to be taken apart; None for as it says itself.
+    Reduce = Callable[[BaseException], Any]
 
 
 def _of_exceptions(base: Any) -> Any:

@@ -10,21 +10,24 @@ The text of the traceback goes beside the pickle, and can be read where that can
 
 from __future__ import annotations
 
-import pickle
-from typing import Any
+import _pickle as pickle
 
 from tarefa import _engine
 from tarefa._convert import _exceptions
 from tarefa._convert._pickling import loads
 from tarefa._runtime._errors import RemoteError, RemoteTraceback
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    # An exception, and what no pickle of it has: its notes, the numbers of its cause and of its
+    # context, and whether that is suppressed.
+    _Linked = tuple[BaseException, Any, int | None, int | None, bool]
+
 # The pickle of an exception and of all that it is linked to; its traceback, with those of its
 # causes; the exception in a line; the name of its class.
 Packed = tuple[bytes, str, str, str]
-
-# An exception, and what no pickle of it has: its notes, the numbers of its cause and of its
-# context, and whether that is suppressed.
-_Linked = tuple[BaseException, Any, int | None, int | None, bool]
 
 
 def prepare() -> None:

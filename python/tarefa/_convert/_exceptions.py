@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import copyreg
 from types import GetSetDescriptorType, MemberDescriptorType
-from typing import Any
 
-# Fields (what C code or ``__slots__`` keep outside of the dictionary), and the dictionary, or what
-# ``__getstate__`` of the class gave.
-Attributes = tuple[dict[str, Any], Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    # Fields (what C code or ``__slots__`` keep outside of the dictionary), and the dictionary, or
+    # what ``__getstate__`` of the class gave.
+    Attributes = tuple[dict[str, Any], Any]
 
 
 def own(cls: type, name: str) -> bool:

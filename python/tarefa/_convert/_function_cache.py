@@ -6,11 +6,14 @@ import sys
 import weakref
 from collections.abc import Callable
 from types import CodeType, FunctionType
-from typing import Any
 
 from tarefa._convert._definitions import is_of_script
 from tarefa._convert._dump import dump
 from tarefa._convert._plain_pickle import MAIN_NAMES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Their code when they were pickled, and their bytes.
 _known: weakref.WeakKeyDictionary[Any, tuple[CodeType, bytes]] = weakref.WeakKeyDictionary()

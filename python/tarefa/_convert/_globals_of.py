@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import weakref
 from opcode import EXTENDED_ARG, opmap
 from types import CodeType
@@ -36,7 +35,6 @@ def names_in(code: CodeType) -> tuple[str, ...]:
 # are global names, not those of methods (a model's `eval`, say).
 _ASKING_GLOBALS = {"eval", "exec", "globals", "vars"}
 _ASKING = {"__main__", "modules"}
-_WORD = re.compile(r"[^\W\d]\w*")
 _LONGEST_TEXT = 1 << 12
 _known_words: weakref.WeakKeyDictionary[CodeType, tuple[str, ...]] = weakref.WeakKeyDictionary()
 
@@ -57,13 +55,18 @@ def words_in(code: CodeType, always: bool = False) -> tuple[str, ...]:
     return known if asks else ()
 
 
+def _words(text: str) -> list[str]:
+    """What in a text may be names, in their order."""
+    return "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+
+
 def _collect_words(code: CodeType, found: dict[str, None]) -> None:
     found.update(dict.fromkeys(code.co_names))
     for constant in code.co_consts:
         if type(constant) is CodeType:
             _collect_words(constant, found)
         elif type(constant) is str and len(constant) < _LONGEST_TEXT:
-            found.update(dict.fromkeys(_WORD.findall(constant)))
+            found.update(dict.fromkeys(_words(constant)))
         elif type(constant) is tuple:
             found.update(dict.fromkeys(c for c in constant if type(c) is str))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
-from typing import Any
+import _pickle as pickle
 
 from tarefa import _engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def reduce(view: memoryview) -> Any:

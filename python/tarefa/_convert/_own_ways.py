@@ -9,11 +9,15 @@ from __future__ import annotations
 import copyreg
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from tarefa._convert import _descriptors, _memory
 
-_Reducers = dict[type, Callable[[Any], Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Reducers = dict[type, Callable[[Any], Any]]
+
 
 _own: _Reducers = {}
 _whole: _Reducers | None = None

@@ -6,16 +6,21 @@ Plain pickle first, for it is fast. What it refuses (lambdas, closures), and wha
 
 from __future__ import annotations
 
+import _pickle as pickle
 import io
-import pickle
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _descriptors, _own_ways
 from tarefa._convert._plain_pickle import MAIN_NAMES, NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    _Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 loads = pickle.loads
 
@@ -69,8 +74,6 @@ def _is_of_main(obj: Any) -> bool:
 
 # Types of which one object cannot mention another.
 _SEPARATE = (int, float, str, bytes, bool, type(None), bytearray)
-
-_Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
 def dumps_call(call: _Call) -> tuple[bytes, list[Any]]:

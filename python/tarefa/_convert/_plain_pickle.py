@@ -1,6 +1,6 @@
 """Where plain ``pickle`` will not do."""
 
-from pickle import PicklingError
+from _pickle import PicklingError
 
 # Modules of the script, which another process looks up in its own; the second is multiprocessing's,
 # in a child that it spawned.

@@ -5,7 +5,7 @@ from typing import Any, Generic, NoReturn, Self, SupportsIndex, TypeVar, final, 
 
 from typing_extensions import disjoint_base
 
-from tarefa._sync._lock import Owner
+from tarefa._sync._owner import Owner
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")

@@ -5,7 +5,7 @@ from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
-from tarefa._sync._lock import Owner
+from tarefa._sync._owner import Owner
 
 def own_lock_methods(cls: type[LockCore]) -> None:
     """Give a class of locks ``acquire`` and ``release`` as its own: calls of these take less."""

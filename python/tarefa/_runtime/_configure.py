@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from types import EllipsisType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import _executable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Says where processes log to; set by `_hooks`.
 set_logging: Callable[[str | None], None] = repr  # type: ignore[assignment]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import _pickle as pickle
 import threading
 from collections.abc import Callable
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime._errors import StartError, StateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # The first argument of a frozen program that is to be a zygote.
 MARK = "--tarefa-zygote"
@@ -22,8 +24,6 @@ except OSError: os.chdir("/")
 sys.path.insert(0,sys.argv[1])
 from tarefa._hooks import run_zygote
 run_zygote()"""
-
-_INTERPRETER = re.compile(r"(python|pypy|graalpy)[\d.]*[a-z]*(-\w+)?")
 
 # What `configure` was given.
 _chosen: bytes | None = None
@@ -114,7 +114,19 @@ def _running() -> str:
 
 def _is_interpreter(path: str) -> bool:
     name = os.path.basename(path)
-    return _INTERPRETER.fullmatch(name) is not None and os.access(path, os.X_OK, effective_ids=True)
+    return _has_name(name) and os.access(path, os.X_OK, effective_ids=True)
+
+
+def _has_name(name: str) -> bool:
+    """Whether it is one of an interpreter: ``python3.13t``, ``pypy3``, ``python3.11-dbg``."""
+    for implementation in ("python", "pypy", "graalpy"):
+        if name.startswith(implementation):
+            name, dash, after = name.removeprefix(implementation).partition("-")
+            letters = name.lstrip("0123456789.")
+            return (
+                not letters or (letters.isascii() and letters.islower() and letters.isalpha())
+            ) and (after.replace("_", "a").isalnum() if dash else True)
+    return False
 
 
 def _interpreter(path: bytes) -> list[bytes]:

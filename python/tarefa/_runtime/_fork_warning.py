@@ -8,12 +8,16 @@ asks when the warning comes, so it changes nothing else.
 
 from __future__ import annotations
 
+import _warnings
 import os
 import sys
 import threading
-from typing import Any
 
 from tarefa import _engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class _OnlyOurs:
@@ -49,19 +53,25 @@ def are_only_ours() -> bool:
 
 
 def _before() -> None:
-    warnings: Any = sys.modules.get("warnings")
-    if warnings is None or _engine.is_root() is None:
+    if _engine.is_root() is None:
         return
     # First, whatever the program has set since.
     _remove()
-    warnings.filters.insert(0, FILTER)
+    _filters().insert(0, FILTER)
 
 
 def _remove() -> None:
     # The filters are the program's again: nothing of ours is seen there.
-    warnings: Any = sys.modules.get("warnings")
-    if warnings is not None and FILTER in warnings.filters:
-        warnings.filters.remove(FILTER)
+    filters = _filters()
+    if FILTER in filters:
+        filters.remove(FILTER)
+
+
+def _filters() -> list[Any]:
+    """Those of the module, which the interpreter itself has until that is loaded."""
+    warnings: Any = sys.modules.get("warnings", _warnings)
+    found: list[Any] = warnings.filters
+    return found
 
 
 if sys.version_info >= (3, 13):

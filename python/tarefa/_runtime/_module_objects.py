@@ -16,13 +16,15 @@ from __future__ import annotations
 import _frozen_importlib
 import sys
 import threading
-import warnings
 from types import FrameType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import _shared
 from tarefa._runtime._shared import base_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How far from the call a module's top level is looked for: while something is imported, and else.
 _FAR, _NEAR = 64, 8
@@ -247,6 +249,8 @@ def warn_of_own(what: str) -> None:
     if found is None or found[2]:
         return
     _warned.add(place)
+    import warnings
+
     warnings.warn_explicit(
         f"module {frame.f_globals.get('__name__')!r} makes this {what} as it is imported, so each "
         "process that imports it has one of its own: make it in the program and hand its ends to "
@@ -263,6 +267,8 @@ def _warn(kind: str, frame: FrameType, names: dict[str, Any]) -> None:
     if names.get("__spec__") is None or place in _warned:
         return
     _warned.add(place)
+    import warnings
+
     warnings.warn_explicit(
         f"this tarefa.{kind} is made while a module is run that sys.modules does not have as "
         f"{names.get('__name__')!r}, so each process that runs it has one of its own: put the "

@@ -12,9 +12,12 @@ import copyreg
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
 
 from tarefa import _engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Attributes that are of this process: views of memory, and an action that is published otherwise.
 _LOCAL = frozenset({"_tarefa_view", "_action"})

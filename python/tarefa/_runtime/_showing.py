@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from tarefa._engine import NamespaceCore
 from tarefa._runtime._shared import own_class
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # As numpy.set_printoptions has it: of more items than that these many of each end are shown.
 THRESHOLD = 1000

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from tarefa._engine import UnraisableHook
 from tarefa._runtime._errors import Interrupted, TimeLimitInterrupt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def watch() -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable
-from typing import Any, SupportsIndex
 
 from tarefa._engine import BarrierCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, SupportsIndex
 
 _local = threading.local()
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
-from typing import TypeVar
 
 from tarefa._engine import ConditionCore, LockCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, lock_place
 from tarefa._sync._lock import RLock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+else:
+    from tarefa._runtime._untyped import TypeVar
 
 T = TypeVar("T")
 
@@ -75,6 +79,8 @@ class Condition(Shared, ConditionCore):
 
     def notifyAll(self) -> None:  # noqa: N802 - the name that threading had first
         """Deprecated, as in ``threading``: use ``notify_all()``."""
+        import warnings
+
         warnings.warn("notifyAll() is deprecated, use notify_all() instead", DeprecationWarning, 2)
         self.notify_all()
 

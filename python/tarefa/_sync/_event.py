@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 from tarefa._engine import EventCore, register_class
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
@@ -20,6 +18,8 @@ class Event(Shared, EventCore):
 
     def isSet(self) -> bool:  # noqa: N802 - the name that threading had first
         """Deprecated, as in ``threading``: use ``is_set()``."""
+        import warnings
+
         warnings.warn("isSet() is deprecated, use is_set() instead", DeprecationWarning, 2)
         return self.is_set()
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import operator
-from typing import SupportsIndex
 
 from tarefa._engine import SemaphoreCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import SupportsIndex
 
 
 class Semaphore(Shared, SemaphoreCore):

@@ -12,10 +12,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 from tarefa._engine import Unchanged
 from tarefa._task import _exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Seconds that all of it may take.
 LIMIT = 5.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tarefa import _engine
 from tarefa._runtime import (
@@ -19,9 +18,19 @@ from tarefa._runtime._errors import (
 from tarefa._runtime._shared import attach_as, shown_names
 from tarefa._task import _limits, _outcome
 from tarefa._task._current import current_task, let_go, note_retrieved
-from tarefa._task._state import ALIVE, FINISHED, NEW, State
+from tarefa._task._state_numbers import ALIVE, FINISHED, KILLED, NEW, RUNNING, STARTING
 from tarefa._task._unretrieved import elsewhere, handle_goes
-from tarefa._task._usage import Context, Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Generic, TypeVar
+
+    from tarefa._task._state import State
+    from tarefa._task._usage import Context, Usage
+
+    Target = Callable[..., Any]
+else:
+    from tarefa._runtime._untyped import Generic, TypeVar
 
 R = TypeVar("R")
 
@@ -85,6 +94,8 @@ class TaskBase(Generic[R]):
     @property
     def state(self) -> State:
         """Where the task is in its life."""
+        from tarefa._task._state import State
+
         state = self._tarefa_core.state
         if state in ALIVE and self._sentinel_says_ended():
             state = self._tarefa_core.state
@@ -232,7 +243,7 @@ class TaskBase(Generic[R]):
         core = self._tarefa_core
         state = core.state
         delivered = core.delivered()
-        if state == State.KILLED and not delivered:
+        if state == KILLED and not delivered:
             return True, _outcome.died(core, self._label())
         found = _outcome.read(core)
         if found is not None:
@@ -243,7 +254,7 @@ class TaskBase(Generic[R]):
                 f"{self._label()} ended, but the shared memory had no room for its result; "
                 "free something, or raise TAREFA_ARENA_MAX"
             )
-        if state != State.FINISHED and not delivered:
+        if state != FINISHED and not delivered:
             return True, TaskFailed(f"{self._label()} failed, and left no word of how")
         return False, None
 
@@ -395,6 +406,8 @@ class TaskBase(Generic[R]):
 
     def usage(self) -> Usage:
         """What the task has used: processor, time, memory, switches."""
+        from tarefa._task._usage import Usage
+
         core = self._tarefa_core
         if core.state in ALIVE and core.tid:
             now = _engine.thread_context(core.pid, core.tid)
@@ -409,6 +422,8 @@ class TaskBase(Generic[R]):
 
     def context(self) -> Context:
         """What the system knows of the task now, with its current stack."""
+        from tarefa._task._usage import Context
+
         core = self._tarefa_core
         self._need_started()
         now = _engine.thread_context(core.pid or 0, core.tid or core.pid or 0)
@@ -454,8 +469,11 @@ class TaskBase(Generic[R]):
 
     def _state_words(self) -> str:
         """Its state in the words that the standard library has, and ours for what it has not."""
-        state = State(self._tarefa_core.state)
-        return _STANDARD_WORDS.get(state, state.name.lower())
+        state = self._tarefa_core.state
+        if state in _STANDARD_WORDS:
+            return _STANDARD_WORDS[state]
+        name: str = self.state.name
+        return name.lower()
 
     def _limit_words(self) -> str:
         core = self._tarefa_core
@@ -497,10 +515,10 @@ class TaskBase(Generic[R]):
 
 
 _STANDARD_WORDS = {
-    State.NEW: "initial",
-    State.STARTING: "started",
-    State.RUNNING: "started",
-    State.FINISHED: "stopped",
+    NEW: "initial",
+    STARTING: "started",
+    RUNNING: "started",
+    FINISHED: "stopped",
 }
 
 
@@ -552,4 +570,3 @@ TIMEOUT_MAX = 9223372036.0
 
 # As everywhere on Linux; the module `signal` is slow to import.
 SIGTERM, SIGKILL = 15, 9
-Target = Callable[..., Any]

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 from types import CoroutineType, FrameType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _descriptors
@@ -20,13 +19,18 @@ from tarefa._task import (
     _exit,
     _limits,
     _main,
+    _of_multiprocessing,
     _outcome,
     _payload,
     _preload,
     _unretrieved,
 )
 from tarefa._task._process import Process
-from tarefa._task._state import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED, INTERRUPTED
+from tarefa._task._state_numbers import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED, INTERRUPTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _core: Any = None
 _in_target = False
@@ -268,7 +272,7 @@ def name_process(name: str) -> None:
         shown = shown.encode(errors="replace").decode()
     _engine.set_thread_name(shown[:15])
     _engine.set_title(f"tarefa: {shown.removeprefix('tarefa-')}")
-    _tell_multiprocessing(name)
+    _of_multiprocessing.set_process(name, _starter)
 
 
 class _Starter:
@@ -299,14 +303,6 @@ class _Starter:
 
 
 _starter = _Starter()
-
-
-def _tell_multiprocessing(name: str) -> None:
-    """Who this is and who has started it: for libraries that ask ``multiprocessing``."""
-    multiprocessing: Any = sys.modules.get("multiprocessing.process")
-    if multiprocessing is not None:
-        multiprocessing.current_process()._name = name
-        multiprocessing._parent_process = _starter
 
 
 def _finish_threads() -> None:

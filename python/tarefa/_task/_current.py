@@ -6,11 +6,13 @@ import sys
 import threading
 import weakref
 from types import FrameType
-from typing import TYPE_CHECKING, Any
 
-from tarefa._task._state import FINISHED
+from tarefa._task._state_numbers import FINISHED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tarefa._task._base import TaskBase
     from tarefa._task._process import Process
     from tarefa._task._thread import Thread

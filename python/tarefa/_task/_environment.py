@@ -5,15 +5,19 @@ The zygote was made at some time; a child gets what has changed since.
 
 from __future__ import annotations
 
+import _warnings
 import contextvars
 import os
 import sys
 from types import ModuleType
-from typing import Any
 
 from tarefa._engine import Unchanged
 from tarefa._runtime import _configure
 from tarefa._task import _interpreter_state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What `configure` was given to be called before each target, here or in a process that started
 # this one.
@@ -161,9 +165,7 @@ def _watch() -> Unchanged | None:
         (sys, "path", _baseline["path"]),
         (sys, "argv", _baseline["argv"]),
     )
-    warnings: Any = sys.modules.get("warnings")
-    if warnings is not None:
-        equal.append((warnings, "filters", _baseline["filters"]))
+    equal.append((sys.modules.get("warnings", _warnings), "filters", _baseline["filters"]))
     if "logging" in sys.modules:
         from tarefa._task import _logging_state
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import sys
 import threading
-from typing import Any
 
 from tarefa import _engine
 from tarefa._task import _current, _unretrieved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 watching = False
 
@@ -26,8 +28,10 @@ def _forked() -> None:
 
 os.register_at_fork(after_in_child=_forked)
 # Of a program that ends already it is too late to ask.
-with contextlib.suppress(RuntimeError):
+try:
     threading._register_atexit(_engine.keep_daemon_threads)  # type: ignore[attr-defined]
+except RuntimeError:
+    pass
 
 
 def watch() -> None:
@@ -90,5 +94,7 @@ def stop_all() -> None:
 
 def _kill(task: Any) -> None:
     # The end of the program ends it too, where the system refuses this.
-    with contextlib.suppress(OSError):
+    try:
         task.kill()
+    except OSError:
+        pass

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast
 from tarefa._runtime._errors import StateError, TaskInterrupted
 from tarefa._task import _watcher
 from tarefa._task._base import TaskBase
-from tarefa._task._state import NEW
+from tarefa._task._state_numbers import NEW
 from tarefa._task._wait import FIRST_COMPLETED, wait
 
 if TYPE_CHECKING:

@@ -15,14 +15,12 @@ A process that starts others tells them the image it was made from itself, and t
 
 from __future__ import annotations
 
+import _pickle as pickle
 import io
 import os
-import pickle
 import sys
 import threading
-import warnings
 from types import CodeType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._collections._list import List
@@ -37,6 +35,10 @@ from tarefa._task._kinds import Kind, is_end, kind_of
 from tarefa._task._reach import SIMPLE, Path, Reach, path_of, values_at, where_set
 from tarefa._task._snapshot import Snapshot
 from tarefa._task._zygote_command import IMAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _lock = threading.Lock()
 
@@ -166,7 +168,7 @@ class Script:
             pass
         names = {}
         for name, value in state["names"].items():
-            why = None if kind_of(value) is Kind.CONSTANT else _left_out.why_not(value)
+            why = None if kind_of(value) == Kind.CONSTANT else _left_out.why_not(value)
             if why is None:
                 names[name] = value
             else:
@@ -276,7 +278,7 @@ class Script:
                 continue
             kind = kind_of(value)
             # Handles of tasks go to those that use them: a loop makes one each time.
-            if kind not in _DATA or (kind is Kind.DATA and self._is_small(name, value)):
+            if kind not in _DATA or (kind == Kind.DATA and self._is_small(name, value)):
                 others[name] = value
         held = self._held_anew()
         if held or gone != self.gone_since or not _are_same(others, self.kept_since):
@@ -405,6 +407,8 @@ class Script:
         depth, frame = 1, sys._getframe()
         while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("tarefa"):
             depth, frame = depth + 1, frame.f_back
+        import warnings
+
         warnings.warn(
             f"global {name!r} of __main__ ({size / 2**20:.1f} MiB) {why}, which costs every task "
             "that uses it: put it into a tarefa.Array, List or Dict, which all processes share, "

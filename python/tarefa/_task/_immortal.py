@@ -13,9 +13,12 @@ from __future__ import annotations
 import gc
 import sys
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
-from typing import Any
 
 from tarefa import _engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Where an object's count is its first word, and all ones in the lower half mean immortal.
 _KNOWN = ((3, 12), (3, 13))

@@ -8,15 +8,23 @@ warnings. Those that name classes are read once the script's are there.
 from __future__ import annotations
 
 import _thread
+import _warnings
 import contextvars
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 from tarefa._runtime import _fork_warning
 from tarefa._runtime._errors import NotPicklable
+from tarefa._task import _of_multiprocessing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    # What ``Unchanged`` compares: attributes that are the very same objects, equal ones, and calls.
+    _Watched = tuple[list[Any], list[Any], list[Any]]
 
 
 def _stack_size() -> int:
@@ -48,10 +56,6 @@ def now() -> dict[str, Any]:
         if value is not None:
             found[name] = value
     return found
-
-
-# What ``Unchanged`` compares: attributes that are the very same objects, equal ones, and calls.
-_Watched = tuple[list[Any], list[Any], list[Any]]
 
 
 def to_watch() -> _Watched:
@@ -219,9 +223,7 @@ def apply(state: dict[str, Any]) -> None:
     if "decimal" in state:
         _set_decimal(state["decimal"])
     if state.get("key") is not None:
-        from multiprocessing.process import current_process
-
-        current_process().authkey = state["key"]
+        _of_multiprocessing.set_key(state["key"])
     if state.get("tracker") is not None:
         _set_tracker(*state["tracker"])
 
@@ -249,9 +251,8 @@ def _set_tracker(pid: int, fd: int) -> None:
 
 def filters_now() -> list[Any]:
     """The filters of warnings."""
-    warnings: Any = sys.modules.get("warnings")
-    if warnings is None:
-        return []
+    # The same list, which the interpreter itself has until that module is loaded.
+    warnings: Any = sys.modules.get("warnings", _warnings)
     found: list[Any] = warnings.filters
     if found and found[0] is _fork_warning.FILTER:
         return found[1:]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
+import sys
 import types
-from enum import Enum
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-class Kind(Enum):
-    """How a value is sent."""
+class Kind:
+    """How a value is sent: a number, the larger the more its sending takes."""
 
     # Does not change: there always, and sent again only when the name stands for another one.
     CONSTANT = 0
@@ -92,7 +95,7 @@ def is_end(value: Any) -> bool:
     return kind.__module__ == "tarefa" and kind.__name__ == "Connection"
 
 
-def kind_of(value: Any) -> Kind:
+def kind_of(value: Any) -> int:
     """What sort of thing a value is."""
     kind = type(value)
     if kind in _PLAIN:
@@ -103,8 +106,9 @@ def kind_of(value: Any) -> Kind:
         return Kind.MODULE
     if kind is tuple or kind is frozenset:
         kinds = {kind_of(v) for v in value} if len(value) < 1000 else {Kind.DATA}
-        return max(kinds, key=lambda k: k.value, default=Kind.CONSTANT)
-    if isinstance(value, Enum):
+        return max(kinds, default=Kind.CONSTANT)
+    enum: Any = sys.modules.get("enum")
+    if enum is not None and isinstance(value, enum.Enum):
         return Kind.CONSTANT
     module = kind.__module__
     if module == "tarefa":

@@ -10,10 +10,13 @@ why, as for names that are looked up in another way.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from tarefa._convert._dump import dump
 from tarefa._runtime._errors import NotPicklable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _REMEDY = (
     "Make that in the process that uses it, hand it over as an argument, or define {!r} in a "
@@ -38,6 +41,7 @@ def why_not(value: Any) -> str | None:
             return str(e)
         where, part = found
         # Of a path that goes through parts of other kinds the first word is enough.
+
         steps = ", ".join(re.findall(r"its \w+ '[^']*'", where))
         why = f" ({_culprit.first_line(e.__cause__)})" if e.__cause__ else ""
         return (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tarefa import _engine
 from tarefa._runtime import _errors
 from tarefa._runtime._errors import MemoryLimitExceeded
 from tarefa._task._current import current_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST = 2**63 - 1
 

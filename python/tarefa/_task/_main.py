@@ -11,11 +11,9 @@ with an empty module.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _definitions
@@ -24,6 +22,10 @@ from tarefa._runtime._errors import NotReadable
 from tarefa._task import _left_out
 from tarefa._task._reach import look_up, put
 from tarefa._task._snapshot import Snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What is in `__main__` here: the number of the image, its list, and the numbers of its parts.
 image_id = 0
@@ -177,5 +179,7 @@ def apply(state: dict[str, Any]) -> None:
         except (AttributeError, IndexError, KeyError, TypeError):  # it is not the same here
             continue
     for path in state.get("lost", ()):
-        with contextlib.suppress(AttributeError, KeyError):
+        try:
             delattr(look_up(main, path[:-1]), path[-1])
+        except (AttributeError, KeyError):
+            continue

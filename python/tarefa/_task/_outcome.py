@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tarefa._convert import _descriptors
 from tarefa._runtime._errors import (
     Interrupted,
@@ -16,7 +14,11 @@ from tarefa._runtime._errors import (
     TooManyThreads,
     WorkerDied,
 )
-from tarefa._task._state import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED
+from tarefa._task._state_numbers import EXIT_FAILURE, EXIT_SUCCESS, FAILED, FINISHED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def for_asker(error: BaseException, label: str) -> Exception:

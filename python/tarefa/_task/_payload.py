@@ -6,12 +6,15 @@ import struct
 import sys
 import weakref
 from types import FunctionType
-from typing import Any
 
 from tarefa._convert._definitions import is_of_script
 from tarefa._convert._function_cache import dumps_bare_call, dumps_function
 from tarefa._convert._pickling import dumps, dumps_call
 from tarefa._task import _environment, _image
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _HEAD = struct.Struct("<Q6I")
 _NO_ARGUMENTS = dumps_call((None, (), {}))[0]

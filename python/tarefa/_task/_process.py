@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
 from tarefa._convert import _descriptors
@@ -15,15 +13,21 @@ from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit, _unretrieved
 from tarefa._task._base import SIGKILL, SIGTERM, R, TaskBase, check_arguments, check_timeout
 from tarefa._task._limits import check_memory_limit, check_time_limit
-from tarefa._task._state import ALIVE, FINISHED, NEW
+from tarefa._task._state_numbers import ALIVE, FINISHED, NEW
 from tarefa._task._zygote_command import prepare
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, TypeVarTuple, overload
+
+    Ts = TypeVarTuple("Ts")
+else:
+    from tarefa._runtime._untyped import overload
 
 _count = itertools.count(1)
 
 # Attributes of a process that only its starter needs.
 _OF_STARTER = ("_target", "_args", "_kwargs")
-
-Ts = TypeVarTuple("Ts")
 
 # Seconds.
 _MOMENT = 0.1
@@ -341,8 +345,10 @@ class Process(TaskBase[R]):
             core = self._tarefa_core
             core.request_interrupt()
             # One that may not be signalled hears of it at its next wait in tarefa.
-            with contextlib.suppress(OSError):
+            try:
                 core.send_signal(_engine.interrupt_signal())
+            except OSError:
+                pass
 
     def terminate(self) -> None:
         """Send it SIGTERM."""

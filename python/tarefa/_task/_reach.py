@@ -16,12 +16,15 @@ import io
 import sys
 from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType, MethodType
-from typing import Any
 
 from tarefa._convert._definitions import is_definition, is_of_script, main_dict
 from tarefa._convert._globals_of import names_in, words_in
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._task._kinds import Kind, kind_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # From one thing to the next: a number is a variable of a closure, text an attribute.
 _Step = int | str

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tarefa._task._base import TaskBase
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-class RemoteThread(TaskBase[Any]):
+    Base = TaskBase[Any]
+else:
+    Base = TaskBase
+
+
+class RemoteThread(Base):
     """A thread of another process: its state, its end, and interrupting it where it waits."""
 
     __module__ = "tarefa"
@@ -38,8 +44,8 @@ class RemoteThread(TaskBase[Any]):
 
     def _find_outcome(self) -> tuple[bool, Any]:
         from tarefa._runtime._errors import StateError
-        from tarefa._task._state import State
+        from tarefa._task._state_numbers import KILLED
 
-        if self._tarefa_core.state == State.KILLED:
+        if self._tarefa_core.state == KILLED:
             return TaskBase._find_outcome(self)
         raise StateError(f"{self._label()} ran in another process, where its result is")

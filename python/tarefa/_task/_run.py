@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from tarefa._engine import GRACE
 from tarefa._task._process import Process
-from tarefa._task._state import FINISHED, INTERRUPTED, KILLED
+from tarefa._task._state_numbers import FINISHED, INTERRUPTED, KILLED
 from tarefa._task._thread import Thread
 
 if TYPE_CHECKING:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tarefa import _engine
 from tarefa._convert._definitions import is_definition
 from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._task._kinds import Kind, kind_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _DATA = (Kind.DATA, Kind.TASK)
 

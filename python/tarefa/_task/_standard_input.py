@@ -9,10 +9,13 @@ from __future__ import annotations
 import builtins
 import os
 import sys
-from typing import Any
 
 from tarefa._runtime._errors import StateError
 from tarefa._task import _current
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _builtin_input = input
 _builtin_hook = sys.breakpointhook

@@ -1,25 +1,28 @@
 """The states of a task."""
 
+from __future__ import annotations
+
 import enum
-from typing import Final
+
+from tarefa._task import _state_numbers as _numbers
 
 
 class State(enum.IntEnum):
     """``NEW → STARTING → RUNNING → FINISHED | FAILED | INTERRUPTED | KILLED``."""
 
-    NEW = 0
+    NEW = _numbers.NEW
     """Made, not started."""
-    STARTING = 1
+    STARTING = _numbers.STARTING
     """``start()`` was called."""
-    RUNNING = 2
+    RUNNING = _numbers.RUNNING
     """The target runs."""
-    FINISHED = 3
+    FINISHED = _numbers.FINISHED
     """The target returned."""
-    FAILED = 4
+    FAILED = _numbers.FAILED
     """The target raised."""
-    INTERRUPTED = 5
+    INTERRUPTED = _numbers.INTERRUPTED
     """The target was interrupted and did not handle it."""
-    KILLED = 6
+    KILLED = _numbers.KILLED
     """The process died without an outcome: a signal, ``os._exit``, no memory."""
 
     @property
@@ -36,19 +39,3 @@ class State(enum.IntEnum):
         return (
             int.__format__(self, spec) if spec[-1:] in tuple("bcdoxXn") else format(self.name, spec)
         )
-
-
-# The same as plain numbers, which is how a record's state is read on each call. Later ones are
-# greater, and all from FINISHED on are final.
-NEW: Final = State.NEW.value
-STARTING: Final = State.STARTING.value
-RUNNING: Final = State.RUNNING.value
-FINISHED: Final = State.FINISHED.value
-FAILED: Final = State.FAILED.value
-INTERRUPTED: Final = State.INTERRUPTED.value
-KILLED: Final = State.KILLED.value
-ALIVE: Final = (STARTING, RUNNING)
-
-# How a process exits whose target returned, or did not.
-EXIT_SUCCESS: Final = 0
-EXIT_FAILURE: Final = 1

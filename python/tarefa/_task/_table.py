@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 from tarefa._engine import TaskCore
 from tarefa._runtime import _tables
 from tarefa._task._current import active_tasks
-from tarefa._task._state import KILLED, NEW, State
+from tarefa._task._state import State
+from tarefa._task._state_numbers import KILLED, NEW
 
 if TYPE_CHECKING:
     from tarefa._task._base import TaskBase

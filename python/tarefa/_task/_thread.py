@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context, copy_context
 from functools import partial
 from types import CoroutineType
-from typing import Any, Self, TypeVarTuple, overload
 
 from tarefa import _engine
 from tarefa._engine import TaskCore
@@ -18,7 +17,7 @@ from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLim
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import R, TaskBase, check_arguments, check_timeout
 from tarefa._task._current import current_task, started
-from tarefa._task._state import (
+from tarefa._task._state_numbers import (
     EXIT_FAILURE,
     EXIT_SUCCESS,
     FAILED,
@@ -28,9 +27,15 @@ from tarefa._task._state import (
     STARTING,
 )
 
-_prepared = False
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self, TypeVarTuple, overload
 
-Ts = TypeVarTuple("Ts")
+    Ts = TypeVarTuple("Ts")
+else:
+    from tarefa._runtime._untyped import overload
+
+_prepared = False
 
 _NOTHING: tuple[bool, Any] = (False, None)
 _init, _start = threading.Thread.__init__, threading.Thread.start

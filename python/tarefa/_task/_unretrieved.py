@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from tarefa import _engine
 from tarefa._convert._pickling import loads
@@ -29,8 +28,10 @@ from tarefa._task._current import (
     unretrieved,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any
 
     from tarefa._task._process import Process
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tarefa import _engine
 from tarefa._runtime._errors import StateError
 from tarefa._task._base import check_timeout
-from tarefa._task._state import FINISHED, NEW
+from tarefa._task._state_numbers import FINISHED, NEW
 
 ALL_COMPLETED = "ALL_COMPLETED"
 FIRST_COMPLETED = "FIRST_COMPLETED"

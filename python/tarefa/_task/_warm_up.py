@@ -6,7 +6,6 @@ import gc
 import random
 from collections.abc import Iterator
 from types import FunctionType
-from typing import Any
 
 from tarefa._collections._list import List
 from tarefa._convert import _exception_pickling
@@ -16,7 +15,11 @@ from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
 from tarefa._task import _at_exit, _child
 from tarefa._task._payload import dumps_for_warm_up
-from tarefa._task._state import RUNNING
+from tarefa._task._state_numbers import RUNNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def warm_up_spare() -> None:

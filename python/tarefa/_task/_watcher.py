@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tarefa._task._state import FINISHED
+from tarefa._task._state_numbers import FINISHED
 
 Callback = Callable[[Any], object]
 

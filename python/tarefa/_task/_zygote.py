@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import _pickle as pickle
+import _signal  # type: ignore[import-not-found]  # `signal` is slow to import
 import os
-import pickle
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import _unraisable
@@ -22,9 +20,14 @@ from tarefa._task import (
     _environment,
     _interpreter_state,
     _main,
+    _of_multiprocessing,
     _standard_input,
 )
 from tarefa._task._zygote_command import IMAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Bytes that are gathered of a line at most before they are written.
 _LONGEST_LINE = 1 << 20
@@ -47,8 +50,7 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
         setattr(sys, name, value)
     sys.argv, sys.path[:] = config["argv"], config["path"]
     _engine.set_title("tarefa: zygote")
-    import multiprocessing.process  # noqa: F401 - logging asks it for the process's name
-
+    _of_multiprocessing.watch()
     for name, value in config["before"].items():
         if value is None:
             del os.environ[name]
@@ -56,8 +58,9 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
             os.environ[name] = value
     env = dict(os.environ._data)  # type: ignore[attr-defined]
     _take_over(config)
-    # All processes have the one that this interpreter has made, unless the program has.
-    config["state"].setdefault("key", _interpreter_state.now()["key"])
+    # All processes have the one that is made here, unless the program has.
+    config["state"].setdefault("key", os.urandom(32))
+    _of_multiprocessing.set_key(config["state"]["key"])
     _environment.set_baseline({"env": env, **{n: config[n] for n in _OF_PROGRAM}})
     # Line by line, also with -u, so that what children write stays in whole lines.
     for stream in (sys.stdout, sys.stderr):
@@ -65,9 +68,9 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
             stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
             # What is printed is gathered up to the end of its line, and written at once.
             stream._CHUNK_SIZE = _LONGEST_LINE  # type: ignore[union-attr]
-    signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
+    _signal.signal(_engine.interrupt_signal(), _child.on_interrupt)
     # For children, which watch for it: this process ends of it as any other.
-    signal.signal(signal.SIGTERM, _child.on_terminate)
+    _signal.signal(_signal.SIGTERM, _child.on_terminate)
     _engine.default_termination()
     _unraisable.watch()
     _engine.watch_signals()
@@ -79,6 +82,9 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
 
 def _warming_up() -> Iterator[None]:
     """The steps before the first spare; a child for whom somebody waits may come after each."""
+    import multiprocessing.process  # noqa: F401 - what logging asks for the process's name
+
+    yield
     import random  # noqa: F401 - the largest part of what the next needs
 
     yield
@@ -165,10 +171,12 @@ _OF_PROGRAM = ("cwd", "path", "argv", "state", "filters")
 
 def _take_over(config: dict[str, Any]) -> None:
     """Be as the program was when it said so, whatever it was when this process was made."""
-    with contextlib.suppress(OSError):
+    try:
         os.chdir(config["cwd"])
+    except OSError:
+        pass
     _interpreter_state.apply(config["state"])
-    if config["filters"] is not None:
+    if config["filters"] not in (None, _interpreter_state.filters_now()):
         _interpreter_state.set_filters(_interpreter_state.pack_filters(config["filters"]))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import _pickle as pickle
 import os
-import pickle
 import sys
 import threading
-from typing import Any
 
 from tarefa import _engine
 from tarefa._runtime import (
@@ -15,6 +14,10 @@ from tarefa._runtime import (
 )
 from tarefa._runtime._errors import StartError
 from tarefa._task import _environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _lock = threading.Lock()
 

@@ -7,10 +7,13 @@ import gc
 import importlib
 import os
 import sys
-from typing import Any
 
 from tarefa import _engine
 from tarefa._task import _at_exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Libraries whose pools of threads must not be there when a process forks.
 _SINGLE = {

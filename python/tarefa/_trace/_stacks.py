@@ -16,8 +16,8 @@ def prepare(from_interpreter: bool) -> None:
     """
     global _prepared_in
     _prepared_in = os.getpid()
+    import _signal  # type: ignore[import-not-found]  # `signal` is slow to import
     import faulthandler
-    import signal
 
     number = _engine.stack_signal()
 
@@ -25,7 +25,7 @@ def prepare(from_interpreter: bool) -> None:
         faulthandler.register(number, file=fd, all_threads=False, chain=False)
 
     def install_interpreter() -> None:
-        signal.signal(number, _engine.write_stack)
+        _signal.signal(number, _engine.write_stack)
 
     try:
         # The number is what counts: a process that is asked puts a file of its own there.

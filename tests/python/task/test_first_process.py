@@ -29,6 +29,35 @@ def test_it_is_as_any_other():
     assert done.stderr == ""
 
 
+def test_multiprocessing_knows_it_whenever_it_is_imported():
+    done = out("""
+        import tarefa
+        def asked():
+            import multiprocessing, sys
+            assert not any(type(f).__module__.startswith("tarefa") for f in sys.meta_path)
+            me, other = multiprocessing.current_process(), multiprocessing.parent_process()
+            return me.name, bytes(me.authkey), other.name, other.pid
+        def before():
+            # Whoever imports it late, by whatever way, is told as well.
+            import logging
+            record = logging.makeLogRecord({})
+            fresh = logging.LogRecord("a", 10, "f", 1, "m", (), None)
+            inner = tarefa.Process(target=asked, name="inner").start().result()
+            return fresh.processName, inner, asked()
+        import os
+        name, inner, me = tarefa.Process(target=before, name="first").start().result()
+        assert name == "first", name
+        assert me[0] == "first" and me[2:] == ("MainProcess", os.getpid()), me
+        assert inner[0] == "inner" and inner[2] == "first", inner
+        assert inner[1] == me[1] and len(me[1]) == 32
+        assert tarefa.Process(target=asked).start().result()[1] == me[1]
+        import multiprocessing
+        key = bytes(multiprocessing.current_process().authkey)
+        assert tarefa.Process(target=asked).start().result()[1] == key
+    """)
+    assert done.stderr == ""
+
+
 def test_many_at_once_before_anything_is_warm():
     done = out("""
         import tarefa

@@ -308,7 +308,10 @@ def test_a_task_of_before_that_starts_one_is_refused():
     early = tarefa.Process(target=later, args=(go,)).start()
     os.setgid(65534); os.setuid(65534)
     tarefa.Process(target=int).start().join()
-    time.sleep(0.3)
+    # Until the zygote has given up what it had.
+    zygote = tarefa._engine.diagnostics()["zygote_pid"]
+    while "\\nUid:\\t65534\\t65534" not in open(f"/proc/{zygote}/status").read():
+        time.sleep(0.01)
     go.set()
     text = early.result()
     # The helpers have given up what it has.

@@ -2,7 +2,7 @@
 
 import tarefa
 from tarefa import State
-from tarefa._task import _state
+from tarefa._task import _state_numbers
 
 
 def test_each_has_the_engines_number_and_name():
@@ -12,6 +12,6 @@ def test_each_has_the_engines_number_and_name():
 
 def test_the_plain_numbers_are_the_states():
     for state in State:
-        assert getattr(_state, state.name) == state
-    assert all((state >= _state.FINISHED) == state.is_final for state in State)
-    assert [State(number) for number in _state.ALIVE] == [State.STARTING, State.RUNNING]
+        assert getattr(_state_numbers, state.name) == state
+    assert all((state >= _state_numbers.FINISHED) == state.is_final for state in State)
+    assert [State(number) for number in _state_numbers.ALIVE] == [State.STARTING, State.RUNNING]
