@@ -119,7 +119,10 @@ def test_a_zygote_that_is_killed_while_it_warms_up():
         for _ in range(5):
             zygote = tarefa.Process(target=parent).start().result()
             zygotes.add(zygote)
-            os.kill(zygote, {int(signal.SIGKILL)})
+            try:
+                os.kill(zygote, {int(signal.SIGKILL)})
+            except ProcessLookupError:
+                pass  # a spare of the one before had the task, and saw it as it went
         print(len(zygotes), tarefa.Process(target=int).start().result())
     """)
     assert done.stdout.split()[1] == "0", done.stdout
