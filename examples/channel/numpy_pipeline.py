@@ -5,7 +5,8 @@ usage: numpy_pipeline.py [FRAMES]
     make ──frames──> smooth ──frames──> measure ──numbers──> main
 
 An array of `tarefa.empty` lies in shared memory. What is sent on is where it lies; its memory is
-free with the last view of it. The queues hold two frames at most, so a slow stage slows down those
+free with the last view of it, and then used again. Who is sent an array reads it: its sender may
+look at it still. The queues hold two frames at most, so a slow stage slows down those
 before it.
 """
 
@@ -25,17 +26,16 @@ def make(frames, count):
         frame[...] = 0
         frame[100:120, 10 * n : 10 * n + 20] = 1
         frames.put(frame)
-        # So that the next stage is the only one that has it, and may write to it.
-        del frame
     frames.shutdown()
 
 
 def smooth(frames, smoothed):
-    """The second: each pixel with its neighbours, where the frame lies."""
+    """The second: each pixel with those above and below it, in a frame of its own."""
     for frame in frames:
-        frame[1:-1] = (frame[:-2] + frame[1:-1] + frame[2:]) / 3
-        smoothed.put(frame)
-        del frame
+        made = tarefa.empty(frame.shape, frame.dtype)
+        made[0], made[-1] = frame[0], frame[-1]
+        made[1:-1] = (frame[:-2] + frame[1:-1] + frame[2:]) / 3
+        smoothed.put(made)
     smoothed.shutdown()
 
 
