@@ -341,10 +341,11 @@ def leave(code: int) -> None:
 def lift_memory_limit() -> None:
     """End the memory limit of the task that runs here: its target is over."""
 
-def make_immortal(objects: list[Any]) -> None:
-    """Give objects the count of references of those that CPython never frees and does not count.
+def make_immortal(objects: list[Any], passing: tuple[type, ...], /) -> None:
+    """Give objects the count of those that are never freed, nor counted.
 
-    Only where that is known: see ``tarefa._task._immortal``.
+    With what they refer to that the garbage collector does not know, but for what is of the types
+    in ``passing``. Only where that is known: see ``tarefa._task._immortal``.
     """
 
 def watch_signals() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import random
 from collections.abc import Iterator
 from types import FunctionType
 
 from tarefa._collections._list import List
-from tarefa._convert import _exception_pickling
 from tarefa._convert._definitions import main_dict
 from tarefa._engine import TaskCore
 from tarefa._sync._event import Event
@@ -82,14 +80,13 @@ def rehearse() -> Iterator[None]:
     The interpreter rewrites code that runs often (PEP 659) and makes caches as it goes; done
     here, the pages that hold them stay shared.
     """
-    # What each child would make for itself.
-    _exception_pickling.prepare()
-    for _ in range(8):
-        for _ in range(5):
-            random.seed()
-            for stand_in in _stand_ins:
-                _child._tarefa_run(stand_in)
-            _child.forget_task()
+    import random
+
+    for _ in range(40):
+        random.seed()
+        for stand_in in _stand_ins:
+            _child._tarefa_run(stand_in)
+        _child.forget_task()
         _child.name_process("tarefa-zygote")
         yield
     # Not to be in every child.

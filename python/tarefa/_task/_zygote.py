@@ -18,6 +18,7 @@ from tarefa._task import (
     _child,
     _current,
     _environment,
+    _immortal,
     _interpreter_state,
     _main,
     _of_multiprocessing,
@@ -77,25 +78,20 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     _standard_input.explain()
     _at_exit.note_idle()
     _current.reads_task = True
+    # Before anything of the script is there, which a task may mean to free.
+    _immortal.note_all()
+    # The first child would load it as well, and those after it each.
+    _main.load_newest(sys.modules.__contains__)
     _engine.serve(sys.modules[__name__])
 
 
 def _warming_up() -> Iterator[None]:
     """The steps before the first spare; a child for whom somebody waits may come after each."""
-    import multiprocessing.process  # noqa: F401 - what logging asks for the process's name
-
-    yield
-    import random  # noqa: F401 - the largest part of what the next needs
-
-    yield
-    from tarefa._task._immortal import make_all_immortal
     from tarefa._task._warm_up import make_stand_ins
     from tarefa._task._zygote_imports import import_quietly
 
     yield
-    # Before anything of the script is there, which a task may mean to free.
-    make_all_immortal()
-    yield
+    # What needs modules that are not there, or has come since.
     _main.load_newest(import_quietly)
     yield
     make_stand_ins()
@@ -103,11 +99,13 @@ def _warming_up() -> Iterator[None]:
 
 def _rehearsing() -> Iterator[None]:
     """The steps that let children find everything there and warm, once there are spares."""
-    # What a handle of a thread becomes. What few tasks need is not there before one has needed it:
-    # each fork copies the tables of all that is.
-    from tarefa._task import _remote_thread  # noqa: F401
     from tarefa._task._warm_up import rehearse
+    from tarefa._task._zygote_imports import steps_of_imports
 
+    for step in steps_of_imports():
+        _immortal.note_what_brings(step)
+        yield
+    _immortal.make_noted_immortal()
     yield
     for _ in rehearse():
         _current.reads_task = True

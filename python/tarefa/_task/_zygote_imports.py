@@ -7,6 +7,8 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from tarefa import _engine
 from tarefa._task import _at_exit
@@ -74,6 +76,40 @@ _LATER = (
     "selectors",
     "traceback",
 )
+
+
+# What all children have, those first that the others import: the largest takes some milliseconds.
+_IN_STEPS = (
+    "enum",
+    "signal",
+    "re",
+    "selectors",
+    "socket",
+    "pickle",
+    # What logging asks for the process's name.
+    "multiprocessing.process",
+    "tokenize",
+    "traceback",
+    "random",
+)
+
+
+def steps_of_imports() -> Iterator[Callable[[], object]]:
+    """Import what children need for most tasks, a bit at a time: somebody may wait for a fork."""
+    for name in _IN_STEPS:
+        if name not in sys.modules:
+            yield partial(importlib.import_module, name)
+    yield _import_rest
+
+
+def _import_rest() -> None:
+    # What a handle of a thread becomes. What few tasks need is not there before one has needed it:
+    # each fork copies the tables of all that is.
+    from tarefa._convert import _exception_pickling
+    from tarefa._task import _remote_thread  # noqa: F401
+
+    # What each child would make for itself.
+    _exception_pickling.prepare()
 
 
 def import_own() -> None:

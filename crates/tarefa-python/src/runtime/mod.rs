@@ -8,6 +8,7 @@ pub(crate) mod errors;
 pub(crate) mod finalization;
 pub(crate) mod handle;
 pub(crate) mod hooks;
+mod immortal;
 pub(crate) mod member;
 pub(crate) mod module_objects;
 pub(crate) mod names;
@@ -49,7 +50,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::lift_memory_limit, m)?)?;
     m.add_function(wrap_pyfunction!(system::stop_thread_timer, m)?)?;
     m.add_function(wrap_pyfunction!(finalization::keep_daemon_threads, m)?)?;
-    m.add_function(wrap_pyfunction!(system::make_immortal, m)?)?;
+    m.add_function(wrap_pyfunction!(immortal::make_immortal, m)?)?;
     #[cfg(feature = "crash-points")]
     m.add_function(wrap_pyfunction!(system::arm_crash_point, m)?)?;
     Ok(())

@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyDict;
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn, title};
 use tarefa_engine::shm::arena::layout::process_state;
@@ -70,19 +70,6 @@ pub(crate) fn was_forked() -> bool {
 #[pyfunction]
 pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
     (rlimit::descriptors(), rlimit::processes(), cgroup::memory())
-}
-
-/// Gives objects the count of references of those that are never freed, and not counted.
-///
-/// For `tarefa._task._immortal`, which knows where a count may be that.
-#[pyfunction]
-pub(crate) fn make_immortal(objects: &Bound<'_, PyList>) {
-    for object in objects {
-        // SAFETY: the caller answers for an interpreter whose objects begin with the count, of
-        // which the lower half, all ones, means immortal; both processors of this crate store it
-        // first. The interpreter's lock is held, and the object is alive.
-        unsafe { object.as_ptr().cast::<u32>().write(u32::MAX) };
-    }
 }
 
 /// Bytes of a size as in `64M`; None where it is none.
