@@ -52,7 +52,7 @@ _can_read = False
 
 
 def _read_ahead() -> None:
-    """Once, while the first process comes up: what its failure may be told with.
+    """Once, while the zygote comes up: what the failure of a process may be told with.
 
     Later it may not be there: a program may change its root folder or its user.
     """
@@ -234,6 +234,8 @@ class Process(TaskBase[R]):
                 )
             else:
                 core.set_payload((extra, call), _payload.dumps_payload)
+            if not _can_read:
+                _read_ahead()
         except BaseException:
             core.unbegin()
             raise
@@ -247,8 +249,6 @@ class Process(TaskBase[R]):
             raise
         # What it was made of goes when the caller lets it go, as in `multiprocessing`.
         del self._target, self._args, self._kwargs
-        if not _can_read:
-            _read_ahead()
         return self
 
     def run(self) -> Any:
