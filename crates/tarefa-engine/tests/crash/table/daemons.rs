@@ -14,7 +14,7 @@ use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::sync::{event, lock};
 use tarefa_engine::task;
 
-use crate::scenarios::start_and_join;
+use crate::starts::start_and_join;
 use crate::support;
 use crate::zygotes::{end_zygote, plan_zygote};
 

@@ -23,7 +23,7 @@ use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{self, State};
 
 use crate::orphans::{start, within};
-use crate::scenarios::start_and_join;
+use crate::starts::start_and_join;
 use crate::support;
 use crate::zygotes::{end_zygote, plan_zygote};
 

@@ -12,7 +12,7 @@ use tarefa_engine::shm::tx::crash_point;
 use tarefa_engine::task;
 use tarefa_engine::task::process::zygote_control;
 
-use crate::scenarios::start_and_join;
+use crate::starts::start_and_join;
 use crate::support;
 use crate::zygotes::{end_zygote, plan_zygote};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::orphans::{self, kill_zygote, start_limited};
-use crate::scenarios::start_and_join;
+use crate::starts::start_and_join;
 use crate::zygotes::{end_zygote, plan_zygote};
 use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::pidfd::Exit;

@@ -22,6 +22,7 @@ mod orphans;
 mod rivals;
 mod roots;
 mod scenarios;
+mod starts;
 #[path = "../../support/mod.rs"]
 mod support;
 mod traces;
@@ -49,6 +50,7 @@ use allowed::{ALLOWED, ELSEWHERE};
 use rivals::{Rival, overtake};
 use scenarios::Step::Queue;
 use scenarios::*;
+use starts::start_and_join;
 use support::traced::{self, Order, tries};
 use victim::{VICTIM, save, victim};
 use zygotes::*;
@@ -286,7 +288,12 @@ impl Table {
                     Around::Rival => self.now_and_then(index, CONTENDED),
                     Around::NoRuns => self.now_and_then(index, NEW_RUNS),
                     Around::Zygote(0) if scenario.name == "start" => {
-                        self.now_and_then(index, &["task.awaiting_fork"]);
+                        let points = ["task.awaiting_fork", "process.request_expected"];
+                        self.now_and_then(index, &points);
+                    }
+                    // Whoever comes to it after its millisecond has no need to sleep.
+                    _ if scenario.name == "events" => {
+                        self.now_and_then(index, &["event.condition_announced"]);
                     }
                     _ => {}
                 }
@@ -297,7 +304,9 @@ impl Table {
                 self.zygotes(who, spares);
             }
         }
-
+        if wanted("a slow starter") {
+            self.slow_starters();
+        }
         if wanted("locks, forced") {
             self.locks();
         }
@@ -385,7 +394,7 @@ impl Table {
         let name = format!("{who} with {spares} spares");
         self.case(&format!("{name}, not killed"), |table| {
             plan_zygote(runtime, who, "record", 0, &notes);
-            table.zygote_case(spares, true)
+            table.zygote_case(spares, true).map(|_| true)
         });
         if std::env::var_os("TAREFA_CRASH_NOTES").is_some() {
             println!("{name}: {:?}", saved(&notes.with_extension(who)));
@@ -397,7 +406,33 @@ impl Table {
                     std::fs::write(&flag, "").unwrap();
                     plan_zygote(runtime, who, &point, nth, &flag);
                     table.reached.insert(point.clone());
-                    table.zygote_case(spares, false)
+                    table.zygote_case(spares, false).map(|_| true)
+                });
+            }
+        }
+    }
+
+    /// Tasks are killed as they wait for a starter that is slow, in a process made for each and in one
+    /// made ahead.
+    fn slow_starters(&mut self) {
+        const AWAITED: &str = "task.note_awaited";
+        for spares in [0, 3] {
+            let mut is_met = false;
+            for attempt in 0..20 {
+                if is_met {
+                    break;
+                }
+                let name = format!("a slow starter with {spares} spares, attempt {attempt}");
+                self.case(&name, |table| {
+                    let flag = table.dir.join("flag");
+                    std::fs::write(&flag, "").unwrap();
+                    plan_zygote(table.runtime, "child", AWAITED, 1, &flag);
+                    let killed = starts::slowly(attempt, || table.zygote_case(spares, false))?;
+                    is_met = killed > 0;
+                    if is_met {
+                        table.reached.insert(AWAITED.to_owned());
+                    }
+                    Ok(is_met)
                 });
             }
         }
@@ -517,7 +552,8 @@ impl Table {
         self.case("over time, dead before", |t| done(t, limits::dead_before(&me)));
     }
 
-    fn zygote_case(&mut self, spares: u64, all: bool) -> Result<bool, String> {
+    /// How many tasks were killed; where `all` is wanted, no more than one may be.
+    fn zygote_case(&mut self, spares: u64, all: bool) -> Result<u32, String> {
         let me = self.runtime.me();
         task::process::set_spares(&me, spares).map_err(|e| e.to_string())?;
         let control = zygote_control::get(&me).map_err(|e| e.to_string())?;
@@ -551,7 +587,7 @@ impl Table {
         start_and_join(&me)?;
         end_zygote(&me)?;
         self.given_back()?;
-        Ok(true)
+        Ok(killed)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::roots;
-use crate::scenarios::start_and_join;
+use crate::starts::start_and_join;
 use crate::support;
 use crate::zygotes::{ZYGOTE, end_zygote, plan_zygote};
 use tarefa_engine::atomic::Ordering;

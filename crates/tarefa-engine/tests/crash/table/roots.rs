@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::orphans::{ROOT, made_for, within};
-use crate::scenarios::start_and_join;
+use crate::starts::start_and_join;
 use crate::support::traced::{self, GAVE_UP, Order, mark, tries};
 use crate::support::{self, acknowledge, int};
 use crate::zygotes::plan_zygote;

@@ -24,7 +24,8 @@ use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{State, record, unretrieved, zygote};
 use tarefa_engine::trace;
 
-use crate::{arrays, locks, support};
+use crate::starts::start_and_join;
+use crate::{arrays, locks, starts, support};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
@@ -83,6 +84,8 @@ pub(crate) enum Step {
     Limited,
     LimitedThread,
     Message,
+    /// A start that a zygote which sleeps is told of before, as the fronts do.
+    Expected,
     Start,
     Spares(u64),
     Interrupts,
@@ -290,7 +293,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "start",
         around: Around::Zygote(0),
         first: 0,
-        steps: &[Append(1), Start, Append(2), Start],
+        steps: &[Append(1), Start, Append(2), Start, Expected],
     },
     Scenario {
         name: "start with spares",
@@ -549,6 +552,7 @@ impl Step {
                 let control = zygote_control::get(me).unwrap();
                 zygote::send_message(me, control, b"something to import").unwrap();
             }
+            Expected => starts::expected(me).unwrap(),
             Start => start_and_join(me).unwrap(),
             Spares(n) => task::process::set_spares(me, n).unwrap(),
             MakeArrays => arrays::make(me, shared),
@@ -775,26 +779,4 @@ pub(crate) fn fail_and_tell(me: &Member) {
         assert_eq!([task.mark_told(), task.mark_told()], [n == 1, false]);
         refcount::release(me, off);
     }
-}
-
-/// Starts a process and waits for its end.
-pub(crate) fn start_and_join(me: &Member) -> Result<(), String> {
-    let off = record::create(me, 0, "a task").map_err(|e| e.to_string())?;
-    let task = Task::at(me, off);
-    task.set_payload(20, &[b"payload"], &[]).map_err(|e| e.to_string())?;
-    task.set_limits(Some(Duration::from_secs(3600)), Some(1 << 40));
-    let result = (|| {
-        if !task.begin() {
-            return Err("begun before".to_owned());
-        }
-        task::process::start(me, &task, &[]).map_err(|e| e.to_string())?;
-        let limit = Deadline::after(Some(Duration::from_secs(10)));
-        task.join(&mut Plain, limit);
-        match task.state() {
-            State::Finished => Ok(()),
-            other => Err(format!("the task is {other:?}")),
-        }
-    })();
-    refcount::release(me, off);
-    result
 }
