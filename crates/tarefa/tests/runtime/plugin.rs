@@ -5,6 +5,7 @@
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 type Run = unsafe extern "C" fn(bool, *mut u8, usize) -> usize;
 
@@ -14,8 +15,33 @@ fn folder() -> PathBuf {
     exe.parent().and_then(Path::parent).unwrap().to_owned()
 }
 
-/// The library, built as this test is.
+/// When the newest file in the folder was changed.
+fn changed(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let times = entries.map(|entry| {
+        let data = entry.metadata().unwrap();
+        if data.is_dir() { changed(&entry.path()) } else { data.modified().unwrap() }
+    });
+    times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Whether the library was built after all changes of what it is made of.
+fn is_built(library: &Path) -> bool {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = ["tests/runtime/plugin", "src", "../tarefa-engine/src", "../tarefa-macros/src"]
+        .map(|f| here.join(f));
+    let Ok(built) = std::fs::metadata(library).and_then(|data| data.modified()) else {
+        return false;
+    };
+    sources.iter().all(|folder| folder.is_dir() && changed(folder) < built)
+}
+
+/// The library, built as this test is: by `cargo test` with it, or here where this test alone was built.
 fn library() -> PathBuf {
+    let library = folder().join("examples/libplugin.so");
+    if is_built(&library) {
+        return library;
+    }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.args(["build", "--quiet", "--example", "plugin"]);
@@ -24,7 +50,7 @@ fn library() -> PathBuf {
     }
     cargo.arg("--target-dir").arg(folder().parent().unwrap());
     assert!(cargo.status().unwrap().success());
-    folder().join("examples/libplugin.so")
+    library
 }
 
 fn answer(run: Run, process: bool) -> String {

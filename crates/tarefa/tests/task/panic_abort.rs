@@ -14,7 +14,7 @@ fn program() -> PathBuf {
     let manifest = format!(
         "[package]\nname = \"panic_abort\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
          [dependencies]\ntarefa = {{ path = {path:?} }}\n\
-         [profile.dev]\npanic = \"abort\"\n\
+         [profile.dev]\npanic = \"abort\"\ndebug = false\nincremental = false\n\
          [workspace]\n"
     );
     fs::create_dir_all(package.join("src")).unwrap();
