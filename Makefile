@@ -31,6 +31,10 @@ SOURCES := $(shell find crates/tarefa-cli crates/tarefa-engine crates/tarefa-pyt
 
 # The extension is built by maturin and tested from Python, so cargo alone leaves it out.
 RUST := --workspace --exclude tarefa-python
+# The features of a build. A crash point does nothing until a test asks for it, so a build with them in
+# it serves all tests; another selection of packages or features is another build of everything.
+RUST_FEATURES := tarefa/tokio
+WITH_POINTS := tarefa/tokio,tarefa-engine/crash-points
 # The same for every use of the interpreter by PyO3, so that nothing is built twice.
 export PYO3_PYTHON = $(abspath $(PY))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -93,18 +97,24 @@ run: $(INSTALLED) ## Set up, take the tour, then run the examples in Python and 
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
 # --- testing --------------------------------------------------------------------------------------------
-.PHONY: test test-rust test-crash faults kill-everywhere loom loom-mutants test-python test-docs test-scripts test-cpython
-test: test-rust test-crash loom test-docs test-python ## Test everything: Rust, the crash table, Python on every version found
+.PHONY: test test-rust test-crash test-rust-crash venvs faults kill-everywhere loom loom-mutants test-python test-docs test-scripts test-cpython
+# The Rust part waits more than it computes, so the models run beside it, and the wheel is installed. The
+# Python tests have the machine to themselves.
+test: ## Test everything: Rust, the crash table, the models, pages, Python on every version found
+	+$(MAKE) --no-print-directory -j2 --output-sync=target test-rust-crash loom venvs
+	+$(MAKE) --no-print-directory test-docs test-python RUST_FEATURES=$(WITH_POINTS)
 # All of the table takes long: here one pass of each point is drawn in each scenario.
 # The same sample each time, so that what fails is what was changed; SEED=n draws another.
 test: export TAREFA_CRASH_SEED = $(SAMPLE)
 
 test-rust: ## Only the Rust tests, with the examples of the documentation
-	cargo test $(RUST) --features tarefa/tokio
+	cargo test $(RUST) --features $(RUST_FEATURES)
 
 test-crash: ## Only the crash table: a member is killed at every named crash point
-	cargo test -p tarefa-engine -p tarefa --test 'crash*' \
-	    --features tarefa-engine/crash-points,tarefa/crash-points
+	cargo test $(RUST) --features $(WITH_POINTS) --test 'crash*'
+
+test-rust-crash: ## The Rust tests and the crash table, from one build with the crash points in it
+	cargo test $(RUST) --features $(WITH_POINTS)
 
 faults: ## Only the n-th call: each system call and each allocation of a member fails once
 	TAREFA_CRASH_WHAT=calls TAREFA_CRASH_SECONDS=3600 cargo test -p tarefa-engine --test 'crash*' \
@@ -123,11 +133,12 @@ loom-mutants: ## Only wrong memory orders planted in the engine's code: a model 
 	RUSTFLAGS='--cfg loom' cargo test --target-dir target/loom -p tarefa-engine --profile loom --test loom \
 	    each_wrong_order_is_noticed
 
-# Installs the one wheel on every version found, each in a .venv of its own, and runs $(1) there.
+# Installs the one wheel on every version found, each in a .venv of its own, and runs $(1) there, with
+# "$${further[@]}" in it for $(3) on all but the first.
 define on_each_python
 main=$$($(PY) -c 'import sys, sysconfig; \
     print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \
-failed=; tested=' '; \
+failed=; tested=' '; further=(); \
 set -- "$$main" - $(FOUND); \
 while [ $$# -gt 0 ]; do \
     version=$$1 python=$$2; shift 2; \
@@ -153,14 +164,19 @@ while [ $$# -gt 0 ]; do \
     fi; \
     echo "== Python $$version"; \
     "$$venv/bin/python" $(1) || failed="$$failed $$version"; \
+    further=($(3)); \
 done; \
 if [ -n "$$failed" ]; then echo "$(2) failed on:$$failed" >&2; exit 1; fi
 endef
 
+# What `make test-python` does first, which waits for the network.
+venvs: $(INSTALLED)
+	@$(call on_each_python,-c pass,The installation)
+
 test-python: $(INSTALLED) ## Only the Python tests, one wheel on every version found
-	cargo build --quiet -p tarefa --features tokio --example visitor --example queues --example crowd
+	cargo build --quiet $(RUST) --features $(RUST_FEATURES) --example visitor --example queues --example crowd
 	@export TAREFA_RUST_EXAMPLES='$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/examples)'; \
-	$(call on_each_python,-m pytest $(PYTEST_ARGS),Python tests)
+	$(call on_each_python,-m pytest "$${further[@]}" $(PYTEST_ARGS),Python tests,-m 'not once')
 
 test-cpython: $(INSTALLED) ## Only the interpreter's own tests, on our classes, on every version found
 	@$(call on_each_python,tests/cpython/run.py,The tests of CPython)

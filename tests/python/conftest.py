@@ -5,6 +5,8 @@
   speed.
 - Nothing is left behind: within 5 s after a test that passed there is no child process other than
   the runtime's own, no task process, no descriptor and no shared object more than before it.
+- What says the same whatever the interpreter is marked `@pytest.mark.once(why)`: of the versions
+  that `make test-python` finds, the first alone runs it.
 - `Task` runs a test twice, on `tarefa.Thread` and on `tarefa.Process`: the conformance suite.
 """
 
@@ -31,6 +33,9 @@ def pytest_configure(config):
     global _stderr
     config.addinivalue_line(
         "markers", "watchdog(seconds): end the run when the test takes longer than this"
+    )
+    config.addinivalue_line(
+        "markers", "once(why): the same on every version; `make test-python` runs it on the first"
     )
     # A shell's background job ignores these, and so would every script that a test starts.
     for ignored, usual in (

@@ -519,6 +519,7 @@ def test_what_cannot_be_sent_or_read(pipe):
     assert b.recv() == "next"
 
 
+@pytest.mark.once("what it takes to move much, the engine does; smaller ones are sent on all")
 def test_large_messages(pipe, Task):
     a, b = pipe
     size = (256 << 20) + 5

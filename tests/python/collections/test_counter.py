@@ -103,6 +103,7 @@ SameAsCounter.TestCase.settings = settings(
 )
 
 
+@pytest.mark.once("what it does at random, the engine does; the other tests here run on all")
 class TestSameAsCounter(SameAsCounter.TestCase):
     pass
 

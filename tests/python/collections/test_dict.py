@@ -160,6 +160,7 @@ SameAsDict.TestCase.settings = settings(
 )
 
 
+@pytest.mark.once("what it does at random, the engine does; the other tests here run on all")
 class TestSameAsDict(SameAsDict.TestCase):
     pass
 

@@ -170,6 +170,7 @@ SameAsList.TestCase.settings = settings(
 )
 
 
+@pytest.mark.once("what it does at random, the engine does; the other tests here run on all")
 class TestSameAsList(SameAsList.TestCase):
     pass
 

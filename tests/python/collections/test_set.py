@@ -130,6 +130,7 @@ SameAsSet.TestCase.settings = settings(
 )
 
 
+@pytest.mark.once("what it does at random, the engine does; the other tests here run on all")
 class TestSameAsSet(SameAsSet.TestCase):
     pass
 

@@ -13,6 +13,8 @@ import pytest
 from pseudo_terminal import Terminal
 from support import eventually, is_alive, run
 
+pytestmark = pytest.mark.once("the command runs other commands, and no interpreter")
+
 COMMAND = str(Path(sysconfig.get_path("scripts"), "tarefa"))
 UTF8 = {"LC_ALL": "C.UTF-8"}
 

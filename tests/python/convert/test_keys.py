@@ -152,6 +152,7 @@ def one(a, b):
     return a == b and hash(a) == hash(b)
 
 
+@pytest.mark.once("what it does at random, the engine does; the other tests here run on all")
 @settings(max_examples=300, deadline=None, phases=FAST)
 @given(st.lists(keys, min_size=2, max_size=6))
 def test_a_dict_and_a_shared_one_agree(many):
@@ -172,6 +173,7 @@ def test_a_dict_and_a_shared_one_agree(many):
     assert len(shared) == 0
 
 
+@pytest.mark.once("what it does at random, the engine does; the other tests here run on all")
 @settings(max_examples=200, deadline=None, phases=FAST)
 @given(keys, keys)
 def test_two_keys_are_one_or_two(a, b):

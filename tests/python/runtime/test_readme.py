@@ -29,10 +29,13 @@ def blocks():
         for found in BLOCK.finditer(text):
             line = text.count("\n", 0, found.start("code")) + 1
             name = f"{page.stem}_line_{line}"
-            skipped = found["what"] == "not run"
-            mark = pytest.mark.skip(reason=found["text"].strip()) if skipped else ()
+            marks = []
+            if found["what"] == "not run":
+                marks.append(pytest.mark.skip(reason=found["text"].strip()))
+            if page.stem == "guia":
+                marks.append(pytest.mark.once("the programs of guide.md, in another language"))
             before = found["text"].strip("\n") + "\n" if found["what"] == "before" else ""
-            yield pytest.param(before, found["code"], id=name, marks=mark)
+            yield pytest.param(before, found["code"], id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("before", "code"), list(blocks()))

@@ -172,8 +172,8 @@ def test_an_end_is_told_and_what_else_it_held_comes_back(kind):
     shared, other, lock, ready = make(), tarefa.Semaphore(1), tarefa.Lock(), tarefa.Semaphore(0)
 
     def hold():
-        # In the queue, or with it: whoever is stopped keeps either from coming back. One of the round
-        # before may have become a writer as it died, which is told now.
+        # In the queue, or with it: whoever is stopped keeps either from coming back. One of the
+        # round before may have become a writer as it died, which is told now.
         eventually(lambda: is_whole(HOLDS[kind], shared))
         ready.release()
         time.sleep(60)

@@ -5,7 +5,10 @@ import os
 import pytest
 from support import run_script
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="it changes its user, as root alone may")
+pytestmark = [
+    pytest.mark.skipif(os.getuid() != 0, reason="it changes its user, as root alone may"),
+    pytest.mark.once("who a process is, the engine asks of the system"),
+]
 
 LOOK = """
     import os, tarefa, time
