@@ -13,10 +13,12 @@ KINDS = pytest.mark.parametrize("kind", ["Thread", "Process"])
 def test_tasks_are_joined_at_exit(kind):
     done = run_script(f"""
         import tarefa, time
+        said = tarefa.Event()
         def late():
-            time.sleep(.3); print("late but there", flush=True)
+            said.wait(); time.sleep(.3); print("late but there", flush=True)
         tarefa.{kind}(target=late).start()
         print("end of the script", flush=True)
+        said.set()
     """)
     assert done.stdout.splitlines() == ["end of the script", "late but there"]
 
