@@ -99,10 +99,12 @@ run: $(INSTALLED) ## Set up, take the tour, then run the examples in Python and 
 # --- testing --------------------------------------------------------------------------------------------
 .PHONY: test test-rust test-crash test-rust-crash venvs faults kill-everywhere loom loom-mutants test-python test-docs test-scripts test-cpython
 # The Rust part waits more than it computes, so the models run beside it, and the wheel is installed. The
-# Python tests have the machine to themselves.
+# others have the machine to themselves.
+TESTS_BESIDE := test-rust-crash loom
+TESTS_ALONE := test-docs test-python
 test: ## Test everything: Rust, the crash table, the models, pages, Python on every version found
-	+$(MAKE) --no-print-directory -j2 --output-sync=target test-rust-crash loom venvs
-	+$(MAKE) --no-print-directory test-docs test-python RUST_FEATURES=$(WITH_POINTS)
+	+$(MAKE) --no-print-directory -j2 --output-sync=target $(TESTS_BESIDE) venvs
+	+$(MAKE) --no-print-directory $(TESTS_ALONE) RUST_FEATURES=$(WITH_POINTS)
 # All of the table takes long: here one pass of each point is drawn in each scenario.
 # The same sample each time, so that what fails is what was changed; SEED=n draws another.
 test: export TAREFA_CRASH_SEED = $(SAMPLE)
