@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tarefa._engine import QueueLevel
 
 _all: dict[int, list[_Shown]] = {}
@@ -107,11 +110,15 @@ class Descriptor:
     def close(self) -> None:
         self._shown.close()
 
-    def __del__(self) -> None:
-        self._shown.close()
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # At the end of the program its thread stays where it was, perhaps with a lock.
+        if not _is_finalizing():
+            self._shown.close()
 
 
 def refresh(queue: int) -> None:
     """Show what this process has just done to a queue."""
+    if sys.is_finalizing():
+        return  # see above: nobody is left who would look
     for shown in tuple(_all.get(queue, ())):
         shown.refresh()

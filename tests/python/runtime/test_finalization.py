@@ -78,6 +78,22 @@ def test_daemon_threads_at_the_end(act, kind):
     assert (done.stdout, done.stderr) == ("the end\n", "")
 
 
+def test_nobody_waits_for_the_thread_of_a_descriptor():
+    """It may be kept where it is with a lock that closing the descriptor takes."""
+    done = run_script("""
+        import threading, tarefa
+
+        queue = tarefa.Queue()
+        assert queue.fileno() >= 0
+        # A thread that is gone has it, as one has that stays where it is.
+        thread = threading.Thread(target=queue._descriptor._shown.lock.acquire)
+        thread.start()
+        thread.join()
+        print("the end")
+    """)
+    assert (done.stdout, done.stderr) == ("the end\n", "")
+
+
 def test_imported_at_the_end():
     done = run_script("""
         import atexit
