@@ -4,9 +4,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from support import eventually, is_alive, marked, marked_environment
+
+import tarefa
 
 PROGRAM = """
 import os, signal, sys, time, tarefa
@@ -119,3 +122,100 @@ def test_a_fork_of_the_program_keeps_no_task():
     assert list(marked(mark))
     eventually(lambda: not list(marked(mark)))
     program.stdout.close()
+
+
+FORKS = {
+    "a fork": "os.fork() == 0",
+    "a fork of a fork": "os.fork() == 0 and os.fork() == 0",
+    "one that closed all descriptors": "os.fork() == 0 and [os.closerange(3, 1 << 16)]",
+    "a daemon": "os.fork() == 0 and [os.setsid()] and os.fork() == 0",
+}
+
+
+@pytest.mark.parametrize("task_ends", [False, True])
+@pytest.mark.parametrize("how", FORKS)
+def test_what_a_task_forks_ends_with_the_program(how, task_ends):
+    """Without using tarefa itself, and whether or not its parent has ended before."""
+    # Who has closed all descriptors says its number by a file.
+    source = f"""
+import os, signal, sys, time, tarefa
+
+def work(path):
+    if {FORKS[how]}:
+        {BLOCK}
+        with open(path + "~", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename(path + "~", path)
+        time.sleep(1000)
+        os._exit(0)
+    if {task_ends}:
+        os._exit(0)
+    time.sleep(1000)
+
+path = "/tmp/fork-%d" % os.getpid()
+t = tarefa.Process(target=work, args=(path,)).start()
+while not os.path.exists(path):
+    time.sleep(0.001)
+print(open(path).read(), flush=True)
+os.unlink(path)
+if {task_ends}:
+    t.join()
+    time.sleep(0.1)
+os.kill(os.getpid(), 9)
+"""
+    end_of(source)
+
+
+def test_a_fork_of_a_task_ends_with_root_and_zygote():
+    end_of(
+        """
+import os, signal, sys, time, tarefa
+
+def work():
+    pid = os.fork()
+    if pid == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        time.sleep(1000)
+    return pid
+
+print(tarefa.Process(target=work).start().result(), flush=True)
+os.kill(tarefa._engine.diagnostics()["zygote_pid"], 9)
+os.kill(os.getpid(), 9)
+"""
+    )
+
+
+def test_programs_that_a_task_has_executed_are_nobodys_to_end():
+    mark, environment = marked_environment()
+    source = """
+import os, subprocess, tarefa
+
+def work():
+    return subprocess.Popen(["sleep", "1000"], stdout=subprocess.DEVNULL).pid
+
+print(tarefa.Process(target=work).start().result(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    pid = int(done.stdout)
+    try:
+        eventually(lambda: list(marked(mark)) == [pid])
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_fork_of_a_task_goes_on_when_the_task_has_ended():
+    def work():
+        parent = os.getpid()
+        if os.fork() == 0:
+            while os.getppid() == parent:
+                time.sleep(0.001)
+            told.append(os.getppid())
+            os._exit(0)
+
+    told = tarefa.List()
+    tarefa.Process(target=work).start().join()
+    eventually(lambda: len(told) == 1)
+    assert told[0] == tarefa._engine.diagnostics()["zygote_pid"]

@@ -27,6 +27,7 @@ pub mod mmap;
 #[cfg(loom)]
 mod model;
 pub mod oom;
+pub mod orphans;
 pub mod perf;
 pub mod pidfd;
 pub mod pipe;

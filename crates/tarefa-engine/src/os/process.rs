@@ -137,6 +137,18 @@ pub fn on_exit(act: fn(i32)) {
         on_exit(with_status, std::ptr::null_mut());
     }
 }
+
+/// Has `act` run in each child that this process forks by the C library from now on, and in theirs,
+/// before the fork returns there. It must be async-signal-safe.
+pub fn on_fork_in_child(act: extern "C" fn()) {
+    if cfg!(miri) {
+        return;
+    }
+    let act: unsafe extern "C" fn() = act;
+    // SAFETY: a function that may run in any child.
+    unsafe { libc::pthread_atfork(None, None, Some(act)) };
+}
+
 /// The calling thread does nothing more, but for signals.
 pub fn sleep_for_ever() -> ! {
     loop {

@@ -10,6 +10,9 @@
 //! - The kernel sends the zygote a signal when the root ends (`PR_SET_PDEATHSIG`, and the lifeline).
 //!   It kills its children, collects them, so that not even their process numbers stay in use, and
 //!   ends. The lifeline has it go on, too, if it is stopped.
+//! - What a task forks itself has a lifeline of its own from its first moment on. Where there is none to
+//!   be had (the task has closed all descriptors) the zygote ends it: whoever loses his parent below
+//!   the zygote becomes its child, and one that still has the runtime's memory has executed nothing else.
 //! - The kernel sends children a signal when the zygote ends. They go on if the root lives. One that
 //!   has closed its lifeline opens it anew, or has the system's clock make it look at the root. The
 //!   next zygote watches it, too.
@@ -20,7 +23,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use crate::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use crate::os::{child, pidfd, pipe, process, signal};
+use crate::os::orphans::Memory;
+use crate::os::{child, orphans, pidfd, pipe, process, signal};
 use crate::shm::Runtime;
 use crate::shm::arena::layout::process_state;
 use crate::shm::member::slots;
@@ -39,6 +43,10 @@ static CONTINUE: AtomicI32 = AtomicI32::new(-1);
 static LIFELINE_FILE: AtomicU64 = AtomicU64::new(0);
 /// In a child: whether the clock makes it look at the root.
 static BY_CLOCK: AtomicBool = AtomicBool::new(false);
+/// Whether this process was forked by a zygote, or by one that was.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+/// In the zygote: by what processes are known that have the runtime's memory.
+static MARK: AtomicPtr<Vec<u8>> = AtomicPtr::new(std::ptr::null_mut());
 /// In the zygote: descriptors of children of zygotes before it.
 static INHERITED: AtomicPtr<Vec<OwnedFd>> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -63,6 +71,10 @@ pub(in crate::task) fn watch_in_zygote(
         let _ = signal::handle(libc::SIGCHLD, child_ended, false);
     }
     process::signal_with_parent(signal::root_exit_signal());
+    process::on_fork_in_child(forked);
+    orphans::adopt();
+    let mark = orphans::mark_of_mapping(runtime.arena().start().addr()).unwrap_or_default();
+    MARK.store(Box::into_raw(Box::new(mark)), Ordering::Release);
     let lifeline = descriptor(runtime);
     LIFELINE_FILE.store(pipe::file_number(lifeline), Ordering::Release);
     // Stopped, it hears of nothing; SIGCONT lets it go on, and then the other is waiting for it.
@@ -74,6 +86,7 @@ pub(in crate::task) fn watch_in_zygote(
 // not shared: numbers of this process alone.
 pub(in crate::task) fn watch_in_child(runtime: &'static Runtime, zygote: i32) {
     ZYGOTE.store(0, Ordering::Release);
+    IS_CHILD.store(true, Ordering::Release);
     signal::default(libc::SIGCHLD);
     process::signal_with_parent(signal::root_exit_signal());
     for zygotes in [&CONTINUE, &LIFELINE] {
@@ -87,6 +100,33 @@ pub(in crate::task) fn watch_in_child(runtime: &'static Runtime, zygote: i32) {
     if process::parent() != zygote {
         parent_ended(0);
     }
+}
+
+/// In a child that a task, or another such child, has forked itself.
+// not shared: numbers of this process alone.
+extern "C" fn forked() {
+    if !IS_CHILD.load(Ordering::Acquire) {
+        // The zygote's children see to that themselves, once they know who they are.
+        return;
+    }
+    let before = process::errno();
+    let Some(runtime) = Runtime::existing_unlocked() else { return };
+    let parents = lifeline();
+    let own = match ask_for(libc::SIGKILL, descriptor(runtime)) {
+        -1 => parents.map_or(-1, |fd| ask_for(libc::SIGKILL, fd.as_raw_fd())),
+        own => own,
+    };
+    if let Some(parents) = parents {
+        pipe::close(parents.as_raw_fd());
+    }
+    LIFELINE.store(own, Ordering::Release);
+    // Timers stay with the parent.
+    BY_CLOCK.store(false, Ordering::Release);
+    // It may have been closed before.
+    if is_cut() {
+        process::exit_now(0);
+    }
+    process::set_errno(before);
 }
 
 fn descriptor(runtime: &'static Runtime) -> i32 {
@@ -198,10 +238,41 @@ fn end_all(number: u32) {
                 }
             }
         }
-        if !child::reap_ended() {
+        if !child::reap_ended() || !kill_forked(number) {
             break;
         }
         process::nap();
     }
     process::exit_now(0);
+}
+
+/// In the zygote with that number: kills what its children have forked, of those whose parent has ended.
+/// False once no child is left but programs that somebody has executed, which are nobody's to kill.
+fn kill_forked(number: u32) -> bool {
+    // SAFETY: set before the handler is installed, and never freed.
+    let mark = unsafe { MARK.load(Ordering::Acquire).as_ref() }.map_or(&[][..], Vec::as_slice);
+    let Some(runtime) = Runtime::existing_unlocked() else { return false };
+    let is_childs = |pid: i32| {
+        children(runtime).any(|index| {
+            let slot = slots::process_slot(runtime.arena(), index);
+            slots::owner(slot).0 == pid && slot.zygote.load(Ordering::Acquire) == number
+        })
+    };
+    let mut are_left = false;
+    let is_told = orphans::each_child(&mut |pid| {
+        if is_childs(pid) {
+            are_left = true;
+            return;
+        }
+        match orphans::maps(pid, mark) {
+            Memory::HasFile => {
+                let _ = signal::send_process(pid, libc::SIGKILL);
+                are_left = true;
+            }
+            // Perhaps one of those.
+            Memory::None => are_left = true,
+            Memory::Others => {}
+        }
+    });
+    are_left || !is_told
 }
