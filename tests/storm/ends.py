@@ -153,8 +153,7 @@ class Storm:
     def one(self, dice):
         """Start a task and have it end; false if it does not."""
         work = dice.choice(WORK)
-        # SIGTERM does not reach who blocks it.
-        how = "kill" if work is blocks_signals else dice.choice(["kill", "terminate"])
+        how = dice.choice(["kill", "terminate"])
         by = dice.choice(["this thread", "another thread", "a task"])
         pause = dice.choice([0, dice.expovariate(1 / 0.002), dice.expovariate(1 / 0.05)])
         task = tarefa.Process(target=work, args=(self.shared,), name=f"{work.__name__}-{how}")

@@ -375,7 +375,10 @@ class TaskBase(Generic[R]):
         raise NotImplementedError
 
     def terminate(self) -> None:
-        """Send a process SIGTERM; interrupt a thread, which cannot be killed alone."""
+        """Send a process SIGTERM; interrupt a thread, which cannot be killed alone.
+
+        A process that blocks or ignores the signal is killed 2 s later.
+        """
         raise NotImplementedError
 
     def kill(self) -> None:

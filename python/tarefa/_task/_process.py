@@ -351,7 +351,11 @@ class Process(TaskBase[R]):
                 pass
 
     def terminate(self) -> None:
-        """Send it SIGTERM."""
+        """Have it end: its ``finally`` blocks and exit functions run, for 2 s.
+
+        It is sent SIGTERM, for which the target may have a handler of its own, that has all the
+        time it wants. One that blocks or ignores the signal is killed after 2 s.
+        """
         self._signal(SIGTERM)
 
     def kill(self) -> None:

@@ -330,6 +330,130 @@ def test_a_handler_of_the_targets_own_comes_first():
     assert task.result(30) == "went on"
 
 
+def test_terminate_ends_one_that_blocks_the_signal():
+    ready = tarefa.Event()
+
+    def work():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        ready.set()
+        time.sleep(60)
+
+    task = tarefa.Process(target=work).start()
+    ready.wait()
+    task.terminate()
+    task.join()
+    assert task.exitcode == -signal.SIGKILL
+    assert "terminate()" in str(task.exception())
+
+
+@pytest.mark.parametrize("later", ["nothing", "default", "blocked"])
+def test_terminate_ends_one_that_ignores_the_signal(later):
+    """Also where it does so no more when the time is over."""
+    ready, told = tarefa.Event(), tarefa.Event()
+
+    def work():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ready.set()
+        told.wait()
+        # What was sent is noted by the program's own thread, just after.
+        time.sleep(0.3)
+        if later == "default":
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        elif later == "blocked":
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        time.sleep(60)
+
+    task = tarefa.Process(target=work).start()
+    ready.wait()
+    task.terminate()
+    told.set()
+    task.join()
+    assert task.exitcode == -signal.SIGKILL
+    assert "terminate()" in str(task.exception())
+
+
+def test_terminate_ends_one_that_blocks_all_signals_as_it_cleans_up():
+    ready, steps = tarefa.Event(), tarefa.List()
+
+    def work():
+        try:
+            ready.set()
+            time.sleep(60)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            steps.append("finally")
+            time.sleep(60)
+
+    task = tarefa.Process(target=work).start()
+    ready.wait()
+    task.terminate()
+    task.join()
+    assert task.exitcode == -signal.SIGKILL
+    assert list(steps) == ["finally"]
+
+
+def test_a_handler_that_went_before_ours_again_does_not_keep_it():
+    """The interpreter calls ours then, and no time of its own runs."""
+    ready = tarefa.Event()
+
+    def work():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, before)
+        try:
+            ready.set()
+            time.sleep(60)
+        finally:
+            time.sleep(60)
+
+    task = tarefa.Process(target=work).start()
+    ready.wait()
+    task.terminate()
+    task.join()
+    assert task.exitcode in (-signal.SIGTERM, -signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", ["handler", "sigwait"])
+def test_one_that_takes_the_signal_itself_has_all_the_time_it_wants(how):
+    ready, got, go = tarefa.Event(), tarefa.Event(), tarefa.Event()
+
+    def work():
+        if how == "handler":
+            signal.signal(signal.SIGTERM, lambda *_: got.set())
+            ready.set()
+        else:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            ready.set()
+            signal.sigwait([signal.SIGTERM])
+            got.set()
+        go.wait()
+        return "its own end"
+
+    task = tarefa.Process(target=work).start()
+    ready.wait()
+    task.terminate()
+    got.wait()
+    # Longer than both looks at it.
+    time.sleep(tarefa._engine.GRACE + 2)
+    go.set()
+    assert task.result(30) == "its own end"
+
+
+def test_terminate_by_another_process_ends_one_that_blocks_the_signal():
+    ready = tarefa.Event()
+
+    def work():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        ready.set()
+        time.sleep(60)
+
+    task = tarefa.Process(target=work).start()
+    ready.wait()
+    tarefa.Process(target=task.terminate).start().join()
+    task.join()
+    assert task.exitcode == -signal.SIGKILL
+
+
 def test_programs_that_a_task_executes_end_of_sigterm():
     def work():
         import subprocess

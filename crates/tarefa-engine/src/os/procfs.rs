@@ -235,6 +235,48 @@ pub fn threads(pid: i32) -> Vec<i32> {
     tids
 }
 
+/// How it stands with a signal of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignalStands {
+    /// It has come, and nobody has taken it.
+    pub is_pending: bool,
+    /// The main thread does not take it now.
+    pub is_blocked: bool,
+    /// What it does.
+    pub action: SignalAction,
+}
+
+/// What a signal does in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalAction {
+    /// What the system does of itself.
+    Default,
+    /// Nothing.
+    Ignored,
+    /// There is a handler.
+    Handled,
+}
+
+/// How it stands with `signal` of process `pid`; `None` where that cannot be looked at.
+#[must_use]
+pub fn signal_stands(pid: i32, signal: i32) -> Option<SignalStands> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let is_in = |set: &str| {
+        let bits = text.lines().find_map(|line| line.strip_prefix(set))?;
+        let bits = u64::from_str_radix(bits.trim(), 16).ok()?;
+        Some(bits >> (signal - 1) & 1 == 1)
+    };
+    Some(SignalStands {
+        is_pending: is_in("ShdPnd:")? || is_in("SigPnd:")?,
+        is_blocked: is_in("SigBlk:")?,
+        action: match (is_in("SigIgn:")?, is_in("SigCgt:")?) {
+            (true, _) => SignalAction::Ignored,
+            (false, true) => SignalAction::Handled,
+            (false, false) => SignalAction::Default,
+        },
+    })
+}
+
 /// Whether the process of a thread has a handler for `signal`, and whether the thread blocks it; `None`
 /// where that cannot be looked at.
 #[must_use]

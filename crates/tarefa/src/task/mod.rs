@@ -460,7 +460,8 @@ pub trait Task: HasCore + Send + Sync + fmt::Debug {
         self.core().interrupt()
     }
 
-    /// Sends SIGTERM to a process. A thread cannot be ended without its process: it is
+    /// Sends SIGTERM to a process, and kills it two seconds later if it blocks or ignores that; a
+    /// handler of its own decides itself what follows. A thread cannot be ended without its process: it is
     /// interrupted. Nothing happens to a task that has ended.
     ///
     /// # Errors

@@ -100,6 +100,36 @@ fn every_death_is_told() -> Outcome {
     Ok(())
 }
 
+fn keeps_off(ignores: bool, ready: Event) -> Result<(), Failure> {
+    // SAFETY: plain calls; the set is filled by the second one.
+    unsafe {
+        if ignores {
+            libc::signal(libc::SIGTERM, libc::SIG_IGN);
+        } else {
+            let mut all: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
+        }
+    }
+    ready.set();
+    sleep(Duration::from_secs(3600))?;
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn terminate_ends_one_that_keeps_the_signal_off() -> Outcome {
+    for ignores in [false, true] {
+        let ready = Event::new()?;
+        let task = Process::spawn(keeps_off, (ignores, ready.clone()))?;
+        assert!(ready.wait(LONG)?);
+        task.terminate()?;
+        let died = died(task.result(LONG));
+        assert_eq!(died.signal.as_deref(), Some("SIGKILL"), "ignores: {ignores}");
+        assert_eq!(died.cause, LikelyCause::Ended);
+    }
+    Ok(())
+}
+
 #[tarefa::test(timeout = 60)]
 fn a_death_ends_every_wait() -> Outcome {
     let ready = Event::new()?;

@@ -311,6 +311,9 @@ pub struct ProcessSlot {
     /// When its task's time is up, on the monotonic clock in nanoseconds, until the supervisor
     /// has taken that over; 0 without a limit.
     pub deadline: AtomicU64,
+    /// The [`crate::shm::member::slots::lock_owner`] of the process, once its task was told to end,
+    /// until the supervisor has taken that over.
+    pub terminated: AtomicU64,
     /// Who died here last: what a lock remembers of it, shifted left by 32, and its pid.
     pub former: AtomicU64,
     /// Reports it has asked for and not got yet.

@@ -164,6 +164,7 @@ pub fn free_process(arena: &'static Arena, index: u32) {
     slot.zygote.store(0, Ordering::Relaxed);
     slot.exit.store(0, Ordering::Relaxed);
     slot.deadline.store(0, Ordering::Relaxed);
+    slot.terminated.store(0, Ordering::Relaxed);
     slot.remind_at.store(0, Ordering::Relaxed);
     slot.reminders.store(0, Ordering::Relaxed);
     slot.traces.store(0, Ordering::Relaxed);

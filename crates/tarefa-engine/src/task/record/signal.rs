@@ -24,6 +24,7 @@ use super::layout::flag;
 use super::task::Task;
 use crate::atomic::{Ordering, fence};
 use crate::os::{pidfd, process, procfs, signal};
+use crate::shm::member::slots;
 use crate::task::state::State;
 
 /// Whether that process is stopped; also where nobody can say.
@@ -34,8 +35,9 @@ fn is_stopped(pid: i32) -> bool {
 impl Task<'_> {
     /// Sends its process a signal; false where none runs it any more, or yet. `kills` says that the
     /// process may die of it: its death is then told as the program's own doing; where its
-    /// process is only being made, that ends of the signal before it runs the target; and one that is
-    /// stopped goes on.
+    /// process is only being made, that ends of the signal before it runs the target; one that is
+    /// stopped goes on; and one that does not take SIGTERM is killed after a while (see
+    /// `supervisor/terminations.rs`).
     ///
     /// # Errors
     /// What the system answered: the process has become another user's, say.
@@ -78,6 +80,9 @@ impl Task<'_> {
             return Ok(false);
         }
         let sent = send(number);
+        if sent.is_ok() && kills && number == libc::SIGTERM {
+            self.note_termination();
+        }
         if sent.is_ok() && kills && number != libc::SIGKILL && is_stopped(pid) {
             // It would not take the signal until somebody else has it go on.
             let _ = send(libc::SIGCONT);
@@ -93,6 +98,17 @@ impl Task<'_> {
         }
     }
 
+    /// Has the supervisor see to it that it ends, which a process need not do of SIGTERM.
+    fn note_termination(&self) {
+        let owner = self.it.owner.load(Ordering::Acquire) as u32;
+        let Some(index) = slots::living_owner(self.me.arena(), owner) else { return };
+        // Another process may come into the slot by now: so who it was is what is noted.
+        let slot = slots::process_slot(self.me.arena(), index);
+        slot.terminated.store(u64::from(owner), Ordering::Release);
+        crash_point!("task.termination_noted");
+        self.me.runtime().ring();
+    }
+
     /// In its process, once [`Task::process`] names that: dies if somebody wants it.
     pub(super) fn die_if_wanted(&self) {
         fence(Ordering::SeqCst);
@@ -102,6 +118,10 @@ impl Task<'_> {
         let number = self.it.kill_with.swap(0, Ordering::AcqRel) as i32;
         crash_point!("task.kill_taken");
         if number != 0 {
+            if signal::handler(number).is_ok_and(|handler| handler == 0) {
+                // It may have been ignored where this process comes from.
+                signal::default(number);
+            }
             let _ = signal::send_process(process::pid(), number);
         }
     }

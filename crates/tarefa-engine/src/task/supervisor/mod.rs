@@ -10,6 +10,7 @@ mod reap;
 mod remind;
 mod serve;
 mod state;
+mod terminations;
 mod time_limits;
 pub mod untold;
 mod watch;

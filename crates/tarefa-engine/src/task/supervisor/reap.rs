@@ -36,6 +36,7 @@ impl Supervisor<'_> {
     pub(super) fn announce(&mut self, index: u32, exit: Exit, usage: &Usage) {
         let (me, runtime) = (self.me, self.me.runtime());
         self.deadlines.remove(index);
+        self.terminations.remove(index);
         let slot = slots::process_slot(runtime.arena(), index);
         // What the zygote saw is exact; it has told the task already.
         let told = record::exit_of(slot.exit.load(Ordering::Acquire));

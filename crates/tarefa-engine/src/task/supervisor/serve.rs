@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::state::{Dead, Supervisor};
+use super::terminations::Terminations;
 use super::untold::Untold;
 use crate::atomic::{AtomicI32, Ordering};
 use crate::os::clock::Deadline;
@@ -159,6 +160,7 @@ fn start(runtime: &'static Runtime) -> io::Result<()> {
             early_deaths: 0,
             reports_seen: 0,
             deadlines: Deadlines::default(),
+            terminations: Terminations::default(),
             out_of_memory: None,
             untold: Untold::default(),
             told_closed: false,
@@ -184,7 +186,8 @@ impl Supervisor<'_> {
             self.finish_old_roots_work();
             let nap = self.nap();
             keys.clear();
-            let first = [self.deadlines.first(), self.untold.first()].into_iter().flatten().min();
+            let all = [self.deadlines.first(), self.terminations.first(), self.untold.first()];
+            let first = all.into_iter().flatten().min();
             let first = first.map_or(Deadline::NEVER, Deadline::at);
             if !self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first)) {
                 self.watch_by_clock();
@@ -201,6 +204,7 @@ impl Supervisor<'_> {
             self.look_at_ending();
             self.release_dead();
             self.end_over_time();
+            self.end_terminated();
             self.remind();
             identity::lower_supervisor();
             self.start_zygote();

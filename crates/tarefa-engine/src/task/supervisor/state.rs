@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::os::fd::OwnedFd;
 
 use super::ending::Ending;
+use super::terminations::Terminations;
 use super::untold::Untold;
 use crate::os::epoll::Poll;
 use crate::os::pidfd::Exit;
@@ -59,6 +60,7 @@ pub(super) struct Supervisor<'a> {
     pub(super) reports_seen: u64,
     /// By process slot: when its task's time is up, or the grace after it.
     pub(super) deadlines: Deadlines<u32>,
+    pub(super) terminations: Terminations,
     /// How many deaths of the kernel's making for want of memory are accounted for, once there
     /// is a zygote.
     pub(super) out_of_memory: Option<u64>,

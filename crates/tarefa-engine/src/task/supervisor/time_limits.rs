@@ -1,4 +1,4 @@
-//! Ending tasks whose time is up: see [`crate::task::limits`].
+//! Ending tasks whose time is up: see [`crate::task::limits`], and `terminations.rs`.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -43,6 +43,25 @@ impl Supervisor<'_> {
         }
     }
 
+    /// The process `pid` in slot `index` was sent SIGTERM.
+    pub(super) fn told_to_end(&mut self, index: u32, pid: i32) {
+        self.terminations.add(index, procfs::signal_stands(pid, libc::SIGTERM));
+    }
+
+    /// Kills those that were sent SIGTERM and do not take it.
+    pub(super) fn end_terminated(&mut self) {
+        while let Some((index, told)) = self.terminations.take_due() {
+            let slot = slots::process_slot(self.me.arena(), index);
+            if !self.lives(index, slot) {
+                continue;
+            }
+            let stands = procfs::signal_stands(slots::owner(slot).0, libc::SIGTERM);
+            if self.terminations.is_to_kill(index, told, stands) {
+                self.signal(index, libc::SIGKILL);
+            }
+        }
+    }
+
     /// Whether the process in slot `index` has not ended.
     pub(super) fn lives(&self, index: u32, slot: &ProcessSlot) -> bool {
         let (pid, state) = slots::owner(slot);
@@ -70,8 +89,8 @@ impl Supervisor<'_> {
             let name = if off.is_none() { String::new() } else { Task::at(self.me, off).name() };
             let _ = writeln!(
                 io::stderr(),
-                "tarefa: process {name:?} (pid {pid}) is to be killed, for its time is up or its \
-                 starter has ended, and may not be: it runs as another user than the program by \
+                "tarefa: process {name:?} (pid {pid}) is to be killed, for its time is up, its \
+                 starter has ended or it goes on after terminate(), and may not be: it runs as another user than the program by \
                  now; it ends with the program"
             );
         }

@@ -54,6 +54,13 @@ impl Supervisor<'_> {
                 self.deadlines.set(index, slot.deadline.swap(0, Ordering::AcqRel));
                 crash_point!("supervisor.deadline");
             }
+            if slot.terminated.load(Ordering::Acquire) != 0 {
+                let told = slot.terminated.swap(0, Ordering::AcqRel) as u32;
+                crash_point!("supervisor.terminated");
+                if told == slots::lock_owner(runtime.arena(), index) {
+                    self.told_to_end(index, pid);
+                }
+            }
             if slot.remind_at.load(Ordering::Acquire) != 0 {
                 self.untold.remind(index, slot.remind_at.swap(0, Ordering::AcqRel));
                 crash_point!("supervisor.remind_at");

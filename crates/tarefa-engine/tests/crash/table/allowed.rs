@@ -7,6 +7,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "report_request.taken_processes",
             "report_request.taken_threads",
             "backed_pages.unclaimed",
+            "heap.left_over_joined",
             "zygote_control.forgotten",
             "zygote_control.forgotten_done",
             "zygote_control.unpopped",
@@ -35,6 +36,7 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
             "supervisor.remind_at",
             "supervisor.started",
             "supervisor.starting",
+            "supervisor.terminated",
             "supervisor.unclaimed",
             "supervisor.watched",
             "supervisor.zygote_ended",
@@ -46,10 +48,15 @@ pub(crate) const ALLOWED: &[(&[&str], &str)] = &[
          the root, whose death ends everything",
     ),
     (
-        &["task.kill_taken", "task.kill_taken_back", "task.kill_wanted"],
+        &["task.kill_taken", "task.kill_taken_back", "task.kill_wanted", "task.termination_noted"],
         "passed by who kills a task, with the signal noted in its record: a death there leaves the \
          note, which the process takes when it begins, or who kills it next; the scenarios kill no \
          tasks, the tests of the fronts do",
+    ),
+    (
+        &["heap.left_over", "heap.left_over_taken"],
+        "passed only where somebody does not let go of a latch of the heap; the word is its thread's \
+         alone, and the chain is the same before and after",
     ),
     (
         &["thread_slots.swept"],

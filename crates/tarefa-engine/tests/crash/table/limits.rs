@@ -68,6 +68,30 @@ pub(crate) fn without_descriptors(me: &Member) -> Result<(), String> {
     end_zygote(me)
 }
 
+/// Who blocks SIGTERM is killed, whether or not its zygote lives; who does not ends of it.
+pub(crate) fn terminated(me: &Member) -> Result<(), String> {
+    plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));
+    task::process::set_spares(me, 0).map_err(|e| e.to_string())?;
+    start_and_join(me)?;
+    let hows = [b"blocked" as &[u8], b"asleep"];
+    let tasks = hows.map(|how| start_limited(me, how, None));
+    kill_zygote(me)?;
+    for (off, with) in tasks.into_iter().zip([libc::SIGKILL, libc::SIGTERM]) {
+        let off = off?;
+        let task = Task::at(me, off);
+        // It may be about to block it.
+        std::thread::sleep(ms(20));
+        assert!(task.send_signal(libc::SIGTERM, true).map_err(|e| e.to_string())?);
+        task.join(&mut Plain, Deadline::after(Some(Duration::from_secs(20))));
+        let end = (task.state(), task.exit());
+        refcount::release(me, off);
+        if end != (State::Killed, Some(Exit::Signal(with))) {
+            return Err(format!("{end:?}"));
+        }
+    }
+    end_zygote(me)
+}
+
 /// A process that somebody kills at about its deadline is not said to have been killed for that.
 pub(crate) fn dead_before(me: &Member) -> Result<(), String> {
     plan_zygote(me.runtime(), "zygote", "", 0, Path::new(""));

@@ -549,6 +549,7 @@ impl Table {
             self.case(&name, |t| done(t, limits::over_time(&me, spares)));
         }
         self.case("over time, no descriptors", |t| done(t, limits::without_descriptors(&me)));
+        self.case("over time, terminated", |t| done(t, limits::terminated(&me)));
         self.case("over time, dead before", |t| done(t, limits::dead_before(&me)));
     }
 

@@ -35,6 +35,12 @@ pub(crate) fn linger(payload: &[u8]) {
         b"busy" => loop {
             std::hint::spin_loop();
         },
+        b"blocked" => {
+            signal::block_all();
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
         b"asleep" => loop {
             std::thread::sleep(Duration::from_secs(1));
         },
