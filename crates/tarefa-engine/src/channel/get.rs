@@ -211,8 +211,9 @@ impl Queue<'_> {
         }
         let mut taken = Taken::new(me, heap::savepoint(me));
         while taken.len() < most {
-            match self.take_one(shared, to_ack, &mut taken) {
+            match self.take_one(shared, to_ack, until, &mut taken) {
                 Ok(true) => {}
+                Err(e) if taken.is_empty() && e.is_held_up() => return Got::Held,
                 Err(e) if taken.is_empty() => return Got::Taken(Err(e.into())),
                 Ok(false) | Err(_) => break,
             }
@@ -245,7 +246,13 @@ impl Queue<'_> {
     /// Takes the next message; false if there is none. The latch of consumers is held; if it is at the
     /// `shared` end, that of producers as well.
     #[inline]
-    fn take_one(&self, shared: bool, to_ack: bool, taken: &mut Taken) -> Result<bool, OutOfMemory> {
+    fn take_one(
+        &self,
+        shared: bool,
+        to_ack: bool,
+        until: Deadline,
+        taken: &mut Taken,
+    ) -> Result<bool, OutOfMemory> {
         let (me, it) = (self.me, self.it);
         let get = &it.get;
         let head = get.head.load(Ordering::Relaxed);
@@ -258,15 +265,15 @@ impl Queue<'_> {
         crash_point!("channel.tail_seen");
         let next = || (head != tail).then(|| self.word(head).load(Ordering::Relaxed));
         if let Some(back) = self.first_returned(next) {
-            self.take_returned(back, self.note()?, to_ack, taken);
+            self.take_returned(back, self.note(until)?, to_ack, taken);
             return Ok(true);
         }
         if head == tail {
             return Ok(false);
         }
-        let note = self.note()?;
+        let note = self.note(until)?;
         if to_ack {
-            self.reserve_entry()?;
+            self.reserve_entry(until)?;
         }
         let heap = shared && self.order() == Order::Priority;
         let position = if shared && !heap { tail - 1 } else { head };

@@ -45,13 +45,13 @@ fn owner(note: u64) -> u32 {
 impl Queue<'_> {
     /// The note of the calling process; the latch of consumers is held.
     #[inline]
-    pub(super) fn note(&self) -> Result<&'static AtomicU64, OutOfMemory> {
+    pub(super) fn note(&self, until: Deadline) -> Result<&'static AtomicU64, OutOfMemory> {
         let me = self.me;
         let process = me.slot().owner.load(Ordering::Relaxed).saturating_sub(1) as usize;
         let notes = &self.it.notes[process / PER_NOTES];
         let mut block = Off(notes.load(Ordering::Relaxed));
         if block.is_none() {
-            block = self.make_notes(notes)?;
+            block = heap::within(until, || self.make_notes(notes))?;
         }
         let at = block.plus(heap::HEADER + (process % PER_NOTES) as u64 * 8);
         Ok(me.arena().at(at))

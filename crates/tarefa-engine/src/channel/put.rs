@@ -210,7 +210,8 @@ impl Queue<'_> {
         self.check_size(message.size())?;
         let me = self.me;
         let savepoint = heap::savepoint(me);
-        let result = Message::store(me, message).map_err(PutError::from).and_then(|message| {
+        let mut waiting = waiting;
+        let result = self.laid_down(message, &mut waiting).and_then(|message| {
             let until = waiting.as_ref().map_or(Deadline::at(0), |(_, deadline)| *deadline);
             match (self.put_now(&[message], until)?, waiting) {
                 (Now::Put(_), _) => Ok(()),
@@ -227,6 +228,29 @@ impl Queue<'_> {
         result
     }
 
+    /// Makes a message, as long as whoever puts it in wants to wait.
+    fn laid_down(
+        &self,
+        message: Outgoing<'_>,
+        waiting: &mut Option<(&mut dyn BlockingHooks, Deadline)>,
+    ) -> Result<Message, PutError> {
+        let me = self.me;
+        let until = waiting.as_ref().map_or(Deadline::at(0), |(_, deadline)| *deadline);
+        loop {
+            match heap::within(until, || Message::store(me, message)) {
+                Err(e) if e.is_held_up() => {}
+                stored => return Ok(stored?),
+            }
+            let Some((hooks, _)) = waiting else { return Err(PutError::Full) };
+            if hooks.interrupted() || !me.is_here() {
+                return Err(PutError::Interrupted);
+            }
+            if until.passed() {
+                return Err(PutError::Full);
+            }
+        }
+    }
+
     fn put_items<'a, M: Copy + Into<Outgoing<'a>>>(
         &self,
         items: &[M],
@@ -239,11 +263,13 @@ impl Queue<'_> {
         // The first message's blob is made last: so it is the first on the chain.
         let mut messages = Vec::with_capacity(items.len());
         for item in items.iter().rev() {
-            match Message::store(me, (*item).into()) {
+            match self.laid_down((*item).into(), &mut Some((&mut *hooks, deadline))) {
                 Ok(message) => messages.push(message),
                 Err(e) => {
-                    heap::free_deferred(me, savepoint);
-                    return Err((0, e.into()));
+                    if me.is_here() {
+                        heap::free_deferred(me, savepoint);
+                    }
+                    return Err((0, e));
                 }
             }
         }

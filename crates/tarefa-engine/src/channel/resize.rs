@@ -46,7 +46,11 @@ impl Queue<'_> {
     fn resize(&self, capacity: u64, until: Deadline) -> Result<bool, OutOfMemory> {
         let (me, it) = (self.me, self.it);
         let savepoint = heap::savepoint(me);
-        let fresh = heap::alloc(me, Kind::RAW, heap::HEADER + capacity * ring::WORD)?;
+        let bytes = heap::HEADER + capacity * ring::WORD;
+        let fresh = match heap::within(until, || heap::alloc(me, Kind::RAW, bytes)) {
+            Err(e) if e.is_held_up() => return Ok(false),
+            fresh => fresh?,
+        };
         let latch = it.get.latch.lock_until(me, || soon(until));
         let moved = latch.is_some();
         if let Some(_latch) = latch {

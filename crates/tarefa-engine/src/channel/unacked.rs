@@ -174,8 +174,12 @@ impl Queue<'_> {
 
     /// Has room for one more message that is to be acknowledged. The latch of consumers is held.
     #[inline]
-    pub(super) fn reserve_entry(&self) -> Result<(), OutOfMemory> {
-        if self.it.get.unacked.free.load(Ordering::Relaxed) == 0 { self.grow() } else { Ok(()) }
+    pub(super) fn reserve_entry(&self, until: Deadline) -> Result<(), OutOfMemory> {
+        if self.it.get.unacked.free.load(Ordering::Relaxed) == 0 {
+            heap::within(until, || self.grow())
+        } else {
+            Ok(())
+        }
     }
 
     #[cold]

@@ -6,16 +6,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, mpsc};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use support::{Value, contents, int, whole};
 use tarefa_engine::atomic::Ordering;
+use tarefa_engine::channel::{GetError, Order, PutError, Queue, queue};
 use tarefa_engine::collections::list::{self, List, Source};
 use tarefa_engine::collections::value::{Item, tag};
+use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::shm::Off;
+use tarefa_engine::shm::arena::layout::Latch;
 use tarefa_engine::shm::heap::{self, Kind, size_classes};
 use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, object};
+use tarefa_engine::sync::wait::Plain;
 use tarefa_engine::task;
 
 /// The heap is looked at as a whole, so one test at a time.
@@ -385,4 +391,141 @@ proptest! {
         free(&me, &mut marks, 1000);
         prop_assert_eq!(whole(&me).unwrap(), before, "{} errors", errors);
     }
+}
+
+/// A thread that has a latch of the heap until it is let go.
+struct Holder(mpsc::Sender<()>, std::thread::JoinHandle<()>);
+
+impl Holder {
+    fn of(latch: &'static Latch) -> Self {
+        let (release, released) = mpsc::channel::<()>();
+        let (ready, is_ready) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let me = task::runtime().unwrap().me();
+            let _latch = latch.lock(&me);
+            ready.send(()).unwrap();
+            let _ = released.recv();
+        });
+        is_ready.recv().unwrap();
+        Self(release, thread)
+    }
+
+    fn end(self) {
+        drop(self.0);
+        self.1.join().unwrap();
+    }
+}
+
+fn left_over(me: &Member) -> bool {
+    me.slot().left_over.load(Ordering::Relaxed) != 0
+}
+
+#[test]
+fn what_cannot_be_freed_now_is_freed_by_the_next_operation_that_can() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    let latches = || {
+        let small = size_classes::class_of(200).unwrap();
+        [&me.header().classes[small].latch, &me.header().units_latch]
+    };
+    for (latch, size) in latches().into_iter().zip([200, 300_000]) {
+        let used = heap::in_use(&me);
+        let keep = list::create(&me).unwrap();
+        let block = heap::alloc(&me, Kind::RAW, size).unwrap();
+        assert_eq!(heap::savepoint(&me), block);
+        let holder = Holder::of(latch);
+        heap::free_deferred(&me, Off::NONE);
+        assert!(left_over(&me) && heap::savepoint(&me).is_none());
+        // What operations do above it is theirs: made, taken over, thrown away.
+        for round in 0..3 {
+            for n in 0..20 {
+                List::at(&me, keep).append(int(n)).unwrap();
+            }
+            let mark = heap::savepoint(&me);
+            assert!(mark.is_none(), "round {round}");
+            let other = heap::alloc(&me, Kind::RAW, 40).unwrap();
+            let above = heap::savepoint(&me);
+            assert_eq!(above, other);
+            let more = heap::alloc(&me, Kind::RAW, 48).unwrap();
+            assert_ne!(more, other);
+            heap::free_deferred(&me, above);
+            assert_eq!(heap::savepoint(&me), other);
+            heap::free_deferred(&me, mark);
+            assert!(left_over(&me));
+        }
+        // It piles up without a wait for each.
+        if size == 200 {
+            let second = heap::alloc(&me, Kind::RAW, 64).unwrap();
+            assert_eq!(heap::savepoint(&me), second);
+        }
+        holder.end();
+        heap::free_deferred(&me, Off::NONE);
+        assert!(!left_over(&me));
+        assert!(heap::savepoint(&me).is_none());
+        refcount::release(&me, keep);
+        assert_eq!(heap::in_use(&me), used, "{size}");
+        whole(&me).unwrap();
+    }
+}
+
+#[test]
+fn an_allocation_waits_no_longer_than_its_caller_does() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    let used = heap::in_use(&me);
+    let latches: Vec<&'static Latch> =
+        me.header().classes.iter().map(|class| &class.latch).collect();
+    let holders: Vec<Holder> = latches.iter().map(|latch| Holder::of(latch)).collect();
+    for until in [Deadline::at(0), Deadline::after(Some(Duration::from_millis(5)))] {
+        let refused = heap::within(until, || heap::alloc(&me, Kind::RAW, 100)).unwrap_err();
+        assert!(refused.is_held_up() && refused.to_string().contains("stopped"), "{refused}");
+    }
+    // One that needs none of these is made.
+    let large = heap::within(Deadline::at(0), || heap::alloc(&me, Kind::RAW, 100_000)).unwrap();
+    assert_eq!(heap::savepoint(&me), large);
+    heap::free_deferred(&me, Off::NONE);
+    for holder in holders {
+        holder.end();
+    }
+    assert_eq!(heap::in_use(&me), used);
+}
+
+#[test]
+fn limits_of_a_queue_hold_beside_one_who_has_the_heap() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    let used = heap::in_use(&me);
+    let off = queue::create(&me, Order::Priority).unwrap();
+    let queue = Queue::at(&me, off);
+    let bytes = [7; 100];
+    let message = || Item::Blob(tag::BYTES, &bytes, &[]);
+    let soon = || Deadline::after(Some(Duration::from_millis(5)));
+    queue.try_put(message()).unwrap();
+    let single = [&me.header().units_latch];
+    let latches: Vec<&'static Latch> =
+        me.header().classes.iter().map(|class| &class.latch).chain(single).collect();
+    let holders: Vec<Holder> = latches.iter().map(|latch| Holder::of(latch)).collect();
+    assert_eq!(queue.try_put(message()), Err(PutError::Full));
+    assert_eq!(queue.put(message(), &mut Plain, soon()), Err(PutError::Full));
+    // What is there comes out, unless it is noted first who has it, which takes memory once.
+    let first = queue.get(&mut Plain, soon());
+    assert!(matches!(first, Err(GetError::Empty)), "{first:?}");
+    drop(first);
+    for holder in holders {
+        holder.end();
+    }
+    drop(queue.get(&mut Plain, soon()).unwrap());
+    queue.try_put(message()).unwrap();
+    let holders: Vec<Holder> = latches.iter().map(|latch| Holder::of(latch)).collect();
+    drop(queue.get(&mut Plain, soon()).unwrap());
+    assert!(left_over(&me));
+    let empty = queue.get(&mut Plain, soon());
+    assert!(matches!(empty, Err(GetError::Empty)), "{empty:?}");
+    drop(empty);
+    for holder in holders {
+        holder.end();
+    }
+    refcount::release(&me, off);
+    heap::free_deferred(&me, Off::NONE);
+    assert_eq!(heap::in_use(&me), used);
 }

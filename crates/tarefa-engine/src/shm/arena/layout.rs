@@ -389,6 +389,9 @@ pub struct ThreadSlot {
     pub held: [AtomicU64; HELD],
     /// First block it alone owns; more hang on it.
     pub chain: AtomicU64,
+    /// First of those of them that it gives back later, at the end of the chain; 0 for none. Its
+    /// thread alone looks at it: see `heap/destroy.rs`.
+    pub left_over: AtomicU64,
     /// A run it alone owns: unit number plus 1.
     pub run: AtomicU64,
     /// Pages it is about to back with memory: the first's number, shifted left by 16, and how

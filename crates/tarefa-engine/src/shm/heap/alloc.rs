@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::nth_call::fails_here;
 use super::size_classes::class_of;
 use super::usage::OutOfMemory;
-use super::{slab, unit_table, units};
+use super::{limit, slab, unit_table, units};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::layout::{UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
@@ -31,7 +31,7 @@ fn pressing<T>(
     me: &Member,
     mut act: impl FnMut() -> Result<T, OutOfMemory>,
 ) -> Result<T, OutOfMemory> {
-    act().or_else(|e| if slab::give_back_empty(me) { act() } else { Err(e) })
+    act().or_else(|e| if !e.is_held_up() && slab::give_back_empty(me) { act() } else { Err(e) })
 }
 
 /// A raw block of `size` bytes, all of it backed by memory and zero behind the header.
@@ -105,7 +105,7 @@ fn large(
     backed_pages::fits(me, backed)?;
     let savepoint = savepoint(me);
     let first = backed.min(STEP);
-    let latch = me.header().units_latch.lock(me);
+    let latch = limit::lock(&me.header().units_latch, me, size)?;
     let count = size.div_ceil(UNIT);
     let unit = units::take_backed(me, count, first, backed - first, kept)?;
     let off = Off(heap_at(me.arena().len()) + unit * UNIT);

@@ -36,13 +36,28 @@ pub fn defer_free(me: &Member, tx: &mut Tx<'_>, block: Off) {
 }
 
 /// The chain as it is now; later [`release_to`] it, or [`free_deferred`](super::free_deferred) down to it.
+/// None where there is nothing on it but what is left over: that may change until then.
 #[must_use]
+#[inline]
 pub fn savepoint(me: &Member) -> Off {
-    Off(me.slot().chain.load(Ordering::Relaxed))
+    let head = Off(me.slot().chain.load(Ordering::Relaxed));
+    if head == left_over(me) { Off::NONE } else { head }
+}
+
+/// The first of the blocks at the end of the chain that are given back later.
+#[inline]
+pub(super) fn left_over(me: &Member) -> Off {
+    Off(me.slot().left_over.load(Ordering::Relaxed))
+}
+
+/// The block that a savepoint names.
+#[inline]
+pub(super) fn end_of(me: &Member, savepoint: Off) -> Off {
+    if savepoint.is_none() { left_over(me) } else { savepoint }
 }
 
 /// Unhooks all blocks hooked since `savepoint`: from the commit on a structure owns them.
 pub fn release_to(me: &Member, tx: &mut Tx<'_>, savepoint: Off) {
-    tx.set(&me.slot().chain, savepoint.0);
+    tx.set(&me.slot().chain, end_of(me, savepoint).0);
     crash_point!("heap.released");
 }

@@ -17,6 +17,7 @@ pub mod check;
 pub mod destroy;
 pub mod journal_room;
 mod kind;
+mod limit;
 #[doc(hidden)]
 pub mod nth_call;
 mod page_map;
@@ -32,8 +33,10 @@ pub(in crate::shm) use alloc::alloc_fresh;
 pub use alloc::{alloc, alloc_cleared, alloc_sparse, back, is_block, is_small, trim, unback};
 pub use backed_pages::{check_room, overdrawn};
 pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
+pub(in crate::shm) use destroy::free_left_over;
 pub use destroy::{free_deferred, free_deferred_until};
 pub use kind::Kind;
+pub use limit::within;
 pub use usage::{Cause, OutOfMemory, in_use};
 
 use crate::shm::arena::layout::Latch;

@@ -4,14 +4,18 @@
 //! start as they are asked for, then reuses freed ones from a list threaded through them.
 //! All of a class under the class's latch; a class takes units under `units_latch` inside it.
 
+use std::time::Duration;
+
 use super::blocks::{defer_free, header};
 use super::kind::Kind;
+use super::limit;
 use super::size_classes::{self, MOST_UNITS, SIZES, backed, capacity};
 use super::unit_table;
 use super::units;
 use super::usage::OutOfMemory;
 use super::{backed_pages, page_map};
 use crate::atomic::Ordering;
+use crate::os::clock::Deadline;
 use crate::shm::arena::layout::{CLASSES, Class, PAGE, UNIT, heap_at, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
@@ -42,7 +46,7 @@ pub(super) fn holds(me: &Member, block: Off, unit: u64) -> bool {
 
 pub(super) fn alloc(me: &Member, kind: Kind, class: usize, size: u64) -> Result<Off, OutOfMemory> {
     let shared: &'static Class = &me.header().classes[class];
-    let latch = shared.latch.lock(me);
+    let latch = limit::lock(&shared.latch, me, size)?;
     let unit = match with_room(me, shared) {
         Some(unit) => unit,
         None => grow(me, class)?,
@@ -83,7 +87,7 @@ fn carve(me: &Member, unit: u64, class: usize) -> Result<(Off, u64), OutOfMemory
     let block = Off(heap_at(me.arena().len()) + unit * UNIT + carved * size);
     let pages = (block.0 + size).div_ceil(PAGE) - block.0 / PAGE;
     if page_map::count(me, block, size) < pages * PAGE {
-        let _units = me.header().units_latch.lock(me);
+        let _units = limit::lock(&me.header().units_latch, me, size)?;
         backed_pages::claim(me, block, size, 0, &mut |_, _| {})?;
     }
     Ok((block, carved))
@@ -102,7 +106,7 @@ fn with_room(me: &Member, shared: &Class) -> Option<u64> {
 /// Makes an empty slab of `class`, which has none with room. Its latch is held.
 fn grow(me: &Member, class: usize) -> Result<u64, OutOfMemory> {
     let shared: &'static Class = &me.header().classes[class];
-    let units_latch = me.header().units_latch.lock(me);
+    let units_latch = limit::lock(&me.header().units_latch, me, SIZES[class])?;
     let take = |bytes| units::take_backed(me, size_classes::units(class), bytes, 0, &mut |_, _| {});
     // Where there is not so much, for the first block: `carve` backs the others as they are wanted.
     let unit = take(backed(class)).or_else(|e| take(SIZES[class]).map_err(|_| e))?;
@@ -122,13 +126,23 @@ fn grow(me: &Member, class: usize) -> Result<u64, OutOfMemory> {
     Ok(unit)
 }
 
-/// Frees the first block of the thread's chain.
-pub(super) fn free_head(me: &Member, block: Off, class: usize) {
+/// Frees the first block of the thread's chain; false where the latches were not to be had in time.
+#[inline]
+pub(super) fn free_head(me: &Member, block: Off, class: usize, patience: Option<Duration>) -> bool {
     let shared: &'static Class = &me.header().classes[class];
-    let latch = shared.latch.lock(me);
+    let limit = || Deadline::after(patience);
+    let Some(latch) = shared.latch.lock_until(me, limit) else { return false };
     let unit = head_of(me, block, class);
     let slab = unit_table::entry(me, unit);
     let used = slab.used.load(Ordering::Relaxed);
+    // One empty slab stays, so that a block made and freed in turns does not cost a run.
+    let unneeded = used == 1 && shared.empty.load(Ordering::Relaxed) != 0;
+    // What it becomes is to be given back at once: a thread has one run in hand.
+    let both = unneeded && patience.is_some();
+    let units_latch = if both { me.header().units_latch.lock_until(me, limit) } else { None };
+    if both && units_latch.is_none() {
+        return false;
+    }
     let mut tx = Tx::begin(me);
     let b = header(me, block);
     tx.set(&me.slot().chain, b.next.load(Ordering::Relaxed));
@@ -139,8 +153,6 @@ pub(super) fn free_head(me: &Member, block: Off, class: usize) {
     if used == capacity(class) {
         link(me, &mut tx, shared, unit);
     }
-    // One empty slab stays, so that a block made and freed in turns does not cost a run.
-    let unneeded = used == 1 && shared.empty.load(Ordering::Relaxed) != 0;
     if unneeded {
         give_up(me, &mut tx, shared, unit, class);
     } else if used == 1 {
@@ -149,10 +161,17 @@ pub(super) fn free_head(me: &Member, block: Off, class: usize) {
     crash_point!("slab.unhooked");
     tx.commit();
     crash_point!("slab.freed");
+    if let Some(units_latch) = units_latch {
+        units::give_back(me);
+        drop((units_latch, latch));
+        units::shed(me, patience);
+        return true;
+    }
     drop(latch);
     if unneeded {
         give_back(me);
     }
+    true
 }
 
 /// Gives the empty slabs of all classes back, for memory is needed elsewhere. False if there
@@ -188,7 +207,7 @@ fn give_back(me: &Member) {
         let _units = me.header().units_latch.lock(me);
         units::give_back(me);
     }
-    units::shed(me);
+    units::shed(me, None);
 }
 
 fn link(me: &Member, tx: &mut Tx<'_>, class: &Class, unit: u64) {

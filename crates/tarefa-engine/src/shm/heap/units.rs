@@ -9,6 +9,8 @@
 //! All of it under `units_latch`. A run between its list and its user is in the thread's slot
 //! (`run`), so that a death gives it back.
 
+use std::time::Duration;
+
 use super::backed_pages;
 use super::backed_pages::STEP;
 use super::page_map;
@@ -16,6 +18,7 @@ use super::runs::{self, Age};
 use super::unit_table::{at, entry, free, in_flight, total, units_of};
 use super::usage::OutOfMemory;
 use crate::atomic::Ordering;
+use crate::os::clock::Deadline;
 use crate::shm::arena::layout::{ORDERS, UNIT, unit_state};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
@@ -61,15 +64,17 @@ pub(super) fn trim(me: &Member) -> bool {
 }
 
 /// Gives back to the system what free runs keep claimed beyond what they may, the oldest first, a
-/// step at a time: the latch is taken for each.
-pub(super) fn shed(me: &Member) {
+/// step at a time: the latch is taken for each. Where it is not to be had for so long, they wait for the
+/// next who does this.
+pub(super) fn shed(me: &Member, patience: Option<Duration>) {
     let h = me.header();
     loop {
         let most = backed_pages::most_retained(me);
         if h.retained.load(Ordering::Relaxed) <= most {
             return;
         }
-        let _latch = h.units_latch.lock(me);
+        let limit = || Deadline::after(patience);
+        let Some(_latch) = h.units_latch.lock_until(me, limit) else { return };
         let before = h.retained.load(Ordering::Relaxed);
         let Some((unit, order)) = runs::oldest(me) else { return };
         let Some(over) = before.checked_sub(most).filter(|n| *n > 0) else { return };

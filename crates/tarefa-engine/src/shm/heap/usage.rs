@@ -39,6 +39,9 @@ pub enum Cause {
     FileSize(u64),
     /// An error number of the system's.
     System(i32),
+    /// Somebody has a latch of the heap for long, and whoever asked does not want to wait: see
+    /// [`within`](super::within).
+    HeldUp,
 }
 
 impl fmt::Display for OutOfMemory {
@@ -65,6 +68,11 @@ impl fmt::Display for OutOfMemory {
                  ulimit -f); free something, or raise it",
                 Size(*most)
             ),
+            Cause::HeldUp => write!(
+                f,
+                "a process that is stopped has what is needed to give {wanted} bytes of shared memory \
+                 out"
+            ),
             Cause::System(libc::ENOSYS | libc::EOPNOTSUPP) => write!(
                 f,
                 "this system cannot reserve shared memory: it refuses fallocate for memory files \
@@ -84,6 +92,12 @@ impl fmt::Display for OutOfMemory {
 impl std::error::Error for OutOfMemory {}
 
 impl OutOfMemory {
+    /// Whether there may be room: only whoever has a latch of the heap did not let go of it in time.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        self.cause == Cause::HeldUp
+    }
+
     /// Of so many bytes, asked for just now: more than the limit allows.
     #[must_use]
     pub fn new(me: &Member, wanted: u64) -> Self {

@@ -3,6 +3,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
+use crate::shm::heap;
 use crate::shm::member::Member;
 use crate::shm::object::entries::References;
 use crate::shm::object::robust_list;
@@ -12,6 +13,10 @@ use crate::shm::recovery::wait_nodes;
 
 /// The calling thread ends: gives back what only it could.
 pub(in crate::shm) fn return_of_thread(me: &Member) {
+    if me.slot().left_over.load(Ordering::Relaxed) != 0 && heap::savepoint(me).is_none() {
+        // What is left still is for the next thread in the slot, or for the process's end.
+        heap::free_left_over(me);
+    }
     let mine: Vec<Hold> = {
         let held = me.runtime().held();
         let holds = held.holds.keys().filter_map(|packed| Hold::unpack(*packed));
