@@ -158,6 +158,13 @@ def test_ends_are_told_beside_a_member_that_is_stopped_with_what_the_clean_up_ne
     assert stopped.returncode == 0
 
 
+MUCH = 4_000_000
+
+
+def used_memory():
+    return tarefa._engine.diagnostics()["arena_used"]
+
+
 # Those that the end of who holds them gives back, so that the one that works may be killed too.
 HOLDS = {
     "held Semaphore": lambda s: s.__enter__(),
@@ -172,11 +179,14 @@ def test_an_end_is_told_and_what_else_it_held_comes_back(kind):
     shared, other, lock, ready = make(), tarefa.Semaphore(1), tarefa.Lock(), tarefa.Semaphore(0)
 
     def hold():
+        # Given back whether or not what is below can be.
+        mine = tarefa.List([bytes(MUCH)])
         # In the queue, or with it: whoever is stopped keeps either from coming back. One of the
         # round before may have become a writer as it died, which is told now.
         eventually(lambda: is_whole(HOLDS[kind], shared))
         ready.release()
         time.sleep(60)
+        return mine
 
     def hold_more():
         other.__enter__()
@@ -193,6 +203,7 @@ def test_an_end_is_told_and_what_else_it_held_comes_back(kind):
                 work(shared)
 
     for _ in range(2):
+        used = used_memory()
         first = tarefa.Process(target=hold).start()
         assert ready.acquire(timeout=30)
         task = tarefa.Process(target=forever).start()
@@ -210,11 +221,62 @@ def test_an_end_is_told_and_what_else_it_held_comes_back(kind):
             assert other.acquire(timeout=30)
             other.release()
             assert tarefa.Process(target=len, args=("abc",)).start().result() == 3
+            eventually(lambda most=used + MUCH: used_memory() < most)
         finally:
             os.kill(task.pid, signal.SIGCONT)
             task.kill()
             task.join()
         eventually(lambda: is_whole(work, shared))
+
+
+@pytest.mark.parametrize("what", ["ack", "nack", "task_done"])
+def test_ctrl_c_ends_what_is_said_of_an_item_beside_one_who_is_stopped(what):
+    run_script(
+        f"""
+        import os, signal, tarefa, threading, time
+
+        q, beats = tarefa.Queue(), tarefa.Value("q", 0)
+
+        def forever():
+            while True:
+                q.put(0)
+                q.unfinished_tasks, q.full(), q.used_bytes, q.unacknowledged
+                beats.value += 1
+
+        task = tarefa.Process(target=forever).start()
+        while not beats.value:
+            time.sleep(0.001)
+        interrupted = 0
+        for _ in range(4):
+            q.get(ack=True)
+            q.get()
+            os.kill(task.pid, signal.SIGSTOP)
+            # What only looks ends beside it.
+            q.unfinished_tasks, q.full(), q.used_bytes, q.unacknowledged, q.qsize()
+            timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+            try:
+                timer.start()
+                q.{what}()
+                time.sleep(5)
+            except KeyboardInterrupt:
+                interrupted += 1
+            timer.join()
+            # Not before: it may have been stopped with the lock of the value.
+            os.kill(task.pid, signal.SIGCONT)
+            before = beats.value
+            while beats.value == before:
+                time.sleep(0.001)
+            # As before: it can be said again, unless it was said just before the interrupt.
+            try:
+                q.{what}() if "{what}" != "task_done" else q.ack()
+            except ValueError:
+                pass
+        assert interrupted == 4
+        assert q.unacknowledged == 0
+        task.kill()
+        task.join()
+        """
+    )
 
 
 @pytest.mark.parametrize("immediate", [False, True])

@@ -160,10 +160,27 @@ pub fn is_held_by(me: &Member, process: u32, off: Off) -> bool {
 
 /// One step of returning a dead process's references: true once none is left.
 pub(in crate::shm) fn destroy_step(me: &Member, block: Off) -> bool {
-    let refs: &References = me.arena().at(block);
+    !return_one(me, me.arena().at(block), &[])
+}
+
+/// Returns a reference of a dead process whose blocks begin with that of `first`, to another object than
+/// those in `kept`; false if there is none.
+pub(in crate::shm) fn return_next(me: &Member, first: &AtomicU64, kept: &[Off]) -> bool {
+    let mut block = Off(first.load(Ordering::Acquire));
+    while !block.is_none() {
+        let refs: &References = me.arena().at(block);
+        if return_one(me, refs, kept) {
+            return true;
+        }
+        block = Off(refs.next.load(Ordering::Acquire));
+    }
+    false
+}
+
+fn return_one(me: &Member, refs: &References, kept: &[Off]) -> bool {
     for entry in &refs.entries {
         let word = entry.load(Ordering::Relaxed);
-        if word == 0 || Hold::unpack(word).is_some() {
+        if word == 0 || Hold::unpack(word).is_some() || kept.contains(&Off(word)) {
             continue;
         }
         let off = Off(word);
@@ -174,7 +191,7 @@ pub(in crate::shm) fn destroy_step(me: &Member, block: Off) -> bool {
         crash_point!("refcount.returned");
         tx.commit();
         crash_point!("refcount.returned_done");
-        return false;
+        return true;
     }
-    true
+    false
 }

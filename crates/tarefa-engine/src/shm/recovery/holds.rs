@@ -33,6 +33,19 @@ pub(in crate::shm) fn return_of_thread(me: &Member) {
     }
 }
 
+/// The objects that a dead process holds something of.
+pub(in crate::shm) fn objects(me: &Member, references: &AtomicU64) -> Vec<Off> {
+    let mut found = Vec::new();
+    let mut block = Off(references.load(Ordering::Acquire));
+    while !block.is_none() {
+        let refs: &'static References = me.arena().at(block);
+        let entries = refs.entries.iter().map(|entry| entry.load(Ordering::Acquire));
+        found.extend(entries.filter_map(Hold::unpack).map(|hold| hold.object));
+        block = Off(refs.next.load(Ordering::Acquire));
+    }
+    found
+}
+
 /// Gives back all that a dead process holds: `references` is its list of blocks, and `dead` one
 /// of its threads. False if some of it is left for another round.
 pub(in crate::shm) fn return_all(dead: &Member, references: &AtomicU64, round: &mut Round) -> bool {

@@ -38,6 +38,7 @@ use crate::shm::member::runtime::Runtime;
 use crate::shm::member::slots;
 use crate::shm::member::thread_slots;
 use crate::shm::object::entries;
+use crate::shm::object::refcount;
 use crate::shm::trace;
 use crate::shm::tx::journal;
 use crate::shm::tx::latch;
@@ -125,6 +126,27 @@ pub fn return_memory(me: &Member, index: u32, pause: &mut impl FnMut() -> bool) 
             return false;
         }
         if !entries::hook_next(me, &slot.references) {
+            return true;
+        }
+    }
+}
+
+/// Gives back what a process in slot `index` refers to, of which [`leave`] has left something for another
+/// round: all but the objects that it is about, and what is in those. Until `pause` says that it is enough
+/// for now; true once all is done. As for [`return_memory`].
+pub fn return_others(me: &Member, index: u32, pause: &mut impl FnMut() -> bool) -> bool {
+    let runtime = me.runtime();
+    let references = &slots::process_slot(runtime.arena(), index).references;
+    let nodes = threads_of(runtime, index)
+        .flat_map(|t| &slots::thread_slot(runtime.arena(), t).nodes)
+        .map(|node| Off(node.object.load(Ordering::Acquire)));
+    let mut kept: Vec<Off> = nodes.filter(|object| !object.is_none()).collect();
+    kept.extend(holds::objects(me, references));
+    loop {
+        if !heap::free_deferred_until(me, Off::NONE, pause) {
+            return false;
+        }
+        if !refcount::return_next(me, references, &kept) {
             return true;
         }
     }

@@ -73,6 +73,7 @@ impl Supervisor<'_> {
             flags,
             generation,
             had_task,
+            others_are_returned: false,
             progress: Progress::default(),
         });
     }
@@ -137,19 +138,16 @@ impl Supervisor<'_> {
     /// in the end.
     pub(super) fn bury(&mut self) {
         self.held_up = false;
-        let Some(at) = self.dead.iter().position(Dead::is_done_with) else { return };
+        let Some(at) = self.dead.iter().position(Dead::is_done_with) else {
+            return self.return_others();
+        };
         let Dead { index, generation, .. } = self.dead[at];
         let me = self.me;
         self.held_up = recovery::is_held_up(me);
         if self.held_up {
             return;
         }
-        let (mut steps, enough) = (0, Deadline::after(Some(FREES_FOR)));
-        let mut pause = || {
-            steps += 1;
-            steps % STEPS == 0 && enough.passed()
-        };
-        if !recovery::return_memory(me, index, &mut pause) {
+        if !recovery::return_memory(me, index, &mut pause()) {
             return;
         }
         let slot = slots::process_slot(me.arena(), index);
@@ -168,6 +166,18 @@ impl Supervisor<'_> {
         self.kill_started_by(generation);
         recovery::forget(me, index);
         self.dead.remove(at);
+    }
+
+    /// Gives back what those refer to that cannot be buried yet, for some object has to be left first that
+    /// a stopped member has the latch of: all but such objects, of the first of them, for some time.
+    fn return_others(&mut self) {
+        let left = |dead: &Dead| dead.progress.is_released && !dead.others_are_returned;
+        let Some(at) = self.dead.iter().position(left) else { return };
+        if recovery::is_held_up(self.me) {
+            return;
+        }
+        let done = recovery::return_others(self.me, self.dead[at].index, &mut pause());
+        self.dead[at].others_are_returned = done;
     }
 
     /// Whether the kernel killed a process that ended so for want of memory, by its count, which
@@ -216,6 +226,15 @@ impl Supervisor<'_> {
                 self.signal(other, libc::SIGKILL);
             }
         }
+    }
+}
+
+/// Says when it has been freed for long enough to look for more deaths.
+fn pause() -> impl FnMut() -> bool {
+    let (mut steps, enough) = (0, Deadline::after(Some(FREES_FOR)));
+    move || {
+        steps += 1;
+        steps % STEPS == 0 && enough.passed()
     }
 }
 

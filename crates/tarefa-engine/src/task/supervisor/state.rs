@@ -35,6 +35,8 @@ pub(super) struct Dead {
     pub(super) generation: u32,
     /// Whether it had a task when its end was told.
     pub(super) had_task: bool,
+    /// Whether what it refers to is given back but for the objects that it has not left.
+    pub(super) others_are_returned: bool,
     pub(super) progress: Progress,
 }
 
