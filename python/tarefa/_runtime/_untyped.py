@@ -23,4 +23,4 @@ class Generic:
     """A base whose classes can be given type arguments in brackets."""
 
     __slots__ = ()
-    __class_getitem__: object = classmethod(GenericAlias)
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]

@@ -55,26 +55,47 @@ def _tell() -> None:
 
 
 def watch() -> None:
-    """In the zygote: have it told whenever it is loaded."""
+    """In the zygote: have it told when it is loaded."""
     if _MODULE not in sys.modules:
-        sys.meta_path.insert(0, _Finder())
+        sys.meta_path.insert(0, _finder)
+
+
+def forget_to_watch() -> None:
+    """In the zygote, once it has it: its children find no trace of that."""
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
 
 
 class _Finder:
-    """Sees what is imported, and finds nothing itself."""
+    """Sees what is imported, and finds nothing itself.
+
+    In children that have it it stays: others iterate the list that it is in, also at this moment.
+    """
+
+    _is_asking = False
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name == _ASKING:
             import multiprocessing.process  # noqa: F401
-        elif name == _MODULE:
-            sys.meta_path.remove(self)
-            for finder in sys.meta_path:
-                spec = finder.find_spec(name, path, target)
-                if spec is not None:
-                    if spec.loader is not None:
-                        spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
-                    return spec
+        elif name == _MODULE and not self._is_asking:
+            self._is_asking = True
+            try:
+                return self._found(name, path, target)
+            finally:
+                self._is_asking = False
         return None
+
+    def _found(self, name: str, path: Any, target: Any) -> ModuleSpec | None:
+        for finder in list(sys.meta_path):
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
+                return spec
+        return None
+
+
+_finder = _Finder()
 
 
 class _Loader:

@@ -105,6 +105,7 @@ def _rehearsing() -> Iterator[None]:
     for step in steps_of_imports():
         _immortal.note_what_brings(step)
         yield
+    _of_multiprocessing.forget_to_watch()
     _immortal.make_noted_immortal()
     yield
     for _ in rehearse():

@@ -33,8 +33,7 @@ def test_multiprocessing_knows_it_whenever_it_is_imported():
     done = out("""
         import tarefa
         def asked():
-            import multiprocessing, sys
-            assert not any(type(f).__module__.startswith("tarefa") for f in sys.meta_path)
+            import multiprocessing
             me, other = multiprocessing.current_process(), multiprocessing.parent_process()
             return me.name, bytes(me.authkey), other.name, other.pid
         def before():
@@ -55,6 +54,57 @@ def test_multiprocessing_knows_it_whenever_it_is_imported():
         key = bytes(multiprocessing.current_process().authkey)
         assert tarefa.Process(target=asked).start().result()[1] == key
     """)
+    assert done.stderr == ""
+
+
+def test_what_finds_modules_is_as_the_program_has_it():
+    done = out("""
+        import sys, tarefa, threading, time
+        def first():
+            class Hook:
+                asked = []
+                def __init__(self, other=None): self.other = other
+                def find_spec(self, name, path=None, target=None):
+                    Hook.asked.append(name)
+                    return None if self.other is None else self.other.find_spec(name, path, target)
+            # Others import while it is told, by finders of theirs; and what fails is tried again.
+            sys.meta_path.append(Hook())
+            sys.meta_path[:] = [Hook(finder) for finder in sys.meta_path]
+            failed, over = [], threading.Event()
+            def imports(name):
+                while not over.is_set():
+                    sys.modules.pop(name, None)
+                    try:
+                        __import__(name)
+                    except ImportError as e:
+                        failed.append(repr(e))
+            names = ("colorsys", "bisect", "_bisect", "stringprep", "nturl2path")
+            threads = [
+                threading.Thread(target=imports, args=(name,), daemon=True) for name in names
+            ]
+            for thread in threads: thread.start()
+            import itertools
+            count, itertools.count = itertools.count, None
+            try:
+                import multiprocessing
+            except TypeError:
+                pass
+            else:
+                raise AssertionError("it was to fail")
+            itertools.count = count
+            import logging, multiprocessing
+            time.sleep(0.05)
+            over.set()
+            for thread in threads: thread.join()
+            assert "logging" in Hook.asked and "multiprocessing.process" in Hook.asked
+            return failed, multiprocessing.current_process().name
+        print(tarefa.Process(target=first, name="first").start().result())
+        def finders():
+            return [type(f).__module__ for f in sys.meta_path if type(f).__module__ != "builtins"]
+        while "tarefa._task._of_multiprocessing" in tarefa.Process(target=finders).start().result():
+            time.sleep(0.01)
+    """)
+    assert done.stdout == "([], 'first')\n"
     assert done.stderr == ""
 
 
