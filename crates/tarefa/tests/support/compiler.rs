@@ -29,5 +29,9 @@ pub(crate) fn rustc() -> Command {
     rustc.current_dir(env!("CARGO_MANIFEST_DIR")).args(["--edition", "2024"]);
     rustc.arg("--extern").arg(format!("tarefa={}", library().display()));
     rustc.arg("-L").arg(format!("dependency={}", folder().display()));
+    // It would warn of a server of jobs that make has, and that this test has not.
+    for name in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"] {
+        rustc.env_remove(name);
+    }
     rustc
 }
