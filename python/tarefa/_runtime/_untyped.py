@@ -23,4 +23,6 @@ class Generic:
     """A base whose classes can be given type arguments in brackets."""
 
     __slots__ = ()
-    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
+
+    def __class_getitem__(cls, arguments: object) -> GenericAlias:
+        return GenericAlias(cls, arguments)
