@@ -69,7 +69,7 @@ def load_class(kind: str) -> None:
     if kind == "Queue":
         from tarefa._channel import _queue  # noqa: F401
     elif kind == "Array":
-        from tarefa._collections import _array, _value  # noqa: F401
+        from tarefa._collections import _handles_of_arrays  # noqa: F401
     elif kind == "Counter":
         from tarefa._collections import _counter  # noqa: F401
     elif kind == "Namespace":

@@ -10,7 +10,6 @@ from tarefa._engine import (
     LockCore,
     ValueCore,
     make_array,
-    register_class,
 )
 from tarefa._runtime._errors import ArenaFull
 from tarefa._runtime._shared import Content, own_class, set_state, state_of
@@ -131,6 +130,3 @@ def attach_with_lock(attach: Any, arguments: tuple[int, ...], lock: Any) -> Any:
     found = attach(*arguments)
     memory = core_of(found)._memory.__get__(found)
     return make_object(_base(memory, True), memory, _noted(memory)[0], lock)
-
-
-register_class("Array", from_handle)

@@ -66,3 +66,34 @@ def test_an_object_arrives_where_its_class_was_not_asked_for(made):
         assert found == (type(given).__name__, True), found
         """.replace("MADE", made)
     )
+
+
+@pytest.mark.parametrize(
+    ("used", "sent"),
+    [
+        ('Value("i", 7)', 'Array("i", [7])'),
+        ('Array("i", [7])', 'Value("i", 7)'),
+        ('RawValue("i", 7)', 'Array("i", [7])'),
+        ('Value("i", 7)', 'RawArray("i", [7])'),
+    ],
+)
+def test_one_class_of_arrays_is_asked_for_and_the_other_arrives(used, sent):
+    run_script(
+        """
+        import tarefa
+        given = tarefa.SENT
+        def look(given):
+            other = tarefa.USED
+            return type(given).__name__, given[0] if hasattr(given, "__len__") else given.value
+        def make():
+            other = tarefa.USED
+            return tarefa.SENT
+        def first():
+            import tarefa._collections._making
+            return tarefa.List([tarefa.SENT])
+        name = type(given).__name__
+        assert tarefa.Process(target=look, args=(given,)).start().result() == (name, 7)
+        assert type(tarefa.Process(target=make).start().result()).__name__ == name
+        assert type(tarefa.Process(target=first).start().result()[0]).__name__ == name
+        """.replace("USED", used).replace("SENT", sent)
+    )
