@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from tarefa._task._state import State
     from tarefa._task._usage import Context, Usage
-
-    Target = Callable[..., Any]
 else:
     from tarefa._runtime._untyped import Generic, TypeVar
 

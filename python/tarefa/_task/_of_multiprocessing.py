@@ -23,11 +23,6 @@ _name: str | None = None
 _starter: Any = None
 
 
-def has_key() -> bool:
-    """Whether there is a key for processes, given or made here."""
-    return _key is not None
-
-
 def set_key(key: bytes) -> None:
     """The key that all processes of the program have."""
     global _key

@@ -58,10 +58,9 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
         else:
             os.environ[name] = value
     env = dict(os.environ._data)  # type: ignore[attr-defined]
-    _take_over(config)
     # All processes have the one that is made here, unless the program has.
     config["state"].setdefault("key", os.urandom(32))
-    _of_multiprocessing.set_key(config["state"]["key"])
+    _take_over(config)
     _environment.set_baseline({"env": env, **{n: config[n] for n in _OF_PROGRAM}})
     # Line by line, also with -u, so that what children write stays in whole lines.
     for stream in (sys.stdout, sys.stderr):
