@@ -330,7 +330,8 @@ def test_a_handler_of_the_targets_own_comes_first():
     assert task.result(30) == "went on"
 
 
-def test_terminate_ends_one_that_blocks_the_signal():
+def one_that_blocks_sigterm():
+    """A task that runs, and does not hear the signal."""
     ready = tarefa.Event()
 
     def work():
@@ -340,6 +341,11 @@ def test_terminate_ends_one_that_blocks_the_signal():
 
     task = tarefa.Process(target=work).start()
     ready.wait()
+    return task
+
+
+def test_terminate_ends_one_that_blocks_the_signal():
+    task = one_that_blocks_sigterm()
     task.terminate()
     task.join()
     assert task.exitcode == -signal.SIGKILL
@@ -440,15 +446,7 @@ def test_one_that_takes_the_signal_itself_has_all_the_time_it_wants(how):
 
 
 def test_terminate_by_another_process_ends_one_that_blocks_the_signal():
-    ready = tarefa.Event()
-
-    def work():
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        ready.set()
-        time.sleep(60)
-
-    task = tarefa.Process(target=work).start()
-    ready.wait()
+    task = one_that_blocks_sigterm()
     tarefa.Process(target=task.terminate).start().join()
     task.join()
     assert task.exitcode == -signal.SIGKILL
