@@ -87,8 +87,10 @@ impl Number {
     fn compare(self, other: Self) -> Ordering {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => a.cmp(&b),
-            // A NaN is before nothing and after nothing.
-            (Self::Float(a), Self::Float(b)) => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
+            // A NaN is after all others: were it equal to each, these would have no order.
+            (Self::Float(a), Self::Float(b)) => {
+                a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+            }
             (Self::Int(a), Self::Float(b)) => int_with_float(a, b),
             (Self::Float(a), Self::Int(b)) => int_with_float(b, a).reverse(),
         }
@@ -98,7 +100,7 @@ impl Number {
 #[expect(clippy::cast_possible_truncation, reason = "it has no fraction, and is in the range")]
 fn int_with_float(int: i128, float: f64) -> Ordering {
     if float.is_nan() {
-        return Ordering::Equal;
+        return Ordering::Less;
     }
     let most = 2.0_f64.powi(127);
     if float >= most {
@@ -147,7 +149,7 @@ impl Part<'_> {
 }
 
 /// Compares two items as Python does: numbers by value, texts by code points, tuples item by item. What
-/// Python does not compare has an order of its own: `None`, numbers, texts, bytes, tuples.
+/// Python does not compare has an order of its own: `None`, numbers, NaNs, texts, bytes, tuples.
 #[must_use]
 pub fn compare(a: &mut &[u8], b: &mut &[u8]) -> Ordering {
     compare_to(a, b, DEPTH + 1)
