@@ -36,6 +36,8 @@ class Queue(QueueCore, Generic[T]):
 
     __module__ = "tarefa"
     _descriptor: Descriptor | None = None
+    # Whether a coroutine has waited by this handle.
+    _is_awaited = False
     # What its own reads in others, who have only the queue.
     _label = 0
 
@@ -88,7 +90,7 @@ class Queue(QueueCore, Generic[T]):
             BadMessage: one cannot be decoded; the others are its ``items``.
             ValueError: ``max`` is below 1.
         """
-        most = _ANY if max is None else max
+        most = _ANY if max is None else min(operator.index(max), _ANY)
         if most < 1:
             raise ValueError(f"max must be 1 or more, not {most}")
         items, bad = self.take_many(most, ack, block, timeout)
@@ -179,14 +181,22 @@ class Queue(QueueCore, Generic[T]):
         Raises:
             ShutDown, BadMessage: as ``get()``.
         """
-        while True:
-            try:
-                return self.get_nowait(ack=ack)
-            except Empty:
-                pass
-            from tarefa._channel._asyncio import until
+        try:
+            return self.get_nowait(ack=ack)
+        except Empty:
+            from tarefa._channel._asyncio import Ask
 
-            await until(self, None)
+        ask = Ask(self, for_room=False)
+        self._is_awaited = True
+        try:
+            while True:
+                await ask.turn()
+                try:
+                    return self.get_nowait(ack=ack)
+                except Empty:
+                    pass
+        finally:
+            ask.leave()
 
     async def aput(self, item: T) -> None:
         """Put an item in as ``put()`` does, from asyncio: only the coroutine waits.
@@ -196,10 +206,19 @@ class Queue(QueueCore, Generic[T]):
         Raises:
             ShutDown, NotPicklable, ValueError: as ``put()``.
         """
-        while (needed := self.offer(item)) is not None:
-            from tarefa._channel._asyncio import until
+        needed = self.offer(item)
+        if needed is None:
+            return
+        from tarefa._channel._asyncio import Ask
 
-            await until(self, needed)
+        ask = Ask(self, for_room=True)
+        self._is_awaited = True
+        try:
+            while needed is not None:
+                await ask.turn(needed)
+                needed = self.offer(item)
+        finally:
+            ask.leave()
 
     def fileno(self) -> int:
         """A descriptor that is readable while there is an item, or once the queue is shut down.
@@ -218,6 +237,10 @@ class Queue(QueueCore, Generic[T]):
         super().close()
         if descriptor is not None:
             descriptor.close()
+        if self._is_awaited:
+            from tarefa._channel._asyncio import closed
+
+            closed(self)
 
     def join_thread(self) -> None:
         """Nothing, for there is no thread behind the queue; for programs of ``multiprocessing``."""
@@ -271,10 +294,10 @@ class PriorityQueue(Queue[T]):
 
     Items are numbers, texts, bytes, and tuples that begin with one of them, as in
     ``(priority, item)``. They are compared where the queue lies, without a line of Python, and as
-    Python compares them; what Python does not compare has an order: numbers, texts, bytes, tuples.
-    Of a tuple count the items up to the first that is something else, an object of a class or a
-    list for example: no ``<`` of a class runs. Items that are equal so far come out in the order
-    in which they were put.
+    Python compares them; what Python does not compare has an order: ``None``, numbers, NaNs, texts,
+    bytes, tuples. Of a tuple count the items up to the first that is something else, an object of a
+    class or a list for example: no ``<`` of a class runs. Items that are equal so far come out in
+    the order in which they were put.
 
     Raises:
         TypeError: by ``put()``, of an item that is none of these.

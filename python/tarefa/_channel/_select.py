@@ -46,6 +46,9 @@ def select(objects: Iterable[T], timeout: float | None = None) -> list[T]:
     """
     if timeout is not None and not timeout >= 0:
         raise ValueError(f"timeout is a number of seconds, 0 or more, or None, not {timeout!r}")
+    if isinstance(objects, QueueCore):
+        # It can be iterated, which would take what is in it.
+        raise TypeError("select() takes several things: a list with the queue in it")
     these = list(objects)
     if not these and timeout is None:
         raise ValueError("select() of nothing, without a timeout, would wait for ever")

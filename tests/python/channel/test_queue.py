@@ -137,6 +137,18 @@ def test_equal_priorities_in_their_order(Task):
     assert q.get()[1].name == "one"
 
 
+def test_a_nan_and_none_leave_the_others_their_order():
+    q = tarefa.PriorityQueue()
+    nan = float("nan")
+    put_all(q, [5, nan, 2, None, (1, nan), 9, 1.5, nan, (1, 3), 0, 2**70])
+    got = drain(q)
+    assert got[0] is None
+    assert got[1:7] == [0, 1.5, 2, 5, 9, 2**70]
+    assert [x != x for x in got[7:9]] == [True, True]
+    assert got[9] == (1, 3)
+    assert got[10][1] != got[10][1]
+
+
 def test_what_has_no_order_is_refused():
     q = tarefa.PriorityQueue(3)
     for item in ([1], {}, Job("x"), ([1], 2), ({}, 1)):
@@ -470,6 +482,48 @@ def test_close_is_this_process_s(q):
         q.get()
     other.put(1)
     assert other.get() == 1
+
+
+@pytest.mark.parametrize("what", ["get", "get_many", "put", "put_many"])
+def test_close_ends_the_waits_of_other_threads(what):
+    q = tarefa.Queue(1)
+    other = pickle.loads(pickle.dumps(q))
+    if what.startswith("put"):
+        other.put(0)
+    caught, waits = [], threading.Event()
+
+    def act():
+        waits.set()
+        try:
+            {
+                "get": q.get,
+                "get_many": q.get_many,
+                "put": lambda: q.put(1),
+                "put_many": lambda: q.put_many([1, 2]),
+            }[what]()
+        except ValueError as e:
+            caught.append(str(e))
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    waits.wait()
+    time.sleep(0.05)
+    q.close()
+    thread.join()
+    assert len(caught) == 1
+    assert "closed" in caught[0]
+    # Only by this handle.
+    if what.startswith("get"):
+        other.put(0)
+    assert other.get() == 0
+    assert other.empty()
+
+
+def test_any_number_is_a_most(q):
+    q.put_many([1, 2])
+    assert q.get_many(2**100) == [1, 2]
+    with pytest.raises(TypeError):
+        q.get_many(1.5)
 
 
 def test_habits_of_an_object(Any):

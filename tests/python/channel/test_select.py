@@ -214,6 +214,22 @@ def test_a_connection_that_is_closed_meanwhile_is_told():
     b.close()
 
 
+def test_a_queue_that_is_closed_meanwhile_is_told():
+    q = tarefa.Queue()
+    soon(q.close)
+    assert tarefa.select([tarefa.Queue(), q]) == [q]
+    with pytest.raises(ValueError, match="closed"):
+        q.get()
+
+
+def test_a_queue_alone_is_no_list_of_them():
+    q = tarefa.Queue()
+    q.put(1)
+    with pytest.raises(TypeError, match="a list"):
+        tarefa.select(q, 0)
+    assert q.get_nowait() == 1
+
+
 def test_many_objects_are_waited_for_at_once(sockets):
     """More than one call of the system can sleep on."""
     queues = [tarefa.Queue() for _ in range(300)]

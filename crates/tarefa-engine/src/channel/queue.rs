@@ -251,18 +251,8 @@ impl<'a> Queue<'a> {
         ring::word(self.me, ring, self.it.mask.load(Ordering::Relaxed), position)
     }
 
-    /// Takes both latches, in the one order in which they are taken: nobody changes anything until
-    /// they are let go, and all that is final is published.
-    pub(super) fn alone(&self) -> (Latched<'a>, Latched<'a>) {
-        let put = self.it.put.latch.lock(self.me);
-        let get = self.it.get.latch.lock(self.me);
-        self.publish_put();
-        self.publish_get();
-        self.return_of_the_dead();
-        (get, put)
-    }
-
-    /// The same, if they can be had by then; see [`soon`].
+    /// Takes both latches, in the one order in which they are taken, if they can be had by then (see
+    /// [`soon`]): nobody changes anything until they are let go, and all that is final is published.
     pub(super) fn alone_until(&self, limit: Deadline) -> Option<(Latched<'a>, Latched<'a>)> {
         let put = self.it.put.latch.lock_until(self.me, || limit)?;
         let get = self.it.get.latch.lock_until(self.me, || limit)?;

@@ -7,7 +7,7 @@ use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::os::clock::Deadline;
 use crate::shm::arena::offset::Off;
 use crate::sync::select::{Selectable, Source, select};
-use crate::sync::wait::{self, Awaited, BlockingHooks, Outcome};
+use crate::sync::wait::{Awaited, BlockingHooks, Outcome};
 
 /// What nobody stops.
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -25,18 +25,7 @@ pub enum Wanted {
 
 impl Queue<'_> {
     /// Waits until there is what is wanted, or until `stopped`, which whoever sets it shows by
-    /// [`Queue::look_around`]. Others may be there first.
-    pub fn watch(
-        &self,
-        wanted: Wanted,
-        stopped: &AtomicBool,
-        hooks: &mut dyn BlockingHooks,
-    ) -> Outcome {
-        let mut condition = Watch { queue: *self, wanted, stopped };
-        wait::wait(self.me, hooks, &mut condition, Deadline::NEVER)
-    }
-
-    /// The same, until a deadline, for one who does not go on to take what is there: whoever else waits
+    /// [`Queue::look_around`], for one who does not go on to take what is there: whoever else waits
     /// for it is woken in its place.
     pub fn look_out(
         &self,
@@ -112,29 +101,6 @@ impl Watch<'_> {
 
     fn announce(&self) -> u32 {
         self.gate().announce(matches!(self.wanted, Wanted::Room(_)))
-    }
-}
-
-impl Awaited for Watch<'_> {
-    fn word(&self) -> &'static AtomicU32 {
-        self.gate().word()
-    }
-
-    fn object(&self) -> Off {
-        self.queue.off
-    }
-
-    fn ready(&mut self) -> bool {
-        if self.stopped.load(Ordering::Acquire) {
-            return true;
-        }
-        let _latches = self.queue.alone();
-        self.is_there()
-    }
-
-    fn announce(&mut self) -> Option<u32> {
-        let value = Watch::announce(self);
-        if self.ready() { None } else { Some(value) }
     }
 }
 
@@ -224,11 +190,11 @@ impl<'a> SelectQueue<'a> {
 
 impl Awaited for SelectQueue<'_> {
     fn word(&self) -> &'static AtomicU32 {
-        self.look_out.watch.word()
+        self.look_out.watch.gate().word()
     }
 
     fn object(&self) -> Off {
-        self.look_out.watch.object()
+        self.look_out.watch.queue.off
     }
 
     fn ready(&mut self) -> bool {

@@ -13,11 +13,11 @@ use tarefa_engine::kinds;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::object::{self, handle::Handle};
 use tarefa_engine::shm::{Member, Off};
-use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
+use tarefa_engine::sync::wait::Outcome;
 
 use super::level::{self, QueueLevel};
 use super::messages::decode;
-use super::open_state::OpenState;
+use super::open_state::{ClosableWait, OpenState};
 use super::receivable::Receivable;
 use crate::collections::array;
 use crate::convert::bytes::bytes_of;
@@ -25,7 +25,7 @@ use crate::convert::collector;
 use crate::convert::encode::{self, Encoded};
 use crate::convert::flat;
 use crate::convert::out_of_band::InBand;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::deadline;
 use crate::runtime::errors;
 use crate::runtime::handle::{self, Slot};
 use crate::runtime::hooks as python;
@@ -91,14 +91,14 @@ impl ConnectionCore {
 
     fn take(&self, py: Python<'_>, me: &Member, end: &End<'_>) -> PyResult<Taken> {
         let Some(queue) = end.reads() else { return Err(PyEOFError::new_err(())) };
-        let mut hooks = Hooks::new(py, self, me.index());
+        let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let taken = queue.get(&mut hooks, Deadline::NEVER);
         level::changed(py, Self::id_of(me, queue.offset()));
         taken.map_err(|e| match e {
             GetError::ShutDown | GetError::Empty => PyEOFError::new_err(
                 "the other end of the pipe is closed, or all who had it have ended",
             ),
-            GetError::Interrupted => hooks.into_error(),
+            GetError::Interrupted => hooks.into_error(is_closed),
             GetError::Memory(e) => errors::out_of_memory(py, e),
         })
     }
@@ -111,7 +111,7 @@ impl ConnectionCore {
     ) -> PyResult<()> {
         let me = handle.try_slot()?;
         let Some(queue) = End::at(&me, handle.off()).writes() else { return Ok(()) };
-        let mut hooks = Hooks::new(py, self, me.index());
+        let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let put = queue.put(item, &mut hooks, Deadline::NEVER);
         level::changed(py, Self::id_of(&me, queue.offset()));
         put.map_err(|e| match e {
@@ -123,7 +123,7 @@ impl ConnectionCore {
                     "the other end of the pipe is closed, or all who had it have ended",
                 ))
             }
-            PutError::Interrupted => hooks.into_error(),
+            PutError::Interrupted => hooks.into_error(is_closed),
             PutError::Memory(e) => errors::out_of_memory(py, e),
             PutError::Full | PutError::TooLarge { .. } => PyOSError::new_err(e.to_string()),
         })
@@ -174,48 +174,6 @@ impl SharedClass for ConnectionCore {
 #[cold]
 fn is_closed() -> PyErr {
     PyOSError::new_err("handle is closed")
-}
-
-/// A wait that the connection's `close()` in this process ends as well.
-struct Hooks<'a, 'py> {
-    python: PyBlockingHooks<'py>,
-    core: &'a ConnectionCore,
-    thread: u32,
-}
-
-impl<'a, 'py> Hooks<'a, 'py> {
-    fn new(py: Python<'py>, core: &'a ConnectionCore, thread: u32) -> Self {
-        Self { python: PyBlockingHooks::new(py), core, thread }
-    }
-
-    fn into_error(self) -> PyErr {
-        if self.core.state.is_closed() && self.python.error.is_none() {
-            return is_closed();
-        }
-        self.python.into_error()
-    }
-}
-
-impl BlockingHooks for Hooks<'_, '_> {
-    fn release(&mut self, sleep: &mut dyn FnMut()) {
-        let (core, thread) = (self.core, self.thread);
-        self.python.release(&mut || {
-            // Who closes it now finds the thread; who has before is seen here.
-            core.state.wait_begins(thread);
-            if !core.state.is_closed() {
-                sleep();
-            }
-            core.state.wait_is_over(thread);
-        });
-    }
-
-    fn interrupted(&mut self) -> bool {
-        self.python.interrupted() || self.core.state.is_closed()
-    }
-
-    fn place(&mut self, me: &Member) {
-        self.python.place(me);
-    }
 }
 
 #[pymethods]
@@ -318,11 +276,11 @@ impl ConnectionCore {
             return Ok(true);
         }
         let until = deadline(timeout)?;
-        let mut hooks = Hooks::new(py, self, me.index());
+        let mut hooks = ClosableWait::new(py, &self.state, me.index());
         match queue.look_out(Wanted::Message, &AtomicBool::new(false), &mut hooks, until) {
             Outcome::Ready => Ok(true),
             Outcome::TimedOut => Ok(false),
-            Outcome::Interrupted => Err(hooks.into_error()),
+            Outcome::Interrupted => Err(hooks.into_error(is_closed)),
         }
     }
 

@@ -1,22 +1,24 @@
 //! `QueueCore`: what `tarefa.Queue` and its siblings are made of.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
-use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
-    GetError, Joined, MAX_BYTES, Order, Outgoing, PutError, Queue, Taken, Wanted, blob_bytes, keyed,
+    GetError, Joined, MAX_BYTES, Order, Outgoing, PutError, Queue, Taken, blob_bytes, keyed,
 };
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
-use tarefa_engine::sync::select;
 
 use super::deliveries::{self, Deliveries};
 use super::level::{self, QueueLevel};
 use super::messages::{decode, patience};
+use super::open_state::{ClosableWait, OpenState};
+use super::receivable::Receivable;
 use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
@@ -28,7 +30,7 @@ use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
-use crate::sync::select::{Selectable, Waitable};
+use crate::sync::select::Selectable;
 
 /// What a message came through, in an error.
 const CHANNEL: &str = "queue";
@@ -39,12 +41,12 @@ const CHANNEL: &str = "queue";
 pub(crate) struct QueueCore {
     handle: Handle,
     /// Whether this process has said that it uses it no more.
-    closed: AtomicBool,
+    state: Arc<OpenState>,
 }
 
 impl QueueCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        Self { handle, closed: AtomicBool::new(false) }
+        Self { handle, state: Arc::default() }
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -58,24 +60,21 @@ impl QueueCore {
 
     #[inline]
     fn check_open(&self) -> PyResult<()> {
-        if self.closed.load(Ordering::Relaxed) {
-            let text =
-                format!("Queue {} is closed: this process has called close()", self.handle.id());
-            return Err(PyValueError::new_err(text));
+        if self.state.is_closed() { Err(self.is_closed()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn is_closed(&self) -> PyErr {
+        let text = format!("Queue {} is closed: this process has called close()", self.handle.id());
+        PyValueError::new_err(text)
+    }
+
+    #[cold]
+    fn put_failed(&self, py: Python<'_>, e: PutError, wait: ClosableWait<'_, '_>) -> PyErr {
+        match e {
+            PutError::Interrupted => wait.into_error(|| self.is_closed()),
+            other => put_failed(py, other),
         }
-        Ok(())
-    }
-}
-
-struct HasMessage(Handle);
-
-impl Waitable for HasMessage {
-    fn handle(&self) -> &Handle {
-        &self.0
-    }
-
-    fn selectable<'a>(&'a self, me: &'a Member) -> Box<dyn select::Selectable + 'a> {
-        Box::new(Queue::at(me, self.0.off()).selectable(Wanted::Message))
     }
 }
 
@@ -103,13 +102,11 @@ fn refused(py: Python<'_>, e: PyErr) -> PyErr {
 }
 
 #[cold]
-fn put_failed(py: Python<'_>, e: PutError, hooks: Option<PyBlockingHooks<'_>>) -> PyErr {
+fn put_failed(py: Python<'_>, e: PutError) -> PyErr {
     match e {
         PutError::Full => errors::new(py, "Full", e.to_string()),
         PutError::ShutDown => errors::new(py, "ShutDown", e.to_string()),
-        PutError::Interrupted => {
-            hooks.map_or_else(|| PyKeyboardInterrupt::new_err(()), PyBlockingHooks::into_error)
-        }
+        PutError::Interrupted => PyKeyboardInterrupt::new_err(()),
         PutError::TooLarge { size, most } => PyValueError::new_err(format!(
             "a message of {size} bytes is larger than the queue may hold, which is {most} bytes: \
              make the queue with a larger max_bytes, or send the message in parts"
@@ -119,13 +116,11 @@ fn put_failed(py: Python<'_>, e: PutError, hooks: Option<PyBlockingHooks<'_>>) -
 }
 
 #[cold]
-fn get_failed(py: Python<'_>, e: GetError, hooks: Option<PyBlockingHooks<'_>>) -> PyErr {
+fn get_failed(py: Python<'_>, e: GetError) -> PyErr {
     match e {
         GetError::Empty => errors::new(py, "Empty", e.to_string()),
         GetError::ShutDown => errors::new(py, "ShutDown", e.to_string()),
-        GetError::Interrupted => {
-            hooks.map_or_else(|| PyKeyboardInterrupt::new_err(()), PyBlockingHooks::into_error)
-        }
+        GetError::Interrupted => PyKeyboardInterrupt::new_err(()),
         GetError::Memory(e) => errors::out_of_memory(py, e),
     }
 }
@@ -208,14 +203,14 @@ impl QueueCore {
         let Some(until) = until else {
             let put = queue.try_put(item);
             level::changed(py, self.handle.id());
-            return put.map_err(|e| put_failed(py, e, None));
+            return put.map_err(|e| put_failed(py, e));
         };
-        let mut hooks = PyBlockingHooks::new(py);
+        let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let put = queue.put(item, &mut hooks, until);
         level::changed(py, self.handle.id());
         match put {
             Ok(()) => Ok(()),
-            Err(e) => Err(put_failed(py, e, Some(hooks))),
+            Err(e) => Err(self.put_failed(py, e, hooks)),
         }
     }
 
@@ -235,7 +230,7 @@ impl QueueCore {
         match put {
             Ok(()) => Ok(None),
             Err(PutError::Full) => Ok(Some(blob_bytes(item))),
-            Err(e) => Err(put_failed(py, e, None)),
+            Err(e) => Err(put_failed(py, e)),
         }
     }
 
@@ -254,13 +249,13 @@ impl QueueCore {
         let encoded: Vec<Encoded<'_>> =
             items.iter().map(|item| self.encode(&me, &item)).collect::<PyResult<_>>()?;
         let items = encoded.iter().map(outgoing).collect::<PyResult<Vec<_>>>()?;
-        let mut hooks = PyBlockingHooks::new(py);
+        let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let put = Queue::at(&me, off).put_many(&items, &mut hooks, until);
         level::changed(py, self.handle.id());
         match put {
             Ok(()) => Ok((items.len(), None)),
             Err((n, e)) => {
-                let error = put_failed(py, e, Some(hooks));
+                let error = self.put_failed(py, e, hooks);
                 if error.is_instance_of::<PyException>(py) {
                     Ok((n, Some(error.into_value(py).into_any())))
                 } else {
@@ -293,7 +288,7 @@ impl QueueCore {
         }
         match taken.contents().next() {
             Some(content) => decode(py, &me, content, true, CHANNEL),
-            None => Err(get_failed(py, GetError::Empty, None)),
+            None => Err(get_failed(py, GetError::Empty)),
         }
     }
 
@@ -440,7 +435,10 @@ impl QueueCore {
     #[pyo3(name = "_selectable")]
     fn selectable(&self) -> PyResult<Selectable> {
         self.check_open()?;
-        Ok(Selectable::new(HasMessage(self.handle.clone())))
+        Ok(Selectable::new(Receivable {
+            handle: self.handle.clone(),
+            state: Arc::clone(&self.state),
+        }))
     }
 
     /// What a descriptor for it shows.
@@ -449,9 +447,9 @@ impl QueueCore {
         Ok(QueueLevel::new(self.handle.clone()))
     }
 
-    /// This process uses it no more.
+    /// This process uses it no more; its waits here end.
     fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
+        self.handle.with_me(|me| self.state.close(me));
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {
@@ -474,7 +472,7 @@ impl QueueCore {
         let failed = |e| refused(item.py(), e);
         if Queue::at(me, self.handle.off()).order() != Order::Priority {
             let queue = Queue::at(me, self.handle.off());
-            let check = |size| queue.check_size(size).map_err(|e| put_failed(item.py(), e, None));
+            let check = |size| queue.check_size(size).map_err(|e| put_failed(item.py(), e));
             let encoded = encode::message(me, item, &check).map_err(failed)?;
             encode::outside(&encoded, self.handle.off())?;
             return Ok(encoded);
@@ -524,9 +522,9 @@ impl QueueCore {
             level::changed(py, self.handle.id());
             return taken
                 .inspect(|taken| self.note_redelivered(taken))
-                .map_err(|e| get_failed(py, e, None));
+                .map_err(|e| get_failed(py, e));
         };
-        let mut hooks = PyBlockingHooks::new(py);
+        let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let taken = if ack {
             queue.get_to_ack(most, &mut hooks, until)
         } else {
@@ -538,7 +536,8 @@ impl QueueCore {
                 self.note_redelivered(&taken);
                 Ok(taken)
             }
-            Err(e) => Err(get_failed(py, e, Some(hooks))),
+            Err(GetError::Interrupted) => Err(hooks.into_error(|| self.is_closed())),
+            Err(e) => Err(get_failed(py, e)),
         }
     }
 

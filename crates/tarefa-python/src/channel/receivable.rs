@@ -1,10 +1,11 @@
-//! An end of a pipe among other things that are waited for.
+//! A queue, or an end of a pipe, among other things that are waited for.
 
 use std::sync::Arc;
 
 use tarefa_engine::atomic::AtomicU32;
 use tarefa_engine::channel::pipe::End;
-use tarefa_engine::channel::{SelectQueue, Wanted};
+use tarefa_engine::channel::{Queue, SelectQueue, Wanted};
+use tarefa_engine::kinds;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::sync::select;
@@ -13,7 +14,7 @@ use tarefa_engine::sync::wait::Awaited;
 use super::open_state::OpenState;
 use crate::sync::select::Waitable;
 
-/// An end that reads, and whether its object is closed meanwhile.
+/// A queue, or an end that reads, and whether its object is closed meanwhile.
 pub(super) struct Receivable {
     pub(super) handle: Handle,
     pub(super) state: Arc<OpenState>,
@@ -27,8 +28,12 @@ impl Waitable for Receivable {
     fn selectable<'a>(&'a self, me: &'a Member) -> Box<dyn select::Selectable + 'a> {
         let state = &*self.state;
         state.wait_begins(me.index());
-        // An end that reads has a queue for as long as somebody has the end.
-        let queue = End::at(me, self.handle.off()).reads();
+        let queue = if self.handle.kind() == kinds::QUEUE {
+            Some(Queue::at(me, self.handle.off()))
+        } else {
+            // An end that reads has a queue for as long as somebody has the end.
+            End::at(me, self.handle.off()).reads()
+        };
         let queue = queue.map(|queue| queue.selectable(Wanted::Message));
         Box::new(Reading { queue, state, me })
     }

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::channel::{Queue, Wanted};
+use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::object::handle::Handle;
 
 use super::queue::QueueCore;
@@ -32,7 +33,8 @@ impl QueueWatch {
         let me = self.handle.try_slot()?;
         let mut hooks = PyBlockingHooks::new(py);
         let queue = Queue::at(&me, self.handle.off());
-        let outcome = queue.watch(self.wanted, &self.stopped, &mut hooks);
+        // Who is told may be gone before it looks: whoever else waits is woken in its place.
+        let outcome = queue.look_out(self.wanted, &self.stopped, &mut hooks, Deadline::NEVER);
         hooks.verdict(outcome).map(|_| !self.stopped.load(Ordering::Acquire))
     }
 
