@@ -5,7 +5,7 @@
 //! arguments, and who answers to which).
 //!
 //! Nothing here is unsafe, and nothing here joins a program: what is looked at is mapped for reading
-//! only ([`tarefa_engine::trace::observe`]).
+//! only ([`tarefa_engine::trace::observe`]). The tour alone is a program that uses tarefa.
 #![forbid(unsafe_code)]
 
 pub mod act;

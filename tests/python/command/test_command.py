@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from support import run
@@ -105,12 +107,88 @@ def test_the_tour_runs_in_the_python_that_it_came_with():
     assert "there is no experiment 99" in command("tour", "99", code=2).stderr
 
 
-def test_the_tour_without_python_says_what_it_needs(tmp_path):
-    alone = shutil.copy(COMMAND, tmp_path / "tarefa")
-    done = run([str(alone), "tour"], code=2, env={**UTF8, "PATH": str(tmp_path)})
-    assert "the tour needs Python and the package tarefa in it" in done.stderr
+@pytest.fixture
+def alone(tmp_path):
+    """The command where there is no Python."""
+    at = shutil.copy(COMMAND, tmp_path / "tarefa")
+
+    def call(*arguments, code=0):
+        return run([str(at), *arguments], code=code, env={**UTF8, "PATH": str(tmp_path)})
+
+    return call
+
+
+RUSTS = {
+    "program": 1,
+    "states": 2,
+    "concurrency": 3,
+    "parallelism": 4,
+    "lists": 5,
+    "races": 7,
+    "cost": 11,
+    "interrupting": 12,
+    "counting": 13,
+}
+
+
+def test_the_tour_without_python_has_what_needs_none(alone):
+    rows = json.loads(alone("tour", "--list", "--json").stdout)
+    assert {row["name"]: row["number"] for row in rows} == RUSTS
+    of_python = json.loads(command("tour", "--list", "--json").stdout)
+    # The same statements, by the same names.
+    assert all(row in of_python for row in rows)
+    shown = alone("--lang", "pt", "tour", "--list").stdout
+    assert " 5  lists         Threads veem uma lista só, processos não" in shown
+    assert len(shown.splitlines()) == len(RUSTS)
+
+
+# The others measure what a busy machine may not show.
+@pytest.mark.parametrize("name", ["program", "lists", "races", "interrupting"])
+def test_an_experiment_without_python(alone, name):
+    report = json.loads(alone("tour", name, "--json").stdout)
+    [found] = report["experiments"]
+    assert found["number"] == RUSTS[name]
+    assert report["holds"]
+    assert found["holds"]
+    assert found["because"] is None
+    assert all(figure["value"] >= 0 for figure in found["figures"])
+
+
+@pytest.mark.parametrize("name", ["states", "concurrency", "parallelism", "cost", "counting"])
+def test_an_experiment_without_python_measures(alone, name):
+    done = alone("tour", name, "--json", code=None)
+    assert done.returncode in (0, 1), done.stderr
+    report = json.loads(done.stdout)
+    assert report["experiments"][0]["figures"]
+
+
+def test_the_tour_without_python_as_files(alone, tmp_path):
+    shown = alone("--lang", "pt", "tour", "program", "5", "--save", str(tmp_path / "out")).stdout
+    assert all(len(line) <= 80 for line in shown.splitlines() if "gravado" not in line)
+    assert "✓ vale aqui" in shown
+    assert "2 de 2 afirmações valem" in shown
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["01-program.svg", "05-lists.svg", "index.html"]
+    for name in names[:2]:
+        ET.fromstring((tmp_path / "out" / name).read_text())
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("<section") == page.count("</section>") == 2
+    assert not re.search(r"(src|href)=", page)
+
+
+def test_what_the_tour_without_python_has_not(alone, tmp_path):
+    assert "is about Python" in alone("tour", "gil", code=2).stderr
+    assert "é sobre Python" in alone("--lang", "pt", "tour", "14", code=2).stderr
+    assert "there is no experiment 99" in alone("tour", "99", code=2).stderr
+    (tmp_path / "file").touch()
+    assert "file" in alone("tour", "program", "--save", str(tmp_path / "file"), code=2).stderr
+
+
+def test_a_python_without_the_package_is_told(tmp_path):
     missing = str(tmp_path / "nopython")
-    assert missing in command("tour", "--python", missing, code=2).stderr
+    for python in (missing, "/bin/false"):
+        said = command("tour", "--python", python, code=2).stderr
+        assert f"{python} is no Python that has the package" in said
 
 
 def test_the_doctor():

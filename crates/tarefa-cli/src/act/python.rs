@@ -24,8 +24,9 @@ fn found() -> Option<PathBuf> {
     beside.chain(on_path).find(|python| has_package(python))
 }
 
-fn has_package(python: &Path) -> bool {
-    if !python.is_file() {
+/// Whether that is an interpreter with the package; without a slash it is looked for on PATH.
+pub(super) fn has_package(python: &Path) -> bool {
+    if python.components().count() > 1 && !python.is_file() {
         return false;
     }
     let looks = "import importlib.util as u, sys; sys.exit(u.find_spec('tarefa') is None)";

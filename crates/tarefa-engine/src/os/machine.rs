@@ -1,5 +1,7 @@
 //! What this process may use of the machine: processors and memory.
 
+use std::io;
+
 use super::{cgroup, sysconf};
 
 /// Physical memory of the machine, bytes.
@@ -26,4 +28,37 @@ fn affinity_count() -> usize {
         return (unsafe { libc::CPU_COUNT(&set) }).max(1) as usize;
     }
     sysconf(libc::_SC_NPROCESSORS_ONLN).max(1) as usize
+}
+
+/// The first processor that this process may use.
+#[must_use]
+pub fn first_core() -> usize {
+    // SAFETY: cpu_set_t is plain data, for which zeroes are a value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is writable and as long as said.
+    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) } != 0 {
+        return 0;
+    }
+    // SAFETY: `set` was filled by the kernel, and a number below its size is asked for.
+    let may_use = |core: &usize| unsafe { libc::CPU_ISSET(*core, &set) };
+    (0..8 * size_of_val(&set)).find(may_use).unwrap_or(0)
+}
+
+/// Has the calling thread run on that processor alone.
+///
+/// # Errors
+/// Of the system, which does not grant that.
+pub fn stay_on(core: usize) -> io::Result<()> {
+    // SAFETY: cpu_set_t is plain data, for which zeroes are a value.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    if core >= 8 * size_of_val(&set) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the number is below the set's size, as just seen.
+    unsafe { libc::CPU_SET(core, &mut set) };
+    // SAFETY: `set` is as long as said.
+    if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
 }
