@@ -79,20 +79,23 @@ $(INSTALLED): $(WHEEL)
 	@touch $@
 
 # --- showing --------------------------------------------------------------------------------------------
-.PHONY: run
-run: $(INSTALLED) ## Set up, take the tour, then run the examples in Python and in Rust
+.PHONY: run report
+run: $(INSTALLED) ## Set up, take the tour, then run the lesson's program in Python and in Rust
 	@$(VENV)/bin/tarefa tour || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Python: minha_lista $$kind $$data"; \
 	    $(PY) examples/collections/minha_lista.py $$kind $$data; \
 	done; done
-	@echo '== Python: stdlib_report'
-	@$(PY) examples/task/stdlib_report.py
-	@cargo build --quiet --release -p tarefa --examples
+	@cargo build --quiet -p tarefa --example minha_lista
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Rust: minha_lista $$kind $$data"; \
-	    cargo run --quiet --release -p tarefa --example minha_lista -- $$kind $$data; \
+	    cargo run --quiet -p tarefa --example minha_lista -- $$kind $$data; \
 	done; done
+
+report: $(INSTALLED) ## The long report: one piece of work in a loop, on threads and on processes; some minutes
+	@echo '== Python: stdlib_report'
+	@$(PY) examples/task/stdlib_report.py
+	@cargo build --quiet --release -p tarefa --example stdlib_report
 	@echo '== Rust: stdlib_report'
 	@cargo run --quiet --release -p tarefa --example stdlib_report
 
