@@ -360,7 +360,7 @@ def prepare_thread_interrupts() -> None:
 def prepare_zygote() -> None:
     """Ask for a zygote before one is needed."""
 
-def send_to_zygote(bytes: bytes) -> None:  # noqa: A002
+def send_to_zygote(bytes: bytes, makes_spares_stale: bool = False) -> None:  # noqa: A002
     """Send the zygote a message: see ``tarefa._task._zygote.message``."""
 
 def join_runtime(root: int, memory_fd: int, id: int, slot: int) -> None:  # noqa: A002

@@ -50,6 +50,8 @@ _PATIENCE = 4
 _MOST_PARTS = 32
 # Data that nobody is known to reach is in the image up to this size.
 _MOST_UNREACHED = 1 << 20
+# A part of so many bytes takes longer to load than a fork: no process from before is given a task.
+_SLOW_TO_LOAD = 1 << 20
 # Data from this size on that is sent again is worth a word.
 _WARN_FROM = 1 << 20
 
@@ -106,7 +108,7 @@ class Script:
         if len(self.parts) >= _MOST_PARTS:
             self._begin_anew()
         changed, gone = self._changed()
-        fixed, data, unnamed = {}, {}, {}
+        fixed, data, unnamed, added = {}, {}, {}, 0
         for name in changed:
             value = self.main[name]
             if kind_of(value) not in _DATA:
@@ -128,7 +130,7 @@ class Script:
             extra["module"] = self._attributes()
             extra["aliases"] = [n for n in MAIN_NAMES[1:] if n in sys.modules]
         if fixed or extra or anew or lost:
-            self._add_part({"names": fixed, **extra, "held": anew, "lost": lost})
+            added += self._add_part({"names": fixed, **extra, "held": anew, "lost": lost})
         held: list[Any] = []
         if reached is not None:
             found = reached.values(self.main)
@@ -136,12 +138,12 @@ class Script:
             if self.image is not None:
                 held = [each for each in reached.held_values() if _may_stay(each[1])]
         if data or held:
-            self._add_part({"names": data, "held": held})
+            added += self._add_part({"names": data, "held": held})
         image = List(self.parts)
         self.use(image, _main.number(image))
         if self.is_root:
             _engine.program_dict()["image"] = image
-            _engine.send_to_zygote(IMAGE + b"\n")
+            _engine.send_to_zygote(IMAGE + b"\n", added > _SLOW_TO_LOAD)
 
     def _begin_anew(self) -> None:
         """Have the next image begin with the script as it is: much of this one has been replaced.
@@ -152,13 +154,14 @@ class Script:
         self.left_out.clear()
         _definitions.forget_image()
 
-    def _add_part(self, state: dict[str, Any]) -> None:
+    def _add_part(self, state: dict[str, Any]) -> int:
         data, pickler = self._dump_state(state)
         digests = _digests(pickler)
         modules = sorted(m for m in pickler.modules if not _is_safe(m))
         part = (pickle.PickleBuffer(data), digests, pickler.shared)
         self.parts.append(List([part, modules]))
         _definitions.note_found(digest for _, digest in digests)
+        return len(data)
 
     def _dump_state(self, state: dict[str, Any]) -> Any:
         """Pickle of the names and what is held all that can be; what cannot is noted."""

@@ -1,6 +1,7 @@
 """The zygote's interpreter: what it does before it serves, and what ``_engine.serve`` asks of it.
 
-:func:`after_fork`, :func:`get_ready`, :func:`run` and :func:`message` are called by the engine.
+:func:`before_request`, :func:`after_fork`, :func:`get_ready`, :func:`run` and :func:`message` are
+called by the engine.
 """
 
 from __future__ import annotations
@@ -198,6 +199,16 @@ def _redirect_input() -> None:
     os.close(null)
 
 
+_loaded_for_request = False
+
+
+def before_request() -> None:
+    """Load the image for a task that waits: its child would, and so would those after it."""
+    global _loaded_for_request
+    if _main.load_newest(sys.modules.__contains__):
+        _loaded_for_request = True
+
+
 def after_fork(spare: bool) -> None:
     """In the child, right after its fork; a spare has time to warm up."""
     _current.forget_all()
@@ -225,6 +236,7 @@ run = _child.run
 
 def message(data: bytes) -> bool:
     """In the zygote: what it is told, a line each; whether children differ from now on."""
+    global _loaded_for_request
     lines = data.splitlines()
     asked = [line for line in lines if line not in (IMAGE, _REHEARSE)]
     changed = False
@@ -241,7 +253,8 @@ def message(data: bytes) -> bool:
     if _first is None and IMAGE in lines:
         from tarefa._task._zygote_imports import freeze, import_quietly
 
-        if _main.load_newest(import_quietly):
+        if _main.load_newest(import_quietly) or _loaded_for_request:
+            _loaded_for_request = False
             freeze()
             changed = True
     if _REHEARSE in lines and _go_on():

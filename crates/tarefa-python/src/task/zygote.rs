@@ -52,11 +52,18 @@ pub(crate) fn prepare_zygote(py: Python<'_>) -> PyResult<()> {
     process::prepare(&me).map_err(|e| errors::out_of_memory(py, e))
 }
 
-/// Sends the zygote bytes, which reach its `message`.
+/// Sends the zygote bytes, which reach its `message`; whether its spares are of no use from now on
+/// until it has heard of them.
 #[pyfunction]
-pub(crate) fn send_to_zygote(py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
+#[pyo3(signature = (bytes, makes_spares_stale = false))]
+pub(crate) fn send_to_zygote(
+    py: Python<'_>,
+    bytes: &[u8],
+    makes_spares_stale: bool,
+) -> PyResult<()> {
     let me = member::me(py)?;
-    let sent = zygote_control::get(&me).and_then(|c| zygote::send_message(&me, c, bytes));
+    let sent = zygote_control::get(&me)
+        .and_then(|c| zygote::send_message(&me, c, bytes, makes_spares_stale));
     sent.map_err(|e| errors::out_of_memory(py, e))
 }
 
@@ -144,6 +151,10 @@ impl Front for PyFront<'_> {
             Ok(())
         });
         changed
+    }
+
+    fn before_request(&mut self) {
+        self.call("before_request", |f| f.call0().map(drop));
     }
 
     fn get_ready(&mut self) {

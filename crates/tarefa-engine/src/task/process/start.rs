@@ -161,7 +161,8 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
     task.open_note();
     // Else it cannot fail, and is written while the process wakes up.
     let early = if descriptors.is_empty() { None } else { Some(note()?) };
-    if control.hand_to_spare(me, task) {
+    let are_stale = control.spares_are_stale.load(Ordering::Acquire) != 0;
+    if !are_stale && control.hand_to_spare(me, task) {
         early.map_or_else(note, Ok)?.give(task);
         // The last ones are replaced at once, the others when a task ends: see `zygote`.
         let (ready, _) = control.count_spares(me);
@@ -170,9 +171,11 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
         }
         return if noted { explained(task, task.wait_running()) } else { Ok(()) };
     }
-    control.misses.fetch_add(1, Ordering::Relaxed);
-    crash_point!("process.missed");
-    spares::want_more_spares(control);
+    if !are_stale {
+        control.misses.fetch_add(1, Ordering::Relaxed);
+        crash_point!("process.missed");
+        spares::want_more_spares(control);
+    }
     control.push(me, task);
     control.want_zygote(me);
     let pending = early.map_or_else(note, Ok)?;

@@ -61,6 +61,8 @@ pub struct Control {
     pub max_depth: AtomicU64,
     /// A blob for the front of the zygote (what to import), 0 for none.
     pub message: AtomicU64,
+    /// 1 while the zygote has yet to hear of what makes its spares slow: no start takes one then.
+    pub(in crate::task) spares_are_stale: AtomicU64,
     /// A number of what user, groups and so on the zygote has, 0 while nobody knows; and a blob of
     /// what it is to have. See [`crate::task::identity`].
     pub(in crate::task) identity: AtomicU64,
@@ -118,6 +120,11 @@ impl Control {
         if self.asleep.load(Ordering::Acquire) != 0 {
             futex::wake_all(&self.zygote_futex);
         }
+    }
+
+    /// Whether the zygote has been sent what it has not taken.
+    pub(in crate::task) fn has_message(&self) -> bool {
+        self.message.load(Ordering::Acquire) != 0
     }
 
     /// Asks for a zygote if there is none.

@@ -16,6 +16,9 @@ pub trait Front {
     /// A message for the zygote: what to import. True if children forked from now on differ
     /// from those forked before, so that spares are to be replaced.
     fn message(&mut self, bytes: &[u8]) -> bool;
+    /// A child is about to be forked for a task that waits: what it would have to read first is
+    /// better read here, for all that come after it.
+    fn before_request(&mut self) {}
     /// Reads what children may need of the system's files, which may not be readable soon: this
     /// process is about to have another user or root folder.
     fn get_ready(&mut self) {}

@@ -12,7 +12,7 @@ use crate::task::process::zygote_control::Control;
 /// Takes what was sent and gives it to the front; true if children forked from now on differ from
 /// those forked before.
 pub(super) fn take_message(me: &Member, control: &Control, front: &mut dyn Front) -> bool {
-    if control.message.load(Ordering::Acquire) == 0 {
+    if !control.has_message() {
         return false;
     }
     let mark = heap::savepoint(me);
@@ -36,11 +36,18 @@ pub(super) fn take_message(me: &Member, control: &Control, front: &mut dyn Front
     front.message(&bytes)
 }
 
-/// Sends the zygote's front a message, after what is already waiting (the parts are joined).
+/// Sends the zygote's front a message, after what is already waiting (the parts are joined). With
+/// `makes_spares_stale` no start takes a spare until the zygote has heard of it: one forked before
+/// would need longer for what was sent than a new one.
 ///
 /// # Errors
 /// [`heap::OutOfMemory`].
-pub fn send_message(me: &Member, control: &Control, bytes: &[u8]) -> Result<(), heap::OutOfMemory> {
+pub fn send_message(
+    me: &Member,
+    control: &Control,
+    bytes: &[u8],
+    makes_spares_stale: bool,
+) -> Result<(), heap::OutOfMemory> {
     let mark = heap::savepoint(me);
     let result = {
         let _latch = me.header().roots_latch.lock(me);
@@ -49,6 +56,9 @@ pub fn send_message(me: &Member, control: &Control, bytes: &[u8]) -> Result<(), 
         blob::create(me, 0, &[&before, bytes], &[]).map(|new| {
             let mut tx = Tx::begin(me);
             tx.set(&control.message, new.0);
+            if makes_spares_stale {
+                tx.set(&control.spares_are_stale, 1);
+            }
             heap::release_to(me, &mut tx, mark);
             if !old.is_none() {
                 heap::defer_free(me, &mut tx, old);

@@ -41,6 +41,7 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         let seen = control.zygote_futex.load(Ordering::Acquire);
         collect_children(&me, control, number);
         while control.has_requests() {
+            front.before_request();
             serve_request(&me, control, front);
         }
         if cold {
@@ -49,10 +50,12 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         }
         if std::mem::take(&mut message) || take_message(&me, control, front) {
             heap::fill_holes();
-            for _ in 0..zygote_control::SPARES {
-                control.dismiss_one(&me);
-            }
+            control.dismiss_all(&me);
             continue;
+        }
+        if control.spares_are_stale.load(Ordering::Acquire) != 0 && !control.has_message() {
+            control.spares_are_stale.store(0, Ordering::Release);
+            crash_point!("zygote.spares_renewed");
         }
         if is_unready && (identity::has_others(control) || identity::is_to_lower(control)) {
             // Once for all children, which would do it each.

@@ -558,7 +558,7 @@ impl Table {
         let me = self.runtime.me();
         task::process::set_spares(&me, spares).map_err(|e| e.to_string())?;
         let control = zygote_control::get(&me).map_err(|e| e.to_string())?;
-        zygote::send_message(&me, control, b"import").map_err(|e| e.to_string())?;
+        zygote::send_message(&me, control, b"import", true).map_err(|e| e.to_string())?;
         let mut killed = 0;
         for i in 0..4 {
             if i == 2 {

@@ -550,7 +550,7 @@ impl Step {
             }
             Message => {
                 let control = zygote_control::get(me).unwrap();
-                zygote::send_message(me, control, b"something to import").unwrap();
+                zygote::send_message(me, control, b"something to import", true).unwrap();
             }
             Expected => starts::expected(me).unwrap(),
             Start => start_and_join(me).unwrap(),
