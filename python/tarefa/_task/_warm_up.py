@@ -61,6 +61,9 @@ class _StandIn:
     def interrupt_due(self) -> bool:
         return False
 
+    # One that came meanwhile is the task's that waits.
+    take_interrupt = interrupt_due
+
     def finish(self, *_outcome: Any) -> None:
         pass
 

@@ -10,6 +10,7 @@ import _pickle as pickle
 import _signal  # type: ignore[import-not-found]  # `signal` is slow to import
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from tarefa import _engine
@@ -200,13 +201,26 @@ def _redirect_input() -> None:
 
 
 _loaded_for_request = False
+_LONG = 0.03  # seconds
 
 
-def before_request() -> None:
-    """Load the image for a task that waits: its child would, and so would those after it."""
+def before_request() -> bool:
+    """Load the image for a task that waits: its child would, and so would those after it.
+
+    Returns:
+        Whether that took much longer than a fork: all children made before are replaced now.
+    """
     global _loaded_for_request
-    if _main.load_newest(sys.modules.__contains__):
+    began = time.monotonic()
+    if not _main.load_newest(sys.modules.__contains__):
+        return False
+    if time.monotonic() - began < _LONG:
         _loaded_for_request = True
+        return False
+    from tarefa._task._zygote_imports import freeze
+
+    freeze()
+    return True
 
 
 def after_fork(spare: bool) -> None:

@@ -10,6 +10,8 @@
 //! 6.12; ones before take no notice of it.
 
 use super::check;
+use super::current::Current;
+use super::system::System;
 use crate::atomic::{AtomicU64, Ordering};
 
 /// The shortest there is, in nanoseconds.
@@ -23,6 +25,8 @@ pub fn shorten() {
     let Some(before) = set(SHORT) else { return };
     if before != SHORT {
         USUAL.store(before, Ordering::Relaxed);
+        // The kernel has promised it the longer one already.
+        Current::yield_now();
     }
 }
 

@@ -118,6 +118,15 @@ impl PyFront<'_> {
             e.print(self.py);
         }
     }
+
+    fn ask(&self, name: &str) -> bool {
+        let mut answer = false;
+        self.call(name, |f| {
+            answer = f.call0()?.is_truthy()?;
+            Ok(())
+        });
+        answer
+    }
 }
 
 impl Front for PyFront<'_> {
@@ -153,8 +162,8 @@ impl Front for PyFront<'_> {
         changed
     }
 
-    fn before_request(&mut self) {
-        self.call("before_request", |f| f.call0().map(drop));
+    fn before_request(&mut self) -> bool {
+        self.ask("before_request")
     }
 
     fn get_ready(&mut self) {
@@ -162,12 +171,7 @@ impl Front for PyFront<'_> {
     }
 
     fn warm_up(&mut self) -> bool {
-        let mut more = false;
-        self.call("warm_up", |f| {
-            more = f.call0()?.is_truthy()?;
-            Ok(())
-        });
-        more
+        self.ask("warm_up")
     }
 }
 

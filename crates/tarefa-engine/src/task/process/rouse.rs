@@ -40,7 +40,9 @@ pub fn rouse(me: &Member) {
         futex::wake(&idle.slot.mailbox, 1);
         return;
     }
-    control.expect_request();
+    if !control.list(me).any(|spare| spare.is_warming()) {
+        control.expect_request();
+    }
 }
 
 impl Control {

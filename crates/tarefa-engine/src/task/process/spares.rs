@@ -1,5 +1,6 @@
 //! Spares: children forked ahead, which wait for a task. One is claimed by one compare-and-swap of
-//! its mailbox.
+//! its mailbox; where none is idle, one that warms up is, for it is further than a child that has yet
+//! to be forked.
 
 use super::zygote_control::{self, Control, zygote_state};
 use crate::atomic::{AtomicU64, Ordering};
@@ -17,8 +18,10 @@ use crate::task::role;
 
 /// Values of a spare's mailbox; a claimed one has the claimer's process slot in the bits above.
 pub mod mailbox {
-    /// Not ready yet.
+    /// No member yet.
     pub const COLD: u32 = 0;
+    /// Warms up, and looks for a task afterwards.
+    pub const WARMING: u32 = 5;
     /// Waits for a task.
     pub const IDLE: u32 = 1;
     /// Somebody is about to give it one.
@@ -85,7 +88,15 @@ impl Spare {
     }
 
     pub(in crate::task) fn is_idle(&self) -> bool {
-        self.slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE
+        self.is(mailbox::IDLE)
+    }
+
+    pub(in crate::task) fn is_warming(&self) -> bool {
+        self.is(mailbox::WARMING)
+    }
+
+    fn is(&self, state: u32) -> bool {
+        self.slot.mailbox.load(Ordering::Acquire) == state
     }
 
     /// Changes what its mailbox says; false if that is something else by now.
@@ -127,11 +138,19 @@ impl Control {
             .fold((0, 0), |(ready, all), spare| (ready + u64::from(spare.is_idle()), all + 1))
     }
 
-    /// Gives the task to a spare, if one is idle.
+    /// Gives the task to a spare: one that is idle, or else one that will be soon.
     pub(in crate::task) fn hand_to_spare(&'static self, me: &Member, task: &Task<'_>) -> bool {
+        self.hand_to(me, task, mailbox::IDLE) || self.hand_to(me, task, mailbox::WARMING)
+    }
+
+    /// Gives the task to a spare whose mailbox says `state`.
+    fn hand_to(&'static self, me: &Member, task: &Task<'_>, state: u32) -> bool {
         let claimed = mailbox::CLAIMED | me.runtime().process_index() << 8;
         for spare in self.list(me) {
-            let is_claimed = spare.change(mailbox::IDLE, claimed);
+            if !spare.is(state) {
+                continue;
+            }
+            let is_claimed = spare.change(state, claimed);
             crash_point!("zygote_control.claimed");
             if !is_claimed {
                 continue;
@@ -179,10 +198,22 @@ impl Control {
         true
     }
 
+    /// Whether no start is to take a spare: the zygote has yet to replace them.
+    pub(in crate::task) fn are_spares_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire) != 0
+    }
+
+    /// In the zygote: they have been replaced.
+    pub(in crate::task) fn say_renewed(&self) {
+        self.stale.store(0, Ordering::Release);
+        crash_point!("zygote.spares_renewed");
+    }
+
     /// Sends all spares away, also those that are not ready yet: who was claimed before has its task.
     pub(in crate::task) fn dismiss_all(&'static self, me: &Member) {
         for spare in self.list(me) {
-            let _ = spare.dismiss(mailbox::COLD) || spare.dismiss(mailbox::IDLE);
+            // As it goes through them, or it could pass by one that was looked for too early.
+            let _ = [mailbox::COLD, mailbox::WARMING, mailbox::IDLE].map(|at| spare.dismiss(at));
         }
     }
 

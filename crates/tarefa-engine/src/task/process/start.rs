@@ -161,7 +161,7 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
     task.open_note();
     // Else it cannot fail, and is written while the process wakes up.
     let early = if descriptors.is_empty() { None } else { Some(note()?) };
-    let are_stale = control.spares_are_stale.load(Ordering::Acquire) != 0;
+    let are_stale = control.are_spares_stale();
     if !are_stale && control.hand_to_spare(me, task) {
         early.map_or_else(note, Ok)?.give(task);
         // The last ones are replaced at once, the others when a task ends: see `zygote`.

@@ -62,7 +62,7 @@ pub struct Control {
     /// A blob for the front of the zygote (what to import), 0 for none.
     pub message: AtomicU64,
     /// 1 while the zygote has yet to hear of what makes its spares slow: no start takes one then.
-    pub(in crate::task) spares_are_stale: AtomicU64,
+    pub(in crate::task) stale: AtomicU64,
     /// A number of what user, groups and so on the zygote has, 0 while nobody knows; and a blob of
     /// what it is to have. See [`crate::task::identity`].
     pub(in crate::task) identity: AtomicU64,

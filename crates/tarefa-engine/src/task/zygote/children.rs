@@ -107,6 +107,11 @@ pub(super) fn fork_spare(me: &Member, control: &'static Control, front: &mut dyn
     }
     match fork(me, index, front) {
         Ok(0) => {
+            let mailbox = &runtime.process_slot().mailbox;
+            let (cold, warming) = (mailbox::COLD, mailbox::WARMING);
+            // Unless it was sent away already.
+            let _ = mailbox.compare_exchange(cold, warming, Ordering::AcqRel, Ordering::Acquire);
+            crash_point!("zygote.spare_warming");
             front.after_fork_in_child(runtime, true);
             wait_for_task(runtime, front)
         }
@@ -157,9 +162,9 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
 
 fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let slot = runtime.process_slot();
-    // Unless it was sent away before it was ready.
-    let (cold, idle) = (mailbox::COLD, mailbox::IDLE);
-    let _ = slot.mailbox.compare_exchange(cold, idle, Ordering::AcqRel, Ordering::Acquire);
+    // Unless it was sent away, or got its task, before it was ready.
+    let (warming, idle) = (mailbox::WARMING, mailbox::IDLE);
+    let _ = slot.mailbox.compare_exchange(warming, idle, Ordering::AcqRel, Ordering::Acquire);
     crash_point!("zygote.spare_idle");
     loop {
         match slot.mailbox.load(Ordering::Acquire) & 0xff {

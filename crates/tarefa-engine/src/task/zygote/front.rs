@@ -17,8 +17,11 @@ pub trait Front {
     /// from those forked before, so that spares are to be replaced.
     fn message(&mut self, bytes: &[u8]) -> bool;
     /// A child is about to be forked for a task that waits: what it would have to read first is
-    /// better read here, for all that come after it.
-    fn before_request(&mut self) {}
+    /// better read here, for all that come after it. True if there was so much of it that children
+    /// forked before are of no use, and a few more forks make no difference to who waits.
+    fn before_request(&mut self) -> bool {
+        false
+    }
     /// Reads what children may need of the system's files, which may not be readable soon: this
     /// process is about to have another user or root folder.
     fn get_ready(&mut self) {}

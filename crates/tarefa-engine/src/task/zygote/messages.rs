@@ -57,7 +57,7 @@ pub fn send_message(
             let mut tx = Tx::begin(me);
             tx.set(&control.message, new.0);
             if makes_spares_stale {
-                tx.set(&control.spares_are_stale, 1);
+                tx.set(&control.stale, 1);
             }
             heap::release_to(me, &mut tx, mark);
             if !old.is_none() {

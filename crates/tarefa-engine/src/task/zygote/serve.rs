@@ -9,7 +9,7 @@ use super::root_exit;
 use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
 use crate::os::{futex, heap, process, slice};
-use crate::shm::Runtime;
+use crate::shm::{Member, Runtime};
 use crate::task::identity;
 use crate::task::process::starter;
 use crate::task::process::zygote_control;
@@ -43,7 +43,9 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         let seen = control.zygote_futex.load(Ordering::Acquire);
         collect_children(&me, control, number);
         while control.has_requests() {
-            front.before_request();
+            if front.before_request() {
+                renew_spares(&me, control, front);
+            }
             serve_request(&me, control, front);
         }
         if cold {
@@ -53,11 +55,13 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         if std::mem::take(&mut message) || take_message(&me, control, front) {
             heap::fill_holes();
             control.dismiss_all(&me);
+            if control.are_spares_stale() {
+                renew_spares(&me, control, front);
+            }
             continue;
         }
-        if control.spares_are_stale.load(Ordering::Acquire) != 0 && !control.has_message() {
-            control.spares_are_stale.store(0, Ordering::Release);
-            crash_point!("zygote.spares_renewed");
+        if control.are_spares_stale() && !control.has_message() {
+            control.say_renewed();
         }
         if is_unready && (identity::has_others(control) || identity::is_to_lower(control)) {
             // Once for all children, which would do it each.
@@ -93,6 +97,20 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         sleep(control, seen, wanted);
         control.look_for_request(runtime);
     }
+}
+
+/// As many spares at most are made before the child for a task that has waited for long.
+const AHEAD: u64 = 4;
+
+/// Replaces the spares after something that took long to read: whoever waits has waited for that,
+/// and a few forks more make no difference to it, but do to those that it starts next.
+fn renew_spares(me: &Member, control: &'static Control, front: &mut dyn Front) {
+    control.dismiss_all(me);
+    let wanted = control.spares_wanted.load(Ordering::Acquire);
+    for _ in 0..wanted.min(AHEAD) {
+        fork_spare(me, control, front);
+    }
+    control.say_renewed();
 }
 
 /// Without a start for this long the zygote keeps no more spares than were asked for.
