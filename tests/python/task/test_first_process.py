@@ -2,12 +2,13 @@
 
 import signal
 import textwrap
+from pathlib import Path
 
 from support import run_script
 
 
-def out(source, **rest):
-    return run_script(textwrap.dedent(source), **rest)
+def out(source, *arguments, **rest):
+    return run_script(textwrap.dedent(source), *arguments, **rest)
 
 
 def test_it_is_as_any_other():
@@ -197,4 +198,32 @@ def test_what_few_tasks_need_is_there_once_one_has_needed_it():
             time.sleep(0.01)
     """)
     assert done.stdout == "False\nValueError False\nodd\n"
+    assert done.stderr == ""
+
+
+def test_processes_from_before_a_large_global_are_given_no_task():
+    done = out("""
+        import os, sys, tarefa
+        sys.path.append(sys.argv[1])
+        from support import eventually
+        from tarefa import _engine
+        def zygote():
+            return os.getppid()
+        def size():
+            return len(data)
+        def spares():
+            with open(f"/proc/{parent}/task/{parent}/children") as file:
+                return {int(pid) for pid in file.read().split()}
+        def are_ready():
+            found = _engine.diagnostics()
+            return found["spares"] == found["spares_wanted"] == len(spares())
+        parent = tarefa.Process(target=zygote).start().result()
+        eventually(are_ready)
+        before = spares()
+        data = os.urandom(3_000_000)
+        tasks = [tarefa.Process(target=size).start() for _ in range(3)]
+        assert [task.result() for task in tasks] == [3_000_000] * 3
+        assert before.isdisjoint(task.pid for task in tasks)
+        eventually(lambda: before.isdisjoint(spares()))
+    """, str(Path(__file__).parent.parent))
     assert done.stderr == ""

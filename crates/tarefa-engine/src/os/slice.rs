@@ -63,3 +63,18 @@ fn set(slice: u64) -> Option<u64> {
     }
     Some(before)
 }
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_as_before_when_it_is_restored() {
+        let before = set(SHORT).unwrap();
+        set(before).unwrap();
+        shorten();
+        shorten();
+        restore();
+        assert_eq!(set(before), Some(before));
+    }
+}

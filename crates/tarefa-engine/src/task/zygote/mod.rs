@@ -4,6 +4,7 @@
 //!  starter                     zygote                          child
 //!  -------                     ------                          -----
 //!  idle spare? mailbox=TASK ------------------------------->  wakes, runs the task
+//!  or one that warms up? the same ------------------------->  runs it when it is warm
 //!  else push request, ring ->  take slot (EMBRYO)
 //!                              pop request into slot.task
 //!                              fork sibling ---------------->  hatch: slot is LIVE
