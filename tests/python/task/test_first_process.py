@@ -202,7 +202,8 @@ def test_what_few_tasks_need_is_there_once_one_has_needed_it():
 
 
 def test_processes_from_before_a_large_global_are_given_no_task():
-    done = out("""
+    done = out(
+        """
         import os, sys, tarefa
         sys.path.append(sys.argv[1])
         from support import eventually
@@ -225,5 +226,7 @@ def test_processes_from_before_a_large_global_are_given_no_task():
         assert [task.result() for task in tasks] == [3_000_000] * 3
         assert before.isdisjoint(task.pid for task in tasks)
         eventually(lambda: before.isdisjoint(spares()))
-    """, str(Path(__file__).parent.parent))
+    """,
+        str(Path(__file__).parent.parent),
+    )
     assert done.stderr == ""
