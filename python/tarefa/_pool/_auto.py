@@ -277,7 +277,9 @@ class AutoCrew(Trials):
             routed = batch.routed
             if routed is None or routed.chosen is None or routed.chosen.subject is not subject:
                 continue
-            if not routed.trial or batch.left < batch.count or not processes.call_off(batch):
+            # What was taken from a batch of the trial went after it.
+            of_trial = routed.trial or (type(batch.sink) is Part and batch.turn is None)
+            if not of_trial or batch.left < batch.count or not processes.call_off(batch):
                 continue
             self._uncount(batch)
             batch.function, batch.context = routed.chosen, routed.context
@@ -329,12 +331,19 @@ class AutoCrew(Trials):
                 if routed.trial:
                     subject.encoded.append((batch.count, time.perf_counter_ns() - began))
             except NotPicklable as error:
+                if batch.routed is not routed:
+                    return  # it was brought back meanwhile
                 if self._must_be_processes(subject):
                     self._uncount(batch)
                     raise
                 self._stay(batch, context, error)
                 return
-            if routed.trial or routed.watched:
+            if subject.stage == DECIDED and not subject.is_for(PROCESSES):
+                # It was decided after this had its home, and the one worker there may be at a task
+                # that takes long.
+                self._bring_back(subject)
+                self._release(subject)
+            if batch.routed is routed and (routed.trial or routed.watched):
                 crew.watch_over(batch.number)
             return
         batch.function = chosen.function

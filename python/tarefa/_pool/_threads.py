@@ -391,7 +391,7 @@ class ThreadCrew:
             count = self._run_lean(member, batch)
         else:
             count = self._run(member, batch, most)
-        if told is not None and count:
+        if told is not None:
             told(batch, (count, *meter.read(0, threading.get_native_id())))
         del batch
         return count

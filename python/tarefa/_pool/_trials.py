@@ -107,8 +107,14 @@ class Trials(Homes):
         routed = batch.routed
         if routed is None or routed.chosen is None:
             return
-        subject = routed.chosen.subject
-        changed = False
+        self._note_clocked(batch, routed.chosen.subject, what)
+        if what is not None and batch.shared and batch.left:
+            # Its worker is through with it; what was taken from it waits for room, not it.
+            self._uncount(batch)
+            self._release(routed.chosen.subject)
+
+    def _note_clocked(self, batch: Batch, subject: Subject, what: Any) -> None:
+        routed, changed = batch.routed, False
         with self._lock:
             if what is None:
                 if routed.trial:

@@ -12,6 +12,8 @@ from support import eventually
 from targets import double
 
 import tarefa
+from tarefa._pool._choice import THREADS, Choice
+from tarefa._pool._processes import ProcessCrew
 
 HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 
@@ -223,6 +225,33 @@ def test_one_long_task_among_short_ones_holds_nobody_up(auto):
             go_on.set()
     assert got[-1] == 30_000
     assert sorted(got) == list(range(60_000))
+
+
+def test_long_tasks_among_short_ones_do_not_hold_up_what_was_taken_from_behind_them(auto):
+    # Two are at work, one in a process and one on a thread, and what waited behind each goes to
+    # others: those have room once a worker is through with its batch, which is not over then.
+    def some_rest(n):
+        if n % 1000 == 7:
+            time.sleep(0.15)
+        return n
+
+    for _ in range(3):
+        assert list(auto.map(some_rest, range(4000))) == list(range(4000))
+
+
+def test_what_goes_to_the_trial_while_that_ends_runs_where_it_was_decided(auto, monkeypatch):
+    crew = auto._crew
+    put = ProcessCrew.put
+
+    def decide_meanwhile(self, batch):
+        (subject,) = crew._tried
+        crew._tried.clear()
+        subject.decide(Choice(THREADS, "the test says so"), None)
+        crew._move_on(subject)
+        put(self, batch)
+
+    monkeypatch.setattr(ProcessCrew, "put", decide_meanwhile)
+    assert auto.submit(os.getpid).result() == os.getpid()
 
 
 def test_what_runs_beside_the_caller_tells_each_failure_in_its_place(auto):
