@@ -32,7 +32,9 @@ _of_tasks: WeakKeyDictionary[Any, _Taken] = WeakKeyDictionary()
 def _mine() -> _Taken:
     """What the calling consumer has taken, by queue."""
     asyncio = sys.modules.get("asyncio")
-    loop = asyncio._get_running_loop() if asyncio is not None else None
+    # While another thread imports it, there is not all of it yet.
+    running = getattr(asyncio, "_get_running_loop", None)
+    loop = running() if running is not None else None
     task = asyncio.current_task(loop) if asyncio is not None and loop is not None else None
     if task is None:
         return _thread.taken

@@ -251,17 +251,25 @@ class AutoCrew(Trials):
         """Where a batch is to go now; None if it waits for the end of a trial."""
         if subject.stage in (ALONE, PAIR):
             room = 1 if subject.stage == ALONE else 2 if subject.is_long else 4
-            if subject.trying < room:
+            if subject.trying < room and self._can_try(subject):
                 subject.trying += 1
                 batch.routed.trial = True
                 return subject.home
-            if type(batch.sink) is Part:
-                # The trial waits for what was taken from one of its batches.
-                return subject.home
             if subject.choice is None:
-                return None
+                # The trial waits for what was taken from one of its batches.
+                return subject.home if type(batch.sink) is Part else None
         kind = subject.choice.kind if subject.choice is not None else PROCESSES
         return self._crew_for(kind, batch) or self._threads
+
+    def _can_try(self, subject: Subject) -> bool:
+        """Whether what is tried again will be begun soon: a worker is free, or another may come."""
+        processes = self._processes
+        if subject.choice is None or processes is None or subject.home is not processes:
+            return True
+        size = processes.size
+        if self._at[processes] < size:
+            return True
+        return size < self.workers and sum(self._busy(it) for it in self._at) < self.workers
 
     def _has_room(self, crew: Any) -> bool:
         """Whether a crew may have one more: together they are at no more than there are workers."""

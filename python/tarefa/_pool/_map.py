@@ -78,6 +78,8 @@ class Mapping:
         self.input_error: BaseException | None = None
         self.stopped = False
         self.batches: dict[int, Batch] = {}
+        # What was taken from them, for others to run.
+        self.parts: dict[int, Batch] = {}
         self._feeding = threading.Lock()
 
     # -- as the sink of its batches ------------------------------------------------------
@@ -262,7 +264,7 @@ class Mapping:
                 )
             before = self.finished
             # With all given out and few batches left, some wait behind others perhaps.
-            crowded = any(batch.left >= _least(batch) for batch in list(self.batches.values()))
+            crowded = any(batch.left >= _least(batch) for batch in self._all())
             step = _STALE if crowded else None
             if left is not None and (step is None or left < step):
                 step = left
@@ -284,29 +286,37 @@ class Mapping:
             return False
         return True
 
+    def _all(self) -> list[Batch]:
+        return [*list(self.batches.values()), *list(self.parts.values())]
+
     def _share_out(self) -> None:
         """What waits behind a task that takes long goes to others."""
-        for batch in list(self.batches.values()):
-            if batch.left < _least(batch) or batch.sizes is None:
+        for batch in self._all():
+            if batch.left < _least(batch):
                 continue
             batch.shared = True
             self.crew.fetch_kept(batch)
             found = self.crew.take_rest(batch)
-            if found is None:
-                continue
-            first, end = found
-            # A single one each, for nobody knows how long they are.
-            for index in range(first, end):
-                part = Batch(
-                    batch.function, batch.calls[index : index + 1], self._how, Part(self, batch)
-                )
-                part.flags |= 1 << _wire.ATTEMPT_SHIFT
-                part.first = index
-                part.context = batch.context
-                part.time_limit, part.retries = batch.time_limit, batch.retries
-                self.crew.put(part)
-                if part.time_limit is not None and self.crew.on_limited is not None:
-                    self.crew.on_limited(part)
+            if found is not None:
+                self._give_rest(batch, *found)
+
+    def _give_rest(self, batch: Batch, first: int, end: int) -> None:
+        """Give out what was taken from a batch."""
+        # Nobody knows how long they are: where one takes long, what is behind it is taken again.
+        size = max(1, (end - first) // (4 * self.crew.workers))
+        for begin in range(first, end, size):
+            calls = batch.calls[begin : min(end, begin + size)]
+            part = Batch(batch.function, calls, self._how, Part(self, batch))
+            part.flags |= 1 << _wire.ATTEMPT_SHIFT
+            part.first = begin
+            part.context = batch.context
+            part.time_limit, part.retries = batch.time_limit, batch.retries
+            self.crew.put(part)
+            self.parts[part.number] = part
+            if part.left == 0:
+                self.parts.pop(part.number, None)
+            if part.time_limit is not None and self.crew.on_limited is not None:
+                self.crew.on_limited(part)
 
     def stop(self) -> int:
         """Have no more begun; how many inputs that were given out have no result handed out."""
@@ -314,9 +324,13 @@ class Mapping:
         self.exhausted = True
         self.crew.unfed.discard(self)
         dropped = self.given - self.handed
-        for batch in list(self.batches.values()):
+        # What was taken from others first: those are over when these are.
+        for batch in reversed(self._all()):
             if self.crew.call_off(batch):
                 batch.over = True
+                if type(batch.sink) is Part:
+                    for index in range(batch.first, batch.first + batch.count):
+                        batch.sink.put(index, False, None)
                 continue
             batch.shared = True
             found = self.crew.take_rest(batch)
@@ -347,7 +361,7 @@ class Raised:
 
 
 class Part:
-    """Gets the result of a task that another batch had."""
+    """Gets the results of tasks that another batch had."""
 
     __slots__ = ("batch", "mapping")
 
@@ -360,6 +374,15 @@ class Part:
         batch.give(index, ok, value)
         if not batch.left and not batch.over:
             self.mapping.crew.finished(batch)
+
+    def put_many(self, index: int, values: list[Any]) -> None:
+        batch = self.batch
+        batch.give_many(index, values)
+        if not batch.left and not batch.over:
+            self.mapping.crew.finished(batch)
+
+    def recount(self) -> None:
+        self.batch.recount()
 
 
 def _length(inputs: tuple[Iterable[Any], ...]) -> int | None:

@@ -18,6 +18,7 @@ from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
 from tarefa._pool._initializer import First
 from tarefa._pool._map import Mapping as Run
+from tarefa._pool._map import Part
 from tarefa._pool._recorded import Recorded
 from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
@@ -25,6 +26,7 @@ from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _exit, _limits
+from tarefa._task._base import check_timeout
 
 if TYPE_CHECKING:
     from tarefa._pool._async_map import AsyncResults
@@ -428,6 +430,7 @@ class Pool(Ways, Recorded, Executor):
         goes_on: bool = False,
     ) -> Results:
         function = self._function(fn)
+        check_timeout(timeout)
         if self._time_limit is not None:
             self._limited_from_now()
         for it in iterables:
@@ -669,6 +672,8 @@ def _on_done(batch: Batch) -> None:
     sink = batch.sink
     if type(sink) is Run:
         sink.on_done(batch)
+    elif type(sink) is Part:
+        sink.mapping.parts.pop(batch.number, None)
     elif batch.turn is not None:
         batch.turn.end()
 

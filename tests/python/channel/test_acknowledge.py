@@ -4,8 +4,10 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 import time
+import types
 
 import pytest
 from support import eventually, run_script
@@ -35,6 +37,13 @@ def die():
 
 
 ITEMS = [1, "two", b"three" * 100, (4, "four"), [5], {"six": 6}]
+
+
+def test_another_thread_is_importing_asyncio(q, monkeypatch):
+    monkeypatch.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))
+    q.put(1)
+    assert q.get(ack=True) == 1
+    q.ack()
 
 
 def test_what_is_acknowledged_is_gone(q):

@@ -112,6 +112,8 @@ def test_a_timeout(pool):
     with pytest.raises(TimeoutError):
         list(pool.map(time.sleep, [0.3, 0.3, 0.3, 0.3], timeout=0.05))
     assert list(pool.map(double, [1], timeout=60)) == [2]
+    with pytest.raises(TypeError):
+        pool.map(double, [1], timeout="soon")
 
 
 def test_short_tasks_do_not_wait_behind_a_long_one(pool):
@@ -129,6 +131,45 @@ def test_short_tasks_do_not_wait_behind_a_long_one(pool):
             go_on.set()
     assert got[-1] == 900
     assert sorted(got) == list(range(2000))
+
+
+@pytest.mark.parametrize("kind", ["process", "thread", "auto"])
+def test_long_tasks_one_behind_the_other_hold_up_no_short_ones(kind):
+    # What was taken from behind the first is taken once more from behind the second.
+    go_on = tarefa.Event()
+
+    def some_wait(n):
+        if n in (40, 60, 2000, 2030):
+            go_on.wait(50)
+        return n
+
+    got = []
+    with tarefa.Pool(6, kind) as pool:
+        for n in pool.map(some_wait, range(4000), ordered=False):
+            got.append(n)
+            if len(got) == 3996:
+                go_on.set()
+    assert sorted(got[-4:]) == [40, 60, 2000, 2030]
+    assert sorted(got) == list(range(4000))
+
+
+def test_what_was_taken_from_behind_a_long_task_ends_with_its_map(pool):
+    go_on, begun = tarefa.Event(), tarefa.Event()
+
+    def wait_or_note(n):
+        if n == 500:
+            begun.set()
+        if n >= 500:
+            go_on.wait(50)
+        return n
+
+    results = pool.map(wait_or_note, range(2000))
+    assert next(results) == 0
+    begun.wait(50)
+    eventually(lambda: results._mapping.parts or not results._mapping.wait_all(0.1))
+    results.close()
+    go_on.set()
+    assert pool.submit(double, 2).result() == 4
 
 
 def test_the_ways_of_multiprocessing(pool):
