@@ -63,9 +63,13 @@ class Future(_Future[R]):
     def _is_over(self) -> bool:
         return self._state in _DONE
 
+    def _its_batch(self) -> tuple[Batch, ...]:
+        batch = self._tarefa_batch
+        return () if batch is None else (batch,)
+
     def _until_over(self, timeout: float | None) -> None:
         timeout = check_timeout(timeout)
-        if not self._tarefa_crew.wait(self._is_over, timeout):
+        if not self._tarefa_crew.wait_for(self._its_batch, self._is_over, timeout):
             raise TaskTimeout(
                 f"the task has not ended within {timeout} s; it goes on: ask again, or cancel() it"
                 f"{self._tarefa_crew.starting}"

@@ -6,8 +6,10 @@ import contextlib
 import operator
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from tarefa._pool._helping import aside, may_help
 
 if TYPE_CHECKING:
     from tarefa._pool._processes import ProcessCrew
@@ -26,6 +28,9 @@ class Homes:
     _single: ThreadCrew
     unfed: set[Any]
     _on_limited: Callable[[Batch], None] | None
+    # The schedule of its pool, if there is one.
+    schedule: Any = None
+    _lock: Any
 
     @property
     def _homes(self) -> list[Any]:
@@ -71,6 +76,32 @@ class Homes:
                 if processes.turns.is_closed:
                     return done()
         return True
+
+    def wait_for(
+        self,
+        batches: Callable[[], Iterable[Batch]],
+        done: Callable[[], bool],
+        timeout: float | None = None,
+    ) -> bool:
+        """The same for who waits for those batches; a worker among the threads runs them."""
+        for crew in (self._threads, self._single):
+            member = crew.worker
+            if member is not None and may_help() and not done():
+                with aside(self, self.schedule, member), self._stand_aside(crew):
+                    return self._threads.wait_helping(self, member, batches, done, timeout)
+        return self.wait(done, timeout)
+
+    @contextlib.contextmanager
+    def _stand_aside(self, crew: ThreadCrew) -> Iterator[None]:
+        """A task of that crew waits, and is not at work."""
+        with self._lock:
+            crew.asides += 1
+        self._release()
+        try:
+            yield
+        finally:
+            with self._lock:
+                crew.asides -= 1
 
     def _wait_for_threads(self, done: Callable[[], bool], left: float | None) -> None:
         lock = threading.Lock()

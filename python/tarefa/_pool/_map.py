@@ -275,7 +275,7 @@ class Mapping:
                 def progress(b: int = before, e: int = epoch) -> bool:
                     return self.finished != b or crew.epoch != e or done()
 
-            if not crew.wait(progress, step) and crowded and self.finished == before:
+            if not crew.wait_for(self._all, progress, step) and crowded and self.finished == before:
                 self._share_out()
 
     def wait_all(self, timeout: float | None) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from tarefa._channel._queue import Queue
@@ -217,6 +217,18 @@ class ProcessCrew(Hiring):
     def wait(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until ``done()``, taking results."""
         return self.turns.wait(done, timeout)
+
+    def wait_for(
+        self,
+        _batches: Callable[[], Iterable[Batch]],
+        done: Callable[[], bool],
+        timeout: float | None = None,
+    ) -> bool:
+        """The same for who waits for those batches: no worker of these does."""
+        return self.turns.wait(done, timeout)
+
+    # The schedule of its pool, if there is one.
+    schedule: Any = None
 
     def look(self) -> None:
         """Take what has come."""

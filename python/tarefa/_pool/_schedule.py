@@ -115,6 +115,7 @@ class Schedule:
 
     def __init__(self, crew: Any, resources: dict[str, Resource]) -> None:
         self._crew = crew
+        crew.schedule = self
         self._free = {name: deque(range(len(it.units))) for name, it in resources.items()}
         # What waits, by the names of what it asks for: only the first of each can be next.
         self._waiting: dict[frozenset[str], list[tuple[int, int, Any]]] = {}
@@ -190,6 +191,17 @@ class Schedule:
         except Exception as e:
             batch.give(0, False, e)
             self._crew.finished(batch)
+
+    def stand_aside(self) -> None:
+        """A task waits for others: another may be at work."""
+        with self._lock:
+            self._given -= 1
+        self.give_out()
+
+    def come_back(self) -> None:
+        """It goes on."""
+        with self._lock:
+            self._given += 1
 
     def ended(self, turn: Turn) -> None:
         """A task has its result, or was called off: its units are free, and others are next."""

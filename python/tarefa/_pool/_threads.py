@@ -9,7 +9,7 @@ import itertools
 import operator
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from tarefa._pool import _wire
 from tarefa._pool._cargo import SAFE, name_of
 from tarefa._pool._clock import Meter
 from tarefa._pool._errors import BrokenPool
+from tarefa._pool._helping import aside, may_help
 from tarefa._pool._initializer import First, starting
+from tarefa._pool._leases import held, nothing_held
 from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
 from tarefa._task._thread import Thread
@@ -35,7 +37,17 @@ _PATIENCE, _AGAIN = 1.0, 0.05
 class _Member:
     """A worker, as its pool knows it."""
 
-    __slots__ = ("began", "current", "done", "held", "is_ready", "lock", "task")
+    __slots__ = (
+        "began",
+        "below",
+        "current",
+        "done",
+        "held",
+        "is_ready",
+        "lock",
+        "stopped",
+        "task",
+    )
 
     def __init__(self) -> None:
         self.task: Any = None
@@ -49,6 +61,10 @@ class _Member:
         # Whether its initializer has returned.
         self.is_ready = False
         self.lock = _thread.allocate_lock()
+        # Tasks that wait for what it is at, and since when they run.
+        self.below: list[tuple[tuple[int, int] | None, int]] = []
+        # Those of them that are interrupted once they go on.
+        self.stopped: set[tuple[int, int]] = set()
 
 
 class ThreadCrew:
@@ -71,11 +87,20 @@ class ThreadCrew:
         # Those at work, and those that have done their number of tasks and run their finalizer.
         self._members: dict[int, _Member] = {}
         self._leaving: dict[int, _Member] = {}
+        # All of them, by their threads.
+        self._by_thread: dict[int, _Member] = {}
         self._lock = threading.RLock()
         # Workers that wait for a batch which nobody has sent yet; guarded as the queue is.
         self._idle = 0
         self._sending = threading.Lock()
         self._followers: list[tuple[Callable[[], bool], Any]] = []
+        # How many of them are workers that wait for tasks; whom these are, of whatever crew.
+        self._helpers = 0
+        self._guests: list[_Member] = []
+        # Workers that wait and are not at work, in a pool that chooses; it guards that.
+        self.asides = 0
+        # The schedule of its pool, if there is one.
+        self.schedule: Any = None
         self._overdue: dict[tuple[int, int], float] = {}
         self.killed: set[tuple[int, int]] = set()
         self.restarts = 0
@@ -139,8 +164,76 @@ class ThreadCrew:
             if not wanted:
                 # It is for one of those.
                 self._idle -= 1
-        if wanted and len(self._members) < self.workers:
-            self._hire()
+        if wanted:
+            if len(self._members) < self.workers:
+                self._hire()
+            elif self._helpers:
+                self._let_go()
+
+    # -- a task that waits for tasks -----------------------------------------------------
+
+    @property
+    def worker(self) -> _Member | None:
+        """The worker of this crew that the calling thread is, if it is one."""
+        return self._by_thread.get(threading.get_ident())
+
+    def wait_for(
+        self,
+        batches: Callable[[], Iterable[Batch]],
+        done: Callable[[], bool],
+        timeout: float | None = None,
+    ) -> bool:
+        """Wait until ``done()``; a worker of this crew runs what it waits for meanwhile."""
+        member = self.worker
+        if member is None or not may_help():
+            return self.wait(done, timeout)
+        with aside(self, self.schedule, member):
+            return self.wait_helping(self, member, batches, done, timeout)
+
+    def wait_helping(
+        self,
+        whole: Any,
+        member: _Member,
+        batches: Callable[[], Iterable[Batch]],
+        done: Callable[[], bool],
+        timeout: float | None,
+    ) -> bool:
+        """Wait by means of the whole crew, and run what is waited for and is here."""
+        until = None if timeout is None else time.monotonic() + timeout
+        self._helpers += 1
+        self._guests.append(member)
+        try:
+            while True:
+                while not done() and (batch := self._to_help(batches())) is not None:
+                    self._help(member, batch)
+                left = None if until is None else until - time.monotonic()
+                if done() or (left is not None and left <= 0):
+                    return done()
+                whole.wait(lambda: done() or self._to_help(batches()) is not None, left)
+        finally:
+            self._helpers -= 1
+            self._guests.remove(member)
+
+    def _to_help(self, batches: Iterable[Batch]) -> Batch | None:
+        """One of these that nobody has begun, or not all of it."""
+        for batch in batches:
+            if batch.number in self.batches and not batch.flags & _wire.LEAN:
+                run = batch.run
+                if run is not None and operator.length_hint(run):
+                    return batch
+        return None
+
+    def _help(self, member: _Member, batch: Batch) -> None:
+        """Run tasks on a thread whose task waits for them."""
+        member.below.append((member.current, member.began))
+        try:
+            with nothing_held():
+                member.done += self._run_in_context(member, batch, None)
+        finally:
+            member.current, member.began = member.below.pop()
+        if member.current in member.stopped:
+            member.stopped.discard(member.current)
+            raise Interrupted("the task was interrupted while it waited for another")
 
     @property
     def unfinished(self) -> bool:
@@ -252,9 +345,12 @@ class ThreadCrew:
 
     def where(self, number: int, index: int) -> tuple[_Member, int] | None:
         """The worker that runs a task, and since when."""
-        for member in list(self._members.values()):
+        for member in [*list(self._members.values()), *self._guests]:
             if member.current == (number, index):
                 return member, member.began
+            for current, began in list(member.below):
+                if current == (number, index):
+                    return member, began
         return None
 
     def stop(self, number: int, index: int, *, kill: bool) -> bool:  # noqa: ARG002 - as processes
@@ -265,7 +361,10 @@ class ThreadCrew:
         member = found[0]
         with member.lock:
             if member.current != (number, index):
-                return False
+                if not any(current == (number, index) for current, _ in member.below):
+                    return False
+                # What it waits for is interrupted, and then it.
+                member.stopped.add((number, index))
             member.held = True
             member.task.interrupt()
         return True
@@ -309,6 +408,8 @@ class ThreadCrew:
             self._members[serial] = member
 
     def _be_worker(self, serial: int, member: _Member) -> None:
+        me = threading.get_ident()
+        self._by_thread[me] = member
         try:
             first = self._first
             try:
@@ -326,6 +427,7 @@ class ThreadCrew:
             with self._lock:
                 self._members.pop(serial, None)
                 self._leaving.pop(serial, None)
+                self._by_thread.pop(me, None)
             self._let_go()
 
     def _work(self, serial: int, member: _Member) -> None:
@@ -360,17 +462,8 @@ class ThreadCrew:
 
     def _serve(self, serial: int, member: _Member, batch: Batch) -> bool:
         """Run a batch; whether it is to be another worker's turn then."""
-        context = contextvars.Context() if batch.context is None else batch.context.copy()
         most = None if self._limit is None else self._limit - member.done
-        if batch.turn is not None:
-            from tarefa._pool._leases import held
-
-            with held(self._resources, batch.turn.units):
-                member.done += context.run(self._run, member, batch, most)
-        elif batch.routed is not None:
-            member.done += context.run(self._run_routed, member, batch, most)
-        else:
-            member.done += context.run(self._run, member, batch, most)
+        member.done += self._run_in_context(member, batch, most)
         if self._limit is None or member.done < self._limit:
             return False
         self.restarts += 1
@@ -380,6 +473,16 @@ class ThreadCrew:
         if self.batches or not self.closed:
             self._hire()
         return True
+
+    def _run_in_context(self, member: _Member, batch: Batch, most: int | None) -> int:
+        """Run a batch with its context variables and resources: how many tasks that were."""
+        context = contextvars.Context() if batch.context is None else batch.context.copy()
+        if batch.turn is not None:
+            with held(self._resources, batch.turn.units):
+                return context.run(self._run, member, batch, most)
+        if batch.routed is not None:
+            return context.run(self._run_routed, member, batch, most)
+        return context.run(self._run, member, batch, most)
 
     def _run_routed(self, member: _Member, batch: Batch, most: int | None) -> int:
         """Run a batch of a pool that chooses: clocked, or in one go."""

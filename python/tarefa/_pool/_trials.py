@@ -45,8 +45,6 @@ class Trials(Homes):
     _limit: int | None
     _memory_limit: Any
     _cores: int
-    # Guards subjects, and who is at which home.
-    _lock: Any
     _subjects: dict[Any, Subject]
     # When the first worker process was asked for, and whether all are to be there.
     _hired: float
@@ -327,9 +325,10 @@ class Trials(Homes):
     def _busy(self, crew: Any, more: int = 0) -> int:
         """How many workers of a crew are at work, if it has so many batches more."""
         processes = self._processes
-        most: int = crew.workers
         if processes is not None and crew is processes:
             most = processes.size + (1 if self._pairs else 0)
+        else:
+            most = crew.workers - crew.asides
         return min(self._at[crew] + more, most)
 
     @property
