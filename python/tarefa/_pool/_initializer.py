@@ -3,20 +3,76 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tarefa._convert import _pickling
 from tarefa._engine import GRACE
 from tarefa._pool._cargo import name_of
 from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
+
+# Arguments that are larger are encoded once, rather than for each worker.
+_LARGE = 1 << 20
+# Items of a container, or of one in it, that are looked at.
+_ITEMS = 64
+
+
+class Once:
+    """Arguments that were encoded once, for all workers."""
+
+    __slots__ = ("_args", "_data")
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        from tarefa._collections._list import List
+
+        data: List[bytes] = List([_pickling.dumps(args)])
+        self._data = data
+        # What keeps the shared objects that they mention.
+        self._args: Any = args
+
+    def __reduce__(self) -> Any:
+        return _arrived, (self._data,)
+
+
+def _arrived(data: Any) -> tuple[Any, ...]:
+    args: tuple[Any, ...] = _pickling.loads(data[0])
+    return args
+
+
+def once(args: tuple[Any, ...]) -> Any:
+    """Arguments as each worker gets them: encoded once, where they are large."""
+    if _size(args, 2) < _LARGE:
+        return args
+    try:
+        return Once(args)
+    except Exception:
+        # What only a start can send; or the start says what is wrong.
+        return args
+
+
+def _size(value: Any, depth: int) -> int:
+    """About how many bytes a value has, at least."""
+    if isinstance(value, (bytes, bytearray, str)):
+        return len(value)
+    if isinstance(value, (list, tuple, set, frozenset, dict)):
+        found = 8 * len(value)
+        if depth:
+            items = value.values() if isinstance(value, dict) else value
+            some = list(itertools.islice(items, _ITEMS))
+            found += sum(_size(it, depth - 1) for it in some) * len(value) // max(1, len(some))
+        return found
+    size = getattr(value, "nbytes", 0)
+    return size if isinstance(size, int) else 0
 
 
 class First(NamedTuple):
     """What a worker does first and last."""
 
     initializer: Callable[..., object] | None
-    args: tuple[Any, ...]
+    args: Any
+    """A tuple; for processes perhaps :class:`Once`, which arrives as one."""
     finalizer: Callable[[], object] | None
     time_limit: float | None
     """Seconds that the initializer may take; None for any number."""

@@ -185,7 +185,9 @@ class Pool(Ways, Recorded, Executor):
         time_limit: float | None = None,
         retries: int | None = None,
         priority: int = 0,
+        memory_limit: int | str | None = None,
         resources: Mapping[str, int] | None = None,
+        name: str | None = None,
     ) -> Options:
         """The pool with other limits for what is submitted through it.
 
@@ -194,11 +196,14 @@ class Pool(Ways, Recorded, Executor):
             retries: how often one is begun again whose worker died; None for the pool's.
             priority: a task with a higher one goes before those that no worker has begun; those
                 that are submitted otherwise have 0.
+            memory_limit: the most memory that a task may use beyond what its worker has when it
+                begins it, in bytes or as a size in text; None for the pool's. Of processes alone.
             resources: how much a task needs of the pool's; it waits until that is there.
+            name: what messages and ``stats()`` call a task, before the call.
 
         Raises:
-            ValueError: a limit that is none; more of a resource than there is, or one that the pool
-                has not.
+            ValueError: a limit that is none, or of memory for a thread; more of a resource than
+                there is, or one that the pool has not.
             TypeError: something of another type.
         """
         limit = self._time_limit if time_limit is None else check_limit(time_limit)
@@ -211,7 +216,14 @@ class Pool(Ways, Recorded, Executor):
             from tarefa._pool._schedule import check_amounts
 
             amounts = check_amounts(resources, self._resources, self.name)
-        return Options(self, limit, again, operator.index(priority), amounts)
+        most = _limits.check_memory_limit(memory_limit)
+        if most is not None and self.kind == "thread":
+            raise ValueError(
+                f"{self.name} is of threads, which share the memory of their process: a "
+                "memory_limit is for a pool of kind 'process' or 'auto'"
+            )
+        called = None if name is None else str(name)
+        return Options(self, limit, again, operator.index(priority), amounts, most, called)
 
     def _submit(
         self,
@@ -222,8 +234,15 @@ class Pool(Ways, Recorded, Executor):
         retries: int,
         priority: int = 0,
         amounts: dict[str, int] | None = None,
+        memory_limit: int | None = None,
+        name: str | None = None,
     ) -> Future[Any]:
         crew = self._crew
+        if memory_limit is not None:
+            from tarefa._pool._within import within
+
+            self._function(fn)  # is refused as it is
+            fn = within(fn, memory_limit)
         function = self._function(fn)
         batch: Batch
         if kwargs:
@@ -233,6 +252,7 @@ class Pool(Ways, Recorded, Executor):
         batch.flags |= 1 << _wire.ATTEMPT_SHIFT
         batch.context = self._context()
         batch.time_limit, batch.retries = time_limit, retries
+        batch.name = name
         future: Future[Any] = Future(crew, batch)
         batch.sink = future
         schedule = self._schedule
@@ -273,6 +293,7 @@ class Pool(Ways, Recorded, Executor):
         again = Batch(batch.function, batch.calls, batch.flags, future)
         again.context = batch.context
         again.time_limit, again.retries = batch.time_limit, batch.retries
+        again.name = batch.name
         batch.over = True
         future._tarefa_batch = again
         schedule.add(again, 0, {})
@@ -659,9 +680,11 @@ class Options:
         retries: int,
         priority: int,
         amounts: dict[str, int],
+        memory_limit: int | None,
+        name: str | None,
     ) -> None:
         self._pool = pool
-        self._given = time_limit, retries, priority, amounts
+        self._given = time_limit, retries, priority, amounts, memory_limit, name
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """As :meth:`Pool.submit`."""

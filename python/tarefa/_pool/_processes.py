@@ -25,6 +25,7 @@ from tarefa._pool._board import Board
 from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
 from tarefa._pool._errors import BrokenPool, KilledOverTime
 from tarefa._pool._hiring import Hiring, Member
+from tarefa._pool._initializer import once
 from tarefa._pool._turns import Turns
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import (
@@ -69,7 +70,7 @@ class ProcessCrew(Hiring):
         # How many processors each worker has for threads and pools of its own.
         self._share = _budget.share_for(workers)
         self.workers = workers
-        self._first = first
+        self._first = first if first.initializer is None else first._replace(args=once(first.args))
         self._limit = limit
         self._memory_limit = memory_limit
         self.tasks: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
@@ -461,6 +462,7 @@ class ProcessCrew(Hiring):
             again.flags |= (len(deaths) + 1) << _wire.ATTEMPT_SHIFT
             again.context = batch.context
             again.retries, again.time_limit = batch.retries, batch.time_limit
+            again.name = batch.name
             again.deaths = {0: deaths}
             # With what it had: that is not free before it has its result.
             again.turn = batch.turn

@@ -29,6 +29,7 @@ class Batch:
         "got",
         "kept",
         "left",
+        "name",
         "number",
         "over",
         "retries",
@@ -68,6 +69,8 @@ class Batch:
         # Of a thread pool: what is left to run; of a batch that runs in one go, what is done.
         self.run: Any = None
         self.kept: Any = None
+        # What its task is called, if it was given a name.
+        self.name: str | None = None
         # Where a pool that chooses has sent it.
         self.routed: Any = None
 
@@ -121,7 +124,8 @@ class Batch:
         else:
             args, kwargs = call
         words = [_short(a) for a in args] + [f"{k}={_short(v)}" for k, v in kwargs.items()]
-        return f"{name}({', '.join(words)})"
+        text = f"{name}({', '.join(words)})"
+        return text if self.name is None else f"{self.name!r}, {text}"
 
 
 def _short(value: Any) -> str:

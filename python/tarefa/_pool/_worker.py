@@ -15,7 +15,12 @@ from tarefa._engine import is_traced, sleep
 from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
 from tarefa._pool._clock import Clock
-from tarefa._runtime._errors import Interrupted, NotPicklable, TarefaError
+from tarefa._runtime._errors import (
+    Interrupted,
+    MemoryLimitExceeded,
+    NotPicklable,
+    TarefaError,
+)
 from tarefa._task import _current, _limits
 
 if TYPE_CHECKING:
@@ -261,6 +266,9 @@ class Worker:
 
     def _out_of_memory(self, error: MemoryError) -> MemoryError:
         """The error with the limit in it, if there is one; another worker is to take over then."""
+        if isinstance(error, MemoryLimitExceeded):
+            # What it has left behind may be in the way of the next.
+            self.limit = 1
         task = _current.process_task
         core = None if task is None else task._tarefa_core
         if core is None or core.memory_limit is None or isinstance(error, TarefaError):

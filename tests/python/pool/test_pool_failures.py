@@ -322,3 +322,51 @@ def test_no_task_is_begun_twice_unless_its_worker_died_in_it():
         if isinstance(value, tarefa.WorkerDied):
             continue
         assert (value, begun[x]) == (x, 1)
+
+
+def use(size):
+    return len(bytearray(size))
+
+
+@pytest.mark.parametrize("kind", ["process", "auto"])
+def test_a_task_has_a_memory_limit_of_its_own(kind):
+    with tarefa.Pool(1, kind) as pool:
+        little = pool.options(memory_limit="50M", name="a glutton")
+        error = little.submit(use, 200_000_000).exception()
+        assert isinstance(error, tarefa.MemoryLimitExceeded)
+        assert "beyond what its worker had" in str(error)
+        assert little.submit(use, 1_000_000).result() == 1_000_000
+        assert pool.submit(use, 200_000_000).result() == 200_000_000
+
+
+def test_threads_have_no_memory_limit():
+    with tarefa.Pool(1, "thread") as pool, pytest.raises(ValueError, match="share the memory"):
+        pool.options(memory_limit="50M")
+
+
+def test_a_task_with_a_name_is_told_by_it():
+    with tarefa.Pool(1) as pool:
+        error = pool.options(name="the last one").submit(os._exit, 3).exception()
+    assert isinstance(error, tarefa.WorkerDied)
+    assert "'the last one', _exit(3)" in str(error)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_large_arguments_of_an_initializer_are_encoded_once(workers):
+    class Counted:
+        times = 0
+
+        def __init__(self, data):
+            self.data = data
+
+        def __reduce__(self):
+            Counted.times += 1
+            return bytes, (self.data,)
+
+    there = []
+    data = Counted(b"x" * 3_000_000)
+    with tarefa.Pool(
+        workers, initializer=there.append, initargs=([data, b"y" * 3_000_000],)
+    ) as pool:
+        assert pool.submit(double, 2).result() == 4
+    assert Counted.times == 1
