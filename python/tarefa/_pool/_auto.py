@@ -266,6 +266,8 @@ class AutoCrew(Trials):
         processes = self._processes
         if subject.choice is None or processes is None or subject.home is not processes:
             return True
+        if subject.is_for(PROCESSES):
+            return True  # all of them are there, and it is the same queue
         size = processes.size
         if self._at[processes] < size:
             return True

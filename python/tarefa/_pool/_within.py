@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import resource
 from typing import Any
 
@@ -43,17 +42,23 @@ class Within:
             resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
-def within(function: Any, most: int) -> Any:
-    """The function with a limit; the same for the same, so that it is encoded once."""
+# Those that were made last, so that a function is encoded once.
+_known: dict[tuple[Any, int], Within] = {}
+_MOST_KNOWN = 64
+
+
+def within(function: Any, most: int) -> Within:
+    """The function with a limit."""
     try:
-        return _within(function, most)
+        found = _known.get((function, most))
     except TypeError:  # it cannot be a key
         return Within(function, most)
-
-
-@functools.lru_cache(64)
-def _within(function: Any, most: int) -> Within:
-    return Within(function, most)
+    if found is None:
+        found = Within(function, most)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[function, most] = found
+    return found
 
 
 def _private_memory() -> int:
