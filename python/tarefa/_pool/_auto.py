@@ -330,7 +330,9 @@ class AutoCrew(Trials):
         chosen, crew = routed.chosen, routed.home
         subject = chosen.subject
         context = batch.context
-        if subject.stage != DECIDED or self._is_clocked(subject, batch.sizes is not None):
+        if subject.stage != DECIDED or self._is_clocked(
+            subject, batch.sizes is not None or batch.count > 1
+        ):
             batch.flags |= _wire.TIMED | _wire.CLOCKED
         if isinstance(crew, ProcessCrew):
             try:
