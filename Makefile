@@ -198,7 +198,7 @@ check: check-tree check-rust check-python docs test-scripts test-docs ## Formats
 
 check-rust: | $(VENV)/.made
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	cargo clippy --quiet --workspace -- -D warnings
 	cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check; \
 	else echo 'cargo-deny is not installed: dependencies not checked'; fi
