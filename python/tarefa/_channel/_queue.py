@@ -11,11 +11,12 @@ from tarefa._channel._descriptor import Descriptor
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
 from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
 from tarefa._runtime._module_objects import is_attached
+from tarefa._runtime._shared import Shared
 
 T = TypeVar("T")
 
 
-class Queue(QueueCore, Generic[T]):
+class Queue(Shared, QueueCore, Generic[T]):
     """A queue that threads and processes share, first in, first out.
 
     It has all that ``queue.Queue`` and ``multiprocessing``'s ``Queue`` and ``JoinableQueue`` have.

@@ -277,9 +277,11 @@ def _shape(item: ItemType, by_numpy: bool, given: Any) -> tuple[list[int], Any]:
         return [_extent(given)], None
     if by_numpy and isinstance(given, tuple):
         if not given:
-            raise ValueError("an array has a dimension at least; a single item is a tarefa.Value")
+            raise ValueError(_SINGLE)
         return [_extent(n) for n in given], None
     extents = getattr(given, "shape", None)
+    if extents == ():
+        raise ValueError(_SINGLE)
     if isinstance(extents, tuple) and len(extents) > 1:
         if item.of is None:
             import numpy as np
@@ -294,6 +296,9 @@ def _shape(item: ItemType, by_numpy: bool, given: Any) -> tuple[list[int], Any]:
             name = type(given).__name__
             raise TypeError(f"a size (a whole number) or items are wanted, not {name}") from None
     return [len(given)], given
+
+
+_SINGLE = "an array has a dimension at least; a single item is a tarefa.Value"
 
 
 def _extent(given: Any) -> int:

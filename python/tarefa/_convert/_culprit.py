@@ -35,7 +35,9 @@ def pickles(obj: Any) -> bool:
 def find(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
     """The innermost part of ``obj`` that does not pickle: (where, part)."""
     parts: list[tuple[str, Any]]
-    if isinstance(obj, dict):
+    if _descriptors.hint(obj):
+        parts = []  # the whole of it is what a user knows, and has another for
+    elif isinstance(obj, dict):
         parts = [(f"{path}[{k!r}]", v) for k, v in obj.items()]
         parts += [(f"{path} key {k!r}", k) for k in obj]
     elif isinstance(obj, (list, tuple, set, frozenset)):

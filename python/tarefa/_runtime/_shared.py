@@ -19,8 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Attributes that are of this process: views of memory, and an action that is published otherwise.
-_LOCAL = frozenset({"_tarefa_view", "_action"})
+# Attributes that are of this process: views of memory, an action that is published otherwise, and
+# how a queue is waited for here.
+_LOCAL = frozenset({"_tarefa_view", "_action", "_descriptor", "_is_awaited"})
 
 
 def own_class(shared: object) -> type:
@@ -41,7 +42,8 @@ def state_of(shared: Any) -> Any:
         return None
     if kind.__getstate__ is not object.__getstate__:
         return kind.__getstate__(shared)
-    names = getattr(shared, "__dict__", None) or None
+    own = getattr(shared, "__dict__", {})
+    names = {name: value for name, value in own.items() if name not in _LOCAL} or None
     slots = {
         name: getattr(shared, name)
         for name in copyreg._slotnames(kind)  # type: ignore[attr-defined]

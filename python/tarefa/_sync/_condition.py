@@ -71,7 +71,8 @@ class Condition(Shared, ConditionCore):
         result = predicate()
         while not result:
             left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
+            # What is no number is over, too.
+            if left is not None and not left > 0:
                 break
             self.wait(left)
             result = predicate()

@@ -448,7 +448,7 @@ def _refused(state: dict[str, Any], reach: Reach, error: NotPicklable) -> NotPic
             return NotPicklable(
                 f"global {name!r} of __main__ ({shown}), which {reach.through[name]!r} uses, "
                 f"cannot be pickled, so it cannot be sent to another process: make it in the "
-                f"process that uses it ({error.__cause__ or error})"
+                f"process that uses it ({error.__cause__ or error}){_descriptors.hint(value)}"
             )
     for path, value in state["held"]:
         if not pickles(value):

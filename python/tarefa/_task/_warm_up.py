@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from types import FunctionType
 
@@ -83,10 +84,10 @@ def rehearse() -> Iterator[None]:
     The interpreter rewrites code that runs often (PEP 659) and makes caches as it goes; done
     here, the pages that hold them stay shared.
     """
-    import random
-
+    random: Any = sys.modules.get("random")  # unless the script's folder has another
     for _ in range(40):
-        random.seed()
+        if random is not None:
+            random.seed()
         for stand_in in _stand_ins:
             _child._tarefa_run(stand_in)
         _child.forget_task()

@@ -140,7 +140,10 @@ def _go_on() -> bool:
     if there is not None and _patience > 0 and there["spares"] < there["spares_wanted"]:
         _patience -= 1
     else:
-        _second = _step(_second)
+        from tarefa._task._zygote_imports import OfLibrary
+
+        with OfLibrary():
+            _second = _step(_second)
     if _second is not None:
         _be_back()
     return _second is None

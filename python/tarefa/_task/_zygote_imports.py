@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.machinery import PathFinder
 
 from tarefa import _engine
 from tarefa._task import _at_exit
@@ -94,12 +95,42 @@ _IN_STEPS = (
 )
 
 
+class OfLibrary:
+    """While it is entered, no module of the program's is taken for one of the standard library.
+
+    The folder of a script may have a ``random.py`` or ``socket.py`` that the script has nothing to
+    do with, a program of its own perhaps. Children would find what is meant by that name elsewhere.
+    """
+
+    def __init__(self) -> None:
+        library = os.path.dirname(os.__file__)
+        self._before = sys.path[: sys.path.index(library)] if library in sys.path else []
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:  # noqa: ARG002
+        """Find nothing, and refuse what is not the library's."""
+        if path is None and self._before and name in sys.stdlib_module_names:
+            spec = PathFinder.find_spec(name, self._before)
+            if spec is not None and spec.loader is not None:
+                raise ImportError(f"{spec.origin} is not that of the library", name=name)
+
+    def __enter__(self) -> None:
+        sys.meta_path.insert(0, self)
+
+    def __exit__(self, *_exception: object) -> None:
+        sys.meta_path.remove(self)
+
+
 def steps_of_imports() -> Iterator[Callable[[], object]]:
     """Import what children need for most tasks, a bit at a time: somebody may wait for a fork."""
     for name in _IN_STEPS:
         if name not in sys.modules:
-            yield partial(importlib.import_module, name)
+            yield partial(_import_if_there, name)
     yield _import_rest
+
+
+def _import_if_there(name: str) -> None:
+    with contextlib.suppress(Exception):  # who needs it says so
+        importlib.import_module(name)
 
 
 def _import_rest() -> None:
@@ -121,10 +152,10 @@ def import_own() -> None:
     parts = [path.relative_to(package).with_suffix("").parts for path in package.rglob("*.py")]
     left = ("__init__", "_asyncio")  # the latter is for who has imported asyncio
     own = [".".join(("tarefa", *part)) for part in parts if part[-1] not in left]
-    for name in (*_LATER, *own):
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):  # who needs it says so
-                importlib.import_module(name)
+    with OfLibrary():
+        for name in (*_LATER, *own):
+            if name not in sys.modules:
+                _import_if_there(name)
 
 
 def freeze() -> None:

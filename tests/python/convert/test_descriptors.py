@@ -216,6 +216,26 @@ def test_locks_of_the_fork_context_are_refused_with_the_name_of_ours():
     assert done.stdout == "all refused\n"
 
 
+def test_so_are_those_that_a_target_reaches():
+    done = run_script("""
+        import multiprocessing, tarefa
+        context = multiprocessing.get_context("fork")
+        def holding(held):
+            return lambda: held
+        for made, name in ((context.Lock(), "Lock"), (context.RLock(), "RLock"),
+                           (context.Semaphore(2), "Semaphore"), (context.Event(), "Event"),
+                           (context.Condition(), "Condition"), (context.Queue(), "Queue")):
+            def reach():
+                return made
+            for target in reach, lambda: made, holding(made):
+                try: tarefa.Process(target=target).start()
+                except tarefa.NotPicklable as e: assert f"tarefa.{name}," in str(e), e
+                else: raise AssertionError(name)
+        print("all refused")
+    """)
+    assert done.stdout == "all refused\n"
+
+
 def test_proxies_of_managers():
     done = run_script("""
         import multiprocessing, tarefa

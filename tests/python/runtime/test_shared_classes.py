@@ -208,6 +208,31 @@ def test_a_subclass_is_what_it_is_when_copied(mine):
         assert deep.label is not mine.label
 
 
+class MyQueue(tarefa.Queue):
+    pass
+
+
+class MyLifoQueue(tarefa.LifoQueue):
+    pass
+
+
+@pytest.mark.parametrize("kind", [MyQueue, MyLifoQueue])
+def test_a_subclass_of_a_queue_is_what_it_is(kind):
+    def look(queue):
+        return type(queue).__name__, isinstance(queue, kind), queue.note, queue.maxsize, queue.get()
+
+    mine = kind(3)
+    mine.note = ["mine"]
+    mine.fileno()
+    mine.put(1)
+    found = tarefa.Process(target=look, args=(mine,)).start().result()
+    assert found == (kind.__name__, True, ["mine"], 3, 1)
+    for again in (tarefa.List([mine])[0], pickle.loads(pickle.dumps(mine)), copy.copy(mine)):
+        assert type(again) is kind
+        assert again == mine
+        assert again.note == ["mine"]
+
+
 def test_copies_of_containers_are_others():
     for name in COPIED:
         one = MAKERS[name]()

@@ -437,3 +437,10 @@ def test_a_subclass():
 
     with Named("mine") as value:
         assert value is True
+
+
+def test_a_timeout_that_is_no_number_is_over(condition):
+    with condition:
+        assert condition.wait(float("nan")) is False
+        assert condition.wait_for(lambda: False, float("nan")) is False
+        assert condition.wait_for(lambda: 5, float("nan")) == 5
