@@ -333,6 +333,28 @@ def test_ctrl_c_in_the_middle_of_a_map(kind):
     assert ran.returncode != 0
 
 
+def test_ctrl_c_while_the_runtime_is_made():
+    # The first line of Python that runs after that was the extension's own, whose errors count for
+    # nothing.
+    ran = script(
+        """
+        import os, signal, tarefa
+        from tarefa import _hooks
+        ask = _hooks.__getattr__
+        def interrupted(name):
+            if name == "offer_stack":
+                os.kill(os.getpid(), signal.SIGINT)
+            return ask(name)
+        _hooks.__getattr__ = interrupted
+        tarefa.Pool(1)
+        print("it went on")
+        """
+    )
+    assert ran.stdout == ""
+    assert ran.stderr.count("Traceback") == 1
+    assert ran.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
 def test_importing_tarefa_imports_no_pool():
     ran = script(
         """

@@ -1,5 +1,6 @@
 //! The calling thread as a member of this process's runtime.
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::{AtomicBool, Ordering};
 use tarefa_engine::shm::Member;
@@ -35,7 +36,12 @@ fn offer_first(py: Python<'_>) {
     if !OFFERED.swap(true, Ordering::AcqRel) {
         call_site::learn_folder(py);
         // Without it a report lacks a line, no more.
-        let _ = hooks::OFFER_STACK.get(py).and_then(|offer| offer.call0());
+        let offered = hooks::OFFER_STACK.get(py).and_then(|offer| offer.call0());
+        // A Ctrl-C that came while the runtime was made is raised by the first line of Python after that,
+        // which is in there: it comes again, to who asked for the runtime.
+        if offered.is_err_and(|e| e.get_type(py).is(py.get_type::<PyKeyboardInterrupt>())) {
+            let _ = py.import("_thread").and_then(|module| module.call_method0("interrupt_main"));
+        }
     }
 }
 
