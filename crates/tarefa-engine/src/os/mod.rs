@@ -40,7 +40,6 @@ pub mod rlimit;
 pub mod rusage;
 pub mod signal;
 pub mod signal_rewake;
-pub mod slice;
 pub mod spawn;
 pub mod streams;
 pub mod symbols;

@@ -4,7 +4,7 @@ use super::front::Front;
 use super::root_exit;
 use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
-use crate::os::{child, futex, process, rlimit, slice, spawn};
+use crate::os::{child, futex, process, rlimit, spawn};
 use crate::shm::arena::offset::Off;
 use crate::shm::member::slots;
 use crate::shm::{Member, Runtime};
@@ -192,7 +192,6 @@ fn run(runtime: &'static Runtime, off: Off, front: &mut dyn Front) -> ! {
         });
         process::exit_now(NO_SLOT)
     });
-    slice::restore();
     let record = Task::at(&me, off).it();
     if identity::is_other(record.identity_number.load(Ordering::Acquire)) {
         front.get_ready();
@@ -202,8 +201,6 @@ fn run(runtime: &'static Runtime, off: Off, front: &mut dyn Front) -> ! {
 
 /// Ends a child whose task has its outcome: a spare may take its place now.
 pub fn leave(runtime: &'static Runtime, code: i32) -> ! {
-    // Who was told of the outcome goes on before the memory is taken apart.
-    slice::shorten();
     let me = runtime.me();
     if let Some(error) = identity::refusal() {
         // Its starter waits, and hears of it; what this process had of the task is gone before the

@@ -8,7 +8,7 @@ use super::messages::take_message;
 use super::root_exit;
 use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
-use crate::os::{futex, heap, process, slice};
+use crate::os::{futex, heap, process};
 use crate::shm::{Member, Runtime};
 use crate::task::identity;
 use crate::task::process::starter;
@@ -31,8 +31,6 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     control.zygote_slot.store(u64::from(runtime.process_index()) + 1, Ordering::Release);
     control.zygote.store(zygote_state::READY, Ordering::Release);
     crash_point!("zygote.ready");
-    // Whoever waits for a task comes before what is done ahead.
-    slice::shorten();
     let mut failures = 0;
     // What was to be imported before the first start is there for all.
     let mut message = take_message(&me, control, front);
