@@ -204,6 +204,7 @@ def _redirect_input() -> None:
 
 
 _loaded_for_request = False
+_looked_at = 0
 _LONG = 0.03  # seconds
 
 
@@ -213,7 +214,11 @@ def before_request() -> bool:
     Returns:
         Whether that took much longer than a fork: all children made before are replaced now.
     """
-    global _loaded_for_request
+    global _loaded_for_request, _looked_at
+    found = _engine.program_dict().get("image")
+    if found is None or _main.number(found) == _looked_at:
+        return False  # also one that needs a module that is not there: it is loaded in its turn
+    _looked_at = _main.number(found)
     began = time.monotonic()
     if not _main.load_newest(sys.modules.__contains__):
         return False

@@ -237,6 +237,11 @@ def test_arguments_of_waits(q):
     # Without waiting a timeout means nothing, as in the standard library.
     with pytest.raises(tarefa.Empty):
         q.get(False, -1)
+    for large in (float("inf"), 10**400):
+        with pytest.raises(OverflowError):
+            q.get(timeout=large)
+        with pytest.raises(OverflowError):
+            q.put(1, timeout=large)
     q.put(1, timeout=None)
     assert q.get(timeout=None) == 1
 

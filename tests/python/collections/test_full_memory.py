@@ -148,6 +148,44 @@ def test_what_cannot_fit_is_refused_before_the_work(grow):
     )
 
 
+@pytest.mark.parametrize("grow", ["l.extend(many)", "l[3:5] = many", "tarefa.List(many)"])
+def test_a_plain_list_that_cannot_fit_is_refused_before_its_items_are_encoded(grow):
+    # What is encoded takes much more than the 160 MB of the plain list itself.
+    run_script(
+        f"""
+    import resource, tarefa
+
+    l, many = tarefa.List(range(10)), [None] * 20_000_000
+    resource.setrlimit(resource.RLIMIT_DATA, (600 << 20, resource.RLIM_INFINITY))
+    try:
+        {grow}
+    except tarefa.ArenaFull:
+        assert l == list(range(10))
+    except MemoryError:
+        assert {grow.startswith("l[")}  # a plain list of all is made for that
+    else:
+        raise AssertionError("it fits?")
+    """,
+        env={"TAREFA_ARENA_MAX": "64M"},
+    )
+
+
+def test_memory_that_is_too_little_for_the_encoding_is_an_error():
+    run_script(
+        """
+    import resource, tarefa
+
+    l, many = tarefa.List(range(10)), [None] * 20_000_000
+    resource.setrlimit(resource.RLIMIT_DATA, (400 << 20, resource.RLIM_INFINITY))
+    try:
+        l.extend(many)
+    except MemoryError:
+        assert l == list(range(10))
+    """,
+        env={"TAREFA_ARENA_MAX": "1G"},
+    )
+
+
 def test_repetition():
     for items in ([1, 2], ["x" * 100, (1, 2), None], [tarefa.List([5])]):
         for times in (0, 1, 3, -1):

@@ -1,6 +1,6 @@
 //! Messages as Python has them, and how long to wait for one: what queues and pipes have in common.
 
-use pyo3::exceptions::{PyException, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use tarefa_engine::channel::{Content, unkeyed};
 use tarefa_engine::collections::value::tag;
@@ -11,6 +11,7 @@ use tarefa_engine::shm::object::blob;
 use crate::convert::{encode, flat};
 use crate::runtime::blocking::deadline;
 use crate::runtime::{errors, hooks};
+use crate::sync::lock::seconds;
 
 /// How long to wait, from the arguments of `put` and `get`; `None` not to wait at all.
 #[inline]
@@ -22,10 +23,7 @@ pub(crate) fn patience(
         return Ok(None);
     }
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else { return Ok(Some(Deadline::NEVER)) };
-    let seconds: f64 = timeout.extract().map_err(|_| {
-        let what = timeout.get_type();
-        PyTypeError::new_err(format!("timeout must be a number of seconds or None, not {what}"))
-    })?;
+    let seconds = seconds(timeout)?;
     if seconds.is_nan() || seconds < 0.0 {
         return Err(PyValueError::new_err("'timeout' must be a non-negative number"));
     }

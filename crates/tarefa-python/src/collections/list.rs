@@ -1,6 +1,6 @@
 //! `ListCore`: what `tarefa.List` is made of. The rest of a list's methods are in Python.
 
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySlice, PyTuple, PyType};
@@ -78,7 +78,27 @@ fn encode_all<'py>(
     items: &Bound<'py, PyList>,
     into: Off,
 ) -> PyResult<Vec<Encoded<'py>>> {
-    items.iter().map(|item| encode::encode_into(me, &item, into)).collect()
+    let mut all = room_for(items.len())?;
+    for item in items.iter() {
+        all.push(encode::encode_into(me, &item, into)?);
+    }
+    Ok(all)
+}
+
+/// The encoded as what the engine takes.
+fn items_of<'a>(encoded: &'a [Encoded<'_>]) -> PyResult<Vec<Item<'a>>> {
+    let mut all = room_for(encoded.len())?;
+    for one in encoded {
+        all.push(one.item()?);
+    }
+    Ok(all)
+}
+
+/// A `MemoryError` where there is no memory for so many, rather than the end of the process.
+fn room_for<T>(count: usize) -> PyResult<Vec<T>> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|e| PyMemoryError::new_err(e.to_string()))?;
+    Ok(all)
 }
 
 /// Raises `ArenaFull` if there is no room for `words` more elements, each at least a word.
@@ -167,8 +187,10 @@ impl ListCore {
     #[pyo3(name = "_extend_from")]
     fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
         let me = self.handle.try_slot()?;
+        let words = (items.len() as u64).saturating_mul(8);
+        heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
         let encoded = encode_all(&me, items, self.handle.off())?;
-        let items = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        let items = items_of(&encoded)?;
         self.with(py, &me, |list| list.extend(&items))
     }
 
@@ -264,14 +286,15 @@ impl ListCore {
         let words = (items.len() as u64).saturating_mul(more).saturating_mul(8);
         heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
         let encoded = encode_all(&me, items, self.handle.off())?;
-        let new = encoded.iter().map(Encoded::item).collect::<PyResult<Vec<_>>>()?;
+        let new = items_of(&encoded)?;
         let blobs = new.iter().map(|item| item.stored_bytes()).fold(0, u64::saturating_add);
         let all = words.saturating_add(blobs.saturating_mul(more));
         heap::check_room(&me, all).map_err(|e| errors::out_of_memory(py, e))?;
         let length = new.len() as u64;
         let kept = (0..length).map(Source::Keep);
         let added = (0..more).flat_map(|_| new.iter().map(|item| Source::New(*item)));
-        let sources: Vec<_> = kept.chain(added).collect();
+        let mut sources = room_for(new.len().saturating_mul(times as usize))?;
+        sources.extend(kept.chain(added));
         self.with(py, &me, |list| match list.rebuild(version, length, &sources) {
             Ok(()) => Ok(true),
             Err(ListError::Changed) => Ok(false),
@@ -379,7 +402,9 @@ impl ListCore {
         sources: &Bound<'_, PyList>,
     ) -> PyResult<bool> {
         let me = self.handle.try_slot()?;
-        let mut plan: Vec<Result<u64, Encoded<'_>>> = Vec::with_capacity(sources.len());
+        let words = (sources.len() as u64).saturating_sub(length).saturating_mul(8);
+        heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
+        let mut plan: Vec<Result<u64, Encoded<'_>>> = room_for(sources.len())?;
         for source in sources.iter() {
             let (keep, value): (bool, Bound<'_, PyAny>) = source.extract()?;
             plan.push(if keep {
@@ -392,7 +417,7 @@ impl ListCore {
                 Err(encode::encode_into(&me, &value, self.handle.off())?)
             });
         }
-        let mut sources = Vec::with_capacity(plan.len());
+        let mut sources = room_for(plan.len())?;
         for step in &plan {
             sources.push(match step {
                 Ok(index) => Source::Keep(*index),
