@@ -165,12 +165,19 @@ pub fn lead_to(me: &Member, objects: &[Off], queue: Off) -> bool {
 /// One step of taking an end apart: the other side hears of it, and then it lets go of the queue.
 pub(super) fn destroy_step(me: &Member, off: Off) -> bool {
     let it: &'static EndObject = me.arena().at(off);
-    for (word, state) in [(&it.writes, shut::PUT), (&it.reads, shut::ALL)] {
-        let queue = Off(word.load(Ordering::Acquire));
+    let queue_of = |word: &AtomicU64| Off(word.load(Ordering::Acquire));
+    // Both directions before the first is let go, and this one first: who reads the end of the one
+    // writes into the other no more.
+    for (word, state) in [(&it.reads, shut::ALL), (&it.writes, shut::PUT)] {
+        if !queue_of(word).is_none() {
+            Queue::at(me, queue_of(word)).side_is_gone(state);
+        }
+    }
+    for word in [&it.writes, &it.reads] {
+        let queue = queue_of(word);
         if queue.is_none() {
             continue;
         }
-        Queue::at(me, queue).side_is_gone(state);
         let _latch = object::latch(me, queue).lock(me);
         let mut tx = Tx::begin(me);
         tx.set(word, 0);
