@@ -236,10 +236,13 @@ def test_the_child_of_a_fork_waits():
         if pid == 0:
             ended = 1
             try:
-                threading.Timer(0.05, q.put, ("of the child",)).start()
+                puts = threading.Timer(0.05, q.put, ("of the child",))
+                puts.start()
                 loop = asyncio.new_event_loop()
                 asyncio.events._set_running_loop(None)
                 loop.run_until_complete(q.aget())
+                # It may have had the parent's message, which waits for this one then.
+                puts.join()
                 ended = 0
             finally:
                 os._exit(ended)

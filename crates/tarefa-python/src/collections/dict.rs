@@ -2,6 +2,7 @@
 //! `Namespace` are made of. The rest of their methods are in Python.
 
 use crate::runtime::handle::Slot as _;
+use crate::runtime::once::name;
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -97,7 +98,7 @@ impl DictCore {
         if let Some(value) = value_of(slf.as_super().get(), key)? {
             return Ok(value);
         }
-        match slf.get_type().getattr_opt(pyo3::intern!(key.py(), "__missing__"))? {
+        match slf.get_type().getattr_opt(name!(key.py(), "__missing__"))? {
             Some(missing) => missing.call1((slf, key)).map(Bound::unbind),
             None => Err(key_error(key)),
         }

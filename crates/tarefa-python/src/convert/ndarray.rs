@@ -17,13 +17,13 @@ use std::ffi::CStr;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 
 use crate::convert::block;
 use crate::runtime::errors;
+use crate::runtime::once::Once;
 
 /// Typecodes that say all of an item.
 const CODES: &[u8] = b"?bBhHiIlLqQefd";
@@ -31,8 +31,8 @@ const FIXED: usize = 32;
 /// Dimensions that NumPy has at most.
 const DIMENSIONS: usize = 64;
 
-static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-static DTYPES: [PyOnceLock<Py<PyAny>>; 128] = [const { PyOnceLock::new() }; 128];
+static CLASS: Once<Py<PyType>> = Once::new();
+static DTYPES: [Once<Py<PyAny>>; 128] = [const { Once::new() }; 128];
 
 /// An array on its way in.
 pub(crate) struct View {

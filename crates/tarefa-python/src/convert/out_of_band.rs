@@ -23,7 +23,6 @@ use std::sync::Arc;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMemoryView};
 use tarefa_engine::shm::object::handle::Handle;
@@ -32,6 +31,7 @@ use tarefa_engine::shm::{Member, Off};
 use crate::convert::block::{self, Block};
 use crate::convert::bytes::bytes_of;
 use crate::convert::collector::{self, References};
+use crate::runtime::once::name;
 use crate::runtime::{errors, member};
 
 const ALIGN: usize = 64;
@@ -425,7 +425,7 @@ pub(crate) fn lend<'py>(view: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>
 #[pyo3(signature = (buffer, /))]
 pub(crate) fn keep_out_of_band(buffer: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = buffer.py();
-    let raw = match buffer.call_method0(intern!(py, "raw")) {
+    let raw = match buffer.call_method0(name!(py, "raw")) {
         Ok(raw) => raw,
         // Not contiguous: pickle says that it cannot be.
         Err(e) if e.is_instance_of::<pyo3::exceptions::PyBufferError>(py) => return Ok(true),

@@ -11,6 +11,7 @@ use tarefa_engine::shm::{Member, Runtime};
 
 use crate::pool::board::BoardCore;
 use crate::runtime::member;
+use crate::runtime::once::name;
 
 /// Whether somebody wants to know what workers do.
 #[pyfunction]
@@ -109,7 +110,7 @@ impl TracedCall {
                 running.map_or(0, |running| running.task)
             }
             Place::Worker(worker) => {
-                let current = worker.bind(py).getattr(pyo3::intern!(py, "current"));
+                let current = worker.bind(py).getattr(name!(py, "current"));
                 let current = current.and_then(|current| current.extract::<(u64, u32)>());
                 current.map_or(0, |(_, index)| index)
             }

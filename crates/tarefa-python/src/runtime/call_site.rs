@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::sync::wait::wait_record;
 
 use crate::runtime::hooks;
+use crate::runtime::once::name;
 
 /// Frames that are looked at, to find one that is not this package's.
 const FRAMES: usize = 16;
@@ -60,8 +60,8 @@ pub(crate) fn note_frame(frame: &Bound<'_, PyAny>) {
 /// Whether code of this package runs in the frame: by the name of its module.
 fn is_own(frame: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = frame.py();
-    let globals = frame.getattr(intern!(py, "f_globals"))?.cast_into::<PyDict>()?;
-    let name = globals.get_item(intern!(py, "__name__"))?;
+    let globals = frame.getattr(name!(py, "f_globals"))?.cast_into::<PyDict>()?;
+    let name = globals.get_item(name!(py, "__name__"))?;
     let name = name.as_ref().and_then(|name| name.cast::<PyString>().ok());
     Ok(name.is_some_and(|name| {
         let name = name.to_string_lossy();
@@ -131,7 +131,7 @@ fn note_outside(py: Python<'_>, me: &Member, frame: &Bound<'_, PyAny>) -> Result
             wait_record::place(me, &file, line, &function);
             return Ok(depth);
         }
-        at = at.getattr(intern!(py, "f_back")).map_err(drop)?;
+        at = at.getattr(name!(py, "f_back")).map_err(drop)?;
         if at.is_none() {
             break;
         }
@@ -144,11 +144,11 @@ fn parts<'py>(
     frame: &Bound<'py, PyAny>,
 ) -> PyResult<(Bound<'py, PyString>, u32, Bound<'py, PyString>)> {
     let py = frame.py();
-    let code = frame.getattr(intern!(py, "f_code"))?;
-    let line: Option<u32> = frame.getattr(intern!(py, "f_lineno"))?.extract()?;
+    let code = frame.getattr(name!(py, "f_code"))?;
+    let line: Option<u32> = frame.getattr(name!(py, "f_lineno"))?.extract()?;
     let text = |name| -> PyResult<Bound<'py, PyString>> { Ok(code.getattr(name)?.cast_into()?) };
-    let file = text(intern!(py, "co_filename"))?;
-    Ok((file, line.unwrap_or(0), text(intern!(py, "co_name"))?))
+    let file = text(name!(py, "co_filename"))?;
+    Ok((file, line.unwrap_or(0), text(name!(py, "co_name"))?))
 }
 
 /// The innermost place outside of this package in a stack as `faulthandler` writes it.
@@ -167,14 +167,14 @@ pub(crate) fn in_stack(text: &str) -> Option<String> {
 /// signal's handler or of an interrupt would be raised, to be lost here.
 fn thread_name(py: Python<'_>) -> PyResult<String> {
     let threading = PyModule::import(py, "threading")?;
-    let ident = threading.call_method0(intern!(py, "get_ident"))?;
-    threading.getattr(intern!(py, "_active"))?.get_item(ident)?.getattr("_name")?.extract()
+    let ident = threading.call_method0(name!(py, "get_ident"))?;
+    threading.getattr(name!(py, "_active"))?.get_item(ident)?.getattr("_name")?.extract()
 }
 
 /// Where all threads of this process stand, by their numbers in the system.
 pub(crate) fn own_threads(py: Python<'_>) -> PyResult<BTreeMap<i32, String>> {
-    let frames = PyModule::import(py, "sys")?.call_method0(intern!(py, "_current_frames"))?;
-    let active = PyModule::import(py, "threading")?.getattr(intern!(py, "_active"))?;
+    let frames = PyModule::import(py, "sys")?.call_method0(name!(py, "_current_frames"))?;
+    let active = PyModule::import(py, "threading")?.getattr(name!(py, "_active"))?;
     let mut places = BTreeMap::new();
     for pair in active.call_method0("copy")?.call_method0("items")?.try_iter()? {
         let (ident, thread): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
@@ -188,7 +188,7 @@ pub(crate) fn own_threads(py: Python<'_>) -> PyResult<BTreeMap<i32, String>> {
                 places.insert(tid, format!("{file}:{line} in {function}"));
                 break;
             }
-            at = at.getattr(intern!(py, "f_back"))?;
+            at = at.getattr(name!(py, "f_back"))?;
         }
     }
     Ok(places)

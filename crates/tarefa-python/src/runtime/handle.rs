@@ -1,13 +1,13 @@
 //! Handles, as Python meets them: the engine's [`Handle`] with Python's errors.
 
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::task;
 
+use crate::runtime::once::name;
 use crate::runtime::{errors, hooks};
 
 /// One more handle of an object whose reference this process can see.
@@ -50,7 +50,7 @@ pub(crate) fn takes_nothing(
     if count == 0 && kwargs.is_none_or(PyDictMethods::is_empty) {
         return Ok(());
     }
-    let name = intern!(cls.py(), "__init__");
+    let name = name!(cls.py(), "__init__");
     if cls.getattr(name)?.is(&cls.py().get_type::<PyAny>().getattr(name)?) {
         return Err(PyTypeError::new_err(what));
     }

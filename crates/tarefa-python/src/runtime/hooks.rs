@@ -3,13 +3,14 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule, PyType};
+
+use crate::runtime::once::Once;
 
 /// A function, class or value of `tarefa._hooks`, looked up when it is first asked for.
 pub(crate) struct Hook {
     name: &'static str,
-    found: PyOnceLock<Py<PyAny>>,
+    found: Once<Py<PyAny>>,
 }
 
 /// Picklers of an object: for bytes by themselves, and for the engine's encoding.
@@ -45,7 +46,7 @@ pub(crate) static ENSURE_ZYGOTE_COMMAND: Hook = Hook::new("ensure_zygote_command
 
 impl Hook {
     const fn new(name: &'static str) -> Self {
-        Self { name, found: PyOnceLock::new() }
+        Self { name, found: Once::new() }
     }
 
     pub(crate) fn get<'py>(&'static self, py: Python<'py>) -> PyResult<&'py Bound<'py, PyAny>> {
@@ -56,13 +57,13 @@ impl Hook {
 
 /// What `tarefa._hooks` calls `name`.
 pub(crate) fn named<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    static MODULE: Once<Py<PyModule>> = Once::new();
     let module =
         MODULE.get_or_try_init(py, || PyModule::import(py, "tarefa._hooks").map(Bound::unbind))?;
     module.bind(py).getattr(name)
 }
 
-static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+static CLASSES: Once<Py<PyDict>> = Once::new();
 
 fn classes(py: Python<'_>) -> &Bound<'_, PyDict> {
     CLASSES.get_or_init(py, || PyDict::new(py).unbind()).bind(py)

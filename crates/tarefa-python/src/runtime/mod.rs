@@ -12,6 +12,7 @@ mod immortal;
 pub(crate) mod member;
 pub(crate) mod module_objects;
 pub(crate) mod names;
+pub(crate) mod once;
 pub(crate) mod program;
 pub(crate) mod registry;
 pub(crate) mod signals;
@@ -22,6 +23,7 @@ use pyo3::prelude::*;
 /// Puts the room's classes and functions into the module.
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     blocking::register();
+    once::fill_foreign(m.py())?;
     m.add_class::<names::Names>()?;
     m.add_function(wrap_pyfunction!(address::attach, m)?)?;
     m.add_function(wrap_pyfunction!(address::address_of, m)?)?;

@@ -1,13 +1,12 @@
 //! Shared objects that a module makes as it is imported: see `tarefa._runtime._module_objects`.
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::object::refcount;
 
+use crate::runtime::once::{Once, name};
 use crate::runtime::{hooks, member, registry};
 
 /// Of a code's flags: it is a function's, not a module's or a class body's.
@@ -15,7 +14,7 @@ const OPTIMIZED: u32 = 1;
 
 /// Modules whose import is going on, in whatever thread: None where the interpreter does not tell.
 fn imports_going_on(py: Python<'_>) -> Option<&Bound<'_, PyDict>> {
-    static LOCKS: PyOnceLock<Option<Py<PyDict>>> = PyOnceLock::new();
+    static LOCKS: Once<Option<Py<PyDict>>> = Once::new();
     let found = LOCKS.get_or_init(py, || {
         let module = PyModule::import(py, "importlib._bootstrap").ok()?;
         let locks = module.getattr("_module_locks").ok()?;
@@ -36,7 +35,7 @@ fn may_be_importing(py: Python<'_>) -> bool {
     }
     // SAFETY: a frame that runs has a code; the reference is new.
     let code = unsafe { Bound::from_owned_ptr(py, ffi::PyFrame_GetCode(frame).cast()) };
-    let flags = code.getattr(intern!(py, "co_flags")).and_then(|flags| flags.extract::<u32>());
+    let flags = code.getattr(name!(py, "co_flags")).and_then(|flags| flags.extract::<u32>());
     flags.is_ok_and(|flags| flags & OPTIMIZED == 0)
 }
 
