@@ -17,7 +17,7 @@ import tarefa
 
 # A module that another thread imports at the fork is locked in the child: that is Python's own.
 for module in pkgutil.walk_packages(tarefa.__path__, "tarefa."):
-    if "__main__" not in module.name and "_tour" not in module.name:
+    if not module.name.endswith(("__main__", "_joblib")):
         importlib.import_module(module.name)
 for name in tarefa.__all__:
     getattr(tarefa, name)
