@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 from tarefa._channel._descriptor import Descriptor
 from tarefa._engine import ConnectionCore, register_class
 from tarefa._runtime._module_objects import warn_of_own
+from tarefa._runtime._shared import shown_names
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,7 +58,7 @@ class Connection(ConnectionCore):
                 raise ValueError("size is negative")
             if start + length > view.nbytes:
                 raise ValueError("buffer length < offset + size")
-        self.put_bytes(view[start : start + length])
+        self._put_bytes(view[start : start + length])
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive the bytes of a message; of an object that was sent, its pickle.
@@ -70,10 +71,10 @@ class Connection(ConnectionCore):
         """
         if maxlength is not None and maxlength < 0:
             raise ValueError("negative maxlength")
-        data = self.take_bytes()
+        data = self._take_bytes()
         if maxlength is not None and len(data) > maxlength:
             if self.writable:
-                self.stop_reading()
+                self._stop_reading()
             else:
                 self.close()
             raise OSError("bad message length")
@@ -98,7 +99,7 @@ class Connection(ConnectionCore):
                 raise ValueError("offset too large")
             if view.readonly:
                 raise TypeError("recv_bytes_into() needs a writable buffer")
-            data = self.take_bytes()
+            data = self._take_bytes()
             if len(data) > view.nbytes - start:
                 from multiprocessing import BufferTooShort
 
@@ -138,6 +139,9 @@ class Connection(ConnectionCore):
     ) -> None:
         self.close()
 
+    def __dir__(self) -> list[str]:
+        return shown_names(super().__dir__())
+
     def __repr__(self) -> str:
         ways = [w for w, can in (("reads", self.readable), ("writes", self.writable)) if can]
         state = "closed" if self.closed else " and ".join(ways)
@@ -158,7 +162,7 @@ def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - 
         ArenaFull: there is no memory for it.
     """
     warn_of_own("pipe")
-    first, second = ConnectionCore.pair(bool(duplex))
+    first, second = ConnectionCore._pair(bool(duplex))
     return _from_handle(first), _from_handle(second)
 
 

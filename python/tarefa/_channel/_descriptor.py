@@ -29,7 +29,7 @@ class _Handle(Protocol):
 
     _descriptor: Descriptor | None
 
-    def level(self) -> QueueLevel: ...
+    def _level(self) -> QueueLevel: ...
 
 
 class _Shown:
@@ -99,7 +99,7 @@ class Descriptor:
         """That of a handle: made at the first call, and anew in a fork of this process."""
         kept = handle._descriptor
         if kept is None or kept._shown.pid != os.getpid():
-            kept = handle._descriptor = cls(handle.level())
+            kept = handle._descriptor = cls(handle._level())
         return kept
 
     def fileno(self) -> int:

@@ -46,7 +46,7 @@ class Queue(Shared, QueueCore, Generic[T]):
         super().__init__()
         bytes_ = None if max_bytes is None else _size(max_bytes)
         if not is_attached(self):
-            self.set_up(_bound(maxsize), bytes_, self._label)
+            self._set_up(_bound(maxsize), bytes_, self._label)
 
     if TYPE_CHECKING:
 
@@ -67,7 +67,7 @@ class Queue(Shared, QueueCore, Generic[T]):
             NotPicklable: one cannot travel; none is in.
             ValueError: one is larger than ``max_bytes``; none is in.
         """
-        put, error = self.put_all(items if type(items) is list else list(items), block, timeout)
+        put, error = self._put_all(items if type(items) is list else list(items), block, timeout)
         if error is not None:
             if isinstance(error, (Full, ShutDown)):
                 error.put = put
@@ -94,7 +94,7 @@ class Queue(Shared, QueueCore, Generic[T]):
         most = _ANY if max is None else min(operator.index(max), _ANY)
         if most < 1:
             raise ValueError(f"max must be 1 or more, not {most}")
-        items, bad = self.take_many(most, ack, block, timeout)
+        items, bad = self._take_many(most, ack, block, timeout)
         if bad is not None:
             if isinstance(bad, BadMessage):
                 bad.items = items
@@ -162,7 +162,7 @@ class Queue(Shared, QueueCore, Generic[T]):
             ItemsLost: nothing is left to wait for, but processes that had taken items ended before
                 they called ``task_done()`` for them.
         """
-        done, lost, pid = self.wait_done(timeout)
+        done, lost, pid = self._wait_done(timeout)
         if lost:
             items, were = ("item", "was") if lost == 1 else ("items", "were")
             who = f"; the last such process was {pid}" if pid else ""
@@ -207,7 +207,7 @@ class Queue(Shared, QueueCore, Generic[T]):
         Raises:
             ShutDown, NotPicklable, ValueError: as ``put()``.
         """
-        needed = self.offer(item)
+        needed = self._offer(item)
         if needed is None:
             return
         from tarefa._channel._asyncio import Ask
@@ -217,7 +217,7 @@ class Queue(Shared, QueueCore, Generic[T]):
         try:
             while needed is not None:
                 await ask.turn(needed)
-                needed = self.offer(item)
+                needed = self._offer(item)
         finally:
             ask.leave()
 
@@ -330,7 +330,7 @@ def _size(max_bytes: int | str) -> int:
 
 
 def _from_handle(core: QueueCore) -> Queue[Any]:
-    cls = _CLASSES.get(core.label, Queue)
+    cls = _CLASSES.get(core._label_of, Queue)
     return cls.__new__(cls, core)
 
 

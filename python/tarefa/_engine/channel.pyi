@@ -18,11 +18,11 @@ class QueueCore:
         """What waits for it beside other things."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
-    def set_up(self, maxsize: int, max_bytes: int | None, label: int) -> None:
+    def _set_up(self, maxsize: int, max_bytes: int | None, label: int) -> None:
         """Bound the queue, and say what class it is of."""
 
     @property
-    def label(self) -> int:
+    def _label_of(self) -> int:
         """What class it is of."""
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
@@ -44,10 +44,10 @@ class QueueCore:
     def put_nowait(self, item: Any) -> None:
         """Put an item in as ``put()`` does, without waiting."""
 
-    def offer(self, item: Any) -> int | None:
+    def _offer(self, item: Any) -> int | None:
         """Put an item in without waiting; the bytes that it needs room for, if it is not in."""
 
-    def put_all(
+    def _put_all(
         self, items: list[Any], block: bool | None, timeout: float | None
     ) -> tuple[int, Exception | None]:
         """Put items in; how many are in, and what kept the others out."""
@@ -82,7 +82,7 @@ class QueueCore:
     def _is_spent(self) -> bool:
         """Whether nothing is in it, and nothing is to be acknowledged."""
 
-    def take_many(
+    def _take_many(
         self, most: int, ack: bool, block: bool | None, timeout: float | None
     ) -> tuple[list[Any], Exception | None]:
         """Take items; those that can be decoded, and the error of the first that cannot."""
@@ -125,13 +125,13 @@ class QueueCore:
             ValueError: all that was put is done already.
         """
 
-    def wait_done(self, timeout: float | None) -> tuple[bool, int, int]:
+    def _wait_done(self, timeout: float | None) -> tuple[bool, int, int]:
         """Wait until all is done: whether it is, how many items were lost, and by whom."""
 
     def shutdown(self, immediate: bool = False) -> None:
         """Let nothing more in, and wake all who wait; ``immediate`` throws away what is there."""
 
-    def level(self) -> QueueLevel:
+    def _level(self) -> QueueLevel:
         """What a descriptor for it shows."""
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ class ConnectionCore:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     @staticmethod
-    def pair(duplex: bool) -> tuple[ConnectionCore, ConnectionCore]:
+    def _pair(duplex: bool) -> tuple[ConnectionCore, ConnectionCore]:
         """The ends of a new pipe."""
 
     @property
@@ -166,7 +166,7 @@ class ConnectionCore:
     def writable(self) -> bool:
         """Whether it writes."""
 
-    def stop_reading(self) -> None:
+    def _stop_reading(self) -> None:
         """Read no more."""
 
     def send(self, obj: Any) -> None:
@@ -179,7 +179,7 @@ class ConnectionCore:
             OSError: the connection is closed, or only reads.
         """
 
-    def put_bytes(self, buffer: Any) -> None:
+    def _put_bytes(self, buffer: Any) -> None:
         """Send the bytes of a contiguous buffer."""
 
     def recv(self) -> Any:
@@ -191,7 +191,7 @@ class ConnectionCore:
             OSError: the connection is closed, or only writes.
         """
 
-    def take_bytes(self) -> bytes:
+    def _take_bytes(self) -> bytes:
         """Receive the bytes of a message."""
 
     def poll(self, timeout: float | None = 0.0) -> bool:
@@ -207,7 +207,7 @@ class ConnectionCore:
     def close(self) -> None:
         """Let go of this handle."""
 
-    def level(self) -> QueueLevel:
+    def _level(self) -> QueueLevel:
         """What a descriptor for it shows."""
 
     @property

@@ -131,7 +131,7 @@ class Turns:
             left = None if until is None else max(0.0, until - time.monotonic())
             try:
                 # In one step: an interrupt does not come between taking and keeping.
-                taken.extend(starmap(self._queue.take_many, [(_MOST, False, left != 0, left)]))
+                taken.extend(starmap(self._queue._take_many, [(_MOST, False, left != 0, left)]))
             except Empty:
                 return
             self._handle_taken()

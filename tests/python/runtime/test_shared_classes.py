@@ -88,6 +88,14 @@ class MyRawArray(tarefa.RawArray):
     pass
 
 
+class MyQueue(tarefa.Queue):
+    pass
+
+
+class MyLifoQueue(tarefa.LifoQueue):
+    pass
+
+
 MAKERS = {
     "List": lambda: Stack([1, 2]),
     "Dict": lambda: Table(a=1),
@@ -109,6 +117,8 @@ MAKERS = {
     "Array": lambda: MyArray("i", [1, 2]),
     "RawArray": lambda: MyRawArray("i", [1, 2]),
     "Array of structures": lambda: MyArray(Point, 2),
+    "Queue": MyQueue,
+    "LifoQueue": lambda: MyLifoQueue(5),
 }
 OURS = {
     "List": lambda: tarefa.List([1]),
@@ -130,6 +140,9 @@ OURS = {
     "Array": lambda: tarefa.Array("i", 2),
     "RawArray": lambda: tarefa.RawArray("i", 2),
     "an object's lock": lambda: tarefa.List().lock(),
+    "Queue": tarefa.Queue,
+    "PriorityQueue": tarefa.PriorityQueue,
+    "Connection": lambda: tarefa.Pipe()[0],
     "Process": tarefa.Process,
     "Thread": tarefa.Thread,
     "Program": lambda: tarefa.Program("true"),
@@ -206,14 +219,6 @@ def test_a_subclass_is_what_it_is_when_copied(mine):
         assert shallow.label is mine.label
         assert deep.label == mine.label
         assert deep.label is not mine.label
-
-
-class MyQueue(tarefa.Queue):
-    pass
-
-
-class MyLifoQueue(tarefa.LifoQueue):
-    pass
 
 
 @pytest.mark.parametrize("kind", [MyQueue, MyLifoQueue])
@@ -407,6 +412,16 @@ def test_completion_shows_what_users_use(make):
     assert names == sorted(names)
     assert not [name for name in names if name.startswith("_")]
     internal = {"object_lock_acquire", "read_all", "rebuild", "extend_from", "set_up", "put_all"}
+    internal |= {
+        "label",
+        "level",
+        "offer",
+        "pair",
+        "put_bytes",
+        "take_bytes",
+        "take_many",
+        "wait_done",
+    }
     assert not internal & set(names)
     for name in names:
         # Or an attribute of the object itself, as the arguments of a program.

@@ -303,3 +303,79 @@ def test_a_queue_is_shut_down_beside_one_who_is_stopped(immediate):
         q.get(timeout=30)
     with pytest.raises(tarefa.ShutDown):
         q.get(timeout=30)
+
+
+ALLOCATIONS = {
+    "an element": "l.append(large)",
+    "many elements": "l.extend([bytes(2000)] * 300)",
+    "a value": "d['k'] = large",
+    "many values": "d.update({i: bytes(3000) for i in range(200)})",
+    "a list": "tarefa.List([large])",
+    "an array": "tarefa.Array('b', 400_000)",
+    "many locks": "[tarefa.Lock() for _ in range(2000)]",
+}
+
+
+@pytest.mark.parametrize("what", ALLOCATIONS)
+def test_ctrl_c_ends_an_allocation_beside_one_who_is_stopped_as_he_allocates(what):
+    run_script(
+        f"""
+        import os, signal, tarefa, threading, time
+
+        l, d, large = tarefa.List(), tarefa.Dict(), bytes(300_000)
+
+        def forever():
+            while True:
+                mine = tarefa.List([large])
+                array = tarefa.Array("b", 200_000)
+
+        task = tarefa.Process(target=forever).start()
+        time.sleep(0.3)
+        interrupted = 0
+        for _ in range(25):
+            os.kill(task.pid, signal.SIGSTOP)
+            timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+            try:
+                timer.start()
+                {ALLOCATIONS[what]}
+                time.sleep(60)
+            except KeyboardInterrupt:
+                interrupted += 1
+            timer.join()
+            os.kill(task.pid, signal.SIGCONT)
+            time.sleep(0.003)
+            l.clear()
+            d.clear()
+        assert interrupted == 25
+        task.kill()
+        task.join()
+        """
+    )
+
+
+def test_ctrl_c_ends_a_start_beside_a_stopped_zygote():
+    done = run_script(
+        """
+        import os, signal, tarefa, threading, time
+
+        tarefa.configure(spares=0)
+        tarefa.Process(target=int).start().join()
+        zygote = tarefa._engine.diagnostics()["zygote_pid"]
+        os.kill(zygote, signal.SIGSTOP)
+        timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        task = tarefa.Process(target=print, args=("it ran",))
+        try:
+            timer.start()
+            task.start()
+        except KeyboardInterrupt:
+            print("interrupted")
+        timer.join()
+        os.kill(zygote, signal.SIGCONT)
+        # It is as one that was killed.
+        task.join(30)
+        assert (task.is_alive(), task.exitcode) == (False, -9), task
+        assert tarefa.Process(target=int).start().result(30) == 0
+        """
+    )
+    assert done.stdout == "interrupted\n"
+    assert done.stderr == ""

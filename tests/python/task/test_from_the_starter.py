@@ -183,6 +183,54 @@ def test_a_descriptor_of_ours_that_was_closed_is_an_error_that_says_so():
     assert "belongs to tarefa, was closed" in done.stdout
 
 
+def test_so_is_one_that_a_task_has_closed_before_it_starts_another():
+    done = run_script("""
+        import os, tarefa
+        def inside():
+            os.closerange(3, 65536)
+            try: tarefa.Process(target=int).start()
+            except tarefa.StartError as e: print(e, flush=True)
+        tarefa.Process(target=inside).start().result(20)
+    """)
+    assert "belongs to tarefa, was closed" in done.stdout
+
+
+@pytest.mark.parametrize("where", ["program", "task"])
+def test_a_file_that_has_a_number_of_ours_by_now_is_left_alone(where):
+    done = run_script(f"""
+        import os, sys, tarefa
+        if sys.platform == "linux" and tuple(map(int, os.uname().release.split(".")[:2])) < (5, 14):
+            print("well"); sys.exit()  # without the descriptor there is no more memory
+        def act():
+            numbers = [int(n) for n in os.listdir("/proc/self/fd") if int(n) > 2]
+            file = os.open("file", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            os.write(file, b"x" * (8 << 20))
+            before = os.fstat(file).st_blocks
+            for number in numbers:
+                os.dup2(file, number)
+            l = tarefa.List()
+            for _ in range(20):
+                l.append(bytes(1_000_000))
+            assert len(l[19]) == 1_000_000
+            l.clear()
+            try: tarefa.Process(target=int).start()
+            except tarefa.StartError as e: assert "belongs to tarefa" in str(e), e
+            else: raise AssertionError("it starts?")
+            del l
+            assert open("file", "rb").read() == b"x" * (8 << 20)
+            assert os.fstat(file).st_blocks == before
+            os.remove("file")
+        tarefa.Process(target=int).start().join()
+        if {where == "task"}:
+            tarefa.Process(target=act).start().result(20)
+        else:
+            act()
+        print("well", flush=True)
+        os._exit(0)
+    """)
+    assert done.stdout == "well\n"
+
+
 # -- limits and settings of the system ----------------------------------------------------------
 
 

@@ -112,7 +112,11 @@ pub enum ListError {
 
 impl MaybeGuarded for ListError {
     fn is_guarded(&self) -> bool {
-        matches!(self, Self::Locked(_))
+        match self {
+            Self::Locked(_) => true,
+            Self::Memory(e) => e.is_held_up(),
+            _ => false,
+        }
     }
 }
 

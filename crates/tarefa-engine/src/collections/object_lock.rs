@@ -13,9 +13,9 @@
 //! A guard whose owner has died stands in nobody's way. The next to take it is told.
 
 use crate::os::clock::{self, Deadline};
-use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 use crate::shm::tx::latch::{Latch, Latched, PATIENCE};
+use crate::shm::{Member, heap};
 use crate::sync::lock::word::LockWord;
 use crate::sync::wait::BlockingHooks;
 
@@ -26,7 +26,8 @@ pub struct Locked;
 
 /// Errors that may say so.
 pub trait MaybeGuarded {
-    /// Whether the operation gave way.
+    /// Whether the operation gave way: to another's group, or to a stopped member that has what
+    /// memory is given out with ([`OutOfMemory::is_held_up`](crate::shm::heap::OutOfMemory)).
     fn is_guarded(&self) -> bool;
 }
 
@@ -55,7 +56,7 @@ pub struct Interrupted;
 
 /// Does `act`, an operation on the container `object`, once no other thread's group stands in
 /// its way: what it answers then, an error of its own too. Operations that wait are as sure of
-/// their turn as those who wait for the lock itself.
+/// their turn as those who wait for the lock itself. Memory that it asks for is waited for likewise.
 ///
 /// # Errors
 /// [`Interrupted`], when `hooks` says so.
@@ -67,6 +68,7 @@ pub fn retry_when_unlocked<T, E: MaybeGuarded, P: BlockingHooks>(
     hooks: impl FnOnce() -> P,
     mut act: impl FnMut() -> Result<T, E>,
 ) -> Result<Result<T, E>, (P, Interrupted)> {
+    let mut act = || heap::retrying(me, &mut act);
     match act() {
         Err(e) if e.is_guarded() => wait_and(me, object_lock, object, hooks(), act),
         other => Ok(other),

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
 
 use super::{check, check_long, high_fd, miri, rlimit};
 
@@ -105,6 +106,48 @@ pub fn punch(fd: &OwnedFd, offset: u64, len: u64) -> io::Result<()> {
         )
     })
     .map(drop)
+}
+
+/// Tells files apart: the number of the one behind `fd`; 0 where that is no open descriptor.
+#[must_use]
+pub fn file_number(fd: &OwnedFd) -> u64 {
+    if cfg!(miri) {
+        return 0;
+    }
+    stat(fd).map_or(0, |stat| stat.st_ino)
+}
+
+/// As [`claim`] by the file's mapping, for who has lost its descriptor: the `len` bytes from `start` on.
+///
+/// # Errors
+/// `EBADF` where the system cannot (Linux before 5.14); else what `madvise` answered.
+///
+/// # Safety
+/// All of it is mapped, shared, from a memory file.
+pub unsafe fn claim_mapped(start: NonNull<u8>, len: u64) -> io::Result<()> {
+    const MADV_POPULATE_WRITE: i32 = 23;
+    // SAFETY: the caller's word; the content stays what it is.
+    let done =
+        check(unsafe { libc::madvise(start.as_ptr().cast(), len as usize, MADV_POPULATE_WRITE) });
+    match done {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {
+            Err(io::Error::from_raw_os_error(libc::EBADF))
+        }
+        other => other.map(drop),
+    }
+}
+
+/// As [`punch`] by the file's mapping.
+///
+/// # Errors
+/// What `madvise` answered.
+///
+/// # Safety
+/// As of [`claim_mapped`], and nobody uses what is there.
+pub unsafe fn punch_mapped(start: NonNull<u8>, len: u64) -> io::Result<()> {
+    // SAFETY: the caller's word.
+    check(unsafe { libc::madvise(start.as_ptr().cast(), len as usize, libc::MADV_REMOVE) })
+        .map(drop)
 }
 
 /// Takes over a descriptor that this process was executed with, if it is open: it is closed in

@@ -25,7 +25,7 @@ use crate::convert::collector;
 use crate::convert::encode::{self, Encoded};
 use crate::convert::flat;
 use crate::convert::out_of_band::InBand;
-use crate::runtime::blocking::deadline;
+use crate::runtime::blocking::{self, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle::{self, Slot};
 use crate::runtime::hooks as python;
@@ -187,9 +187,10 @@ impl ConnectionCore {
 
     /// The ends of a new pipe.
     #[staticmethod]
+    #[pyo3(name = "_pair")]
     fn pair(py: Python<'_>, duplex: bool) -> PyResult<(Self, Self)> {
         let me = member::me(py)?;
-        let (a, b) = pipe::create(&me, duplex).map_err(|e| errors::out_of_memory(py, e))?;
+        let (a, b) = blocking::allocated(py, || pipe::create(&me, duplex))?;
         Ok((Self::of(Handle::adopt(&me, a)), Self::of(Handle::adopt(&me, b))))
     }
 
@@ -212,6 +213,7 @@ impl ConnectionCore {
     }
 
     /// Reads no more.
+    #[pyo3(name = "_stop_reading")]
     fn stop_reading(&self) {
         self.reads.store(false, Ordering::Relaxed);
     }
@@ -232,6 +234,7 @@ impl ConnectionCore {
     }
 
     /// Sends the bytes of a contiguous buffer.
+    #[pyo3(name = "_put_bytes")]
     fn put_bytes(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<()> {
         let handle = self.open_to_write()?;
         let buffer = InBand::new(buffer)?;
@@ -256,6 +259,7 @@ impl ConnectionCore {
     }
 
     /// Receives the bytes of a message.
+    #[pyo3(name = "_take_bytes")]
     fn take_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let handle = self.open_to_read()?;
         let me = handle.try_slot()?;
@@ -298,6 +302,7 @@ impl ConnectionCore {
     }
 
     /// What a descriptor for it shows.
+    #[pyo3(name = "_level")]
     fn level(&self, py: Python<'_>) -> PyResult<QueueLevel> {
         let handle = self.open_to_read()?;
         let me = handle.try_slot()?;

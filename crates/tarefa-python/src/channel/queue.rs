@@ -23,7 +23,7 @@ use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::convert::flat;
-use crate::runtime::blocking::PyBlockingHooks;
+use crate::runtime::blocking::{self, PyBlockingHooks};
 use crate::runtime::errors;
 use crate::runtime::handle::{self, Slot};
 use crate::runtime::hooks;
@@ -155,7 +155,7 @@ impl QueueCore {
             1 => Order::Lifo,
             _ => Order::Priority,
         };
-        let off = queue::create(&me, order).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || queue::create(&me, order))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 
@@ -166,6 +166,7 @@ impl QueueCore {
     }
 
     /// Bounds the queue, and says what class it is of.
+    #[pyo3(name = "_set_up")]
     fn set_up(&self, maxsize: i64, max_bytes: Option<u64>, label: u64) {
         self.ask(|queue| {
             queue.set_bounds(u64::try_from(maxsize).unwrap_or(0), max_bytes.unwrap_or(MAX_BYTES));
@@ -175,6 +176,7 @@ impl QueueCore {
 
     /// What class it is of.
     #[getter]
+    #[pyo3(name = "_label_of")]
     fn label(&self) -> u64 {
         self.ask(|queue| queue.label())
     }
@@ -220,6 +222,7 @@ impl QueueCore {
     }
 
     /// Puts an item in without waiting; the bytes that it needs room for, if it is not in.
+    #[pyo3(name = "_offer")]
     fn offer(&self, py: Python<'_>, item: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         self.check_open()?;
         let me = self.handle.try_slot()?;
@@ -235,6 +238,7 @@ impl QueueCore {
     }
 
     /// Puts items in, in their order, as room comes; how many are in, and what kept the others out.
+    #[pyo3(name = "_put_all")]
     fn put_all(
         &self,
         py: Python<'_>,
@@ -318,6 +322,7 @@ impl QueueCore {
 
     /// Takes as many items as there are, at most `most`, waiting for the first. One that cannot be
     /// decoded is in the list as the error that says so.
+    #[pyo3(name = "_take_many")]
     fn take_many<'py>(
         &self,
         py: Python<'py>,
@@ -409,6 +414,7 @@ impl QueueCore {
     }
 
     /// Waits until all that was put is done: whether it is, and what was lost.
+    #[pyo3(name = "_wait_done")]
     fn wait_done(
         &self,
         py: Python<'_>,
@@ -442,6 +448,7 @@ impl QueueCore {
     }
 
     /// What a descriptor for it shows.
+    #[pyo3(name = "_level")]
     fn level(&self) -> PyResult<QueueLevel> {
         self.check_open()?;
         Ok(QueueLevel::new(self.handle.clone()))

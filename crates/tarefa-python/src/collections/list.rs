@@ -15,6 +15,7 @@ use crate::collections::object_lock::{insisting, retry_when_unlocked};
 use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
+use crate::runtime::blocking;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -107,7 +108,7 @@ pub(crate) fn check_room(py: Python<'_>, words: &Bound<'_, PyAny>) -> PyResult<(
     // What is no such number is more than any memory holds.
     let words = words.extract::<u64>().unwrap_or(u64::MAX);
     let me = member::me(py)?;
-    heap::check_room(&me, words.saturating_mul(8)).map_err(|e| errors::out_of_memory(py, e))
+    blocking::allocated(py, || heap::check_room(&me, words.saturating_mul(8)))
 }
 
 /// An index as an argument: one that no list is long enough for is out of range.
@@ -163,7 +164,7 @@ impl ListCore {
         }
         let py = cls.py();
         let me = member::me(py)?;
-        let off = list::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || list::create(&me))?;
         Ok(Self { handle: Handle::adopt(&me, off) })
     }
 
@@ -188,7 +189,7 @@ impl ListCore {
     fn extend_from(&self, py: Python<'_>, items: &Bound<'_, PyList>) -> PyResult<()> {
         let me = self.handle.try_slot()?;
         let words = (items.len() as u64).saturating_mul(8);
-        heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
+        blocking::allocated(py, || heap::check_room(&me, words))?;
         let encoded = encode_all(&me, items, self.handle.off())?;
         let items = items_of(&encoded)?;
         self.with(py, &me, |list| list.extend(&items))
@@ -284,12 +285,12 @@ impl ListCore {
         let me = self.handle.try_slot()?;
         let more = times.saturating_sub(1);
         let words = (items.len() as u64).saturating_mul(more).saturating_mul(8);
-        heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
+        blocking::allocated(py, || heap::check_room(&me, words))?;
         let encoded = encode_all(&me, items, self.handle.off())?;
         let new = items_of(&encoded)?;
         let blobs = new.iter().map(|item| item.stored_bytes()).fold(0, u64::saturating_add);
         let all = words.saturating_add(blobs.saturating_mul(more));
-        heap::check_room(&me, all).map_err(|e| errors::out_of_memory(py, e))?;
+        blocking::allocated(py, || heap::check_room(&me, all))?;
         let length = new.len() as u64;
         let kept = (0..length).map(Source::Keep);
         let added = (0..more).flat_map(|_| new.iter().map(|item| Source::New(*item)));
@@ -403,7 +404,7 @@ impl ListCore {
     ) -> PyResult<bool> {
         let me = self.handle.try_slot()?;
         let words = (sources.len() as u64).saturating_sub(length).saturating_mul(8);
-        heap::check_room(&me, words).map_err(|e| errors::out_of_memory(py, e))?;
+        blocking::allocated(py, || heap::check_room(&me, words))?;
         let mut plan: Vec<Result<u64, Encoded<'_>>> = room_for(sources.len())?;
         for source in sources.iter() {
             let (keep, value): (bool, Bound<'_, PyAny>) = source.extract()?;

@@ -17,6 +17,7 @@ use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
 use crate::convert::key::{PyKey, Stored, with_form};
+use crate::runtime::blocking;
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -64,7 +65,7 @@ impl MapCore {
         }
         let kind = cls.getattr("_KIND")?.extract()?;
         let me = member::me(py)?;
-        let off = dict::create(&me, kind).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || dict::create(&me, kind))?;
         Ok(Self { handle: Handle::adopt(&me, off) })
     }
 
@@ -77,14 +78,8 @@ impl MapCore {
         mut act: impl FnMut(&Dict<'_>) -> Result<T, DictError>,
     ) -> PyResult<T> {
         let dict = Dict::at(me, self.handle.off());
-        match act(&dict) {
-            Ok(done) => Ok(done),
-            Err(DictError::Memory(e)) => Err(errors::out_of_memory(py, e)),
-            Err(DictError::Locked(_)) => {
-                retry_when_unlocked(py, me, dict.object_lock(), self.handle.off(), || act(&dict))?
-                    .map_err(|e| failed(py, e))
-            }
-        }
+        retry_when_unlocked(py, me, dict.object_lock(), self.handle.off(), || act(&dict))?
+            .map_err(|e| failed(py, e))
     }
 
     /// Encodes a key and a value that are to be put in.

@@ -22,7 +22,7 @@ use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Member, Off, Runtime};
 
 use crate::convert::collector;
-use crate::runtime::{address, errors, handle, hooks, member};
+use crate::runtime::{address, blocking, errors, handle, hooks, member};
 
 /// From this many bytes on a copy into the arena lets other threads run meanwhile.
 const LONG: usize = 1 << 18;
@@ -138,8 +138,9 @@ pub(crate) fn find(runtime: u64, address: usize, len: usize) -> Option<Place> {
 /// A new block with a copy of `content`, for a message.
 pub(crate) fn copied(py: Python<'_>, me: &Member, content: &'static [u8]) -> PyResult<Handle> {
     let make = || array::create_buffer(me, content.len() as u64, Some(content), true);
-    let made = if content.len() < LONG { make() } else { py.detach(make) };
-    made.map(|off| Handle::adopt(me, off)).map_err(|e| errors::out_of_memory(py, e))
+    let made =
+        blocking::allocated(py, || if content.len() < LONG { make() } else { py.detach(make) });
+    made.map(|off| Handle::adopt(me, off))
 }
 
 /// Blocks that the decoding of one value has met: each is one object, so that it counts once.
@@ -246,8 +247,8 @@ pub(crate) unsafe fn show(
 #[pyo3(signature = (len, /))]
 pub(crate) fn make_block(py: Python<'_>, len: u64) -> PyResult<Block> {
     let me = member::me(py)?;
-    let off = py.detach(|| array::create_buffer(&me, len, None, false));
-    Block::new(Handle::adopt(&me, off.map_err(|e| errors::out_of_memory(py, e))?), false)
+    let make = || py.detach(|| array::create_buffer(&me, len, None, false));
+    Block::new(Handle::adopt(&me, blocking::allocated(py, make)?), false)
 }
 
 /// The block in which `len` bytes from `address` on lie, and how far from its start they begin; None

@@ -10,7 +10,7 @@ use tarefa_engine::pool::{Board, Claim, Kept};
 use tarefa_engine::shm::object::handle::Handle;
 
 use crate::convert::{collector, encode};
-use crate::runtime::errors;
+use crate::runtime::blocking;
 use crate::runtime::handle;
 use crate::runtime::member;
 use crate::runtime::registry::SharedClass;
@@ -95,7 +95,7 @@ impl BoardCore {
         let seats: u32 = args.get_item(0)?.extract()?;
         let py = cls.py();
         let me = member::me(py)?;
-        let off = board::create(&me, seats).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || board::create(&me, seats))?;
         Ok(Self { handle: Handle::adopt(&me, off) })
     }
 

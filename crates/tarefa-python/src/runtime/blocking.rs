@@ -9,13 +9,15 @@ use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::signal;
 use tarefa_engine::os::symbols as system;
+use tarefa_engine::shm::heap::OutOfMemory;
 use tarefa_engine::shm::member::unblock;
-use tarefa_engine::shm::{Member, Off, Runtime};
+use tarefa_engine::shm::{Member, Off, Runtime, heap};
 use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::task::record::Task;
 
 use crate::runtime::call_site;
 use crate::runtime::entrance;
+use crate::runtime::errors;
 use crate::runtime::hooks;
 use crate::runtime::signals::mind_signals_of_main;
 
@@ -89,6 +91,44 @@ impl BlockingHooks for PyBlockingHooks<'_> {
     fn interrupted(&mut self) -> bool {
         self.error = tick(self.py).and_then(|()| raise_due(self.py)).err();
         self.error.is_some()
+    }
+}
+
+/// A wait in what does without the interpreter's lock as a whole.
+#[derive(Debug, Default)]
+pub(crate) struct DetachedHooks(Option<PyErr>);
+
+impl DetachedHooks {
+    /// What ended the wait, if anything did.
+    pub(crate) fn into_error(self) -> Option<PyErr> {
+        self.0
+    }
+}
+
+impl BlockingHooks for DetachedHooks {
+    fn release(&mut self, sleep: &mut dyn FnMut()) {
+        sleep();
+    }
+
+    fn place(&mut self, me: &Member) {
+        mind_signals_of_main(me);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        self.0 = Python::attach(|py| tick(py).and_then(|()| raise_due(py)).err());
+        self.0.is_some()
+    }
+}
+
+/// What `make` allocates. A stopped member that keeps memory from it is waited for, until an interrupt.
+pub(crate) fn allocated<T>(
+    py: Python<'_>,
+    make: impl FnMut() -> Result<T, OutOfMemory>,
+) -> PyResult<T> {
+    let mut hooks = PyBlockingHooks::new(py);
+    match heap::retry_held_up(|| hooks.interrupted(), make) {
+        Ok(made) => made.map_err(|e| errors::out_of_memory(py, e)),
+        Err(_) => Err(hooks.into_error()),
     }
 }
 

@@ -8,15 +8,12 @@ use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::task;
 
 use crate::runtime::once::name;
-use crate::runtime::{errors, hooks};
+use crate::runtime::{blocking, errors, hooks};
 
 /// One more handle of an object whose reference this process can see.
 pub(crate) fn acquire(py: Python<'_>, me: &Member, off: Off, id: u64) -> PyResult<Handle> {
-    match Handle::acquire(me, off, id) {
-        Ok(Some(handle)) => Ok(handle),
-        Ok(None) => Err(errors::gone(py)),
-        Err(e) => Err(errors::out_of_memory(py, e)),
-    }
+    let acquired = blocking::allocated(py, || Handle::acquire(me, off, id))?;
+    acquired.ok_or_else(|| errors::gone(py))
 }
 
 /// Another process may get the object, and may start tasks then.

@@ -6,7 +6,7 @@ use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::barrier::{self, Passed, Why};
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::{self, PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -83,7 +83,7 @@ impl BarrierCore {
         }
         let py = cls.py();
         let me = member::me(py)?;
-        let off = barrier::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || barrier::create(&me))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 

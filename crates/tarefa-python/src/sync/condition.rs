@@ -11,7 +11,7 @@ use tarefa_engine::sync::condition::{self, Lock, Refused, Waited};
 use tarefa_engine::sync::wait::BlockingHooks;
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
+use crate::runtime::blocking::{self, PyBlockingHooks, deadline_while_positive};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -109,7 +109,7 @@ impl ConditionCore {
         }
         let py = cls.py();
         let me = member::me(py)?;
-        let off = condition::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || condition::create(&me))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 

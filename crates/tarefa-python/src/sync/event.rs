@@ -7,8 +7,7 @@ use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::sync::{event, select as engine};
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline_while_positive};
-use crate::runtime::errors;
+use crate::runtime::blocking::{self, PyBlockingHooks, deadline_while_positive};
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
@@ -70,7 +69,7 @@ impl EventCore {
         }
         let py = cls.py();
         let me = member::me(py)?;
-        let off = event::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || event::create(&me))?;
         Ok(Self { handle: Handle::adopt(&me, off) })
     }
 

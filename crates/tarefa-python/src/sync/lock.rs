@@ -12,7 +12,7 @@ use tarefa_engine::sync::lock;
 use tarefa_engine::sync::lock::word::{Acquired, Holder, LockWord, NotHeld, Recursion};
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::{self, PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -369,7 +369,7 @@ impl LockCore {
             return Ok(this);
         }
         let me = member::me(py)?;
-        let off = lock::create(&me, recursion).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || lock::create(&me, recursion))?;
         let this = Self::of(Handle::adopt(&me, off));
         if let Some(function) = repair {
             this.set_repair(py, function)?;

@@ -9,7 +9,7 @@ use tarefa_engine::sync::lock::word::Recursion;
 use tarefa_engine::sync::rwlock::{self, Acquired, Mode};
 
 use crate::convert::collector;
-use crate::runtime::blocking::PyBlockingHooks;
+use crate::runtime::blocking::{self, PyBlockingHooks};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -161,7 +161,7 @@ impl RWLockCore {
         }
         let py = cls.py();
         let me = member::me(py)?;
-        let off = rwlock::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || rwlock::create(&me))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 

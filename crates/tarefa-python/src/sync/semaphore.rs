@@ -9,7 +9,7 @@ use tarefa_engine::sync::semaphore;
 use tarefa_engine::sync::wait::Outcome;
 
 use crate::convert::collector;
-use crate::runtime::blocking::{PyBlockingHooks, deadline};
+use crate::runtime::blocking::{self, PyBlockingHooks, deadline};
 use crate::runtime::errors;
 use crate::runtime::handle;
 use crate::runtime::handle::Slot as _;
@@ -75,7 +75,7 @@ impl SemaphoreCore {
         }
         let py = cls.py();
         let me = member::me(py)?;
-        let off = semaphore::create(&me).map_err(|e| errors::out_of_memory(py, e))?;
+        let off = blocking::allocated(py, || semaphore::create(&me))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 

@@ -26,7 +26,7 @@ use tarefa_engine::units::{Seconds, Size};
 use crate::convert::collector;
 use crate::convert::encode::{APART, PICKLE};
 use crate::convert::{bytes, encode, out_of_band};
-use crate::runtime::blocking::{PyBlockingHooks, deadline, tick};
+use crate::runtime::blocking::{self, DetachedHooks, PyBlockingHooks, deadline, tick};
 use crate::runtime::handle::Slot as _;
 use crate::runtime::signals::mind_signals_of_main;
 use crate::runtime::{call_site, errors, member};
@@ -49,11 +49,12 @@ impl TaskCore {
         let me = member::me(py)?;
         let kind = if thread { flag::THREAD } else { flag::INTERRUPT_SIGNAL };
         let flags = kind | if daemon { flag::DAEMON } else { 0 };
-        let off = match name.to_str() {
-            Ok(name) => record::create(&me, flags, name),
-            Err(_) => record::create(&me, flags, with_surrogates(name)?),
+        let off = if let Ok(name) = name.to_str() {
+            blocking::allocated(py, || record::create(&me, flags, name))?
+        } else {
+            let name = with_surrogates(name)?;
+            blocking::allocated(py, || record::create(&me, flags, &name))?
         };
-        let off = off.map_err(|e| errors::out_of_memory(py, e))?;
         Ok(Self::of(Handle::adopt(&me, off)))
     }
 
@@ -82,8 +83,7 @@ impl TaskCore {
     #[setter]
     fn set_name(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
         let bytes = with_surrogates(name)?;
-        let set = self.with(|t| t.set_name(&bytes));
-        set.map_err(|e| errors::out_of_memory(name.py(), e))
+        blocking::allocated(name.py(), || self.with(|t| t.set_name(&bytes)))
     }
 
     #[getter]
@@ -234,12 +234,12 @@ impl TaskCore {
     ) -> PyResult<()> {
         let runtime = self.handle.runtime().id();
         let made = encode::pickled(dumps, payload, runtime)?;
-        let stored = match made.item()? {
+        let item = made.item()?;
+        blocking::allocated(py, || match item {
             Item::Blob(tag, bytes, refs) => self.with(|t| t.set_payload(tag, &[bytes], refs)),
             Item::Parts(tag, parts, refs) => self.with(|t| t.set_payload(tag, parts, refs)),
             Item::Word(_) => Ok(()),
-        };
-        stored.map_err(|e| errors::out_of_memory(py, e))
+        })
     }
 
     /// The bytes of what is to run, and the buffers beside them.
@@ -268,8 +268,10 @@ impl TaskCore {
     fn start_process(&self, py: Python<'_>, descriptors: Vec<i32>) -> PyResult<()> {
         let handle = &self.handle;
         let me = handle.try_slot()?;
-        let result = py.detach(|| process::start(&me, &Task::at(&me, handle.off()), &descriptors));
-        result.map_err(|e| errors::start(py, e))
+        let mut hooks = DetachedHooks::default();
+        let result = py
+            .detach(|| process::start(&me, &Task::at(&me, handle.off()), &descriptors, &mut hooks));
+        result.map_err(|e| hooks.into_error().unwrap_or_else(|| errors::start(py, e)))
     }
 
     /// The calling thread, a process's main one, runs it from now on; false if it is not to be run.

@@ -15,6 +15,7 @@ use crate::convert::codec;
 use crate::convert::codec::{Encoded, SERDE};
 use crate::convert::errors::EncodeError;
 use crate::runtime;
+use crate::runtime::blocking::RustParker;
 use crate::runtime::environment;
 use crate::runtime::errors::CreateError;
 use crate::runtime::own_copy;
@@ -284,7 +285,7 @@ impl<R> HasCore for Process<R> {
             if !task.begin() {
                 return Err(StartError::AlreadyStarted { name: task.name() });
             }
-            engine::start(&me, &task, &[])?;
+            engine::start(&me, &task, &[], &mut RustParker)?;
             core.note_started(handle, &task);
             Ok(job.take())
         });

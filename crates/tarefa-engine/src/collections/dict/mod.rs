@@ -76,7 +76,10 @@ pub enum DictError {
 
 impl MaybeGuarded for DictError {
     fn is_guarded(&self) -> bool {
-        matches!(self, Self::Locked(_))
+        match self {
+            Self::Locked(_) => true,
+            Self::Memory(e) => e.is_held_up(),
+        }
     }
 }
 

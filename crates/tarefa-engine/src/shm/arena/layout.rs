@@ -392,6 +392,9 @@ pub struct ThreadSlot {
     /// First of those of them that it gives back later, at the end of the chain; 0 for none. Its
     /// thread alone looks at it: see `heap/destroy.rs`.
     pub left_over: AtomicU64,
+    /// 1 while its thread does what it tries again if memory is not to be had at once: see `heap/limit.rs`. Its
+    /// thread alone looks at it.
+    pub retries: AtomicU64,
     /// A run it alone owns: unit number plus 1.
     pub run: AtomicU64,
     /// Pages it is about to back with memory: the first's number, shifted left by 16, and how

@@ -28,6 +28,8 @@ pub struct Arena {
     base: NonNull<u8>,
     len: u64,
     fd: OwnedFd,
+    /// What file that is: the number of a descriptor may be another's by now.
+    file: u64,
 }
 
 // SAFETY: the memory is reached through atomics only; the descriptor is plain data.
@@ -101,19 +103,22 @@ impl Arena {
     pub(in crate::shm) fn open_to_read(fd: OwnedFd) -> io::Result<Self> {
         let len = memfd::len(&fd)?;
         let base = mmap::shared_to_read(&fd, len)?;
-        Ok(Self { base, len, fd })
+        let file = memfd::file_number(&fd);
+        Ok(Self { base, len, fd, file })
     }
 
     fn map(fd: OwnedFd, len: u64) -> io::Result<Self> {
         let base = mmap::shared(&fd, len)?;
-        Ok(Self { base, len, fd })
+        let file = memfd::file_number(&fd);
+        Ok(Self { base, len, fd, file })
     }
 
     /// The same memory, as another process of a model has it.
     #[cfg(loom)]
     pub(in crate::shm) fn twin(&self) -> io::Result<Self> {
         use std::os::fd::AsFd;
-        Ok(Self { base: self.base, len: self.len, fd: self.fd.as_fd().try_clone_to_owned()? })
+        let fd = self.fd.as_fd().try_clone_to_owned()?;
+        Ok(Self { base: self.base, len: self.len, fd, file: self.file })
     }
 
     /// What it begins with.
@@ -133,6 +138,43 @@ impl Arena {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Backs `len` bytes at `offset`, whole pages, with real memory, so that no later access can fail;
+    /// also where the program has closed the descriptor, or another file has its number.
+    ///
+    /// # Errors
+    /// As of [`memfd::claim`]; `EBADF` without the descriptor, where the system can do it no other way.
+    pub(in crate::shm) fn claim(&self, offset: u64, len: u64) -> io::Result<()> {
+        if self.has_file() {
+            return memfd::claim(&self.fd, offset, len);
+        }
+        // SAFETY: `map` has mapped all of it.
+        unsafe { memfd::claim_mapped(self.place(offset), len) }
+    }
+
+    /// Gives the memory behind `len` bytes at `offset`, whole pages, back to the system.
+    ///
+    /// # Errors
+    /// What the system answered.
+    pub(in crate::shm) fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        if self.has_file() {
+            return memfd::punch(&self.fd, offset, len);
+        }
+        // SAFETY: as above; the caller gives it back.
+        unsafe { memfd::punch_mapped(self.place(offset), len) }
+    }
+
+    /// Whether the descriptor is still the memory's: what is done to a file of the program's instead
+    /// would lose its content.
+    pub(in crate::shm) fn has_file(&self) -> bool {
+        memfd::file_number(&self.fd) == self.file
+    }
+
+    fn place(&self, offset: u64) -> NonNull<u8> {
+        debug_assert!(offset < self.len);
+        // SAFETY: inside the mapping.
+        unsafe { self.base.add(offset as usize) }
     }
 
     /// The memory file.

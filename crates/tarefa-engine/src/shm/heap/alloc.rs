@@ -172,7 +172,7 @@ fn back_in_steps(
     // Whole pages, so that none is seen twice, but for the one that holds `from`.
     for at in (from..to).step_by(STEP as usize) {
         let len = STEP.min(to - at);
-        let _latch = me.header().units_latch.lock(me);
+        let _latch = limit::lock(&me.header().units_latch, me, len)?;
         let mut claim = || backed_pages::claim(me, block.plus(at), len, 0, kept);
         claim().or_else(|e| if units::trim(me) { claim() } else { Err(e) })?;
     }

@@ -8,10 +8,11 @@
 use std::cell::Cell;
 use std::io;
 
+use super::limit;
 use super::page_map::{count, words};
 use super::usage::{Cause, OutOfMemory};
 use crate::atomic::Ordering;
-use crate::os::{cgroup, memfd};
+use crate::os::cgroup;
 use crate::shm::arena::layout::PAGE;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::Member;
@@ -113,7 +114,7 @@ pub fn check_room(me: &Member, wanted: u64) -> Result<(), OutOfMemory> {
     if wanted < STEP {
         return Ok(());
     }
-    let _latch = me.header().units_latch.lock(me);
+    let _latch = limit::lock(&me.header().units_latch, me, wanted)?;
     fits_cgroup(me, 0, wanted).map_err(|cause| OutOfMemory::because(me, wanted, cause))
 }
 
@@ -180,7 +181,7 @@ fn back(me: &Member, off: Off, len: u64) -> io::Result<()> {
     debug_assert!(end - first < 1 << 16);
     me.slot().claiming.store(first << 16 | (end - first), Ordering::Release);
     crash_point!("backed_pages.noted");
-    let backed = memfd::claim(me.arena().fd(), first * PAGE, (end - first) * PAGE);
+    let backed = me.arena().claim(first * PAGE, (end - first) * PAGE);
     crash_point!("backed_pages.backed");
     if backed.is_err() {
         return_unmarked(me);
@@ -206,7 +207,7 @@ fn return_unmarked(me: &Member) {
         let at = Off(page * PAGE);
         if count(me, at, PAGE) == 0 {
             // A failure leaves the page backed: it is used again by the next claim.
-            let _ = memfd::punch(me.arena().fd(), at.0, PAGE);
+            let _ = me.arena().punch(at.0, PAGE);
         }
     }
     claiming.store(0, Ordering::Release);
@@ -234,7 +235,7 @@ pub(super) fn release(me: &Member, off: Off, len: u64, keep: u64) -> u64 {
     let len = off.0 + len - cut.0;
     // The memory first: as long as the bits are there, whoever cleans up comes here again.
     // A failure leaves the pages backed: they are used again by the next claim.
-    if memfd::punch(me.arena().fd(), cut.0, len).is_err() {
+    if me.arena().punch(cut.0, len).is_err() {
         return have;
     }
     crash_point!("backed_pages.punched");

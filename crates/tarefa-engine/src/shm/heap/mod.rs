@@ -17,7 +17,7 @@ pub mod check;
 pub mod destroy;
 pub mod journal_room;
 mod kind;
-mod limit;
+pub(in crate::shm) mod limit;
 #[doc(hidden)]
 pub mod nth_call;
 mod page_map;
@@ -36,7 +36,8 @@ pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
 pub(in crate::shm) use destroy::free_left_over;
 pub use destroy::{free_deferred, free_deferred_until};
 pub use kind::Kind;
-pub use limit::within;
+pub(crate) use limit::retrying;
+pub use limit::{Interrupted, retry_held_up, within};
 pub use usage::{Cause, OutOfMemory, in_use};
 
 use crate::shm::arena::layout::Latch;

@@ -73,6 +73,11 @@ impl fmt::Display for OutOfMemory {
                 "a process that is stopped has what is needed to give {wanted} bytes of shared memory \
                  out"
             ),
+            Cause::System(libc::EBADF) => write!(
+                f,
+                "this process cannot have {wanted} bytes of shared memory: the descriptor of it, which \
+                 belongs to tarefa, was closed; close only what is yours"
+            ),
             Cause::System(libc::ENOSYS | libc::EOPNOTSUPP) => write!(
                 f,
                 "this system cannot reserve shared memory: it refuses fallocate for memory files \

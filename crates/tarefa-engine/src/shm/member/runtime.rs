@@ -321,7 +321,12 @@ impl Runtime {
         let word = self.header().root.load(Ordering::Acquire);
         match self.known_root() {
             _ if here.root.load(Ordering::Acquire) => true,
-            Some(Root { word: known, fd: Some(fd) }) if *known == word => !pidfd::ended(fd.as_fd()),
+            // Its number may be another file's by now, or nobody's.
+            Some(Root { word: known, fd: Some(fd) })
+                if *known == word && !pidfd::ended(fd.as_fd()) =>
+            {
+                true
+            }
             _ => procfs::alive(pid_of_root(word), word >> PID_BITS),
         }
     }
@@ -353,14 +358,21 @@ impl Runtime {
 
     /// Wakes the supervisor.
     pub fn ring(&self) {
-        pipe::ring(self.doorbell.as_fd());
+        // A file of the program's that has its number by now is not to be written to.
+        if pipe::is_pipe(self.doorbell.as_fd()) {
+            pipe::ring(self.doorbell.as_fd());
+        }
     }
 
     /// A descriptor of the runtime's that the program has closed, in this process.
     #[must_use]
     pub fn closed_descriptor(&self) -> Option<i32> {
-        let own = [Some(self.arena.fd()), Some(&self.doorbell), self.doorbell_reader()];
-        let closed = own.into_iter().flatten().find(|fd| high_fd::is_closed(fd.as_fd()))?;
+        if !self.arena.has_file() {
+            return Some(self.arena.fd().as_raw_fd());
+        }
+        // In the child of a fork the reader's number is nobody's, or another descriptor's of ours.
+        let pipes = [Some(&self.doorbell), self.doorbell_reader()].into_iter().flatten();
+        let closed = pipes.into_iter().find(|fd| high_fd::is_closed(fd.as_fd()))?;
         Some(closed.as_raw_fd())
     }
 

@@ -237,6 +237,7 @@ pub(in crate::shm) fn enter_thread(arena: &'static Arena, process: u32, index: u
     slot.waiting_for.store(0, Ordering::Relaxed);
     slot.waiting_since.store(0, Ordering::Relaxed);
     slot.overdue.store(0, Ordering::Relaxed);
+    slot.retries.store(0, Ordering::Relaxed);
     slot.place.clear();
     slot.label.clear();
     slot.taking.store(0, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use crate::kinds;
 use crate::shm::arena::layout::BlockHeader;
 use crate::shm::arena::offset::{Off, Shared};
 use crate::shm::heap;
-use crate::shm::heap::{Kind, OutOfMemory};
+use crate::shm::heap::{Kind, OutOfMemory, limit};
 use crate::shm::member::Member;
 use crate::shm::object;
 use crate::shm::object::refcount;
@@ -64,6 +64,7 @@ pub fn create(
 ) -> Result<Off, OutOfMemory> {
     let len: u64 = parts.iter().map(|p| p.len() as u64).sum();
     let room = references.len() as u64;
+    let savepoint = heap::savepoint(me);
     let blob = heap::alloc_fresh(me, BLOB, HEADER + room * 8 + len)?;
     let h = header(me, blob);
     h.tag.store(u64::from(tag), Ordering::Relaxed);
@@ -77,7 +78,8 @@ pub fn create(
     }
     crash_point!("blob.written");
     for (i, &object) in references.iter().enumerate() {
-        let _latch = object::latch(me, object).lock(me);
+        let _latch = limit::lock(object::latch(me, object), me, len)
+            .inspect_err(|_| heap::free_deferred(me, savepoint))?;
         let mut tx = Tx::begin(me);
         tx.set(reference(me, blob, i as u64), object.0);
         tx.set(&h.counted, i as u64 + 1);

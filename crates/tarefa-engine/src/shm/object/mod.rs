@@ -10,7 +10,7 @@ pub mod robust_list;
 
 use std::sync::OnceLock;
 
-use super::heap::{self, Kind, OutOfMemory};
+use super::heap::{self, Kind, OutOfMemory, limit};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::kinds;
 use crate::shm::arena::layout::{BlockHeader, REFERENCE_LATCHES};
@@ -74,8 +74,9 @@ pub fn latch(me: &Member, off: Off) -> &'static Latch {
 /// [`OutOfMemory`].
 pub fn create(me: &Member, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
     let size = size.max(size_of::<ObjectHeader>() as u64);
+    let savepoint = heap::savepoint(me);
     let off = heap::alloc_cleared(me, size)?;
-    Ok(give_birth(me, off, kind, size))
+    give_birth(me, off, kind, size).inspect_err(|_| heap::free_deferred(me, savepoint))
 }
 
 /// The same with only the first `cleared` bytes cleared: for what is written over at once.
@@ -90,21 +91,23 @@ pub fn create_unfilled(
 ) -> Result<Off, OutOfMemory> {
     let cleared = cleared.max(size_of::<ObjectHeader>() as u64);
     let size = size.max(cleared);
+    let savepoint = heap::savepoint(me);
     let off = heap::alloc(me, Kind::RAW, size)?;
     me.arena().clear(off.plus(heap::HEADER), (cleared - heap::HEADER) as usize);
     crash_point!("object.unfilled");
-    Ok(give_birth(me, off, kind, size))
+    give_birth(me, off, kind, size).inspect_err(|_| heap::free_deferred(me, savepoint))
 }
 
-/// Makes a raw block on the thread's chain an object, whose header is cleared.
-fn give_birth(me: &Member, off: Off, kind: u64, size: u64) -> Off {
+/// Makes a raw block on the thread's chain an object, whose header is cleared; on an error it stays
+/// there, and nothing in it is to be taken apart.
+fn give_birth(me: &Member, off: Off, kind: u64, size: u64) -> Result<Off, OutOfMemory> {
     let h = header(me, off);
     h.kind.store(kind, Ordering::Relaxed);
     crash_point!("object.cleared");
     // An object from here on; an id of zero says that there is nothing to take apart yet.
     h.block.info.store(OBJECT.info(size), Ordering::Release);
     crash_point!("object.empty");
-    let _latch = me.header().objects_latch.lock(me);
+    let _latch = limit::lock(&me.header().objects_latch, me, size)?;
     let ids = &me.header().object_ids;
     let id = ids.load(Ordering::Relaxed) + 1;
     let mut tx = Tx::begin(me);
@@ -114,7 +117,7 @@ fn give_birth(me: &Member, off: Off, kind: u64, size: u64) -> Off {
     crash_point!("object.born");
     tx.commit();
     crash_point!("object.created");
-    off
+    Ok(off)
 }
 
 /// One step of taking an object apart: true once nothing is left but its own block.

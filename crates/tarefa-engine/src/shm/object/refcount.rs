@@ -10,7 +10,7 @@ use std::error::Error;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::shm::arena::offset::Off;
 use crate::shm::heap;
-use crate::shm::heap::OutOfMemory;
+use crate::shm::heap::{OutOfMemory, limit};
 use crate::shm::member::Member;
 use crate::shm::member::held::{Holding, Inherited};
 use crate::shm::member::runtime;
@@ -44,7 +44,13 @@ pub fn adopt(me: &Member, off: Off, savepoint: Off) -> Result<(), OutOfMemory> {
     let mut held = me.runtime().held();
     let entry = held.take_entry(me)?;
     let word: &AtomicU64 = me.arena().at(entry);
-    let _latch = object::latch(me, off).lock(me);
+    let _latch = match limit::lock(object::latch(me, off), me, 0) {
+        Ok(latch) => latch,
+        Err(e) => {
+            held.give_entry(me, entry);
+            return Err(e);
+        }
+    };
     let mut tx = Tx::begin(me);
     tx.set(word, off.0);
     object::add(me, &mut tx, off);
@@ -86,7 +92,13 @@ pub(in crate::shm) fn acquire_many(
     }
     let entry = held.take_entry(me)?;
     let word: &AtomicU64 = me.arena().at(entry);
-    let latch = object::latch(me, off).lock(me);
+    let latch = match limit::lock(object::latch(me, off), me, 0) {
+        Ok(latch) => latch,
+        Err(e) => {
+            held.give_entry(me, entry);
+            return Err(e);
+        }
+    };
     if !object::exists(me, off, id) {
         drop(latch);
         held.give_entry(me, entry);

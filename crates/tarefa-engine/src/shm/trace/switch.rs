@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::chunks::{self, Progress};
 use crate::atomic::{Ordering, fence};
 use crate::os::clock::Deadline;
-use crate::os::{memfd, process};
+use crate::os::process;
 use crate::shm::arena::layout::{ProcessSlot, TRACE_CHUNK, process_state};
 use crate::shm::member::{Member, slots};
 
@@ -30,7 +30,7 @@ pub fn start(me: &Member) -> Result<(), NoRoom> {
     trace.is_backed.store(1, Ordering::Release);
     crash_point!("trace.backing");
     let (at, len) = chunks::tables(me.arena());
-    memfd::claim(me.arena().fd(), at, len)?;
+    me.arena().claim(at, len)?;
     me.runtime().process_slot().traces.fetch_add(1, Ordering::AcqRel);
     crash_point!("trace.wanted");
     let times = trace.word.load(Ordering::Relaxed) >> 1;
@@ -98,14 +98,14 @@ fn off(me: &Member) {
         }
         let len = (index - begin) * TRACE_CHUNK;
         if len > 0 {
-            is_given_back &= memfd::punch(arena.fd(), chunks::place(arena, begin), len).is_ok();
+            is_given_back &= arena.punch(chunks::place(arena, begin), len).is_ok();
             crash_point!("trace.punched");
         }
         begin = index + 1;
     }
     // Nobody reads or writes there until it is on again, which needs the latch.
     let (at, len) = chunks::tables(arena);
-    if is_given_back && memfd::punch(arena.fd(), at, len).is_ok() {
+    if is_given_back && arena.punch(at, len).is_ok() {
         crash_point!("trace.tables_punched");
         trace.next.store(0, Ordering::Relaxed);
         crash_point!("trace.forgotten");

@@ -3,7 +3,7 @@
 use super::chunks::{self, EVENTS, Progress};
 use super::event::Event;
 use crate::atomic::{AtomicU64, Ordering, fence};
-use crate::os::{memfd, process};
+use crate::os::process;
 use crate::shm::arena::layout::TRACE_CHUNK;
 use crate::shm::member::runtime::Runtime;
 use crate::shm::member::{Member, slots};
@@ -101,7 +101,7 @@ fn take(me: &Member) -> Option<u64> {
             continue;
         }
         if chunk.is_backed.load(Ordering::Relaxed) == 0 {
-            if memfd::claim(arena.fd(), chunks::place(arena, index), TRACE_CHUNK).is_err() {
+            if arena.claim(chunks::place(arena, index), TRACE_CHUNK).is_err() {
                 chunk.owner.store(0, Ordering::Release);
                 crash_point!("trace.unbacked");
                 return None;

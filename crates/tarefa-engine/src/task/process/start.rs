@@ -11,6 +11,7 @@ use crate::settings::USUAL_DEPTH;
 use crate::shm::Member;
 use crate::shm::heap::OutOfMemory;
 use crate::shm::member::slots;
+use crate::sync::wait::BlockingHooks;
 use crate::task::depth;
 use crate::task::identity;
 use crate::task::record::{Started, Task};
@@ -97,6 +98,14 @@ pub enum StartError {
         /// The answer.
         source: io::Error,
     },
+    /// The caller was interrupted as it waited for the process. The task is as one that was killed.
+    #[error(
+        "cannot start process {name:?}: interrupted as it waited for the process that forks tasks"
+    )]
+    Interrupted {
+        /// The task's name.
+        name: String,
+    },
     /// Anything else the system answered.
     #[error("cannot start process {name:?}: {source}")]
     System {
@@ -114,8 +123,13 @@ pub enum StartError {
 /// [`take_descriptors`]: super::take_descriptors
 ///
 /// # Errors
-/// See [`StartError`]; the task is `New` again.
-pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), StartError> {
+/// See [`StartError`]; the task is `New` again, but after [`StartError::Interrupted`].
+pub fn start(
+    me: &Member,
+    task: &Task<'_>,
+    descriptors: &[i32],
+    hooks: &mut dyn BlockingHooks,
+) -> Result<(), StartError> {
     let runtime = me.runtime();
     // Where it cannot come after the root, it is told so below.
     runtime.look_for_root();
@@ -169,7 +183,7 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
         if ready * 2 < control.spares_wanted.load(Ordering::Relaxed) {
             control.ring();
         }
-        return if noted { explained(task, task.wait_running()) } else { Ok(()) };
+        return if noted { explained(task, task.wait_running(hooks)) } else { Ok(()) };
     }
     if !are_stale {
         control.misses.fetch_add(1, Ordering::Relaxed);
@@ -179,13 +193,13 @@ pub fn start(me: &Member, task: &Task<'_>, descriptors: &[i32]) -> Result<(), St
     control.push(me, task);
     control.want_zygote(me);
     let pending = early.map_or_else(note, Ok)?;
-    let forked = explained(task, task.wait_forked());
+    let forked = explained(task, task.wait_forked(hooks));
     if forked.is_ok() {
         pending.give(task);
     }
     // Nobody knows who a zygote is that has yet to begin.
     let differs = noted && control.identity.load(Ordering::Acquire) != number;
-    if differs && forked.is_ok() { explained(task, task.wait_running()) } else { forked }
+    if differs && forked.is_ok() { explained(task, task.wait_running(hooks)) } else { forked }
 }
 
 /// Notes in the task's record who the calling thread is: the number of that, and whether the zygote
@@ -208,6 +222,11 @@ fn explained(task: &Task<'_>, started: Started) -> Result<(), StartError> {
     match started {
         Started::Yes => Ok(()),
         Started::Error(error) => Err(explain(task.name(), error)),
+        Started::Interrupted => {
+            // Whoever forks it, once that goes on, finds that it is not to run.
+            let _ = task.send_signal(libc::SIGKILL, true);
+            Err(StartError::Interrupted { name: task.name() })
+        }
     }
 }
 

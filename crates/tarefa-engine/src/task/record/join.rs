@@ -20,6 +20,8 @@ pub enum Started {
     Yes,
     /// It could not be made: an error number of the system.
     Error(i32),
+    /// The hooks wanted the wait to end first.
+    Interrupted,
 }
 
 impl Task<'_> {
@@ -54,9 +56,12 @@ impl Task<'_> {
     }
 
     /// Waits until its process exists, or could not be made.
-    pub(in crate::task) fn wait_forked(&self) -> Started {
+    pub(in crate::task) fn wait_forked(&self, hooks: &mut dyn BlockingHooks) -> Started {
         let mut forking = Forking { task: *self, runs: false };
-        wait::wait(self.me, &mut wait::Plain, &mut forking, Deadline::NEVER);
+        let outcome = wait::wait(self.me, hooks, &mut forking, Deadline::NEVER);
+        if outcome == Outcome::Interrupted {
+            return Started::Interrupted;
+        }
         match self.it.error.swap(0, Ordering::AcqRel) {
             0 => {
                 crash_point!("task.no_error");
@@ -67,9 +72,12 @@ impl Task<'_> {
     }
 
     /// Waits until it runs, or has ended, or could not be made what its starter is.
-    pub(in crate::task) fn wait_running(&self) -> Started {
+    pub(in crate::task) fn wait_running(&self, hooks: &mut dyn BlockingHooks) -> Started {
         let mut running = Forking { task: *self, runs: true };
-        wait::wait(self.me, &mut wait::Plain, &mut running, Deadline::NEVER);
+        let outcome = wait::wait(self.me, hooks, &mut running, Deadline::NEVER);
+        if outcome == Outcome::Interrupted {
+            return Started::Interrupted;
+        }
         let error = self.it.error.swap(0, Ordering::AcqRel);
         crash_point!("task.no_refusal");
         if error == 0 { Started::Yes } else { Started::Error(error as i32) }

@@ -75,7 +75,7 @@ pub(crate) fn start_limited(
     task.set_payload(20, &[how], &[]).map_err(|e| e.to_string())?;
     task.set_limits(time, None);
     assert!(task.begin());
-    task::process::start(me, &task, &[]).map_err(|e| e.to_string())?;
+    task::process::start(me, &task, &[], &mut Plain).map_err(|e| e.to_string())?;
     within("the task runs", || task.state() == State::Running)?;
     Ok(off)
 }

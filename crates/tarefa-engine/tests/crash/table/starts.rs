@@ -23,7 +23,7 @@ pub(crate) fn start_and_join(me: &Member) -> Result<(), String> {
         if !task.begin() {
             return Err("begun before".to_owned());
         }
-        task::process::start(me, &task, &[]).map_err(|e| e.to_string())?;
+        task::process::start(me, &task, &[], &mut Plain).map_err(|e| e.to_string())?;
         let limit = Deadline::after(Some(Duration::from_secs(10)));
         task.join(&mut Plain, limit);
         match task.state() {

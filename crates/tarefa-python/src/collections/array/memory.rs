@@ -15,6 +15,7 @@ use super::buffer::Shape;
 use crate::convert::block;
 use crate::convert::collector;
 use crate::convert::encode::PICKLE;
+use crate::runtime::blocking;
 use crate::runtime::errors;
 use crate::runtime::handle::Slot as _;
 use crate::runtime::hooks;
@@ -312,12 +313,14 @@ pub(crate) fn make_array(
     };
     let form = Form { format: format.as_bytes(), item: itemsize, extents: &shape, guarded: locked };
     // A large one takes a while to clear.
-    let off = py.detach(|| array::create(&me, form));
-    let handle = Handle::adopt(&me, off.map_err(|e| failed(py, e))?);
+    let made = blocking::allocated(py, || match py.detach(|| array::create(&me, form)) {
+        Err(ArrayError::Memory(e)) => Err(e),
+        other => Ok(other),
+    })?;
+    let handle = Handle::adopt(&me, made.map_err(|e| failed(py, e))?);
     if let Some((bytes, mentioned)) = note {
-        Array::at(&me, handle.off())
-            .set_note(PICKLE, bytes.as_bytes(), &mentioned)
-            .map_err(|e| errors::out_of_memory(py, e))?;
+        let array = Array::at(&me, handle.off());
+        blocking::allocated(py, || array.set_note(PICKLE, bytes.as_bytes(), &mentioned))?;
     }
     ArrayMemory::of(handle)
 }
