@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from tarefa._engine import Deliveries
-from tarefa._runtime import _task_end
+from tarefa._runtime import _event_loop, _task_end
 
 _Taken = dict[tuple[int, int], deque[Deliveries]]
 
@@ -31,11 +31,8 @@ _of_tasks: WeakKeyDictionary[Any, _Taken] = WeakKeyDictionary()
 
 def _mine() -> _Taken:
     """What the calling consumer has taken, by queue."""
-    asyncio = sys.modules.get("asyncio")
-    # While another thread imports it, there is not all of it yet.
-    running = getattr(asyncio, "_get_running_loop", None)
-    loop = running() if running is not None else None
-    task = asyncio.current_task(loop) if asyncio is not None and loop is not None else None
+    loop = _event_loop.running()
+    task = sys.modules["asyncio"].current_task(loop) if loop is not None else None
     if task is None:
         return _thread.taken
     with _lock:

@@ -7,16 +7,16 @@ with it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tarefa._runtime import _event_loop
+
 
 def may_help() -> bool:
     """Whether the calling thread may run another task: an event loop that runs is in the way."""
-    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
-    return running is None or running() is None
+    return _event_loop.running() is None
 
 
 @contextmanager

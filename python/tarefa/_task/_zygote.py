@@ -203,8 +203,9 @@ def _redirect_input() -> None:
     os.close(null)
 
 
-_loaded_for_request = False
+# Numbers of the images: looked at for a task that waits, and loaded for one since the last message.
 _looked_at = 0
+_loaded_early = 0
 _LONG = 0.03  # seconds
 
 
@@ -214,7 +215,7 @@ def before_request() -> bool:
     Returns:
         Whether that took much longer than a fork: all children made before are replaced now.
     """
-    global _loaded_for_request, _looked_at
+    global _looked_at, _loaded_early
     found = _engine.program_dict().get("image")
     if found is None or _main.number(found) == _looked_at:
         return False  # also one that needs a module that is not there: it is loaded in its turn
@@ -223,7 +224,7 @@ def before_request() -> bool:
     if not _main.load_newest(sys.modules.__contains__):
         return False
     if time.monotonic() - began < _LONG:
-        _loaded_for_request = True
+        _loaded_early = _looked_at
         return False
     from tarefa._task._zygote_imports import freeze
 
@@ -258,7 +259,7 @@ run = _child.run
 
 def message(data: bytes) -> bool:
     """In the zygote: what it is told, a line each; whether children differ from now on."""
-    global _loaded_for_request
+    global _loaded_early
     lines = data.splitlines()
     asked = [line for line in lines if line not in (IMAGE, _REHEARSE)]
     changed = False
@@ -275,8 +276,8 @@ def message(data: bytes) -> bool:
     if _first is None and IMAGE in lines:
         from tarefa._task._zygote_imports import freeze, import_quietly
 
-        if _main.load_newest(import_quietly) or _loaded_for_request:
-            _loaded_for_request = False
+        if _main.load_newest(import_quietly) or _loaded_early:
+            _loaded_early = 0
             freeze()
             changed = True
     if _REHEARSE in lines and _go_on():

@@ -82,6 +82,13 @@ pub(in crate::task) struct Spare {
     pub(in crate::task) slot: &'static ProcessSlot,
 }
 
+/// Changes what the mailbox of a spare says; false if that is something else by now.
+#[inline]
+pub(in crate::task) fn change(slot: &ProcessSlot, from: u32, to: u32) -> bool {
+    // crash: named by the caller.
+    slot.mailbox.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
 impl Spare {
     pub(in crate::task) fn index(&self) -> u32 {
         (self.seen - 1) as u32
@@ -102,9 +109,7 @@ impl Spare {
     /// Changes what its mailbox says; false if that is something else by now.
     #[inline]
     fn change(&self, from: u32, to: u32) -> bool {
-        let mailbox = &self.slot.mailbox;
-        // crash: named by the caller.
-        mailbox.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        change(self.slot, from, to)
     }
 
     /// Sends it away if its mailbox says `from`; whether it goes.

@@ -11,7 +11,7 @@ use crate::shm::{Member, Runtime};
 use crate::task::identity;
 use crate::task::process::requests;
 use crate::task::process::rouse;
-use crate::task::process::spares::mailbox;
+use crate::task::process::spares::{self, mailbox};
 use crate::task::process::zygote_control::{self, Control};
 use crate::task::record::{self, Task};
 use crate::task::role;
@@ -107,10 +107,8 @@ pub(super) fn fork_spare(me: &Member, control: &'static Control, front: &mut dyn
     }
     match fork(me, index, front) {
         Ok(0) => {
-            let mailbox = &runtime.process_slot().mailbox;
-            let (cold, warming) = (mailbox::COLD, mailbox::WARMING);
             // Unless it was sent away already.
-            let _ = mailbox.compare_exchange(cold, warming, Ordering::AcqRel, Ordering::Acquire);
+            spares::change(runtime.process_slot(), mailbox::COLD, mailbox::WARMING);
             crash_point!("zygote.spare_warming");
             front.after_fork_in_child(runtime, true);
             wait_for_task(runtime, front)
@@ -163,8 +161,7 @@ fn fork(me: &Member, index: u32, front: &mut dyn Front) -> Result<i32, i32> {
 fn wait_for_task(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
     let slot = runtime.process_slot();
     // Unless it was sent away, or got its task, before it was ready.
-    let (warming, idle) = (mailbox::WARMING, mailbox::IDLE);
-    let _ = slot.mailbox.compare_exchange(warming, idle, Ordering::AcqRel, Ordering::Acquire);
+    spares::change(slot, mailbox::WARMING, mailbox::IDLE);
     crash_point!("zygote.spare_idle");
     loop {
         match slot.mailbox.load(Ordering::Acquire) & 0xff {

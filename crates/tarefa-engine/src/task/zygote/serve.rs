@@ -52,9 +52,10 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         }
         if std::mem::take(&mut message) || take_message(&me, control, front) {
             heap::fill_holes();
-            control.dismiss_all(&me);
             if control.are_spares_stale() {
                 renew_spares(&me, control, front);
+            } else {
+                control.dismiss_all(&me);
             }
             continue;
         }
