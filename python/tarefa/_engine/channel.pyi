@@ -44,6 +44,10 @@ class QueueCore:
     def put_nowait(self, item: Any) -> None:
         """Put an item in as ``put()`` does, without waiting."""
 
+    @property
+    def _traffic(self) -> int:
+        """Bytes of the messages that went in and came out by this handle."""
+
     def _offer(self, item: Any) -> int | None:
         """Put an item in without waiting; the bytes that it needs room for, if it is not in."""
 

@@ -65,8 +65,15 @@ class BoardCore:
     def disown(self, seat: int) -> None:
         """The worker leaves, and gives its batch back after this."""
 
-    def leave(self, seat: int) -> None:
-        """The worker has acknowledged its batch."""
+    def leave(self, seat: int, carried: int) -> None:
+        """The worker has acknowledged its batch; its messages had so many bytes so far."""
+
+    def usage(self, seat: int) -> tuple[int, int, int, int]:
+        """What the seat's worker has done so far.
+
+        Tasks that it has claimed, nanoseconds that it has had work and waited for some, and the
+        bytes of its messages until its last batch.
+        """
 
     def assign(self, seat: int, worker: int) -> None:
         """Give a seat to a worker."""

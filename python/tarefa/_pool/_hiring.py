@@ -29,9 +29,9 @@ _LONG = 30.0
 class Member:
     """A worker, as its pool knows it."""
 
-    __slots__ = ("hired", "over_time", "seat", "seats", "task")
+    __slots__ = ("hired", "over_time", "restarts", "seat", "seats", "task")
 
-    def __init__(self, seats: tuple[int, ...], task: Process[Any]) -> None:
+    def __init__(self, seats: tuple[int, ...], task: Process[Any], restarts: int) -> None:
         # That of its main thread, and all.
         self.seat = seats[0]
         self.seats = seats
@@ -39,6 +39,8 @@ class Member:
         self.hired = time.monotonic()
         # Whether it was killed because its initializer went on and on.
         self.over_time = False
+        # Workers whose place it took, one after the other.
+        self.restarts = restarts
 
 
 class Hiring:
@@ -96,7 +98,7 @@ class Hiring:
                     self._monitors.append(monitor)
                     monitor.start()
 
-    def _hire(self) -> int:
+    def _hire(self, restarts: int = 0) -> int:
         serial = next(self._serials)
         seats = [self._free_seat()]
         aside = None
@@ -124,7 +126,7 @@ class Hiring:
             memory_limit=self._memory_limit,
         )
         task.start()
-        self._members[serial] = Member(tuple(seats), task)
+        self._members[serial] = Member(tuple(seats), task, restarts)
         return serial
 
     def _free_seat(self, *but: int) -> int:
@@ -183,7 +185,7 @@ class Hiring:
             self.restarts += 1
             try:
                 with self._lock:
-                    return self._hire()
+                    return self._hire(member.restarts + 1)
             except Exception as e:
                 if not self._members:
                     self._break(e)

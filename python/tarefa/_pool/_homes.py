@@ -13,6 +13,7 @@ from tarefa._pool._helping import aside, may_help
 
 if TYPE_CHECKING:
     from tarefa._pool._processes import ProcessCrew
+    from tarefa._pool._stats import Look
     from tarefa._pool._threads import ThreadCrew
     from tarefa._pool._work import Batch
 
@@ -207,8 +208,8 @@ class Homes:
         if home is not None:
             home.note_overdue(number, index, limit)
 
-    def look_at_workers(self) -> Iterator[tuple[Any, int, tuple[int, int] | None, int]]:
-        """Of each worker: its task, how many it has begun, which one it is at, and since when."""
+    def look_at_workers(self) -> Iterator[Look]:
+        """What each worker is at."""
         for crew in self._homes:
             yield from crew.look_at_workers()
 

@@ -372,7 +372,7 @@ class Pool(Ways, Recorded, Executor):
         crew = self._crew
         crew.look()
         now, workers, running = time.monotonic_ns(), [], 0
-        for task, begun, at, since in crew.look_at_workers():
+        for task, begun, at, since, busy, waited, carried, before in crew.look_at_workers():
             batch = None if at is None else crew.batches.get(at[0])
             words, seconds = None, 0.0
             if at is not None and batch is not None and not batch.got[at[1]]:
@@ -380,7 +380,10 @@ class Pool(Ways, Recorded, Executor):
                 function = batch.function
                 name = _cargo.called(function)
                 words, seconds = batch.call_text(at[1], name), (now - since) / 1e9
-            workers.append(WorkerStats(task.name, task.pid, begun, words, seconds))
+            times = busy / 1e9, waited / 1e9
+            workers.append(
+                WorkerStats(task.name, task.pid, begun, words, seconds, *times, carried, before)
+            )
         left = sum(batch.left for batch in list(crew.batches.values()))
         return PoolStats(tuple(workers), max(0, left - running), running, crew.restarts)
 

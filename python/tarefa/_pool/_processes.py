@@ -26,6 +26,7 @@ from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
 from tarefa._pool._errors import BrokenPool, KilledOverTime
 from tarefa._pool._hiring import Hiring, Member
 from tarefa._pool._initializer import once
+from tarefa._pool._stats import Look
 from tarefa._pool._turns import Turns
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import (
@@ -320,15 +321,17 @@ class ProcessCrew(Hiring):
         """A task is stopped for its time limit: its failure says so."""
         self._overdue[number, index] = limit
 
-    def look_at_workers(self) -> Iterator[tuple[Any, int, tuple[int, int] | None, int]]:
-        """Of each worker: its task, how many it has begun, which one it is at, and since when."""
+    def look_at_workers(self) -> Iterator[Look]:
+        """What each worker is at."""
         for member in list(self._members.values()):
             for seat in member.seats:
                 running = self.board.running(seat)
-                claimed = self.board.claimed(seat)
+                claimed, busy, waiting, carried = self.board.usage(seat)
                 at = None if running is None else (running[0], running[1])
                 if seat == member.seat or claimed:
-                    yield member.task, claimed, at, 0 if running is None else running[2]
+                    since = 0 if running is None else running[2]
+                    usage = busy, waiting, carried, member.restarts
+                    yield Look(member.task, claimed, at, since, *usage)
 
     # -- results -------------------------------------------------------------------------
 

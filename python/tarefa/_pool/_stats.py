@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-_TITLES = ("worker", "pid", "tasks", "runs", "for")
+_TITLES = ("worker", "pid", "tasks", "runs", "for", "busy", "waiting", "bytes", "restarts")
+
+
+class Look(NamedTuple):
+    """What a crew knows of a worker."""
+
+    task: Any
+    begun: int
+    """Tasks that it has begun."""
+    at: tuple[int, int] | None
+    """Which one it is at: the batch's number and the place there."""
+    since: int
+    """Since when, in nanoseconds of the monotonic clock."""
+    busy: int
+    """Nanoseconds."""
+    waiting: int
+    bytes: int
+    restarts: int
 
 
 class WorkerStats(NamedTuple):
@@ -20,6 +37,14 @@ class WorkerStats(NamedTuple):
     """The call that it runs, for people; None where it waits for work."""
     seconds: float
     """For how long it has run that."""
+    busy: float
+    """Seconds that it has had work."""
+    waiting: float
+    """Seconds that it has waited for work, since it was ready."""
+    bytes: int
+    """Bytes of the messages that brought it work and took results away; threads need none: 0."""
+    restarts: int
+    """Workers whose place it took, one after the other."""
 
 
 class PoolStats(NamedTuple):
@@ -44,8 +69,12 @@ class PoolStats(NamedTuple):
                 str(it.tasks),
                 it.running or "-",
                 "-" if it.running is None else _tables.seconds(it.seconds),
+                _tables.seconds(it.busy),
+                _tables.seconds(it.waiting),
+                _tables.size(it.bytes),
+                str(it.restarts),
             )
             for it in self.workers
         ]
         caption = f"{self.running} tasks run, {self.waiting} wait, {self.restarts} workers replaced"
-        return _tables.html(_TITLES, rows, (1, 2, 4), caption)
+        return _tables.html(_TITLES, rows, (1, 2, 4, 5, 6, 7, 8), caption)

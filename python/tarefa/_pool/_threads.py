@@ -22,6 +22,7 @@ from tarefa._pool._errors import BrokenPool
 from tarefa._pool._helping import aside, may_help
 from tarefa._pool._initializer import First, starting
 from tarefa._pool._leases import held, nothing_held
+from tarefa._pool._stats import Look
 from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
 from tarefa._task._thread import Thread
@@ -40,11 +41,13 @@ class _Member:
     __slots__ = (
         "began",
         "below",
+        "busy",
         "current",
         "done",
         "held",
-        "is_ready",
         "lock",
+        "ready_at",
+        "restarts",
         "stopped",
         "task",
     )
@@ -58,13 +61,25 @@ class _Member:
         self.done = 0
         # Whether it was interrupted in that one.
         self.held = False
-        # Whether its initializer has returned.
-        self.is_ready = False
+        # When its initializer has returned; 0 before.
+        self.ready_at = 0
+        # Nanoseconds that it has had a batch; while it has one, less the time it began that at.
+        self.busy = 0
+        # Workers whose place it took, one after the other.
+        self.restarts = 0
         self.lock = _thread.allocate_lock()
         # Tasks that wait for what it is at, and since when they run.
         self.below: list[tuple[tuple[int, int] | None, int]] = []
         # Those of them that are interrupted once they go on.
         self.stopped: set[tuple[int, int]] = set()
+
+    def times(self) -> tuple[int, int]:
+        """Nanoseconds that it has had work, and waited for some."""
+        busy, now = self.busy, time.monotonic_ns()
+        if busy < 0:
+            busy += now
+        age = now - self.ready_at if self.ready_at else 0
+        return busy, max(0, age - busy)
 
 
 class ThreadCrew:
@@ -261,7 +276,7 @@ class ThreadCrew:
     @property
     def starting(self) -> str:
         """Why none has begun that waits, if no initializer has returned; for people."""
-        return starting(self.name, self._first, [it.is_ready for it in self._all()])
+        return starting(self.name, self._first, [it.ready_at != 0 for it in self._all()])
 
     def look(self) -> None:
         """Nothing: results come by themselves."""
@@ -383,19 +398,22 @@ class ThreadCrew:
         """A task is stopped for its time limit: its failure says so."""
         self._overdue[number, index] = limit
 
-    def look_at_workers(self) -> Iterator[tuple[Any, int, tuple[int, int] | None, int]]:
-        """Of each worker: its task, how many it has begun, which one it is at, and since when."""
+    def look_at_workers(self) -> Iterator[Look]:
+        """What each worker is at."""
         for member in list(self._members.values()):
-            yield member.task, member.done, member.current, member.began
+            at, since = member.current, member.began
+            busy, waiting = member.times()
+            yield Look(member.task, member.done, at, since, busy, waiting, 0, member.restarts)
 
     # -- workers -------------------------------------------------------------------------
 
-    def _hire(self) -> None:
+    def _hire(self, restarts: int = 0) -> None:
         with self._lock:
             if len(self._members) >= self.workers or self.terminated:
                 return
             serial = next(self._serials)
             member = _Member()
+            member.restarts = restarts
             member.task = Thread(
                 target=self._be_worker,
                 name=f"{self.name}-{serial}",
@@ -417,7 +435,7 @@ class ThreadCrew:
             except BaseException as e:
                 self._break(e)
                 return
-            member.is_ready = True
+            member.ready_at = time.monotonic_ns()
             try:
                 self._work(serial, member)
             finally:
@@ -463,7 +481,11 @@ class ThreadCrew:
     def _serve(self, serial: int, member: _Member, batch: Batch) -> bool:
         """Run a batch; whether it is to be another worker's turn then."""
         most = None if self._limit is None else self._limit - member.done
-        member.done += self._run_in_context(member, batch, most)
+        member.busy -= time.monotonic_ns()
+        try:
+            member.done += self._run_in_context(member, batch, most)
+        finally:
+            member.busy += time.monotonic_ns()
         if self._limit is None or member.done < self._limit:
             return False
         self.restarts += 1
@@ -471,7 +493,7 @@ class ThreadCrew:
             # So that another may be hired in its place.
             self._leaving[serial] = self._members.pop(serial)
         if self.batches or not self.closed:
-            self._hire()
+            self._hire(member.restarts + 1)
         return True
 
     def _run_in_context(self, member: _Member, batch: Batch, most: int | None) -> int:

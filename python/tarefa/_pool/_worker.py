@@ -45,11 +45,15 @@ class Worker:
         results: Any,
         limit: int | None,
         resources: Any = None,
+        *,
+        beside: bool = False,
     ) -> None:
         self.resources = resources
         self.seat = seat
         self.board = board
         self.tasks = tasks
+        # Of queues whose messages another worker of this process counts: none.
+        self.counted = () if beside else (tasks, results)
         self.put = results.put
         self.limit = limit
         self.functions: dict[int, Any] = {}
@@ -69,7 +73,10 @@ class Worker:
                 continue  # meant for a task that has ended
             if self._serve(message):
                 self.tasks.ack()
-                self.board.leave(self.seat)
+                carried = 0
+                for queue in self.counted:
+                    carried += queue._traffic
+                self.board.leave(self.seat, carried)
                 if self.limit is not None and self.done >= self.limit:
                     return _wire.RECYCLED
             else:
@@ -342,8 +349,11 @@ def main(
     if aside is not None:
         from tarefa._pool._aside import attend
 
+        def make(seat: int) -> Worker:
+            return Worker(seat, board, tasks, results, None, resources, beside=True)
+
         second, orders = aside
-        attend(second, orders, lambda seat: Worker(seat, board, tasks, results, None, resources))
+        attend(second, orders, make)
     try:
         return worker.run()
     finally:

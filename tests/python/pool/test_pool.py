@@ -270,6 +270,46 @@ def test_stats(pool):
     assert sum(worker.tasks for worker in pool.stats().workers) == 5
 
 
+def test_stats_of_a_worker(pool):
+    def busy():
+        return [worker.busy for worker in pool.stats().workers]
+
+    assert list(pool.map(time.sleep, [0.2] * 4, chunksize=1)) == [None] * 4
+    # Grows for as long as it is busy.
+    eventually(lambda: busy() == busy())
+    before = busy()
+    assert sum(before) >= 0.8
+    eventually(lambda: min(worker.waiting for worker in pool.stats().workers) > 0.1)
+    assert busy() == before
+    assert [worker.restarts for worker in pool.stats().workers] == [0, 0]
+
+
+def test_a_worker_at_its_task_is_busy_already(pool):
+    future = pool.submit(time.sleep, 1.5)
+    eventually(lambda: max(worker.busy for worker in pool.stats().workers) > 0.5)
+    assert not future.done()
+    future.result()
+
+
+def test_bytes_of_a_worker(kind):
+    with tarefa.Pool(1, kind=kind) as pool:
+        before = pool.submit(len, b"x" * 1000).result()
+        assert before == 1000
+        assert pool.submit(bytes, 50_000).result() == bytes(50_000)
+        eventually(lambda: pool.stats().running == 0)
+        if kind == "process":
+            eventually(lambda: 51_000 <= pool.stats().workers[0].bytes < 60_000)
+        else:
+            assert pool.stats().workers[0].bytes == 0
+
+
+def test_restarts_of_a_worker(kind):
+    with tarefa.Pool(1, kind=kind, tasks_per_worker=2) as pool:
+        assert list(pool.map(double, range(5), chunksize=1)) == [0, 2, 4, 6, 8]
+        eventually(lambda: [worker.restarts for worker in pool.stats().workers] == [2])
+        assert pool.stats().restarts == 2
+
+
 def test_pools_in_pools():
     def outer(depth):
         if depth == 0:

@@ -1,6 +1,7 @@
 //! Messages that were taken, as their taker has them.
 
 use super::priority::unkeyed;
+use super::ring;
 use crate::collections::value::{self, Fetched, tag};
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
@@ -88,6 +89,16 @@ impl Taken {
     #[inline]
     pub fn word(&self) -> Option<u64> {
         (self.first != 0 && value::blob_of(self.first).is_none()).then_some(self.first)
+    }
+
+    /// Bytes of the messages as bounds count them, with buffers that are in no other memory.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        let size = |content| match content {
+            Content::Word(_) => ring::WORD,
+            Content::Blob(_, _, at) => blob::weight(&self.me, at),
+        };
+        self.contents().map(size).sum()
     }
 
     /// The messages, in their order.

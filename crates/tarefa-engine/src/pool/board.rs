@@ -62,8 +62,17 @@ pub(super) struct Seat {
     ready: AtomicU64,
     /// Results that the worker has not told: see [`super::kept`].
     pub(super) kept: AtomicU64,
-    reserved: AtomicU64,
+    /// Nanoseconds that the worker has had a batch; while it has one, less the time it began that at. So it
+    /// is below 0 then, for no worker is older than the clock.
+    busy: AtomicU64,
+    /// When the worker became ready, in nanoseconds of the monotonic clock.
+    ready_at: AtomicU64,
+    /// Bytes of messages that it has taken and sent.
+    bytes: AtomicU64,
+    reserved: [AtomicU64; 6],
 }
+
+const _: () = assert!(size_of::<Seat>() as u64 % LINE == 0);
 
 // SAFETY: repr(C), atomics only.
 unsafe impl Shared for Seat {}
@@ -74,6 +83,29 @@ impl Seat {
     fn keep_nothing(&self) {
         self.kept.store(0, Ordering::Release);
     }
+
+    /// A batch begins.
+    // crash: for show alone; whoever has the seat next begins at 0.
+    fn be_busy(&self) {
+        let busy = self.busy.load(Ordering::Relaxed);
+        if !is_running(busy) {
+            self.busy.store(busy.wrapping_sub(clock::now_ns()), Ordering::Relaxed);
+        }
+    }
+
+    /// It has ended.
+    // crash: as above.
+    fn be_idle(&self) {
+        let busy = self.busy.load(Ordering::Relaxed);
+        if is_running(busy) {
+            self.busy.store(busy.wrapping_add(clock::now_ns()), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether the worker has a batch, of what [`Seat::busy`] says.
+fn is_running(busy: u64) -> bool {
+    busy >> 63 != 0
 }
 
 /// The results that a seat keeps, as words: see [`super::kept`].
@@ -176,6 +208,19 @@ pub struct Running {
     pub waiting: u32,
 }
 
+/// What a seat's worker has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Tasks that it has claimed.
+    pub claimed: u64,
+    /// Nanoseconds that it has had work.
+    pub busy_ns: u64,
+    /// Nanoseconds that it has waited for work since it was ready.
+    pub waiting_ns: u64,
+    /// Bytes of the messages that brought it work and took results, until its last batch.
+    pub bytes: u64,
+}
+
 /// A board, for a thread that holds a reference to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Board<'a> {
@@ -246,7 +291,10 @@ impl<'a> Board<'a> {
     /// owner: it is to take no work.
     #[must_use = "a worker that was given up takes no work"]
     pub fn note_ready(&self, seat: u32) -> bool {
-        let ready = &self.seat(seat).ready;
+        let it = self.seat(seat);
+        // crash: for show alone.
+        it.ready_at.store(clock::now_ns(), Ordering::Relaxed);
+        let ready = &it.ready;
         let noted = ready.compare_exchange(0, READY, Ordering::AcqRel, Ordering::Acquire);
         crash_point!("board.ready");
         // A second thread at the same seat was ready before.
@@ -265,6 +313,7 @@ impl<'a> Board<'a> {
         it.batch.store(0, Ordering::Release);
         crash_point!("board.left");
         it.keep_nothing();
+        it.be_busy();
         it.span.store(span.word(), Ordering::Release);
         crash_point!("board.spanned");
         // SYNC POINT: pairs with the acquire loads of `take_over`, `running` and `take_rest`.
@@ -307,6 +356,7 @@ impl<'a> Board<'a> {
         it.batch.store(0, Ordering::Release);
         crash_point!("board.taking_over");
         it.keep_nothing();
+        it.be_busy();
         it.span.store(span.word(), Ordering::Release);
         crash_point!("board.took_span");
         it.batch.store(batch, Ordering::Release);
@@ -376,9 +426,13 @@ impl<'a> Board<'a> {
         crash_point!("board.disowned");
     }
 
-    /// The worker has acknowledged its batch.
-    pub fn leave(&self, seat: u32) {
-        self.seat(seat).batch.store(0, Ordering::Release);
+    /// The worker has acknowledged its batch; so many bytes of messages it has taken and sent so far.
+    pub fn leave(&self, seat: u32, bytes: u64) {
+        let it = self.seat(seat);
+        it.be_idle();
+        // crash: for show alone.
+        it.bytes.store(bytes, Ordering::Relaxed);
+        it.batch.store(0, Ordering::Release);
         crash_point!("board.ended");
     }
 
@@ -388,7 +442,9 @@ impl<'a> Board<'a> {
     pub fn assign(&self, seat: u32, worker: u64) {
         let it = self.seat(seat);
         it.batch.store(0, Ordering::Release);
-        it.claimed.store(0, Ordering::Relaxed);
+        for of_another in [&it.claimed, &it.busy, &it.ready_at, &it.bytes] {
+            of_another.store(0, Ordering::Relaxed);
+        }
         it.ready.store(0, Ordering::Relaxed);
         it.worker.store(worker, Ordering::Release);
         crash_point!("board.assigned");
@@ -419,6 +475,23 @@ impl<'a> Board<'a> {
     #[must_use]
     pub fn claimed(&self, seat: u32) -> u64 {
         self.seat(seat).claimed.load(Ordering::Relaxed)
+    }
+
+    /// What the seat's worker has done so far.
+    #[must_use]
+    pub fn usage(&self, seat: u32) -> Usage {
+        let it = self.seat(seat);
+        let (busy, ready_at) =
+            (it.busy.load(Ordering::Relaxed), it.ready_at.load(Ordering::Relaxed));
+        let now = clock::now_ns();
+        let busy_ns = if is_running(busy) { busy.wrapping_add(now) } else { busy };
+        let age = if ready_at == 0 { 0 } else { now.saturating_sub(ready_at) };
+        Usage {
+            claimed: self.claimed(seat),
+            busy_ns,
+            waiting_ns: age.saturating_sub(busy_ns),
+            bytes: it.bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// The task that the seat's worker runs, if it is at one.
@@ -503,6 +576,32 @@ mod tests {
         assert_eq!(Span::of(span.word()), span);
     }
 
+    #[test]
+    fn a_worker_is_busy_or_waits() {
+        let runtime = Runtime::default().unwrap();
+        let me = runtime.me();
+        let off = create(&me, 1).unwrap();
+        let board = Board::at(&me, off);
+        board.assign(0, 7);
+        assert_eq!(board.usage(0), Usage { claimed: 0, busy_ns: 0, waiting_ns: 0, bytes: 0 });
+        assert!(board.note_ready(0));
+        let began = clock::now_ns();
+        assert!(board.begin(0, 1, 2));
+        assert_eq!(board.claim(0), Claim::Task(0));
+        let first = board.usage(0).busy_ns;
+        assert!(first <= clock::now_ns() - began && first <= board.usage(0).busy_ns);
+        board.leave(0, 40);
+        let left = board.usage(0);
+        let later = board.usage(0);
+        assert_eq!((left.claimed, left.bytes, later.busy_ns), (1, 40, left.busy_ns));
+        assert!(later.waiting_ns >= left.waiting_ns);
+        // What a dead worker was at does not count for the next.
+        assert!(board.begin(0, 2, 1));
+        board.assign(0, 8);
+        assert_eq!(board.usage(0), Usage { claimed: 0, busy_ns: 0, waiting_ns: 0, bytes: 0 });
+        refcount::release(&me, off);
+    }
+
     /// The owner takes what nobody has begun of a dead worker's batch while its successor takes over.
     #[test]
     fn what_a_dead_worker_has_left_is_run_once() {
@@ -527,12 +626,12 @@ mod tests {
                 while let Claim::Task(task) = board.claim(1) {
                     claimed.push(task);
                 }
-                board.leave(1);
+                board.leave(1, 0);
             });
             let (first, end) = taken.unwrap_or_default();
             claimed.extend(first..end);
             assert_eq!(claimed, (2..8).collect::<Vec<_>>(), "batch {batch}");
-            board.leave(0);
+            board.leave(0, 0);
         }
         refcount::release(&me, off);
     }

@@ -20,7 +20,7 @@ mod schedule;
 pub mod sizing;
 mod starts;
 
-pub use board::{Blamed, Board, Claim, Running};
+pub use board::{Blamed, Board, Claim, Running, Usage};
 pub use kept::Kept;
 pub use overtime::{Overtime, overtime};
 pub use schedule::{Schedule, Units};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyException, PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple, PyType};
+use tarefa_engine::atomic::{AtomicU64, Ordering};
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
     GetError, Joined, MAX_BYTES, Order, Outgoing, PutError, Queue, Taken, blob_bytes, keyed,
@@ -42,11 +43,19 @@ pub(crate) struct QueueCore {
     handle: Handle,
     /// Whether this process has said that it uses it no more.
     state: Arc<OpenState>,
+    /// Bytes of the messages that went in and came out by this handle.
+    traffic: AtomicU64,
 }
 
 impl QueueCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        Self { handle, state: Arc::default() }
+        Self { handle, state: Arc::default(), traffic: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn count(&self, bytes: u64) {
+        // crash: this process's own.
+        self.traffic.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn handle(&self) -> &Handle {
@@ -205,13 +214,16 @@ impl QueueCore {
         let Some(until) = until else {
             let put = queue.try_put(item);
             level::changed(py, self.handle.id());
-            return put.map_err(|e| put_failed(py, e));
+            return put.inspect(|()| self.count(item.size())).map_err(|e| put_failed(py, e));
         };
         let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let put = queue.put(item, &mut hooks, until);
         level::changed(py, self.handle.id());
         match put {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.count(item.size());
+                Ok(())
+            }
             Err(e) => Err(self.put_failed(py, e, hooks)),
         }
     }
@@ -231,7 +243,10 @@ impl QueueCore {
         let put = Queue::at(&me, self.handle.off()).try_put(item);
         level::changed(py, self.handle.id());
         match put {
-            Ok(()) => Ok(None),
+            Ok(()) => {
+                self.count(item.size());
+                Ok(None)
+            }
             Err(PutError::Full) => Ok(Some(blob_bytes(item))),
             Err(e) => Err(put_failed(py, e)),
         }
@@ -257,8 +272,12 @@ impl QueueCore {
         let put = Queue::at(&me, off).put_many(&items, &mut hooks, until);
         level::changed(py, self.handle.id());
         match put {
-            Ok(()) => Ok((items.len(), None)),
+            Ok(()) => {
+                self.count(items.iter().map(Outgoing::size).sum());
+                Ok((items.len(), None))
+            }
             Err((n, e)) => {
+                self.count(items[..n].iter().map(Outgoing::size).sum());
                 let error = self.put_failed(py, e, hooks);
                 if error.is_instance_of::<PyException>(py) {
                     Ok((n, Some(error.into_value(py).into_any())))
@@ -390,6 +409,12 @@ impl QueueCore {
     #[getter]
     fn used_bytes(&self) -> u64 {
         self.ask(|queue| queue.used_bytes())
+    }
+
+    /// Bytes of the messages that went in and came out by this handle.
+    #[getter(_traffic)]
+    fn traffic(&self) -> u64 {
+        self.traffic.load(Ordering::Relaxed)
     }
 
     /// Messages that were put and are not done.
@@ -527,9 +552,7 @@ impl QueueCore {
         let Some(until) = patience(block, timeout)? else {
             let taken = if ack { queue.try_get_to_ack(most) } else { queue.try_get_many(most) };
             level::changed(py, self.handle.id());
-            return taken
-                .inspect(|taken| self.note_redelivered(taken))
-                .map_err(|e| get_failed(py, e));
+            return taken.inspect(|taken| self.note(taken)).map_err(|e| get_failed(py, e));
         };
         let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let taken = if ack {
@@ -540,7 +563,7 @@ impl QueueCore {
         level::changed(py, self.handle.id());
         match taken {
             Ok(taken) => {
-                self.note_redelivered(&taken);
+                self.note(&taken);
                 Ok(taken)
             }
             Err(GetError::Interrupted) => Err(hooks.into_error(|| self.is_closed())),
@@ -549,7 +572,8 @@ impl QueueCore {
     }
 
     #[inline]
-    fn note_redelivered(&self, taken: &Taken) {
+    fn note(&self, taken: &Taken) {
+        self.count(taken.size());
         deliveries::note_redelivered(&self.handle, taken.redelivered());
     }
 

@@ -236,8 +236,15 @@ impl BoardCore {
     }
 
     /// The worker has acknowledged its batch.
-    fn leave(&self, seat: u32) -> PyResult<()> {
-        self.with(seat, |board| board.leave(seat))
+    fn leave(&self, seat: u32, carried: u64) -> PyResult<()> {
+        self.with(seat, |board| board.leave(seat, carried))
+    }
+
+    /// Of the seat's worker: tasks that it has claimed, nanoseconds that it has had work and waited for
+    /// some, and the bytes of its messages.
+    fn usage(&self, seat: u32) -> PyResult<(u64, u64, u64, u64)> {
+        let usage = self.with(seat, |board| board.usage(seat))?;
+        Ok((usage.claimed, usage.busy_ns, usage.waiting_ns, usage.bytes))
     }
 
     /// Gives a seat to a worker.

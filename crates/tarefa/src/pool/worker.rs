@@ -92,7 +92,7 @@ impl Worker<'_> {
                 return tasks.give_back(&deliveries).map_err(|e| e.to_string());
             }
             tasks.ack(&deliveries).map_err(|e| e.to_string())?;
-            self.board().leave(seat);
+            self.board().leave(seat, 0);
             if self.job.limit.is_some_and(|limit| self.done >= limit) {
                 return Ok(());
             }

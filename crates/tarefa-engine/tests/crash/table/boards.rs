@@ -40,7 +40,7 @@ pub(crate) fn work(me: &Member) {
     it.taken_over(1, 7);
     assert!(it.kept_of(7).is_empty());
     assert_eq!((it.batch_of(0), it.batch_of(1), it.claim(1)), (0, 7, Claim::Done));
-    it.leave(1);
+    it.leave(1, 0);
     // The next leaves of itself: nobody is blamed.
     assert!(it.begin(1, 8, 3) && it.claim(1) == Claim::Task(0) && it.keep(1, 0, 42));
     it.told(1);
