@@ -32,6 +32,9 @@ class CompletedProgram(NamedTuple):
     """Its process id, while it ran."""
 
 
+CompletedProgram.__module__ = "tarefa"
+
+
 class Program:
     """An executable, to be the target of a task: ``Process(target=Program("gzip", "-k", path))``.
 

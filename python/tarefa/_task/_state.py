@@ -10,6 +10,8 @@ from tarefa._task import _state_numbers as _numbers
 class State(enum.IntEnum):
     """``NEW → STARTING → RUNNING → FINISHED | FAILED | INTERRUPTED | KILLED``."""
 
+    __module__ = "tarefa"
+
     NEW = _numbers.NEW
     """Made, not started."""
     STARTING = _numbers.STARTING

@@ -42,3 +42,6 @@ class Context(NamedTuple):
     or ``"system"`` (it sleeps in a call of the system)."""
     stack: tuple[str, ...]
     """Where it stands, outermost first: ``file:line in function``."""
+
+
+Usage.__module__ = Context.__module__ = "tarefa"

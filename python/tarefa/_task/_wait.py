@@ -24,6 +24,9 @@ class Waited(NamedTuple):
     """Tasks that have not."""
 
 
+Waited.__module__ = "tarefa"
+
+
 def wait(
     tasks: Iterable[Any],
     timeout: float | None = None,
