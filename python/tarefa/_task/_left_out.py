@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _REMEDY = (
-    "Make that in the process that uses it, hand it over as an argument, or define {!r} in a "
+    ". Make that in the process that uses it, hand it over as an argument, or define it in a "
     "module that processes can import"
 )
 
@@ -28,17 +28,22 @@ here: dict[str, str] = {}
 
 
 def why_not(value: Any) -> str | None:
-    """Why a value cannot be among what all processes have of the script; None where it can."""
+    """Why a value cannot be among what all processes have of the script; None where it can.
+
+    It says what to do, too.
+    """
     try:
         dump(value, in_image=True)
     except NotPicklable as e:
+        if e.__cause__ is None:
+            return str(e)  # the value's own words, which know better
         import re
 
         from tarefa._convert import _culprit
 
         found = _culprit.find(value)
         if found is None or found[1] is value:
-            return str(e)
+            return f"{e}{_REMEDY}"
         where, part = found
         # Of a path that goes through parts of other kinds the first word is enough.
 
@@ -46,6 +51,7 @@ def why_not(value: Any) -> str | None:
         why = f" ({_culprit.first_line(e.__cause__)})" if e.__cause__ else ""
         return (
             f"it holds {_culprit.describe(part)} ({steps or where}), which cannot be pickled{why}"
+            f"{_REMEDY}"
         )
     return None
 
@@ -55,7 +61,7 @@ def why_unnamed(value: Any) -> str:
     kind = type(value).__qualname__
     return (
         f"it stands for data ({kind}) that is sent only to tasks whose code names it, as it cannot "
-        "be pickled or is large"
+        f"be pickled or is large{_REMEDY}"
     )
 
 
@@ -63,7 +69,7 @@ def refused(name: str, value: Any, user: str, why: str) -> NotPicklable:
     """The error for a task whose code names what cannot be sent."""
     return NotPicklable(
         f"{_kind(value)} {name!r} of __main__, which {user!r} uses, cannot be sent to another "
-        f"process: {why}. {_REMEDY.format(name)}"
+        f"process: {why}"
     )
 
 
@@ -104,7 +110,7 @@ def explain(error: BaseException) -> None:
         return
     if not isinstance(name, str) or name not in here or name in sys.modules["__main__"].__dict__:
         return
-    text = f"{name!r} of the script is not in this process: {here[name]}. {_REMEDY.format(name)}"
+    text = f"{name!r} of the script is not in this process: {here[name]}"
     if isinstance(error, KeyError):
         error.add_note(text)
     else:

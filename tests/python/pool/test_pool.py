@@ -409,3 +409,23 @@ def test_its_words(pool):
     assert repr(pool).startswith("<tarefa.Pool 'Pool-")
     assert repr(pool).endswith(", open>")
     assert os.getpid() == pool.submit(os.getpid).result() or pool.kind == "process"
+
+
+def test_a_pool_of_the_script_is_refused_where_a_task_names_it():
+    done = script("""
+        import tarefa
+
+        pool = tarefa.Pool(1)
+
+        def f():
+            return pool.submit(int).result()
+
+        try:
+            tarefa.Process(target=f).start()
+        except tarefa.NotPicklable as e:
+            print(e)
+        pool.close()
+    """)
+    assert "Pool 'pool' of __main__, which 'f' uses, cannot be sent" in done.stdout
+    assert "make a pool there, or submit what is to be done from here" in done.stdout
+    assert "lock" not in done.stdout
