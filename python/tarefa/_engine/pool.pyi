@@ -119,6 +119,14 @@ class BatchSizes:
     def mean(self) -> float | None:
         """The mean length of a task in nanoseconds; None before one was measured."""
 
+@final
+class WorkerGrowth:
+    """The private memory of this process, beside what it had when this was made."""
+
+    def __new__(cls, most: int) -> Self: ...
+    def is_past(self) -> bool:
+        """Whether it has grown by more than that."""
+
 def kept_results(packed: bytes) -> list[Any]:
     """The results in the bytes of :meth:`BoardCore.kept`."""
 

@@ -32,6 +32,7 @@ from tarefa._pool._worker import pack_context
 from tarefa._runtime._errors import NotPicklable
 
 if TYPE_CHECKING:
+    from tarefa._pool._memory import MemoryLimits
     from tarefa._pool._work import Batch
 
 # Functions that are known at once.
@@ -48,7 +49,7 @@ class AutoCrew(Trials):
         workers: tasks that run at once at most.
         first: what workers do first and last.
         limit: tasks of each worker.
-        memory_limit: of each worker: then all are processes.
+        memory: the limits of each worker: then all are processes.
         resources: of which workers hold units.
     """
 
@@ -61,13 +62,13 @@ class AutoCrew(Trials):
         workers: int,
         first: Any,
         limit: int | None,
-        memory_limit: int | str | None,
+        memory: MemoryLimits | None,
         resources: Any,
     ) -> None:
         self.name = name
         self.workers = workers
         self._limit = limit
-        self._memory_limit = memory_limit
+        self._memory = memory
         self._resources = resources
         self._first = first
         self._cores = _budget.cores()
@@ -127,7 +128,7 @@ class AutoCrew(Trials):
             # The one that was called last comes last.
             self._subjects[key] = subject
         found = Chosen(function, subject)
-        if subject.process_only or self._memory_limit is not None:
+        if subject.process_only or self._memory is not None:
             found.encoded()
         return found
 
@@ -156,7 +157,7 @@ class AutoCrew(Trials):
                         self.workers,
                         self._first,
                         self._limit,
-                        self._memory_limit,
+                        self._memory,
                         self._resources,
                         begin_with=1,
                     )

@@ -20,6 +20,7 @@ from tarefa._task._wait import FIRST_COMPLETED, wait
 if TYPE_CHECKING:
     from tarefa._channel._queue import Queue
     from tarefa._pool._board import Board
+    from tarefa._pool._memory import MemoryLimits
     from tarefa._pool._turns import Turns
 
 # Seconds after which who waits for an initializer is told so.
@@ -58,7 +59,7 @@ class Hiring:
     terminated = False
     _first: First
     _limit: int | None
-    _memory_limit: int | str | None
+    _memory: MemoryLimits | None
     _resources: Any
     _share: int
     _orders: Queue[Any] | None
@@ -120,10 +121,11 @@ class Hiring:
                 self._first,
                 self._resources,
                 self._share,
+                None if self._memory is None else self._memory.soft,
                 *(() if aside is None else (aside,)),
             ),
             daemon=True,
-            memory_limit=self._memory_limit,
+            memory_limit=None if self._memory is None else self._memory.hard,
         )
         task.start()
         self._members[serial] = Member(tuple(seats), task, restarts)

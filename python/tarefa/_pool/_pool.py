@@ -19,6 +19,7 @@ from tarefa._pool._future import CancelledError, Future
 from tarefa._pool._initializer import First
 from tarefa._pool._map import Mapping as Run
 from tarefa._pool._map import Part
+from tarefa._pool._memory import check_memory
 from tarefa._pool._recorded import Recorded
 from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
@@ -62,7 +63,9 @@ class Pool(Ways, Recorded, Executor):
         tasks_per_worker: so many tasks a worker runs before another takes its place; None for any
             number.
         memory_limit: the most memory that a worker process may use beyond what it starts with, in
-            bytes or as a size in text such as ``"512M"``.
+            bytes or as a size in text such as ``"512M"``. A task that asks for more fails.
+        soft_memory_limit: by how much the memory of a worker process may have grown since it was
+            ready; past that another takes its place after a batch, and no task fails.
         time_limit: the most seconds that a task may run. When they are over it is interrupted, and
             2 s later its process is killed if it goes on.
         retries: how often a task is begun again whose worker died in it. What a task raises is its
@@ -96,6 +99,7 @@ class Pool(Ways, Recorded, Executor):
         finalizer: Callable[[], object] | None = None,
         tasks_per_worker: int | None = None,
         memory_limit: int | str | None = None,
+        soft_memory_limit: int | str | None = None,
         time_limit: float | None = None,
         retries: int = 0,
         resources: Mapping[str, int | Sequence[Any]] | None = None,
@@ -121,7 +125,7 @@ class Pool(Ways, Recorded, Executor):
             if value is not None and not callable(value):
                 raise TypeError(f"{what} must be callable, not {type(value).__name__} {value!r}")
         limit = count_of(tasks_per_worker, "tasks_per_worker")
-        _limits.check_memory_limit(memory_limit)
+        memory = check_memory(kind, memory_limit, soft_memory_limit)
         self._time_limit = check_limit(time_limit)
         self._retries = check_retries(retries)
         self.name = f"Pool-{next(_names)}" if name is None else str(name)
@@ -140,20 +144,13 @@ class Pool(Ways, Recorded, Executor):
             from tarefa._pool._processes import ProcessCrew
 
             self._crew = ProcessCrew(
-                self.name, self._workers, first, limit, memory_limit, self._resources
+                self.name, self._workers, first, limit, memory, self._resources
             )
         elif kind == "auto":
             from tarefa._pool._auto import AutoCrew
 
-            self._crew = AutoCrew(
-                self.name, self._workers, first, limit, memory_limit, self._resources
-            )
+            self._crew = AutoCrew(self.name, self._workers, first, limit, memory, self._resources)
         else:
-            if memory_limit is not None:
-                raise ValueError(
-                    "a pool of threads cannot have a memory_limit: they share the memory of their "
-                    "process; make it of kind 'process'"
-                )
             from tarefa._pool._threads import ThreadCrew
 
             self._crew = ThreadCrew(self.name, self._workers, first, limit, self._resources)

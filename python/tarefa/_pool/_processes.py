@@ -40,6 +40,7 @@ from tarefa._task import _outcome
 
 if TYPE_CHECKING:
     from tarefa._pool._initializer import First
+    from tarefa._pool._memory import MemoryLimits
 
 _BITS, _MASK = _wire.INDEX_BITS, _wire.INDEX_MASK
 _UNBOUNDED = 2**62
@@ -60,7 +61,7 @@ class ProcessCrew(Hiring):
         workers: int,
         first: First,
         limit: int | None,
-        memory_limit: int | str | None,
+        memory: MemoryLimits | None,
         resources: Any,
         *,
         begin_with: int | None = None,
@@ -73,7 +74,7 @@ class ProcessCrew(Hiring):
         self.workers = workers
         self._first = first if first.initializer is None else first._replace(args=once(first.args))
         self._limit = limit
-        self._memory_limit = memory_limit
+        self._memory = memory
         self.tasks: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
         self.results: Queue[Any] = Queue(max_bytes=_UNBOUNDED)
         self.board = Board(4 * workers + 16)

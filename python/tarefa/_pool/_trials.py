@@ -43,7 +43,7 @@ class Trials(Homes):
     _made_in: contextvars.Context
     _first: Any
     _limit: int | None
-    _memory_limit: Any
+    _memory: Any
     _cores: int
     _subjects: dict[Any, Subject]
     # When the first worker process was asked for, and whether all are to be there.
@@ -63,7 +63,7 @@ class Trials(Homes):
         raise NotImplementedError
 
     def _must_be_processes(self, subject: Subject) -> bool:
-        return subject.process_only or self._memory_limit is not None
+        return subject.process_only or self._memory is not None
 
     # -- the trial -----------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tarefa._channel._errors import Empty, ShutDown
 from tarefa._convert import _pickling
-from tarefa._engine import is_traced, sleep
+from tarefa._engine import WorkerGrowth, is_traced, sleep
 from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
 from tarefa._pool._clock import Clock
@@ -58,6 +58,7 @@ class Worker:
         self.limit = limit
         self.functions: dict[int, Any] = {}
         self.done = 0
+        self.growth: WorkerGrowth | None = None
 
     def run(self, until: float | None = None) -> str:
         """Take batches until there are no more, until it is another's turn, or until that time."""
@@ -78,6 +79,8 @@ class Worker:
                     carried += queue._traffic
                 self.board.leave(self.seat, carried)
                 if self.limit is not None and self.done >= self.limit:
+                    return _wire.RECYCLED
+                if self.growth is not None and self.growth.is_past():
                     return _wire.RECYCLED
             else:
                 # The rest goes to others, by way of the queue.
@@ -340,12 +343,15 @@ def main(
     first: First,
     resources: Any,
     share: int,
+    soft_memory_limit: int | None = None,
     aside: Any = None,
 ) -> str:
     """Be a worker: the target of its process."""
     _budget.take(share)
     first.begin(_current.process_task)
     worker = Worker(seat, board, tasks, results, limit, resources)
+    if soft_memory_limit is not None:
+        worker.growth = WorkerGrowth(soft_memory_limit)
     if aside is not None:
         from tarefa._pool._aside import attend
 

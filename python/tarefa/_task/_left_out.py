@@ -48,7 +48,7 @@ def why_not(value: Any) -> str | None:
         # Of a path that goes through parts of other kinds the first word is enough.
 
         steps = ", ".join(re.findall(r"its \w+ '[^']*'", where))
-        why = f" ({_culprit.first_line(e.__cause__)})" if e.__cause__ else ""
+        why = f" ({_culprit.first_line(e.__cause__)})"
         return (
             f"it holds {_culprit.describe(part)} ({steps or where}), which cannot be pickled{why}"
             f"{_REMEDY}"

@@ -33,7 +33,7 @@ def check_time_limit(seconds: object, what: str = "time_limit") -> int | None:
     return max(1, round(min(number * 1e9, float(1 << 62))))
 
 
-def check_memory_limit(size: object) -> int | None:
+def check_memory_limit(size: object, what: str = "memory_limit") -> int | None:
     """A memory limit, checked: bytes, or None."""
     if size is None:
         return None
@@ -42,14 +42,14 @@ def check_memory_limit(size: object) -> int | None:
         found = _engine.parse_size(size)
     elif isinstance(size, bool) or not hasattr(size, "__index__"):
         raise TypeError(
-            f"memory_limit must be a number of bytes or a size as in '512M', "
+            f"{what} must be a number of bytes or a size as in '512M', "
             f"not {type(size).__name__} {size!r}"
         )
     else:
         found = size.__index__()
     if found is None or not 0 < found <= _MOST:
         raise ValueError(
-            f"memory_limit must be a number of bytes above 0, or a size as in '512M' or '2G': "
+            f"{what} must be a number of bytes above 0, or a size as in '512M' or '2G': "
             f"{size!r}; None sets no limit"
         )
     return found

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import threading
 import time
 
@@ -178,6 +179,51 @@ def test_a_memory_limit_fails_the_task_and_another_worker_takes_over():
         assert "256 MiB" in str(error)
         assert pool.submit(len, bytes(1 << 20)).result() == 1 << 20
         assert pool.submit(os.getpid).result() != before
+
+
+@pytest.mark.parametrize("kind", ["process", "auto"])
+def test_one_that_grows_past_its_soft_limit_is_replaced_and_no_task_fails(kind):
+    def leak(n):
+        sys.modules["__main__"].__dict__.setdefault("leaked", []).append(bytearray(30 << 20))
+        return os.getpid()
+
+    with tarefa.Pool(1, kind, soft_memory_limit="100M", memory_limit="1G") as pool:
+        pids = [pool.submit(leak, n).result() for n in range(1)]
+        # A look takes a while, so there is one at most each 10 ms.
+        while len(set(pids)) < 3:
+            pids.append(pool.submit(leak, 0).result())
+            time.sleep(0.02)
+        counts = [pids.count(pid) for pid in list(dict.fromkeys(pids))[:2]]
+        assert all(2 <= count <= 12 for count in counts), counts
+        eventually(lambda: pool.stats().restarts >= 2)
+
+
+def test_what_an_initializer_takes_does_not_count_for_the_soft_limit():
+    def begin():
+        global kept
+        kept = bytearray(200 << 20)
+
+    with tarefa.Pool(1, soft_memory_limit="100M", initializer=begin) as pool:
+        pids = set()
+        for _ in range(10):
+            pids.add(pool.submit(os.getpid).result())
+            time.sleep(0.02)
+        assert len(pids) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "text"),
+    [
+        ({"soft_memory_limit": 0}, ValueError, "soft_memory_limit must be a number of bytes above"),
+        ({"soft_memory_limit": 1.5}, TypeError, "soft_memory_limit must be a number of bytes or"),
+        ({"soft_memory_limit": "1G", "memory_limit": "1G"}, ValueError, "must be below"),
+        ({"soft_memory_limit": "1G", "kind": "thread"}, ValueError, "share the memory"),
+        ({"memory_limit": "1G", "kind": "thread"}, ValueError, "share the memory"),
+    ],
+)
+def test_bad_memory_limits(how, error, text):
+    with pytest.raises(error, match=text):
+        tarefa.Pool(1, **how)
 
 
 def test_a_task_that_ignores_its_interrupt_is_killed():

@@ -103,12 +103,19 @@ fn soft(which: libc::__rlimit_resource_t) -> Option<u64> {
 static PRIVATE: AtomicU64 = AtomicU64::new(0);
 static BEFORE: AtomicU64 = AtomicU64::new(0);
 
+/// Bytes of private memory that this process has and may write to, its main stack left out: what
+/// [`limit_private_memory`] bounds. `None` where the system does not say.
+#[must_use]
+pub fn private_memory() -> Option<u64> {
+    let pid = process::pid();
+    procfs::status_number(pid, pid, "VmData")
+}
+
 /// From now on this process can have `bytes` more of private memory that it may write to than it
 /// has now; what goes beyond is refused. Its stack is not counted, those of other threads are.
 /// False where the system does not say how much it has.
 pub fn limit_private_memory(bytes: u64) -> bool {
-    let pid = process::pid();
-    let Some(now) = procfs::status_number(pid, pid, "VmData") else { return false };
+    let Some(now) = private_memory() else { return false };
     let Some(limit) = data_limit() else { return false };
     BEFORE.store(limit.rlim_cur, Ordering::Relaxed);
     PRIVATE.store(bytes, Ordering::Relaxed);

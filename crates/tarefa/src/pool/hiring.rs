@@ -83,6 +83,7 @@ impl Crew {
             tasks: self.tasks.clone(),
             results: self.results.clone(),
             limit: self.settings.tasks_per_worker,
+            soft_memory_limit: self.settings.soft_memory_limit,
             resources: self.resources.clone(),
         };
         let initializer = self.settings.initializer.clone();

@@ -143,6 +143,7 @@ impl Pool {
             initializer_time_limit: None,
             tasks_per_worker: None,
             memory_limit: None,
+            soft_memory_limit: None,
             limits: Limits::default(),
             resources: Vec::new(),
             fault: None,
@@ -203,6 +204,14 @@ impl Pool {
         self.with(|it| it.memory_limit = Some(bytes))
     }
 
+    /// The same pool, whose workers end after a batch in which their private memory has grown by more than
+    /// so many bytes since they were ready, and others take their places: for functions that leave a lot
+    /// behind. No task fails for it.
+    #[must_use]
+    pub fn soft_memory_limit(self, bytes: u64) -> Self {
+        self.with(|it| it.soft_memory_limit = Some(bytes))
+    }
+
     /// The same pool, each task of which may run for `limit` at most. Then it is interrupted, and can clean
     /// up; a value that it returns counts, an error with an [`Interrupted`](crate::Interrupted) in it is
     /// [`TaskError::OverTime`]. Two seconds later its worker is killed, if it goes on; a thread is
@@ -255,6 +264,7 @@ impl Pool {
                     initializer_time_limit: None,
                     tasks_per_worker: None,
                     memory_limit: None,
+                    soft_memory_limit: None,
                     limits: Limits::default(),
                     resources: Vec::new(),
                     fault: None,

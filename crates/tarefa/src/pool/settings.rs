@@ -36,6 +36,7 @@ pub(super) struct Settings {
     pub(super) initializer_time_limit: Option<Duration>,
     pub(super) tasks_per_worker: Option<u32>,
     pub(super) memory_limit: Option<u64>,
+    pub(super) soft_memory_limit: Option<u64>,
     pub(super) limits: Limits,
     /// Names, and how much there is.
     pub(super) resources: Vec<(String, u32)>,
@@ -66,9 +67,11 @@ impl Settings {
             "a worker runs 1 task or more".to_owned()
         } else if self.initializer_time_limit == Some(Duration::ZERO) {
             "the time limit of its initializer is 0; a limit is above that, or not set".to_owned()
-        } else if self.memory_limit == Some(0) {
+        } else if self.memory_limit == Some(0) || self.soft_memory_limit == Some(0) {
             "its memory limit is 0; a limit is above that, or not set".to_owned()
-        } else if self.memory_limit.is_some() && self.kind == Kind::Threads {
+        } else if self.kind == Kind::Threads
+            && (self.memory_limit.is_some() || self.soft_memory_limit.is_some())
+        {
             "threads share their memory, and have no limit of their own: use processes".to_owned()
         } else if let Some((name, _)) = self.resources.iter().find(|(_, amount)| *amount == 0) {
             format!("there must be 1 or more of resource {name:?}")

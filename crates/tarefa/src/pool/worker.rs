@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tarefa_engine::channel::{Content, GetError, Taken};
 use tarefa_engine::os::clock::{self, Deadline};
-use tarefa_engine::pool::{Board, Claim};
+use tarefa_engine::pool::{Board, Claim, Growth};
 use tarefa_engine::shm::{Member, Off};
 
 use super::call::{Call, Called, Known, Trampoline};
@@ -34,6 +34,8 @@ pub(super) struct Job {
     pub(super) results: Messages,
     /// How many tasks it runs.
     pub(super) limit: Option<u32>,
+    /// By how much its memory may grow.
+    pub(super) soft_memory_limit: Option<u64>,
     pub(super) resources: Vec<Resource>,
 }
 
@@ -54,7 +56,8 @@ pub(super) fn main(job: Job, initializer: Option<Call>) -> Result<(), Broken> {
     }
     let runtime = runtime::get().map_err(|e| e.to_string())?;
     let me = runtime.try_me().map_err(|e| e.to_string())?;
-    Worker { me: &me, job: &job, known: Known::default(), done: 0 }.run()
+    let growth = job.soft_memory_limit.map(Growth::new);
+    Worker { me: &me, job: &job, known: Known::default(), done: 0, growth }.run()
 }
 
 struct Worker<'a> {
@@ -63,6 +66,7 @@ struct Worker<'a> {
     known: Known,
     /// Tasks that it has run.
     done: u32,
+    growth: Option<Growth>,
 }
 
 impl Worker<'_> {
@@ -93,7 +97,8 @@ impl Worker<'_> {
             }
             tasks.ack(&deliveries).map_err(|e| e.to_string())?;
             self.board().leave(seat, 0);
-            if self.job.limit.is_some_and(|limit| self.done >= limit) {
+            let is_past = self.growth.as_mut().is_some_and(Growth::is_past);
+            if is_past || self.job.limit.is_some_and(|limit| self.done >= limit) {
                 return Ok(());
             }
         }

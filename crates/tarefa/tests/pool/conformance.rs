@@ -552,6 +552,7 @@ macro_rules! suite {
                     pool(0),
                     pool(usize::MAX),
                     pool(1).tasks_per_worker(0),
+                    pool(1).soft_memory_limit(0),
                     pool(1).time_limit(Duration::ZERO),
                     pool(1).memory_limit(0),
                     pool(1).resource("disk", 0),

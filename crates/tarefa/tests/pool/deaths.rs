@@ -127,6 +127,25 @@ fn it_is_tried_again_though_nobody_waits() -> Outcome {
 }
 
 #[tarefa::test(timeout = 60)]
+fn one_that_grows_past_its_soft_limit_is_replaced() -> Outcome {
+    let leak = || {
+        std::mem::forget(vec![1_u8; 40 << 20]);
+        std::process::id()
+    };
+    let pool = Pool::processes(1).soft_memory_limit(100 << 20);
+    let first = pool.submit(leak, ())?.result()?;
+    let mut tasks = 1;
+    while pool.submit(leak, ())?.result()? == first {
+        tasks += 1;
+        assert!(tasks < 50, "it has kept {tasks} times 40 MiB");
+        // It looks at its memory after a while only.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(tasks > 1, "one task is within the limit");
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
 fn an_idle_worker_that_is_killed_has_a_successor() -> Outcome {
     let pool = Pool::processes(1);
     for _ in 0..5 {
