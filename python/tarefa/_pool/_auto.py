@@ -10,7 +10,6 @@ is held while calls are encoded, for that runs code of the user's.
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 import threading
 import time
@@ -29,6 +28,7 @@ from tarefa._pool._subject import ALONE, DECIDED, NEW, PAIR, Chosen, Routed, Sub
 from tarefa._pool._threads import ThreadCrew
 from tarefa._pool._trials import Trials
 from tarefa._pool._worker import pack_context
+from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import NotPicklable
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class AutoCrew(Trials):
         self._gated: deque[Batch] = deque()
         self._processes: ProcessCrew | None = None
         # What its workers have of context variables, whoever gives the first task.
-        self._made_in = contextvars.copy_context()
+        self._made_in = context_for_task()
         self._hired = 0.0
         # Why there are none, if so.
         self._none: str | None = None

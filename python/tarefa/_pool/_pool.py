@@ -25,6 +25,7 @@ from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
+from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _exit, _limits
 from tarefa._task._base import check_timeout
@@ -321,7 +322,7 @@ class Pool(Ways, Recorded, Executor):
         if not len(context):
             return None
         if not self._crew.encodes:
-            return context
+            return with_own_decimal(context)
         from tarefa._pool._worker import pack_context
 
         return pack_context(context)

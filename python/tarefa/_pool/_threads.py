@@ -23,6 +23,7 @@ from tarefa._pool._helping import aside, may_help
 from tarefa._pool._initializer import First, starting
 from tarefa._pool._leases import held, nothing_held
 from tarefa._pool._stats import Look
+from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
 from tarefa._task._thread import Thread
@@ -498,7 +499,10 @@ class ThreadCrew:
 
     def _run_in_context(self, member: _Member, batch: Batch, most: int | None) -> int:
         """Run a batch with its context variables and resources: how many tasks that were."""
-        context = contextvars.Context() if batch.context is None else batch.context.copy()
+        if batch.context is None:
+            context = contextvars.Context()
+        else:
+            context = with_own_decimal(batch.context.copy())
         if batch.turn is not None:
             with held(self._resources, batch.turn.units):
                 return context.run(self._run, member, batch, most)

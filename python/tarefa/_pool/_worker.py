@@ -15,6 +15,7 @@ from tarefa._engine import WorkerGrowth, is_traced, sleep
 from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
 from tarefa._pool._clock import Clock
+from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import (
     Interrupted,
     MemoryLimitExceeded,
@@ -324,7 +325,7 @@ def pack_context(context: contextvars.Context) -> list[bytes] | None:
 
 
 def _context_of(pairs: Iterable[bytes]) -> contextvars.Context:
-    context = contextvars.copy_context()
+    context = context_for_task()
     for data in pairs:
         try:
             var, value = _pickling.loads(data)

@@ -7,9 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast
 
+from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import StateError, TaskInterrupted
 from tarefa._task import _watcher
 from tarefa._task._base import TaskBase
@@ -103,7 +104,7 @@ class TaskGroup:
                 raise StateError("the group ends, because a task of it failed or its body did")
             if self._ended:
                 raise StateError("the group has ended: make another")
-            self._waiting.append((task, copy_context()))
+            self._waiting.append((task, context_for_task()))
             failure = self._start_waiting()
         if failure is not None:
             raise failure[1]

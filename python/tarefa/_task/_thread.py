@@ -6,13 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextvars import Context, copy_context
 from functools import partial
 from types import CoroutineType
 
 from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime import _task_end, _unraisable
+from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import R, TaskBase, check_arguments, check_timeout
@@ -29,6 +29,7 @@ from tarefa._task._state_numbers import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from contextvars import Context
     from typing import Any, Self, TypeVarTuple, overload
 
     Ts = TypeVarTuple("Ts")
@@ -263,7 +264,8 @@ class Thread(TaskBase[R], threading.Thread):
         core = self._tarefa_core
         if not core.begin():
             raise StateError(f"{self._label()} was started before: a task runs once; make another")
-        self.run = partial(_run, self, core, self.run, copy_context())  # type: ignore[method-assign]
+        context = context_for_task()
+        self.run = partial(_run, self, core, self.run, context)  # type: ignore[method-assign]
         self._tarefa_started_in = os.getpid()
         started.add(self)  # taken out by the thread itself, at its end
         if not _exit.watching:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import decimal
 import os
 import subprocess
 import sys
@@ -135,6 +136,20 @@ def test_context_variables_are_the_submitters(pool):
 def test_a_task_leaves_no_context_variable_behind(pool):
     assert set(pool.map(lambda i: variable.set(i) and None, range(10))) == {None}
     assert {f.result() for f in [pool.submit(read_variable) for _ in range(8)]} == {"nothing"}
+
+
+def lower_precision(precision):
+    decimal.getcontext().prec, before = precision, decimal.getcontext().prec
+    return before
+
+
+@pytest.mark.parametrize("kind", ["process", "thread", "auto"])
+def test_a_task_changes_its_own_decimal_context_alone(kind):
+    with decimal.localcontext(prec=9), tarefa.Pool(2, kind) as own:
+        futures = [own.submit(lower_precision, n) for n in range(3, 9)]
+        assert {future.result() for future in futures} == {9}
+        assert next(iter(own.map(lower_precision, [4]))) == 9
+        assert decimal.getcontext().prec == 9
 
 
 def test_a_timeout_leaves_the_task_alone(pool):

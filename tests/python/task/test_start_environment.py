@@ -1,6 +1,7 @@
 """A task has the starter's surroundings as they are at `start()`, however old the zygote is."""
 
 import contextvars
+import decimal
 import logging
 import os
 import random
@@ -91,6 +92,50 @@ def test_a_context_variable_that_does_not_pickle_is_left_out():
     finally:
         variable.reset(other)
         variable.reset(token)
+
+
+def lower_precision(precision=4):
+    before = decimal.getcontext().prec
+    decimal.getcontext().prec = precision
+    return (
+        before,
+        str(decimal.Decimal(1) / 3),
+        list(filter(None, decimal.getcontext().flags.values())),
+    )
+
+
+def test_a_task_changes_its_own_decimal_context_alone(Task):
+    with decimal.localcontext(prec=9) as mine:
+        mine.flags[decimal.Inexact] = True
+        assert result(Task, lower_precision)[:2] == (9, "0.3333")
+        assert decimal.getcontext().prec == 9
+        assert result(Task, lambda: decimal.getcontext().flags[decimal.Inexact]) is False
+        task = Task(target=lower_precision)
+        task.start()
+        mine.prec = 12  # too late for the task
+        assert task.result()[0] == 9
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_so_do_those_of_a_group(kind):
+    with decimal.localcontext(prec=9) as mine:
+        with tarefa.TaskGroup(limit=1, kind=kind) as group:
+            tasks = [group.start(lower_precision, n) for n in (3, 4, 5)]
+            mine.prec = 12
+        assert [task.result()[0] for task in tasks] == [9, 9, 9]
+        assert mine.prec == decimal.getcontext().prec == 12
+
+
+def test_decimal_is_not_loaded_for_that():
+    script = """
+        import sys, contextvars, tarefa
+        contextvars.ContextVar("some").set(1)
+        tarefa.Thread(target=int).start().result()
+        with tarefa.Pool(1, kind="thread") as pool:
+            pool.submit(int).result()
+        print("decimal" in sys.modules)
+    """
+    assert run_script(script).stdout == "False\n"
 
 
 def test_logging_shows_the_tasks_name(Task):
