@@ -10,6 +10,7 @@ from tarefa._engine import BarrierCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
+from tarefa._runtime._timeouts import TIMEOUT_MAX, too_large
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Barrier(Shared, BarrierCore):
     Raises:
         ValueError: less than one party.
         TypeError: a timeout that is no number.
+        OverflowError: a timeout above ``TIMEOUT_MAX``.
     """
 
     __module__ = "tarefa"
@@ -59,6 +61,8 @@ class Barrier(Shared, BarrierCore):
             raise ValueError("parties must be >= 1")
         if action is not None and not callable(action):
             raise TypeError(f"action must be callable or None, not {type(action).__name__}")
+        if isinstance(timeout, (int, float)) and timeout > TIMEOUT_MAX:
+            raise too_large("timeout value", timeout, "waits for ever")
         if not is_attached(self):
             self._set_up(number, timeout, action is not None)
         if action is not None:

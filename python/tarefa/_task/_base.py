@@ -16,6 +16,7 @@ from tarefa._runtime._errors import (
     TaskTimeout,
 )
 from tarefa._runtime._shared import attach_as, shown_names
+from tarefa._runtime._timeouts import TIMEOUT_MAX, too_large
 from tarefa._task import _limits, _outcome
 from tarefa._task._current import current_task, let_go, note_retrieved
 from tarefa._task._state_numbers import ALIVE, FINISHED, KILLED, NEW, RUNNING, STARTING
@@ -62,10 +63,7 @@ def check_timeout(timeout: float | None) -> float | None:
     if timeout < 0:
         return 0
     if timeout > TIMEOUT_MAX:
-        raise OverflowError(
-            f"timeout value is too large: {timeout!r} s are more than TIMEOUT_MAX; None waits for "
-            "ever"
-        )
+        raise too_large("timeout value", timeout, "waits for ever")
     raise ValueError(
         f"Invalid value NaN (not a number): timeout must be a number of seconds: {timeout!r}"
     )
@@ -565,9 +563,6 @@ _RUNS_TARGET = ("_tarefa_call", "_tarefa_run")
 # How long to wait, in seconds, until a process that is gone is published as ended. Mostly that
 # takes moments; it takes longer while the root is stopped.
 _PUBLISHED_WITHIN = 5.0
-
-# As ``threading.TIMEOUT_MAX``.
-TIMEOUT_MAX = 9223372036.0
 
 # As everywhere on Linux; the module `signal` is slow to import.
 SIGTERM, SIGKILL = 15, 9

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tarefa import _engine
 from tarefa._runtime import _errors
 from tarefa._runtime._errors import MemoryLimitExceeded
+from tarefa._runtime._timeouts import TIMEOUT_MAX, too_large
 from tarefa._task._current import current_task
 
 TYPE_CHECKING = False
@@ -24,12 +25,14 @@ def check_time_limit(seconds: object, what: str = "time_limit") -> int | None:
     try:
         number = float(seconds)
     except OverflowError:  # a whole number of more digits than a float has
-        number = _MOST / 1e9
-    if not 0 < number < float("inf"):
+        number = float("inf") if seconds > 0 else -1.0  # type: ignore[operator]
+    if number > TIMEOUT_MAX:
+        raise too_large(what, seconds, "sets no limit")
+    if not number > 0:
         raise ValueError(
             f"{what} must be a number of seconds above 0: {seconds!r}; None sets no limit"
         )
-    # Longer than any machine stays up is as good as for ever.
+    # The engine adds it to its clock; longer than any machine stays up is as good as for ever.
     return max(1, round(min(number * 1e9, float(1 << 62))))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from tarefa._engine import GRACE
+from tarefa._runtime._timeouts import TIMEOUT_MAX
 from tarefa._task._process import Process
 from tarefa._task._state_numbers import FINISHED, INTERRUPTED, KILLED
 from tarefa._task._thread import Thread
@@ -55,13 +56,16 @@ def run(
     Raises:
         TypeError: ``function`` cannot be called; another ``kind``.
         ValueError: a limit or ``grace`` that is no such number.
+        OverflowError: a time limit or ``grace`` above ``TIMEOUT_MAX``.
     """
     known = _KINDS.get(kind, kind)
     if not isinstance(known, type) or not issubclass(known, (Process, Thread)):
         raise TypeError(f"kind must be tarefa.Process or tarefa.Thread, not {kind!r}")
     if not callable(function):
         raise TypeError(f"a function is wanted, not {type(function).__name__} {function!r}")
-    if not 0 <= grace < float("inf"):
+    if grace > TIMEOUT_MAX:
+        raise OverflowError(f"grace is too large: {grace!r} s are more than TIMEOUT_MAX")
+    if not grace >= 0:
         raise ValueError(f"grace must be a number of seconds, not below 0: {grace!r}")
     task: Any = known(
         target=function,

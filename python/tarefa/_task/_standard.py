@@ -24,9 +24,10 @@ from threading import (
 )
 from typing import Any
 
+from tarefa._runtime._timeouts import TIMEOUT_MAX
 from tarefa._sync._event import Event
 from tarefa._task import _current
-from tarefa._task._base import TIMEOUT_MAX, R, check_timeout
+from tarefa._task._base import R, check_timeout
 from tarefa._task._process import Process
 from tarefa._task._thread import Thread
 

@@ -49,6 +49,8 @@ def test_bad_arguments():
         tarefa.Barrier(2, action=3)
     with pytest.raises(TypeError):
         tarefa.Barrier(2, timeout="soon")
+    with pytest.raises(OverflowError, match="TIMEOUT_MAX"):
+        tarefa.Barrier(2, timeout=1e10)
 
 
 def test_a_negative_timeout_is_over_at_once():

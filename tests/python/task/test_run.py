@@ -264,6 +264,7 @@ def test_one_that_was_never_awaited():
         ((int,), {"kind": int}, TypeError),
         ((int,), {"grace": -1}, ValueError),
         ((int,), {"grace": float("nan")}, ValueError),
+        ((int,), {"grace": 1e10}, OverflowError),
         ((int,), {"time_limit": 0}, ValueError),
         ((int,), {"kind": tarefa.Thread, "memory_limit": 1 << 30}, ValueError),
     ],
