@@ -140,7 +140,7 @@ class Connection(ConnectionCore):
         self.close()
 
     def __dir__(self) -> list[str]:
-        return shown_names(super().__dir__())
+        return shown_names(self, super().__dir__())
 
     def __repr__(self) -> str:
         ways = [w for w, can in (("reads", self.readable), ("writes", self.writable)) if can]

@@ -66,7 +66,7 @@ class Namespace(Content, NamespaceCore):
 
     def __dir__(self) -> list[str]:
         names = NamespaceCore._read(self, "keys")[1]
-        return sorted({*shown_names(object.__dir__(self)), *names})
+        return sorted({*shown_names(self, object.__dir__(self)), *names})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Namespace):

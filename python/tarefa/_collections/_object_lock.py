@@ -62,7 +62,7 @@ class ObjectLock:
                 raise
 
     def __dir__(self) -> list[str]:
-        return shown_names(super().__dir__())
+        return shown_names(self, super().__dir__())
 
     def __reduce__(self) -> tuple[type[ObjectLock], tuple[Any]]:
         return ObjectLock, (self._core,)

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self
 
+from tarefa._runtime._shared import shown_dir
+
 if TYPE_CHECKING:
     from tarefa._pool._results import Results
 
@@ -88,6 +90,8 @@ class AsyncResults(AsyncIterator[Any]):
     def __del__(self) -> None:
         if getattr(self, "_requests", None) is not None:
             self._end()
+
+    __dir__ = shown_dir
 
 
 def _take_runs(requests: Any, results: Results, come: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tarefa._runtime._errors import TaskTimeout
+from tarefa._runtime._shared import shown_dir
 from tarefa._task._base import check_timeout
 
 Callback = Callable[[Any], object] | None
@@ -85,6 +86,8 @@ class AsyncResult:
         if not self.ready():
             raise ValueError(f"{self!r} not ready")
         return not self._future.cancelled() and self._future.exception() is None
+
+    __dir__ = shown_dir
 
 
 class Collected:

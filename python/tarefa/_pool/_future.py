@@ -10,6 +10,7 @@ from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tarefa._runtime._errors import TaskTimeout
+from tarefa._runtime._shared import shown_dir
 from tarefa._task._base import check_timeout
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ class Future(_Future[R]):
             self._invoke_callbacks()  # type: ignore[attr-defined]
         # Those who wait by concurrent.futures.wait() are told by this.
         self.set_running_or_notify_cancel()
+
+    __dir__ = shown_dir
 
 
 __all__ = ["CancelledError", "Future"]

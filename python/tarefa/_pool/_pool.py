@@ -27,6 +27,7 @@ from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
 from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import NotPicklable
+from tarefa._runtime._shared import shown_dir
 from tarefa._task import _exit, _limits
 from tarefa._task._base import check_timeout
 
@@ -655,6 +656,8 @@ class Pool(Ways, Recorded, Executor):
             "done from here"
         )
 
+    __dir__ = shown_dir
+
     def __repr__(self) -> str:
         crew = self._crew
         state = "closed" if crew is None or crew.closed else "open"
@@ -690,6 +693,8 @@ class Options:
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """As :meth:`Pool.submit`."""
         return self._pool._submit(fn, args, kwargs, *self._given)
+
+    __dir__ = shown_dir
 
 
 def _on_done(batch: Batch) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tarefa._engine import RecordingCore, TracedCall
 from tarefa._runtime._errors import Interrupted
+from tarefa._runtime._shared import shown_dir
 
 if TYPE_CHECKING:
     from tarefa._engine import TimelineCore
@@ -149,6 +150,8 @@ class Timeline:
     def __str__(self) -> str:
         return self.text()
 
+    __dir__ = shown_dir
+
     def __repr__(self) -> str:
         workers = len(self._core.rows())
         lost = f", {self.lost} events lost" if self.lost else ""
@@ -222,6 +225,8 @@ class Recording:
 
     def __str__(self) -> str:
         return str(self.timeline())
+
+    __dir__ = shown_dir
 
     def __repr__(self) -> str:
         state = "stopped" if self._last is not None else "goes on"

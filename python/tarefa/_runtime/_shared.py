@@ -12,6 +12,7 @@ import copyreg
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from types import FunctionType
 
 from tarefa import _engine
 
@@ -99,9 +100,41 @@ class _Copying(threading.local):
 copying = _Copying()
 
 
-def shown_names(names: Iterable[str]) -> list[str]:
-    """What ``dir()`` shows of an object: not what is only there for this package."""
-    return sorted(name for name in names if not name.startswith("_") or name.startswith("__"))
+def shown_names(shown: object, names: Iterable[str]) -> list[str]:
+    """What ``dir()`` shows of an object: not what is only there for this package.
+
+    A subclass's own private names are shown.
+    """
+    found = set(names)
+    private = {name for name in found if name.startswith("_") and not name.startswith("__")}
+    if private:
+        ours = _private_names(type(shown))
+        found -= {name for name in private if name in ours or name.startswith("_tarefa")}
+    return sorted(found)
+
+
+def shown_dir(self: object) -> list[str]:
+    """``__dir__`` of classes that have names which are only there for this package."""
+    return shown_names(self, object.__dir__(self))
+
+
+def _private_names(cls: type) -> set[str]:
+    """Names that this package's classes, and the standard ones below them, define or set."""
+    ours: set[str] = set()
+    others: set[str] = set()
+    for base in cls.__mro__:
+        top = base.__module__.partition(".")[0]
+        if top != "tarefa" and top not in sys.stdlib_module_names:
+            others.update(vars(base))
+            continue
+        for name, value in vars(base).items():
+            ours.add(name)
+            function = getattr(value, "fget", value)
+            function = getattr(function, "__func__", function)
+            if isinstance(function, FunctionType):
+                # What it sets of an object, or asks of it.
+                ours.update(function.__code__.co_names)
+    return ours - others
 
 
 class Shared:
@@ -118,7 +151,7 @@ class Shared:
         return (attach_as, call) if state is None else (attach_as, call, state)
 
     def __dir__(self) -> list[str]:
-        return shown_names(super().__dir__())
+        return shown_names(self, super().__dir__())
 
     @classmethod
     def _tarefa_as(cls, kind: type, found: Any) -> Any:

@@ -484,7 +484,7 @@ class TaskBase(Generic[R]):
         return words
 
     def __dir__(self) -> list[str]:
-        return shown_names(super().__dir__())
+        return shown_names(self, super().__dir__())
 
     def __reduce__(self) -> Any:
         made = self._tarefa_core.__reduce__()

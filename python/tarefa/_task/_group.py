@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast
 
 from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import StateError, TaskInterrupted
+from tarefa._runtime._shared import shown_dir
 from tarefa._task import _watcher
 from tarefa._task._base import TaskBase
 from tarefa._task._state_numbers import NEW
@@ -288,6 +289,8 @@ class TaskGroup:
         if outside is not None:
             raise outside
         self._raise(error)
+
+    __dir__ = shown_dir
 
     def __repr__(self) -> str:
         with self._changed:

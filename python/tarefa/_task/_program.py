@@ -272,7 +272,7 @@ class Program:
         return sink(self._stdout), sink(self._stderr)
 
     def __dir__(self) -> list[str]:
-        return shown_names(super().__dir__())
+        return shown_names(self, super().__dir__())
 
     def __repr__(self) -> str:
         return f"tarefa.Program({', '.join(map(repr, self.args))})"

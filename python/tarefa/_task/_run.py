@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from tarefa._engine import GRACE
+from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._timeouts import TIMEOUT_MAX
 from tarefa._task._process import Process
 from tarefa._task._state_numbers import FINISHED, INTERRUPTED, KILLED
@@ -162,6 +163,8 @@ class Run(Coroutine[Any, Any, R]):
         if task._tarefa_core.state in (FINISHED, INTERRUPTED, KILLED):
             # Its end is our doing; another failure is told, for nobody gets it here.
             task.exception(0)
+
+    __dir__ = shown_dir
 
     def __repr__(self) -> str:
         return f"<tarefa.run of {self._task!r}>"

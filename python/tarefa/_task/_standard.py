@@ -24,6 +24,7 @@ from threading import (
 )
 from typing import Any
 
+from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._timeouts import TIMEOUT_MAX
 from tarefa._sync._event import Event
 from tarefa._task import _current
@@ -138,6 +139,8 @@ class MainProcess:
 
     def __reduce__(self) -> tuple[type[MainProcess], tuple[int]]:
         return MainProcess, (self.pid,)
+
+    __dir__ = shown_dir
 
     def __repr__(self) -> str:
         state = "started" if self.is_alive() else "stopped"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from tarefa._engine import TaskCore
 from tarefa._runtime import _tables
+from tarefa._runtime._shared import shown_dir
 from tarefa._task._current import active_tasks
 from tarefa._task._state import State
 from tarefa._task._state_numbers import KILLED, NEW
@@ -75,6 +76,8 @@ class TaskTable(Sequence[TaskRow]):
 
     def _repr_html_(self) -> str:
         return _tables.html(_TITLES, [_cells(row) for row in self._rows], _RIGHT)
+
+    __dir__ = shown_dir
 
 
 def table(tasks: Iterable[TaskBase[Any]] | None = None) -> TaskTable:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tarefa import _engine
+from tarefa._runtime._shared import shown_dir
 
 if TYPE_CHECKING:
     from tarefa._task._process import Process
@@ -125,6 +126,8 @@ class DeadlockReport:
 
         picture = f'<div style="overflow-x:auto">{self._svg}</div>' if self.waiting else ""
         return picture + _tables.page(str(self))
+
+    __dir__ = shown_dir
 
     def __repr__(self) -> str:
         return (

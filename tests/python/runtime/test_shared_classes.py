@@ -428,6 +428,59 @@ def test_completion_shows_what_users_use(make):
         assert hasattr(type(shared), name) or name in vars(shared)
 
 
+def with_private_names(cls):
+    """A subclass with private names of its own, in the class and in the object."""
+
+    class Own(cls):
+        _shared_by_all = 1
+
+        def _mine(self):
+            return self._x
+
+        @property
+        def _asked(self):
+            return 2
+
+    return Own
+
+
+def private_names(thing):
+    return {name for name in dir(thing) if name.startswith("_") and not name.startswith("__")}
+
+
+@pytest.mark.parametrize(
+    ("cls", "arguments"),
+    [
+        (tarefa.Thread, {"target": int}),
+        (tarefa.Process, {"target": int}),
+        (tarefa.TaskGroup, {}),
+        *((cls, {}) for cls in (tarefa.Lock, tarefa.Event, tarefa.Queue, tarefa.LifoQueue)),
+        *((cls, {}) for cls in (tarefa.List, tarefa.Dict, tarefa.Counter, tarefa.Namespace)),
+        (tarefa.Value, {"": "i"}),
+        (tarefa.Barrier, {"": 2}),
+        (tarefa.Program, {"": "true"}),
+    ],
+)
+def test_only_names_of_ours_are_hidden(cls, arguments):
+    plain = [arguments.pop("")] if "" in arguments else []
+    assert private_names(cls(*plain, **arguments)) == set()
+    mine = with_private_names(cls)(*plain, **arguments)
+    mine._x = 1
+    assert private_names(mine) == {"_shared_by_all", "_mine", "_asked", "_x"}
+
+
+def test_completion_of_pools_shows_what_users_use():
+    with with_private_names(tarefa.Pool)(1, "thread") as pool:
+        future = pool.submit(int)
+        assert private_names(pool) == {"_shared_by_all", "_mine", "_asked"}
+        assert private_names(future) == private_names(pool.options(retries=1)) == set()
+        assert {"submit", "map", "options"} <= set(dir(pool))
+        call = tarefa.run(int)
+        call.close()
+        assert private_names(call) == private_names(tarefa.deadlocks()) == set()
+        assert private_names(tarefa.table([])) == set()
+
+
 @pytest.mark.parametrize("name", tarefa.__all__)
 def test_help_tells_of_everything_and_of_nothing_internal(name):
     thing = getattr(tarefa, name)
