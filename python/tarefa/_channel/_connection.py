@@ -9,6 +9,7 @@ from tarefa._channel._descriptor import Descriptor
 from tarefa._engine import ConnectionCore, register_class
 from tarefa._runtime._module_objects import warn_of_own
 from tarefa._runtime._shared import shown_names
+from tarefa._runtime._showing import full_title
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -145,7 +146,7 @@ class Connection(ConnectionCore):
     def __repr__(self) -> str:
         ways = [w for w, can in (("reads", self.readable), ("writes", self.writable)) if can]
         state = "closed" if self.closed else " and ".join(ways)
-        return f"<tarefa.Connection {self.object_id[1]}: {state}>"
+        return f"<{full_title(self)} {self.object_id[1]}: {state}>"
 
 
 def Pipe(duplex: bool = True) -> tuple[Connection, Connection]:  # noqa: N802 - as multiprocessing

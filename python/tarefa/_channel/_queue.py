@@ -12,6 +12,7 @@ from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
 from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
+from tarefa._runtime._showing import full_title
 
 T = TypeVar("T")
 
@@ -252,9 +253,7 @@ class Queue(Shared, QueueCore, Generic[T]):
     def __repr__(self) -> str:
         most = f" of {self.maxsize}" if self.maxsize else ""
         end = ", shut down" if self.is_shutdown else ""
-        return (
-            f"<tarefa.{type(self).__name__} {self.object_id[1]}: {self.qsize()}{most} items{end}>"
-        )
+        return f"<{full_title(self)} {self.object_id[1]}: {self.qsize()}{most} items{end}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, QueueCore):

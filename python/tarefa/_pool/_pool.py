@@ -28,6 +28,7 @@ from tarefa._pool._work import Batch
 from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import NotPicklable
 from tarefa._runtime._shared import shown_dir
+from tarefa._runtime._showing import full_title
 from tarefa._task import _exit, _limits
 from tarefa._task._base import check_timeout
 
@@ -664,7 +665,7 @@ class Pool(Ways, Recorded, Executor):
         if crew is not None and crew.broken is not None:
             state = "broken"
         kinds = {"process": "processes", "thread": "threads", "auto": "workers of kind 'auto'"}
-        return f"<tarefa.Pool {self.name!r}: {self._workers} {kinds[self.kind]}, {state}>"
+        return f"<{full_title(self)} {self.name!r}: {self._workers} {kinds[self.kind]}, {state}>"
 
     def _repr_html_(self) -> str:
         from tarefa._runtime import _tables

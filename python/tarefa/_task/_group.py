@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast
 from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import StateError, TaskInterrupted
 from tarefa._runtime._shared import shown_dir
+from tarefa._runtime._showing import full_title
 from tarefa._task import _watcher
 from tarefa._task._base import TaskBase
 from tarefa._task._state_numbers import NEW
@@ -296,4 +297,4 @@ class TaskGroup:
         with self._changed:
             runs, waits = len(self._running), len(self._waiting)
         limit = "" if self.limit is None else f" of {self.limit} at most"
-        return f"<tarefa.TaskGroup: {runs} running{limit}, {waits} waiting>"
+        return f"<{full_title(self)}: {runs} running{limit}, {waits} waiting>"

@@ -8,6 +8,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 
 from tarefa._collections._list import List
 from tarefa._runtime._shared import shown_names
+from tarefa._runtime._showing import full_title
 from tarefa._task._base import check_timeout
 
 # As in `subprocess`, which is slow to import.
@@ -275,7 +276,7 @@ class Program:
         return shown_names(self, super().__dir__())
 
     def __repr__(self) -> str:
-        return f"tarefa.Program({', '.join(map(repr, self.args))})"
+        return f"{full_title(self)}({', '.join(map(repr, self.args))})"
 
 
 class _Kept:

@@ -87,6 +87,8 @@ class Run(Coroutine[Any, Any, R]):
         self._task: Any = task
         self._grace = grace
         self._started = False
+        # Whether somebody took it up, so that nobody need be told of it.
+        self._taken_up = False
         self._awaiters = 0
         # Of the one who drives it as a coroutine.
         self._driven: Coroutine[Any, Any, R] | None = None
@@ -101,7 +103,8 @@ class Run(Coroutine[Any, Any, R]):
         return self._driven.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Raise in it, as coroutines do."""
+        """Raise in it, as coroutines do; before its first step the task is not started."""
+        self._taken_up = True
         if self._driven is None:
             self._driven = self._wait()
         return self._driven.throw(*error)
@@ -110,14 +113,14 @@ class Run(Coroutine[Any, Any, R]):
         """End it, as coroutines do: the task, if it was started, is interrupted."""
         if self._driven is not None:
             self._driven.close()
-        self._started = True
+        self._started = self._taken_up = True
 
     async def _wait(self) -> R:
         import asyncio
 
         task = self._task
         if not self._started:
-            self._started = True
+            self._started = self._taken_up = True
             task.start()
         self._awaiters += 1
         try:
@@ -170,7 +173,7 @@ class Run(Coroutine[Any, Any, R]):
         return f"<tarefa.run of {self._task!r}>"
 
     def __del__(self) -> None:
-        if not self._started:
+        if not self._taken_up:
             warnings.warn(
                 f"tarefa.run() of {self._task._label()} was never awaited",
                 RuntimeWarning,

@@ -138,3 +138,32 @@ def test_threads_in_all_states():
     go.set()
     task.join()
     assert repr(task) == f"<Thread(t, stopped {task.ident})>"
+
+
+def one_and_one_derived():
+    for cls, arguments in (
+        (tarefa.Queue, ()),
+        (tarefa.JoinableQueue, ()),
+        (tarefa.SimpleQueue, ()),
+        (tarefa.LifoQueue, ()),
+        (tarefa.PriorityQueue, ()),
+        (tarefa.Lock, ()),
+        (tarefa.Program, ("true",)),
+        (tarefa.TaskGroup, ()),
+        (tarefa.Pool, (1, "thread")),
+        (tarefa.ThreadPoolExecutor, (1,)),
+    ):
+        yield pytest.param(cls, arguments, id=cls.__name__)
+
+
+@pytest.mark.parametrize(("cls", "arguments"), list(one_and_one_derived()))
+def test_a_class_is_shown_with_its_own_module(cls, arguments):
+    derived = type(cls)("Derived", (cls,), {"__module__": "somebodys"})
+    for kind, name in ((cls, f"tarefa.{cls.__name__}"), (derived, "somebodys.Derived")):
+        thing = kind(*arguments)
+        try:
+            assert name in repr(thing)
+            assert ("tarefa." in repr(thing)) is (kind is cls)
+        finally:
+            if isinstance(thing, tarefa.Pool):
+                thing.shutdown()

@@ -1,6 +1,7 @@
 """`await tarefa.run(f)`: who gives the call up ends it, and waits for its end."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -254,6 +255,29 @@ def test_one_that_was_never_awaited():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tarefa.run(int).close()
+
+
+def test_one_that_is_cancelled_before_its_first_step(Task):
+    began = tarefa.Event()
+
+    async def cancel_at_once(wait_for):
+        call = tarefa.run(began.set, kind=Task)
+        if wait_for:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(call, 0)
+        else:
+            task = asyncio.create_task(call)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for wait_for in (False, True):
+            asyncio.run(cancel_at_once(wait_for))
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []
+    assert not began.is_set()
 
 
 @pytest.mark.parametrize(
