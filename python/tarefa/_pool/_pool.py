@@ -9,9 +9,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 from tarefa._pool import _budget, _cargo, _marks, _standard, _wire
 from tarefa._pool._errors import PoolClosed
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tarefa._pool._async_map import AsyncResults
     from tarefa._pool._explain import Explanation
     from tarefa._pool._schedule import Schedule
+    from tarefa._runtime._coroutines import C
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -165,7 +166,13 @@ class Pool(Ways, Recorded, Executor):
 
     # -- one call ------------------------------------------------------------------------
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(
+        self, fn: Callable[P, Coroutine[Any, Any, C]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[C]: ...
+    @overload
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+    def submit(self, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Future[Any]:
         """Have a worker call ``fn(*args, **kwargs)``.
 
         Returns:
@@ -559,7 +566,13 @@ class Pool(Ways, Recorded, Executor):
             )
         )
 
-    async def run(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    @overload
+    async def run(
+        self, fn: Callable[P, Coroutine[Any, Any, C]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> C: ...
+    @overload
+    async def run(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    async def run(self, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Have a worker call ``fn(*args, **kwargs)``, and await what it returns.
 
         Where the waiting is cancelled, a call that no worker has begun is not run.
@@ -691,7 +704,13 @@ class Options:
         self._pool = pool
         self._given = time_limit, retries, priority, amounts, memory_limit, name
 
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+    @overload
+    def submit(
+        self, fn: Callable[P, Coroutine[Any, Any, C]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[C]: ...
+    @overload
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+    def submit(self, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Future[Any]:
         """As :meth:`Pool.submit`."""
         return self._pool._submit(fn, args, kwargs, *self._given)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
 
 if TYPE_CHECKING:
     from tarefa._pool._future import Future
     from tarefa._pool._results import Results
+    from tarefa._runtime._coroutines import C
 
 R = TypeVar("R")
 
@@ -21,36 +22,82 @@ class Ways:
     _map: Callable[..., Results]
     submit: Callable[..., Future[Any]]
 
+    @overload
+    def starmap(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, C]],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+    ) -> list[C]: ...
+    @overload
     def starmap(
         self,
         fn: Callable[..., R],
         iterable: Iterable[Iterable[Any]],
         chunksize: int | None = None,
-    ) -> list[R]:
+    ) -> list[R]: ...
+    def starmap(
+        self,
+        fn: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+    ) -> list[Any]:
         """Call a function with the items of each item; a list of the results."""
         unit = count_of(chunksize, "chunksize")
         return list(self._map(fn, (iterable,), unit=unit, star=True))
 
+    @overload
+    def imap(
+        self,
+        fn: Callable[[Any], Coroutine[Any, Any, C]],
+        iterable: Iterable[Any],
+        chunksize: int | None = 1,
+    ) -> Iterator[C]: ...
+    @overload
     def imap(
         self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[R]:
+    ) -> Iterator[R]: ...
+    def imap(
+        self, fn: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Iterator[Any]:
         """Call a function with each item; an iterator, which goes on after an exception."""
         unit = count_of(chunksize, "chunksize")
         return self._map(fn, (iterable,), unit=unit, goes_on=True)
 
+    @overload
+    def imap_unordered(
+        self,
+        fn: Callable[[Any], Coroutine[Any, Any, C]],
+        iterable: Iterable[Any],
+        chunksize: int | None = 1,
+    ) -> Iterator[C]: ...
+    @overload
     def imap_unordered(
         self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[R]:
+    ) -> Iterator[R]: ...
+    def imap_unordered(
+        self, fn: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Iterator[Any]:
         """The same with the results as they are there."""
         unit = count_of(chunksize, "chunksize")
         return self._map(fn, (iterable,), unit=unit, ordered=False, goes_on=True)
 
+    @overload
+    def apply(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, C]],
+        args: Iterable[Any] = (),
+        kwds: dict[str, Any] | None = None,
+    ) -> C: ...
+    @overload
     def apply(
         self, fn: Callable[..., R], args: Iterable[Any] = (), kwds: dict[str, Any] | None = None
-    ) -> R:
+    ) -> R: ...
+    def apply(
+        self, fn: Callable[..., Any], args: Iterable[Any] = (), kwds: dict[str, Any] | None = None
+    ) -> Any:
         """Call a function in a worker, and wait for what it returns."""
-        found: R = self.submit(fn, *args, **(kwds or {})).result()
-        return found
+        return self.submit(fn, *args, **(kwds or {})).result()
 
     def apply_async(
         self,

@@ -6,9 +6,9 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import StateError, TaskInterrupted
@@ -22,6 +22,8 @@ from tarefa._task._wait import FIRST_COMPLETED, wait
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from asyncio import Task as AsyncTask
+
+    from tarefa._runtime._coroutines import C
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,7 +85,17 @@ class TaskGroup:
 
     # -- starting ------------------------------------------------------------------------
 
-    def start(self, target: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> TaskBase[R]:
+    @overload
+    def start(self, target: TaskBase[R], /) -> TaskBase[R]: ...
+    @overload
+    def start(
+        self, target: Callable[P, Coroutine[Any, Any, C]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> TaskBase[C]: ...
+    @overload
+    def start(
+        self, target: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> TaskBase[R]: ...
+    def start(self, target: Any, /, *args: Any, **kwargs: Any) -> TaskBase[Any]:
         """Start a function as a task, or have it wait until fewer run than the limit.
 
         Args:
@@ -110,7 +122,7 @@ class TaskGroup:
             failure = self._start_waiting()
         if failure is not None:
             raise failure[1]
-        return cast("TaskBase[R]", task)
+        return cast("TaskBase[Any]", task)
 
     create_task = start
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 from tarefa import _engine
 from tarefa._convert import _descriptors
@@ -19,6 +19,8 @@ from tarefa._task._zygote_command import prepare
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Self, TypeVarTuple, overload
+
+    from tarefa._runtime._coroutines import C
 
     Ts = TypeVarTuple("Ts")
 else:
@@ -96,6 +98,72 @@ class Process(TaskBase[R]):
         args: Iterable[Any] = ...,
         kwargs: Mapping[str, Any] | None = None,
         *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    # What an `async def` returns is run to its end.
+    @overload
+    def __init__(
+        self: Process[C],
+        group: None = None,
+        target: Callable[[], Coroutine[Any, Any, C]] = ...,
+        name: str | None = None,
+        args: tuple[()] = ...,
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[C],
+        group: None,
+        target: Callable[[*Ts], Coroutine[Any, Any, C]],
+        name: str | None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[C],
+        group: None = None,
+        *,
+        target: Callable[[*Ts], Coroutine[Any, Any, C]],
+        name: str | None = None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[C],
+        group: None = None,
+        *,
+        target: Callable[..., Coroutine[Any, Any, C]],
+        name: str | None = None,
+        args: list[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Process[C],
+        group: None = None,
+        *,
+        target: Callable[..., Coroutine[Any, Any, C]],
+        name: str | None = None,
+        args: Iterable[Any] = ...,
+        kwargs: Mapping[str, Any],
         daemon: bool | None = None,
         time_limit: float | None = None,
         memory_limit: int | str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, overload
 
 from tarefa._engine import GRACE
 from tarefa._runtime._shared import shown_dir
@@ -14,6 +14,7 @@ from tarefa._task._state_numbers import FINISHED, INTERRUPTED, KILLED
 from tarefa._task._thread import Thread
 
 if TYPE_CHECKING:
+    from tarefa._runtime._coroutines import C
     from tarefa._task._base import TaskBase
 
 R = TypeVar("R")
@@ -22,6 +23,18 @@ Ts = TypeVarTuple("Ts")
 _KINDS: dict[Any, Any] = {"process": Process, "thread": Thread}
 
 
+@overload
+def run(
+    function: Callable[[*Ts], Coroutine[Any, Any, C]],
+    /,
+    *args: *Ts,
+    kind: type[Process[Any] | Thread[Any]] | str = Process,
+    name: str | None = None,
+    time_limit: float | None = None,
+    memory_limit: int | str | None = None,
+    grace: float = GRACE,
+) -> Coroutine[Any, Any, C]: ...
+@overload
 def run(
     function: Callable[[*Ts], R],
     /,
@@ -31,7 +44,17 @@ def run(
     time_limit: float | None = None,
     memory_limit: int | str | None = None,
     grace: float = GRACE,
-) -> Coroutine[Any, Any, R]:
+) -> Coroutine[Any, Any, R]: ...
+def run(
+    function: Callable[[*Ts], Any],
+    /,
+    *args: *Ts,
+    kind: type[Process[Any] | Thread[Any]] | str = Process,
+    name: str | None = None,
+    time_limit: float | None = None,
+    memory_limit: int | str | None = None,
+    grace: float = GRACE,
+) -> Coroutine[Any, Any, Any]:
     """Call a function in a task of its own, to await what it returns.
 
     The event loop goes on meanwhile. The task starts with the first ``await``; several may await

@@ -7,7 +7,7 @@ are the very ones of the standard library.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from threading import (
     active_count,
     current_thread,
@@ -22,7 +22,7 @@ from threading import (
     settrace,
     stack_size,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._timeouts import TIMEOUT_MAX
@@ -31,6 +31,9 @@ from tarefa._task import _current
 from tarefa._task._base import R, check_timeout
 from tarefa._task._process import Process
 from tarefa._task._thread import Thread
+
+if TYPE_CHECKING:
+    from tarefa._runtime._coroutines import C
 
 __all__ = [
     "TIMEOUT_MAX",
@@ -202,10 +205,26 @@ class Timer(Thread[R]):
 
     __module__ = "tarefa"
 
+    @overload
+    def __init__(
+        self: Timer[C],
+        interval: float,
+        function: Callable[..., Coroutine[Any, Any, C]],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None: ...
+    @overload
     def __init__(
         self,
         interval: float,
         function: Callable[..., R],
+        args: Iterable[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> None: ...
+    def __init__(
+        self,
+        interval: float,
+        function: Callable[..., Any],
         args: Iterable[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
     ) -> None:

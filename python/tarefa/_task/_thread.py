@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from types import CoroutineType
 
@@ -31,6 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any, Self, TypeVarTuple, overload
+
+    from tarefa._runtime._coroutines import C
 
     Ts = TypeVarTuple("Ts")
 else:
@@ -159,6 +161,72 @@ class Thread(TaskBase[R], threading.Thread):
         args: Iterable[Any] = ...,
         kwargs: Mapping[str, Any] | None = None,
         *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    # What an `async def` returns is run to its end.
+    @overload
+    def __init__(
+        self: Thread[C],
+        group: None = None,
+        target: Callable[[], Coroutine[Any, Any, C]] = ...,
+        name: str | None = None,
+        args: tuple[()] = ...,
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[C],
+        group: None,
+        target: Callable[[*Ts], Coroutine[Any, Any, C]],
+        name: str | None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        *,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[C],
+        group: None = None,
+        *,
+        target: Callable[[*Ts], Coroutine[Any, Any, C]],
+        name: str | None = None,
+        args: tuple[*Ts],
+        kwargs: None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[C],
+        group: None = None,
+        *,
+        target: Callable[..., Coroutine[Any, Any, C]],
+        name: str | None = None,
+        args: list[Any],
+        kwargs: Mapping[str, Any] | None = None,
+        daemon: bool | None = None,
+        time_limit: float | None = None,
+        memory_limit: int | str | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Thread[C],
+        group: None = None,
+        *,
+        target: Callable[..., Coroutine[Any, Any, C]],
+        name: str | None = None,
+        args: Iterable[Any] = ...,
+        kwargs: Mapping[str, Any],
         daemon: bool | None = None,
         time_limit: float | None = None,
         memory_limit: int | str | None = None,

@@ -13,6 +13,7 @@ import textwrap
 import pytest
 
 SAMPLE = """
+import sys
 import time
 from typing import Any
 import tarefa
@@ -21,6 +22,8 @@ from tarefa import Process, Thread
 def none() -> int: return 1
 def some(a: int, b: str = "") -> float: return 1.0
 def many(*a: int, k: int = 0) -> str: return ""
+async def waits(a: int, b: str = "") -> str: return ""
+def anything(*a: Any) -> Any: return 1
 
 class Own(Process[int]):
     def __init__(self, n: int) -> None:
@@ -51,6 +54,27 @@ reveal_type(Process())  # Process[Any]
 reveal_type(Process(target=tarefa.Program("true")).result().returncode)  # int
 reveal_type([Process(target=some, args=(i,)) for i in range(3)])  # list[Process[float]]
 reveal_type(tarefa.Timer(1, some, (1,)).result())  # float
+reveal_type(Process(target=waits, args=(1,)).start().result())  # str
+reveal_type(Thread(target=waits, args=(1,), kwargs={"b": "x"}).result())  # str
+reveal_type(Thread(target=waits, args=[1]).result())  # str
+reveal_type(Process(None, waits, "name", (1,)).result())  # str
+reveal_type(Process(target=anything).result())  # Any
+reveal_type(tarefa.Timer(1, waits, (1,)).result())  # str
+Process(target=waits)  # refused
+Thread(target=waits, args=("x",))  # refused
+reveal_type(tarefa.TaskGroup().start(waits, 1).result())  # str
+reveal_type(tarefa.TaskGroup().start(some, 1).result())  # float
+reveal_type(tarefa.TaskGroup().start(Process(target=none)).result())  # int
+reveal_type(tarefa.Pool().submit(waits, 1).result())  # str
+reveal_type(tarefa.Pool().submit(some, 1).result())  # float
+reveal_type(tarefa.Pool().options(retries=1).submit(waits, 1).result())  # str
+reveal_type(tarefa.Pool().apply(waits, (1,)))  # str
+reveal_type(tarefa.Pool().apply(some, (1,)))  # float
+reveal_type(tarefa.Pool().starmap(waits, [(1,)]))  # list[str]
+reveal_type(tarefa.Pool().imap(waits, [1]))  # Iterator[str]
+ends = Process(target=sys.exit).start()
+ends_too = tarefa.Pool().submit(sys.exit, 1)
+tarefa.Pool().submit(waits)  # refused
 bad_result: str = Process(target=none).start().result()  # refused
 bad_thread: str = Thread(target=none).start().result()  # refused
 Process(target=some)  # refused
@@ -97,6 +121,12 @@ tarefa.nothing  # refused
 
 async def main() -> None:
     reveal_type(await Process(target=none).start())  # int
+    reveal_type(await Process(target=waits, args=(1,)).start())  # str
+    reveal_type(await tarefa.run(waits, 1))  # str
+    reveal_type(await tarefa.run(waits, 1, kind=Thread))  # str
+    reveal_type(await tarefa.run(some, 1))  # float
+    reveal_type(await tarefa.Pool().run(waits, 1))  # str
+    reveal_type(await tarefa.Pool().run(some, 1))  # float
     bad_await: str = await Process(target=none).start()  # refused
 """
 
