@@ -428,9 +428,6 @@ def make_array(
 def has_arrays() -> bool:
     """Whether this process has arrays, whose memory views may be of."""
 
-def keep_after_fork() -> None:
-    """In the child of a fork: hold what it inherited, the memory of arrays above all."""
-
 @disjoint_base
 class ArrayCore(Generic[_T]):
     """An array in shared memory; :class:`tarefa.Array` adds what is written in Python."""

@@ -39,6 +39,18 @@ def diagnostics() -> _Diagnostics | None:
 def is_root() -> bool | None:
     """Whether this process made its runtime; None without one."""
 
+def has_references() -> bool:
+    """Whether this process has references to shared objects."""
+
+def keep_for_child() -> None:
+    """What this process has of shared objects stays from the calling thread's next fork on."""
+
+def child_is_there() -> None:
+    """In the parent of that fork: the child has references of its own, or there is none."""
+
+def keep_after_fork() -> None:
+    """In the child of a fork: hold what it inherited."""
+
 def was_forked() -> bool:
     """Whether this process was forked from a member, otherwise than as a task."""
 

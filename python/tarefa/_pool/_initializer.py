@@ -129,7 +129,7 @@ class _Watch:
                 if self._ended.is_set():
                     return
                 self.interrupts = True
-                self._worker.interrupt()
+                self._worker._interrupt_as_far_as_possible()
             # One just before a call that sleeps may be slept over.
             pause = GRACE
 

@@ -303,7 +303,7 @@ class ProcessCrew(Hiring):
         if kill and not any(self.board.running(it) for it in member.seats if it != seat):
             member.task.kill()
         elif seat == member.seat:
-            member.task.interrupt()
+            member.task._interrupt_as_far_as_possible()
         elif self._orders is not None:
             self._orders.put(INTERRUPT)
 

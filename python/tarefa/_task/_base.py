@@ -395,11 +395,21 @@ class TaskBase(Generic[R]):
         try:
             core.send_signal(number, True)
         except OSError as error:
-            why = os.strerror(error.errno or 0)
-            if isinstance(error, PermissionError):
-                why += "; it runs as another user than this process, or has other capabilities"
-            text = f"{self._label()} (pid {core.pid}) cannot be signalled: {why}"
-            raise OSError(error.errno, text) from None
+            raise self._not_signalled(error) from None
+
+    def _interrupt_as_far_as_possible(self) -> None:
+        """Interrupt it: one that may not be signalled hears of it at its next wait in tarefa."""
+        try:
+            self.interrupt()
+        except PermissionError:
+            pass
+
+    def _not_signalled(self, error: OSError, then: str = "") -> OSError:
+        why = os.strerror(error.errno or 0)
+        if isinstance(error, PermissionError):
+            why += "; it runs as another user than this process, or has other capabilities"
+        pid = self._tarefa_core.pid
+        return OSError(error.errno, f"{self._label()} (pid {pid}) cannot be signalled: {why}{then}")
 
     # -- looking -------------------------------------------------------------------------
 

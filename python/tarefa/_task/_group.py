@@ -183,7 +183,7 @@ class TaskGroup:
             running = self._running - self._interrupted
             self._interrupted |= running
         for task in running:
-            task.interrupt()
+            task._interrupt_as_far_as_possible()
 
     def _tell(self) -> None:
         """Have the loop look."""

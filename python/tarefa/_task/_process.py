@@ -412,9 +412,11 @@ class Process(TaskBase[R]):
         if self._need_started():
             core = self._tarefa_core
             core.request_interrupt()
-            # One that may not be signalled hears of it at its next wait in tarefa.
             try:
                 core.send_signal(_engine.interrupt_signal())
+            except PermissionError as e:
+                then = "; it hears of the interrupt at its next wait in tarefa, and nowhere else"
+                raise self._not_signalled(e, then) from None
             except OSError:
                 pass
 

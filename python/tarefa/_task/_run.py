@@ -155,7 +155,7 @@ class Run(Coroutine[Any, Any, R]):
         except GeneratorExit:
             # The loop itself is gone, so nobody can wait.
             if self._awaiters == 1 and task.is_alive():
-                task.interrupt()
+                task._interrupt_as_far_as_possible()
             raise
         finally:
             self._awaiters -= 1
@@ -165,7 +165,7 @@ class Run(Coroutine[Any, Any, R]):
         import asyncio
 
         task, loop = self._task, asyncio.get_running_loop()
-        task.interrupt()
+        task._interrupt_as_far_as_possible()
         ended = loop.create_task(task._until_ended())
         until = loop.time() + self._grace
         while not ended.done():

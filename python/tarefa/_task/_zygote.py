@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tarefa import _engine
-from tarefa._runtime import _unraisable
+from tarefa._runtime import _fork, _unraisable
 from tarefa._task import (
     _at_exit,
     _child,
@@ -83,6 +83,7 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     _immortal.note_all()
     # The first child would load it as well, and those after it each.
     _main.load_newest(sys.modules.__contains__)
+    _fork.be_zygote(True)
     _engine.serve(sys.modules[__name__])
 
 
@@ -234,6 +235,7 @@ def before_request() -> bool:
 
 def after_fork(spare: bool) -> None:
     """In the child, right after its fork; a spare has time to warm up."""
+    _fork.be_zygote(False)
     _current.forget_all()
     _at_exit.forget_inherited()
     _engine.offer_stack()

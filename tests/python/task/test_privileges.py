@@ -26,7 +26,7 @@ def test_dropped_after_the_first_process():
     os.setgroups([7, 8]); os.setgid(65534); os.setuid(65534)
     for _ in range(12):
         assert tarefa.Process(target=look).start().result() == look()
-    for act in (t.kill, t.terminate):
+    for act in (t.kill, t.terminate, t.interrupt):
         try:
             act()
         except PermissionError as e:

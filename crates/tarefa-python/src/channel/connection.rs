@@ -19,7 +19,6 @@ use super::level::{self, QueueLevel};
 use super::messages::decode;
 use super::open_state::{ClosableWait, OpenState};
 use super::receivable::Receivable;
-use crate::collections::array;
 use crate::convert::bytes::bytes_of;
 use crate::convert::collector;
 use crate::convert::encode::{self, Encoded};
@@ -56,8 +55,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl ConnectionCore {
     pub(crate) fn of(handle: Handle) -> Self {
-        // Else its end would be another one's, while the child of a fork has not used it yet.
-        array::have_forks_wait();
         let (reads, writes) = handle.with_me(|me| {
             let end = End::at(me, handle.off());
             (end.reads().is_some(), end.writes().is_some())

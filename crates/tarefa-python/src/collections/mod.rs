@@ -29,7 +29,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(list::check_room, m)?)?;
     m.add_function(wrap_pyfunction!(array::make_array, m)?)?;
     m.add_function(wrap_pyfunction!(array::has_arrays, m)?)?;
-    m.add_function(wrap_pyfunction!(array::keep_after_fork, m)?)?;
     add_kinds(&[kinds::LIST], |py, h| Ok(Py::new(py, ListCore::of(h))?.into_any()));
     add_kinds(&[kinds::DICT, kinds::COUNTER], |py, h| dict::bare(py, h, DictCore));
     add_kinds(&[kinds::SET], |py, h| dict::bare(py, h, SetCore));

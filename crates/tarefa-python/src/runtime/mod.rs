@@ -45,6 +45,10 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::set_title, m)?)?;
     m.add_function(wrap_pyfunction!(system::is_root, m)?)?;
     m.add_function(wrap_pyfunction!(system::was_forked, m)?)?;
+    m.add_function(wrap_pyfunction!(system::has_references, m)?)?;
+    m.add_function(wrap_pyfunction!(system::keep_for_child, m)?)?;
+    m.add_function(wrap_pyfunction!(system::child_is_there, m)?)?;
+    m.add_function(wrap_pyfunction!(system::keep_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(system::spawn_program, m)?)?;
     m.add_function(wrap_pyfunction!(system::prepare_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;

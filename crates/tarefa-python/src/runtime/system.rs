@@ -9,6 +9,7 @@ use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn, title};
 use tarefa_engine::shm::arena::layout::process_state;
 use tarefa_engine::shm::member::slots;
+use tarefa_engine::shm::object::refcount;
 use tarefa_engine::shm::{Runtime, heap};
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::{role, thread_timer};
@@ -58,6 +59,32 @@ pub(crate) fn set_title(text: &str) {
 #[pyfunction]
 pub(crate) fn is_root() -> Option<bool> {
     Runtime::existing().map(Runtime::is_root)
+}
+
+/// Whether this process has references to shared objects.
+#[pyfunction]
+pub(crate) fn has_references() -> bool {
+    Runtime::existing().is_some_and(Runtime::has_references)
+}
+
+/// What this process has of shared objects stays from the calling thread's next fork on.
+#[pyfunction]
+pub(crate) fn keep_for_child() {
+    refcount::keep_for_child();
+}
+
+/// In the parent of that fork: the child has references of its own, or there is none.
+#[pyfunction]
+pub(crate) fn child_is_there() {
+    refcount::child_is_there();
+}
+
+/// In the child of a fork: makes it a member with references of its own, so that what it inherited stays.
+#[pyfunction]
+pub(crate) fn keep_after_fork() {
+    if let Some(runtime) = Runtime::existing_unlocked() {
+        runtime.with_me(|_| ());
+    }
 }
 
 /// Whether this process was forked from a member of its runtime, otherwise than as a task.

@@ -1,13 +1,20 @@
 //! Forks that the program makes itself: the tables of this process's own memory are whole in the
 //! child, which is a member of its own from its first call on.
+//!
+//! Until then its handles are of objects that the parent alone keeps alive, and any thread of that may let
+//! go of them. A front that can have a fork return only after the child's first call says so before it
+//! ([`keep_for_child`]): the parent counts one handle more of each object at the very fork, and gives
+//! those back when the child has its own ([`take_kept`]).
 
+use std::cell::{Cell, RefCell};
 use std::os::fd::AsRawFd;
 use std::sync::Once;
 
-use super::runtime::{FORKS, RUNTIMES};
+use super::runtime::{FORKS, RUNTIMES, Runtime};
 use super::thread_slots;
 use crate::atomic::Ordering;
 use crate::os::{loaded, pipe};
+use crate::shm::arena::offset::Off;
 
 /// Sees to it, once.
 pub(super) fn watch() {
@@ -25,13 +32,37 @@ pub(super) fn watch() {
     });
 }
 
+thread_local! {
+    /// Whether the thread's next fork keeps what it has for the child.
+    static KEEPS: Cell<bool> = const { Cell::new(false) };
+    /// What it keeps: each once.
+    static KEPT: RefCell<Vec<(&'static Runtime, Off)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The calling thread is about to fork, and takes what is kept with [`take_kept`] after it.
+pub(in crate::shm) fn keep_for_child() {
+    KEEPS.set(true);
+}
+
+/// What the calling thread's last fork has kept: one handle of each, which is the caller's.
+pub(in crate::shm) fn take_kept() -> Vec<(&'static Runtime, Off)> {
+    KEEPS.set(false);
+    KEPT.with_borrow_mut(std::mem::take)
+}
+
 /// Nobody may be inside the process-local tables when they are copied.
 extern "C" fn before_fork() {
     let all = RUNTIMES.lock();
+    let keeps = KEEPS.get();
     for runtime in all.iter() {
         // SAFETY: never freed.
         let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
-        std::mem::forget(here.held.lock());
+        let mut held = here.held.lock();
+        if keeps {
+            let added = held.add_handle_to_each();
+            KEPT.with_borrow_mut(|kept| kept.extend(added.map(|off| (*runtime, off))));
+        }
+        std::mem::forget(held);
         std::mem::forget(here.idle_threads.lock());
     }
     std::mem::forget(all);
@@ -43,6 +74,12 @@ extern "C" fn parent_of_fork() {
 
 extern "C" fn child_of_fork_c() {
     unlock_tables();
+    for (runtime, off) in take_kept() {
+        // SAFETY: never freed.
+        let here = unsafe { &*runtime.here.load(Ordering::Acquire) };
+        // It was counted for the parent.
+        here.held.lock().drop_handle(off);
+    }
     forget_bells();
     child_of_fork();
 }

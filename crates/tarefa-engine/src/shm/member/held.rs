@@ -22,6 +22,21 @@ impl ProcessReferences {
     pub(in crate::shm) fn all(&self) -> Vec<Inherited> {
         self.objects.iter().map(|(off, h)| (*off, h.id, h.handles)).collect()
     }
+
+    /// Counts one handle more of each object: those.
+    pub(in crate::shm) fn add_handle_to_each(&mut self) -> impl Iterator<Item = Off> {
+        self.objects.iter_mut().map(|(off, holding)| {
+            holding.handles += 1;
+            *off
+        })
+    }
+
+    /// One handle of a process that has more of that object is none of its own.
+    pub(in crate::shm) fn drop_handle(&mut self, off: Off) {
+        if let Some(holding) = self.objects.get_mut(&off) {
+            holding.handles -= 1;
+        }
+    }
 }
 
 /// Of one object: handles of this process, the entry that stands for them, and its number.

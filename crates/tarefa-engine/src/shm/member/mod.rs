@@ -1,7 +1,7 @@
 //! The calling thread as a member of a runtime.
 
 pub mod attach;
-mod fork;
+pub(in crate::shm) mod fork;
 pub mod fork_safe_lock;
 pub(in crate::shm) mod held;
 pub mod observe;

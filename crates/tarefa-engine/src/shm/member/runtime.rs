@@ -356,6 +356,13 @@ impl Runtime {
         self.here().held.lock()
     }
 
+    /// Whether this process has references to shared objects, of which the child of a fork must have its
+    /// own before this one gives any back.
+    #[must_use]
+    pub fn has_references(&'static self) -> bool {
+        !self.held().objects.is_empty()
+    }
+
     /// Wakes the supervisor.
     pub fn ring(&self) {
         // A file of the program's that has its number by now is not to be written to.

@@ -12,6 +12,7 @@ use crate::shm::arena::offset::Off;
 use crate::shm::heap;
 use crate::shm::heap::{OutOfMemory, limit};
 use crate::shm::member::Member;
+use crate::shm::member::fork;
 use crate::shm::member::held::{Holding, Inherited};
 use crate::shm::member::runtime;
 use crate::shm::member::runtime::Runtime;
@@ -25,15 +26,40 @@ pub(in crate::shm) fn register() {
     runtime::set_take_over(take_over);
 }
 
+/// A fork came too late for what it inherited.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "object {id}, of which it has a handle, was freed before its first use of a shared object; use one \
+     right after the fork, while the parent still has its handles"
+)]
+struct Lost {
+    id: u64,
+}
+
 fn take_over(runtime: &'static Runtime, held: Vec<Inherited>) -> Result<(), Box<dyn Error>> {
     // Also in the child of a fork that finds no slot for its thread.
     runtime.with_me(|me| {
-        let mut result = Ok(());
         for (off, id, handles) in held {
-            result = result.and(acquire_many(me, off, id, handles).map(drop));
+            if !acquire_many(me, off, id, handles)? {
+                return Err(Lost { id }.into());
+            }
         }
-        Ok(result?)
+        Ok(())
     })
+}
+
+/// The calling thread is about to fork, and what this process has of shared objects is to stay until
+/// [`child_is_there`]: else another thread might let go of it before the child has references of its own.
+pub fn keep_for_child() {
+    fork::keep_for_child();
+}
+
+/// After a fork, in the parent: the child has references of its own, or there is none. What was let go of
+/// meanwhile goes now.
+pub fn child_is_there() {
+    for (runtime, off) in fork::take_kept() {
+        runtime.with_me(|me| release(me, off));
+    }
 }
 
 /// Takes over the object just made, the first block of the thread's chain, as this process's.

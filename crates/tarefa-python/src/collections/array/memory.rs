@@ -52,28 +52,11 @@ fn failed(py: Python<'_>, e: ArrayError) -> PyErr {
 
 /// Arrays that this process has open.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
-/// Whether it has had other objects of which a fork's child must have its own references at once.
-static OTHERS: AtomicBool = AtomicBool::new(false);
 
-/// Whether this process has arrays or blocks, whose memory views may be of, or ends of pipes, which close when
-/// nobody holds them.
+/// Whether this process has arrays or blocks, whose memory views may be of.
 #[pyfunction]
 pub(crate) fn has_arrays() -> bool {
-    OPEN.load(Ordering::Relaxed) > 0 || OTHERS.load(Ordering::Relaxed) || block::any_ever()
-}
-
-/// From now on a child of a fork takes references of its own before the fork returns in the parent.
-pub(crate) fn have_forks_wait() {
-    OTHERS.store(true, Ordering::Relaxed);
-}
-
-/// In the child of a fork: makes it a member with references of its own, so that the memory of the
-/// arrays that it inherited stays.
-#[pyfunction]
-pub(crate) fn keep_after_fork() {
-    if let Some(runtime) = Runtime::existing_unlocked() {
-        runtime.with_me(|_| ());
-    }
+    OPEN.load(Ordering::Relaxed) > 0 || block::any_ever()
 }
 
 impl ArrayMemory {

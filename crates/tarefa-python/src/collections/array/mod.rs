@@ -10,5 +10,5 @@ mod scalars;
 mod value_core;
 
 pub(crate) use array_core::ArrayCore;
-pub(crate) use memory::{ArrayMemory, has_arrays, have_forks_wait, keep_after_fork, make_array};
+pub(crate) use memory::{ArrayMemory, has_arrays, make_array};
 pub(crate) use value_core::ValueCore;
