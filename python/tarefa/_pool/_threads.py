@@ -440,8 +440,7 @@ class ThreadCrew:
             try:
                 self._work(serial, member)
             finally:
-                if first.finalizer is not None:
-                    first.finalizer()
+                first.end()
         finally:
             with self._lock:
                 self._members.pop(serial, None)

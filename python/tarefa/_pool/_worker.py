@@ -364,5 +364,4 @@ def main(
     try:
         return worker.run()
     finally:
-        if first.finalizer is not None:
-            first.finalizer()
+        first.end()

@@ -1,5 +1,6 @@
 """An initializer that fails, hangs, leaves or is killed: told once, clearly, by few processes."""
 
+import functools
 import os
 import signal
 import sys
@@ -173,3 +174,38 @@ def test_large_arguments_of_one_arrive():
 def test_a_limit_that_is_none_is_refused(limit, error):
     with pytest.raises(error, match="initializer_time_limit must be a number of seconds"):
         tarefa.Pool(1, initializer=int, initializer_time_limit=limit)
+
+
+async def notes(which, calls):
+    import asyncio
+
+    await asyncio.sleep(0)
+    calls.append(which)
+
+
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_an_async_def_runs_as_initializer_and_as_finalizer(kind):
+    calls = tarefa.List()
+    with tarefa.Pool(
+        1,
+        kind,
+        initializer=notes,
+        initargs=("begins", calls),
+        finalizer=functools.partial(notes, "ends", calls),
+        initializer_time_limit=50,
+    ) as pool:
+        assert pool.submit(double, 2).result() == 4
+        assert calls.snapshot() == ["begins"]
+    assert calls.snapshot() == ["begins", "ends"]
+
+
+async def fails():
+    raise LookupError("no table")
+
+
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_what_an_async_one_raises_breaks_the_pool(kind):
+    with tarefa.Pool(1, kind, initializer=fails) as pool:
+        error = pool.submit(double, 2).exception()
+    assert isinstance(error, tarefa.BrokenPool)
+    assert isinstance(error.__cause__, LookupError)

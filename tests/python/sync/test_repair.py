@@ -1,5 +1,6 @@
 """`repair=`: whoever takes a lock first after its owner's death makes whole what it guards."""
 
+import functools
 import os
 import signal
 import threading
@@ -247,6 +248,24 @@ def test_condition_through_its_lock():
 def test_what_is_no_function_is_refused(kind, bad):
     with pytest.raises(TypeError, match="function"):
         kind(repair=bad)
+
+
+class Repairs:
+    async def whole(self):
+        raise AssertionError("not to be called")
+
+
+async def mend():
+    raise AssertionError("not to be called")
+
+
+@pytest.mark.parametrize("bad", [mend, Repairs().whole, functools.partial(mend)])
+@pytest.mark.parametrize(
+    "make", [tarefa.RLock, tarefa.RWLock, lambda repair: tarefa.List().lock(repair=repair)]
+)
+def test_an_async_def_is_refused(make, bad):
+    with pytest.raises(TypeError, match=r"repair must be a plain function.*asyncio\.run"):
+        make(repair=bad)
 
 
 def test_a_function_of_the_script_and_of_a_module(tmp_path):
