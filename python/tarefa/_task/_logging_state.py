@@ -277,6 +277,7 @@ def _pack_handler(handler: Any) -> Any:
             kind = WatchedFileHandler
             state = {k: v for k, v in state.items() if k in _OF_FILE}
         state.pop("_builtin_open", None)
+        _open_delayed(handler)
         _append(handler.stream)
         state["mode"] = "a" + state.get("mode", "a").lstrip("rwax")
         stream = "file"
@@ -293,6 +294,25 @@ def _pack_handler(handler: Any) -> Any:
             parts.append(_that_pickle([] if value is None else [value]))
     packed = _that_pickle([(kind, handler.name, state)])
     return (packed[0], stream, *parts) if packed else None
+
+
+def _open_delayed(handler: Any) -> None:
+    """Have the starter empty a file now that it would empty with its first record.
+
+    Later that would take what processes have written by then.
+    """
+    if handler.stream is not None or handler.mode[:1] not in ("w", "x"):
+        return
+    if getattr(handler, "_closed", False):
+        return
+    handler.acquire()
+    try:
+        if handler.stream is None:
+            handler.stream = handler._open()
+    except OSError:  # its first record says so
+        return
+    finally:
+        handler.release()
 
 
 def _append(stream: Any) -> None:

@@ -470,6 +470,30 @@ def test_handlers_of_logging():
     ]
 
 
+@pytest.mark.parametrize("mode", ["w", "x", "a"])
+def test_a_file_of_a_handler_that_has_not_opened_it(tmp_path, mode):
+    if mode != "x":
+        (tmp_path / "late.log").write_text("old\n")
+    script = """
+        import logging, sys, tarefa
+        late = logging.FileHandler("late.log", mode=sys.argv[1], delay=True)
+        logging.basicConfig(handlers=[late])
+        def log(n):
+            logging.warning("process %d", n)
+        tarefa.Process(target=log, args=(1,)).start().result()
+        logging.warning("starter")
+        tarefa.Process(target=log, args=(2,)).start().result()
+    """
+    run_script(script, mode, cwd=tmp_path)
+    lines = (tmp_path / "late.log").read_text().splitlines()
+    assert [line.rpartition(":")[2] for line in lines] == [
+        *(["old"] if mode == "a" else []),
+        "process 1",
+        "starter",
+        "process 2",
+    ]
+
+
 def test_logging_that_is_not_set_up_costs_nothing():
     from tarefa._task import _logging_state
 
