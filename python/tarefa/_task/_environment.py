@@ -120,10 +120,15 @@ def _environ() -> dict[bytes, bytes]:
 
 
 def _folder() -> str:
+    """The working directory: its path, or for one that has none any more, how others reach it."""
     try:
         return os.getcwd()
     except OSError:
-        return "/"
+        return _unnamed_folder()
+
+
+def _unnamed_folder() -> str:
+    return f"/proc/{os.getpid()}/cwd"
 
 
 def _path() -> list[Any]:
@@ -192,7 +197,8 @@ def _difference() -> dict[str, Any] | None:
         if environ != _baseline["env"]:
             extra["env"] = dict(environ)
         folder = _folder()
-        if folder != _baseline["cwd"]:
+        # One without a path may be another than before.
+        if folder != _baseline["cwd"] or folder == _unnamed_folder():
             extra["cwd"] = folder
         if sys.path != _baseline["path"]:
             extra["path"] = _path()

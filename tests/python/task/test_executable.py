@@ -211,6 +211,17 @@ def test_a_working_directory_that_is_gone():
         import os, tempfile, tarefa
         d = tempfile.mkdtemp(); os.chdir(d); os.rmdir(d)
         assert tarefa.Process(target=lambda: 42).start().result() == 42
+        def where():
+            inner = tarefa.Process(target=os.stat, args=(".",)).start().result()
+            return os.stat("."), inner
+        for _ in range(2):
+            assert tarefa.Process(target=where).start().result() == (os.stat("."),) * 2
+            assert os.stat(".").st_nlink == 0 or not os.path.exists(d)
+            d = tempfile.mkdtemp(); os.chdir(d)
+            assert tarefa.Process(target=os.getcwd).start().result() == d
+            os.rmdir(d)
+        os.chdir("/")
+        assert tarefa.Process(target=os.getcwd).start().result() == "/"
         print("all well")
     """)
     assert done.stdout == "all well\n"
