@@ -214,7 +214,10 @@ def _reduce_socket(found: Any) -> Any:
         from multiprocessing import reduction
 
         return reduction._reduce_socket(found)  # type: ignore[attr-defined]
-    token = popen.DupFd(popen.duplicate_for_child(found.fileno()))
+    number = found.fileno()
+    if number < 0:
+        raise ValueError(f"{found!r} is closed, and cannot go to another process")
+    token = popen.DupFd(popen.duplicate_for_child(number))
     return _rebuild_socket, (token, found.family, found.type, found.proto)
 
 

@@ -108,6 +108,13 @@ def test_a_socket():
         task.result(30)
 
 
+def test_a_closed_socket_is_named_at_the_call():
+    closed = socket.socket()
+    closed.close()
+    with pytest.raises(tarefa.NotPicklable, match=r"args\[0\]\['at'\].*is closed"):
+        tarefa.Process(target=print, args=({"at": closed},)).start()
+
+
 def test_socket_pairs_both_ways():
     mine, theirs = socket.socketpair()
     with mine, theirs:
