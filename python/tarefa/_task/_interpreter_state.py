@@ -111,17 +111,22 @@ def _usual_process() -> Any:
 
 
 def _decimal() -> Any:
-    """The context of ``decimal``; None while it is as the module has it at first."""
+    """The context of ``decimal``, and that of new threads; None while both are as at first."""
     decimal: Any = sys.modules["decimal"]
     # Not `getcontext()`, which makes one where there is none.
-    c = decimal.DefaultContext
+    default = _parts(decimal, decimal.DefaultContext)
+    own = default
     for var, value in contextvars.copy_context().items():
         if is_decimals(var):
-            c = value
+            own = _parts(decimal, value)
+    return None if own is default is _USUAL_DECIMAL else (own, default)
+
+
+def _parts(decimal: Any, c: Any) -> tuple[Any, ...]:
+    """What a context consists of."""
     numbers = (c.prec, c.rounding, c.Emin, c.Emax, c.capitals, c.clamp)
-    traps = _traps(decimal)
-    if numbers == _USUAL_DECIMAL[:-1] and c.traps == traps:
-        return None
+    if numbers == _USUAL_DECIMAL[:-1] and c.traps == _traps(decimal):
+        return _USUAL_DECIMAL
     return (*numbers, tuple(sorted(s.__name__ for s, on in c.traps.items() if on)))
 
 
@@ -231,11 +236,19 @@ def apply(state: dict[str, Any]) -> None:
 def _set_decimal(found: Any) -> None:
     import decimal
 
-    prec, rounding, least, most, capitals, clamp, traps = found or _USUAL_DECIMAL
+    own, default = found or (_USUAL_DECIMAL, _USUAL_DECIMAL)
+    # What new threads of the process begin with.
+    values = (*default[:-1], dict(_made(decimal, default).traps))
+    for name, value in zip(_DECIMAL, values, strict=True):
+        setattr(decimal.DefaultContext, name, value)
+    decimal.setcontext(_made(decimal, own))
+
+
+def _made(decimal: Any, parts: tuple[Any, ...]) -> Any:
+    """A context of these parts."""
+    prec, rounding, least, most, capitals, clamp, traps = parts
     signals = [getattr(decimal, name) for name in traps]
-    decimal.setcontext(
-        decimal.Context(prec, rounding, least, most, capitals, clamp, flags=[], traps=signals)
-    )
+    return decimal.Context(prec, rounding, least, most, capitals, clamp, flags=[], traps=signals)
 
 
 def _set_tracker(pid: int, fd: int) -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support import run_script
@@ -380,6 +381,23 @@ def test_the_decimal_context():
         with pytest.raises(decimal.Inexact):
             result(lambda: str(decimal.Decimal(1) / decimal.Decimal(3)))
     assert result(lambda: len(str(decimal.Decimal(1) / decimal.Decimal(3)))) == 30
+
+
+def test_the_decimal_context_of_new_threads():
+    def of_a_new_thread():
+        with ThreadPoolExecutor(1) as threads:
+            context = threads.submit(decimal.getcontext).result()
+        return decimal.getcontext().prec, context.prec, context.traps[decimal.Inexact]
+
+    default = decimal.DefaultContext
+    with decimal.localcontext(prec=5):
+        default.prec, default.traps[decimal.Inexact] = 7, True
+        try:
+            assert result(of_a_new_thread) == (5, 7, True)
+        finally:
+            default.prec, default.traps[decimal.Inexact] = 28, False
+        assert result(of_a_new_thread) == (5, 28, False)
+    assert result(of_a_new_thread) == (decimal.getcontext().prec, 28, False)
 
 
 class OwnWarning(UserWarning):
