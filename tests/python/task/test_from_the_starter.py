@@ -623,3 +623,19 @@ def test_the_usual_decimal_context_is_sent_to_nobody():
             assert _environment.difference() is None, _environment.difference()
     """
     assert run_script(source).returncode == 0
+
+
+@pytest.mark.parametrize("low", [3, 900])
+def test_the_end_of_a_process_is_seen_after_its_starter_closed_all_descriptors(low):
+    """To the zygote and its children that looks like their program's end."""
+    done = run_script(
+        """
+        import os, sys, tarefa, time
+        task = tarefa.Process(target=time.sleep, args=(0.5,)).start()
+        os.closerange(int(sys.argv[1]), 65536)
+        assert task.exception(20) is None or isinstance(task.exception(), tarefa.WorkerDied)
+        assert not task.is_alive()
+        """,
+        low,
+    )
+    assert "has closed descriptors that belong to tarefa" in done.stderr

@@ -47,7 +47,8 @@ impl Poll {
     }
 
     /// Keys of readable descriptors, added to `keys`; none after the deadline or a signal. False
-    /// when the program has closed the descriptor of the set: then it is over with it.
+    /// when the program has closed the descriptor of the set, which may be another file's by now: then it is
+    /// over with it.
     pub fn wait(&self, keys: &mut Vec<u64>, deadline: Deadline) -> bool {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         let ms = deadline.left().map_or(-1, |d| d.as_micros().div_ceil(1000).min(1 << 30) as i32);
@@ -56,6 +57,6 @@ impl Poll {
             libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, ms)
         };
         keys.extend(events.iter().take(n.max(0) as usize).map(|e| e.u64));
-        n >= 0 || process::errno() != libc::EBADF
+        n >= 0 || !matches!(process::errno(), libc::EBADF | libc::EINVAL)
     }
 }

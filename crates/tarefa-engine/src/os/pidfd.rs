@@ -74,6 +74,12 @@ pub fn send_signal(fd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     .map(drop)
 }
 
+/// Whether `fd` is a process's still: a program may have closed it, and another file have its number.
+#[must_use]
+pub fn is_open(fd: BorrowedFd<'_>) -> bool {
+    send_signal(fd, 0).err().is_none_or(|e| e.raw_os_error() != Some(libc::EBADF))
+}
+
 const PIDFD_INFO_EXIT: u64 = 1 << 3;
 
 /// `struct pidfd_info` of Linux 6.15, as far as its exit code.

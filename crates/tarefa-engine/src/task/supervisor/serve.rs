@@ -37,6 +37,10 @@ pub fn set_reporter(reporter: Reporter) {
 static RUNNING: AtomicI32 = AtomicI32::new(0);
 
 const DOORBELL: u64 = u64::MAX;
+
+/// How often the supervisor looks whether its descriptors are still there, while processes run.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
 /// Starts the supervisor, if this is the root and it does not run yet.
 ///
 /// # Errors
@@ -189,7 +193,8 @@ impl Supervisor<'_> {
             let all = [self.deadlines.first(), self.terminations.first(), self.untold.first()];
             let first = all.into_iter().flatten().min();
             let first = first.map_or(Deadline::NEVER, Deadline::at);
-            if !self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first)) {
+            let is_open = self.poll.wait(&mut keys, Deadline::after(nap).or_earlier(first));
+            if !is_open || (keys.is_empty() && self.has_lost_some()) {
                 self.watch_by_clock();
             }
             for key in &keys {
@@ -222,7 +227,14 @@ impl Supervisor<'_> {
             || !self.ending.is_empty()
             || !self.begun.is_empty()
             || !self.dead.is_empty();
-        looks.then(|| Duration::from_millis(20))
+        // Closing a descriptor of the set wakes nobody.
+        let around = (!self.watched.is_empty()).then_some(LOOK_AROUND);
+        looks.then(|| Duration::from_millis(20)).or(around)
+    }
+
+    /// Whether the program has closed descriptors by which it is told of ends.
+    fn has_lost_some(&self) -> bool {
+        self.watched.values().any(|fd| !pidfd::is_open(fd.as_fd()))
     }
 
     /// The program has closed the descriptors of this process, those of the runtime too: says so
