@@ -10,6 +10,7 @@ from tarefa._collections._list import delete_slice, set_slice
 from tarefa._convert._pickling import dumps, dumps_out_of_band, loads
 from tarefa._engine import attach, attach_block
 from tarefa._runtime import _executable, _fork
+from tarefa._runtime._coroutines import refuse_async
 from tarefa._runtime._errors import (
     ArenaFull,
     BrokenBarrierError,
@@ -53,6 +54,7 @@ __all__ = [
     "loads",
     "module_object",
     "on_reminder",
+    "refuse_async",
     "set_slice",
     "tick",
 ]

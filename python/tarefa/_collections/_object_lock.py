@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tarefa import _engine
-from tarefa._runtime._coroutines import refuse_async
 from tarefa._runtime._shared import shown_names
 from tarefa._runtime._showing import place
 
@@ -31,7 +30,6 @@ class ObjectLock:
     def __init__(self, core: Any, repair: Callable[[], object] | None = None) -> None:
         self._core = core
         if repair is not None:
-            refuse_async(repair, "repair")
             core._object_lock_repair(repair)
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:

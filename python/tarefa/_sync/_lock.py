@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 
 from tarefa._engine import LockCore, own_lock_methods, register_class
-from tarefa._runtime._coroutines import refuse_async
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, lock_place
 
@@ -71,8 +70,6 @@ class RLock(Shared, LockCore):
     def __new__(cls, *args: Any, repair: Callable[[], object] | None = None, **kwargs: Any) -> Self:
         if len(args) == 1 and type(args[0]) is LockCore:
             return super().__new__(cls, args[0])
-        if repair is not None:
-            refuse_async(repair, "repair")
         return super().__new__(cls, "recursive", *args, repair=repair, **kwargs)
 
     def _at_fork_reinit(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tarefa._engine import RWLockCore, register_class
-from tarefa._runtime._coroutines import refuse_async
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
@@ -40,7 +39,6 @@ class RWLock(Shared, RWLockCore):
     def __init__(self, *, repair: Callable[[], object] | None = None) -> None:
         super().__init__()
         if repair is not None and not is_attached(self):
-            refuse_async(repair, "repair")
             self._set_repair(repair)
 
     def __repr__(self) -> str:

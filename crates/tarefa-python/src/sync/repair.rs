@@ -10,7 +10,7 @@ use tarefa_engine::sync::lock::word::LockWord;
 use tarefa_engine::sync::repair::Repair;
 
 use crate::convert::encode::{self, APART, PICKLE};
-use crate::runtime::errors;
+use crate::runtime::{errors, hooks};
 
 /// A function as the engine keeps it: tag, bytes in parts, objects mentioned.
 type Kept<'a> = (u8, &'a [&'a [u8]], &'a [Off]);
@@ -26,6 +26,8 @@ pub(crate) fn keep(
         let text = format!("repair must be a function, not {}", function.get_type().name()?);
         return Err(PyTypeError::new_err(text));
     }
+    // One that would not be run.
+    hooks::named(py, "refuse_async")?.call1((function, "repair"))?;
     let encoded = encode::encode(me, function)?;
     let result = match encoded.item()? {
         Item::Blob(tag, bytes, refs) => set((tag, &[bytes], refs)),
