@@ -261,7 +261,8 @@ async def mend():
 
 @pytest.mark.parametrize("bad", [mend, Repairs().whole, functools.partial(mend)])
 @pytest.mark.parametrize(
-    "make", [tarefa.Lock, tarefa.RLock, tarefa.RWLock, lambda repair: tarefa.List().lock(repair=repair)]
+    "make",
+    [tarefa.Lock, tarefa.RLock, tarefa.RWLock, lambda repair: tarefa.List().lock(repair=repair)],
 )
 def test_an_async_def_is_refused(make, bad):
     with pytest.raises(TypeError, match=r"repair must be a plain function.*asyncio\.run"):

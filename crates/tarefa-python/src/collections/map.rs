@@ -8,8 +8,9 @@ use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 use tarefa_engine::collections::dict::{
     self, Applied, Change, Dict, DictError, Key, Order, Pair, Range, Terms, What,
 };
-use tarefa_engine::shm::Member;
+use tarefa_engine::collections::object_lock::MaybeGuarded as _;
 use tarefa_engine::shm::object::handle::Handle;
+use tarefa_engine::shm::{Member, heap};
 
 use crate::collections::object_lock;
 use crate::collections::object_lock::retry_when_unlocked;
@@ -78,8 +79,15 @@ impl MapCore {
         mut act: impl FnMut(&Dict<'_>) -> Result<T, DictError>,
     ) -> PyResult<T> {
         let dict = Dict::at(me, self.handle.off());
-        retry_when_unlocked(py, me, dict.object_lock(), self.handle.off(), || act(&dict))?
-            .map_err(|e| failed(py, e))
+        // Mostly at once, and then its result is moved once.
+        match heap::retrying(me, || act(&dict)) {
+            Ok(done) => Ok(done),
+            Err(e) if !e.is_guarded() => Err(failed(py, e)),
+            Err(_) => {
+                retry_when_unlocked(py, me, dict.object_lock(), self.handle.off(), || act(&dict))?
+                    .map_err(|e| failed(py, e))
+            }
+        }
     }
 
     /// Encodes a key and a value that are to be put in.

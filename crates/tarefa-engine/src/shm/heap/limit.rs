@@ -45,7 +45,7 @@ impl Drop for Marked {
 /// As [`within`] for what is tried again until somebody interrupts it. Every operation of a container
 /// comes here: the slot is at hand, where the thread's own memory would have to be looked up.
 #[inline]
-pub(crate) fn retrying<T>(me: &Member, act: impl FnOnce() -> T) -> T {
+pub fn retrying<T>(me: &Member, act: impl FnOnce() -> T) -> T {
     let mark = &me.slot().retries;
     let _before = Marked(mark, mark.load(Ordering::Relaxed));
     // not shared: the thread itself reads it, and nobody after its death.

@@ -36,8 +36,7 @@ pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
 pub(in crate::shm) use destroy::free_left_over;
 pub use destroy::{free_deferred, free_deferred_until};
 pub use kind::Kind;
-pub(crate) use limit::retrying;
-pub use limit::{Interrupted, retry_held_up, within};
+pub use limit::{Interrupted, retry_held_up, retrying, within};
 pub use usage::{Cause, OutOfMemory, in_use};
 
 use crate::shm::arena::layout::Latch;

@@ -41,7 +41,8 @@ pub fn serve(runtime: &'static Runtime, front: &mut dyn Front) -> ! {
         let seen = control.zygote_futex.load(Ordering::Acquire);
         collect_children(&me, control, number);
         while control.has_requests() {
-            if front.before_request() {
+            // A message that has come before it may be of something that the child needs.
+            if control.has_message() && front.before_request() {
                 renew_spares(&me, control, front);
             }
             serve_request(&me, control, front);
