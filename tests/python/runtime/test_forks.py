@@ -1,7 +1,9 @@
 """What the child of a plain `os.fork()` has of shared objects."""
 
+import time
+
 import pytest
-from support import run_script
+from support import eventually, run_script
 
 FORKS = """
 import os, sys, tarefa, time
@@ -61,6 +63,40 @@ for other in others:
 """,
         kind,
     )
+
+
+def test_the_fork_of_a_daemon_starts_processes_as_that_does(tmp_path):
+    told = tmp_path / "told"
+    run_script(
+        """
+import os, sys, tarefa, time
+shared = tarefa.List([1])
+tarefa.Process(target=int).start().join()
+for _ in range(2):
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+time.sleep(0.5)
+found = [tarefa.Process(target=lambda: len(shared)).start().result(20)]
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            shared.append(tarefa.Process(target=lambda: len(shared)).start().result(20))
+        except BaseException as e:
+            shared.append(str(e))
+        os._exit(0)
+    os.waitpid(pid, 0)
+with open(sys.argv[1] + ".new", "w") as f:
+    f.write(repr((found, list(shared))))
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+""",
+        told,
+        code=None,
+    )
+    eventually(told.exists)
+    time.sleep(0.2)
+    assert told.read_text() == "([1], [1, 1, 2])"
 
 
 @pytest.mark.parametrize("first", ["fork", "task"])

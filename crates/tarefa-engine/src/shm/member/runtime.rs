@@ -373,12 +373,13 @@ impl Runtime {
 
     /// A descriptor of the runtime's that the program has closed, in this process.
     #[must_use]
-    pub fn closed_descriptor(&self) -> Option<i32> {
+    pub fn closed_descriptor(&'static self) -> Option<i32> {
         if !self.arena.has_file() {
             return Some(self.arena.fd().as_raw_fd());
         }
-        // In the child of a fork the reader's number is nobody's, or another descriptor's of ours.
-        let pipes = [Some(&self.doorbell), self.doorbell_reader()].into_iter().flatten();
+        // In the child of a root's fork the reader is closed, by ourselves.
+        let reader = self.doorbell_reader().filter(|_| self.is_root());
+        let pipes = [Some(&self.doorbell), reader].into_iter().flatten();
         let closed = pipes.into_iter().find(|fd| high_fd::is_closed(fd.as_fd()))?;
         Some(closed.as_raw_fd())
     }
