@@ -106,9 +106,8 @@ def test_a_fork_of_one_that_is_gone_has_what_that_had(first, tmp_path):
         FORKS
         + """
 def middle(name):
-    it = tarefa.List([1])
+    it, parent = tarefa.List([1]), os.getpid()
     if os.fork() == 0:
-        parent = os.getppid()
         while os.getppid() == parent:
             time.sleep(0.01)
         time.sleep(0.5)
