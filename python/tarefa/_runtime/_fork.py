@@ -41,14 +41,15 @@ def be_zygote(is_one: bool) -> None:
 
 
 def _before() -> None:
-    if _asks():
-        try:
-            _pipes[threading.get_ident()] = os.pipe()
-        except OSError:
-            return  # without descriptors the parent does not wait
-        finally:
-            _has.add(threading.get_ident())
-        keep_for_child()
+    if not _asks():
+        return
+    me = threading.get_ident()
+    _has.add(me)
+    try:
+        _pipes[me] = os.pipe()
+    except OSError:
+        return  # without descriptors the parent does not wait
+    keep_for_child()
 
 
 def _in_parent() -> None:
