@@ -46,7 +46,10 @@ pub(in crate::shm) fn keep_for_child() {
 
 /// What the calling thread's last fork has kept: one handle of each, which is the caller's.
 pub(in crate::shm) fn take_kept() -> Vec<(&'static Runtime, Off)> {
-    KEEPS.set(false);
+    if !KEEPS.replace(false) {
+        // Also where the thread's own memory is gone: any fork comes here.
+        return Vec::new();
+    }
     KEPT.with_borrow_mut(std::mem::take)
 }
 
