@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tarefa._convert import _pickling
 from tarefa._engine import GRACE
 from tarefa._pool._cargo import name_of
-from tarefa._runtime._coroutines import call_to_the_end
+from tarefa._runtime._coroutines import run_if_coroutine
 from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
 
 # Arguments that are larger are encoded once, rather than for each worker.
@@ -87,12 +87,12 @@ class First(NamedTuple):
         if self.initializer is None:
             return
         if self.time_limit is None:
-            call_to_the_end(self.initializer, *self.args)
+            run_if_coroutine(self.initializer(*self.args))
             return
         watch = _Watch(worker, self.time_limit)
         try:
             try:
-                call_to_the_end(self.initializer, *self.args)
+                run_if_coroutine(self.initializer(*self.args))
             finally:
                 watch.end()
         except Interrupted as error:
@@ -105,7 +105,7 @@ class First(NamedTuple):
     def end(self) -> None:
         """Call the finalizer."""
         if self.finalizer is not None:
-            call_to_the_end(self.finalizer)
+            run_if_coroutine(self.finalizer())
 
     def over_time(self, what: str = "") -> TimeLimitExceeded:
         """The error of an initializer that takes too long."""

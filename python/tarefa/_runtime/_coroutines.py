@@ -6,7 +6,6 @@ from types import CoroutineType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from typing_extensions import TypeVar
@@ -32,13 +31,13 @@ def is_async(function: object) -> bool:
     return bool(getattr(code, "co_flags", 0) & _IS_ASYNC)
 
 
-def call_to_the_end(function: Callable[..., object], *args: object) -> None:
-    """Call a function whose value nobody wants; an ``async def`` in an event loop of its own."""
-    value = function(*args)
-    if type(value) is CoroutineType:
-        import asyncio
+def run_if_coroutine(value: Any) -> Any:
+    """What a coroutine returns, run in an event loop of its own; any other value as it is."""
+    if type(value) is not CoroutineType:
+        return value
+    import asyncio
 
-        asyncio.run(value)
+    return asyncio.run(value)
 
 
 def refuse_async(function: object, what: str) -> None:

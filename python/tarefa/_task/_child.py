@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from types import CoroutineType, FrameType
+from types import FrameType
 
 from tarefa import _engine
 from tarefa._convert import _descriptors
 from tarefa._convert._pickling import loads
 from tarefa._runtime import _task_end, _unraisable
+from tarefa._runtime._coroutines import run_if_coroutine
 from tarefa._runtime._errors import Interrupted, TarefaError, TimeLimitInterrupt
 from tarefa._task import (
     _at_exit,
@@ -114,15 +115,7 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         _initialize(initializer)
     if function is None:
         return None
-    value = function(*args, **kwargs)
-    return _run_coroutine(value) if type(value) is CoroutineType else value
-
-
-def _run_coroutine(value: CoroutineType[Any, Any, Any]) -> Any:
-    """What an ``async def`` returns, run to its end in an event loop of its own."""
-    import asyncio
-
-    return asyncio.run(value)
+    return run_if_coroutine(function(*args, **kwargs))
 
 
 def _initialize(initializer: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
@@ -130,9 +123,7 @@ def _initialize(initializer: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> Non
     _environment.initializer = initializer
     function, args, kwargs = initializer
     try:
-        value = function(*args, **kwargs)
-        if type(value) is CoroutineType:
-            _run_coroutine(value)
+        run_if_coroutine(function(*args, **kwargs))
     except BaseException as e:
         e.add_note(f"raised by the initializer of processes, {function!r}, before the target")
         raise

@@ -13,6 +13,7 @@ from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime import _task_end, _unraisable
 from tarefa._runtime._contexts import context_for_task
+from tarefa._runtime._coroutines import run_if_coroutine
 from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import R, TaskBase, check_arguments, check_timeout
@@ -71,7 +72,7 @@ def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Con
                 _arm_time_limit(core)
             value = context.run(run)
             if type(value) is CoroutineType:
-                value = context.run(_run_coroutine, value)
+                value = context.run(run_if_coroutine, value)
             if value is not None:
                 outcome = (False, value)
         finally:
@@ -114,13 +115,6 @@ def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Con
     fd = task._tarefa_sentinel
     if fd is not None:
         core.signal_descriptor(fd)
-
-
-def _run_coroutine(value: CoroutineType[Any, Any, Any]) -> Any:
-    """What an ``async def`` returns, run to its end in an event loop of its own."""
-    import asyncio
-
-    return asyncio.run(value)
 
 
 def _interruption_text(task: Thread[Any], core: TaskCore, e: Interrupted) -> str:
