@@ -262,8 +262,13 @@ def test_a_killed_observer_leaves_nothing():
             with top() as terminal:
                 terminal.shows("ivo") if i % 2 else time.sleep(0.01 * i)
                 terminal.signal(signal.SIGKILL)
-        seen = json.loads(run([COMMAND, "memory", HERE, "--json"], env=UTF8).stdout)
-        assert terminal.process.pid not in {it["pid"] for it in seen["owners"]}
+        killed = terminal.process.pid
+
+        def cleaned_up():
+            seen = json.loads(run([COMMAND, "memory", HERE, "--json"], env=UTF8).stdout)
+            return killed not in {it["pid"] for it in seen["owners"]}
+
+        eventually(cleaned_up)
         text = subprocess.run(
             [COMMAND, "stacks", HERE], capture_output=True, text=True, check=True
         ).stdout

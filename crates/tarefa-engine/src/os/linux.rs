@@ -42,6 +42,11 @@ impl System for Linux {
     }
 }
 
+/// Nanoseconds since boot, time asleep included: the clock of [`super::procfs::Stat::start_time`].
+pub(super) fn boot_ns() -> u64 {
+    clock(if cfg!(miri) { libc::CLOCK_MONOTONIC } else { libc::CLOCK_BOOTTIME })
+}
+
 fn clock(id: libc::clockid_t) -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `ts` is a valid, writable timespec for the length of the call.

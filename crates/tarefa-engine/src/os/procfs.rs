@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::pidfd::Exit;
+use super::{linux, sysconf};
 
 /// The parts of `/proc/<pid>/task/<tid>/stat` in use here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,10 +141,18 @@ pub fn alive(pid: i32, start_time: u64) -> bool {
     stat_of(pid).map_or_else(|_| super::process::exists(pid), |s| s.is_some_and(lives))
 }
 
-/// Whether `pid` is for certain not the process that started at `start_time` (0: not known).
+/// The tick since boot that is now: for a process that notes when it was there at the latest.
 #[must_use]
-pub fn is_another(pid: i32, start_time: u64) -> bool {
-    start_time != 0 && stat_of(pid).is_ok_and(|s| s.is_none_or(|s| s.start_time != start_time))
+pub fn ticks() -> u64 {
+    let per_second = u64::try_from(sysconf(libc::_SC_CLK_TCK)).unwrap_or(0).max(1);
+    linux::boot_ns() / (1_000_000_000 / per_second)
+}
+
+/// Whether `pid` is for certain not the process that was there at the tick `at` (0: not known), in which
+/// case it started later.
+#[must_use]
+pub fn is_another(pid: i32, at: u64) -> bool {
+    at != 0 && stat_of(pid).is_ok_and(|s| s.is_none_or(|s| s.start_time > at))
 }
 
 /// How process `pid` ended, if it has and its parent has not collected it yet.
@@ -356,4 +365,27 @@ pub fn stands(pid: i32, tid: i32) -> Stands {
         Some(Stands::Sleeps(number, stack, hex(words.last()?)?))
     };
     sleeps().unwrap_or(Stands::Unknown)
+}
+
+#[cfg(all(test, not(loom), not(miri)))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn ticks_are_those_of_start_times() {
+        let before = ticks();
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let started = try_start_time(pid).unwrap();
+        let after = ticks();
+        let others = [is_another(pid, started - 1), is_another(pid, started), is_another(pid, after)];
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!((before..=after).contains(&started), "{before} {started} {after}");
+        assert_eq!(others, [true, false, false]);
+        assert!(is_another(pid, after), "it has ended");
+        assert!(!is_another(pid, 0));
+    }
 }

@@ -286,8 +286,8 @@ pub struct ProcessSlot {
     pub owner: AtomicU64,
     /// Grows when the slot's process has died: locks remember it.
     pub generation: AtomicU64,
-    /// The process's start time, for identity.
-    pub start_time: AtomicU64,
+    /// A tick since boot at which the process was there: another one with its number started later.
+    pub there_at: AtomicU64,
     /// 1 once the supervisor watches the process.
     pub watched: AtomicU64,
     /// What the process is: see the task layer.

@@ -189,8 +189,8 @@ impl Runtime {
     pub(super) fn join_as(&'static self, index: u32, root: bool, forked: bool) {
         let slot = slots::process_slot(self.arena(), index);
         if !root && process::parent() != self.root_pid() {
-            slot.start_time.store(procfs::start_time(process::pid()), Ordering::Release);
-            crash_point!("runtime.start_time");
+            slot.there_at.store(procfs::ticks(), Ordering::Release);
+            crash_point!("runtime.there_at");
         }
         let here = Here {
             forks: FORKS.load(Ordering::Acquire),

@@ -154,7 +154,7 @@ pub fn free_process(arena: &'static Arena, index: u32) {
     // Here and not when it is taken: who takes a slot may die right after, and must then be
     // found, unwatched, by what the slot says.
     slot.watched.store(0, Ordering::Relaxed);
-    slot.start_time.store(0, Ordering::Relaxed);
+    slot.there_at.store(0, Ordering::Relaxed);
     slot.role.store(0, Ordering::Relaxed);
     slot.task.store(0, Ordering::Relaxed);
     slot.starter.store(0, Ordering::Relaxed);

@@ -297,15 +297,15 @@ fn release_early(me: &Member, holder: u32) {
     let Some(index) = owner.checked_sub(1) else { return };
     let slot = slots::process_slot(runtime.arena(), index as u32);
     let (pid, state) = slots::owner(slot);
-    if state == process_state::DEAD || gone(pid, slot.start_time.load(Ordering::Acquire)) {
+    if state == process_state::DEAD || gone(pid, slot.there_at.load(Ordering::Acquire)) {
         release_latches_of(me, index as u32);
     }
 }
 
 /// Whether all threads of the process have ended.
-fn gone(pid: i32, start_time: u64) -> bool {
+fn gone(pid: i32, there_at: u64) -> bool {
     match pidfd::open(pid) {
-        Ok(fd) => pidfd::ended(fd.as_fd()) || procfs::is_another(pid, start_time),
+        Ok(fd) => pidfd::ended(fd.as_fd()) || procfs::is_another(pid, there_at),
         // Without a descriptor to spare only what needs none counts.
         Err(e) => pidfd::says_gone(&e) || !process::exists(pid),
     }
@@ -318,7 +318,7 @@ fn without_root(me: &Member, holder: u32) {
     let Some(index) = owner.checked_sub(1) else { return };
     let slot = slots::process_slot(runtime.arena(), index as u32);
     let (pid, state) = slots::owner(slot);
-    if state != process_state::DEAD && !gone(pid, slot.start_time.load(Ordering::Acquire)) {
+    if state != process_state::DEAD && !gone(pid, slot.there_at.load(Ordering::Acquire)) {
         return;
     }
     // One cleaner at a time, and another one if that dies as well.

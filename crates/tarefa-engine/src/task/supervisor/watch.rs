@@ -127,7 +127,7 @@ impl Supervisor<'_> {
         let slot = slots::process_slot(self.me.arena(), index);
         let ended = match pidfd::open_kept(pid) {
             // The number of a foreign process may have been reused already.
-            Ok(_) if procfs::is_another(pid, slot.start_time.load(Ordering::Acquire)) => true,
+            Ok(_) if procfs::is_another(pid, slot.there_at.load(Ordering::Acquire)) => true,
             Ok(fd) => {
                 let polled = self.poll.add(fd.as_fd(), u64::from(index)).is_ok();
                 let ended = !polled && pidfd::ended(fd.as_fd());
