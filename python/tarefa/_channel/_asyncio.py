@@ -15,13 +15,13 @@ cancelled has taken nothing, and the wake-up of the queue that the thread got is
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from sys import is_finalizing
 from typing import Any
 
 from tarefa._engine import QueueWatch
+from tarefa._runtime import _fork
 
 # Turns of the loop in which a coroutine looks before it waits: what others of that loop put, or a
 # process that is at it, needs no thread.
@@ -49,7 +49,7 @@ def _anew() -> None:
     _state = _State()
 
 
-os.register_at_fork(after_in_child=_anew)
+_fork.in_child(_anew)
 
 
 class Ask:

@@ -82,13 +82,10 @@ class Names:
         """From now on this name has changed, whatever it stands for."""
 
 def prepare_title() -> None:
-    """Look where this process's command line is, for :func:`set_title` here and in children."""
+    """Look where this process's command line is, for :func:`show_name` here and in children."""
 
-def set_title(text: str) -> None:
-    """Show that text instead of the command line in the system's lists of processes."""
-
-def set_thread_name(name: str) -> None:
-    """Name the calling thread for ``ps`` and ``top``."""
+def show_name(name: str) -> None:
+    """Show it as the calling thread's name, and once it is known where, as the command line."""
 
 def signal_name(signal: int) -> str:
     """``SIGKILL`` for 9."""

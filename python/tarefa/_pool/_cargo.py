@@ -7,12 +7,12 @@ arrives, and says whose call or result it is, even where what it carries cannot 
 from __future__ import annotations
 
 import itertools
-import os
 import weakref
 from types import FunctionType
 from typing import Any
 
 from tarefa._convert import _pickling
+from tarefa._runtime import _fork
 
 # What always arrives, and needs no wrapping; by exact type.
 SAFE = frozenset([int, float, bool, type(None), str, bytes])
@@ -144,7 +144,7 @@ def _forked() -> None:
     _known.clear()
 
 
-os.register_at_fork(after_in_child=_forked)
+_fork.in_child(_forked)
 
 
 def decode(data: Any) -> Any:

@@ -25,6 +25,7 @@ from tarefa._pool._results import Results, results_of
 from tarefa._pool._stats import PoolStats, WorkerStats
 from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
+from tarefa._runtime import _fork
 from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import NotPicklable
 from tarefa._runtime._shared import shown_dir
@@ -790,4 +791,4 @@ def _forked() -> None:
     _pools.clear()
 
 
-os.register_at_fork(after_in_child=_forked)
+_fork.in_child(_forked)

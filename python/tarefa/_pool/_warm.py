@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tarefa._pool._pool import Pool
+from tarefa._runtime import _fork
 
 if TYPE_CHECKING:
     from tarefa._pool._results import Results
@@ -83,4 +83,4 @@ def _forked() -> None:
 
 _kept: list[Pool] = []
 
-os.register_at_fork(after_in_child=_forked)
+_fork.in_child(_forked)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 
 from tarefa._engine import (
     child_is_there,
@@ -22,11 +23,13 @@ from tarefa._engine import (
 
 # The pipe of each thread that forks: (to read, to write). Its end is the child's word.
 _pipes: dict[int, tuple[int, int]] = {}
-# What asks whether a fork waits. In the zygote it is otherwise only for views: its children are
-# members from their first instruction on, and all of them go before what they have does.
-_asks = has_references
+# Whether this is the zygote. Its forks wait only for views: its children are members from their
+# first instruction on, and all of them go before what they have does.
+_is_zygote = False
 # Threads that fork, and whose process has references.
 _has: set[int] = set()
+# What children of the program's own forks forget.
+_forgetting: list[Callable[[], None]] = []
 
 
 def watch() -> None:
@@ -36,12 +39,26 @@ def watch() -> None:
 
 def be_zygote(is_one: bool) -> None:
     """This process is the zygote from now on, or no longer."""
-    global _asks
-    _asks = has_arrays if is_one else has_references
+    global _is_zygote
+    _is_zygote = is_one
+
+
+def is_zygote() -> bool:
+    """Whether this process is the zygote."""
+    return _is_zygote
+
+
+def in_child(forget: Callable[[], None]) -> None:
+    """Have it called in children of the program's own forks, which are no tasks.
+
+    Those of the zygote, where it would find nothing, do without: each call is some pages more that
+    they have to copy.
+    """
+    _forgetting.append(forget)
 
 
 def _before() -> None:
-    if not _asks():
+    if not (has_arrays() if _is_zygote else has_references()):
         return
     me = threading.get_ident()
     _has.add(me)
@@ -66,6 +83,14 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    if _has:
+        _keep()
+    if not _is_zygote:
+        for forget in _forgetting:
+            forget()
+
+
+def _keep() -> None:
     if threading.get_ident() in _has:
         keep_after_fork()
     _has.clear()

@@ -14,6 +14,7 @@ import sys
 import threading
 
 from tarefa import _engine
+from tarefa._runtime import _fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def are_only_ours() -> bool:
 
 
 def _before() -> None:
-    if _engine.is_root() is None:
+    if _engine.is_root() is None or _fork.is_zygote():
         return
     # First, whatever the program has set since.
     _remove()

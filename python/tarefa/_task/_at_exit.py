@@ -78,7 +78,6 @@ def be_child() -> None:
     """In a child: from now on what runs is a task."""
     global _is_child
     _is_child = True
-    is_nothing()
 
 
 def watch() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from types import FrameType
+from types import CoroutineType, FrameType
 
 from tarefa import _engine
 from tarefa._convert import _descriptors
@@ -115,7 +115,9 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
         _initialize(initializer)
     if function is None:
         return None
-    return run_if_coroutine(function(*args, **kwargs))
+    value = function(*args, **kwargs)
+    # Asked here too: in a new process each call is some pages more to copy.
+    return value if type(value) is not CoroutineType else run_if_coroutine(value)
 
 
 def _initialize(initializer: tuple[Any, tuple[Any, ...], dict[str, Any]]) -> None:
@@ -186,18 +188,22 @@ def _tarefa_run(core: Any) -> int:
     if state == INTERRUPTED and _current.started:
         _exit.stop_all()
     _finish_threads()
-    _task_end.run()
+    if _task_end.callbacks:
+        _task_end.run()
     _flush()
     if isinstance(error, SystemExit):
         core.keep_quiet()
     if error is not None:
         error.__traceback__ = _targets_part(error.__traceback__)
-    ending = _outcome.Ending(core)
     ends = False
     if not _at_exit.is_nothing():
         ends = _at_exit.is_needed()
         if not ends and _at_exit.is_child():
             _at_exit.shut_logging()
+    if value is None and error is None and not ends:
+        core.finish(FINISHED, EXIT_SUCCESS)
+        return EXIT_SUCCESS
+    ending = _outcome.Ending(core)
     if error is not None:
         ending.failed(state, code, error, deliver=ends)
     else:
@@ -261,8 +267,7 @@ def name_process(name: str) -> None:
     if not shown.isascii():
         # Without what UTF-8 has no bytes for.
         shown = shown.encode(errors="replace").decode()
-    _engine.set_thread_name(shown[:15])
-    _engine.set_title(f"tarefa: {shown.removeprefix('tarefa-')}")
+    _engine.show_name(shown)
     _of_multiprocessing.set_process(name, _starter)
 
 

@@ -7,6 +7,7 @@ import threading
 import weakref
 from types import FrameType
 
+from tarefa._runtime import _fork
 from tarefa._task._state_numbers import FINISHED
 
 TYPE_CHECKING = False
@@ -62,6 +63,8 @@ def active_tasks() -> list[Thread[Any] | Process[Any]]:
 def note_started(task: Any) -> None:
     """Keep the task until it has ended."""
     global _prune_at
+    if _fork.is_zygote():
+        return  # a thread that some module's import made is none of its children's
     started.add(task)
     if len(started) >= _prune_at:
         alive = len(active_tasks())

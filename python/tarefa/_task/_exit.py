@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import threading
 
 from tarefa import _engine
+from tarefa._runtime import _fork
 from tarefa._task import _current, _unretrieved
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ def _forked() -> None:
     _engine.forget_stack()
 
 
-os.register_at_fork(after_in_child=_forked)
+_fork.in_child(_forked)
 # Of a program that ends already it is too late to ask.
 try:
     threading._register_atexit(_engine.keep_daemon_threads)  # type: ignore[attr-defined]

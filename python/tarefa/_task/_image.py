@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import _pickle as pickle
 import io
-import os
 import sys
 import threading
 from types import CodeType
@@ -28,6 +27,7 @@ from tarefa._convert import _definitions, _descriptors
 from tarefa._convert._by_name import ByName
 from tarefa._convert._dump import dump, dumps_whole, pickles
 from tarefa._convert._plain_pickle import MAIN_NAMES
+from tarefa._runtime import _fork
 from tarefa._runtime._digest import blake2b
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _left_out, _main
@@ -537,7 +537,7 @@ def script() -> Script:
     found = _script
     if found is None:
         # Not before: each fork of the zygote would call it.
-        os.register_at_fork(after_in_child=_forked)
+        _fork.in_child(_forked)
     if found is None or found.main is not main:
         found = _script = Script(main)
         if _main.is_here(main):

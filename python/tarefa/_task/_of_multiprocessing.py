@@ -21,12 +21,14 @@ _ASKING = "logging"
 _key: bytes | None = None
 _name: str | None = None
 _starter: Any = None
+# Whose key was set last.
+_keyed: Any = None
 
 
 def set_key(key: bytes) -> None:
     """The key that all processes of the program have."""
-    global _key
-    _key = key
+    global _key, _keyed
+    _key, _keyed = key, None
     _tell()
 
 
@@ -38,12 +40,15 @@ def set_process(name: str, starter: Any) -> None:
 
 
 def _tell() -> None:
+    global _keyed
     module: Any = sys.modules.get(_MODULE)
     if module is None:
         return
-    process = module.current_process()
-    if _key is not None and process.authkey != _key:
-        process.authkey = _key
+    process = module._current_process
+    if _key is not None and _keyed is not process:
+        if process.authkey != _key:
+            process.authkey = _key
+        _keyed = process
     if _name is not None:
         process._name = _name
         module._parent_process = _starter

@@ -76,9 +76,7 @@ class Ending:
     def returned(self, value: Any, what: str, *, deliver: bool) -> None:
         """With a value; one that cannot travel fails the task."""
         try:
-            if value is None and not deliver:
-                self._core.finish(FINISHED, EXIT_SUCCESS)
-            elif _descriptors.may_travel():
+            if _descriptors.may_travel():
                 # They would be this process's, which ends.
                 with _descriptors.refused("a result"):
                     self._give(value, deliver)

@@ -24,6 +24,7 @@ from threading import (
 )
 from typing import TYPE_CHECKING, Any, overload
 
+from tarefa._runtime import _fork
 from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._timeouts import TIMEOUT_MAX
 from tarefa._sync._event import Event
@@ -164,7 +165,7 @@ def _forked() -> None:
     _parent = None
 
 
-os.register_at_fork(after_in_child=_forked)
+_fork.in_child(_forked)
 
 
 def current_process() -> Process[Any] | MainProcess:

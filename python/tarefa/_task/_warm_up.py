@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Iterator
 from types import FunctionType
 
@@ -85,7 +86,11 @@ def rehearse() -> Iterator[None]:
     here, the pages that hold them stay shared.
     """
     random: Any = sys.modules.get("random")  # unless the script's folder has another
+    after_fork: Any = getattr(threading, "_after_fork", None)
     for _ in range(40):
+        # What the interpreter does in each child. There is one thread here, which stays what it is.
+        if after_fork is not None:
+            after_fork()
         if random is not None:
             random.seed()
         for stand_in in _stand_ins:

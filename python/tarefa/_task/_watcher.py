@@ -6,11 +6,11 @@ It sleeps until a task ends or another is to be watched, in one wait for all of 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from tarefa._runtime import _fork
 from tarefa._task._state_numbers import FINISHED
 
 Callback = Callable[[Any], object]
@@ -107,4 +107,4 @@ def _forked() -> None:
     _watcher = _Watcher()
 
 
-os.register_at_fork(after_in_child=_forked)
+_fork.in_child(_forked)

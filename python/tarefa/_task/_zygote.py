@@ -38,7 +38,7 @@ _LONGEST_LINE = 1 << 20
 
 def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     """In the zygote: get everything ready that children need, then serve."""
-    _engine.set_thread_name("tarefa-zygote")
+    _engine.show_name("tarefa-zygote")
     _at_exit.note_first()
     # Before it is a member: one that has descriptors, perhaps of that number, and that offers its
     # stack in the way of processes with threads.
@@ -52,7 +52,7 @@ def main(arguments: list[str], prepare_stacks: Callable[[], None]) -> None:
     for name, value in config["interpreter"].items():
         setattr(sys, name, value)
     sys.argv, sys.path[:] = config["argv"], config["path"]
-    _engine.set_title("tarefa: zygote")
+    _engine.show_name("tarefa-zygote")
     _of_multiprocessing.watch()
     for name, value in config["before"].items():
         if value is None:
@@ -236,8 +236,9 @@ def before_request() -> bool:
 def after_fork(spare: bool) -> None:
     """In the child, right after its fork; a spare has time to warm up."""
     _fork.be_zygote(False)
-    _current.forget_all()
-    _at_exit.forget_inherited()
+    if not _at_exit.is_nothing():
+        _at_exit.forget_inherited()
+    _engine.forget_stack()
     _engine.offer_stack()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:

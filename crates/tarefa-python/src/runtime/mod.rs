@@ -40,9 +40,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::address, m)?)?;
     m.add_function(wrap_pyfunction!(system::own_threads, m)?)?;
     m.add_function(wrap_pyfunction!(system::signal_name, m)?)?;
-    m.add_function(wrap_pyfunction!(system::set_thread_name, m)?)?;
+    m.add_function(wrap_pyfunction!(system::show_name, m)?)?;
     m.add_function(wrap_pyfunction!(system::prepare_title, m)?)?;
-    m.add_function(wrap_pyfunction!(system::set_title, m)?)?;
     m.add_function(wrap_pyfunction!(system::is_root, m)?)?;
     m.add_function(wrap_pyfunction!(system::was_forked, m)?)?;
     m.add_function(wrap_pyfunction!(system::has_references, m)?)?;

@@ -36,23 +36,20 @@ pub(crate) fn signal_name(signal: i32) -> String {
     signal::name(signal)
 }
 
-/// Names the calling thread for `ps` and `top`.
-#[pyfunction]
-pub(crate) fn set_thread_name(name: &str) {
-    process::set_thread_name(name);
-}
-
-/// Looks where this process's command line is, for `set_title` here and in children.
+/// Looks where this process's command line is, for `show_name` here and in children.
 #[pyfunction]
 pub(crate) fn prepare_title() {
     title::prepare();
 }
 
-/// Shows that text instead of the command line in the system's lists.
+/// Names the calling thread for `ps` and `top`, and the process, where it is known where its command
+/// line is.
 #[pyfunction]
-pub(crate) fn set_title(text: &str) {
+pub(crate) fn show_name(name: &str) {
+    process::set_thread_name(name);
+    let title = ["tarefa: ", name.strip_prefix("tarefa-").unwrap_or(name)].concat();
     // SAFETY: the interpreter has copied its arguments before it runs any program.
-    unsafe { title::set(text) };
+    unsafe { title::set(&title) };
 }
 
 /// Whether this process made the runtime it is in; None without a runtime.
