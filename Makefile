@@ -139,11 +139,12 @@ loom-mutants: ## Only wrong memory orders planted in the engine's code: a model 
 	    each_wrong_order_is_noticed
 
 # Installs the one wheel on every version found, each in a .venv of its own, and runs $(1) there, with
-# "$${further[@]}" in it for $(3) on all but the first.
+# "$${further[@]}" in it for $(3) on all but the first. What failed is told once more at the end, where it
+# is found.
 define on_each_python
 main=$$($(PY) -c 'import sys, sysconfig; \
     print("%d.%d" % sys.version_info[:2] + "t" * bool(sysconfig.get_config_var("Py_GIL_DISABLED")))'); \
-failed=; tested=' '; further=(); \
+failed=; tested=' '; further=(); told=; logs=; trap 'rm -f $$logs' EXIT; \
 set -- "$$main" - $(FOUND); \
 while [ $$# -gt 0 ]; do \
     version=$$1 python=$$2; shift 2; \
@@ -168,10 +169,13 @@ while [ $$# -gt 0 ]; do \
         touch "$$venv/.installed"; \
     fi; \
     echo "== Python $$version"; \
-    "$$venv/bin/python" $(1) || failed="$$failed $$version"; \
+    log=$$(mktemp); logs="$$logs $$log"; \
+    "$$venv/bin/python" $(1) 2>&1 | tee "$$log" || { \
+        failed="$$failed $$version"; \
+        told+="$$(grep -E '^(FAILED|ERROR|E  |[^ ]+:[0-9]+: [A-Z])' "$$log" | sed "s/^/$$version: /" || :)"$$'\n'; }; \
     further=($(3)); \
 done; \
-if [ -n "$$failed" ]; then echo "$(2) failed on:$$failed" >&2; exit 1; fi
+if [ -n "$$failed" ]; then echo "$${told}$(2) failed on:$$failed" >&2; exit 1; fi
 endef
 
 # What `make test-python` does first, which waits for the network.

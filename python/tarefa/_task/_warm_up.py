@@ -88,8 +88,8 @@ def rehearse() -> Iterator[None]:
     random: Any = sys.modules.get("random")  # unless the script's folder has another
     after_fork: Any = getattr(threading, "_after_fork", None)
     for _ in range(40):
-        # What the interpreter does in each child. There is one thread here, which stays what it is.
-        if after_fork is not None:
+        # What the interpreter does in each child. Here it leaves one thread what it is.
+        if after_fork is not None and threading.active_count() == 1:
             after_fork()
         if random is not None:
             random.seed()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::orphans::linger;
@@ -30,8 +31,19 @@ pub(crate) struct TestFront {
     /// Where the points passed are noted: by the zygote, and by a child.
     notes: Option<PathBuf>,
     seen: BTreeMap<&'static str, u64>,
-    /// Armed in the children, with the pass.
-    child: Option<(String, u64)>,
+}
+
+/// Armed in the children, with the pass; else they count what they pass.
+static IN_CHILDREN: Mutex<Option<(String, u64)>> = Mutex::new(None);
+
+/// In a child of the zygote, from its first instruction on.
+extern "C" fn is_child() {
+    crash_point::disarm();
+    if let Some((name, nth)) = &*IN_CHILDREN.lock().unwrap() {
+        crash_point::arm(name, *nth);
+    } else {
+        crash_point::record();
+    }
 }
 
 impl TestFront {
@@ -56,11 +68,7 @@ impl Front for TestFront {
     }
 
     fn after_fork_in_child(&mut self, _: &'static Runtime, _: bool) {
-        crash_point::disarm();
         self.seen.clear();
-        if let Some((name, nth)) = &self.child {
-            crash_point::arm(name, *nth);
-        }
     }
 
     fn run(&mut self, runtime: &'static Runtime, off: Off) -> ! {
@@ -88,7 +96,7 @@ pub(crate) fn serve(text: &str) -> ! {
     let slot = std::env::args().next_back().unwrap().parse().unwrap();
     task::register();
     let address = Address { root: numbers[0] as i32, memory_fd: numbers[1] as i32, id: numbers[2] };
-    let mut front = TestFront { notes: None, seen: BTreeMap::new(), child: None };
+    let mut front = TestFront { notes: None, seen: BTreeMap::new() };
     // The first zygote of a case is armed, its successors are not.
     if words[2] == "record" {
         front.notes = Some(PathBuf::from(words[4]));
@@ -96,7 +104,7 @@ pub(crate) fn serve(text: &str) -> ! {
     } else if !words[2].is_empty() && std::fs::remove_file(words[4]).is_ok() {
         let nth = words[3].parse().unwrap();
         if words[1] == "child" {
-            front.child = Some((words[2].to_owned(), nth));
+            *IN_CHILDREN.lock().unwrap() = Some((words[2].to_owned(), nth));
         } else {
             crash_point::arm(words[2], nth);
         }
@@ -108,6 +116,7 @@ pub(crate) fn serve(text: &str) -> ! {
             process::exit_now(1)
         }
     };
+    process::on_fork_in_child(is_child);
     zygote::serve(runtime, &mut front)
 }
 
