@@ -387,5 +387,23 @@ if not TYPE_CHECKING:  # else every name would be there
         )
 
 
+class _Submodules:
+    """Finds none: says what to use in the place of those that ``multiprocessing`` has."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        package, _, rest = name.partition(".")
+        if package == __name__ and not rest.startswith("_"):
+            from tarefa._runtime._missing import sentence
+
+            text = sentence(rest)
+            if text is not None:
+                raise ModuleNotFoundError(text, name=name)
+
+
+# Last: asked only for what no other finds.
+_sys.meta_path.append(_Submodules)
+
+
 def __dir__() -> list[str]:
     return sorted({*__all__, "__doc__", "__file__", "__name__", "__version__", "enumerate", "map"})

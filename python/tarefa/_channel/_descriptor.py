@@ -14,6 +14,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from tarefa._runtime._high_fd import moved_up
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,7 +40,7 @@ class _Shown:
     def __init__(self, level: QueueLevel) -> None:
         self.level = level
         self.pid = os.getpid()
-        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self.fd = moved_up(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         self.lock = threading.RLock()
         self.ready = False
         self.thread = 0

@@ -110,7 +110,10 @@ class RawArray(Copied, ArrayCore[T]):
 
     def _tarefa_shown(self) -> str:
         shape = self._memory.shape
-        if math.prod(shape) <= THRESHOLD:
+        items = math.prod(shape)
+        if items == 0 and len(shape) > 1:
+            return f"[], shape={shape}"
+        if items <= THRESHOLD:
             return repr(self._read_all(False))
         return cut_short(shape, self._tarefa_item)
 

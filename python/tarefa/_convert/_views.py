@@ -24,7 +24,8 @@ def reducers() -> dict[type, Callable[[Any], Any]]:
     if kind is None:
         return {}
     # Subclasses that have nothing besides; pickle looks for the very type.
-    found = dict.fromkeys((kind, getattr(numpy, "recarray", kind)), _reduce)
+    alike = (getattr(numpy, name, kind) for name in ("recarray", "matrix"))
+    found = dict.fromkeys((kind, *alike), _reduce)
     return {**found, memoryview: _reduce_memory}
 
 
@@ -64,7 +65,10 @@ def _owner(view: Any) -> tuple[Any, int] | None:
         placed[0].show(view.nbytes)
         return placed
     base = view
-    while isinstance(base, (np.ndarray, memoryview)):
+    # NumPy's windows and views of any strides have one between that is no array and stands for one.
+    while isinstance(base, (np.ndarray, memoryview)) or (
+        hasattr(base, "__array_interface__") and hasattr(base, "base")
+    ):
         base = base.obj if isinstance(base, memoryview) else base.base
     if not isinstance(base, _SHARED):
         return None

@@ -15,6 +15,7 @@ from tarefa._runtime._errors import (
     TaskFailed,
     TaskTimeout,
 )
+from tarefa._runtime._high_fd import moved_up
 from tarefa._runtime._shared import attach_as, shown_names
 from tarefa._runtime._timeouts import TIMEOUT_MAX, too_large
 from tarefa._task import _limits, _outcome
@@ -302,7 +303,7 @@ class TaskBase(Generic[R]):
         loop = asyncio.get_running_loop()
         while self._tarefa_core.state < FINISHED:
             ended = loop.create_future()
-            fd = os.dup(self.sentinel)
+            fd = moved_up(os.dup(self.sentinel))
             loop.add_reader(fd, _set_result, ended)
             try:
                 await ended

@@ -230,7 +230,12 @@ class Program:
             except OSError as e:
                 e.add_note("stdin of a Program is a path; to feed it text, give input")
                 raise
-        out, err = self._target(self._stdout, files), self._target(self._stderr, files)
+        out = self._target(self._stdout, files)
+        if _is_path(self._stdout) and _is_path(self._stderr) and _same(self._stdout, self._stderr):
+            # Opened twice each would write over what the other has written.
+            err = out
+        else:
+            err = self._target(self._stderr, files)
         process = Popen(
             self.args, stdin=source, stdout=out, stderr=err, env=self._env, cwd=self._cwd
         )
@@ -277,6 +282,18 @@ class Program:
 
     def __repr__(self) -> str:
         return f"{full_title(self)}({', '.join(map(repr, self.args))})"
+
+
+def _is_path(where: Any) -> bool:
+    return isinstance(where, (str, bytes, os.PathLike))
+
+
+def _same(path: Any, other: Any) -> bool:
+    """Whether two paths lead to one file, the first of which is there."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
 
 
 class _Kept:

@@ -25,6 +25,7 @@ from threading import (
 from typing import TYPE_CHECKING, Any, overload
 
 from tarefa._runtime import _fork
+from tarefa._runtime._high_fd import moved_up
 from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._timeouts import TIMEOUT_MAX
 from tarefa._sync._event import Event
@@ -113,7 +114,7 @@ class MainProcess:
     def sentinel(self) -> int:
         """A descriptor that is readable once the process has ended."""
         if self._sentinel is None:
-            self._sentinel = os.pidfd_open(self.pid)
+            self._sentinel = moved_up(os.pidfd_open(self.pid))
         return self._sentinel
 
     def is_alive(self) -> bool:

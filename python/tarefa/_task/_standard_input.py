@@ -44,8 +44,23 @@ def _label() -> str:
     return f"process {task.name!r} (pid {os.getpid()})" if task is not None else "this process"
 
 
+# The modules whose functions are consoles: of ``pdb`` and of ``code.interact()``.
+_CONSOLES = ("cmd", "code")
+
+
+def _no_console(what: str) -> str:
+    return (
+        f"{what} in {_label()}, which has no standard input: that is the program's. Run the "
+        "target as a tarefa.Thread to look at it, or name a debugger that works from afar with "
+        "PYTHONBREAKPOINT (remote_pdb.set_trace, for example)"
+    )
+
+
 def _input(prompt: object = "", /) -> str:
     if _has_none():
+        # Consoles take the end of input for a wish to leave, and say nothing of why.
+        if sys._getframe(1).f_globals.get("__name__") in _CONSOLES:
+            raise StateError(_no_console("a console or debugger"))
         raise EOFError(
             f"{_label()} has no standard input, which is the program's: ask in the program, or in "
             "a tarefa.Thread, and hand the answer to the process"
@@ -56,9 +71,5 @@ def _input(prompt: object = "", /) -> str:
 def _breakpoint(*args: Any, **kwargs: Any) -> Any:
     chosen = os.environ.get("PYTHONBREAKPOINT", "")
     if chosen in ("", "pdb.set_trace") and _has_none():
-        raise StateError(
-            f"breakpoint() in {_label()}, which has no standard input: that is the program's. Run "
-            "the target as a tarefa.Thread to look at it, or name a debugger that works from "
-            "afar with PYTHONBREAKPOINT (remote_pdb.set_trace, for example)"
-        )
+        raise StateError(_no_console("breakpoint()"))
     return _builtin_hook(*args, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tarefa import _engine
+from tarefa._runtime._high_fd import moved_up
 
 
 def prepare(from_interpreter: bool) -> None:
@@ -29,7 +30,7 @@ def prepare(from_interpreter: bool) -> None:
 
     try:
         # The number is what counts: a process that is asked puts a file of its own there.
-        fd = _moved_up(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
+        fd = moved_up(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
     except OSError:
         return
     try:
@@ -40,20 +41,6 @@ def prepare(from_interpreter: bool) -> None:
             _engine.watch_faults()
     except OSError:
         os.close(fd)
-
-
-def _moved_up(fd: int) -> int:
-    """Another descriptor for the same, of a number that programs do not close by habit."""
-    import fcntl
-
-    for least in (960, 3):
-        try:
-            other = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, least)
-        except OSError:  # above the limit, or there are no more
-            continue
-        os.close(fd)
-        return other
-    return fd
 
 
 def offer() -> None:

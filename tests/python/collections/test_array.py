@@ -785,3 +785,8 @@ def test_forks_of_several_threads():
     for thread in threads:
         thread.join()
     assert shared[:20] == [1] * 20
+
+
+def test_one_without_items_shows_its_shape():
+    assert repr(tarefa.Array(np.zeros((0, 3)))) == "tarefa.Array('d', [], shape=(0, 3))"
+    assert repr(tarefa.Array("d", 0)) == "tarefa.Array('d', [])"

@@ -160,3 +160,21 @@ def test_records_and_what_reads_the_buffer(Task):
     assert np.asarray(array).tolist() == [(0, 0), (0, 9), (2.5, 9)]
     result(Task, fill, np.frombuffer(memoryview(array), "u1")[:12], 255)
     assert np.asarray(array)["id"].tolist() == [-1, 9, 9]
+
+
+def test_windows_any_strides_and_matrices(Task):
+    from numpy.lib.stride_tricks import as_strided, sliding_window_view
+
+    array = tarefa.Array("d", 12)
+    view = np.asarray(array)
+    windows = sliding_window_view(view, 3, writeable=True)
+    for made, places in (
+        (windows, range(12)),
+        (windows[::4, 1:], (1, 2, 5, 6, 9, 10)),
+        (as_strided(view[4:], (2, 2), (8, 16)), (4, 5, 6, 7)),
+        (view.reshape(3, 4).view(np.matrix)[1:, ::2], (4, 6, 8, 10)),
+    ):
+        view[:] = 0
+        result(Task, fill, made, 7)
+        assert np.flatnonzero(view).tolist() == list(places)
+    assert type(result(Task, lambda given: given, view.reshape(3, 4).view(np.matrix))) is np.matrix

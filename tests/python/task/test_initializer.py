@@ -178,3 +178,20 @@ def test_breakpoint_and_input_as_the_program_has_chosen(monkeypatch):
         return input()
 
     assert tarefa.Process(target=given).start().result(30) == "a line"
+
+
+def test_consoles_say_how():
+    def debug():
+        import pdb
+
+        pdb.set_trace()
+
+    def talk():
+        import code
+
+        code.interact(banner="")
+
+    for target in (debug, talk):
+        error = tarefa.Process(target=target).start().exception(30)
+        assert isinstance(error, tarefa.StateError)
+        assert "tarefa.Thread" in str(error)

@@ -303,3 +303,11 @@ def test_a_text_as_stdin_is_a_path_that_is_not_there(Task):
     error = Task(target=Program("cat", stdin="some text")).start().exception()
     assert isinstance(error, FileNotFoundError)
     assert any("give input" in note for note in error.__notes__)
+
+
+def test_both_outputs_in_one_file(Task, tmp_path):
+    path = tmp_path / "out"
+    code = "import os; [os.write(fd, b'%d\\n' % i) for i, fd in enumerate([1, 2, 1])]"
+    program = Program(sys.executable, "-c", code, stdout=path, stderr=str(path))
+    Task(target=program).start().result(30)
+    assert path.read_text() == "0\n1\n2\n"

@@ -1,5 +1,6 @@
 """Names that programs bring along from `threading` and `multiprocessing`."""
 
+import importlib
 import multiprocessing
 import os
 import pkgutil
@@ -35,6 +36,9 @@ def test_each_name_is_there_or_says_what_to_use(name):
     with pytest.raises(ImportError, match=f"no '{name}': ....") as imported:
         exec(f"from tarefa import {name}", {})
     assert str(imported.value) == str(attribute.value)
+    with pytest.raises(ModuleNotFoundError, match=f"no '{name}': ....") as module:
+        importlib.import_module(f"tarefa.{name}")
+    assert str(module.value) == str(attribute.value)
     assert not hasattr(tarefa, name)
 
 

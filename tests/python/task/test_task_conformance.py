@@ -362,6 +362,7 @@ def test_ident_and_pid_are_what_the_task_sees(Task):
 def test_the_sentinel_becomes_readable_at_the_end(held):
     task, go = held
     assert select.select([task.sentinel], [], [], 0) == ([], [], [])
+    assert task.sentinel > 255  # not one of those that programs close by habit
     go.set()
     assert select.select([task.sentinel], [], [], 40)[0] == [task.sentinel]
     assert connection_wait([task.sentinel], timeout=40) == [task.sentinel]

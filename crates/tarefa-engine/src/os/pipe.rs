@@ -150,7 +150,8 @@ pub fn close(fd: i32) {
     unsafe { libc::close(fd) };
 }
 
-/// An event descriptor that starts at `value`: readable while it is not zero.
+/// An event descriptor that starts at `value`: readable while it is not zero. It is kept, under a number
+/// that programs do not meet by chance.
 ///
 /// # Errors
 /// `EMFILE` when there are no descriptors.
@@ -158,7 +159,7 @@ pub fn event(value: u32) -> io::Result<OwnedFd> {
     // SAFETY: a plain call; on success the descriptor is ours alone.
     unsafe {
         let fd = check(libc::eventfd(value, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?;
-        Ok(OwnedFd::from_raw_fd(fd))
+        high_fd::moved_up(OwnedFd::from_raw_fd(fd))
     }
 }
 

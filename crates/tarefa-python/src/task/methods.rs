@@ -512,7 +512,7 @@ impl TaskCore {
     fn process_descriptor(&self, py: Python<'_>) -> PyResult<i32> {
         let me = self.handle.try_slot()?;
         let task = Task::at(&me, self.handle.off());
-        if let Ok(fd) = pidfd::open(task.pid()) {
+        if let Ok(fd) = pidfd::open_kept(task.pid()) {
             if task.process().is_some() {
                 return Ok(fd.into_raw_fd());
             }

@@ -58,7 +58,7 @@ pub(crate) fn open(task: &Record<'_>, own: &Sentinel) -> io::Result<OwnedFd> {
         }
         return own.descriptor();
     }
-    let fd = pidfd::open(task.pid());
+    let fd = pidfd::open_kept(task.pid());
     // Looked at after the descriptor is open: so the process is the task's.
     if task.state().is_final() { pipe::event(1) } else { fd }
 }

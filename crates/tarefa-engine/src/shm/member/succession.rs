@@ -131,7 +131,7 @@ impl Runtime {
                 let _ = replace(own, &theirs);
             }
         }
-        self.keep_root(Root { word, fd: pidfd::open(pid).ok() });
+        self.keep_root(Root { word, fd: pidfd::open_kept(pid).ok() });
         self.ring();
     }
 }
