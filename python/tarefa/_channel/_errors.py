@@ -59,14 +59,16 @@ class BadMessage(TarefaError, pickle.UnpicklingError):
 
     Attributes:
         pid: the process that put it; None if that is not known.
+        origin: who put it, in words: the task's name and its process.
         items: of :meth:`tarefa.Queue.get_many`, the items that were taken with it.
     """
 
     __module__ = "tarefa"
 
-    def __init__(self, message: str, pid: int | None = None) -> None:
+    def __init__(self, message: str, pid: int | None = None, origin: str = "a process") -> None:
         super().__init__(message)
         self.pid = pid
+        self.origin = origin
         self.items: list[object] = []
 
 
@@ -88,12 +90,12 @@ class ItemsLost(TarefaError):
         self.pid = pid
 
 
-def bad_message(pid: int, error: BaseException, channel: str = "queue") -> BadMessage:
+def bad_message(origin: str, pid: int, error: BaseException, channel: str = "queue") -> BadMessage:
     """Return the error for a message that raised ``error`` as it was decoded."""
-    who = f"process {pid}" if pid else "a process"
     next_one = "get()" if channel == "queue" else "recv()"
     return BadMessage(
-        f"an item that {who} put into the {channel} cannot be decoded here: "
+        f"an item that {origin} put into the {channel} cannot be decoded here: "
         f"{type(error).__name__}: {error}; it is taken out, and the next {next_one} goes on",
         pid or None,
+        origin,
     )

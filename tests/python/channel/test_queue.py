@@ -583,13 +583,15 @@ def put_spoilt(q):
 
 
 def test_what_cannot_be_decoded_fails_at_get(Task, q):
-    task = Task(target=put_spoilt, args=(q,)).start()
-    task.result()
+    task = Task(target=put_spoilt, args=(q,), name="maker").start()
+    task.join()  # it has ended, and is known by its handle
     with pytest.raises(tarefa.BadMessage, match="LookupError: not here") as info:
         q.get()
     pid = os.getpid() if Task is tarefa.Thread else task.pid
     assert info.value.pid == pid
-    assert f"process {pid}" in str(info.value)
+    who = "the program" if Task is tarefa.Thread else 'task "maker"'
+    assert info.value.origin == f"{who} (pid {pid})"
+    assert info.value.origin in str(info.value)
     assert isinstance(info.value.__cause__, LookupError)
     q.put(5)
     with pytest.raises(tarefa.BadMessage) as info:

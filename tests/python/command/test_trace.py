@@ -76,20 +76,26 @@ def test_a_program_that_runs(how, tmp_path):
         program.line()
         pid = program.process.pid
         file = tmp_path / "it.json"
-        done = command("trace", pid, "--seconds", "0.3", "-o", file, *how)
+        # On a machine that is busy with other work not one call may fall into a short time.
+        for seconds in (0.3, 3, 30):
+            done = command("trace", pid, "--seconds", seconds, "-o", file, *how)
+            calls = perfetto_rules.slices(file, "call")
+            if calls:
+                break
         assert f"{file}: " in done.stdout
         assert "sampled" in done.stdout if how else "on a core" in done.stdout
-        calls = perfetto_rules.slices(file, "call")
         assert {event["name"] for event in calls} == {"nap"}
         assert {event["args"]["worker"] for event in calls} <= {"ants-1", "ants-2"}
         workers = perfetto_rules.slices(file, "process")
         assert {event["args"]["ended"] for event in workers} == {"running"}
         # It goes on, and writes nothing down.
         page = tmp_path / "it.html"
-        done = command(
-            "--lang", "pt", "trace", pid, "--seconds=0.1", "--output", page, "--json", *how
-        )
-        said = json.loads(done.stdout)
+        for seconds in (0.1, 3, 30):
+            seconds = f"--seconds={seconds}"
+            done = command("--lang", "pt", "trace", pid, seconds, "--output", page, "--json", *how)
+            said = json.loads(done.stdout)
+            if said["slices"] >= 2:
+                break
         assert said["file"] == str(page)
         assert said["lost"] == 0
         assert said["slices"] >= 2

@@ -380,7 +380,8 @@ mod tests {
         let pid = child.id().cast_signed();
         let started = try_start_time(pid).unwrap();
         let after = ticks();
-        let others = [is_another(pid, started - 1), is_another(pid, started), is_another(pid, after)];
+        let others =
+            [is_another(pid, started - 1), is_another(pid, started), is_another(pid, after)];
         child.kill().unwrap();
         child.wait().unwrap();
         assert!((before..=after).contains(&started), "{before} {started} {after}");

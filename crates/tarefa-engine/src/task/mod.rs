@@ -22,6 +22,7 @@ mod identity;
 pub mod inspect;
 pub mod last_line;
 pub mod limits;
+pub mod origin;
 pub mod process;
 pub mod program;
 pub mod record;

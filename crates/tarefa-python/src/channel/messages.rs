@@ -7,6 +7,7 @@ use tarefa_engine::collections::value::tag;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::blob;
+use tarefa_engine::task::origin;
 
 use crate::convert::{encode, flat};
 use crate::runtime::blocking::deadline;
@@ -61,7 +62,7 @@ pub(crate) fn decode(
         }
         let pid = blob::signed_by(me, at);
         match hooks::named(py, "bad_message")
-            .and_then(|make| make.call1((pid, e.value(py), channel)))
+            .and_then(|make| make.call1((origin::of_process(me, pid), pid, e.value(py), channel)))
         {
             Ok(made) => {
                 let made = PyErr::from_value(made);

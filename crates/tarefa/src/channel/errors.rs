@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
+use tarefa_engine::shm::Member;
 use tarefa_engine::shm::heap::OutOfMemory;
+use tarefa_engine::task::origin;
 
 use crate::convert::errors::{DecodeError, EncodeError};
 use crate::runtime::errors::TooManyThreads;
@@ -23,8 +25,10 @@ pub enum ChannelError {
     #[error(transparent)]
     Encode(#[from] EncodeError),
     /// What came is no value of the channel's type. It is gone; the next one comes next.
-    #[error("a message, put in by process {pid}, cannot be read: {source}")]
+    #[error("a message, put in by {origin}, cannot be read: {source}")]
     Decode {
+        /// Who put it in, in words: the task's name and its process.
+        origin: String,
         /// The process that put it in.
         pid: i32,
         /// Why.
@@ -52,6 +56,14 @@ pub enum ChannelError {
     /// With feature `tokio`: the system has no thread for the tasks that wait.
     #[error("cannot start the thread that waits for the channel: {0}")]
     Thread(#[source] std::io::Error),
+}
+
+impl ChannelError {
+    /// For a message that `pid` has put in, whose value `source` is the lack of.
+    #[cold]
+    pub(super) fn unreadable(me: &Member, pid: i32, source: DecodeError) -> Self {
+        Self::Decode { origin: origin::of_process(me, pid), pid, source }
+    }
 }
 
 const NOBODY_RECEIVES: &str = "nobody receives any more: all receivers are dropped, or their processes \

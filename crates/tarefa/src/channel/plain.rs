@@ -206,7 +206,7 @@ impl<T: Plain> PlainReceiver<T> {
         let pid = taken.signed_by(&me, 0);
         let wrong = |found: String| {
             let source = DecodeError::Type { what: std::any::type_name::<[T]>(), found };
-            Nothing::Failed(ChannelError::Decode { pid, source })
+            Nothing::Failed(ChannelError::unreadable(&me, pid, source))
         };
         let Some(Content::Blob(tag::BYTES | tag::RAW, bytes, _)) = taken.contents().next() else {
             return Err(wrong("a message that is no bytes".to_owned()));

@@ -150,7 +150,7 @@ impl<T: DeserializeOwned + 'static> Receiver<T> {
             _ => taken.fetch(me, i)?,
         };
         element::load(self.side.handle().runtime(), fetched)
-            .map_err(|source| ChannelError::Decode { pid: taken.signed_by(me, i), source })
+            .map_err(|source| ChannelError::unreadable(me, taken.signed_by(me, i), source))
     }
 
     /// Values one after the other, waiting for each, until nothing more will come.
