@@ -229,6 +229,8 @@ def set_slice(core: ListCore[T], key: slice, values: Iterable[T]) -> None:
     if not new and key.step in (None, 1):
         core._delete_slice(key)
         return
+    if core._set_slice(key, new):
+        return
 
     def plan(items: list[T]) -> list[tuple[bool, Any]]:
         kept: list[tuple[bool, Any]] = [(True, i) for i in range(len(items))]

@@ -86,6 +86,8 @@ class ListCore(Generic[_T]):
             IndexError: there is none.
         """
 
+    def _set_slice(self, key: slice, values: list[Any]) -> bool:
+        """Assign to a slice in place, at one instant, if it does not grow."""
     def _delete_slice(self, key: slice) -> None:
         """Take out what a slice names, at one instant and without needing memory."""
 

@@ -30,6 +30,10 @@ FILL = """
         "del l[::-3]",
         "l[:] = []",
         "l[5:400] = ()",
+        "l[0:100] = [1] * 3",
+        "l[7:] = range(9)",
+        "l[100:700] = [3] * 500",
+        "l[-300:-2] = (None, 2.5, True)",
         "[l.pop() for _ in range(500)]",
         "[l.pop(7) for _ in range(500)]",
         "[l.pop(0) for _ in range(500)]",
@@ -93,6 +97,7 @@ def test_a_full_dict_can_be_emptied(empty):
         "s -= set(range(50))",
         "s.difference_update(range(before // 2))",
         "s &= {1, 2, 3}",
+        "s ^= set(range(before // 2))",
         "s.intersection_update(range(before - 99))",
     ],
 )
@@ -206,6 +211,51 @@ def test_slices_are_deleted_as_of_a_list(size):
                 del shared[start:stop:step]
                 del plain[start:stop:step]
                 assert shared == plain
+
+
+def test_what_is_replaced_in_place_needs_no_memory():
+    run_script(
+        FILL
+        + """
+    l = tarefa.List()
+    fill(l.append)
+    plain = l.snapshot()
+    keys = [slice(3, 9), slice(9, 3, -1), slice(0, 60, 6), slice(-1, -60, -7), slice(None, None, 2)]
+    for key in keys:
+        new = list(range(len(plain[key])))
+        l[key] = new
+        plain[key] = new
+        assert l == plain
+    """,
+        env=FULL,
+    )
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 41])
+@pytest.mark.parametrize("count", [1, 2, 5, 40, 120])
+def test_slices_are_assigned_to_as_of_a_list(size, count):
+    bounds = (None, 0, 1, 2, 5, 30, -1, -3, -50)
+    for start in bounds:
+        for stop in bounds:
+            for step in (None, 1, 2, 7, -1, -2):
+                plain = [i if i % 3 else f"text {i}" * 9 for i in range(size)]
+                shared = tarefa.List(plain)
+                key = slice(start, stop, step)
+                fitting = len(plain[key]) if step not in (None, 1) else count
+                new = [-i if i % 4 else f"new {i}" * 7 for i in range(fitting)]
+                shared[key] = new
+                plain[key] = new
+                assert shared == plain
+
+
+def test_a_slice_is_replaced_by_parts_of_itself():
+    inner = tarefa.List([1])
+    shared = tarefa.List([inner, "x" * 100, inner, (1, "y" * 50), 3])
+    shared[0:4] = shared[2:4]
+    assert shared == [inner, (1, "y" * 50), 3]
+    shared[:] = [shared[2]]
+    assert shared == [3]
+    assert inner == [1]
 
 
 def test_a_limit_on_file_sizes_is_respected_and_named():

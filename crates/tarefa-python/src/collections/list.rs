@@ -260,6 +260,51 @@ impl ListCore {
         }
     }
 
+    /// Assigns to a slice in place, at one instant, if it does not grow: needs no more memory than the
+    /// values and a few words. False where that is not possible, or there is not even so much.
+    #[pyo3(name = "_set_slice")]
+    fn set_slice(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PySlice>,
+        values: &Bound<'_, PyList>,
+    ) -> PyResult<bool> {
+        let me = self.handle.try_slot()?;
+        let mut encoded: Option<Vec<Encoded<'_>>> = None;
+        loop {
+            let shot = self.with(py, &me, |list| Ok((list.snapshot(0, 0)?.version, list.len())))?;
+            let slice = key.indices(isize::try_from(shot.1)?)?;
+            let (there, new) = (slice.slicelength, values.len());
+            if new == 0 || new > there || (slice.step != 1 && new != there) {
+                return Ok(false);
+            }
+            let all = match encoded.take() {
+                Some(all) => all,
+                None => encode_all(&me, values, self.handle.off())?,
+            };
+            let mut items = items_of(&all)?;
+            let (mut first, step) = (slice.start.unsigned_abs() as u64, slice.step.unsigned_abs());
+            if slice.step < 0 {
+                // Backwards is the same ones from the other end.
+                first -= (new as u64 - 1) * step as u64;
+                items.reverse();
+            }
+            let at = (first, step as u64);
+            let done = self.with(py, &me, |list| {
+                match list.splice(shot, at, &items, (there - new) as u64) {
+                    Err(ListError::Changed) => Ok(None),
+                    Err(ListError::Memory(e)) if !e.is_held_up() => Ok(Some(false)),
+                    other => other.map(|()| Some(true)),
+                }
+            })?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+            drop(items);
+            encoded = Some(all);
+        }
+    }
+
     /// Takes out the element at `index`, if `version` and `length` still hold; false when they do
     /// not. Needs no memory.
     #[pyo3(name = "_remove_if")]

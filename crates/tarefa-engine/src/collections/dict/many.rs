@@ -74,14 +74,14 @@ impl Dict<'_> {
         terms: Terms,
     ) -> Result<Applied, DictError> {
         let applied = self.apply_within_limit(changes, terms);
+        let is_there = |key: &Key<'_>| self.get(key.canonical()).is_ok_and(|there| there.is_some());
         let frees = || {
             changes.iter().all(|(key, change)| match change {
                 Change::Remove => true,
                 // It may be there, and then only changes.
-                Change::Put(Item::Word(_)) | Change::Add(_) => {
-                    terms.only && self.get(key.canonical()).is_ok_and(|there| there.is_some())
-                }
-                Change::Put(_) | Change::Toggle => false,
+                Change::Put(Item::Word(_)) | Change::Add(_) => terms.only && is_there(key),
+                Change::Toggle => is_there(key),
+                Change::Put(_) => false,
             })
         };
         if matches!(applied, Err(DictError::Memory(_))) && frees() {

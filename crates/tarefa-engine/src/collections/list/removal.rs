@@ -19,14 +19,19 @@
 //!   removal before anything else ([`List::finish_cut`]); readers without the latch see an odd
 //!   version and take it. `len` is the old one until the end: to those who look at it alone the
 //!   removal happens then.
+//! - What is stored in the place of elements, of which the rest goes ([`List::splice`]), comes with
+//!   the first of these changes.
 
 use super::{Cut, List, ListError};
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::collections::segments;
-use crate::collections::value;
+use crate::collections::value::{self, Item};
 use crate::shm::arena::offset::Off;
-use crate::shm::heap;
+use crate::shm::heap::{self, journal_room};
 use crate::shm::tx::journal::Tx;
+
+/// Words of a splice besides those of its elements: the chain, twice, and what makes a cut.
+const BESIDE: usize = 6;
 
 impl Cut {
     fn last(self) -> u64 {
@@ -69,6 +74,103 @@ impl List<'_> {
         });
         heap::free_deferred(self.me, savepoint);
         result
+    }
+
+    /// Stores `items` in the place of every `step`-th element from `first` on, and takes out the
+    /// `gone` behind the last of those, all at one instant; if the list is still as it was when a
+    /// snapshot had `version` and `len`. Needs memory for what is stored in blobs, and no other,
+    /// whatever is full.
+    ///
+    /// # Errors
+    /// [`ListError::Changed`], [`ListError::OutOfRange`], [`ListError::Memory`],
+    /// [`ListError::Locked`]; the list is as it was.
+    pub fn splice(
+        &self,
+        expected: (u64, u64),
+        at: (u64, u64),
+        items: &[Item<'_>],
+        gone: u64,
+    ) -> Result<(), ListError> {
+        let spliced = self.splice_within_limit(expected, at, items, gone);
+        let frees = || items.iter().all(|item| matches!(item, Item::Word(_)));
+        if matches!(spliced, Err(ListError::Memory(_))) && frees() {
+            // Undo records of many words take some for a moment.
+            return heap::overdrawn(|| self.splice_within_limit(expected, at, items, gone));
+        }
+        spliced
+    }
+
+    fn splice_within_limit(
+        &self,
+        (version, len): (u64, u64),
+        (first, step): (u64, u64),
+        items: &[Item<'_>],
+        gone: u64,
+    ) -> Result<(), ListError> {
+        let savepoint = heap::savepoint(self.me);
+        let result = self.store_all(items).map_err(ListError::from).and_then(|words| {
+            let _latch = self.enter()?;
+            if (version, len) != (self.it.version.load(Ordering::Relaxed), self.len()) {
+                return Err(ListError::Changed);
+            }
+            let stored = Cut { first, step, count: words.len() as u64 };
+            if stored.count > 0 {
+                self.check(stored.last())?;
+            }
+            let behind = if stored.count > 0 { stored.last() + 1 } else { first };
+            let cut = Cut { first: behind, step: 1, count: gone };
+            if gone > 0 {
+                self.check(cut.last())?;
+            }
+            self.splice_latched(stored, &words, cut, savepoint)
+        });
+        heap::free_deferred(self.me, savepoint);
+        result
+    }
+
+    /// The words' blobs hang on the chain above `savepoint`; all fits.
+    fn splice_latched(
+        &self,
+        stored: Cut,
+        words: &[u64],
+        cut: Cut,
+        savepoint: Off,
+    ) -> Result<(), ListError> {
+        let me = self.me;
+        let places = || (0..stored.count).map(|i| self.word(stored.first + i * stored.step));
+        let blob_in = |place: &AtomicU64| value::blob_of(place.load(Ordering::Relaxed));
+        let blobs = places().filter(|place| blob_in(place).is_some()).count();
+        let room = journal_room::reserve(me, words.len() + 2 * blobs + BESIDE)?;
+        self.changing(|| {
+            let mut tx = room.begin();
+            heap::release_to(me, &mut tx, savepoint);
+            for (place, word) in places().zip(words) {
+                let old = blob_in(place);
+                tx.set(place, *word);
+                if let Some(blob) = old {
+                    heap::defer_free(me, &mut tx, blob);
+                }
+            }
+            if cut.count > 0 {
+                self.begin_cut(&mut tx, cut);
+            }
+            crash_point!("list.spliced");
+            tx.commit();
+            crash_point!("list.spliced_done");
+            if cut.count > 0 {
+                self.go_on_with_cut();
+            }
+        });
+        Ok(())
+    }
+
+    // crash: part of the caller's change.
+    fn begin_cut(&self, tx: &mut Tx<'_>, cut: Cut) {
+        let it = self.it;
+        tx.set(&it.cut_first, cut.first);
+        tx.set(&it.cut_step, cut.step);
+        tx.set(&it.cut_at, cut.first);
+        tx.set(&it.cut_count, cut.count);
     }
 
     /// Takes the element at `index` out, without returning it. Needs no memory.
@@ -118,16 +220,12 @@ impl List<'_> {
 
     /// The latch is held, and `cut` fits.
     pub(super) fn cut_latched(&self, cut: Cut) {
-        let (me, it) = (self.me, self.it);
         if cut.count == self.len() {
             return self.clear_latched();
         }
         self.changing(|| {
-            let mut tx = Tx::begin(me);
-            tx.set(&it.cut_first, cut.first);
-            tx.set(&it.cut_step, cut.step);
-            tx.set(&it.cut_at, cut.first);
-            tx.set(&it.cut_count, cut.count);
+            let mut tx = Tx::begin(self.me);
+            self.begin_cut(&mut tx, cut);
             crash_point!("list.cut");
             tx.commit();
             crash_point!("list.cut_begun");

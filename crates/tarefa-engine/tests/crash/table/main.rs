@@ -17,6 +17,7 @@ mod deaths;
 mod dicts;
 mod identities;
 mod limits;
+mod lists;
 mod locks;
 mod orphans;
 mod rivals;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::dicts::Do;
 use crate::limits;
 use crate::support::{Shared, Value, Words, contents, int};
-use tarefa_engine::collections::list::{self, List, ListError, Source};
+use tarefa_engine::collections::list::{self, List, ListError};
 use tarefa_engine::collections::object_lock;
 use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::os::clock::Deadline;
@@ -24,6 +24,7 @@ use tarefa_engine::task::record::Task;
 use tarefa_engine::task::{State, record, unretrieved, zygote};
 use tarefa_engine::trace;
 
+use crate::lists::{rebuild, splice, spliced};
 use crate::starts::start_and_join;
 use crate::{arrays, locks, starts, support};
 
@@ -38,6 +39,8 @@ pub(crate) enum Step {
     Remove(u64),
     /// Every so-manyth from the first on, so many of them.
     Cut(u64, u64, u64),
+    /// From the first on, so many replaced, by a word and a blob by turns, and so many taken out.
+    Splice(u64, u64, u64),
     /// Locks that keep what is to be repaired, made and dropped.
     Repairs,
     Insert(u64, i64),
@@ -237,6 +240,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("remove inside", 40, &[Remove(20), Remove(3), Remove(37)]),
     scenario("cut", 40, &[Cut(3, 1, 9), Cut(0, 2, 8), Cut(5, 3, 4), Cut(17, 1, 2), Cut(0, 1, 17)]),
     scenario("cut a long list", 700, &[Cut(3, 1, 690), Append(1), Cut(1, 4, 2)]),
+    scenario("splice", 40, &[Splice(3, 1, 1), Splice(0, 4, 20), Splice(2, 6, 0)]),
+    scenario("splice many", 200, &[Splice(1, 60, 9), Append(1), Splice(0, 3, 120)]),
     scenario("repairs", 0, &[Repairs, Append(1), Repairs]),
     scenario("insert", 20, &[Insert(0, 1), Insert(10, 2), InsertBlob(7, 9), Insert(99, 3)]),
     scenario("rebuild", 9, &[Rebuild, Append(1), Rebuild]),
@@ -345,6 +350,10 @@ impl Step {
                     !gone(i - 1)
                 });
             }
+            Splice(first, new, gone) => {
+                let (from, new) = (first as usize, new as usize);
+                drop(list.splice(from..from + new + gone as usize, spliced(new)));
+            }
             Insert(i, n) => list.insert((i as usize).min(list.len()), Value::Int(n)),
             InsertBlob(i, n) => list.insert(i as usize, Value::Bytes(blob(n))),
             Rebuild => {
@@ -399,6 +408,7 @@ impl Step {
             Cut(first, step, count) => {
                 list.cut(list::Cut { first, step, count }, None).unwrap();
             }
+            Splice(first, new, gone) => splice(list, first, new as usize, gone),
             Repairs => locks::repairs(me, shared.child.0),
             Insert(i, n) => list.insert(i, int(n)).unwrap(),
             InsertBlob(i, n) => list.insert(i, Item::Blob(tag::BYTES, &blob(n), &[])).unwrap(),
@@ -679,16 +689,6 @@ pub(crate) fn rotated(list: &[Value], taken: usize) -> Vec<Value> {
         list.remove(0);
     }
     list
-}
-
-pub(crate) fn rebuild(list: List<'_>) {
-    let snapshot = list.snapshot(0, u64::MAX).unwrap();
-    let len = snapshot.items.len() as u64;
-    let bytes = blob(33);
-    let mut sources: Vec<Source<'_>> = (1..len).rev().map(Source::Keep).collect();
-    sources.push(Source::New(int(-1)));
-    sources.push(Source::New(Item::Blob(tag::BYTES, &bytes, &[])));
-    list.rebuild(snapshot.version, len, &sources).unwrap();
 }
 
 pub(crate) fn refer(list: List<'_>, to: Off) {
