@@ -90,6 +90,9 @@ def show_name(name: str) -> None:
 def signal_name(signal: int) -> str:
     """``SIGKILL`` for 9."""
 
+def no_thread() -> str:
+    """Which limit keeps this process from another thread, most likely, and what to do."""
+
 def system_limits() -> tuple[int | None, int | None, int | None]:
     """Descriptors, processes, and the cgroup's memory; None is without limit."""
 

@@ -54,7 +54,7 @@ _can_read = False
 
 
 def _read_ahead() -> None:
-    """Once, while the zygote comes up: what the failure of a process may be told with.
+    """Once, while the zygote comes up: what later starts and the failure of one need.
 
     Later it may not be there: a program may change its root folder or its user.
     """
@@ -62,7 +62,8 @@ def _read_ahead() -> None:
     _can_read = True
     import traceback  # noqa: F401
 
-    from tarefa._convert import _exception_pickling  # noqa: F401
+    from tarefa._convert import _culprit, _exception_pickling  # noqa: F401
+    from tarefa._task import _logging_state  # noqa: F401
 
 
 class Process(TaskBase[R]):

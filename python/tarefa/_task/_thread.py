@@ -345,9 +345,7 @@ class Thread(TaskBase[R], threading.Thread):
 
                 text = f"cannot start thread {self._name!r}: {e}"  # type: ignore[attr-defined]
                 if not sys.is_finalizing():
-                    limit = _engine.system_limits()[1]
-                    text += "; join some tasks, or raise the limit on processes "
-                    text += f"(RLIMIT_NPROC, {limit})"
+                    text += f"; {_engine.no_thread()}"
                 raise StartError(11, text) from e
             raise
         return self

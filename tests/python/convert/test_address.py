@@ -191,6 +191,31 @@ def test_the_death_of_a_rust_program_is_told_in_python(visitor):
         given.check()
 
 
+def test_a_rust_program_cannot_repair_and_leaves_it_to_who_can(visitor):
+    given, fixed = Given(), tarefa.List()
+    given.lock = tarefa.Lock(repair=lambda: fixed.append(1))
+
+    def die():
+        given.lock.acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    tarefa.Process(target=die).start().join()
+    # It is told, and may take the lock then: that repairs nothing.
+    for told in (True, False):
+        rust = subprocess.run(
+            [visitor, *given.addresses()],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=50,
+            check=False,
+        )
+        assert (rust.returncode != 0) is told
+        assert (b"OwnerDied" in rust.stderr) is told
+        assert not fixed
+    with given.lock:
+        assert fixed == [1]
+
+
 def test_a_rust_program_says_what_is_wrong(visitor):
     given = Given()
     right = given.addresses()

@@ -219,6 +219,37 @@ def test_no_processes(tmp_path):
     assert "all well" in done.stdout
 
 
+def test_too_little_private_memory_is_named():
+    run_script(
+        """
+        import resource, tarefa
+        resource.setrlimit(resource.RLIMIT_DATA, (3 << 20, resource.RLIM_INFINITY))
+        try:
+            tarefa.List()
+        except tarefa.StartError as e:
+            assert "RLIMIT_DATA" in str(e), e
+        else:
+            raise AssertionError("no error")
+        """
+    )
+    run_script(
+        """
+        import resource, tarefa
+        tarefa.Process(target=int).start().join()
+        resource.setrlimit(resource.RLIMIT_DATA, (1 << 20, resource.RLIM_INFINITY))
+        try:
+            tarefa.Thread(target=int).start()
+        except tarefa.StartError as e:
+            assert "RLIMIT_DATA" in str(e) and "RLIMIT_NPROC" not in str(e), e
+        else:
+            raise AssertionError("no error")
+        # It cannot even say what it has been refused.
+        error = tarefa.Process(target=lambda: bytearray(50 << 20)).start().exception()
+        assert isinstance(error, MemoryError) or "RLIMIT_DATA" in str(error), error
+        """
+    )
+
+
 def test_no_address_space():
     """A limit on address space makes the reservation smaller, not the program fail."""
     done = run_script("""

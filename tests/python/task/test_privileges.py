@@ -254,6 +254,8 @@ def test_root_folder_and_user(tmp_path):
 
     # With the first process the program has loaded what it needs of tarefa, also for failures.
     assert tarefa.Process(target=look).start().result()[0] is False
+    import logging  # which starts look at from now on
+    logging.getLogger("of the program").setLevel(logging.INFO)
     os.chroot(sys.argv[1]); os.chdir("/")
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
     for _ in range(12):
@@ -263,6 +265,10 @@ def test_root_folder_and_user(tmp_path):
         tarefa.Process(target=fails).start().result()
     except LookupError as e:
         assert e.args == (look(),)
+    try:
+        tarefa.Process(target=print, args=(open("/inside"),)).start()
+    except tarefa.NotPicklable as e:
+        assert "TextIOWrapper" in str(e)
     total = 3
     assert tarefa.Process(target=lambda: total + 4).start().result() == 7
     t = tarefa.Process(target=os.abort).start()

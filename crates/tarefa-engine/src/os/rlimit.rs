@@ -3,6 +3,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 
 use super::{process, procfs};
+use crate::units::Size;
 
 /// How many descriptors it may have: `None` is unlimited.
 #[must_use]
@@ -20,6 +21,33 @@ pub fn processes() -> Option<u64> {
 #[must_use]
 pub fn file_size() -> Option<u64> {
     soft(libc::RLIMIT_FSIZE)
+}
+
+/// What a thread's stack and its own memory may take.
+const OF_A_THREAD: u64 = 16 << 20;
+
+/// In words, the limit on private memory, where it leaves this process no room for another thread.
+#[must_use]
+pub fn no_private_memory() -> Option<String> {
+    let limit = soft(libc::RLIMIT_DATA)?;
+    let used = private_memory()?;
+    (used.saturating_add(OF_A_THREAD) > limit).then(|| {
+        format!(
+            "the limit on private memory is {}, of which {} are in use (RLIMIT_DATA, ulimit -d)",
+            Size(limit),
+            Size(used)
+        )
+    })
+}
+
+/// Which limit it is, most likely, that keeps this process from another thread, and what to do.
+#[must_use]
+pub fn no_thread() -> String {
+    if let Some(text) = no_private_memory() {
+        return format!("{text}: raise it");
+    }
+    let limit = processes().map_or_else(|| "none".to_owned(), |n| n.to_string());
+    format!("join some tasks, or raise the limit on processes (RLIMIT_NPROC, ulimit -u: {limit})")
 }
 
 /// Kinds of limits, which are numbered from 0.

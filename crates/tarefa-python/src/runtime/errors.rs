@@ -5,6 +5,7 @@ use std::io;
 use pyo3::exceptions::{PyIndexError, PyRecursionError, PyValueError};
 use pyo3::prelude::*;
 use tarefa_engine::collections::list::ListError;
+use tarefa_engine::os::rlimit;
 use tarefa_engine::settings::BadSetting;
 use tarefa_engine::shm::TooManyThreads;
 use tarefa_engine::shm::heap::OutOfMemory;
@@ -105,9 +106,11 @@ pub(crate) fn runtime_failed(py: Python<'_>, e: &io::Error) -> PyErr {
     let hint = match e.raw_os_error() {
         Some(24 | 23) => {
             " The limit on open files (RLIMIT_NOFILE, ulimit -n) is reached: close some or raise it."
+                .to_owned()
         }
-        Some(12) => " There is no address space for it (RLIMIT_AS, ulimit -v).",
-        _ => "",
+        Some(12) => " There is no address space for it (RLIMIT_AS, ulimit -v).".to_owned(),
+        Some(11) => format!(" There can be no thread for it: {}.", rlimit::no_thread()),
+        _ => String::new(),
     };
     let text = format!("cannot set up the shared memory of tarefa: {e}.{hint}");
     new(py, "StartError", (e.raw_os_error().unwrap_or(0), text))

@@ -96,6 +96,12 @@ pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
     (rlimit::descriptors(), rlimit::processes(), cgroup::memory())
 }
 
+/// Which limit keeps this process from another thread, most likely, and what to do.
+#[pyfunction]
+pub(crate) fn no_thread() -> String {
+    rlimit::no_thread()
+}
+
 /// Bytes of a size as in `64M`; None where it is none.
 #[pyfunction]
 pub(crate) fn parse_size(text: &str) -> Option<u64> {

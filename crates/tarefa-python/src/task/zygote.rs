@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::os::raw::c_int;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use tarefa_engine::os::{rlimit, signal};
 use tarefa_engine::settings;
@@ -12,6 +12,7 @@ use tarefa_engine::shm::{Off, Runtime};
 use tarefa_engine::task;
 use tarefa_engine::task::process;
 use tarefa_engine::task::process::zygote_control;
+use tarefa_engine::task::record::Task;
 use tarefa_engine::task::supervisor::{self, AddressIn, Zygote};
 use tarefa_engine::task::zygote::{self, Front};
 
@@ -148,8 +149,18 @@ impl Front for PyFront<'_> {
 
     fn run(&mut self, runtime: &'static Runtime, task: Off) -> ! {
         let core = TaskCore::at(self.py, &runtime.me(), task);
-        self.call("run", |f| f.call1((Py::new(self.py, core?)?,)).map(drop));
+        let ran = self.child.getattr("run").and_then(|f| f.call1((Py::new(self.py, core?)?,)));
         // `run` leaves by itself; this is an error in it.
+        if let Err(e) = ran {
+            let why = e.to_string();
+            let limit = e.is_instance_of::<PyMemoryError>(self.py).then(rlimit::no_private_memory);
+            let text = match limit.flatten() {
+                Some(limit) => format!("{why}: {limit}"),
+                None => why,
+            };
+            let _ = Task::at(&runtime.me(), task).leave_note(&text, true);
+            e.print(self.py);
+        }
         zygote::leave(runtime, 70)
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use tarefa_engine::os::rlimit;
 use tarefa_engine::task::cause_of_death::Death as WorkerDied;
 use tarefa_engine::task::process as engine_process;
 use tarefa_engine::units::Seconds;
@@ -62,9 +63,7 @@ pub enum StartError {
     #[error(transparent)]
     Process(#[from] engine_process::StartError),
     /// The thread could not be made.
-    #[error(
-        "cannot start thread {name:?}: {source}; join or end some tasks, or raise the limit (ulimit -u)"
-    )]
+    #[error("cannot start thread {name:?}: {source}; {}", rlimit::no_thread())]
     Thread {
         /// The task's name.
         name: String,

@@ -279,8 +279,11 @@ fn tell_of_holder(me: &Member, holder: u32, waited: Duration) {
     }
     let tid = slot.tid.load(Ordering::Acquire) as i32;
     let name = procfs::thread_name(pid, tid).unwrap_or_default();
-    let stopped = procfs::thread_stat(pid, tid).is_some_and(|s| matches!(s.state, 'T' | 't'));
-    let what = if stopped { ", which is stopped (kill -CONT lets it go on)," } else { "" };
+    let what = match procfs::thread_stat(pid, tid).map(|s| s.state) {
+        Some('T') => ", which is stopped (kill -CONT lets it go on),",
+        Some('t') => ", which a debugger has stopped,",
+        _ => "",
+    };
     eprintln!(
         "tarefa: process {}, thread {}: waits for {} s now for a latch that process {pid}, thread \
          {tid} ({name}){what} holds inside an operation of tarefa",
