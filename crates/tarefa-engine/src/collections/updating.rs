@@ -18,6 +18,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::dict::Canonical;
+use crate::atomic::{AtomicUsize, Ordering};
 use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 
@@ -51,8 +52,12 @@ struct Frame {
     changed: bool,
 }
 
+/// How many this process's threads compute: most operations look no further. A child of a fork keeps
+/// what other threads had.
+static ANYWHERE: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
-    /// How many there are: most operations look no further.
+    /// How many there are of this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// Innermost last.
     static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
@@ -83,6 +88,10 @@ pub fn begin(me: &Member, object: Off, element: Element) -> Result<Updating, Nes
         DEPTH.set(frames.len());
         Ok(frames.len() - 1)
     });
+    if !matches!(begun, Ok(Err(_))) {
+        // not shared: a number of this process alone; what a thread looks for are its own.
+        ANYWHERE.fetch_add(1, Ordering::Relaxed);
+    }
     // In the destructor of a thread-local value there may be nothing to note it in.
     begun.unwrap_or(Ok(usize::MAX)).map(|depth| Updating { depth, stays: PhantomData })
 }
@@ -106,13 +115,15 @@ impl Drop for Updating {
             frames.truncate(self.depth);
             DEPTH.set(frames.len());
         });
+        // not shared: see `begin`.
+        ANYWHERE.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The calling thread has changed a container.
 #[inline]
 pub(super) fn changed(me: &Member, object: Off) {
-    if DEPTH.get() > 0 {
+    if ANYWHERE.load(Ordering::Relaxed) > 0 && DEPTH.get() > 0 {
         note(me, object, None);
     }
 }
@@ -120,7 +131,7 @@ pub(super) fn changed(me: &Member, object: Off) {
 /// The calling thread has changed items of an array, as many as `count` from `first` on.
 #[inline]
 pub(super) fn items_changed(me: &Member, object: Off, first: u64, count: u64) {
-    if DEPTH.get() > 0 {
+    if ANYWHERE.load(Ordering::Relaxed) > 0 && DEPTH.get() > 0 {
         note(me, object, Some(first..first + count));
     }
 }
