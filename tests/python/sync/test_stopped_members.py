@@ -121,6 +121,47 @@ def test_ctrl_c_ends_a_wait_for_one_who_is_stopped(what):
     )
 
 
+def test_who_waits_long_for_one_who_is_stopped_says_whom(tmp_path):
+    run_script(
+        """
+        import os, signal, sys, tarefa, threading, time
+
+        tarefa.configure(report_after=1)
+        l = tarefa.List()
+
+        def forever():
+            while True:
+                l.append("x" * 2000)
+                if len(l) > 100:
+                    l.clear()
+
+        def stuck():
+            os.kill(task.pid, signal.SIGSTOP)
+            done = threading.Event()
+            threading.Thread(target=lambda: (l.append(1), done.set()), daemon=True).start()
+            if not done.wait(0.3):
+                return True
+            os.kill(task.pid, signal.SIGCONT)
+            time.sleep(0.001)
+            return False
+
+        task = tarefa.Process(target=forever).start()
+        os.dup2(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
+        while not stuck():
+            pass
+        said = f"that process {task.pid}, thread {task.pid} "
+        while said not in (text := open(sys.argv[1]).read()):
+            time.sleep(0.01)
+        assert "is stopped (kill -CONT" in text and "inside an operation" in text, text
+        task.kill()
+        os.kill(task.pid, signal.SIGCONT)
+        task.join()
+        l.append(2)
+        """,
+        tmp_path / "said",
+    )
+
+
 def test_ends_are_told_beside_a_member_that_is_stopped_with_what_the_clean_up_needs():
     folder = os.environ.get("TAREFA_RUST_EXAMPLES")
     crowd = Path(folder or "", "crowd")

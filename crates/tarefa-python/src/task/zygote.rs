@@ -152,7 +152,7 @@ impl Front for PyFront<'_> {
         let ran = self.child.getattr("run").and_then(|f| f.call1((Py::new(self.py, core?)?,)));
         // `run` leaves by itself; this is an error in it.
         if let Err(e) = ran {
-            let why = e.to_string();
+            let why = e.to_string().trim_end_matches([':', ' ']).to_owned();
             let limit = e.is_instance_of::<PyMemoryError>(self.py).then(rlimit::no_private_memory);
             let text = match limit.flatten() {
                 Some(limit) => format!("{why}: {limit}"),

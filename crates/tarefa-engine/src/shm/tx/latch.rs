@@ -11,6 +11,7 @@
 //! moment sleeps with the interpreter's lock let go ([`unblock`]), and whoever has a time limit, or
 //! can be interrupted, asks for the latch only until then ([`Latch::lock_until`]).
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -51,6 +52,26 @@ static OVERDUE: OnceLock<Overdue> = OnceLock::new();
 /// Says what is done. The first call counts.
 pub(in crate::shm) fn set_overdue(overdue: Overdue) {
     let _ = OVERDUE.set(overdue);
+}
+
+/// Who comes back for a latch so soon after it has given up has waited for it all the time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Tries of a thread, one after the other, to get the latch that the same one holds.
+#[derive(Clone, Copy, Debug)]
+struct Tries {
+    latch: usize,
+    holder: u32,
+    /// When the first began, and when something was last done about it.
+    began: u64,
+    helped: u64,
+    /// When the last was given up.
+    last: u64,
+}
+
+thread_local! {
+    static TRIES: Cell<Tries> =
+        const { Cell::new(Tries { latch: 0, holder: 0, began: 0, helped: 0, last: 0 }) };
 }
 
 /// Lets go of its latch when dropped.
@@ -166,6 +187,7 @@ impl Latch {
                 continue;
             }
             if limit.passed() {
+                self.given_up(me, (seen & !SLEEPERS) - 1, began);
                 return false;
             }
             let now = now_ns();
@@ -174,6 +196,23 @@ impl Latch {
                 let waited = Duration::from_nanos(now - began);
                 (overdue.help)(me, (seen & !SLEEPERS) - 1, waited);
             }
+        }
+    }
+
+    /// The thread waits no longer. Most come back at once, after a look around: what is done about a
+    /// latch that is not let go is done for them as well, counted from their first try.
+    fn given_up(&'static self, me: &Member, holder: u32, began: u64) {
+        let (now, latch) = (now_ns(), std::ptr::from_ref(self) as usize);
+        let before = TRIES.get();
+        let goes_on = (before.latch, before.holder) == (latch, holder)
+            && now.saturating_sub(before.last) < AGAIN.as_nanos() as u64;
+        let (began, helped) = if goes_on { (before.began, before.helped) } else { (began, began) };
+        let overdue = OVERDUE.get().unwrap_or(&Overdue::NOTHING);
+        let due = now.saturating_sub(helped) >= (overdue.after)().as_nanos() as u64;
+        let helped = if due { now } else { helped };
+        TRIES.set(Tries { latch, holder, began, helped, last: now });
+        if due {
+            (overdue.help)(me, holder, Duration::from_nanos(now - began));
         }
     }
 
