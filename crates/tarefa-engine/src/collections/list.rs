@@ -273,13 +273,19 @@ impl<'a> List<'a> {
     }
 
     /// Makes room for `more` elements at the end. The latch is held.
+    #[inline]
     fn reserve(&self, more: u64) -> Result<(), OutOfMemory> {
         let it = self.it;
         let end = it.start.load(Ordering::Relaxed) + it.len.load(Ordering::Relaxed);
-        let backed = it.backed.load(Ordering::Relaxed);
-        if end + more <= backed {
+        if end + more <= it.backed.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.make_room(end, more)
+    }
+
+    #[cold]
+    fn make_room(&self, end: u64, more: u64) -> Result<(), OutOfMemory> {
+        let it = self.it;
         // Taken from at the front, as a queue is: move to the start of a new table before the
         // old one grows. At least as many elements were taken as are moved.
         let start = it.start.load(Ordering::Relaxed);
@@ -302,6 +308,7 @@ impl<'a> List<'a> {
             crash_point!("list.table_done");
         }
         let table = Off(it.table.load(Ordering::Relaxed));
+        let backed = it.backed.load(Ordering::Relaxed);
         let now = segments::grow(self.me, table, backed, end + more, Some(&it.backed))?;
         it.backed.store(now, Ordering::Release);
         crash_point!("list.backed");

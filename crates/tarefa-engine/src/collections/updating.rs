@@ -123,7 +123,7 @@ impl Drop for Updating {
 /// The calling thread has changed a container.
 #[inline]
 pub(super) fn changed(me: &Member, object: Off) {
-    if ANYWHERE.load(Ordering::Relaxed) > 0 && DEPTH.get() > 0 {
+    if ANYWHERE.load(Ordering::Relaxed) > 0 {
         note(me, object, None);
     }
 }
@@ -131,13 +131,18 @@ pub(super) fn changed(me: &Member, object: Off) {
 /// The calling thread has changed items of an array, as many as `count` from `first` on.
 #[inline]
 pub(super) fn items_changed(me: &Member, object: Off, first: u64, count: u64) {
-    if ANYWHERE.load(Ordering::Relaxed) > 0 && DEPTH.get() > 0 {
+    if ANYWHERE.load(Ordering::Relaxed) > 0 {
         note(me, object, Some(first..first + count));
     }
 }
 
+/// Not inlined: what is the thread's own has to be looked up, and compilers do that ahead of a condition.
 #[cold]
+#[inline(never)]
 fn note(me: &Member, object: Off, items: Option<Range<u64>>) {
+    if DEPTH.get() == 0 {
+        return;
+    }
     let runtime = me.runtime().id();
     let _ = FRAMES.try_with(|frames| {
         for frame in frames.borrow_mut().iter_mut() {
