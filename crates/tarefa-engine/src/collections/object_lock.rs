@@ -70,8 +70,10 @@ pub fn retry_when_unlocked<T, E: MaybeGuarded, P: BlockingHooks>(
 ) -> Result<Result<T, E>, (P, Interrupted)> {
     let mut act = || heap::retrying(me, &mut act);
     match act() {
+        // By itself, so that no error is moved where there is none.
+        Ok(done) => Ok(Ok(done)),
         Err(e) if e.is_guarded() => wait_and(me, object_lock, object, hooks(), act),
-        other => Ok(other),
+        Err(e) => Ok(Err(e)),
     }
 }
 

@@ -74,12 +74,11 @@ thread_local! {
         const { Cell::new(Tries { latch: 0, holder: 0, began: 0, helped: 0, last: 0 }) };
 }
 
-/// Lets go of its latch when dropped.
+/// Lets go of its latch when dropped. Two words, which functions hand on in registers.
 #[derive(Debug)]
 pub struct Latched<'a> {
     latch: &'static Latch,
     me: &'a Member,
-    depth: usize,
 }
 
 impl Latch {
@@ -126,7 +125,7 @@ impl Latch {
             return None;
         }
         crash_point!("latch.taken");
-        Some(Latched { latch: self, me, depth })
+        Some(Latched { latch: self, me })
     }
 
     #[cold]
@@ -243,7 +242,11 @@ impl Drop for Latched<'_> {
             futex::wake(&self.latch.word, 1);
         }
         crash_point!("latch.woke");
-        self.me.slot().held[self.depth].store(0, Ordering::Release);
+        let (slot, off) = (self.me.slot(), self.me.arena().offset_of(self.latch).0);
+        // No thread holds one latch twice.
+        if let Some(held) = slot.held.iter().find(|held| held.load(Ordering::Relaxed) == off) {
+            held.store(0, Ordering::Release);
+        }
         crash_point!("latch.forgotten");
     }
 }
