@@ -54,8 +54,9 @@ pub(in crate::shm) fn set_overdue(overdue: Overdue) {
     let _ = OVERDUE.set(overdue);
 }
 
-/// Who comes back for a latch so soon after it has given up has waited for it all the time.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Who comes back for a latch so soon after it has given up has waited for it all the time: he has only
+/// looked around.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Tries of a thread, one after the other, to get the latch that the same one holds.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +70,12 @@ struct Tries {
     last: u64,
 }
 
+impl Tries {
+    const NONE: Self = Self { latch: 0, holder: 0, began: 0, helped: 0, last: 0 };
+}
+
 thread_local! {
-    static TRIES: Cell<Tries> =
-        const { Cell::new(Tries { latch: 0, holder: 0, began: 0, helped: 0, last: 0 }) };
+    static TRIES: Cell<Tries> = const { Cell::new(Tries::NONE) };
 }
 
 /// Lets go of its latch when dropped. Two words, which functions hand on in registers.
@@ -151,6 +155,7 @@ impl Latch {
                 if self.word.compare_exchange(0, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
                 {
                     crash_point!("latch.taken_late");
+                    TRIES.set(Tries::NONE);
                     return true;
                 }
                 continue;
