@@ -24,6 +24,9 @@ use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 
+/// How often a slice is looked at anew because others have changed the list meanwhile.
+const TRIES: usize = 8;
+
 /// A list in shared memory.
 #[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
 #[derive(Debug)]
@@ -261,7 +264,8 @@ impl ListCore {
     }
 
     /// Assigns to a slice in place, at one instant, if it does not grow: needs no more memory than the
-    /// values and a few words. False where that is not possible, or there is not even so much.
+    /// values and a few words. False where that is not possible, or there is not even so much, or others
+    /// come in between again and again: the usual way has them wait.
     #[pyo3(name = "_set_slice")]
     fn set_slice(
         &self,
@@ -271,7 +275,7 @@ impl ListCore {
     ) -> PyResult<bool> {
         let me = self.handle.try_slot()?;
         let mut encoded: Option<Vec<Encoded<'_>>> = None;
-        loop {
+        for _ in 0..TRIES {
             let shot = self.with(py, &me, |list| Ok((list.snapshot(0, 0)?.version, list.len())))?;
             let slice = key.indices(isize::try_from(shot.1)?)?;
             let (there, new) = (slice.slicelength, values.len());
@@ -303,6 +307,7 @@ impl ListCore {
             drop(items);
             encoded = Some(all);
         }
+        Ok(false)
     }
 
     /// Takes out the element at `index`, if `version` and `length` still hold; false when they do
