@@ -114,6 +114,11 @@ class Reducing:
             reduced = obj.__reduce_ex__(5)
             # By its name, which the reader does not have yet.
             return object.__reduce_ex__(obj, 5) if isinstance(reduced, str) else reduced
+        if by_value and kind.__module__ == "typing":
+            from tarefa._convert import _type_parameters
+
+            if getattr(obj, "__module__", None) in MAIN_NAMES:
+                return _type_parameters.reduce(obj) or NotImplemented
         if kind is MappingProxyType:
             # Itself, not a copy: a function of one dispatch has both it and the mapping.
             return MappingProxyType, tuple(gc.get_referents(obj))
@@ -121,6 +126,13 @@ class Reducing:
             return weakref.WeakKeyDictionary, (), None, None, iter(list(obj.items()))
         if kind is ContextVar:
             return reduce_context_var(obj, pickles)
+        if kind.__name__ == "Struct" and kind.__module__ in ("_struct", "struct"):
+            return kind, (obj.format,)
+        if is_of_library(obj):
+            self.shared.append(obj)
+            from tarefa._convert import _ctypes_libraries
+
+            return _ctypes_libraries.reduce(obj)
         if kind.__module__ == "tarefa":
             self.shared.append(obj)
         return NotImplemented
@@ -188,6 +200,16 @@ class Reducing:
 
     def _class(self, cls: type) -> Any:
         raise NeedsMore(cls)
+
+
+def is_of_library(value: object) -> bool:
+    """Whether it is a library that ctypes has loaded, or a function of one."""
+    if type(value).__module__ != "ctypes":
+        return False
+    import _ctypes
+    import ctypes
+
+    return isinstance(value, (ctypes.CDLL, _ctypes.CFuncPtr))
 
 
 class ByName(Reducing, pickle.Pickler):

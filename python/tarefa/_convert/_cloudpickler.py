@@ -56,7 +56,8 @@ def _is_ctypes(obj: type) -> bool:
     ctypes: Any = sys.modules.get("_ctypes")
     if ctypes is None:
         return False
-    return issubclass(obj, (ctypes.Structure, ctypes.Union, ctypes.Array))
+    made = (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._Pointer, ctypes.CFuncPtr)
+    return issubclass(obj, made)
 
 
 def _once(reduced: Any, cls: type) -> Any:

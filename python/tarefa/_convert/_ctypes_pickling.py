@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import os
 import weakref
+from _ctypes import FUNCFLAG_PYTHONAPI, FUNCFLAG_USE_ERRNO, _Pointer
 from typing import Any
 
 # Where a class was made, and its number there -> the class here.
@@ -26,6 +27,11 @@ def reduce_type(ctype: Any, importable: bool) -> Any:
     """How a ctypes type is pickled; NotImplemented where the usual way will do."""
     if issubclass(ctype, ctypes.Array):
         return array_of, (ctype._type_, ctype._length_)
+    # As ctypes makes them, which has one of each kind.
+    if ctype.__bases__ == (_Pointer,) and ctype is ctypes.POINTER(ctype._type_):
+        return ctypes.POINTER, (ctype._type_,)
+    if ctype.__qualname__.endswith("FUNCTYPE.<locals>.CFunctionType"):
+        return function_type, (ctype._flags_, ctype._restype_, *ctype._argtypes_)
     if importable:
         return NotImplemented
     key = _keys.get(ctype)
@@ -43,6 +49,13 @@ def reduce_type(ctype: Any, importable: bool) -> Any:
     }
     names = (ctype.__name__, ctype.__qualname__, ctype.__module__)
     return _make, (key, names, ctype.__bases__, layout), rest, None, None, _complete
+
+
+def function_type(flags: int, result: Any, *arguments: Any) -> Any:
+    """The type of C functions that ``CFUNCTYPE`` or ``PYFUNCTYPE`` makes of these."""
+    if flags & FUNCFLAG_PYTHONAPI:
+        return ctypes.PYFUNCTYPE(result, *arguments)
+    return ctypes.CFUNCTYPE(result, *arguments, use_errno=bool(flags & FUNCFLAG_USE_ERRNO))
 
 
 def _is_descriptor(value: Any) -> bool:

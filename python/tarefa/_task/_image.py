@@ -31,7 +31,7 @@ from tarefa._runtime import _fork
 from tarefa._runtime._digest import blake2b
 from tarefa._runtime._errors import NotPicklable
 from tarefa._task import _left_out, _main
-from tarefa._task._kinds import Kind, is_end, kind_of
+from tarefa._task._kinds import Kind, is_of_users_alone, is_plain, kind_of
 from tarefa._task._reach import SIMPLE, Path, Reach, path_of, values_at, where_set
 from tarefa._task._snapshot import Snapshot
 from tarefa._task._zygote_command import IMAGE
@@ -171,7 +171,7 @@ class Script:
             pass
         names = {}
         for name, value in state["names"].items():
-            why = None if kind_of(value) == Kind.CONSTANT else _left_out.why_not(value)
+            why = None if is_plain(value) else _left_out.why_not(value)
             if why is None:
                 names[name] = value
             else:
@@ -493,9 +493,9 @@ def _may_go(pickler: Any) -> bool:
     """Whether it has what may be gone by the time that another process builds it.
 
     An end of a pipe closes, a segment of multiprocessing's is unlinked, a manager shut down: no
-    process could have the script from then on.
+    process could have the script from then on. A library is not for the zygote.
     """
-    return any(map(is_end, pickler.shared)) or any(
+    return any(map(is_of_users_alone, pickler.shared)) or any(
         module.partition(".")[0] == "multiprocessing" for module in pickler.modules
     )
 

@@ -6,6 +6,8 @@ import functools
 import sys
 import types
 
+from tarefa._convert._by_name import is_of_library
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -89,10 +91,20 @@ _UNCHANGING = {
 _HANDLES = ("Process", "Thread", "Timer", "MainProcess", "Run", "TaskView", "Connection")
 
 
-def is_end(value: Any) -> bool:
-    """Whether it is an end of a pipe."""
+def is_of_users_alone(value: Any) -> bool:
+    """Whether it is for processes that use it, and not for what all have.
+
+    An end of a pipe closes with the last who has it; what a library starts as it is loaded, threads
+    perhaps, is not for the zygote.
+    """
     kind = type(value)
-    return kind.__module__ == "tarefa" and kind.__name__ == "Connection"
+    is_end = kind.__module__ == "tarefa" and kind.__name__ == "Connection"
+    return is_end or is_of_library(value)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is of a class whose every object can be pickled."""
+    return type(value) in _PLAIN
 
 
 def kind_of(value: Any) -> int:
