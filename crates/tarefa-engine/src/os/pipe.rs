@@ -41,19 +41,6 @@ pub fn file_number(fd: i32) -> u64 {
     if unsafe { libc::fstat(fd, &raw mut stat) } == 0 { stat.st_ino } else { 0 }
 }
 
-/// Whether `fd` is a pipe: it may be closed by now, or another file's. Async-signal-safe.
-#[must_use]
-pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
-    if cfg!(miri) {
-        return true;
-    }
-    // SAFETY: stat is plain data, for which zeroes are a value.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: `stat` is writable for the length of the call; the descriptor is only looked at.
-    let is_open = unsafe { libc::fstat(fd.as_raw_fd(), &raw mut stat) } == 0;
-    is_open && stat.st_mode & libc::S_IFMT == libc::S_IFIFO
-}
-
 /// Rings: one byte, dropped when the pipe is full, for then the other side is awake anyway.
 pub fn ring(fd: BorrowedFd<'_>) {
     // SAFETY: one readable byte.
@@ -134,9 +121,13 @@ pub fn of_process(pid: i32, fd: i32) -> io::Result<OwnedFd> {
     Ok(OwnedFd::from(options.write(true).open(format!("/proc/{pid}/fd/{fd}"))?))
 }
 
-/// Whether descriptor `fd` is closed, or a pipe.
+/// Whether descriptor `fd` is closed, or a pipe, or the system does not say: no other file's for certain.
+/// Async-signal-safe.
 #[must_use]
 pub fn is_none_or_pipe(fd: i32) -> bool {
+    if cfg!(miri) {
+        return true;
+    }
     // SAFETY: stat is plain data, for which zeroes are a value.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is writable for the length of the call; the descriptor is only looked at.

@@ -366,7 +366,7 @@ impl Runtime {
     /// Wakes the supervisor.
     pub fn ring(&self) {
         // A file of the program's that has its number by now is not to be written to.
-        if pipe::is_pipe(self.doorbell.as_fd()) {
+        if pipe::is_none_or_pipe(self.doorbell.as_raw_fd()) {
             pipe::ring(self.doorbell.as_fd());
         }
     }
