@@ -62,7 +62,7 @@ def _read_ahead() -> None:
     _can_read = True
     import traceback  # noqa: F401
 
-    from tarefa._convert import _culprit, _exception_pickling  # noqa: F401
+    from tarefa._convert import _exception_pickling  # noqa: F401
     from tarefa._task import _logging_state  # noqa: F401
 
 
