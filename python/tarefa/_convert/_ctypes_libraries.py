@@ -7,9 +7,8 @@ import gc
 from _ctypes import FUNCFLAG_USE_ERRNO
 from typing import Any
 
-# What a function of a library may have been told of itself.
-_SETTINGS = ("restype", "argtypes", "errcheck")
-_OWN = ("_name", "_handle", "_FuncPtr")
+# What a function of a library may be told of itself, and how it begins.
+_SETTINGS = {"restype": ctypes.c_int, "argtypes": None, "errcheck": None}
 
 
 def reduce(obj: Any) -> Any:
@@ -20,35 +19,21 @@ def reduce(obj: Any) -> Any:
     if found is None:
         return NotImplemented
     library, name = found
-    return _function, (library, name), _settings(obj), None, None, _set
+    return getattr, (library, name), _settings(obj), None, None, _set
 
 
 def _library(library: ctypes.CDLL) -> Any:
-    cls = type(library)
-    named: dict[str, Any] = vars(library)
-    flags = named["_FuncPtr"]._flags_
-    args = (cls, named["_name"], bool(flags & FUNCFLAG_USE_ERRNO))
-    told = {
-        name: _settings(value)
-        for name, value in named.items()
-        if name not in _OWN and isinstance(value, named["_FuncPtr"])
-    }
-    return _open, args, {name: found for name, found in told.items() if found}, None, None, _tell
+    kind: Any = library._FuncPtr
+    args = (type(library), library._name, bool(kind._flags_ & FUNCFLAG_USE_ERRNO))
+    functions = {n: value for n, value in vars(library).items() if isinstance(value, kind)}
+    told = {name: found for name, value in functions.items() if (found := _settings(value))}
+    return _open, args, told, None, None, _tell
 
 
 def _settings(function: Any) -> dict[str, Any]:
     """What differs from how a function begins."""
-    found = {}
-    for name in _SETTINGS:
-        try:
-            value = getattr(function, name)
-        except AttributeError:
-            continue
-        if value is not None and not (name == "restype" and value is ctypes.c_int):
-            found[name] = value
-        elif name == "restype" and value is None:
-            found[name] = None
-    return found
+    found = {name: getattr(function, name) for name in _SETTINGS}
+    return {name: value for name, value in found.items() if value is not _SETTINGS[name]}
 
 
 def _home(function: Any) -> tuple[ctypes.CDLL, str] | None:
@@ -69,10 +54,6 @@ def _open(cls: Any, name: str | None, use_errno: bool) -> Any:
 def _tell(library: Any, told: dict[str, dict[str, Any]]) -> None:
     for name, settings in told.items():
         _set(getattr(library, name), settings)
-
-
-def _function(library: Any, name: str) -> Any:
-    return getattr(library, name)
 
 
 def _set(function: Any, settings: dict[str, Any]) -> None:

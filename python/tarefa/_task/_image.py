@@ -535,9 +535,6 @@ def script() -> Script:
     global _script
     main = _definitions.main_dict()
     found = _script
-    if found is None:
-        # Not before: each fork of the zygote would call it.
-        _fork.in_child(_forked)
     if found is None or found.main is not main:
         found = _script = Script(main)
         if _main.is_here(main):
@@ -611,3 +608,6 @@ def _forked() -> None:
     _lock = threading.Lock()
     if _script is not None:
         _script.is_root = False
+
+
+_fork.in_child(_forked)

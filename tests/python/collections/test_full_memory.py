@@ -1,5 +1,7 @@
 """At full memory: what frees needs none, what cannot fit says so before it begins, why is named."""
 
+import itertools
+
 import pytest
 from support import run_script
 
@@ -200,17 +202,18 @@ def test_repetition():
             assert list(map(repr, shared)) == list(map(repr, items * times))
 
 
+BOUNDS = (None, 0, 1, 2, 5, 30, -1, -3, -50)
+SLICES = [slice(*key) for key in itertools.product(BOUNDS, BOUNDS, (None, 1, 2, 7, -1, -2))]
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 41])
 def test_slices_are_deleted_as_of_a_list(size):
-    bounds = (None, 0, 1, 2, 5, 30, -1, -3, -50)
-    for start in bounds:
-        for stop in bounds:
-            for step in (None, 1, 2, 7, -1, -2):
-                plain = [i if i % 3 else f"text {i}" * 9 for i in range(size)]
-                shared = tarefa.List(plain)
-                del shared[start:stop:step]
-                del plain[start:stop:step]
-                assert shared == plain
+    for key in SLICES:
+        plain = [i if i % 3 else f"text {i}" * 9 for i in range(size)]
+        shared = tarefa.List(plain)
+        del shared[key]
+        del plain[key]
+        assert shared == plain
 
 
 def test_what_is_replaced_in_place_needs_no_memory():
@@ -234,18 +237,14 @@ def test_what_is_replaced_in_place_needs_no_memory():
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 41])
 @pytest.mark.parametrize("count", [1, 2, 5, 40, 120])
 def test_slices_are_assigned_to_as_of_a_list(size, count):
-    bounds = (None, 0, 1, 2, 5, 30, -1, -3, -50)
-    for start in bounds:
-        for stop in bounds:
-            for step in (None, 1, 2, 7, -1, -2):
-                plain = [i if i % 3 else f"text {i}" * 9 for i in range(size)]
-                shared = tarefa.List(plain)
-                key = slice(start, stop, step)
-                fitting = len(plain[key]) if step not in (None, 1) else count
-                new = [-i if i % 4 else f"new {i}" * 7 for i in range(fitting)]
-                shared[key] = new
-                plain[key] = new
-                assert shared == plain
+    for key in SLICES:
+        plain = [i if i % 3 else f"text {i}" * 9 for i in range(size)]
+        shared = tarefa.List(plain)
+        fitting = len(plain[key]) if key.step not in (None, 1) else count
+        new = [-i if i % 4 else f"new {i}" * 7 for i in range(fitting)]
+        shared[key] = new
+        plain[key] = new
+        assert shared == plain
 
 
 def test_a_slice_is_replaced_by_parts_of_itself():

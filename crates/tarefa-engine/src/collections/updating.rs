@@ -23,7 +23,7 @@ use crate::shm::Member;
 use crate::shm::arena::offset::Off;
 
 /// How often something is computed anew before others have to wait for it.
-const TRIES: usize = 8;
+pub const TRIES: usize = 8;
 
 /// What computes an element's new value changes the element itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PySlice, PyTuple, PyType};
 use tarefa_engine::collections::list::{self, Cut, List, ListError, Source};
-use tarefa_engine::collections::updating::Element;
+use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::collections::value::{Expected, Item};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off, heap};
@@ -23,9 +23,6 @@ use crate::runtime::hooks::{self, Hook};
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
-
-/// How often a slice is looked at anew because others have changed the list meanwhile.
-const TRIES: usize = 8;
 
 /// A list in shared memory.
 #[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
@@ -275,7 +272,7 @@ impl ListCore {
     ) -> PyResult<bool> {
         let me = self.handle.try_slot()?;
         let mut encoded: Option<Vec<Encoded<'_>>> = None;
-        for _ in 0..TRIES {
+        for _ in 0..updating::TRIES {
             let shot = self.with(py, &me, |list| Ok((list.snapshot(0, 0)?.version, list.len())))?;
             let slice = key.indices(isize::try_from(shot.1)?)?;
             let (there, new) = (slice.slicelength, values.len());
