@@ -150,7 +150,8 @@ def test_who_waits_long_for_one_who_is_stopped_says_whom(tmp_path):
         while not stuck():
             pass
         said = f"that process {task.pid}, thread {task.pid} "
-        while said not in (text := open(sys.argv[1]).read()):
+        # A line is not written in one piece.
+        while said not in (text := open(sys.argv[1]).read()) or not text.endswith("\\n"):
             time.sleep(0.01)
         assert "is stopped (kill -CONT" in text and "inside an operation" in text, text
         task.kill()
