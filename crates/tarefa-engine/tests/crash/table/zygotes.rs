@@ -17,6 +17,7 @@ use tarefa_engine::shm::member::slots;
 use tarefa_engine::shm::object::blob;
 use tarefa_engine::shm::tx::crash_point;
 use tarefa_engine::shm::{Member, Runtime};
+use tarefa_engine::task::process::spares::mailbox;
 use tarefa_engine::task::process::zygote_control;
 use tarefa_engine::task::process::zygote_control::zygote_state;
 use tarefa_engine::task::record::Task;
@@ -139,6 +140,24 @@ pub(crate) fn plan_zygote(
     let argv = vec![CString::new(exe.as_os_str().as_bytes()).unwrap()];
     let envp = vec![CString::new(text).unwrap()];
     supervisor::set_zygote(supervisor::Zygote::Execute(argv, envp, supervisor::AddressIn::Given));
+}
+
+/// Until a spare waits for a task.
+pub(crate) fn wait_for_a_spare(me: &Member) -> Result<(), String> {
+    let arena = me.runtime().arena();
+    let is_spare = |index| {
+        let slot = slots::process_slot(arena, index);
+        slot.role.load(Ordering::Acquire) == task::role::SPARE
+            && slot.mailbox.load(Ordering::Acquire) == mailbox::IDLE
+    };
+    let start = Instant::now();
+    while !slots::processes(arena).any(is_spare) {
+        if start.elapsed() > Duration::from_secs(10) {
+            return Err("no spare waits for a task".into());
+        }
+        std::thread::sleep(Duration::from_micros(100));
+    }
+    Ok(())
 }
 
 /// Ends the zygote and its spares, and waits until they are gone.
