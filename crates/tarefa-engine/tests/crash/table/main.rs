@@ -394,6 +394,7 @@ impl Table {
         let notes = self.dir.join("notes");
         let name = format!("{who} with {spares} spares");
         self.case(&format!("{name}, not killed"), |table| {
+            let _ = std::fs::remove_file(notes.with_extension(who));
             plan_zygote(runtime, who, "record", 0, &notes);
             table.zygote_case(spares, true).map(|_| true)
         });

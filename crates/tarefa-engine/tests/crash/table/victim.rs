@@ -80,7 +80,7 @@ fn give_up() -> ! {
     process::exit_now(0)
 }
 
-pub(crate) fn save(path: &Path, seen: &BTreeMap<&'static str, u64>) {
+pub(crate) fn save(path: &Path, seen: &BTreeMap<&str, u64>) {
     let lines: String = seen.iter().map(|(name, n)| format!("{name} {n}\n")).collect();
     // Whole or not at all: the writer may be killed.
     let aside = path.with_extension(process::pid().to_string());
