@@ -40,6 +40,8 @@ _in_dict_only: set[_Digest] = set()
 _rewritten: weakref.WeakSet[FunctionType] = weakref.WeakSet()
 # Names of the script that every process of the program has.
 known_names: set[str] = set()
+# In a process that has the script from others: names that it does not have, and why not.
+not_here: dict[str, str] = {}
 # Classes that later definitions have replaced, the last of them; objects of theirs may still come.
 _replaced: deque[type] = deque(maxlen=64)
 
@@ -148,13 +150,20 @@ def restore(qualname: str, digest: _Digest) -> Any:
     if data is None:
         from tarefa._runtime._errors import NotReadable
 
+        why = not_here.get(qualname.partition(".")[0])
+        if why is not None:
+            raise NotReadable(f"{qualname!r} of the script is not in this process: {why}")
         raise NotReadable(
             f"{qualname!r} of __main__ is not the same here, and its definition is not to be had: "
             "define it in a module that both sides can import"
         )
-    from pickle import loads
+    from _pickle import loads
 
-    made = loads(data)
+    try:
+        made = loads(data)
+    except Exception as e:
+        e.add_note(f"raised as {qualname!r} of __main__ was built from what was sent")
+        raise
     learn(made, digest)
     _found_by_all.add(digest)
     _in_dict_only.add(digest)

@@ -94,10 +94,12 @@ def _tarefa_call(payload: tuple[bytes, Any]) -> Any:
     if image:
         if image != _main.image_id:
             _main.become(image, handle)
+        if extra:
+            _main.try_again()
         if difference:
             _main.differ(difference)
         if state:
-            _main.apply(loads(state))
+            _main.apply_reached(state)
     if extra:
         _environment.apply_context(extra)
     function, args, kwargs = loads(call, buffers=buffers)

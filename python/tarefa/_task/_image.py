@@ -26,7 +26,7 @@ from tarefa._collections._list import List
 from tarefa._convert import _definitions, _descriptors
 from tarefa._convert._by_name import ByName
 from tarefa._convert._dump import dump, dumps_whole, pickles
-from tarefa._convert._plain_pickle import MAIN_NAMES
+from tarefa._convert._plain_pickle import MAIN_NAMES, is_of_process
 from tarefa._runtime import _fork
 from tarefa._runtime._digest import blake2b
 from tarefa._runtime._errors import NotPicklable
@@ -345,7 +345,7 @@ class Script:
             names = reach.values(self.main)
             if not names and not held and not lost:
                 return b""
-            state = {"names": names, "held": held, "lost": lost}
+            state = reach.state(names, held, lost)
             try:
                 data, pickler = dump(state, is_call=True)
             except NotPicklable as e:
@@ -368,7 +368,7 @@ class Script:
             if is_used and not _may_go(pickler):
                 self.publish(reach)
                 # Attributes of classes are in the image now for all who reach them.
-                state = {"names": names, "held": reach.held_values(), "lost": []}
+                state = reach.state(names, reach.held_values(), [])
                 data = dump(state, is_call=True)[0]
                 self.data_in_image[reach.key()] = blake2b(data, digest_size=16).digest()
             else:
@@ -484,7 +484,9 @@ def _is_sent_unreached(value: Any, most: int) -> bool:
         if _may_go(pickler):
             return False
         pickle.loads(file.getbuffer())
-    except Exception:
+    except BaseException as e:
+        if is_of_process(e) and not isinstance(e, MemoryError):
+            raise
         return False
     return True
 

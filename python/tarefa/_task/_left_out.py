@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import sys
 
+from tarefa._convert._definitions import not_here
 from tarefa._convert._dump import dump
+from tarefa._convert._plain_pickle import MAIN_NAMES
 from tarefa._runtime._errors import NotPicklable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_REMEDY = (
+REMEDY = (
     ". Make that in the process that uses it, hand it over as an argument, or define it in a "
     "module that processes can import"
 )
 
 # In a process that has the script from others: names that it does not have, and why not.
-here: dict[str, str] = {}
+here = not_here
 
 
 def why_not(value: Any) -> str | None:
@@ -43,7 +45,7 @@ def why_not(value: Any) -> str | None:
 
         found = _culprit.find(value)
         if found is None or found[1] is value:
-            return f"{e}{_REMEDY}"
+            return f"{e}{REMEDY}"
         where, part = found
         # Of a path that goes through parts of other kinds the first word is enough.
 
@@ -51,7 +53,7 @@ def why_not(value: Any) -> str | None:
         why = f" ({_culprit.first_line(e.__cause__)})"
         return (
             f"it holds {_culprit.describe(part)} ({steps or where}), which cannot be pickled{why}"
-            f"{_REMEDY}"
+            f"{REMEDY}"
         )
     return None
 
@@ -61,8 +63,15 @@ def why_unnamed(value: Any) -> str:
     kind = type(value).__qualname__
     return (
         f"it stands for data ({kind}) that is sent only to tasks whose code names it, as it cannot "
-        f"be pickled or is large{_REMEDY}"
+        f"be pickled or is large{REMEDY}"
     )
+
+
+def why_not_built(error: BaseException) -> str:
+    """Why what was sent is not here: building it has failed."""
+    text = str(error).strip().splitlines()
+    what = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return f"it was sent, and building it again failed ({what}){REMEDY}"
 
 
 def refused(name: str, value: Any, user: str, why: str) -> NotPicklable:
@@ -99,13 +108,16 @@ def explain(error: BaseException) -> None:
     if not here:
         return
     if isinstance(error, AttributeError):
-        if error.obj is not sys.modules.get("__main__"):
-            return
         name = error.name
+        if error.obj is not sys.modules.get("__main__"):
+            _explain_attribute(error)
+            return
     elif isinstance(error, NameError):
         name = error.name
     elif isinstance(error, KeyError):
         name = error.args[0] if error.args else None
+    elif isinstance(error, ImportError) and error.name == "__main__":
+        name = next((n for n in here if f"import name {n!r} from" in str(error)), None)
     else:
         return
     if not isinstance(name, str) or name not in here or name in sys.modules["__main__"].__dict__:
@@ -113,8 +125,20 @@ def explain(error: BaseException) -> None:
     text = f"{name!r} of the script is not in this process: {here[name]}"
     if isinstance(error, KeyError):
         error.add_note(text)
+    elif isinstance(error, ImportError):
+        error.msg = f"{error.msg}: {text}"
+        error.args = (error.msg,)
     else:
         error.args = (f"{error}: {text}",)
+
+
+def _explain_attribute(error: AttributeError) -> None:
+    """The same for an attribute of a class of the script."""
+    holder = error.obj if isinstance(error.obj, type) else type(error.obj)
+    for cls in holder.__mro__:
+        name = f"{cls.__qualname__}.{error.name}"
+        if name in here and cls.__module__ in MAIN_NAMES:
+            error.args = (f"{error}: {name!r} of the script is not in this process: {here[name]}",)
 
 
 def _kind(value: Any) -> str:

@@ -18,6 +18,7 @@ from types import ModuleType
 from tarefa import _engine
 from tarefa._convert import _definitions
 from tarefa._convert._pickling import loads
+from tarefa._convert._plain_pickle import is_of_process
 from tarefa._runtime._errors import NotReadable
 from tarefa._task import _left_out
 from tarefa._task._reach import look_up, put
@@ -48,6 +49,9 @@ OWN_NAMES = {
 }
 
 _own: ModuleType | None = None
+
+# What could not be built as a whole, and the names that are missing for it.
+_broken: list[tuple[Any, list[str]]] = []
 
 
 def become(wanted: int, handle: bytes | memoryview) -> None:
@@ -128,6 +132,7 @@ def _install() -> None:
     global _own, image_id
     image_id = 0
     _left_out.here.clear()
+    _broken.clear()
     _own = ModuleType("__main__")
     import builtins
 
@@ -153,27 +158,100 @@ def differ(difference: bytes | memoryview) -> None:
 
 
 def _load(data: Any, digests: list[tuple[str, bytes]]) -> None:
-    apply(loads(data))
+    state, error_of = _read(data)
+    apply(state, error_of)
+    if error_of is not _is_whole:
+        _broken.append((data, [n for n, v in state["names"].items() if error_of(v) is not None]))
     for qualname, digest in digests:
         found = _definitions.find(qualname)
         if found is not None:
             _definitions.learn(found, digest)
 
 
-def apply(state: dict[str, Any]) -> None:
-    """Set the names of the script that have changed."""
+_ErrorOf = Callable[[object], "BaseException | None"]
+
+
+def _is_whole(_value: object) -> None:
+    return None
+
+
+def _read(data: Any) -> tuple[dict[str, Any], _ErrorOf]:
+    """What was sent of the script, and what tells why a value is not what it was."""
+    try:
+        return loads(data), _is_whole
+    except BaseException as e:
+        if is_of_process(e):
+            raise
+    from tarefa._convert._piecewise import Piecewise
+
+    reader = Piecewise(data)
+    return reader.load(), reader.error_of
+
+
+def try_again() -> None:
+    """In a child that has another folder, path or environment than the zygote: build the rest."""
+    main = _definitions.main_dict()
+    for data, names in _broken:
+        state, error_of = _read(data)
+        for name in names:
+            if (
+                name not in main
+                and name in _left_out.here
+                and error_of(state["names"][name]) is None
+            ):
+                main[name] = state["names"][name]
+                del _left_out.here[name]
+
+
+def apply_reached(data: bytes | memoryview) -> None:
+    """In a child: what the code of its task reaches, as it is now.
+
+    Raises:
+        Exception: that of a part which cannot be built here, and which the code names.
+    """
+    state, error_of = _read(data)
+    apply(state, error_of)
+    if error_of is _is_whole:
+        return
+    guessed = state.get("guessed", ())
+    for name, value in state["names"].items():
+        error = error_of(value)
+        if error is not None and name not in guessed:
+            what = f"global {name!r} of __main__, which the task uses, was built from what was sent"
+            if type(error) is SystemExit:  # which would be the task's own wish
+                raise NotReadable(f"sys.exit() was called as {what}{_left_out.REMEDY}") from error
+            error.add_note(f"raised as {what}{_left_out.REMEDY}")
+            raise error
+
+
+def apply(state: dict[str, Any], error_of: _ErrorOf = _is_whole) -> None:
+    """Set the names of the script that have changed; those that cannot be built are left out."""
     main = _definitions.main_dict()
     module = state.get("module")
     if module is not None:
         main.update(module)
         for alias in state.get("aliases", ()):
             sys.modules[alias] = sys.modules["__main__"]
-    main.update(state["names"])
+    names = state["names"]
+    if error_of is _is_whole:
+        main.update(names)
+    else:
+        for name, value in names.items():
+            error = error_of(value)
+            if error is None:
+                main[name] = value
+            else:
+                main.pop(name, None)
+                _left_out.here[name] = _left_out.why_not_built(error)
     if "left_out" in state:
         _left_out.here.update(state["left_out"])
     for name in state.get("gone", ()):
         main.pop(name, None)
     for path, value in state.get("held", ()):
+        error = error_of(value)
+        if error is not None:
+            _take_out(main, path, error)
+            continue
         try:
             put(main, path, value)
         except (AttributeError, IndexError, KeyError, TypeError):  # it is not the same here
@@ -183,3 +261,21 @@ def apply(state: dict[str, Any]) -> None:
             delattr(look_up(main, path[:-1]), path[-1])
         except (AttributeError, KeyError):
             continue
+
+
+def _take_out(main: dict[str, Any], path: tuple[Any, ...], error: BaseException) -> None:
+    """What is at the end of a path cannot be built here: better nothing than what it was."""
+    why = _left_out.why_not_built(error)
+    try:
+        holder, last = look_up(main, path[:-1]), path[-1]
+        if isinstance(last, int):
+            del holder.__closure__[last].cell_contents
+            _left_out.here[holder.__code__.co_freevars[last]] = why
+        elif isinstance(holder, type):
+            _left_out.here[f"{holder.__qualname__}.{last}"] = why
+            delattr(holder, last)
+        else:
+            _left_out.here[path[0]] = why
+            main.pop(path[0], None)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # it is not there
+        return

@@ -63,7 +63,7 @@ class Ending:
         """With an exception. If it only delivers that, :meth:`publish` follows."""
         from tarefa._convert._exception_pickling import pack
 
-        if isinstance(error, (NameError, AttributeError, KeyError)):
+        if isinstance(error, (NameError, AttributeError, KeyError, ImportError)):
             from tarefa._task._left_out import explain
 
             explain(error)

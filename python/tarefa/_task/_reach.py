@@ -99,6 +99,14 @@ class Reach:
         """What is held now."""
         return values_at(self._main, self.held)
 
+    def state(
+        self, names: dict[str, Any], held: list[tuple[Path, Any]], lost: list[Path]
+    ) -> dict[str, Any]:
+        """What a process is sent of it: these values, and which it may not mean after all."""
+        state = {"names": names, "held": held, "lost": lost}
+        guessed = [name for name in names if name in self.guessed]
+        return {**state, "guessed": guessed} if guessed else state
+
     def let_go(self, refuses: Callable[[Any], bool]) -> bool:
         """Leave out what need not be sent and cannot be; whether there was any.
 

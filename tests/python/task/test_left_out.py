@@ -183,3 +183,153 @@ def test_what_is_gone_by_now_stops_only_who_uses_it():
             raise AssertionError
         """
     )
+
+
+BROKEN = """
+import os, sys, types
+import tarefa
+
+gone = types.ModuleType("gone")
+exec("class Known: pass", gone.__dict__)
+sys.modules["gone"] = gone
+from gone import Known
+
+class NeedsTerminal:
+    def __init__(self): self.size = 80
+    def __setstate__(self, state): raise OSError("no terminal here")
+
+class Quits:
+    def __init__(self): self.size = 1
+    def __setstate__(self, state): sys.exit(3)
+
+class Here:
+    def __init__(self): self.size = 5
+    def __setstate__(self, state): self.size = int(open("size").read())
+
+screen, quits, known, here = NeedsTerminal(), Quits(), Known(), Here()
+mixed = {"a": [screen, 1]}
+ring = []
+ring.append((ring, mixed))
+good = {"n": 1}
+
+class Below(Known): pass
+class Held:
+    screen = screen
+class Plain: pass
+
+def around(f):
+    size = NeedsTerminal()
+    def inner(*args): return f(*args) + size.size
+    return inner
+
+@around
+def decorated(x): return x
+
+def with_default(x=screen): return 3
+
+def uses_nothing(): return good["n"]
+def only_a_word(): return "mixed" in ("mixed",)
+def uses_screen(): return screen.size
+def uses_mixed(): return mixed["a"][1]
+def uses_ring(): return len(ring)
+def uses_quits(): return quits.size
+def uses_known(): return known
+def uses_module(): return gone
+def uses_below(): return Below()
+def uses_held(): return Held()
+def uses_decorated(): return decorated(1)
+def uses_default(): return with_default()
+def by_word(): return eval("mixed")
+def by_key(): return globals()["mixed"]
+def by_import():
+    from __main__ import mixed
+def by_module():
+    import __main__
+    return __main__.mixed
+def uses_attribute(): return Plain.late
+def of_an_object(): return Plain().late
+def uses_here(): return eval("here").size
+
+def call(name):
+    try:
+        told = f"gave {tarefa.Process(target=globals()[name]).start().result(20)}"
+    except Exception as e:
+        told = " ".join(map(str, (type(e).__name__, e, *getattr(e, "__notes__", ()))))
+    print(name, told.replace(chr(10), " "))
+
+for name in sys.argv[1:]:
+    if name == "uses_attribute": Plain.late = NeedsTerminal()
+    call(name)
+call("uses_here")
+with open("size", "w") as file: file.write("7")
+os.mkdir("elsewhere")
+os.chdir("elsewhere")
+with open("size", "w") as file: file.write("8")
+call("uses_here")
+"""
+
+CANNOT_BE_BUILT = {
+    "uses_nothing": ("gave 1",),
+    "only_a_word": ("gave True",),
+    "uses_screen": ("OSError", "no terminal here", "'screen'"),
+    "uses_mixed": ("OSError", "no terminal here", "'mixed'"),
+    "uses_ring": ("OSError", "no terminal here", "'ring'"),
+    "uses_quits": ("NotReadable", "sys.exit()", "'quits'"),
+    "uses_known": ("ModuleNotFoundError", "'gone'", "'known'"),
+    "uses_module": ("NameError", "'gone'", "ModuleNotFoundError"),
+    "uses_below": ("NameError", "'Below'", "ModuleNotFoundError"),
+    "uses_held": ("NameError", "'Held'", "OSError: no terminal here"),
+    "uses_decorated": ("NameError", "'decorated'", "OSError: no terminal here"),
+    "uses_default": ("NameError", "'with_default'", "OSError: no terminal here"),
+    "with_default": ("NotReadable", "'with_default'", "OSError: no terminal here"),
+    "by_word": ("NameError", "'mixed'", "no terminal here"),
+    "by_key": ("KeyError", "'mixed'", "no terminal here"),
+    "by_import": ("ImportError", "'mixed'", "no terminal here"),
+    "by_module": ("AttributeError", "'mixed'", "no terminal here"),
+    "uses_attribute": ("AttributeError", "'Plain.late'", "no terminal here"),
+    "of_an_object": ("AttributeError", "'Plain.late'", "no terminal here"),
+}
+
+
+def test_what_cannot_be_built_again_is_missed_by_who_uses_it_alone(tmp_path):
+    done = run_script(BROKEN, *CANNOT_BE_BUILT, cwd=tmp_path)
+    lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+    told = dict(lines[:-2])
+    wrong = {
+        name: told.get(name, done.stderr)
+        for name, words in CANNOT_BE_BUILT.items()
+        if not all(word in told.get(name, "") for word in words)
+    }
+    assert not wrong
+    # What can be built in another folder is there for who has that folder.
+    assert "No such file" in lines[-2][1]
+    assert lines[-1] == ["uses_here", "gave 8"]
+    assert done.stderr == ""
+
+
+def test_what_comes_later_and_cannot_be_built_is_missed_by_who_uses_it_alone_too():
+    run_script(
+        """
+        import tarefa
+
+        class Fails:
+            def __init__(self): self.x = 1
+            def __setstate__(self, state): raise OSError("no terminal here")
+
+        def plain(): return 1
+        def uses(): return late.x
+        def call(f): return tarefa.Process(target=f).start().result(20)
+
+        assert call(plain) == 1
+        late = Fails()
+        for _ in range(12):
+            assert call(plain) == 1
+            try:
+                call(uses)
+            except (OSError, NameError) as e:
+                told = str(e) + str(getattr(e, "__notes__", ""))
+                assert "no terminal here" in told and "'late'" in told, told
+            else:
+                raise AssertionError
+        """
+    )
