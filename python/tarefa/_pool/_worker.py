@@ -22,7 +22,7 @@ from tarefa._runtime._errors import (
     NotPicklable,
     TarefaError,
 )
-from tarefa._task import _current, _limits
+from tarefa._task import _current, _limits, _outcome
 
 if TYPE_CHECKING:
     from tarefa._pool._initializer import First
@@ -270,6 +270,7 @@ class Worker:
         while tb is not None and tb.tb_frame.f_globals is globals():
             tb = tb.tb_next
         error.__traceback__ = tb
+        _outcome.explain(error)
         try:
             self.put((number, _wire.ERROR, pack(error)))
         except Exception as e:

@@ -123,6 +123,8 @@ def explain(error: BaseException) -> None:
     if not isinstance(name, str) or name not in here or name in sys.modules["__main__"].__dict__:
         return
     text = f"{name!r} of the script is not in this process: {here[name]}"
+    if text in str(error):  # it has come through another process
+        return
     if isinstance(error, KeyError):
         error.add_note(text)
     elif isinstance(error, ImportError):

@@ -52,6 +52,18 @@ def exit_code(code: object) -> int:
     return 1
 
 
+def explain(error: BaseException) -> None:
+    """In a process: have an error that comes of what is not here say so."""
+    if isinstance(error, (NameError, AttributeError, KeyError, ImportError)):
+        from tarefa._task import _left_out
+
+        _left_out.explain(error)
+    elif type(error) is EOFError and not error.args:
+        from tarefa._task import _standard_input
+
+        _standard_input.explain_end(error)
+
+
 class Ending:
     """How a process's task ends: its outcome, and then its state."""
 
@@ -63,10 +75,7 @@ class Ending:
         """With an exception. If it only delivers that, :meth:`publish` follows."""
         from tarefa._convert._exception_pickling import pack
 
-        if isinstance(error, (NameError, AttributeError, KeyError, ImportError)):
-            from tarefa._task._left_out import explain
-
-            explain(error)
+        explain(error)
         self.state, self.code = state, code
         if deliver:
             self._core.deliver(True, error, pack)

@@ -1,4 +1,4 @@
-"""In a process of a task: ``input()`` and ``breakpoint()`` say that there is no input, and how.
+"""In a process of a task: ``input()``, ``breakpoint()`` and ``getpass`` say that there is no input.
 
 Standard input is the program's, so in its processes it is the null device, as in
 ``multiprocessing``.
@@ -61,11 +61,28 @@ def _input(prompt: object = "", /) -> str:
         # Consoles take the end of input for a wish to leave, and say nothing of why.
         if sys._getframe(1).f_globals.get("__name__") in _CONSOLES:
             raise StateError(_no_console("a console or debugger"))
-        raise EOFError(
-            f"{_label()} has no standard input, which is the program's: ask in the program, or in "
-            "a tarefa.Thread, and hand the answer to the process"
-        )
+        raise EOFError(_no_input())
     return _builtin_input(prompt)
+
+
+def _no_input() -> str:
+    return (
+        f"{_label()} has no standard input, which is the program's: ask in the program, or in "
+        "a tarefa.Thread, and hand the answer to the process"
+    )
+
+
+# The modules that ask for a line themselves, and raise an error without words at the end of input.
+_ASKING = ("getpass",)
+
+
+def explain_end(error: EOFError) -> None:
+    """An error without words that comes of there being no input gets those of ``input()``."""
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    if where is not None and where.tb_frame.f_globals.get("__name__") in _ASKING and _has_none():
+        error.args = (_no_input(),)
 
 
 def _breakpoint(*args: Any, **kwargs: Any) -> Any:

@@ -195,3 +195,27 @@ def test_consoles_say_how():
         error = tarefa.Process(target=target).start().exception(30)
         assert isinstance(error, tarefa.StateError)
         assert "tarefa.Thread" in str(error)
+
+
+def test_getpass_says_how():
+    def ask():
+        import getpass
+        import io
+
+        # Not the terminal of who runs the tests.
+        getpass.getpass = getpass.fallback_getpass
+        return getpass.getpass(stream=io.StringIO())
+
+    with tarefa.Pool(1, kind="process") as pool:
+        of_pool = pool.submit(ask).exception(30)
+    for error in (tarefa.Process(target=ask, name="asks").start().exception(30), of_pool):
+        assert isinstance(error, EOFError)
+        assert "standard input" in str(error)
+        assert "tarefa.Thread" in str(error)
+
+
+def test_another_end_of_input_keeps_its_words():
+    def read():
+        raise EOFError
+
+    assert str(tarefa.Process(target=read).start().exception(30)) == ""

@@ -333,3 +333,22 @@ def test_what_comes_later_and_cannot_be_built_is_missed_by_who_uses_it_alone_too
                 raise AssertionError
         """
     )
+
+
+def test_tasks_of_pools_are_told_too():
+    run_script(
+        """
+        import threading
+        import tarefa
+
+        class Holder:
+            lock = threading.Lock()
+
+        def uses(): return Holder()
+
+        with tarefa.Pool(1, kind="process") as pool:
+            error = pool.submit(uses).exception(20)
+        assert type(error) is NameError
+        assert "attribute 'lock'" in str(error), error
+        """
+    )
