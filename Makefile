@@ -79,8 +79,23 @@ $(INSTALLED): $(WHEEL)
 	@touch $@
 
 # --- showing --------------------------------------------------------------------------------------------
+# The tour is soon there on a machine that has built nothing: what is not optimised takes half the time,
+# and the examples in Rust need most of it again. Who has an optimised build keeps it.
+QUICK := $(VENV)/.quick
+$(QUICK): $(SOURCES) | $(VENV)/.made
+	@mkdir -p dist/quick
+	@rm -f dist/quick/*.whl
+	$(PY) -m pip wheel --quiet --no-deps --config-settings build-args='--profile dev' --wheel-dir dist/quick .
+	$(PY) -m pip install --quiet dist/quick/*.whl
+	$(PY) -m pip install --quiet --no-deps --force-reinstall dist/quick/*.whl
+	@touch $@
+
 .PHONY: run report
-run: $(INSTALLED) ## Set up, take the tour, then run the lesson's program in Python and in Rust
+run: ## Set up, take the tour, then run the lesson's program in Python and in Rust
+	@$(MAKE) --question $(INSTALLED) >/dev/null 2>&1 || { \
+	    echo 'Building, not optimised, for what follows; `make venv` builds what users have.'; \
+	    $(MAKE) --no-print-directory $(QUICK); \
+	}
 	@$(VENV)/bin/tarefa tour || { code=$$?; [ $$code -eq 1 ] || exit $$code; }
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Python: minha_lista $$kind $$data"; \

@@ -9,6 +9,7 @@ from one workspace with one profile, so the engine is compiled once.
 last, and refuse to work where the folder is not there.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -44,7 +45,7 @@ def build_wheel(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Build the wheel into that folder; return its name."""
-    build_command()
+    build_command(profile(config_settings))
     return maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
 
 
@@ -52,19 +53,27 @@ def build_editable(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Build a wheel that leads to this tree."""
-    build_command()
+    build_command(profile(config_settings))
     return maturin.build_editable(wheel_directory, config_settings, metadata_directory)
 
 
-def build_command() -> None:
+def profile(config_settings: Settings) -> str:
+    """Say which profile of cargo's is asked for, as maturin is: `build-args="--profile NAME"`."""
+    chosen = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    chosen.add_argument("--profile", default="release")
+    return chosen.parse_known_args(maturin.get_maturin_pep517_args(config_settings))[0].profile
+
+
+def build_command(profile: str) -> None:
     """Build the command, and lay it where maturin takes it from."""
-    build = ["cargo", "build", "--quiet", "--release", "--locked", "-p", "tarefa-cli"]
+    build = ["cargo", "build", "--quiet", "--profile", profile, "--locked", "-p", "tarefa-cli"]
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     # Cross-compiling, as maturin understands it.
     triple = os.environ.get("CARGO_BUILD_TARGET")
     subprocess.run([*build, "--target-dir", str(target)], cwd=ROOT, check=True)
     SCRIPTS.mkdir(parents=True, exist_ok=True)
-    built = target / (triple or "") / "release/tarefa"
+    folder = "debug" if profile == "dev" else profile
+    built = target / (triple or "") / folder / "tarefa"
     # A new file: the old one may be running.
     fresh = SCRIPTS / ".tarefa"
     shutil.copy(built, fresh)
