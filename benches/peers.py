@@ -330,6 +330,10 @@ def joblib_arrays():
     return lambda times: pooling.summed(mapped, arrays(times))
 
 
+def joblib_naps(data_size, result_size):
+    return lambda times: pooling.in_joblib("loky", times, data_size, result_size)
+
+
 def mp_counted():
     pool = FORK.Pool(2)
     return lambda _: pooling.counted(pool.map, 40, 100_000)
@@ -349,6 +353,8 @@ PEERS = {
     "pool-mp-forkserver-made": lambda: mp_made("forkserver"),
     "pool-mp-arrays": mp_arrays,
     "pool-joblib-arrays": joblib_arrays,
+    "pool-joblib-naps": partial(joblib_naps, 0, 0),
+    "pool-joblib-naps-with-data": partial(joblib_naps, 20_000_000, 100_000),
     "pool-mp-pure": mp_counted,
     "mp-queue-int": lambda: mp_queue(7),
     "mp-queue-tuple": lambda: mp_queue((1, 2.5)),

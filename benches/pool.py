@@ -129,6 +129,29 @@ def pool_arrays(quick):
 
 
 @figure
+def pool_joblib(quick):
+    """joblib's own microbenchmark with our backend, beside its usual one."""
+    if importlib.util.find_spec("numpy") is None or importlib.util.find_spec("joblib") is None:
+        return []
+    tarefa.register_joblib_backend()
+    rows = []
+    for peer, what, data_size, result_size in (
+        ("pool-joblib-naps", "tasks of 0 to 3 ms", 0, 0),
+        ("pool-joblib-naps-with-data", "the same, 20 MB there, 100 kB back", 20_000_000, 100_000),
+    ):
+
+        def ours(count, data_size=data_size, result_size=result_size):
+            return pooling.in_joblib("tarefa", count, data_size, result_size)
+
+        ours(10)
+        what = f"joblib's benchmark of batches: {what}"
+        peers = [(peer, "backend loky", None, 0.3, 1)]
+        how = ("ms", 1e-6, 500 if quick else 5000, 3 if quick else 5)
+        rows += beside(what, ours, peers, *how)
+    return rows
+
+
+@figure
 def pool_pure_python(quick):
     peers = [("pool-mp-pure", "multiprocessing.Pool", None, 1 / 0.95, 1)]
     what = "Pool of two processes, pure Python"

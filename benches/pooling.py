@@ -88,6 +88,34 @@ def all_of(map_, function, inputs):
     return took
 
 
+def nap(seconds, _data, size):
+    """What the tasks of joblib's own benchmark do: they sleep, and give so many bytes back."""
+    import numpy as np
+
+    sleep(seconds)
+    return np.ones(size, dtype=np.byte) if size else None
+
+
+def in_joblib(backend, count, data_size, result_size):
+    """Nanoseconds for joblib's benchmark of batches, of high variance.
+
+    `benchmarks/bench_auto_batching.py` in https://github.com/joblib/joblib: the times are a normal
+    distribution cut at 0, half of the tasks do not sleep at all.
+    """
+    import numpy as np
+    from joblib import Parallel, delayed, parallel_config
+
+    times = np.random.default_rng(1).normal(1e-6, 1e-3, count).clip(0)
+    data = np.ones(data_size, dtype=np.byte) if data_size else None
+    with parallel_config(backend=backend, n_jobs=2):
+        start = perf_counter_ns()
+        found = Parallel()(delayed(nap)(seconds, data, result_size) for seconds in times)
+        took = perf_counter_ns() - start
+    if len(found) != count:
+        raise RuntimeError(f"{len(found)} results of {count}")
+    return took
+
+
 def most_memory(count):
     """The most memory in KiB that this process has had when it has mapped so many lazily."""
     import tarefa

@@ -25,10 +25,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benches import channel, collections, pool, sync, tables, task
+from benches import channel, collections, command, pool, sync, tables, task
 from benches.measure import ROOT, Row, machine
 
-ROWS = task.ROWS | sync.ROWS | collections.ROWS | channel.ROWS | pool.ROWS
+ROWS = task.ROWS | sync.ROWS | collections.ROWS | channel.ROWS | pool.ROWS | command.ROWS
 
 
 HEADINGS = [

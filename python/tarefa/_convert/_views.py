@@ -10,11 +10,21 @@ copy what they show, as ever.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from tarefa import _engine
 from tarefa._convert import _memory
+
+
+class _Instead(threading.local):
+    """What knows another way for an array that this thread encodes; None of one that has none."""
+
+    of: Callable[[Any], Any] | None = None
+
+
+instead = _Instead()
 
 
 def reducers() -> dict[type, Callable[[Any], Any]]:
@@ -26,10 +36,16 @@ def reducers() -> dict[type, Callable[[Any], Any]]:
     # Subclasses that have nothing besides; pickle looks for the very type.
     alike = (getattr(numpy, name, kind) for name in ("recarray", "matrix"))
     found = dict.fromkeys((kind, *alike), _reduce)
-    return {**found, memoryview: _reduce_memory}
+    return {**found, getattr(numpy, "memmap", kind): _reduce, memoryview: _reduce_memory}
 
 
 def _reduce(view: Any) -> Any:
+    found = None if instead.of is None else instead.of(view)
+    return reduce(view) if found is None else found
+
+
+def reduce(view: Any) -> Any:
+    """How an array is pickled: as a view where it lies in shared memory."""
     if _engine.has_arrays():
         found = _owner(view)
         if found is not None:

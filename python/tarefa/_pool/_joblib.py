@@ -15,6 +15,7 @@ from joblib._parallel_backends import (  # type: ignore[import-not-found,import-
 )
 
 from tarefa._pool import _budget
+from tarefa._pool._copies import Copies
 from tarefa._pool._warm import warm_pool
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class TarefaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     MIN_IDEAL_BATCH_DURATION = 0.02
 
     _pool: Pool | None = None
+    _copies: Copies | None = None
 
     def __init__(self, *, kind: str = "process", **given: Any) -> None:
         super().__init__(**given)
@@ -48,13 +50,28 @@ class TarefaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
             return 1
         return max(_budget.cores() + 1 + n_jobs, 1) if n_jobs < 0 else n_jobs
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **_given: Any) -> int:
-        """Have a pool for a call of ``Parallel``; how many workers it has."""
+    def configure(
+        self,
+        n_jobs: int = 1,
+        parallel: Any = None,
+        max_nbytes: int | None = None,
+        mmap_mode: str | None = "r",
+        **_given: Any,
+    ) -> int:
+        """Have a pool for a call of ``Parallel``; how many workers it has.
+
+        An array of at least ``max_nbytes`` that several tasks have is copied once, as joblib's own
+        backends write it to a file once. ``mmap_mode`` says whether tasks may write to it; with
+        ``"c"``, where each writes to a copy of its own, and ``None`` each task is sent one.
+        """
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
         self._pool = warm_pool(n_jobs, self._kind)
+        self._copies = None
+        if self._kind != "thread" and max_nbytes is not None and mmap_mode in {"r", "r+", "w+"}:
+            self._copies = Copies(max_nbytes, writable=mmap_mode != "r")
         return n_jobs
 
     def submit(self, func: Any, callback: Any = None) -> Any:
@@ -62,7 +79,11 @@ class TarefaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
         pool = self._pool
         if pool is None:
             raise RuntimeError("the backend has no pool: configure() it first")
-        future = pool.submit(func)
+        if self._copies is None:
+            future = pool.submit(func)
+        else:
+            with self._copies.in_use():
+                future = pool.submit(func)
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         if callback is not None:
@@ -76,6 +97,7 @@ class TarefaBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mis
     def terminate(self) -> None:
         """The call is over; the workers stay for the next."""
         self._pool = None
+        self._copies = None
         self.reset_batch_stats()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
