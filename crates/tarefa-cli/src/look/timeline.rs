@@ -13,7 +13,7 @@ use serde_json::json;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::epoll::Poll;
 use tarefa_engine::trace::observe::record;
-use tarefa_engine::trace::timeline::{Options, Recording, Source, Timeline, Words};
+use tarefa_engine::trace::timeline::{Form, Options, Recording, Source, Timeline, Words};
 
 use super::found;
 use crate::terminal::{Language, Output};
@@ -127,12 +127,8 @@ pub(crate) fn open(path: &Path) -> io::Result<BufWriter<File>> {
 /// How it may end.
 pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    let known = ["pftrace", "json", "svg", "html", "txt"];
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    if ending.is_some_and(|ending| known.contains(&ending.as_str())) {
-        return Ok(path);
-    }
-    Err(known.map(|ending| format!("trace.{ending}")).join(", "))
+    let known = || Form::list(", ", |ending| format!("trace.{ending}"));
+    Form::of(&path).map(|_| path.clone()).map_err(|_| known())
 }
 
 /// Writes it as the file's name has it.
@@ -143,14 +139,7 @@ pub(crate) fn write(
     language: Language,
 ) -> io::Result<()> {
     let words = &language.pick(Words::ENGLISH, Words::PORTUGUESE);
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    match ending.as_deref() {
-        Some("svg") => file.write_all(timeline.svg(words).as_bytes())?,
-        Some("html") => file.write_all(timeline.html(words).as_bytes())?,
-        Some("txt") => writeln!(file, "{}", timeline.text(80, words))?,
-        Some("pftrace") => timeline.write_protobuf(file)?,
-        _ => timeline.write_json(file)?,
-    }
+    timeline.write(Form::of(path).unwrap_or(Form::Json), words, file)?;
     file.flush()
 }
 

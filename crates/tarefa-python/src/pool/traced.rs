@@ -3,10 +3,9 @@
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use tarefa_engine::os::clock;
 use tarefa_engine::pool::Board;
 use tarefa_engine::shm::object::handle::Handle;
-use tarefa_engine::shm::trace::{self, Ended, Event, What};
+use tarefa_engine::shm::trace::{self, Call, Ended};
 use tarefa_engine::shm::{Member, Runtime};
 
 use crate::pool::board::BoardCore;
@@ -33,7 +32,7 @@ enum Place {
 #[derive(Debug)]
 pub(crate) struct TracedCall {
     function: Py<PyAny>,
-    name: Vec<u8>,
+    name: String,
     pool: u64,
     batch: u64,
     place: Place,
@@ -62,7 +61,7 @@ impl TracedCall {
             Err(_) => Place::Worker(first.unbind()),
         };
         let (pool, batch) = batch;
-        Ok(Self { function, name: name.into_bytes(), pool, batch, place, finish, interrupt })
+        Ok(Self { function, name, pool, batch, place, finish, interrupt })
     }
 
     #[pyo3(signature = (*args, **kwargs))]
@@ -74,18 +73,14 @@ impl TracedCall {
         let py = args.py();
         let me = member::me(py)?;
         let (pool, batch, index) = (self.pool, self.batch, self.index(py, &me));
-        let name = trace::intern(&me, &self.name);
-        let write = |what| trace::emit(&me, || Event { at_ns: clock::now_ns(), name, what });
-        write(What::CallBegins { pool, batch, index });
-        let result = self.run(args, kwargs);
-        let how = match &result {
+        let how = |result: &PyResult<_>| match result {
             Ok(_) => Ended::Returned,
             Err(e) if e.is_instance_of::<PyKeyboardInterrupt>(py) => Ended::Interrupted,
             Err(e) if e.is_instance(py, self.interrupt.bind(py)) => Ended::Interrupted,
             Err(_) => Ended::Failed,
         };
-        write(What::CallEnds { pool, batch, index, how });
-        result
+        let call = Call { name: &self.name, pool, batch, index };
+        trace::around(&me, call, || self.run(args, kwargs), how)
     }
 }
 

@@ -22,6 +22,7 @@
 //! - The memory has a place of its own beside the heap, and nothing else ever lies there: a thread that was stopped
 //!   in the middle of an event for longer than the trace can harm nothing when it goes on.
 
+mod call;
 mod chunks;
 mod event;
 mod names;
@@ -29,6 +30,7 @@ mod read;
 mod switch;
 mod write;
 
+pub use call::{Call, around};
 pub use event::{Ended, Event, What};
 pub use names::intern;
 pub use read::{Reader, Written};

@@ -1,5 +1,7 @@
 //! What a timeline consists of.
 
+use std::fmt;
+
 use crate::os::signal;
 
 /// How it is known when a thread was on a core.
@@ -130,6 +132,18 @@ impl End {
     #[must_use]
     pub fn is_bad(self) -> bool {
         matches!(self, Self::Failed | Self::Killed(_) | Self::Exited(1..) | Self::Gone)
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.word())
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

@@ -14,6 +14,7 @@
 mod assemble;
 pub mod check;
 mod data;
+mod file;
 mod html;
 mod json;
 mod on_core;
@@ -27,6 +28,7 @@ mod words;
 use std::io;
 
 pub use data::{End, Kind, OnCore, Row, Slice, Source, Timeline};
+pub use file::{Form, WrongEnding};
 pub use recording::{NoRecording, Options, Recording};
 pub use words::Words;
 
