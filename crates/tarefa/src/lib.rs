@@ -69,7 +69,8 @@ pub use convert::errors::{DecodeError, EncodeError};
 pub use convert::key::NotAKey;
 pub use convert::plain::{Format, Integer, Number, Plain};
 pub use pool::{
-    Attempt, Map, Pool, PoolError, PoolFuture, PoolOptions, Scope, TaskError, attempt, leased,
+    Attempt, Map, OnCore, Pool, PoolError, PoolFuture, PoolOptions, PoolStats, Recording, Scope,
+    Slice, SliceKind, TaskError, Timeline, TimelineError, WorkerStats, attempt, leased, timeline,
 };
 pub use runtime::blocking::sleep;
 pub use runtime::errors::{CreateError, TooManyThreads};
@@ -104,6 +105,7 @@ pub use trace::deadlocks::{Holding, Report, Waiting, deadlocks, set_report_after
 pub use tarefa_engine::sync::wait_queue::WaitError as QueueError;
 pub use tarefa_engine::task::State;
 pub use tarefa_engine::task::cause_of_death::{Cause as LikelyCause, Death as WorkerDied};
+pub use tarefa_engine::trace::timeline::{End as SliceEnd, Source as OnCoreSource};
 pub use tarefa_macros::{Plain, main, test};
 
 /// What the macros expand to. Not part of the interface.

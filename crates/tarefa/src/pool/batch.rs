@@ -13,6 +13,7 @@ use super::errors::Attempt;
 use super::settings::Limits;
 use super::sink::Sink;
 use crate::convert::codec::Encoded;
+use crate::convert::encoding;
 
 /// The arguments of tasks, one after the other.
 #[derive(Debug, Default)]
@@ -46,6 +47,11 @@ impl Calls {
         let ends = &self.ends[range.start as usize..range.end as usize];
         let bytes = &self.encoded.bytes[start as usize..self.start_of(range.end) as usize];
         (ends.iter().map(|end| end - start).collect(), bytes)
+    }
+
+    /// One of them, for people.
+    pub(super) fn text(&self, call: &str, index: u32) -> String {
+        format!("{call}{}", encoding::arguments(self.part(&(index..index + 1)).1))
     }
 
     pub(super) fn references(&self, runtime: &Runtime) -> Vec<Off> {
@@ -138,6 +144,11 @@ impl Batch {
 
     pub(super) fn count(&self) -> u32 {
         self.got.len() as u32
+    }
+
+    /// One of its tasks, for people.
+    pub(super) fn text(&self, index: u32) -> String {
+        self.tasks.calls.text(self.tasks.sink.call(), self.tasks.range.start + index)
     }
 
     pub(super) fn time_limit(&self) -> Option<Duration> {

@@ -1,13 +1,16 @@
 //! A function and its arguments, on their way to a worker; and what comes of the call there.
 
+use std::any::type_name;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tarefa_engine::os::code_place::CodePlace;
+use tarefa_engine::shm::trace::Ended;
 use tarefa_engine::task::State;
 
+use super::running;
 use crate::convert::codec::{self, Encoded};
 use crate::convert::element;
 use crate::convert::errors::EncodeError;
@@ -15,16 +18,25 @@ use crate::runtime::own_copy::{self, Unreachable};
 use crate::task::panics;
 use crate::task::target::{self, Target};
 
-/// Calls a function with the arguments in these bytes.
-pub(super) type Trampoline = fn(&[u8]) -> Called;
+/// A function, as a worker has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Callee {
+    /// Calls it with the arguments in these bytes.
+    pub(super) call: fn(&[u8]) -> Called,
+    /// What it is called, for people.
+    pub(super) name: &'static str,
+}
+
+/// What gives a [`Callee`]: its place is what travels.
+pub(super) type Trampoline = fn() -> Callee;
 
 /// What came of a call.
 #[derive(Debug)]
 pub(super) enum Called {
     /// A value that is a word.
     Word(u64),
-    /// Another value, and whether there is an `Interrupted` in it.
-    Value(Encoded, bool),
+    /// Another value, and what it says of how the function has ended.
+    Value(Encoded, State),
     Panicked(String),
     /// The arguments cannot be read.
     Unread(String),
@@ -32,11 +44,30 @@ pub(super) enum Called {
     Unsent(String),
 }
 
+impl Called {
+    /// How the call has ended, for timelines.
+    pub(super) fn how(&self) -> Ended {
+        match self {
+            Self::Word(_) => Ended::Returned,
+            Self::Value(_, verdict) => running::ended(*verdict),
+            Self::Panicked(_) | Self::Unread(_) | Self::Unsent(_) => Ended::Failed,
+        }
+    }
+}
+
 /// The largest type whose values may be words.
 const WORDLIKE: usize = 16;
 
 /// What calls `F`.
-pub(super) fn trampoline<F, A, M>(bytes: &[u8]) -> Called
+pub(super) fn trampoline<F, A, M>() -> Callee
+where
+    F: Target<A, M>,
+    A: DeserializeOwned,
+{
+    Callee { call: call::<F, A, M>, name: type_name::<F>() }
+}
+
+fn call<F, A, M>(bytes: &[u8]) -> Called
 where
     F: Target<A, M>,
     A: DeserializeOwned,
@@ -59,7 +90,7 @@ fn called<R: Serialize>(value: &R) -> Called {
         }
     }
     match codec::encode(value) {
-        Ok(encoded) => Called::Value(encoded, target::verdict(value) == State::Interrupted),
+        Ok(encoded) => Called::Value(encoded, target::verdict(value)),
         Err(e) => Called::Unsent(e.to_string()),
     }
 }
@@ -84,10 +115,10 @@ impl Call {
 
     /// Calls it here.
     pub(super) fn call(&self) -> Result<(), String> {
-        let Some(trampoline) = Known::default().find(self.place) else {
+        let Some(callee) = Known::default().find(self.place) else {
             return Err("its code is not in this process".to_owned());
         };
-        match trampoline(&self.args.bytes) {
+        match (callee.call)(&self.args.bytes) {
             Called::Word(_) => Ok(()),
             Called::Value(value, _) => match crate::convert::encoding::text_in(&value.bytes) {
                 Some(error) => Err(error),
@@ -130,12 +161,12 @@ impl<'de> Deserialize<'de> for Call {
 
 /// The last function that was looked for: most tasks of a pool have the same.
 #[derive(Debug, Default)]
-pub(super) struct Known(Option<(CodePlace, Trampoline)>);
+pub(super) struct Known(Option<(CodePlace, Callee)>);
 
 impl Known {
-    /// What calls the function at that place, which [`own_copy::place`] has given for a [`Trampoline`], in
+    /// The function at that place, which [`own_copy::place`] has given for a [`Trampoline`], in
     /// this process or another of the program.
-    pub(super) fn find(&mut self, place: CodePlace) -> Option<Trampoline> {
+    pub(super) fn find(&mut self, place: CodePlace) -> Option<Callee> {
         if let Some((_, found)) = self.0.filter(|(known, _)| *known == place) {
             return Some(found);
         }
@@ -144,6 +175,7 @@ impl Known {
         // of that very file as code. A worker is started by the copy of this crate that made the pool, and
         // takes messages of that pool alone, so the type is the same.
         let found = unsafe { std::mem::transmute::<usize, Trampoline>(address) };
+        let found = found();
         self.0 = Some((place, found));
         Some(found)
     }

@@ -14,6 +14,7 @@ use super::call::{Trampoline, trampoline};
 use super::errors::{PoolError, TaskError};
 use super::settings::{Kind, Limits, Settings};
 use super::sink::{Sink, TypedSink};
+use super::stats::PoolStats;
 use super::turns::Waited;
 use super::work;
 use super::{processes, threads};
@@ -56,6 +57,22 @@ impl Crew {
         match self {
             Self::Threads(crew) => &crew.settings,
             Self::Processes(crew) => &crew.settings,
+        }
+    }
+
+    /// What tells the pool from others in timelines.
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            Self::Threads(crew) => crew.number(),
+            Self::Processes(crew) => crew.board.number(),
+        }
+    }
+
+    /// What its workers are at.
+    pub(super) fn stats(&self) -> PoolStats {
+        match self {
+            Self::Threads(crew) => crew.stats(),
+            Self::Processes(crew) => crew.runtime.with_me(|me| crew.stats(me)),
         }
     }
 

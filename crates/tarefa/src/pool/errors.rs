@@ -6,6 +6,7 @@ use std::time::Duration;
 use tarefa_engine::task::cause_of_death::Death as WorkerDied;
 use tarefa_engine::units::Seconds;
 
+use super::timeline::TimelineError;
 use crate::convert::errors::{DecodeError, EncodeError};
 use crate::runtime::errors::{CreateError, TooManyThreads, from_no_slot};
 use crate::runtime::interrupt::Interrupted;
@@ -81,6 +82,15 @@ pub enum PoolError {
         /// Why.
         #[source]
         source: StartError,
+    },
+    /// Its timeline cannot be recorded.
+    #[error("{pool} cannot record its timeline: {source}")]
+    Timeline {
+        /// The pool's name.
+        pool: String,
+        /// Why.
+        #[source]
+        source: TimelineError,
     },
     /// The shared memory cannot take the pool, or the task.
     #[error(transparent)]

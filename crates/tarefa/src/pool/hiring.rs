@@ -15,6 +15,7 @@ use super::processes::{Crew, State, Stopping, Worker, WorkerProcess, death_of};
 use super::settings::Settings;
 use super::shared::{Messages, SharedBoard};
 use super::sink::locked;
+use super::stats::{PoolStats, WorkerStats};
 use super::turns::{Turns, Waited};
 use super::worker::{self, Job, Resource};
 use crate::runtime;
@@ -50,7 +51,7 @@ impl Crew {
             settings,
         });
         for _ in 0..crew.settings.workers {
-            if let Err(e) = crew.hire(&me) {
+            if let Err(e) = crew.hire(&me, 0) {
                 crew.end_workers();
                 return Err(e);
             }
@@ -68,7 +69,7 @@ impl Crew {
         Ok(crew)
     }
 
-    fn hire(&self, me: &Member) -> Result<(), PoolError> {
+    fn hire(&self, me: &Member, restarts: u32) -> Result<(), PoolError> {
         let mut state = locked(&self.state);
         state.last_serial += 1;
         let serial = state.last_serial;
@@ -95,7 +96,8 @@ impl Crew {
         }
         let pool = || self.settings.name.clone();
         process.start().map_err(|source| PoolError::Start { pool: pool(), source })?;
-        let worker = Worker { seat, process: Arc::new(process), hired: now_ns(), stopped: None };
+        let process = Arc::new(process);
+        let worker = Worker { seat, process, hired: now_ns(), stopped: None, restarts };
         state.workers.insert(serial, worker);
         Ok(())
     }
@@ -110,6 +112,40 @@ impl Crew {
             !state.workers.values().any(|worker| worker.seat == *seat)
                 && (nothing_left || board.batch_of(*seat) == 0)
         })
+    }
+
+    /// What the workers are at.
+    pub(super) fn stats(&self, me: &Member) -> PoolStats {
+        self.look(me);
+        let (now, board) = (now_ns(), self.board.board(me));
+        let state = locked(&self.state);
+        let workers: Vec<_> = state
+            .workers
+            .values()
+            .map(|worker| {
+                let usage = board.usage(worker.seat);
+                let at = board.running(worker.seat).and_then(|at| {
+                    let batch = state.batches.get(&at.batch).filter(|it| it.lacks(at.task))?;
+                    Some((batch.text(at.task), now.saturating_sub(at.began)))
+                });
+                let (running, since) = at.unzip();
+                WorkerStats {
+                    name: worker.process.name(),
+                    pid: worker.process.pid(),
+                    tasks: usage.claimed,
+                    running,
+                    running_for: Duration::from_nanos(since.unwrap_or(0)),
+                    busy: Duration::from_nanos(usage.busy_ns),
+                    waiting: Duration::from_nanos(usage.waiting_ns),
+                    bytes: usage.bytes,
+                    restarts: worker.restarts,
+                }
+            })
+            .collect();
+        let running = workers.iter().filter(|it| it.running.is_some()).count();
+        let left: usize = state.batches.values().map(|batch| batch.left as usize).sum();
+        let waiting = left.saturating_sub(running);
+        PoolStats { workers, waiting, running, restarts: state.restarts }
     }
 
     // -- the background ------------------------------------------------------------------
@@ -204,10 +240,12 @@ impl Crew {
                 drop(state);
                 return self.break_down(&text);
             }
-            goes_on && !state.shut
+            let hires = goes_on && !state.shut;
+            state.restarts += u64::from(hires);
+            hires.then_some(worker.restarts + 1)
         };
-        if hires {
-            if let Err(e) = self.hire(me) {
+        if let Some(restarts) = hires {
+            if let Err(e) = self.hire(me, restarts) {
                 if locked(&self.state).workers.is_empty() {
                     self.break_down(&e.to_string());
                 }

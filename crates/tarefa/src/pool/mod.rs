@@ -26,13 +26,16 @@ mod errors;
 mod future;
 mod hiring;
 mod map;
+mod place;
 mod processes;
 mod running;
 mod scope;
 mod settings;
 mod shared;
 mod sink;
+mod stats;
 mod threads;
+mod timeline;
 mod turns;
 mod wire;
 mod work;
@@ -43,9 +46,12 @@ pub use future::PoolFuture;
 pub use map::Map;
 pub use running::{attempt, leased};
 pub use scope::Scope;
+pub use stats::{PoolStats, WorkerStats};
+pub use timeline::{OnCore, Recording, Slice, SliceKind, Timeline, TimelineError, timeline};
 
 use std::any::type_name;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -111,6 +117,8 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// ```
 pub struct Pool {
     state: Mutex<State>,
+    /// What its workers do, if somebody wants to know.
+    recording: Mutex<Option<Recording>>,
 }
 
 enum State {
@@ -135,21 +143,9 @@ impl Pool {
 
     fn new(kind: Kind, workers: usize) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
-        let settings = Settings {
-            kind,
-            name: format!("Pool-{number}"),
-            workers,
-            initializer: None,
-            initializer_time_limit: None,
-            tasks_per_worker: None,
-            memory_limit: None,
-            soft_memory_limit: None,
-            limits: Limits::default(),
-            resources: Vec::new(),
-            fault: None,
-            closed: false,
-        };
-        Self { state: Mutex::new(State::New(Box::new(settings))) }
+        let settings = Settings::new(kind, format!("Pool-{number}"), workers);
+        let state = Mutex::new(State::New(Box::new(settings)));
+        Self { state, recording: Mutex::default() }
     }
 
     fn with(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -242,6 +238,13 @@ impl Pool {
         })
     }
 
+    /// The same pool, whose workers write down when each call begins and ends, from the start: see
+    /// [`timeline`](Pool::timeline).
+    #[must_use]
+    pub fn recorded(self) -> Self {
+        self.with(|it| it.recorded = true)
+    }
+
     /// Starts the workers, which the first task would do.
     ///
     /// # Errors
@@ -256,25 +259,24 @@ impl Pool {
             State::Started(crew) => return Ok(crew.clone()),
             State::Failed(settings) => Arc::clone(settings),
             State::New(settings) => {
-                let nothing = Settings {
-                    kind: settings.kind,
-                    name: settings.name.clone(),
-                    workers: 0,
-                    initializer: None,
-                    initializer_time_limit: None,
-                    tasks_per_worker: None,
-                    memory_limit: None,
-                    soft_memory_limit: None,
-                    limits: Limits::default(),
-                    resources: Vec::new(),
-                    fault: None,
-                    closed: false,
-                };
+                let nothing = Settings::new(settings.kind, settings.name.clone(), 0);
                 Arc::new(std::mem::replace(&mut **settings, nothing))
             }
         };
         *state = State::Failed(Arc::clone(&settings));
+        let known = locked(&self.recording).clone();
+        let recording = match known {
+            None if settings.recorded => {
+                let pool = || settings.name.clone();
+                let refused = |source| PoolError::Timeline { pool: pool(), source };
+                Some(self.record().map_err(refused)?)
+            }
+            other => other,
+        };
         let crew = Crew::start(settings)?;
+        if let Some(recording) = recording {
+            recording.add(crew.number());
+        }
         *state = State::Started(crew.clone());
         Ok(crew)
     }
@@ -412,6 +414,104 @@ impl Pool {
         }
     }
 
+    /// What the workers are at, and how much waits; nothing of a pool that has not started.
+    ///
+    /// ```
+    /// use tarefa::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::processes(2);
+    /// assert_eq!(pool.submit(|n: u64| n * n, (5,))?.result()?, 25);
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.workers.len(), stats.waiting), (2, 0));
+    /// println!("{stats}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        let crew = match &*locked(&self.state) {
+            State::Started(crew) => crew.clone(),
+            State::New(_) | State::Failed(_) => return PoolStats::default(),
+        };
+        crew.stats()
+    }
+
+    /// Records from now on.
+    fn record(&self) -> Result<Recording, TimelineError> {
+        let mut recording = locked(&self.recording);
+        if let Some(recording) = &*recording {
+            return Ok(recording.clone());
+        }
+        let made = Recording::of_pool()?;
+        *recording = Some(made.clone());
+        Ok(made)
+    }
+
+    /// Who ran what when: all calls since the start of a pool that is [`recorded`](Pool::recorded), else
+    /// since the first call of this. A call of a worker that was killed ends at its death, with the signal.
+    ///
+    /// ```
+    /// use tarefa::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::processes(2).recorded();
+    /// let squares = pool.map(|n: u64| n * n, 0..5).collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(squares, [0, 1, 4, 9, 16]);
+    /// let timeline = pool.timeline()?;
+    /// assert_eq!(timeline.slices().len(), 5);
+    /// println!("{timeline}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TimelineError`].
+    pub fn timeline(&self) -> Result<Timeline, TimelineError> {
+        self.recording().map(|recording| recording.timeline())
+    }
+
+    /// What records [`timeline`](Pool::timeline), and has it once the pool has ended, too.
+    ///
+    /// ```
+    /// use tarefa::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::threads(2);
+    /// let recording = pool.recording()?;
+    /// pool.submit(|n: u64| n * n, (5,))?;
+    /// pool.join()?;
+    /// assert_eq!(recording.timeline().slices().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TimelineError`].
+    pub fn recording(&self) -> Result<Recording, TimelineError> {
+        let state = locked(&self.state);
+        let is_new = locked(&self.recording).is_none();
+        let recording = self.record()?;
+        if let (true, State::Started(crew)) = (is_new, &*state) {
+            recording.add(crew.number());
+        }
+        Ok(recording)
+    }
+
+    /// Writes [`timeline`](Pool::timeline) to a file, in the form that its name ends with: see
+    /// [`Timeline::save`].
+    ///
+    /// # Errors
+    /// [`TimelineError`]: nothing is recorded yet, the file's name has another ending, or the file cannot be
+    /// written.
+    pub fn save_timeline(&self, path: impl AsRef<Path>) -> Result<(), TimelineError> {
+        timeline::check_ending(path.as_ref())?;
+        let Some(recording) = locked(&self.recording).clone() else {
+            return Err(TimelineError::NotRecorded { pool: self.name() });
+        };
+        recording.save(path)
+    }
+
     /// Waits until all that was submitted has its result, and until the workers have ended. Dropping the pool
     /// does the same.
     ///
@@ -458,6 +558,9 @@ impl Drop for Pool {
             if std::thread::panicking() || !crew.finish(&me, &mut Here::now()) {
                 crew.terminate(&me);
             }
+        }
+        if let Some(recording) = locked(&self.recording).take() {
+            recording.end();
         }
     }
 }

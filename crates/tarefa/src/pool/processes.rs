@@ -42,7 +42,6 @@ use super::sink::{Sink, locked};
 use super::turns::{Turns, Waited};
 use super::wire::{self, Head, Status};
 use super::worker::Resource;
-use crate::convert::encoding;
 use crate::runtime::errors::CreateError;
 use crate::sync::event::Event;
 use crate::task::HasCore;
@@ -65,6 +64,8 @@ pub(super) struct Worker {
     pub(super) hired: u64,
     /// When it was stopped last because its initializer takes too long.
     pub(super) stopped: Option<u64>,
+    /// Workers whose place it took.
+    pub(super) restarts: u32,
 }
 
 /// A task that is being stopped.
@@ -79,6 +80,8 @@ pub(super) struct State {
     pub(super) batches: HashMap<u64, Batch>,
     last_batch: u64,
     pub(super) last_serial: u64,
+    /// Workers that took the place of others.
+    pub(super) restarts: u64,
     pub(super) workers: BTreeMap<u64, Worker>,
     /// How workers have ended, by their serial numbers.
     ended: BTreeMap<u64, WorkerDied>,
@@ -142,6 +145,7 @@ impl State {
             batches: HashMap::new(),
             last_batch: 0,
             last_serial: 0,
+            restarts: 0,
             workers: BTreeMap::new(),
             ended: BTreeMap::new(),
             stopping: HashMap::new(),
@@ -555,8 +559,7 @@ impl Crew {
             match stopped {
                 Some(Stopping { limit: None, .. }) => TaskError::Cancelled { call },
                 other => {
-                    let (_, bytes) = calls.part(&(at_call..at_call + 1));
-                    let argument = format!("{call}{}", encoding::arguments(bytes));
+                    let argument = calls.text(call, at_call);
                     let over_time = other.and_then(|it| it.limit);
                     TaskError::Died { argument, death: Box::new(death), attempts, over_time }
                 }

@@ -1,7 +1,14 @@
 //! What a task of a pool can ask about itself.
 
 use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+
+use serde::Serialize;
+use tarefa_engine::shm::trace::Ended;
+use tarefa_engine::task::State;
+
+use crate::task::target;
 
 /// Units of resources, by their names.
 pub(super) type Leases = Rc<[(String, Vec<u32>)]>;
@@ -91,4 +98,20 @@ pub(super) fn leases<'a>(
         }
     }
     (!found.is_empty()).then(|| found.into())
+}
+
+/// How a call that has returned this has ended, for timelines.
+pub(super) fn how<R: Serialize>(value: &R) -> Ended {
+    // Writing it may panic, which is no matter of the call's any more.
+    let verdict = panic::catch_unwind(AssertUnwindSafe(|| target::verdict(value)));
+    ended(verdict.unwrap_or(State::Finished))
+}
+
+/// The same, by what is known of the value.
+pub(super) fn ended(verdict: State) -> Ended {
+    match verdict {
+        State::Finished => Ended::Returned,
+        State::Interrupted => Ended::Interrupted,
+        _ => Ended::Failed,
+    }
 }

@@ -14,14 +14,16 @@ use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
-use tarefa_engine::os::clock::Deadline;
+use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::shm::Runtime;
+use tarefa_engine::shm::trace::Ended;
 use tarefa_engine::sync::wait::Plain;
 
 use super::errors::{PoolError, TaskError};
+use super::place::Place;
 use super::settings::Limits;
 use super::sink::{Sink, locked};
-use super::threads::{Crew, Handed, Place, Work};
+use super::threads::{Crew, Handed, Work};
 use crate::task::target;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -29,7 +31,8 @@ type Job = Box<dyn FnOnce() + Send>;
 /// The jobs of a scope.
 #[derive(Default)]
 struct Jobs {
-    waiting: VecDeque<Job>,
+    /// Each with what it is called.
+    waiting: VecDeque<(&'static str, Job)>,
     /// Those that wait or run.
     open: usize,
     /// Some were not run, for the pool takes nothing.
@@ -42,10 +45,15 @@ struct Jobs {
 struct Shared(Mutex<Jobs>);
 
 impl Shared {
-    /// Runs a job that nobody has begun; false if there is none.
-    fn run_one(&self) -> bool {
-        let Some(job) = locked(&self.0).waiting.pop_front() else { return false };
-        let ended = panic::catch_unwind(AssertUnwindSafe(job));
+    /// Runs a job that nobody has begun, at that place for a piece of work; false if there is none.
+    fn run_one(&self, place: &Place, number: u64) -> bool {
+        let Some((name, job)) = locked(&self.0).waiting.pop_front() else { return false };
+        place.note_task(clock::coarse_ns());
+        let act = || panic::catch_unwind(AssertUnwindSafe(job));
+        let ended = place.call((name, number, 0), act, |ended| match ended {
+            Ok(()) => Ended::Returned,
+            Err(_) => Ended::Failed,
+        });
         let mut jobs = locked(&self.0);
         jobs.open -= 1;
         if let Err(payload) = ended {
@@ -112,17 +120,17 @@ impl Work for Ticket {
         &self.limits
     }
 
-    fn run(&self, _: u64, _: &Place, _: u32, handed: Handed<'_>) -> u32 {
+    fn run(&self, number: u64, place: &Place, _: u32, handed: Handed<'_>) -> u32 {
         if !self.take() {
             return 0;
         }
-        let ran = self.shared.run_one();
+        let ran = self.shared.run_one(place, number);
         handed(true);
         u32::from(ran)
     }
 
-    fn waits(&self) -> bool {
-        !*locked(&self.used)
+    fn left(&self) -> usize {
+        usize::from(!*locked(&self.used))
     }
 
     fn flush(&self, _: Handed<'_>) {}
@@ -152,6 +160,7 @@ impl<'scope> Scope<'scope, '_> {
     /// Has `task` run by the next worker that is free. It may borrow whatever lives longer than the scope, and
     /// spawn more.
     pub fn spawn(&'scope self, task: impl FnOnce() + Send + 'scope) {
+        let name = std::any::type_name_of_val(&task);
         let job: Box<dyn FnOnce() + Send + 'scope> = Box::new(task);
         // SAFETY: the two types differ in a lifetime alone. The job is run or dropped before `scope` returns
         // or unwinds, which is before `'scope` ends: it is counted as open from here on, until it was run or
@@ -159,7 +168,7 @@ impl<'scope> Scope<'scope, '_> {
         let job = unsafe { std::mem::transmute::<Box<dyn FnOnce() + Send + 'scope>, Job>(job) };
         {
             let mut jobs = locked(&self.shared.0);
-            jobs.waiting.push_back(job);
+            jobs.waiting.push_back((name, job));
             jobs.open += 1;
         }
         let sink = Arc::clone(&self.shared) as Arc<dyn Sink>;

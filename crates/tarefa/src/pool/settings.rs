@@ -42,6 +42,8 @@ pub(super) struct Settings {
     pub(super) resources: Vec<(String, u32)>,
     /// What was asked for and is not possible.
     pub(super) fault: Option<String>,
+    /// Its calls are written down from the start.
+    pub(super) recorded: bool,
     /// It was closed before it started.
     pub(super) closed: bool,
 }
@@ -50,6 +52,25 @@ pub(super) struct Settings {
 const MOST_WORKERS: usize = 1024;
 
 impl Settings {
+    /// Those of a pool of which nothing else is said.
+    pub(super) fn new(kind: Kind, name: String, workers: usize) -> Self {
+        Self {
+            kind,
+            name,
+            workers,
+            initializer: None,
+            initializer_time_limit: None,
+            tasks_per_worker: None,
+            memory_limit: None,
+            soft_memory_limit: None,
+            limits: Limits::default(),
+            resources: Vec::new(),
+            fault: None,
+            recorded: false,
+            closed: false,
+        }
+    }
+
     pub(super) fn fault(&mut self, what: impl Into<String>) {
         self.fault.get_or_insert_with(|| what.into());
     }

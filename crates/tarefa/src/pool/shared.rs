@@ -54,6 +54,11 @@ impl SharedBoard {
         Ok(Self(Handle::adopt(me, board::create(me, seats)?)))
     }
 
+    /// What its pool is called in timelines.
+    pub(super) fn number(&self) -> u64 {
+        self.0.id()
+    }
+
     pub(super) fn board<'a>(&self, me: &'a Member) -> Board<'a> {
         Board::at(me, self.0.off())
     }

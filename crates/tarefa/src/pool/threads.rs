@@ -21,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tarefa_engine::os::clock::{Deadline, now_ns};
+use tarefa_engine::os::process;
 use tarefa_engine::pool::{Overtime, Schedule, Units, overtime};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Runtime, TooManyThreads};
@@ -28,14 +29,15 @@ use tarefa_engine::sync::event;
 use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 
 use super::errors::{PoolError, TaskError};
+use super::place::{At, Place, Stop};
 use super::running::{self, Running};
 use super::settings::{Limits, Settings};
 use super::sink::{Sink, locked};
+use super::stats::{PoolStats, WorkerStats};
 use super::turns::Waited;
 use crate::runtime;
 use crate::runtime::blocking::Here;
 use crate::runtime::errors::CreateError;
-use crate::runtime::interrupt;
 use crate::sync::event::Event;
 use crate::task::errors::JoinError;
 use crate::task::thread::Thread;
@@ -53,8 +55,13 @@ pub(super) trait Work: Send + Sync {
     /// now and then.
     fn run(&self, number: u64, place: &Place, most: u32, handed: Handed<'_>) -> u32;
 
+    /// How many nobody has begun.
+    fn left(&self) -> usize;
+
     /// Whether something of it was not begun.
-    fn waits(&self) -> bool;
+    fn waits(&self) -> bool {
+        self.left() > 0
+    }
 
     /// Hands over what is finished.
     fn flush(&self, handed: Handed<'_>);
@@ -66,71 +73,11 @@ pub(super) trait Work: Send + Sync {
     fn fail_rest(&self, error: &dyn Fn(&'static str) -> TaskError, handed: Handed<'_>);
 }
 
-/// Why a task is being stopped.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stop {
-    /// Its time limit; `None` for one that was cancelled.
-    pub(super) limit: Option<Duration>,
-    at: u64,
-}
-
-#[derive(Debug)]
-struct At {
-    number: u64,
-    began: u64,
-    stop: Option<Stop>,
-}
-
-/// What a worker is at.
-#[derive(Debug, Default)]
-pub(super) struct Place(Mutex<Option<At>>);
-
-impl Place {
-    /// The worker begins a task that may be stopped; what it was at before, which waits for that one.
-    pub(super) fn begin(&self, number: u64) -> Former<'_> {
-        let at = At { number, began: now_ns(), stop: None };
-        Former { place: self, at: locked(&self.0).replace(at), ended: false }
-    }
-}
-
-/// What a worker goes back to.
-#[derive(Debug)]
-pub(super) struct Former<'a> {
-    place: &'a Place,
-    at: Option<At>,
-    ended: bool,
-}
-
-impl Former<'_> {
-    /// The task has ended: whether it was stopped. An interrupt that it has not had is taken.
-    pub(super) fn end(mut self) -> Option<Stop> {
-        let stop = self.go_back();
-        self.ended = true;
-        stop
-    }
-
-    fn go_back(&mut self) -> Option<Stop> {
-        let mut place = locked(&self.place.0);
-        let was = std::mem::replace(&mut *place, self.at.take());
-        let stop = was.and_then(|at| at.stop);
-        if stop.is_some() {
-            let _ = interrupt::check_interrupt();
-        }
-        stop
-    }
-}
-
-impl Drop for Former<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.go_back();
-        }
-    }
-}
-
 struct Worker {
     place: Arc<Place>,
     thread: Arc<Thread<()>>,
+    /// Workers whose place it took.
+    restarts: u32,
 }
 
 struct State {
@@ -142,6 +89,8 @@ struct State {
     given: usize,
     last_work: u64,
     last_serial: u64,
+    /// Workers that took the place of others.
+    restarts: u64,
     workers: BTreeMap<u64, Worker>,
     /// Workers that have had their number of tasks, and are to be joined.
     leaving: Vec<Arc<Thread<()>>>,
@@ -166,6 +115,8 @@ pub(super) struct Crew {
 
 /// What a worker is at that calls its initializer: tasks are counted from 1.
 const INITIALIZER: u64 = 0;
+/// A bit that no number of an object has.
+const OF_THREADS: u64 = 1 << 63;
 /// How soon the thread that keeps time limits looks again where it cannot wait.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -203,6 +154,7 @@ impl Crew {
                 given: 0,
                 last_work: 0,
                 last_serial: 0,
+                restarts: 0,
                 workers: BTreeMap::new(),
                 leaving: Vec::new(),
                 closed: false,
@@ -214,7 +166,7 @@ impl Crew {
             settings,
         });
         for _ in 0..crew.settings.workers {
-            if let Err(e) = crew.hire() {
+            if let Err(e) = crew.hire(0) {
                 crew.shut();
                 crew.join_workers();
                 return Err(e);
@@ -223,11 +175,11 @@ impl Crew {
         Ok(crew)
     }
 
-    fn hire(self: &Arc<Self>) -> Result<(), PoolError> {
+    fn hire(self: &Arc<Self>, restarts: u32) -> Result<(), PoolError> {
         let mut state = locked(&self.state);
         state.last_serial += 1;
         let serial = state.last_serial;
-        let place = Arc::<Place>::default();
+        let place = Arc::new(Place::new(self.runtime, self.number()));
         let (crew, own) = (Arc::clone(self), Arc::clone(&place));
         let thread = Thread::of_job(move || crew.be_worker(serial, &own))
             .named(format!("{}-{serial}", self.settings.name))
@@ -235,7 +187,7 @@ impl Crew {
         let pool = || self.settings.name.clone();
         // The worker waits for the lock, and finds itself among the others.
         thread.start().map_err(|source| PoolError::Start { pool: pool(), source })?;
-        state.workers.insert(serial, Worker { place, thread: Arc::new(thread) });
+        state.workers.insert(serial, Worker { place, thread: Arc::new(thread), restarts });
         Ok(())
     }
 
@@ -253,6 +205,12 @@ impl Crew {
         std::ptr::from_ref(self) as usize
     }
 
+    /// What tells it from other pools in timelines: behind all numbers of boards, which pools of processes have.
+    pub(super) fn number(&self) -> u64 {
+        let here = (process::pid() as u64 & 0x7fff_ffff) << 32;
+        OF_THREADS | here | (self.id() as u64 >> 4 & 0xffff_ffff)
+    }
+
     // -- workers -------------------------------------------------------------------------
 
     fn be_worker(self: &Arc<Self>, serial: u64, place: &Arc<Place>) {
@@ -260,6 +218,7 @@ impl Crew {
             return self.break_down(&text);
         }
         WORKS_FOR.set(Some((self.id(), Arc::clone(place))));
+        place.note_ready();
         let mut left = self.settings.tasks_per_worker;
         while let Some((number, work)) = self.next() {
             let ran = self.run(number, &work, place, left.unwrap_or(u32::MAX));
@@ -327,20 +286,23 @@ impl Crew {
         };
         let name = |n: u32| self.settings.resources.get(n as usize).map(|(name, _)| name.as_str());
         let _running = Running::begin(1, running::leases(&units, name));
+        let _at_work = place.work(work.sink().call());
         work.run(number, place, most, &|all| self.handed(number, all))
     }
 
     /// Another worker takes the place of one that has had its number of tasks.
     fn replace(self: &Arc<Self>, serial: u64) {
-        let goes_on = {
+        let (goes_on, restarts) = {
             let mut state = locked(&self.state);
-            if let Some(worker) = state.workers.remove(&serial) {
-                state.leaving.push(worker.thread);
-            }
-            !state.shut
+            let goes_on = !state.shut;
+            state.restarts += u64::from(goes_on);
+            let worker = state.workers.remove(&serial);
+            let restarts = worker.as_ref().map_or(0, |worker| worker.restarts);
+            state.leaving.extend(worker.map(|worker| worker.thread));
+            (goes_on, restarts + 1)
         };
         if goes_on {
-            if let Err(e) = self.hire() {
+            if let Err(e) = self.hire(restarts) {
                 if locked(&self.state).workers.is_empty() {
                     self.break_down(&e.to_string());
                 }
@@ -360,6 +322,35 @@ impl Crew {
         self.interrupt_workers(|at| at.number == INITIALIZER);
         let pool = self.settings.name.clone();
         self.fail_all(&|_| PoolError::Broken { pool: pool.clone(), why: Arc::clone(&why) }.into());
+    }
+
+    /// What the workers are at.
+    pub(super) fn stats(&self) -> PoolStats {
+        let state = locked(&self.state);
+        let workers: Vec<_> = state
+            .workers
+            .values()
+            .map(|worker| {
+                let look = worker.place.look();
+                WorkerStats {
+                    name: worker.thread.name(),
+                    pid: Some(process::pid()),
+                    tasks: look.tasks,
+                    running: look.call.map(str::to_owned),
+                    running_for: look.call.map_or(Duration::ZERO, |_| look.running_for),
+                    busy: look.busy,
+                    waiting: look.waiting,
+                    bytes: 0,
+                    restarts: worker.restarts,
+                }
+            })
+            .collect();
+        PoolStats {
+            running: workers.iter().filter(|it| it.running.is_some()).count(),
+            waiting: state.works.values().map(|(work, _)| work.left()).sum(),
+            restarts: state.restarts,
+            workers,
+        }
     }
 
     // -- work ----------------------------------------------------------------------------
@@ -563,7 +554,7 @@ impl Crew {
     pub(super) fn interrupt(&self, number: u64) -> bool {
         let state = locked(&self.state);
         state.workers.values().any(|worker| {
-            let mut at = locked(&worker.place.0);
+            let mut at = locked(&worker.place.at);
             let Some(at) = at.as_mut().filter(|at| at.number == number) else { return false };
             at.stop = Some(Stop { limit: None, at: now_ns() });
             worker.thread.interrupt().is_ok()
@@ -606,7 +597,7 @@ impl Crew {
     fn keeps_no_more_time(&self) -> bool {
         let state = locked(&self.state);
         let begins = |worker: &Worker| {
-            locked(&worker.place.0).as_ref().is_some_and(|at| at.number == INITIALIZER)
+            locked(&worker.place.at).as_ref().is_some_and(|at| at.number == INITIALIZER)
         };
         state.shut && !state.workers.values().any(begins)
     }
@@ -621,7 +612,7 @@ impl Crew {
         let now = now_ns();
         let mut next = now.saturating_add(shortest);
         for worker in state.workers.values() {
-            let mut place = locked(&worker.place.0);
+            let mut place = locked(&worker.place.at);
             let Some(at) = place.as_mut() else { continue };
             let limit = match state.works.get(&at.number) {
                 Some((work, _)) => work.limits().time_limit,
@@ -657,7 +648,7 @@ impl Crew {
     fn interrupt_workers(&self, which: impl Fn(&At) -> bool) {
         let state = locked(&self.state);
         for worker in state.workers.values() {
-            let mut place = locked(&worker.place.0);
+            let mut place = locked(&worker.place.at);
             if let Some(at) = place.as_mut().filter(|at| which(at)) {
                 at.stop = Some(Stop { limit: None, at: now_ns() });
                 let _ = worker.thread.interrupt();

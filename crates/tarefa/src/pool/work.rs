@@ -8,12 +8,15 @@ use std::time::Instant;
 use serde::Serialize;
 use tarefa_engine::os::{clock, process};
 use tarefa_engine::pool::Sizing;
+use tarefa_engine::shm::trace::Ended;
 use tarefa_engine::task::State;
 
 use super::errors::TaskError;
+use super::place::{Former, Place};
+use super::running;
 use super::settings::Limits;
 use super::sink::{Given, Sink, TypedSink, locked};
-use super::threads::{Former, Handed, Place, Work};
+use super::threads::{Handed, Work};
 use crate::task::panics;
 use crate::task::target::{self, Target};
 
@@ -115,20 +118,26 @@ where
                 let mut tasks = locked(&self.tasks);
                 tasks.done.extend(result.take());
                 let next = if ran == most { None } else { tasks.inputs.next() };
+                let index = tasks.begun;
                 tasks.begun += u32::from(next.is_some());
-                next
+                next.map(|args| (args, index))
             };
-            let Some(args) = next else { break };
+            let Some((args, index)) = next else { break };
             let now = clock::coarse_ns();
             if now != told {
                 // So that nobody waits long for what is there.
                 self.flush(handed);
                 told = now;
             }
+            place.note_task(now);
             let former = self.tracked.then(|| place.begin(number));
-            let called = panic::catch_unwind(AssertUnwindSafe(|| target::call::<F, A, M>(args)));
-            let stop = former.and_then(Former::end);
             let call = self.sink.call();
+            let act = || panic::catch_unwind(AssertUnwindSafe(|| target::call::<F, A, M>(args)));
+            let called = place.call((call, number, index), act, |called| match called {
+                Ok(value) => running::how(value),
+                Err(_) => Ended::Failed,
+            });
+            let stop = former.and_then(Former::end);
             result = Some(match (called, stop) {
                 (Ok(value), Some(stop)) if target::verdict(&value) == State::Interrupted => {
                     target::drop_quietly(value);
@@ -154,8 +163,8 @@ where
         ran
     }
 
-    fn waits(&self) -> bool {
-        !locked(&self.tasks).inputs.as_slice().is_empty()
+    fn left(&self) -> usize {
+        locked(&self.tasks).inputs.len()
     }
 
     fn flush(&self, handed: Handed<'_>) {

@@ -4,15 +4,17 @@
 //! before it runs it, and has the result in the queue of results, or kept at its seat, before it claims the
 //! next one. So it may be killed anywhere: see the engine's `pool/README.md`.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tarefa_engine::channel::{Content, GetError, Taken};
 use tarefa_engine::os::clock::{self, Deadline};
 use tarefa_engine::pool::{Board, Claim, Growth};
-use tarefa_engine::shm::{Member, Off};
+use tarefa_engine::shm::{Member, Off, trace};
+use tarefa_engine::task::State;
 
-use super::call::{Call, Called, Known, Trampoline};
+use super::call::{Call, Called, Callee, Known};
 use super::running::{self, Running};
 use super::shared::{Messages, SharedBoard};
 use super::wire::{self, Arrived, Status};
@@ -57,7 +59,8 @@ pub(super) fn main(job: Job, initializer: Option<Call>) -> Result<(), Broken> {
     let runtime = runtime::get().map_err(|e| e.to_string())?;
     let me = runtime.try_me().map_err(|e| e.to_string())?;
     let growth = job.soft_memory_limit.map(Growth::new);
-    Worker { me: &me, job: &job, known: Known::default(), done: 0, growth }.run()
+    let (known, carried) = (Known::default(), Cell::default());
+    Worker { me: &me, job: &job, known, done: 0, growth, carried }.run()
 }
 
 struct Worker<'a> {
@@ -67,6 +70,8 @@ struct Worker<'a> {
     /// Tasks that it has run.
     done: u32,
     growth: Option<Growth>,
+    /// Bytes of messages that it has taken and sent.
+    carried: Cell<u64>,
 }
 
 impl Worker<'_> {
@@ -96,7 +101,7 @@ impl Worker<'_> {
                 return tasks.give_back(&deliveries).map_err(|e| e.to_string());
             }
             tasks.ack(&deliveries).map_err(|e| e.to_string())?;
-            self.board().leave(seat, 0);
+            self.board().leave(seat, self.carried.get());
             let is_past = self.growth.as_mut().is_some_and(Growth::is_past);
             if is_past || self.job.limit.is_some_and(|limit| self.done >= limit) {
                 return Ok(());
@@ -107,6 +112,7 @@ impl Worker<'_> {
     /// Runs a batch; false if it is to go to another worker before its end.
     fn serve(&mut self, taken: &Taken) -> Result<bool, Broken> {
         let Some(Content::Blob(_, bytes, _)) = taken.contents().next() else { return Ok(true) };
+        self.carry(bytes.len());
         let Some(arrived) = Arrived::of(bytes) else { return Ok(true) };
         let job = self.job;
         let held = hold(&job.resources, &arrived.units)?;
@@ -137,7 +143,7 @@ impl Worker<'_> {
         let began = Instant::now();
         let mut ran = 0_u64;
         let mut told = clock::coarse_ns();
-        let trampoline = self.known.find(arrived.head.place);
+        let callee = self.known.find(arrived.head.place);
         loop {
             let now = clock::coarse_ns();
             if now != told {
@@ -147,7 +153,7 @@ impl Worker<'_> {
             }
             match self.board().claim_at(seat, now) {
                 Claim::Task(index) => {
-                    self.run_task(arrived, trampoline, index)?;
+                    self.run_task(arrived, callee, index)?;
                     ran += 1;
                     self.done += 1;
                     let is_last = || self.board().running(seat).is_none_or(|r| r.waiting == 0);
@@ -172,13 +178,22 @@ impl Worker<'_> {
     fn run_task(
         &self,
         arrived: &Arrived<'_>,
-        trampoline: Option<Trampoline>,
+        callee: Option<Callee>,
         index: u32,
     ) -> Result<(), Broken> {
         let (seat, number) = (self.job.seat, arrived.head.number);
         let before = interrupt::told();
-        let called = match trampoline {
-            Some(trampoline) => trampoline(arrived.call(index)),
+        let called = match callee {
+            Some(callee) if trace::is_on(self.me) => {
+                let call = trace::Call {
+                    name: callee.name,
+                    pool: self.job.board.number(),
+                    batch: number,
+                    index,
+                };
+                trace::around(self.me, call, || (callee.call)(arrived.call(index)), Called::how)
+            }
+            Some(callee) => (callee.call)(arrived.call(index)),
             None => {
                 Called::Unread("its code is in a library that this process does not have".into())
             }
@@ -200,7 +215,8 @@ impl Worker<'_> {
             Called::Word(word) => {
                 return self.put(number, index, Status::Kept, &word.to_le_bytes(), &[]);
             }
-            Called::Value(value, interrupted) => {
+            Called::Value(value, verdict) => {
+                let interrupted = verdict == State::Interrupted;
                 let status = if interrupted { Status::Interrupted } else { Status::Value };
                 let references = value.references(self.me.runtime());
                 match self.tell_and_put(number, index, status, &value.bytes, &references) {
@@ -245,8 +261,13 @@ impl Worker<'_> {
         references: &[Off],
     ) -> Result<(), Broken> {
         let head = wire::result(number, index, status);
+        self.carry(head.len() + bytes.len());
         let put = self.job.results.put(self.me, &[&head, bytes], references);
         put.map_err(|e| e.to_string())
+    }
+
+    fn carry(&self, bytes: usize) {
+        self.carried.set(self.carried.get() + bytes as u64);
     }
 
     /// The pool has sent an interrupt to the task that has just ended.

@@ -230,7 +230,7 @@ macro_rules! suite {
                     };
                     let all: Vec<_> = (0..4).map(|i| scope.spawn(asks(i * 100))).collect();
                     let sum: u64 = all.into_iter().map(|t| t.join().unwrap().unwrap()).sum();
-                    assert_eq!(sum, (0..400).map(square).sum());
+                    assert_eq!(sum, (0..400).map(square).sum::<u64>());
                 });
                 Ok(())
             }

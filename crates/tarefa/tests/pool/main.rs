@@ -7,3 +7,5 @@ mod conformance;
 mod deaths;
 mod example;
 mod scope;
+mod stats;
+mod timeline;
