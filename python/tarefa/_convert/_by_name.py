@@ -114,10 +114,11 @@ class Reducing:
             reduced = obj.__reduce_ex__(5)
             # By its name, which the reader does not have yet.
             return object.__reduce_ex__(obj, 5) if isinstance(reduced, str) else reduced
-        if by_value and kind.__module__ == "typing":
+        if kind.__module__ == "typing":
             from tarefa._convert import _type_parameters
 
-            if getattr(obj, "__module__", None) in MAIN_NAMES:
+            of_main = by_value and getattr(obj, "__module__", None) in MAIN_NAMES
+            if of_main or _type_parameters.is_unnamed(obj):
                 return _type_parameters.reduce(obj) or NotImplemented
         if kind is MappingProxyType:
             # Itself, not a copy: a function of one dispatch has both it and the mapping.
@@ -241,6 +242,7 @@ def _state(function: FunctionType, extra: dict[str, Any]) -> tuple[Any, ...]:
         function.__defaults__,
         function.__kwdefaults__,
         _annotations(function),
+        getattr(function, "__type_params__", None) or None,  # from 3.12 on
         function.__dict__ or None,
         extra or None,
     )
@@ -382,7 +384,7 @@ def _make_in_module(
 
 
 def _set_function(function: FunctionType, state: tuple[Any, ...]) -> None:
-    qualname, module, doc, defaults, kwdefaults, annotations, attributes, extra = state
+    qualname, module, doc, defaults, kwdefaults, annotations, parameters, attributes, extra = state
     function.__qualname__ = qualname
     function.__module__ = module
     function.__doc__ = doc
@@ -390,6 +392,8 @@ def _set_function(function: FunctionType, state: tuple[Any, ...]) -> None:
     function.__kwdefaults__ = kwdefaults
     if annotations:
         function.__annotations__ = annotations
+    if parameters:
+        function.__type_params__ = parameters  # type: ignore[attr-defined]
     if attributes:
         function.__dict__.update(attributes)
     if extra and function.__globals__ is not main_dict():
