@@ -1,6 +1,8 @@
 """At full memory: what frees needs none, what cannot fit says so before it begins, why is named."""
 
 import itertools
+import os
+import platform
 
 import pytest
 from support import run_script
@@ -289,3 +291,62 @@ def test_a_limit_on_file_sizes_is_respected_and_named():
             raise AssertionError("no error")
         """
     )
+
+
+@pytest.mark.parametrize("error", ["ENOSYS", "EOPNOTSUPP"])
+def test_a_system_that_cannot_reserve_memory_is_named(error):
+    if platform.machine() != "x86_64":
+        pytest.skip("the number of fallocate is that of another machine")
+    run_script(
+        f"""
+        import ctypes, errno
+
+        class Step(ctypes.Structure):
+            _fields_ = [("code", ctypes.c_uint16), ("yes", ctypes.c_uint8), ("no", ctypes.c_uint8),
+                        ("k", ctypes.c_uint32)]
+        class Filter(ctypes.Structure):
+            _fields_ = [("len", ctypes.c_ushort), ("steps", ctypes.POINTER(Step))]
+
+        # The system call's number; is it fallocate's? This error; allowed.
+        steps = (Step * 4)(Step(0x20, 0, 0, 0), Step(0x15, 0, 1, 285),
+                           Step(0x06, 0, 0, 0x50000 | errno.{error}), Step(0x06, 0, 0, 0x7FFF0000))
+        prctl = ctypes.CDLL(None).prctl
+        assert prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+        assert prctl(22, 2, ctypes.byref(Filter(4, steps))) == 0  # PR_SET_SECCOMP
+
+        import tarefa
+        for make in (lambda: tarefa.List([1]), lambda: tarefa.Process(target=len).start()):
+            try:
+                make()
+            except (tarefa.ArenaFull, tarefa.StartError) as e:
+                assert "fallocate" in str(e), e
+            else:
+                raise AssertionError("no error")
+        """
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may hide /proc from a program")
+def test_without_proc():
+    done = run_script(
+        """
+        import ctypes, sys
+
+        libc = ctypes.CDLL(None)
+        # CLONE_NEWNS; MS_REC | MS_PRIVATE
+        if libc.unshare(0x20000) or libc.mount(b"none", b"/", None, 0x44000, None):
+            sys.exit("may not")
+        assert libc.mount(b"none", b"/proc", b"tmpfs", 0, None) == 0
+
+        import tarefa
+        try:
+            l = tarefa.List([1])
+            assert tarefa.Process(target=lambda: len(l)).start().result(30) == 1
+        except tarefa.TarefaError as e:
+            assert "/proc" in str(e), e
+        """,
+        code=None,
+    )
+    if "may not" in done.stderr:
+        pytest.skip("it may not be hidden here")
+    assert done.returncode == 0, done.stderr
