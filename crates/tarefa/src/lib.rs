@@ -70,7 +70,8 @@ pub use convert::key::NotAKey;
 pub use convert::plain::{Format, Integer, Number, Plain};
 pub use pool::{
     Attempt, Map, OnCore, Pool, PoolError, PoolFuture, PoolOptions, PoolStats, Recording, Scope,
-    Slice, SliceKind, TaskError, Timeline, TimelineError, WorkerStats, attempt, leased, timeline,
+    Slice, SliceKind, TaskError, Timeline, TimelineError, WorkerStats, attempt, cores, leased,
+    timeline,
 };
 pub use runtime::blocking::sleep;
 pub use runtime::errors::{CreateError, TooManyThreads};

@@ -10,6 +10,7 @@ use tarefa_engine::pool::{Overtime, WorkerEnd, overtime};
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::BlockingHooks;
 
+use super::budget::Share;
 use super::errors::{PoolError, TaskError};
 use super::processes::{Crew, State, Stopping, Worker, WorkerProcess, death_of};
 use super::settings::Settings;
@@ -48,6 +49,7 @@ impl Crew {
             bell: Event::new()?,
             state: Mutex::new(State::new(&settings)),
             background: Mutex::default(),
+            share: Share::of_one(settings.workers),
             settings,
         });
         for _ in 0..crew.settings.workers {
@@ -86,11 +88,13 @@ impl Crew {
             limit: self.settings.tasks_per_worker,
             soft_memory_limit: self.settings.soft_memory_limit,
             resources: self.resources.clone(),
+            share: self.share,
         };
         let initializer = self.settings.initializer.clone();
         let mut process = Process::new(worker::main, (job, initializer))
             .named(format!("{}-{serial}", self.settings.name))
-            .daemon(true);
+            .daemon(true)
+            .with_variables(self.share.variables());
         if let Some(bytes) = self.settings.memory_limit {
             process = process.memory_limit(bytes);
         }

@@ -20,6 +20,7 @@
 //! Checked by `tests/pool/` over both kinds, and by the engine's crash table and the storm.
 
 mod batch;
+mod budget;
 mod call;
 mod crew;
 mod errors;
@@ -41,6 +42,7 @@ mod wire;
 mod work;
 mod worker;
 
+pub use budget::cores;
 pub use errors::{Attempt, PoolError, TaskError};
 pub use future::PoolFuture;
 pub use map::Map;

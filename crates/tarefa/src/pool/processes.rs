@@ -35,6 +35,7 @@ use tarefa_engine::task::cause_of_death::Death as WorkerDied;
 use tarefa_engine::task::record::Task as Record;
 
 use super::batch::{Batch, Calls, Tasks};
+use super::budget::Share;
 use super::errors::{Attempt, PoolError, TaskError};
 use super::settings::Settings;
 use super::shared::{Messages, SharedBoard};
@@ -114,6 +115,8 @@ pub(super) struct Crew {
     pub(super) bell: Event,
     pub(super) state: Mutex<State>,
     pub(super) background: Mutex<Option<JoinHandle<()>>>,
+    /// How many processors each worker has.
+    pub(super) share: Share,
 }
 
 /// What is sent of a batch.

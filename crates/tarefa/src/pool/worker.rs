@@ -14,6 +14,7 @@ use tarefa_engine::pool::{Board, Claim, Growth};
 use tarefa_engine::shm::{Member, Off, trace};
 use tarefa_engine::task::State;
 
+use super::budget::Share;
 use super::call::{Call, Called, Callee, Known};
 use super::running::{self, Running};
 use super::shared::{Messages, SharedBoard};
@@ -39,6 +40,8 @@ pub(super) struct Job {
     /// By how much its memory may grow.
     pub(super) soft_memory_limit: Option<u64>,
     pub(super) resources: Vec<Resource>,
+    /// How many processors it has.
+    pub(super) share: Share,
 }
 
 /// A resource: a lock for each of its units.
@@ -53,6 +56,7 @@ type Broken = String;
 
 /// Is a worker: the target of its process.
 pub(super) fn main(job: Job, initializer: Option<Call>) -> Result<(), Broken> {
+    job.share.take();
     if let Some(initializer) = initializer {
         initializer.call()?;
     }

@@ -26,6 +26,8 @@ struct Base {
 pub(crate) struct Surroundings {
     variables: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     folder: Option<Vec<u8>>,
+    /// Variables of this process alone.
+    own: Vec<(String, String)>,
 }
 
 fn fingerprint(variables: &[(OsString, OsString)]) -> u64 {
@@ -42,14 +44,14 @@ pub(crate) fn note_base() {
     });
 }
 
-/// What is different now; `None` when nothing is.
-pub(crate) fn changed() -> Option<Surroundings> {
+/// What is different now, with what is to be of one process alone; `None` when nothing is.
+pub(crate) fn changed(own: &[(String, String)]) -> Option<Surroundings> {
     let base = BASE.get()?;
     let variables: Vec<_> = std::env::vars_os().collect();
     let folder = std::env::current_dir().ok();
     let new_variables = fingerprint(&variables) != base.variables;
     let new_folder = folder.is_some() && folder != base.folder;
-    if !new_variables && !new_folder {
+    if !new_variables && !new_folder && own.is_empty() {
         return None;
     }
     let bytes = |s: OsString| s.into_vec();
@@ -57,6 +59,7 @@ pub(crate) fn changed() -> Option<Surroundings> {
         variables: new_variables
             .then(|| variables.into_iter().map(|(k, v)| (bytes(k), bytes(v))).collect()),
         folder: folder.filter(|_| new_folder).map(|f| f.into_os_string().into_vec()),
+        own: own.to_vec(),
     })
 }
 
@@ -76,6 +79,10 @@ impl Surroundings {
                 // SAFETY: the caller's promise.
                 unsafe { std::env::set_var(key, value) };
             }
+        }
+        for (key, value) in self.own {
+            // SAFETY: the caller's promise.
+            unsafe { std::env::set_var(key, value) };
         }
         if let Some(folder) = self.folder {
             // A folder that is gone meanwhile: the task starts in the zygote's.

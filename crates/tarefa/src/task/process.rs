@@ -88,6 +88,8 @@ where
 pub struct Process<R> {
     task: Typed<R>,
     job: Slot<Box<dyn Job>>,
+    /// Variables of its environment that the starter's has not.
+    variables: Vec<(String, String)>,
 }
 
 impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
@@ -106,7 +108,7 @@ impl<R: Serialize + DeserializeOwned + 'static> Process<R> {
             trampoline: trampoline::<F, A, M>,
             target: std::marker::PhantomData,
         });
-        Self { task: Typed::new(Kind::Process), job: Slot::new(Some(job)) }
+        Self::of(Typed::new(Kind::Process), Some(job))
     }
 
     /// Makes a process and starts it.
@@ -241,15 +243,25 @@ pub(crate) fn prepare() -> Result<(), CreateError> {
 }
 
 impl<R> Process<R> {
+    fn of(task: Typed<R>, job: Option<Box<dyn Job>>) -> Self {
+        Self { task, job: Slot::new(job), variables: Vec::new() }
+    }
+
+    /// The same task, in whose environment these variables are set.
+    pub(crate) fn with_variables(mut self, variables: Vec<(String, String)>) -> Self {
+        self.variables = variables;
+        self
+    }
+
     /// Puts what is to run into the record.
-    fn fill(task: &Record<'_>, job: &dyn Job, core: &Core) -> Result<(), StartError> {
+    fn fill(&self, task: &Record<'_>, job: &dyn Job) -> Result<(), StartError> {
         let failed = |source| StartError::Arguments { name: task.name(), source };
         let args = job.encode().map_err(failed)?;
-        let around = environment::changed().map(|s| codec::encode(&s)).transpose();
+        let around = environment::changed(&self.variables).map(|s| codec::encode(&s)).transpose();
         let around = around.map_err(failed)?.unwrap_or_default();
         let head = zygote::head(job.trampoline(), &around.bytes);
         let head = head.map_err(|source| StartError::Target { name: task.name(), source })?;
-        let references = args.references(core.handle()?.runtime());
+        let references = args.references(self.task.core.handle()?.runtime());
         task.set_payload(SERDE, &[&head, &around.bytes, &args.bytes], &references)
             .map_err(CreateError::from)?;
         Ok(())
@@ -281,7 +293,7 @@ impl<R> HasCore for Process<R> {
             };
             engine::rouse(&me);
             // Before it begins: arguments that panic as they are serialised leave it new.
-            Self::fill(&task, todo, core)?;
+            self.fill(&task, todo)?;
             if !task.begin() {
                 return Err(StartError::AlreadyStarted { name: task.name() });
             }
@@ -310,6 +322,6 @@ impl<R> Serialize for Process<R> {
 impl<'de, R: DeserializeOwned> Deserialize<'de> for Process<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let core = Core::deserialize(deserializer)?;
-        Ok(Self { task: Typed::of(core), job: Slot::new(None) })
+        Ok(Self::of(Typed::of(core), None))
     }
 }

@@ -3,6 +3,7 @@
 // Suites with one way to write a test; a task that calls `exit` is what is tested.
 #![allow(clippy::unnecessary_wraps, clippy::disallowed_methods)]
 
+mod budget;
 mod conformance;
 mod deaths;
 mod example;
