@@ -2,7 +2,8 @@
 //! result, and nothing that has its result is run again.
 //!
 //! A run learns which points a worker passes, and how often. Then, for each of them and for some of its
-//! passes (one, if `TAREFA_CRASH_SEED` is set), the first worker of a pool dies there.
+//! passes (one, if `TAREFA_CRASH_SEED` is set), the worker of a pool that has its first task dies there. Not in an
+//! initializer: one in which the first of all workers are killed is given up at once.
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use tarefa_engine::shm::tx::crash_point;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Of the first worker that asks, the point where it dies, and at which pass.
+/// Says the worker that asks first at which point it dies, and at which pass.
 fn arm(first: Value<i64>, point: String, pass: u64) {
     if first.swap(0) == 1 {
         crash_point::arm(&point, pass);
@@ -55,10 +56,8 @@ fn work(pool: &Pool) -> Result<List<u64>, Failure> {
 
 fn killed_at(point: &str, pass: u64, per_worker: u32) -> Outcome {
     let first = Value::new(1)?;
-    let pool = Pool::processes(2)
-        .retries(1)
-        .tasks_per_worker(per_worker)
-        .initializer(arm, (first, point.to_owned(), pass));
+    let pool = Pool::processes(2).retries(1).tasks_per_worker(per_worker);
+    pool.submit(arm, (first, point.to_owned(), pass))?.result()?;
     let list = work(&pool).map_err(|e| format!("{point}, pass {pass}: {e}"))?;
     pool.join()?;
     let mut times = vec![0; (NUMBERS + TEXTS + 3) as usize];
