@@ -20,6 +20,8 @@ from tarefa._runtime._errors import TaskTimeout
 _READY = 1 << 14
 # Seconds in which a batch's tasks are not taken from a worker, however long they take.
 _STALE = 0.05
+# Seconds until who waits while there are inputs to give out looks at what is under way.
+_LATER = 0.2
 
 
 class Mapping:
@@ -188,6 +190,7 @@ class Mapping:
                     return
                 size = min(size, room)
             calls: Any = []
+            error: BaseException | None = None
             if self._whole is not None:
                 calls = self._whole[self.given : self.given + size]
             else:
@@ -195,29 +198,33 @@ class Mapping:
                     # An error leaves what came before it in there.
                     calls.extend(itertools.islice(self._inputs, size))
                 except BaseException as e:
-                    self.exhausted = True
-                    self.input_error = e
-                    if not isinstance(e, Exception):
-                        raise
+                    error = e
+            # In this order: who sees that there are no more inputs sees how many were given out.
+            first = self.given
+            self.given += len(calls)
+            if error is not None:
+                self.input_error = error
             if len(calls) < size:
                 self.exhausted = True
+            if error is not None and not isinstance(error, Exception):
+                self.given = first
+                raise error
             if calls:
-                self._give_out(calls)
+                self._give_out(calls, first)
 
-    def _give_out(self, calls: Any) -> None:
+    def _give_out(self, calls: Any, first: int) -> None:
         batch = Batch(self.function, calls, self._how | _wire.TIMED, self)
         batch.flags |= 1 << _wire.ATTEMPT_SHIFT
-        batch.first = self.given
+        batch.first = first
         batch.context = self.context
         batch.sizes = self.sizes
         batch.time_limit, batch.retries = self.time_limit, self.retries
-        self.given += len(calls)
         try:
             self.crew.put(batch)
         except BaseException as e:
-            self.given -= len(calls)
-            self.exhausted = True
             self.input_error = e
+            self.exhausted = True
+            self.given = first
             if not isinstance(e, Exception):
                 raise
             return
@@ -264,8 +271,11 @@ class Mapping:
                 )
             before = self.finished
             # With all given out and few batches left, some wait behind others perhaps.
-            crowded = any(batch.left >= _least(batch) for batch in self._all())
-            step = _STALE if crowded else None
+            under_way = self._all()
+            crowded = any(batch.left >= _least(batch) for batch in under_way)
+            # Others give out inputs, too: a trial that ends, who has done a batch.
+            more = not self.exhausted or not under_way
+            step = _STALE if crowded else _LATER if more else None
             if left is not None and (step is None or left < step):
                 step = left
             epoch = crew.epoch

@@ -12,6 +12,7 @@ from support import eventually
 from targets import double, fail_at_five
 
 import tarefa
+from tarefa._pool._map import BatchSizes, Mapping
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 5000])
@@ -290,3 +291,84 @@ def test_the_last_results_of_a_batch_come_from_two_threads_at_once():
     batch.got.meanwhile = lambda: batch.give(1, True, None)
     batch.give(0, True, None)
     assert batch.left == 0
+
+
+class Home:
+    """Workers that do nothing, of a pool whose inputs another thread gives out."""
+
+    encodes = False
+    on_limited = None
+    starting = ""
+    workers = 1
+
+    def __init__(self):
+        self.epoch = 0
+        self.ahead = 0
+        self.unfed = set()
+        self.sent = []
+        self.told = []
+
+    def ahead_of(self, _function):
+        return self.ahead
+
+    def put(self, batch):
+        self.sent.append(batch)
+
+    def fetch_kept(self, batch):
+        self.told.append(batch)
+
+    def take_rest(self, _batch):
+        return None
+
+
+def mapping_over(home, inputs, unit, kind=Mapping):
+    how = {"buffersize": None, "ordered": False, "context": None, "time_limit": None, "retries": 0}
+    return kind(home, None, (inputs,), unit=unit, **how)
+
+
+def test_who_waits_while_others_give_out_inputs_looks_at_those():
+    home = Home()
+    run = mapping_over(home, range(9), 1)
+    run.feed()
+    (first,) = home.sent
+    steps = []
+
+    def wait_for(_batches, done, step):
+        # Nobody comes to `first` soon; meanwhile the end of a trial has all given out.
+        steps.append(step)
+        if len(steps) == 1:
+            home.ahead, home.epoch = 99, 1
+            run.sizes = BatchSizes(8)
+            run.feed()
+        elif home.told:
+            run.put(0, True, None)
+        assert len(steps) < 9
+        return done()
+
+    home.wait_for = wait_for
+    run.wait(run.has_next, None)
+    assert None not in steps
+    assert home.sent[0] is first
+    assert home.sent[1] in home.told
+
+
+def test_who_sees_that_all_inputs_are_given_out_sees_how_many():
+    home = Home()
+    seen = []
+
+    class Watched(Mapping):
+        @property
+        def exhausted(self):
+            return self._exhausted
+
+        @exhausted.setter
+        def exhausted(self, value):
+            self._exhausted = value
+            if value:
+                seen.append((self.all_there(), self.given))
+
+    home.ahead = 99
+    for inputs in ([1, 2, 3], (n for n in (1, 2, 3))):
+        run = mapping_over(home, inputs, 100, Watched)
+        run.feed()
+    assert seen == [(False, 3)] * 2
