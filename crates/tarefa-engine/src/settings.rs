@@ -30,7 +30,7 @@ pub struct Setting {
 }
 
 /// All of them, but for [`ZYGOTE`], by which a zygote learns of the runtime's address, and [`OBSERVER`].
-pub const ALL: [Setting; 4] = [
+pub const ALL: [Setting; 5] = [
     Setting {
         name: "TAREFA_ARENA_MAX",
         value: "a size, as in `64M` or `2G`",
@@ -38,6 +38,14 @@ pub const ALL: [Setting; 4] = [
         meaning: "the most shared memory",
         read: "the program, at its first shared object or task",
         in_code: "",
+    },
+    Setting {
+        name: "TAREFA_KIND",
+        value: "`process`, `thread` or `auto`",
+        default: "`process`",
+        meaning: "who runs the tasks of a pool in Python whose maker does not say it",
+        read: "each pool, when it is made",
+        in_code: "`tarefa.Pool(kind=)`, `tarefa.map(kind=)`; in Rust each pool says it",
     },
     Setting {
         name: "TAREFA_MAX_DEPTH",
@@ -111,6 +119,17 @@ pub fn arena_max() -> Result<Option<u64>, BadSetting> {
     read(0, |text| parse_size(text).filter(|size| *size > 0))
 }
 
+/// What a pool's tasks may run on.
+pub const KINDS: [&str; 3] = ["process", "thread", "auto"];
+
+/// What a pool's tasks run on where its maker does not say it: one of [`KINDS`].
+///
+/// # Errors
+/// [`BadSetting`].
+pub fn kind() -> Result<Option<&'static str>, BadSetting> {
+    read(1, |text| KINDS.into_iter().find(|kind| *kind == text))
+}
+
 /// How deep processes may start processes, where nobody says.
 pub const USUAL_DEPTH: u64 = 64;
 
@@ -119,7 +138,7 @@ pub const USUAL_DEPTH: u64 = 64;
 /// # Errors
 /// [`BadSetting`].
 pub fn max_depth() -> Result<Option<u64>, BadSetting> {
-    read(1, |text| text.parse().ok().filter(|depth| *depth > 0))
+    read(2, |text| text.parse().ok().filter(|depth| *depth > 0))
 }
 
 /// How long a wait may last before it is reported; `None` is for ever.
@@ -127,7 +146,7 @@ pub fn max_depth() -> Result<Option<u64>, BadSetting> {
 /// # Errors
 /// [`BadSetting`].
 pub fn report_after() -> Result<Option<Duration>, BadSetting> {
-    read(2, seconds).map(|after| after.filter(|after| !after.is_zero()))
+    read(3, seconds).map(|after| after.filter(|after| !after.is_zero()))
 }
 
 /// Zero for what is longer than can be told, which is never.
@@ -141,7 +160,7 @@ fn seconds(text: &str) -> Option<Duration> {
 /// # Errors
 /// [`BadSetting`].
 pub fn spares() -> Result<Option<u64>, BadSetting> {
-    read(3, |text| text.parse().ok().filter(|count| *count <= MOST_SPARES))
+    read(4, |text| text.parse().ok().filter(|count| *count <= MOST_SPARES))
 }
 
 fn read<T>(row: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, BadSetting> {
@@ -172,8 +191,8 @@ mod tests {
     #[test]
     fn each_row_is_read_by_its_function() {
         let names = ALL.map(|s| s.name);
-        let ours = ["TAREFA_ARENA_MAX", "TAREFA_MAX_DEPTH", "TAREFA_REPORT_AFTER", "TAREFA_SPARES"];
-        assert_eq!(names, ours);
+        let ours = ["ARENA_MAX", "KIND", "MAX_DEPTH", "REPORT_AFTER", "SPARES"];
+        assert_eq!(names.map(|name| name.trim_start_matches("TAREFA_")), ours);
     }
 
     #[test]
@@ -192,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_told_with_name_and_value() {
-        let bad = understand(&ALL[3], Some(OsStr::new(" many ")), |text| text.parse::<u64>().ok());
+        let bad = understand(&ALL[4], Some(OsStr::new(" many ")), |text| text.parse::<u64>().ok());
         assert_eq!(
             bad.map_err(|e| e.to_string()),
             Err("TAREFA_SPARES must be a whole number from 0 to 64, as in 4, not \"many\": \

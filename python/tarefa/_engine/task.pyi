@@ -390,6 +390,13 @@ def usual_depth() -> int:
         ValueError: the environment says something else than a number.
     """
 
+def usual_kind() -> str:
+    """What the tasks of a pool run on where its maker does not say it.
+
+    Raises:
+        ValueError: the environment says something else than a kind.
+    """
+
 def set_usual_depth(depth: int) -> None:
     """Set that, unless somebody has set another."""
 

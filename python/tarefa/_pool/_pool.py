@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
+from tarefa import _engine
 from tarefa._pool import _budget, _cargo, _marks, _standard, _wire
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._future import CancelledError, Future
@@ -58,7 +59,8 @@ class Pool(Ways, Recorded, Executor):
     Args:
         workers: how many; as many as there are processors for this process if it is not given.
         kind: ``"process"`` or ``"thread"``; or ``"auto"``: the first tasks of each function are
-            measured, and it goes on where that is done soonest; see ``explain()``.
+            measured, and it goes on where that is done soonest; see ``explain()``. Processes if it
+            is not given, or what ``TAREFA_KIND`` in the environment says.
         name: shown by ``repr`` and in the names of the workers.
         initializer: called in each worker before its first task.
         initargs: its arguments.
@@ -95,7 +97,7 @@ class Pool(Ways, Recorded, Executor):
     def __init__(
         self,
         workers: int | None = None,
-        kind: str | Callable[..., object] | None = "process",
+        kind: str | Callable[..., object] | None = None,
         *standard: Any,
         name: str | None = None,
         initializer: Callable[..., object] | None = None,
@@ -123,6 +125,8 @@ class Pool(Ways, Recorded, Executor):
             given.take(standard, processes, maxtasksperchild, unknown)
             workers, kind, initializer, initargs, tasks_per_worker = given
         self._workers = count_of(workers, "workers") or _budget.cores()
+        if kind is None:
+            kind = _engine.usual_kind()
         if kind not in KINDS:
             raise ValueError(f"kind must be 'process', 'thread' or 'auto', not {kind!r}")
         self.kind: str = kind

@@ -46,7 +46,7 @@ class Given:
         for name in unknown:
             text = f"Pool() has no argument {name!r}"
             raise TypeError(f"{text}: {_INSTEAD[name]}" if name in _INSTEAD else text)
-        if self.kind is None or callable(self.kind):
+        if (self.kind is None and positional) or callable(self.kind):
             # Pool(processes, initializer, initargs, maxtasksperchild), as multiprocessing has it.
             if len(positional) > 3:
                 raise TypeError(

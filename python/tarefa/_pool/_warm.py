@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tarefa import _engine
 from tarefa._pool._pool import Pool
 from tarefa._runtime import _fork
 
@@ -22,7 +23,7 @@ def map(  # noqa: A001 - as a pool has it
     fn: Callable[..., R],
     *iterables: Iterable[Any],
     workers: int | None = None,
-    kind: str = "process",
+    kind: str | None = None,
     timeout: float | None = None,
     chunksize: int | str = "auto",
     buffersize: int | None = None,
@@ -39,7 +40,8 @@ def map(  # noqa: A001 - as a pool has it
         fn: the function.
         iterables: its arguments; the shortest ends it.
         workers: how many workers; as many as there are processors if it is not given.
-        kind: ``"process"``, ``"thread"`` or ``"auto"``.
+        kind: ``"process"``, ``"thread"`` or ``"auto"``; ``"process"`` if it is not given, or what
+            ``TAREFA_KIND`` in the environment says.
         timeout: seconds from now on in which all results are taken.
         chunksize: inputs that stay together; ``"auto"`` leaves that to the pool.
         buffersize: the most inputs that are given out and whose result is not taken yet.
@@ -62,8 +64,9 @@ def map(  # noqa: A001 - as a pool has it
     )
 
 
-def warm_pool(workers: int | None, kind: str) -> Pool:
+def warm_pool(workers: int | None, kind: str | None) -> Pool:
     """The pool that is kept for so many workers of that kind."""
+    kind = _engine.usual_kind() if kind is None else kind
     key = workers, kind
     with _lock:
         pool = _pools.get(key)

@@ -77,3 +77,20 @@ def test_wrong_arguments(wrong):
     done = tarefa_run(*wrong, "true", code=2)
     assert done.stderr.startswith("tarefa: ")
     assert wrong[0].split("=")[0] in done.stderr
+
+
+def test_pools_that_name_no_kind_have_that_one():
+    show = (
+        "import tarefa; pools = tarefa.Pool(1), tarefa.Pool(1, 'process'); "
+        "print(*(pool.kind for pool in pools), *tarefa.map(int, '12'))"
+    )
+    assert tarefa_run("--kind", "thread", *python(show)).stdout == "thread process 1 2\n"
+    assert tarefa_run(*python(show)).stdout == "process process 1 2\n"
+    said = tarefa_run("--kind", "fork", "true", code=2).stderr
+    assert "process" in said
+    assert "auto" in said
+
+
+def test_a_kind_that_is_none_is_told():
+    done = run(python("import tarefa; tarefa.Pool(1)"), code=1, env={**UTF8, "TAREFA_KIND": "fork"})
+    assert "TAREFA_KIND must be process, thread or auto, not" in done.stderr

@@ -95,7 +95,7 @@ fn start(out: &Output, given: &ArgMatches, recordings: &Recordings) -> io::Resul
     })?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["--lang", out.language.name(), "run"]);
-    for name in ["limit-time", "limit-memory", "report-after"] {
+    for name in ["limit-time", "limit-memory", "report-after", "kind"] {
         if let Some(value) = given.get_raw(name).and_then(|mut values| values.next()) {
             command.arg(format!("--{name}")).arg(value);
         }

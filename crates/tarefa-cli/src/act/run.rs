@@ -23,6 +23,7 @@ use clap::ArgMatches;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::epoll::Poll;
 use tarefa_engine::os::{pidfd, process, procfs, rlimit};
+use tarefa_engine::settings;
 use tarefa_engine::units::{Seconds, parse_size};
 
 use super::record;
@@ -63,6 +64,9 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
     command.args(words);
     if let Some(seconds) = given.get_one::<Duration>("report-after") {
         command.env("TAREFA_REPORT_AFTER", seconds.as_secs_f64().to_string());
+    }
+    if let Some(kind) = given.get_one::<String>("kind") {
+        command.env("TAREFA_KIND", kind);
     }
     if let Some(limit) = given.get_one::<Duration>("limit-time") {
         if let Err(error) = start_watcher(out, *limit) {
@@ -159,6 +163,15 @@ fn ends(program: &std::os::fd::OwnedFd, within: Duration) -> io::Result<bool> {
         poll.wait(&mut keys, until);
     }
     Ok(pidfd::ended(program.as_fd()))
+}
+
+/// What a pool's tasks may run on, as `--kind` takes it.
+///
+/// # Errors
+/// What it should be.
+pub fn kind(text: &str) -> Result<String, String> {
+    let is_kind = settings::KINDS.contains(&text);
+    is_kind.then(|| text.to_owned()).ok_or_else(|| settings::KINDS.join(", "))
 }
 
 /// A number of seconds, more than none, as `--limit-time` takes it.

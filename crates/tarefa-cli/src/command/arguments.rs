@@ -222,6 +222,16 @@ fn runs(t: &Words<'_>) -> Command {
             "Quem espera por quem se uma espera dura tanto",
         ))
         .arg(
+            Arg::new("kind")
+                .long("kind")
+                .value_name(t("KIND", "TIPO"))
+                .value_parser(run::kind)
+                .help(t(
+                    "What pools have: process, thread, auto",
+                    "O que os pools têm: process, thread, auto",
+                )),
+        )
+        .arg(
             Arg::new("trace")
                 .long("trace")
                 .value_name(t("FILE", "ARQUIVO"))

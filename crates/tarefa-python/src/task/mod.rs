@@ -50,6 +50,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(zygote::set_spares, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::usual_spares, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::usual_depth, m)?)?;
+    m.add_function(wrap_pyfunction!(zygote::usual_kind, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_usual_depth, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::set_max_depth, m)?)?;
     m.add_function(wrap_pyfunction!(zygote::most_spares, m)?)?;

@@ -74,6 +74,13 @@ pub(crate) fn usual_spares() -> PyResult<u64> {
     process::usual_spares().map_err(|e| PyValueError::new_err(e.to_string()))
 }
 
+/// What the tasks of a pool run on where its maker does not say it.
+#[pyfunction]
+pub(crate) fn usual_kind() -> PyResult<&'static str> {
+    let kind = settings::kind().map_err(|e| PyValueError::new_err(e.to_string()))?;
+    Ok(kind.unwrap_or(settings::KINDS[0]))
+}
+
 /// The most spares that may be asked for.
 #[pyfunction]
 pub(crate) fn most_spares() -> u64 {
