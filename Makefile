@@ -34,7 +34,7 @@ RUST := --workspace --exclude tarefa-python
 # The features of a build. A crash point does nothing until a test asks for it, so a build with them in
 # it serves all tests; another selection of packages or features is another build of everything.
 RUST_FEATURES := tarefa/tokio
-WITH_POINTS := tarefa/tokio,tarefa-engine/crash-points
+WITH_POINTS := tarefa/tokio,tarefa/crash-points
 # The same for every use of the interpreter by PyO3, so that nothing is built twice.
 export PYO3_PYTHON = $(abspath $(PY))
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
