@@ -206,9 +206,10 @@ def test_a_large_text_that_is_set_anew_takes_no_more_and_more_memory():
                 and "memfd" in os.readlink(f"/proc/self/fd/{fd}")
             )
         before = 0
-        for n in range(30):
+        for n in range(60):
             text = "%05d" % n + "x" * 300_000
             assert tarefa.Process(target=look).start().result() == (300_005, "%05d" % n)
             if n == 5: before = used()
-        assert before and used() < before + 10 * 300_000, (before, used())
+        # Spares that are sent away have theirs until they are gone.
+        assert before and used() < before + 20 * 300_000, (before, used())
     """)

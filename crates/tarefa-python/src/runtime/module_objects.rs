@@ -16,7 +16,8 @@ const OPTIMIZED: u32 = 1;
 fn imports_going_on(py: Python<'_>) -> Option<&Bound<'_, PyDict>> {
     static LOCKS: Once<Option<Py<PyDict>>> = Once::new();
     let found = LOCKS.get_or_init(py, || {
-        let module = PyModule::import(py, "importlib._bootstrap").ok()?;
+        // It is there from the beginning; `importlib` is not, and a Ctrl-C in its import would be lost here.
+        let module = PyModule::import(py, "_frozen_importlib").ok()?;
         let locks = module.getattr("_module_locks").ok()?;
         locks.cast_into::<PyDict>().ok().map(Bound::unbind)
     });
