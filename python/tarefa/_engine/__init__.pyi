@@ -72,6 +72,7 @@ from tarefa._engine.runtime import (
     show_name,
     signal_name,
     system_limits,
+    use_large_pages,
     was_forked,
 )
 from tarefa._engine.sync import (
@@ -256,6 +257,7 @@ __all__ = [
     "take_descriptors",
     "take_orphaned",
     "thread_context",
+    "use_large_pages",
     "usual_depth",
     "usual_kind",
     "usual_spares",

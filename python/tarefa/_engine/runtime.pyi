@@ -96,6 +96,13 @@ def no_thread() -> str:
 def system_limits() -> tuple[int | None, int | None, int | None]:
     """Descriptors, processes, and the cgroup's memory; None is without limit."""
 
+def use_large_pages(least: int) -> None:
+    """Have the system keep this process's own large pieces of memory in large pages.
+
+    Args:
+        least: the bytes of a piece at least.
+    """
+
 def keep_daemon_threads() -> None:
     """From now on daemon threads that the interpreter would end sleep for ever.
 

@@ -50,6 +50,11 @@ OWN_NAMES = {
 
 _own: ModuleType | None = None
 
+# Bytes of data from which on the zygote has it in large pages: each child copies an entry a page.
+_LARGE = 4 << 20
+# Bytes of all parts that were loaded.
+_loaded = 0
+
 # What could not be built as a whole, and the names that are missing for it.
 _broken: list[tuple[Any, list[str]]] = []
 
@@ -92,8 +97,11 @@ def load_newest(can_import: Callable[[str], bool]) -> bool:
         if not all(module in sys.modules or can_import(module) for module in part[1]):
             break
         most += 1
+    already = _loaded
     try:
         load(number(found), found, most)
+        if _loaded - already >= _LARGE:
+            _engine.use_large_pages(_LARGE)
     except Exception:
         # Children will fail likewise, and say so.
         _uninstall()
@@ -141,8 +149,10 @@ def _install() -> None:
 
 
 def _load_part(part: tuple[Any, Any, Any]) -> None:
+    global _loaded
     data, digests, _shared = part
     _load(data, digests)
+    _loaded += len(data)
     _definitions.note_found(digest for _, digest in digests)
 
 

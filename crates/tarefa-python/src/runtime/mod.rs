@@ -51,6 +51,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(system::spawn_program, m)?)?;
     m.add_function(wrap_pyfunction!(system::prepare_runtime, m)?)?;
     m.add_function(wrap_pyfunction!(system::system_limits, m)?)?;
+    m.add_function(wrap_pyfunction!(system::use_large_pages, m)?)?;
     m.add_function(wrap_pyfunction!(system::no_thread, m)?)?;
     m.add_function(wrap_pyfunction!(system::parse_size, m)?)?;
     m.add_function(wrap_pyfunction!(system::lift_memory_limit, m)?)?;

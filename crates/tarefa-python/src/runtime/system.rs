@@ -6,6 +6,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tarefa_engine::atomic::Ordering;
+use tarefa_engine::os::heap as own_memory;
 use tarefa_engine::os::{cgroup, machine, process, procfs, rlimit, signal, spawn, title};
 use tarefa_engine::shm::arena::layout::process_state;
 use tarefa_engine::shm::member::slots;
@@ -94,6 +95,12 @@ pub(crate) fn was_forked() -> bool {
 #[pyfunction]
 pub(crate) fn system_limits() -> (Option<u64>, Option<u64>, Option<u64>) {
     (rlimit::descriptors(), rlimit::processes(), cgroup::memory())
+}
+
+/// Has the system keep this process's own large pieces of memory in large pages.
+#[pyfunction]
+pub(crate) fn use_large_pages(least: u64) {
+    own_memory::use_large_pages(least);
 }
 
 /// Which limit keeps this process from another thread, most likely, and what to do.
