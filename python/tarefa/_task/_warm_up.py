@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from types import FunctionType
 
 from tarefa._collections._list import List
+from tarefa._convert import _own_ways
 from tarefa._convert._definitions import main_dict
+from tarefa._convert._dump import dump
 from tarefa._engine import TaskCore
 from tarefa._sync._event import Event
 from tarefa._sync._lock import Lock
@@ -95,17 +97,29 @@ def rehearse() -> Iterator[None]:
             random.seed()
         for stand_in in _stand_ins:
             _child._tarefa_run(stand_in)
+        # Of a class, as many results are.
+        dump(_made)
         _child.forget_task()
         _child.name_process("tarefa-zygote")
         yield
     # Not to be in every child.
     _stand_ins[1].kept = None
+    # As all modules are there now, no child needs to look what they bring.
+    _own_ways.reducers()
     _at_exit.watch()
     gc.collect()
     gc.freeze()
 
 
 _stand_ins: list[_StandIn] = []
+
+
+class _Made:
+    """What has attributes."""
+
+
+_made = _Made()
+_made.__dict__["a"] = 1
 
 
 def _use(shared: List[Any], lock: Lock, event: Event) -> None:

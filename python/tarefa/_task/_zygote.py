@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from tarefa import _engine
+from tarefa._convert import _own_ways
 from tarefa._runtime import _fork, _unraisable
 from tarefa._task import (
     _at_exit,
@@ -285,4 +286,7 @@ def message(data: bytes) -> bool:
             changed = True
     if _REHEARSE in lines and _go_on():
         changed = True
+    if changed:
+        # What modules bring that came just now, no child needs to look for.
+        _own_ways.reducers()
     return changed
