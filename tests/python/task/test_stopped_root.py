@@ -92,6 +92,18 @@ raise KeyboardInterrupt
 def test_ctrl_c_while_the_first_process_starts(tmp_path, delay):
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(INTERRUPTED))
+    for _ in range(5):
+        out, err, status = _interrupted_after(delay, script)
+        # Python's import system has callbacks of weak references, and what a signal's handler
+        # raises in one of those it prints and drops, in any program.
+        if "Exception ignored in: <function _get_module_lock" not in err:
+            break
+    assert out == "interrupted\nwent on\n", (out, err)
+    assert err.count("Traceback") == 1, err
+    assert status == -signal.SIGINT
+
+
+def _interrupted_after(delay, script):
     mark, env = marked_environment()
     with subprocess.Popen(
         [sys.executable, script],
@@ -106,7 +118,5 @@ def test_ctrl_c_while_the_first_process_starts(tmp_path, delay):
         # As a terminal does: to all that are in the group by now.
         os.killpg(program.pid, signal.SIGINT)
         out, err = program.communicate(timeout=50)
-    assert out == "interrupted\nwent on\n", (out, err)
-    assert err.count("Traceback") == 1, err
-    assert program.returncode == -signal.SIGINT
     assert_nothing_left(mark)
+    return out, err, program.returncode
