@@ -8,8 +8,10 @@ and functions that were made while the script ran, which travel as their code. T
 from __future__ import annotations
 
 import _pickle as pickle
+import copyreg
 import functools
 import gc
+import io
 import marshal
 import sys
 import weakref
@@ -17,11 +19,12 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from types import CellType, CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 
+from tarefa import _engine
 from tarefa._convert import _definitions, _own_ways
 from tarefa._convert._context_vars import reduce_context_var
 from tarefa._convert._definitions import main_dict
 from tarefa._convert._globals_of import names_in
-from tarefa._convert._plain_pickle import MAIN_NAMES
+from tarefa._convert._plain_pickle import MAIN_NAMES, NOT_AS_IT_IS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,6 +226,38 @@ class ByName(Reducing, pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         """What ``pickle`` asks first."""
         return self.reduce_here(obj)
+
+
+class _OfScript(pickle.Pickler):
+    """For instances of the script's classes, and these: what most results are made of."""
+
+    reducer_override = staticmethod(_engine.reduce_of_script)
+
+
+# What `Reducing.reduce_here` does more with than to name it, or to leave it to `pickle`.
+_KINDS = (
+    CellType,
+    CodeType,
+    MethodType,
+    ModuleType,
+    MappingProxyType,
+    ContextVar,
+    functools.cached_property,
+    weakref.WeakKeyDictionary,
+)
+_engine.give_script_pickler(
+    io.BytesIO,
+    _OfScript,
+    _engine.keep_out_of_band,
+    *_definitions.tables(),
+    FunctionType,
+    frozenset(_KINDS),
+    frozenset(("typing", "ctypes", "_ctypes", "struct", "_struct")),
+    _own_ways,
+    sys.modules,
+    copyreg.dispatch_table,
+    (*NOT_AS_IT_IS, NeedsMore),
+)
 
 
 def _unknown_globals(code: CodeType) -> dict[str, Any]:

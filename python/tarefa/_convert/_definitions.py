@@ -100,6 +100,15 @@ def mention(obj: Any) -> tuple[Any, ...] | None:
     return known
 
 
+def tables() -> tuple[dict[Any, tuple[Any, ...]], set[_Digest]]:
+    """What :func:`mention` knows, by weak reference, and what every process finds.
+
+    The same objects for the whole life of the process.
+    """
+    by_reference: Any = _mentions
+    return by_reference.data, _found_by_all
+
+
 def can_be_found(digest: _Digest) -> bool:
     """Whether every process of the program can make it."""
     return digest in _found_by_all
@@ -312,6 +321,7 @@ _NOT_DEFINED = {
     "__annotate__",
     "__annotate_func__",
     "__annotations_cache__",
+    "__slotnames__",
     "_abc_impl",
     "__abstractmethods__",
 }

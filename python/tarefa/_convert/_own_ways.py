@@ -10,6 +10,7 @@ import copyreg
 import sys
 from collections.abc import Callable
 
+from tarefa import _engine
 from tarefa._convert import _descriptors, _memory
 
 TYPE_CHECKING = False
@@ -27,9 +28,7 @@ _seen = (0, 0, 0)
 def reducers() -> _Reducers:
     """How these types are pickled."""
     global _own, _whole, _seen
-    reduction: Any = sys.modules.get("multiprocessing.reduction")
-    more = 0 if reduction is None else len(reduction.ForkingPickler._extra_reducers)
-    now = (len(sys.modules), len(copyreg.dispatch_table), more)
+    now = _engine.reducers_known(sys.modules, copyreg.dispatch_table)
     if _seen != now:
         _own = _descriptors.reducers()
         if "numpy" in sys.modules:

@@ -41,7 +41,9 @@ def _dumps(
     obj: Any, keep: Callable[[Any], bool] | None, is_of_main: bool | None = None, **how: Any
 ) -> tuple[bytes, list[Any]]:
     """The pickle, and the script's functions and classes that are in it."""
-    if not (_is_of_main(obj) if is_of_main is None else is_of_main):
+    if is_of_main is None:
+        is_of_main = _is_of_main(obj)
+    if not is_of_main:
         before = _engine.collected()
         try:
             own = _own_ways.table()
@@ -58,6 +60,11 @@ def _dumps(
         except NOT_AS_IT_IS:
             pass
         _engine.discard_collected(before)
+    # The engine has tried the former, where it asks for the latter.
+    if not how and not (is_of_main and keep is _keep_out_of_band):
+        made = _engine.pickle_of_script(obj, keep)
+        if made is not None:
+            return made, []
     # Not before it is needed: it is slow to import.
     from tarefa._convert._dump import dump
 

@@ -39,6 +39,18 @@ def register_class(kind: str, class_: type[Any] | Callable[[Any], Any], /) -> No
 def keep_out_of_band(buffer: PickleBuffer, /) -> bool:
     """Whether a buffer is to be in the pickle; else the encoding that goes on has noted it."""
 
+def give_script_pickler(*tools: Any) -> None:
+    """Hand over what :func:`pickle_of_script` needs, once."""
+
+def pickle_of_script(object: object, keep: Callable[[Any], bool] | None, /) -> bytes | None:  # noqa: A002
+    """Pickle instances of the script's classes; None where other picklers are to do it."""
+
+def reduce_of_script(object: object, /) -> Any:  # noqa: A002
+    """How an object is pickled by that."""
+
+def reducers_known(modules: dict[str, Any], table: dict[Any, Any], /) -> tuple[int, int, int]:
+    """How many modules are loaded, and types known to ``copyreg`` and to multiprocessing."""
+
 @final
 class Block:
     """Memory that arrays and memory views look into, which it keeps: a buffer of bytes."""

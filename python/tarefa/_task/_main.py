@@ -11,6 +11,7 @@ with an empty module.
 
 from __future__ import annotations
 
+import copyreg
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -176,6 +177,10 @@ def _load(data: Any, digests: list[tuple[str, bytes]]) -> None:
         found = _definitions.find(qualname)
         if found is not None:
             _definitions.learn(found, digest)
+            _definitions.mention(found)
+            if type(found) is type:
+                # Looked for once, as `pickle` does with the first instance of each class.
+                copyreg._slotnames(found)  # type: ignore[attr-defined]
 
 
 _ErrorOf = Callable[[object], "BaseException | None"]

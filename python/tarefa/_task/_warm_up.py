@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from types import FunctionType
 
+from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._convert import _own_ways
 from tarefa._convert._definitions import main_dict
@@ -99,6 +100,7 @@ def rehearse() -> Iterator[None]:
             _child._tarefa_run(stand_in)
         # Of a class, as many results are.
         dump(_made)
+        _engine.pickle_of_script(_made, _engine.keep_out_of_band)
         _child.forget_task()
         _child.name_process("tarefa-zygote")
         yield

@@ -130,22 +130,20 @@ pub(crate) fn collecting<'py>(
     value: &Bound<'py, PyAny>,
     runtime: u64,
 ) -> PyResult<(Bound<'py, PyBytes>, References)> {
-    let (bytes, refs, _) = collecting_all(encode, value, runtime)?;
+    let (bytes, refs, _) = collecting_all(|| Ok(encode.call1((value,))?.cast_into()?), runtime)?;
     Ok((bytes, refs))
 }
 
 /// The same, with the buffers for which `encode` has asked [`super::out_of_band::keep_out_of_band`].
 pub(crate) fn collecting_all<'py>(
-    encode: &Bound<'py, PyAny>,
-    value: &Bound<'py, PyAny>,
+    encode: impl FnOnce() -> PyResult<Bound<'py, PyBytes>>,
     runtime: u64,
 ) -> PyResult<(Bound<'py, PyBytes>, References, Vec<Py<PyAny>>)> {
     COLLECTORS.with(|m| m.borrow_mut().push(ReferenceCollector::default()));
-    let result = encode.call1((value,));
+    let result = encode();
     let ReferenceCollector { objects, buffers, beside } =
         COLLECTORS.with(|m| m.borrow_mut().pop()).unwrap_or_default();
-    let bytes = result?.cast_into::<PyBytes>()?;
-    Ok((bytes, References::of(objects, runtime, beside), buffers))
+    Ok((result?, References::of(objects, runtime, beside), buffers))
 }
 
 /// Has a running encoding keep a shared object alive without its being in the bytes.

@@ -18,6 +18,7 @@ use crate::convert::bytes::bytes_of;
 use crate::convert::collector;
 use crate::convert::collector::References;
 use crate::convert::ndarray::{self, View};
+use crate::convert::of_script;
 use crate::convert::out_of_band;
 use crate::convert::out_of_band::{Check, InBand, OutOfBand};
 use crate::runtime::errors;
@@ -208,10 +209,9 @@ fn encode_for<'py>(
     if object.is_exact_instance_of::<PyByteArray>() {
         return Ok(Encoded::ByteArray(InBand::new(object)?));
     }
-    let dumps = hooks::DUMPS_OUT_OF_BAND.get(object.py())?;
-    let Some(check) = message else { return pickled(dumps, object, me.runtime().id()) };
     let runtime = me.runtime().id();
-    let (bytes, mut refs, buffers) = collector::collecting_all(dumps, object, runtime)?;
+    let Some(check) = message else { return pickled_by(|| pickle(object), object.py(), runtime) };
+    let (bytes, mut refs, buffers) = collector::collecting_all(|| pickle(object), runtime)?;
     if buffers.is_empty() {
         return Ok(Encoded::Pickled(bytes, refs));
     }
@@ -220,17 +220,34 @@ fn encode_for<'py>(
     Ok(Encoded::OutOfBand(OutOfBand::new(bytes, met), refs))
 }
 
+/// The pickle of what has no encoding of ours.
+fn pickle<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    if let Some(bytes) = of_script::message(object)? {
+        return Ok(bytes);
+    }
+    let dumps = hooks::DUMPS_OUT_OF_BAND.get(object.py())?;
+    Ok(dumps.call1((object,))?.cast_into()?)
+}
+
 /// What `dumps` makes of `object`, with the buffers that it keeps apart.
 pub(crate) fn pickled<'py>(
     dumps: &Bound<'py, PyAny>,
     object: &Bound<'py, PyAny>,
     runtime: u64,
 ) -> PyResult<Encoded<'py>> {
-    let (bytes, mut refs, buffers) = collector::collecting_all(dumps, object, runtime)?;
+    pickled_by(|| Ok(dumps.call1((object,))?.cast_into()?), object.py(), runtime)
+}
+
+fn pickled_by<'py>(
+    dumps: impl FnOnce() -> PyResult<Bound<'py, PyBytes>>,
+    py: Python<'py>,
+    runtime: u64,
+) -> PyResult<Encoded<'py>> {
+    let (bytes, mut refs, buffers) = collector::collecting_all(dumps, runtime)?;
     if buffers.is_empty() {
         return Ok(Encoded::Pickled(bytes, refs));
     }
-    let met = out_of_band::met(object.py(), &buffers, &mut refs, runtime)?;
+    let met = out_of_band::met(py, &buffers, &mut refs, runtime)?;
     Ok(Encoded::OutOfBand(OutOfBand::new(bytes, met), refs))
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod encode;
 pub(crate) mod flat;
 pub(crate) mod key;
 pub(crate) mod ndarray;
+pub(crate) mod of_script;
 pub(crate) mod out_of_band;
 
 use pyo3::prelude::*;
@@ -22,5 +23,9 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(block::attach_block, m)?)?;
     m.add_function(wrap_pyfunction!(out_of_band::lend, m)?)?;
     m.add_function(wrap_pyfunction!(out_of_band::keep_out_of_band, m)?)?;
+    m.add_function(wrap_pyfunction!(of_script::give_script_pickler, m)?)?;
+    m.add_function(wrap_pyfunction!(of_script::pickle_of_script, m)?)?;
+    m.add_function(wrap_pyfunction!(of_script::reduce_of_script, m)?)?;
+    m.add_function(wrap_pyfunction!(of_script::reducers_known, m)?)?;
     Ok(())
 }
