@@ -228,14 +228,12 @@ class ByName(Reducing, pickle.Pickler):
         return self.reduce_here(obj)
 
 
-class _OfScript(pickle.Pickler):
-    """For instances of the script's classes, and these: what most results are made of."""
-
-    reducer_override = staticmethod(_engine.reduce_of_script)
-
-
+# For instances of the script's classes, and these: what most results are made of.
+_OfScript: Any = type(
+    "_OfScript", (pickle.Pickler,), {"reducer_override": _engine.reduce_of_script}
+)
 # What `Reducing.reduce_here` does more with than to name it, or to leave it to `pickle`.
-_KINDS = (
+_KINDS: Any = (
     CellType,
     CodeType,
     MethodType,
