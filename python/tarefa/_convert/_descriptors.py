@@ -81,17 +81,17 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def collect(act: Callable[[], Any]) -> list[int]:
-    """Do ``act``, which pickles a task's message; the descriptors that are to go with it."""
+def collect(dumps: Callable[[], bytes]) -> tuple[bytes, list[int]]:
+    """The message of a task that ``dumps`` makes, and the descriptors that are to go with it."""
     with _WhileSpawning() as popen:
-        act()
+        made = dumps()
     if len(popen.found) > _engine.most_descriptors():
         raise StartError(
             24,
             f"{len(popen.found)} descriptors are to go with the task, and at most "
             f"{_engine.most_descriptors()} do: hand it fewer pipe ends and sockets",
         )
-    return popen.found
+    return made, popen.found
 
 
 class _Within:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+# Types whose values have nothing in them.
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes))
+
+
 def for_asker(error: BaseException, label: str) -> Exception:
     """What stands for a target's exception where it is asked for: nothing that ends the asker."""
     if isinstance(error, Exception):
@@ -85,7 +89,7 @@ class Ending:
     def returned(self, value: Any, what: str, *, deliver: bool) -> None:
         """With a value; one that cannot travel fails the task."""
         try:
-            if _descriptors.may_travel():
+            if type(value) not in _PLAIN and _descriptors.may_travel():
                 # They would be this process's, which ends.
                 with _descriptors.refused("a result"):
                     self._give(value, deliver)

@@ -7,6 +7,7 @@ import sys
 import weakref
 from types import FunctionType
 
+from tarefa._convert import _descriptors
 from tarefa._convert._definitions import is_of_script
 from tarefa._convert._function_cache import dumps_bare_call, dumps_function
 from tarefa._convert._pickling import dumps, dumps_call
@@ -20,19 +21,27 @@ _HEAD = struct.Struct("<Q6I")
 _NO_ARGUMENTS = dumps_call((None, (), {}))[0]
 
 
-def dumps_payload(payload: tuple[Any, Any]) -> bytes:
+def dumps_payload(payload: tuple[Any, Any, list[int]]) -> bytes:
     """What a child is told: the number of the script's image, lengths, and parts of those lengths.
 
     They are: what prepares the process; the image's handle; how the script differs from it; the
     script's data that the call reaches; the target, if it is kept pickled; what is called before
-    it, if anything is; the call.
+    it, if anything is; the call. What it names of descriptors is added to the payload's list.
     """
-    extra, call = payload
+    extra, call, descriptors = payload
     is_bare = extra is None and not call[1] and not call[2] and _environment.initializer is None
     if is_bare:
         ready = _ready.get(id(call[0]))
         if ready is not None and ready.holds(call[0]):
             return ready.data
+    if not _descriptors.may_travel():
+        return _dumps(extra, call, is_bare)
+    data, found = _descriptors.collect(lambda: _dumps(extra, call, is_bare))
+    descriptors += found
+    return data
+
+
+def _dumps(extra: Any, call: Any, is_bare: bool) -> bytes:
     head = b"" if extra is None else dumps(extra)
     target = dumps_function(call[0])
     if target is None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 from tarefa import _engine
-from tarefa._convert import _descriptors
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
 from tarefa._task import _current, _environment, _exit, _unretrieved
@@ -290,19 +289,14 @@ class Process(TaskBase[R]):
             raise StateError(_current.refusal(self._label()))
         if not core.begin():
             raise StateError(f"{self._label()} was started before: a task runs once; make another")
-        descriptors = None
+        descriptors: list[int] = []
         try:
             run: Any = self._target
             if type(self).run is not Process.run:
                 run = _SubclassRun(type(self), self._state())
             call = (run, self._args, self._kwargs)
             extra = _environment.difference()
-            if _descriptors.may_travel():
-                descriptors = _descriptors.collect(
-                    lambda: core.set_payload((extra, call), _payload.dumps_payload)
-                )
-            else:
-                core.set_payload((extra, call), _payload.dumps_payload)
+            core.set_payload((extra, call, descriptors), _payload.dumps_payload)
             if not _can_read:
                 _read_ahead()
         except BaseException:
@@ -312,7 +306,7 @@ class Process(TaskBase[R]):
         _exit.watch()
         _engine.listen_for_reminders()
         try:
-            core.start_process([] if descriptors is None else descriptors)
+            core.start_process(descriptors)
         except BaseException:
             _current.started.discard(self)
             raise
