@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from tarefa._collections._counter import Counter
     from tarefa._collections._namespace import Namespace
     from tarefa._collections._object_lock import ObjectLock
+    from tarefa._collections._pinned import Pinned, pin
     from tarefa._collections._set import Set
     from tarefa._collections._value import RawValue, Value
     from tarefa._pool._attempt import attempt
@@ -161,6 +162,7 @@ __all__ = [
     "OnCore",
     "Owner",
     "OwnerDied",
+    "Pinned",
     "Pipe",
     "Pool",
     "PoolClosed",
@@ -231,6 +233,7 @@ __all__ = [
     "local",
     "main_thread",
     "parent_process",
+    "pin",
     "preload",
     "process_only",
     "register_joblib_backend",
@@ -251,6 +254,7 @@ _QUEUES = frozenset(["JoinableQueue", "LifoQueue", "PriorityQueue", "Queue", "Si
 _PIPES = frozenset(["Connection", "Pipe"])
 _QUEUE_ERRORS = frozenset(["BadMessage", "Empty", "Full", "ItemsLost", "ShutDown"])
 _BLOCKS = frozenset(["empty", "share"])
+_PINNED = frozenset(["Pinned", "pin"])
 _PROGRAMS = frozenset(["CompletedProgram", "Program"])
 _EXECUTORS = frozenset(["ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"])
 _POOL_ERRORS = frozenset(["BrokenPool", "KilledOverTime", "PoolClosed"])
@@ -300,6 +304,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._channel import _errors as home
         elif name in _BLOCKS:
             from tarefa._collections import _blocks as home
+        elif name in _PINNED:
+            from tarefa._collections import _pinned as home
         elif name in _ARRAYS:
             from tarefa._collections import _array as home
         elif name in _VALUES:

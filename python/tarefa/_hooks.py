@@ -116,7 +116,7 @@ def __getattr__(name: str) -> Any:
     elif name == "keep_deliveries":
         from tarefa._channel._deliveries import keep as found
     elif name == "refresh_descriptors":
-        from tarefa._channel._descriptor import refresh as found
+        from tarefa._sync._descriptor import refresh as found
     elif name == "on_interrupt":
         from tarefa._task._child import on_interrupt as found
     else:

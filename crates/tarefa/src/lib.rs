@@ -61,6 +61,7 @@ pub use collections::array::{Array, ArrayGuard, Items};
 pub use collections::dict::{Dict, DictError};
 pub use collections::list::{Iter, List, ListError};
 pub use collections::object_lock::Group;
+pub use collections::pinned::Pinned;
 pub use collections::set::Set;
 pub use collections::shared_slice::SharedSlice;
 pub use collections::value::{Value, ValueGuard};

@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-from tarefa._channel._descriptor import Descriptor
 from tarefa._engine import ConnectionCore, register_class
 from tarefa._runtime._module_objects import warn_of_own
 from tarefa._runtime._shared import shown_names
 from tarefa._runtime._showing import full_title
+from tarefa._sync._descriptor import Descriptor
 
 if TYPE_CHECKING:
     from types import TracebackType

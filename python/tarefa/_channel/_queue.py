@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from tarefa._channel._deliveries import earliest, keep_first
-from tarefa._channel._descriptor import Descriptor
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
 from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title
+from tarefa._sync._descriptor import Descriptor
 
 T = TypeVar("T")
 

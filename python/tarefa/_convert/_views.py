@@ -47,7 +47,7 @@ def _reduce(view: Any) -> Any:
 def reduce(view: Any) -> Any:
     """How an array is pickled: as a view where it lies in shared memory."""
     if _engine.has_arrays():
-        found = _owner(view)
+        found = owner_of(view)
         if found is not None:
             owner, offset = found
             import numpy as np
@@ -65,12 +65,12 @@ def _reduce_memory(view: memoryview) -> Any:
         import numpy as np
 
         array: Any = np.asarray(view)
-        if _owner(array) is not None:
+        if owner_of(array) is not None:
             return memoryview, (array,)
     return _memory.reduce(view)
 
 
-def _owner(view: Any) -> tuple[Any, int] | None:
+def owner_of(view: Any) -> tuple[Any, int] | None:
     """The shared object whose memory a view shows, and how far from its start the view begins."""
     import numpy as np
 
@@ -96,17 +96,23 @@ def _owner(view: Any) -> tuple[Any, int] | None:
     return base, at - start
 
 
-def _placed(view: Any) -> tuple[_engine.Block, int] | None:
-    """The block in which an array lies, and how far from its start the first item is."""
-    first = view.__array_interface__["data"][0]
+def bounds(view: Any) -> tuple[int, int]:
+    """From where to where the items of an array lie, in bytes from its first one."""
     low, high = 0, view.itemsize
     for extent, stride in zip(view.shape, view.strides, strict=True):
-        if extent == 0:
-            return None
         if stride < 0:
             low += (extent - 1) * stride
         else:
             high += (extent - 1) * stride
+    return low, high
+
+
+def _placed(view: Any) -> tuple[_engine.Block, int] | None:
+    """The block in which an array lies, and how far from its start the first item is."""
+    if view.size == 0:
+        return None
+    first = view.__array_interface__["data"][0]
+    low, high = bounds(view)
     found = _engine.block_at(first + low, high - low)
     return None if found is None else (found[0], found[1] - low)
 

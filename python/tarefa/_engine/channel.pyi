@@ -5,7 +5,7 @@ from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
-from tarefa._engine.sync import Selectable
+from tarefa._engine.sync import Level, Selectable
 
 @disjoint_base
 class QueueCore:
@@ -135,7 +135,7 @@ class QueueCore:
     def shutdown(self, immediate: bool = False) -> None:
         """Let nothing more in, and wake all who wait; ``immediate`` throws away what is there."""
 
-    def _level(self) -> QueueLevel:
+    def _level(self) -> Level:
         """What a descriptor for it shows."""
 
     def close(self) -> None:
@@ -211,38 +211,12 @@ class ConnectionCore:
     def close(self) -> None:
         """Let go of this handle."""
 
-    def _level(self) -> QueueLevel:
+    def _level(self) -> Level:
         """What a descriptor for it shows."""
 
     @property
     def object_id(self) -> tuple[int, int]:
         """Number of its runtime, and of it there: the same for all handles of one end."""
-
-@final
-class QueueLevel:
-    """Whether a queue has something to take, or its end."""
-
-    @property
-    def queue(self) -> int:
-        """The queue's number."""
-
-    def now(self) -> bool:
-        """Whether there is something now."""
-
-    def begin(self) -> None:
-        """Before :meth:`wait`, and before it is looked at what is shown."""
-
-    def wait(self, was: bool) -> bool:
-        """Wait until that is other than it ``was``; False once it was stopped.
-
-        :meth:`look_again` ends it, too.
-        """
-
-    def look_again(self) -> None:
-        """What is shown has changed: who waits may wait for the wrong thing."""
-
-    def stop(self) -> None:
-        """End the waits."""
 
 @final
 class Deliveries:

@@ -148,6 +148,22 @@ class TracedCall:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final
+class WorkerPinning:
+    """Which processors the workers of a pool may use.
+
+    Raises:
+        ValueError: there are no sets, an empty one, or a processor that this process may not use.
+    """
+
+    def __new__(cls, sets: list[list[int]] | None = None) -> Self: ...
+    def at(self, place: int) -> list[int]:
+        """The processors of the worker at a place."""
+
+    @staticmethod
+    def free_place(taken: list[int]) -> int:
+        """The first place that none of these workers has."""
+
+@final
 class WorkerStarts:
     """The starts of a pool's workers."""
 

@@ -83,6 +83,9 @@ class EventCore:
     def _selectable(self) -> Selectable:
         """What waits for it beside other things."""
 
+    def _level(self) -> Level:
+        """What a descriptor for it shows."""
+
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[int, ...]]: ...
     def is_set(self) -> bool:
         """Whether the flag is up."""
@@ -445,3 +448,29 @@ def select(sources: list[Selectable | int], timeout: float | None) -> list[int]:
     Returns:
         The numbers of all that are; none when the time has passed.
     """
+
+@final
+class Level:
+    """Whether an event is set, or a queue has something to take, or its end."""
+
+    @property
+    def object(self) -> int:
+        """The number of what it is of."""
+
+    def now(self) -> bool:
+        """Whether there is something now."""
+
+    def begin(self) -> None:
+        """Before :meth:`wait`, and before it is looked at what is shown."""
+
+    def wait(self, was: bool) -> bool:
+        """Wait until that is other than it ``was``; False once it was stopped.
+
+        :meth:`look_again` ends it, too.
+        """
+
+    def look_again(self) -> None:
+        """What is shown has changed: who waits may wait for the wrong thing."""
+
+    def stop(self) -> None:
+        """End the waits."""

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tarefa._engine import GRACE, WorkerStarts
+from tarefa._engine import GRACE, WorkerPinning, WorkerStarts
 from tarefa._pool import _cargo, _worker
 from tarefa._pool._errors import BrokenPool
 from tarefa._pool._initializer import First, starting
@@ -30,13 +30,17 @@ _LONG = 30.0
 class Member:
     """A worker, as its pool knows it."""
 
-    __slots__ = ("hired", "over_time", "restarts", "seat", "seats", "task")
+    __slots__ = ("hired", "over_time", "place", "restarts", "seat", "seats", "task")
 
-    def __init__(self, seats: tuple[int, ...], task: Process[Any], restarts: int) -> None:
+    def __init__(
+        self, seats: tuple[int, ...], task: Process[Any], place: int, restarts: int
+    ) -> None:
         # That of its main thread, and all.
         self.seat = seats[0]
         self.seats = seats
         self.task = task
+        # Which of the pool's places it has.
+        self.place = place
         self.hired = time.monotonic()
         # Whether it was killed because its initializer went on and on.
         self.over_time = False
@@ -109,6 +113,7 @@ class Hiring:
             aside = seats[1], self._orders
         for seat in seats:
             self.board.assign(seat, serial)
+        place = WorkerPinning.free_place([it.place for it in self._members.values()])
         task: Process[Any] = Process(
             target=_worker.main,
             name=f"{self.name}-{serial}",
@@ -118,7 +123,7 @@ class Hiring:
                 self.tasks,
                 self.results,
                 self._limit,
-                self._first,
+                self._first.at(place),
                 self._resources,
                 self._share,
                 None if self._memory is None else self._memory.soft,
@@ -128,7 +133,7 @@ class Hiring:
             memory_limit=None if self._memory is None else self._memory.hard,
         )
         task.start()
-        self._members[serial] = Member(tuple(seats), task, restarts)
+        self._members[serial] = Member(tuple(seats), task, place, restarts)
         return serial
 
     def _free_seat(self, *but: int) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tarefa._convert import _pickling
-from tarefa._engine import GRACE
+from tarefa._engine import GRACE, WorkerPinning
+from tarefa._pool import _pin
 from tarefa._pool._cargo import name_of
 from tarefa._runtime._coroutines import run_if_coroutine
 from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
@@ -77,13 +78,26 @@ class First(NamedTuple):
     finalizer: Callable[[], object] | None
     time_limit: float | None
     """Seconds that the initializer may take; None for any number."""
+    pinning: WorkerPinning | None = None
+    """Which processors workers run on; None for any."""
+    processors: list[int] | None = None
+    """The same for one of them."""
+
+    def at(self, place: int) -> First:
+        """The same for the worker at a place of the pool."""
+        if self.pinning is None:
+            return self
+        return self._replace(pinning=None, processors=self.pinning.at(place))
 
     def begin(self, worker: Any) -> None:
         """Call the initializer, in a worker that can be interrupted.
 
         Raises:
             TimeLimitExceeded: it took longer than it may.
+            OSError: it cannot run on its processors.
         """
+        if self.processors is not None:
+            _pin.apply(self.processors)
         if self.initializer is None:
             return
         if self.time_limit is None:

@@ -7,7 +7,6 @@ import itertools
 import operator
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -21,9 +20,10 @@ from tarefa._pool._initializer import First
 from tarefa._pool._map import Mapping as Run
 from tarefa._pool._map import Part
 from tarefa._pool._memory import check_memory
+from tarefa._pool._pin import Pin, check_pin
 from tarefa._pool._recorded import Recorded
 from tarefa._pool._results import Results, results_of
-from tarefa._pool._stats import PoolStats, WorkerStats
+from tarefa._pool._stats import PoolStats, stats_of
 from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
 from tarefa._runtime import _fork
@@ -79,13 +79,18 @@ class Pool(Ways, Recorded, Executor):
             result, and is never tried again.
         resources: names, and how much there is of each: a number, or a list of what there is.
             ``options(resources=...)`` says how much a task needs, ``tarefa.leased()`` which it has.
+        pin: True has each worker run on one processor alone, of those that this process may use
+            in turn. Or the processors themselves: for each worker a number or several, and over
+            again where there are more workers; ``[0, 1]`` or ``[{0, 1}, {2, 3}]``. Who takes the
+            place of another takes its processors.
         timeline: whether :meth:`timeline` is recorded from the beginning.
         processes, maxtasksperchild: what ``multiprocessing.Pool`` calls ``workers`` and
             ``tasks_per_worker``. An initializer as the second argument, with its arguments as
             the third, is taken as it takes it, too.
 
     Raises:
-        ValueError: ``workers`` below 1; another ``kind``; a limit that is none.
+        ValueError: ``workers`` below 1; another ``kind``; a limit that is none; a processor that
+            this process may not use.
         TypeError: what is to be called cannot be; a limit of another type.
         StartError: the system has no room for the workers.
     """
@@ -110,6 +115,7 @@ class Pool(Ways, Recorded, Executor):
         time_limit: float | None = None,
         retries: int = 0,
         resources: Mapping[str, int | Sequence[Any]] | None = None,
+        pin: Pin = False,
         timeline: bool = False,
         processes: int | None = None,
         maxtasksperchild: int | None = None,
@@ -142,7 +148,7 @@ class Pool(Ways, Recorded, Executor):
         self._lock = threading.Lock()
         self._wardens: Any = None
         starts_in = check_limit(initializer_time_limit, "initializer_time_limit")
-        first = First(initializer, tuple(initargs), finalizer, starts_in)
+        first = First(initializer, tuple(initargs), finalizer, starts_in, check_pin(pin))
         self._resources: dict[str, Any] = {}
         if resources is not None:
             from tarefa._pool._schedule import check_resources
@@ -381,23 +387,7 @@ class Pool(Ways, Recorded, Executor):
 
     def stats(self) -> PoolStats:
         """What the workers are at, and how much waits."""
-        crew = self._crew
-        crew.look()
-        now, workers, running = time.monotonic_ns(), [], 0
-        for task, begun, at, since, busy, waited, carried, before in crew.look_at_workers():
-            batch = None if at is None else crew.batches.get(at[0])
-            words, seconds = None, 0.0
-            if at is not None and batch is not None and not batch.got[at[1]]:
-                running += 1
-                function = batch.function
-                name = _cargo.called(function)
-                words, seconds = batch.call_text(at[1], name), (now - since) / 1e9
-            times = busy / 1e9, waited / 1e9
-            workers.append(
-                WorkerStats(task.name, task.pid, begun, words, seconds, *times, carried, before)
-            )
-        left = sum(batch.left for batch in list(crew.batches.values()))
-        return PoolStats(tuple(workers), max(0, left - running), running, crew.restarts)
+        return stats_of(self._crew)
 
     # -- many calls ----------------------------------------------------------------------
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
+
+from tarefa._pool import _cargo
 
 _TITLES = ("worker", "pid", "tasks", "runs", "for", "busy", "waiting", "bytes", "restarts")
 
@@ -78,3 +81,23 @@ class PoolStats(NamedTuple):
         ]
         caption = f"{self.running} tasks run, {self.waiting} wait, {self.restarts} workers replaced"
         return _tables.html(_TITLES, rows, (1, 2, 4, 5, 6, 7, 8), caption)
+
+
+def stats_of(crew: Any) -> PoolStats:
+    """What the workers of a crew are at, and how much waits."""
+    crew.look()
+    now, workers, running = time.monotonic_ns(), [], 0
+    for task, begun, at, since, busy, waited, carried, before in crew.look_at_workers():
+        batch = None if at is None else crew.batches.get(at[0])
+        words, seconds = None, 0.0
+        if at is not None and batch is not None and not batch.got[at[1]]:
+            running += 1
+            function = batch.function
+            name = _cargo.called(function)
+            words, seconds = batch.call_text(at[1], name), (now - since) / 1e9
+        times = busy / 1e9, waited / 1e9
+        workers.append(
+            WorkerStats(task.name, task.pid, begun, words, seconds, *times, carried, before)
+        )
+    left = sum(batch.left for batch in list(crew.batches.values()))
+    return PoolStats(tuple(workers), max(0, left - running), running, crew.restarts)

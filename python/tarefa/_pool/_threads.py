@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from tarefa._engine import is_traced, sleep
+from tarefa._engine import WorkerPinning, is_traced, sleep
 from tarefa._pool import _wire
 from tarefa._pool._cargo import SAFE, name_of
 from tarefa._pool._clock import Meter
@@ -47,6 +47,7 @@ class _Member:
         "done",
         "held",
         "lock",
+        "place",
         "ready_at",
         "restarts",
         "stopped",
@@ -68,6 +69,8 @@ class _Member:
         self.busy = 0
         # Workers whose place it took, one after the other.
         self.restarts = 0
+        # Which of the pool's places it has.
+        self.place = 0
         self.lock = _thread.allocate_lock()
         # Tasks that wait for what it is at, and since when they run.
         self.below: list[tuple[tuple[int, int] | None, int]] = []
@@ -415,6 +418,7 @@ class ThreadCrew:
             serial = next(self._serials)
             member = _Member()
             member.restarts = restarts
+            member.place = WorkerPinning.free_place([it.place for it in self._members.values()])
             member.task = Thread(
                 target=self._be_worker,
                 name=f"{self.name}-{serial}",
@@ -430,7 +434,7 @@ class ThreadCrew:
         me = threading.get_ident()
         self._by_thread[me] = member
         try:
-            first = self._first
+            first = self._first.at(member.place)
             try:
                 first.begin(member.task)
             except BaseException as e:

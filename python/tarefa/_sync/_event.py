@@ -6,6 +6,10 @@ from tarefa._engine import EventCore, register_class
 from tarefa._runtime._shared import Shared
 from tarefa._runtime._showing import full_title, place
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tarefa._sync._descriptor import Descriptor
+
 
 class Event(Shared, EventCore):
     """A flag that threads and processes wait for, with the habits of ``threading.Event``.
@@ -14,7 +18,18 @@ class Event(Shared, EventCore):
     """
 
     __module__ = "tarefa"
-    __slots__ = ()
+    _descriptor: Descriptor | None
+    __slots__ = ("_descriptor",)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while the flag is up.
+
+        For ``select`` and ``asyncio``: nothing is to be read from it. It is made at the first call,
+        with a thread that waits for what others do to the event, and is gone with this handle.
+        """
+        from tarefa._sync._descriptor import Descriptor
+
+        return Descriptor.of(self).fileno()
 
     def isSet(self) -> bool:  # noqa: N802 - the name that threading had first
         """Deprecated, as in ``threading``: use ``is_set()``."""

@@ -62,8 +62,8 @@ def why_unnamed(value: Any) -> str:
     """Why data that no code names is not sent."""
     kind = type(value).__qualname__
     return (
-        f"it stands for data ({kind}) that is sent only to tasks whose code names it, as it cannot "
-        f"be pickled or is large{REMEDY}"
+        f"it stands for data ({kind}) that is sent only to processes started for code that names "
+        f"it (those of a pool start before), as it cannot be pickled or is large{REMEDY}"
     )
 
 

@@ -187,12 +187,17 @@ impl Machine<'_> {
         Finding { key: "memory", level: Level::Fine, what, remedy: None }
     }
 
-    /// What the engine uses, and since when Linux has it.
-    fn kernel(&self) -> Finding {
+    fn kernel_version(&self) -> (u32, u32) {
         let release = (self.read)("/proc/sys/kernel/osrelease").unwrap_or_default();
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
         let mut next = || numbers.next().and_then(Result::ok).unwrap_or(0);
-        let version = (next(), next());
+        (next(), next())
+    }
+
+    /// What the engine uses, and since when Linux has it.
+    fn kernel(&self) -> Finding {
+        let version = self.kernel_version();
+        let release = (self.read)("/proc/sys/kernel/osrelease").unwrap_or_default();
         let release = release.trim();
         if version < (5, 4) {
             return Finding {
@@ -268,14 +273,22 @@ impl Machine<'_> {
             format!("huge pages for shared memory: {chosen}"),
             format!("páginas grandes para memória compartilhada: {chosen}"),
         );
-        let remedy = (chosen == "never" || chosen == "deny").then(|| {
-            self.pick(
-                "large arrays are faster with them, as root: echo advise > \
-                 /sys/kernel/mm/transparent_hugepage/shmem_enabled",
-                "arrays grandes ficam mais rápidos com elas, como root: echo advise > \
-                 /sys/kernel/mm/transparent_hugepage/shmem_enabled",
-            )
-        });
+        let by_themselves = ["always", "within_size", "force"].contains(&&*chosen);
+        let remedy = if chosen == "deny" {
+            Some(self.pick(
+                "large arrays are slower without them, as root: echo never > \
+                 /sys/kernel/mm/transparent_hugepage/shmem_enabled; tarefa asks for its own then",
+                "arrays grandes ficam mais lentos sem elas, como root: echo never > \
+                 /sys/kernel/mm/transparent_hugepage/shmem_enabled; assim a tarefa pede as suas",
+            ))
+        } else if !by_themselves && self.kernel_version() < (6, 1) {
+            Some(self.pick(
+                "from Linux 6.1 on large arrays have them whatever is set there",
+                "a partir do Linux 6.1 arrays grandes as têm, seja qual for esse valor",
+            ))
+        } else {
+            None
+        };
         let level = if remedy.is_some() { Level::Note } else { Level::Fine };
         Some(Finding { key: "huge-pages", level, what, remedy })
     }
@@ -469,9 +482,18 @@ mod tests {
         );
         assert!(few.remedy.unwrap().contains("ulimit -n 4096"));
         assert!(found(&[("/proc/self/limits", limits)], &[], "processes").is_none());
-        let never =
-            [("/sys/kernel/mm/transparent_hugepage/shmem_enabled", "always advise [never]\n")];
-        assert_eq!(found(&never, &[], "huge-pages").unwrap().level, Level::Note);
+        for (set, release, level) in [
+            ("always [never] deny", "6.1\n", Level::Fine),
+            ("always [never] deny", "5.10\n", Level::Note),
+            ("[always] never deny", "5.10\n", Level::Fine),
+            ("always never [deny]", "6.1\n", Level::Note),
+        ] {
+            let files = [
+                ("/sys/kernel/mm/transparent_hugepage/shmem_enabled", set),
+                ("/proc/sys/kernel/osrelease", release),
+            ];
+            assert_eq!(found(&files, &[], "huge-pages").unwrap().level, level, "{set} {release}");
+        }
         for (release, level) in
             [("4.19.0-x\n", Level::Problem), ("5.10.1\n", Level::Note), ("6.1\n", Level::Fine)]
         {

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use super::large_pages::{LARGE_PAGE, MADV_COLLAPSE};
+
 /// Hands out all free memory that lies between what is in use, for good.
 ///
 /// For a process that others are forked from. What they take would come from such holes, each on a
@@ -19,16 +21,13 @@ pub fn fill_holes() {
 /// gives each back. A piece of which less than nine tenths is in use is left alone, for all of it would be
 /// from then on. `MADV_COLLAPSE` (Linux 6.1) changes nothing that is in there.
 pub fn use_large_pages(least: u64) {
-    const MADV_COLLAPSE: libc::c_int = 25;
-    /// A large page.
-    const LARGE: u64 = 2 << 20;
     if cfg!(miri) {
         return;
     }
     for (start, end) in
         large_pieces(&fs::read_to_string("/proc/self/smaps").unwrap_or_default(), least)
     {
-        let (start, end) = (start.next_multiple_of(LARGE), end & !(LARGE - 1));
+        let (start, end) = (start.next_multiple_of(LARGE_PAGE), end & !(LARGE_PAGE - 1));
         if start < end {
             let length = (end - start) as usize;
             // SAFETY: a range of this process's own memory, whose content stays as it is; where nothing

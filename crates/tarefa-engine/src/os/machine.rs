@@ -30,32 +30,34 @@ fn affinity_count() -> usize {
     sysconf(libc::_SC_NPROCESSORS_ONLN).max(1) as usize
 }
 
-/// The first processor that this process may use.
+/// The processors that this process may use, by their numbers; at least one.
 #[must_use]
-pub fn first_core() -> usize {
+pub fn usable_processors() -> Vec<usize> {
     // SAFETY: cpu_set_t is plain data, for which zeroes are a value.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is writable and as long as said.
     if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) } != 0 {
-        return 0;
+        return (0..affinity_count()).collect();
     }
     // SAFETY: `set` was filled by the kernel, and a number below its size is asked for.
     let may_use = |core: &usize| unsafe { libc::CPU_ISSET(*core, &set) };
-    (0..8 * size_of_val(&set)).find(may_use).unwrap_or(0)
+    (0..8 * size_of_val(&set)).filter(may_use).collect()
 }
 
-/// Has the calling thread run on that processor alone.
+/// Has the calling thread run on these processors alone.
 ///
 /// # Errors
 /// Of the system, which does not grant that.
-pub fn stay_on(core: usize) -> io::Result<()> {
+pub fn stay_on(processors: &[usize]) -> io::Result<()> {
     // SAFETY: cpu_set_t is plain data, for which zeroes are a value.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    if core >= 8 * size_of_val(&set) {
-        return Err(io::ErrorKind::InvalidInput.into());
+    for processor in processors {
+        if *processor >= 8 * size_of_val(&set) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: the number is below the set's size, as just seen.
+        unsafe { libc::CPU_SET(*processor, &mut set) };
     }
-    // SAFETY: the number is below the set's size, as just seen.
-    unsafe { libc::CPU_SET(core, &mut set) };
     // SAFETY: `set` is as long as said.
     if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } == 0 {
         return Ok(());

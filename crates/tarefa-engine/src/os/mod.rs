@@ -17,6 +17,7 @@ pub mod heap;
 pub mod high_fd;
 pub mod imported;
 pub mod inherited;
+pub mod large_pages;
 #[cfg_attr(miri, allow(dead_code))]
 mod linux;
 pub mod loaded;

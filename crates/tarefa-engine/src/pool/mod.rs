@@ -11,12 +11,13 @@
 //!   the next task, by a swap in the same word: neither ever hits another task than it is meant for.
 //!
 //! `README.md` beside this file says who owns each byte. Checked by the tests in `board.rs`,
-//! `growth.rs`, `sizing.rs`, `schedule.rs`, `overtime.rs` and `starts.rs`, by `crates/tarefa/tests/pool` and `tests/python/pool`.
+//! `growth.rs`, `sizing.rs`, `schedule.rs`, `overtime.rs`, `pinning.rs` and `starts.rs`, by `crates/tarefa/tests/pool` and `tests/python/pool`.
 
 pub mod board;
 mod growth;
 pub mod kept;
 mod overtime;
+mod pinning;
 mod schedule;
 pub mod sizing;
 mod starts;
@@ -25,6 +26,7 @@ pub use board::{Blamed, Board, Claim, Running, Usage};
 pub use growth::Growth;
 pub use kept::Kept;
 pub use overtime::{Overtime, overtime};
+pub use pinning::{PinError, Pinning, free_place};
 pub use schedule::{Schedule, Units};
 pub use sizing::Sizing;
 pub use starts::{Starts, WorkerEnd};

@@ -6,7 +6,7 @@
 
 use super::select::Selectable;
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::kinds;
 use crate::os::clock::Deadline;
 use crate::os::futex;
@@ -75,8 +75,88 @@ pub fn set(me: &Member, off: Off) {
 
 /// Lowers the flag.
 pub fn clear(me: &Member, off: Off) {
-    word_of(me, off).fetch_and(!SET, Ordering::AcqRel);
-    crash_point!("event.cleared");
+    let word = word_of(me, off);
+    loop {
+        let seen = word.load(Ordering::Relaxed);
+        if seen & WATCHED_WHILE_SET == WATCHED_WHILE_SET {
+            wait::waking(me, word, || {
+                word.fetch_and(!WATCHED_WHILE_SET, Ordering::AcqRel);
+                crash_point!("event.cleared");
+                futex::wake_all(word);
+            });
+            return;
+        }
+        let lowered = seen & !SET;
+        let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+        if word.compare_exchange_weak(seen, lowered, success, failure).is_ok() {
+            crash_point!("event.cleared");
+            return;
+        }
+    }
+}
+
+/// Somebody sleeps until it is lowered; or, having just been woken, has not looked yet.
+const WATCHED_WHILE_SET: u32 = SET | SLEEPERS;
+
+/// A wait for the flag to be other than it was, for who shows it.
+struct LevelWait<'a> {
+    object: Off,
+    word: &'static AtomicU32,
+    was: bool,
+    stopped: &'a AtomicBool,
+}
+
+impl LevelWait<'_> {
+    fn is_over(&self, word: u32) -> bool {
+        (word & SET != 0) != self.was || self.stopped.load(Ordering::Acquire)
+    }
+}
+
+impl Awaited for LevelWait<'_> {
+    fn word(&self) -> &'static AtomicU32 {
+        self.word
+    }
+
+    fn object(&self) -> Off {
+        self.object
+    }
+
+    fn ready(&mut self) -> bool {
+        self.is_over(self.word.load(Ordering::Acquire))
+    }
+
+    fn announce(&mut self) -> Option<u32> {
+        // SYNC POINT: pairs with `look_around`. Either that comes first, and `stopped` is seen below,
+        // or it sees the sleeper.
+        // crash: a sleeper too many is woken for nothing.
+        let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
+        (!self.is_over(seen)).then_some(seen | SLEEPERS)
+    }
+}
+
+/// Waits until the flag is up if it `was` down, and the other way round, or until `stopped`, which
+/// whoever sets it shows by [`look_around`].
+pub fn look_out(
+    me: &Member,
+    off: Off,
+    was: bool,
+    stopped: &AtomicBool,
+    hooks: &mut dyn BlockingHooks,
+    deadline: Deadline,
+) -> Outcome {
+    let mut level = LevelWait { object: off, word: word_of(me, off), was, stopped };
+    wait::wait(me, hooks, &mut level, deadline)
+}
+
+/// Has all who wait for the event look around.
+pub fn look_around(me: &Member, off: Off) {
+    let word = word_of(me, off);
+    wait::waking(me, word, || {
+        // crash: `waking` makes the wake-up good.
+        if word.fetch_and(!SLEEPERS, Ordering::AcqRel) & SLEEPERS != 0 {
+            futex::wake_all(word);
+        }
+    });
 }
 
 struct EventWait {

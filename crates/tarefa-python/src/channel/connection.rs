@@ -15,8 +15,8 @@ use tarefa_engine::shm::object::{self, handle::Handle};
 use tarefa_engine::shm::{Member, Off};
 use tarefa_engine::sync::wait::Outcome;
 
-use super::level::{self, QueueLevel};
 use super::messages::decode;
+use super::messages_level::Messages;
 use super::open_state::{ClosableWait, OpenState};
 use super::receivable::Receivable;
 use crate::convert::bytes::bytes_of;
@@ -30,6 +30,7 @@ use crate::runtime::handle::{self, Slot};
 use crate::runtime::hooks as python;
 use crate::runtime::member;
 use crate::runtime::registry::SharedClass;
+use crate::sync::level::{self, Level};
 use crate::sync::select::Selectable;
 
 /// What a message came through, in an error.
@@ -300,12 +301,12 @@ impl ConnectionCore {
 
     /// What a descriptor for it shows.
     #[pyo3(name = "_level")]
-    fn level(&self, py: Python<'_>) -> PyResult<QueueLevel> {
+    fn level(&self, py: Python<'_>) -> PyResult<Level> {
         let handle = self.open_to_read()?;
         let me = handle.try_slot()?;
         let Some(queue) = End::at(&me, handle.off()).reads() else { return Err(is_closed()) };
         let off = queue.offset();
-        Ok(QueueLevel::new(handle::acquire(py, &me, off, Self::id_of(&me, off))?))
+        Ok(Level::new(Messages(handle::acquire(py, &me, off, Self::id_of(&me, off))?)))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

@@ -2,8 +2,8 @@
 
 pub(crate) mod connection;
 pub(crate) mod deliveries;
-pub(crate) mod level;
 mod messages;
+mod messages_level;
 mod open_state;
 pub(crate) mod queue;
 mod receivable;
@@ -15,7 +15,6 @@ use tarefa_engine::kinds;
 use crate::runtime::registry::{add_class, add_kinds};
 use connection::ConnectionCore;
 use deliveries::Deliveries;
-use level::QueueLevel;
 use queue::QueueCore;
 use watch::QueueWatch;
 
@@ -24,7 +23,6 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<QueueCore>()?;
     m.add_class::<QueueWatch>()?;
     m.add_class::<ConnectionCore>()?;
-    m.add_class::<QueueLevel>()?;
     m.add_class::<Deliveries>()?;
     add_kinds(&[kinds::QUEUE], |py, h| Ok(Py::new(py, QueueCore::of(h))?.into_any()));
     add_class::<QueueCore>();

@@ -16,8 +16,8 @@ use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
 
 use super::deliveries::{self, Deliveries};
-use super::level::{self, QueueLevel};
 use super::messages::{decode, patience};
+use super::messages_level::Messages;
 use super::open_state::{ClosableWait, OpenState};
 use super::receivable::Receivable;
 use crate::convert::collector;
@@ -31,6 +31,7 @@ use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
+use crate::sync::level::{self, Level};
 use crate::sync::select::Selectable;
 
 /// What a message came through, in an error.
@@ -474,9 +475,9 @@ impl QueueCore {
 
     /// What a descriptor for it shows.
     #[pyo3(name = "_level")]
-    fn level(&self) -> PyResult<QueueLevel> {
+    fn level(&self) -> PyResult<Level> {
         self.check_open()?;
-        Ok(QueueLevel::new(self.handle.clone()))
+        Ok(Level::new(Messages(self.handle.clone())))
     }
 
     /// This process uses it no more; its waits here end.

@@ -2,6 +2,7 @@
 
 pub(crate) mod board;
 mod growth;
+mod pinning;
 mod sizing;
 mod starts;
 mod traced;
@@ -19,6 +20,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<BatchSizes>()?;
     m.add_class::<starts::WorkerStarts>()?;
     m.add_class::<growth::WorkerGrowth>()?;
+    m.add_class::<pinning::WorkerPinning>()?;
     m.add_class::<traced::TracedCall>()?;
     m.add_function(wrap_pyfunction!(traced::is_traced, m)?)?;
     m.add_function(wrap_pyfunction!(board::kept_results, m)?)?;

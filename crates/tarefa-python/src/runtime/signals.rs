@@ -1,5 +1,7 @@
 //! Signals that this process is interrupted by, in the main thread's sleeps.
 
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::Ordering;
 use tarefa_engine::os::{process, signal, signal_rewake};
@@ -29,5 +31,17 @@ pub(crate) fn mind_signals_of_main(me: &Member) {
     if me.slot().tid.load(Ordering::Relaxed) == process::pid() as u64 && mind() {
         // One of them may have come since the interpreter looked last.
         signal_rewake::rewake();
+    }
+}
+
+/// For an exception that Python code raised where none can be: an interrupt comes again, at the next
+/// chance; any other is told as one that nobody can handle.
+#[cold]
+pub(crate) fn raise_later(py: Python<'_>, e: PyErr) {
+    if e.get_type(py).is(py.get_type::<PyKeyboardInterrupt>()) {
+        // SAFETY: attached; the number is a signal's.
+        unsafe { ffi::PyErr_SetInterruptEx(libc::SIGINT) };
+    } else {
+        e.write_unraisable(py, None);
     }
 }

@@ -1,5 +1,6 @@
 //! `BarrierCore`: what `tarefa.Barrier` is made of.
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 use tarefa_engine::shm::object::handle::Handle;
@@ -14,6 +15,7 @@ use crate::runtime::hooks;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
+use crate::runtime::signals;
 
 /// Tags of an action's blob: pickled, or why it cannot be.
 const PICKLED: u8 = 1;
@@ -59,7 +61,12 @@ impl BarrierCore {
 impl SharedClass for BarrierCore {
     fn handle_in(object: &Bound<'_, Self>) -> Option<Handle> {
         // Its action goes with it; where that fails, pickling says why.
-        object.call_method0("_publish").ok()?;
+        if let Err(e) = object.call_method0("_publish") {
+            if !e.is_instance_of::<PyException>(object.py()) {
+                signals::raise_later(object.py(), e);
+            }
+            return None;
+        }
         Some(object.get().handle().clone())
     }
 }

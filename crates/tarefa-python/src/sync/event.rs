@@ -2,8 +2,11 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
+use tarefa_engine::atomic::AtomicBool;
+use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::shm::Member;
 use tarefa_engine::shm::object::handle::Handle;
+use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use tarefa_engine::sync::{event, select as engine};
 
 use crate::convert::collector;
@@ -13,6 +16,7 @@ use crate::runtime::handle::Slot as _;
 use crate::runtime::member;
 use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
+use crate::sync::level::{self, Level, Shown};
 use crate::sync::select::{Selectable, Waitable};
 
 /// An event in shared memory.
@@ -41,6 +45,30 @@ impl Waitable for Raised {
 
     fn selectable<'a>(&'a self, me: &'a Member) -> Box<dyn engine::Selectable + 'a> {
         Box::new(event::selectable(me, self.0.off()))
+    }
+}
+
+impl Shown for Raised {
+    fn handle(&self) -> &Handle {
+        &self.0
+    }
+
+    fn is_up(&self, me: &Member) -> bool {
+        event::is_set(me, self.0.off())
+    }
+
+    fn look_out(
+        &self,
+        me: &Member,
+        was: bool,
+        again: &AtomicBool,
+        hooks: &mut dyn BlockingHooks,
+    ) -> Outcome {
+        event::look_out(me, self.0.off(), was, again, hooks, Deadline::NEVER)
+    }
+
+    fn look_around(&self, me: &Member) {
+        event::look_around(me, self.0.off());
     }
 }
 
@@ -79,13 +107,15 @@ impl EventCore {
     }
 
     /// Raises the flag and wakes all who wait.
-    fn set(&self) {
+    fn set(&self, py: Python<'_>) {
         self.handle.with_me(|me| event::set(me, self.handle.off()));
+        level::changed(py, self.handle.id());
     }
 
     /// Lowers the flag.
-    fn clear(&self) {
+    fn clear(&self, py: Python<'_>) {
         self.handle.with_me(|me| event::clear(me, self.handle.off()));
+        level::changed(py, self.handle.id());
     }
 
     /// Waits until the flag is up; false when `timeout` seconds pass first.
@@ -104,6 +134,12 @@ impl EventCore {
     #[pyo3(name = "_selectable")]
     fn selectable(&self) -> Selectable {
         Selectable::new(Raised(self.handle.clone()))
+    }
+
+    /// What a descriptor for it shows.
+    #[pyo3(name = "_level")]
+    fn level(&self) -> Level {
+        Level::new(Raised(self.handle.clone()))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyAny>, Bound<'py, PyTuple>)> {

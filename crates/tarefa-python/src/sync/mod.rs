@@ -3,6 +3,7 @@
 pub(crate) mod barrier;
 pub(crate) mod condition;
 pub(crate) mod event;
+pub(crate) mod level;
 pub(crate) mod lock;
 pub(crate) mod lock_fast_path;
 pub(crate) mod repair;
@@ -32,6 +33,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<RWLockCore>()?;
     m.add_class::<RWLockSide>()?;
     m.add_class::<Selectable>()?;
+    m.add_class::<level::Level>()?;
     m.add_function(wrap_pyfunction!(select::select_, m)?)?;
     lock_fast_path::install(m.py())?;
     m.add_function(wrap_pyfunction!(lock_fast_path::own_lock_methods, m)?)?;

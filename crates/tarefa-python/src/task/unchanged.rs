@@ -4,6 +4,7 @@
 use std::env;
 use std::os::unix::ffi::OsStrExt;
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -43,27 +44,42 @@ impl Unchanged {
 
     /// Whether all of it is as it was, and no module was loaded since. False where that cannot be
     /// told.
-    fn holds(&self, py: Python<'_>) -> bool {
-        self.modules.bind(py).len() == self.count
-            && self
-                .same
-                .iter()
-                .all(|(of, name, was)| of.bind(py).getattr(name).is_ok_and(|now| now.is(was)))
-            && self.calls.iter().all(|(function, was)| {
-                function.bind(py).call0().is_ok_and(|now| is_equal(&now, was))
-            })
-            && self.equal.iter().all(|(of, name, was)| {
-                of.bind(py).getattr(name).is_ok_and(|now| is_equal(&now, was))
-            })
-            && self.is_in_folder()
+    fn holds(&self, py: Python<'_>) -> PyResult<bool> {
+        match self.is_as_it_was(py) {
+            // An interrupt is no answer.
+            Err(e) if e.is_instance_of::<PyException>(py) => Ok(false),
+            other => other,
+        }
     }
 }
 
-fn is_equal(now: &Bound<'_, PyAny>, was: &Py<PyAny>) -> bool {
-    now.is(was) || now.eq(was).unwrap_or(false)
+fn is_equal(now: &Bound<'_, PyAny>, was: &Py<PyAny>) -> PyResult<bool> {
+    Ok(now.is(was) || now.eq(was)?)
 }
 
 impl Unchanged {
+    fn is_as_it_was(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.modules.bind(py).len() != self.count {
+            return Ok(false);
+        }
+        for (of, name, was) in &self.same {
+            if !of.bind(py).getattr(name)?.is(was) {
+                return Ok(false);
+            }
+        }
+        for (function, was) in &self.calls {
+            if !is_equal(&function.bind(py).call0()?, was)? {
+                return Ok(false);
+            }
+        }
+        for (of, name, was) in &self.equal {
+            if !is_equal(&of.bind(py).getattr(name)?, was)? {
+                return Ok(false);
+            }
+        }
+        Ok(self.is_in_folder())
+    }
+
     fn is_in_folder(&self) -> bool {
         self.folder.as_ref().is_none_or(|folder| {
             env::current_dir().is_ok_and(|now| now.as_os_str().as_bytes() == folder)

@@ -10,6 +10,7 @@ use tarefa_engine::kinds;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::object::refcount;
 
+use super::pinned::Pinned;
 use crate::convert::address::shared_object;
 use crate::convert::handle;
 use crate::convert::plain::{Number, Plain};
@@ -188,6 +189,25 @@ impl<T: Number> SharedSlice<T> {
         // SAFETY: as for `deref`; the only reference of the only process that has one is borrowed, so
         // nobody else looks, and nobody comes to have another meanwhile.
         Some(unsafe { std::slice::from_raw_parts_mut(start, len) })
+    }
+
+    /// Keeps its memory where it is until what this returns is dropped: for what is told the address and
+    /// uses it on its own, such as a driver. It is neither given back nor used for anything else meanwhile,
+    /// whoever drops the slice, and none of its items change. It is this process that has it pinned: when it
+    /// ends, or is killed, what it had pinned is released.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let numbers = tarefa::SharedSlice::from_slice(&[1.0, 2.0])?;
+    /// let pinned = numbers.pin();
+    /// assert_eq!((pinned.as_ptr().cast(), pinned.len()), (numbers.as_ptr(), 16));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn pin(&self) -> Pinned {
+        let (start, len) = self.place();
+        Pinned::new(self.handle.clone(), start.expose_provenance(), len * size_of::<T>())
     }
 
     /// Where its items are, and how many.

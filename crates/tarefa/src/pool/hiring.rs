@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tarefa_engine::channel::Wanted;
 use tarefa_engine::os::clock::{Deadline, now_ns};
-use tarefa_engine::pool::{Overtime, WorkerEnd, overtime};
+use tarefa_engine::pool::{Overtime, WorkerEnd, free_place, overtime};
 use tarefa_engine::shm::Member;
 use tarefa_engine::sync::wait::BlockingHooks;
 
@@ -80,6 +80,7 @@ impl Crew {
             return Err(PoolError::Setting { pool: self.settings.name.clone(), what });
         };
         self.board.board(me).assign(seat, serial);
+        let place = free_place(state.workers.values().map(|worker| worker.place));
         let job = Job {
             seat,
             board: self.board.clone(),
@@ -89,6 +90,7 @@ impl Crew {
             soft_memory_limit: self.settings.soft_memory_limit,
             resources: self.resources.clone(),
             share: self.share,
+            processors: self.settings.processors(place),
         };
         let initializer = self.settings.initializer.clone();
         let mut process = Process::new(worker::main, (job, initializer))
@@ -101,7 +103,7 @@ impl Crew {
         let pool = || self.settings.name.clone();
         process.start().map_err(|source| PoolError::Start { pool: pool(), source })?;
         let process = Arc::new(process);
-        let worker = Worker { seat, process, hired: now_ns(), stopped: None, restarts };
+        let worker = Worker { seat, place, process, hired: now_ns(), stopped: None, restarts };
         state.workers.insert(serial, worker);
         Ok(())
     }

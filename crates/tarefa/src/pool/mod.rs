@@ -60,6 +60,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tarefa_engine::atomic::{AtomicU64, Ordering};
+use tarefa_engine::pool::Pinning;
 
 use crate::runtime::blocking::Here;
 use crate::task::target::{self, Target};
@@ -208,6 +209,31 @@ impl Pool {
     #[must_use]
     pub fn soft_memory_limit(self, bytes: u64) -> Self {
         self.with(|it| it.soft_memory_limit = Some(bytes))
+    }
+
+    /// The same pool, each worker of which runs on one processor alone: the first on the first that this
+    /// process may use, and so on, and over again. Who takes the place of another takes his processor.
+    #[must_use]
+    pub fn pinned(self) -> Self {
+        self.with(|it| it.pinning = Some(Pinning::one_each()))
+    }
+
+    /// The same pool, each worker of which runs on the processors of one of these sets alone, by their
+    /// numbers: the first on those of the first, and so on, and over again.
+    ///
+    /// # Errors
+    /// A pool with no set, an empty one, or with a processor that this process may not use, is refused at
+    /// its first task.
+    #[must_use]
+    pub fn pinned_to<S: IntoIterator<Item = usize>>(
+        self,
+        sets: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let sets = sets.into_iter().map(|set| set.into_iter().collect()).collect();
+        self.with(|it| match Pinning::new(sets) {
+            Ok(pinning) => it.pinning = Some(pinning),
+            Err(e) => it.fault(e.to_string()),
+        })
     }
 
     /// The same pool, each task of which may run for `limit` at most. Then it is interrupted, and can clean

@@ -60,6 +60,8 @@ pub(super) type WorkerProcess = Process<Result<(), String>>;
 /// A worker.
 pub(super) struct Worker {
     pub(super) seat: u32,
+    /// Which of the pool's places it has.
+    pub(super) place: usize,
     pub(super) process: Arc<WorkerProcess>,
     /// When it was hired, in nanoseconds of the monotonic clock.
     pub(super) hired: u64,

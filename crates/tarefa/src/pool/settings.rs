@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tarefa_engine::os::machine;
+use tarefa_engine::pool::Pinning;
+
 use super::call::Call;
 use super::errors::PoolError;
 
@@ -37,6 +40,8 @@ pub(super) struct Settings {
     pub(super) tasks_per_worker: Option<u32>,
     pub(super) memory_limit: Option<u64>,
     pub(super) soft_memory_limit: Option<u64>,
+    /// Which processors its workers may use; None for any.
+    pub(super) pinning: Option<Pinning>,
     pub(super) limits: Limits,
     /// Names, and how much there is.
     pub(super) resources: Vec<(String, u32)>,
@@ -63,12 +68,18 @@ impl Settings {
             tasks_per_worker: None,
             memory_limit: None,
             soft_memory_limit: None,
+            pinning: None,
             limits: Limits::default(),
             resources: Vec::new(),
             fault: None,
             recorded: false,
             closed: false,
         }
+    }
+
+    /// The processors of a worker at that place; empty for any.
+    pub(super) fn processors(&self, place: usize) -> Vec<usize> {
+        self.pinning.as_ref().map_or_else(Vec::new, |it| it.at(place).to_vec())
     }
 
     pub(super) fn fault(&mut self, what: impl Into<String>) {
@@ -140,4 +151,13 @@ impl Settings {
         }
         Ok(number as u32)
     }
+}
+
+/// Has the calling worker run on these processors alone; on any, if there are none.
+pub(super) fn pin(processors: &[usize]) -> Result<(), String> {
+    if processors.is_empty() {
+        return Ok(());
+    }
+    machine::stay_on(processors)
+        .map_err(|e| format!("it cannot be pinned to processors {processors:?}: {e}"))
 }

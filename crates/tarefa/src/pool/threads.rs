@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tarefa_engine::os::clock::{Deadline, now_ns};
 use tarefa_engine::os::process;
-use tarefa_engine::pool::{Overtime, Schedule, Units, overtime};
+use tarefa_engine::pool::{Overtime, Schedule, Units, free_place, overtime};
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Runtime, TooManyThreads};
 use tarefa_engine::sync::event;
@@ -31,7 +31,7 @@ use tarefa_engine::sync::wait::{BlockingHooks, Outcome};
 use super::errors::{PoolError, TaskError};
 use super::place::{At, Place, Stop};
 use super::running::{self, Running};
-use super::settings::{Limits, Settings};
+use super::settings::{self, Limits, Settings};
 use super::sink::{Sink, locked};
 use super::stats::{PoolStats, WorkerStats};
 use super::turns::Waited;
@@ -75,6 +75,8 @@ pub(super) trait Work: Send + Sync {
 
 struct Worker {
     place: Arc<Place>,
+    /// Which of the pool's places it has.
+    at: usize,
     thread: Arc<Thread<()>>,
     /// Workers whose place it took.
     restarts: u32,
@@ -180,14 +182,15 @@ impl Crew {
         state.last_serial += 1;
         let serial = state.last_serial;
         let place = Arc::new(Place::new(self.runtime, self.number()));
+        let at = free_place(state.workers.values().map(|worker| worker.at));
         let (crew, own) = (Arc::clone(self), Arc::clone(&place));
-        let thread = Thread::of_job(move || crew.be_worker(serial, &own))
+        let thread = Thread::of_job(move || crew.be_worker(serial, at, &own))
             .named(format!("{}-{serial}", self.settings.name))
             .daemon(true);
         let pool = || self.settings.name.clone();
         // The worker waits for the lock, and finds itself among the others.
         thread.start().map_err(|source| PoolError::Start { pool: pool(), source })?;
-        state.workers.insert(serial, Worker { place, thread: Arc::new(thread), restarts });
+        state.workers.insert(serial, Worker { place, at, thread: Arc::new(thread), restarts });
         Ok(())
     }
 
@@ -213,8 +216,9 @@ impl Crew {
 
     // -- workers -------------------------------------------------------------------------
 
-    fn be_worker(self: &Arc<Self>, serial: u64, place: &Arc<Place>) {
-        if let Err(text) = self.initialize(place) {
+    fn be_worker(self: &Arc<Self>, serial: u64, at: usize, place: &Arc<Place>) {
+        let begun = settings::pin(&self.settings.processors(at));
+        if let Err(text) = begun.and_then(|()| self.initialize(place)) {
             return self.break_down(&text);
         }
         WORKS_FOR.set(Some((self.id(), Arc::clone(place))));

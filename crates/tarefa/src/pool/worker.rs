@@ -17,6 +17,7 @@ use tarefa_engine::task::State;
 use super::budget::Share;
 use super::call::{Call, Called, Callee, Known};
 use super::running::{self, Running};
+use super::settings;
 use super::shared::{Messages, SharedBoard};
 use super::wire::{self, Arrived, Status};
 use crate::runtime;
@@ -42,6 +43,8 @@ pub(super) struct Job {
     pub(super) resources: Vec<Resource>,
     /// How many processors it has.
     pub(super) share: Share,
+    /// On which alone it runs; empty for any.
+    pub(super) processors: Vec<usize>,
 }
 
 /// A resource: a lock for each of its units.
@@ -57,6 +60,7 @@ type Broken = String;
 /// Is a worker: the target of its process.
 pub(super) fn main(job: Job, initializer: Option<Call>) -> Result<(), Broken> {
     job.share.take();
+    settings::pin(&job.processors)?;
     if let Some(initializer) = initializer {
         initializer.call()?;
     }

@@ -159,3 +159,43 @@ fn its_memory_is_free_with_the_last_holder() -> Outcome {
     comes_back_to(before);
     Ok(())
 }
+
+fn pin_and_wait(numbers: SharedSlice<u64>, ready: Event) {
+    let pinned = numbers.pin();
+    drop(numbers);
+    ready.set();
+    std::thread::sleep(Duration::from_secs(50));
+    assert!(!pinned.is_empty());
+}
+
+#[tarefa::test(timeout = 60)]
+fn what_is_pinned_stays_where_it_is() -> Outcome {
+    let before = in_use();
+    let mut numbers = SharedSlice::from_fn(1 << 20, |i| i as u64)?;
+    let (pinned, other) = (numbers.pin(), numbers.pin());
+    assert_eq!((pinned.as_ptr().cast(), pinned.len()), (numbers.as_ptr(), 8 << 20));
+    assert!(numbers.get_mut().is_none());
+    drop((numbers, other));
+    // What is made meanwhile lies elsewhere.
+    drop(SharedSlice::from_fn(1 << 20, |_| 7_u64)?);
+    // SAFETY: pinned, and nobody changes it.
+    let bytes = unsafe { std::slice::from_raw_parts(pinned.as_ptr(), pinned.len()) };
+    assert!(bytes.chunks_exact(8).zip(0_u64..).all(|(item, i)| item == i.to_ne_bytes()));
+    drop(pinned);
+    comes_back_to(before);
+    Ok(())
+}
+
+#[tarefa::test(timeout = 60)]
+fn what_a_killed_process_had_pinned_is_released() -> Outcome {
+    let before = in_use();
+    let numbers = SharedSlice::from_fn(1 << 20, |i| i as u64)?;
+    let ready = Event::new()?;
+    let task = Process::spawn(pin_and_wait, (numbers, ready.clone()))?;
+    ready.wait(None)?;
+    task.kill()?;
+    assert!(task.result(None).is_err());
+    drop(task);
+    comes_back_to(before);
+    Ok(())
+}

@@ -7,6 +7,7 @@ mod budget;
 mod conformance;
 mod deaths;
 mod example;
+mod pinned;
 mod scope;
 mod stats;
 mod timeline;

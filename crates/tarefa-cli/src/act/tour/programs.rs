@@ -228,7 +228,7 @@ fn picture(rows: Vec<Vec<Span>>, language: Language) -> Picture {
 }
 
 fn concurrency(language: Language) -> Measured {
-    let core = machine::first_core();
+    let core = machine::usable_processors()[0];
     let rows = timeline(3, Some(core))?;
     let together = at_once(&rows).1 / SECONDS;
     let turns: usize = rows.iter().map(Vec::len).sum();

@@ -81,7 +81,7 @@ pub(super) fn turns(
     core: Option<usize>,
 ) -> Result<Vec<Span>, Failure> {
     if let Some(core) = core {
-        machine::stay_on(core)?;
+        machine::stay_on(&[core])?;
     }
     together.wait(None)?;
     let mut found = Vec::new();

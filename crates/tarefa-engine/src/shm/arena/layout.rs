@@ -2,12 +2,13 @@
 
 use super::offset::Shared;
 use crate::atomic::{AtomicU32, AtomicU64};
+use crate::os::large_pages::LARGE_PAGE;
 use crate::shm::arena::inline_text::Text;
 
 /// Marks an arena ("tarefa" and a zero, little-endian).
 pub const MAGIC: u64 = 0x0001_6166_6572_6174;
 /// Changes with every change of what the arena's bytes mean.
-pub const VERSION: u64 = 12;
+pub const VERSION: u64 = 13;
 
 /// Bits of the number of a process: the kernel's `PID_MAX_LIMIT`.
 pub const PID_BITS: u32 = 22;
@@ -83,10 +84,10 @@ pub const fn trace_chunks_at(len: u64) -> u64 {
     (trace_headers_at(len) + headers).next_multiple_of(TRACE_CHUNK)
 }
 
-/// Where the heap starts, in an arena of `len` bytes.
+/// Where the heap starts, in an arena of `len` bytes: at a large page, as large runs of its do then.
 #[must_use]
 pub const fn heap_at(len: u64) -> u64 {
-    (trace_chunks_at(len) + trace_chunks(len) * TRACE_CHUNK).next_multiple_of(UNIT)
+    (trace_chunks_at(len) + trace_chunks(len) * TRACE_CHUNK).next_multiple_of(LARGE_PAGE)
 }
 
 /// The first bytes of the arena.

@@ -12,8 +12,9 @@ use std::ptr::NonNull;
 use crate::atomic::AtomicU64;
 #[cfg(loom)]
 use crate::atomic::{AtomicU8, Ordering};
+use crate::os::large_pages::{self, LARGE_PAGE};
 use crate::os::{memfd, mmap};
-use crate::shm::arena::layout::Header;
+use crate::shm::arena::layout::{Header, PAGE};
 use crate::shm::arena::offset::{Off, Shared};
 use crate::units::Size;
 
@@ -140,12 +141,35 @@ impl Arena {
         self.len == 0
     }
 
-    /// Backs `len` bytes at `offset`, whole pages, with real memory, so that no later access can fail;
-    /// also where the program has closed the descriptor, or another file has its number.
+    /// Backs `len` bytes at `offset`, whole pages, with real memory, so that no later access can fail: with
+    /// large pages where these fit in and the system has them. Also where the program has closed the
+    /// descriptor, or another file has its number.
     ///
     /// # Errors
     /// As of [`memfd::claim`]; `EBADF` without the descriptor, where the system can do it no other way.
     pub(in crate::shm) fn claim(&self, offset: u64, len: u64) -> io::Result<()> {
+        if len >= LARGE_PAGE {
+            self.claim_large(offset, len);
+        }
+        self.claim_small(offset, len)
+    }
+
+    /// Backs the large pages that lie in there, as far as the system has some.
+    #[cold]
+    fn claim_large(&self, offset: u64, len: u64) {
+        let mut at = offset.next_multiple_of(LARGE_PAGE);
+        while at + LARGE_PAGE <= offset + len && large_pages::are_to_be_had() {
+            // The system makes one only of what has begun to be there.
+            if self.claim_small(at, PAGE).is_err() {
+                return;
+            }
+            // SAFETY: `map` has mapped all of it.
+            unsafe { large_pages::make(self.place(at)) };
+            at += LARGE_PAGE;
+        }
+    }
+
+    fn claim_small(&self, offset: u64, len: u64) -> io::Result<()> {
         if self.has_file() {
             return memfd::claim(&self.fd, offset, len);
         }

@@ -1,9 +1,10 @@
-"""A descriptor that is readable while a queue or connection has something to take, or its end.
+"""A descriptor that is readable while an event is set, or a queue has something to take.
 
-It is made when somebody asks for it. The kernel knows nothing of queues, so a thread of this
-process waits and shows the level on an event descriptor. What this process itself puts or takes is
-shown at once, and so is the truth by each ``fileno()``, which ``select`` and
-``multiprocessing.connection.wait`` call every time.
+The same for what a connection reads; the end of a queue counts as something. It is made when
+somebody asks for it. The kernel knows nothing of those, so a thread of this process waits and shows
+the level on an event descriptor. What this process itself does to one is shown at once, and so is
+the truth by each ``fileno()``, which ``select`` and ``multiprocessing.connection.wait`` call every
+time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tarefa._runtime._high_fd import moved_up
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tarefa._engine import QueueLevel
+    from tarefa._engine import Level
 
 _all: dict[int, list[_Shown]] = {}
 # A finalizer may close one in the middle of anything.
@@ -27,17 +28,17 @@ _lock = threading.RLock()
 
 
 class _Handle(Protocol):
-    """A queue, or a connection."""
+    """A queue, a connection, or an event."""
 
     _descriptor: Descriptor | None
 
-    def _level(self) -> QueueLevel: ...
+    def _level(self) -> Level: ...
 
 
 class _Shown:
     """What the descriptor and its thread have in common."""
 
-    def __init__(self, level: QueueLevel) -> None:
+    def __init__(self, level: Level) -> None:
         self.level = level
         self.pid = os.getpid()
         self.fd = moved_up(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
@@ -76,30 +77,30 @@ class _Shown:
         if fd < 0:
             return
         with _lock:
-            shown = _all.get(self.level.queue, [])
+            shown = _all.get(self.level.object, [])
             if self in shown:
                 shown.remove(self)
             if not shown:
-                _all.pop(self.level.queue, None)
+                _all.pop(self.level.object, None)
         if self.pid == os.getpid():
             self.level.stop()
         os.close(fd)
 
 
 class Descriptor:
-    """One for a queue, or for what a connection reads; closed when it is dropped."""
+    """One for an event, a queue, or what a connection reads; closed when it is dropped."""
 
-    def __init__(self, level: QueueLevel) -> None:
+    def __init__(self, level: Level) -> None:
         self._shown = shown = _Shown(level)
         with _lock:
-            _all.setdefault(level.queue, []).append(shown)
+            _all.setdefault(level.object, []).append(shown)
         shown.refresh()
         threading.Thread(target=shown.run, name="tarefa-descriptor", daemon=True).start()
 
     @classmethod
     def of(cls, handle: _Handle) -> Descriptor:
         """That of a handle: made at the first call, and anew in a fork of this process."""
-        kept = handle._descriptor
+        kept = getattr(handle, "_descriptor", None)
         if kept is None or kept._shown.pid != os.getpid():
             kept = handle._descriptor = cls(handle._level())
         return kept
@@ -118,9 +119,9 @@ class Descriptor:
             self._shown.close()
 
 
-def refresh(queue: int) -> None:
-    """Show what this process has just done to a queue."""
+def refresh(shared: int) -> None:
+    """Show what this process has just done to an object."""
     if sys.is_finalizing():
         return  # see above: nobody is left who would look
-    for shown in tuple(_all.get(queue, ())):
+    for shown in tuple(_all.get(shared, ())):
         shown.refresh()
