@@ -80,8 +80,8 @@ pub fn clear(me: &Member, off: Off) {
         let seen = word.load(Ordering::Relaxed);
         if seen & WATCHED_WHILE_SET == WATCHED_WHILE_SET {
             wait::waking(me, word, || {
+                // crash: `waking` makes the wake-up good.
                 word.fetch_and(!WATCHED_WHILE_SET, Ordering::AcqRel);
-                crash_point!("event.cleared");
                 futex::wake_all(word);
             });
             return;
