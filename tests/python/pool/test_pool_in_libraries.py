@@ -6,6 +6,12 @@ import pytest
 
 import tarefa
 
+try:
+    import dask
+except ImportError:
+    dask = None
+
+has_dask = pytest.mark.skipif(dask is None, reason="Dask is not installed")
 KINDS = ["process", "thread", "auto"]
 
 
@@ -21,9 +27,9 @@ def bowl(x):
     return float(((x - 3) ** 2).sum())
 
 
+@has_dask
 @pytest.mark.parametrize("kind", KINDS)
 def test_dask_runs_its_graphs_on_a_pool(kind):
-    dask = pytest.importorskip("dask")
     with tarefa.Pool(2, kind) as pool:
         graph = dask.delayed(sum)([dask.delayed(square)(n) for n in range(30)])
         assert graph.compute(scheduler=pool) == sum(map(square, range(30)))
@@ -38,8 +44,8 @@ def test_dask_runs_its_graphs_on_a_pool(kind):
     assert (set(pids) == {os.getpid()}) == (kind == "thread") or kind == "auto"
 
 
+@has_dask
 def test_dask_s_own_scheduler_of_processes_takes_one():
-    dask = pytest.importorskip("dask")
     with tarefa.Pool(2) as pool:
         found = dask.delayed(sum)([dask.delayed(square)(n) for n in range(30)])
         assert found.compute(scheduler="processes", pool=pool) == sum(map(square, range(30)))
