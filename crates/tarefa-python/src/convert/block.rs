@@ -263,7 +263,7 @@ pub(crate) fn block_at(
     if !any() {
         return Ok(None);
     }
-    let runtime = member::me(py)?.runtime().id();
+    let runtime = member::here(py)?.runtime().id();
     let Some(place) = find(runtime, address, len) else { return Ok(None) };
     Ok(Some((Block::new(place.handle, true)?, place.start)))
 }

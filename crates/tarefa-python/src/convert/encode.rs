@@ -368,7 +368,7 @@ pub(crate) fn decode_last(
             block::arriving(last, || Ok(loads.call1((bytes,))?.unbind()))
         }
         APART => block::arriving(last, || load(py, out_of_band::taken(py, bytes)?)),
-        VIEW => block::arriving(last, || ndarray::decode(py, &member::me(py)?, bytes)),
+        VIEW => block::arriving(last, || ndarray::decode(py, &member::here(py)?, bytes)),
         BYTEARRAY => out_of_band::whole(py, bytes),
         _ => Err(errors::new(
             py,

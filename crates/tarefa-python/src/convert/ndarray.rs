@@ -8,7 +8,8 @@
 //! | 1 | the typecode of its items, as NumPy has it |
 //! | 1 | 1 if it is read-only |
 //! | 2 | dimensions |
-//! | 4 | 0 |
+//! | 1 | 1 if its items lie one after the other, the last dimension first |
+//! | 3 | 0 |
 //! | 8 | where its first item is, from the start of the block |
 //! | 8, 8 | the block's place and number |
 //! | 8 each | its extents, then its strides |
@@ -110,6 +111,12 @@ pub(crate) fn encode(me: &Member, object: &Bound<'_, PyAny>) -> Option<View> {
     // SAFETY: of a buffer that was asked for its strides they are there, one a dimension.
     let (extents, strides) = unsafe { (numbers(view.shape, n)?, numbers(view.strides, n)?) };
     let (mut low, mut high) = (0isize, view.itemsize);
+    let mut next = view.itemsize;
+    let is_in_order = extents.iter().zip(strides).rev().all(|(extent, stride)| {
+        let expected = next;
+        next = next.saturating_mul(*extent);
+        *stride == expected
+    });
     for (extent, stride) in extents.iter().zip(strides) {
         let last = extent.checked_sub(1).filter(|last| *last >= 0)?.checked_mul(*stride)?;
         if last < 0 { low += last } else { high += last }
@@ -120,7 +127,7 @@ pub(crate) fn encode(me: &Member, object: &Bound<'_, PyAny>) -> Option<View> {
     let mut bytes = Vec::with_capacity(FIXED + 16 * n);
     bytes.extend([code, u8::from(view.readonly != 0)]);
     bytes.extend((n as u16).to_le_bytes());
-    bytes.extend([0; 4]);
+    bytes.extend([u8::from(is_in_order), 0, 0, 0]);
     bytes.extend(place.start.wrapping_add_signed(-low as i64).to_le_bytes());
     bytes.extend(place.handle.off().0.to_le_bytes());
     bytes.extend(place.handle.id().to_le_bytes());
@@ -154,8 +161,8 @@ pub(crate) fn decode(py: Python<'_>, me: &Member, bytes: &[u8]) -> PyResult<Py<P
     else {
         return Err(corrupt(py));
     };
-    let [code, readonly, n @ .., _, _, _, _] = head.to_le_bytes();
-    let n = usize::from(u16::from_le_bytes(n));
+    let [code, readonly, n0, n1, is_in_order, ..] = head.to_le_bytes();
+    let n = usize::from(u16::from_le_bytes([n0, n1]));
     let mut numbers = [0i64; 2 * DIMENSIONS];
     if n > DIMENSIONS || bytes.len() < FIXED + 16 * n {
         return Err(corrupt(py));
@@ -168,9 +175,14 @@ pub(crate) fn decode(py: Python<'_>, me: &Member, bytes: &[u8]) -> PyResult<Py<P
         Ok::<_, PyErr>(py.import("numpy")?.getattr("ndarray")?.cast_into::<PyType>()?.unbind())
     })?;
     let extents = PyTuple::new(py, &numbers[..n])?;
-    let strides = PyTuple::new(py, &numbers[n..2 * n])?;
     let was_writable = !block.get().readonly();
-    let made = class.bind(py).call1((extents, dtype(py, code)?, block, start, strides))?;
+    let (class, dtype) = (class.bind(py), dtype(py, code)?);
+    let made = if is_in_order != 0 {
+        class.call1((extents, dtype, block, start))?
+    } else {
+        let strides = PyTuple::new(py, &numbers[n..2 * n])?;
+        class.call1((extents, dtype, block, start, strides))?
+    };
     if readonly != 0 && was_writable {
         made.getattr("flags")?.setattr("writeable", false)?;
     }

@@ -354,7 +354,7 @@ fn in_block<'py>(
     let (Some(off), Some(id), Some(start)) = (word(0), word(1), word(2)) else {
         return Err(corrupt(py));
     };
-    let block = block::arrived_at(py, &member::me(py)?, Off(off), id)?;
+    let block = block::arrived_at(py, &member::here(py)?, Off(off), id)?;
     let (len, start) = ((described >> LENGTH_SHIFT) as usize, start as usize);
     let it = block.get();
     let readonly = it.readonly() || described & READONLY != 0;
@@ -403,7 +403,7 @@ const APART: usize = 1 << 14;
 fn is_in_block(raw: &Bound<'_, PyAny>) -> PyResult<bool> {
     let buffer = PyBuffer::<u8>::get(raw)?;
     let (address, len) = (buffer.buf_ptr() as usize, buffer.len_bytes());
-    let runtime = member::me(raw.py())?.runtime().id();
+    let runtime = member::here(raw.py())?.runtime().id();
     Ok(len > 0 && block::find(runtime, address, len).is_some())
 }
 

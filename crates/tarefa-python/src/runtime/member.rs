@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::{AtomicBool, Ordering};
-use tarefa_engine::shm::Member;
+use tarefa_engine::shm::{Member, Runtime};
 use tarefa_engine::task;
 
 use crate::runtime::{call_site, errors, hooks};
@@ -17,6 +17,15 @@ pub(crate) fn me(py: Python<'_>) -> PyResult<Member> {
             Ok(me)
         }
         Err(e) => Err(errors::runtime_failed(py, &e)),
+    }
+}
+
+/// The same where something of the runtime's is there already: nothing is looked after then.
+#[inline]
+pub(crate) fn here(py: Python<'_>) -> PyResult<Member> {
+    match Runtime::existing_unlocked() {
+        Some(runtime) => runtime.try_me().map_err(errors::too_many_threads),
+        None => me(py),
     }
 }
 
