@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import statistics
 import subprocess
 import sys
 
@@ -219,10 +220,15 @@ def pool_timeline(quick):
     """What a call costs more of which a timeline is recorded; and the branch, where none is."""
     count, samples = (20_000, 5) if quick else (100_000, 15)
 
+    batches = []
+
     def each(timeline):
         with tarefa.Pool(1, timeline=timeline) as pool:
             pooling.mapped(pool.map, 1000)
-            return pooling.mapped(pool.map, count)
+            before = next(pool._crew._numbers)
+            each_took = pooling.mapped(pool.map, count)
+            batches.append(next(pool._crew._numbers) - before - 1)
+            return each_took
 
     recorded, without = paired(lambda: each(True), lambda: each(False), samples)
     more = [a - b for a, b in zip(recorded, without, strict=True)]
@@ -236,7 +242,9 @@ def pool_timeline(quick):
         return pooling.called(lambda _, __: None, count)
 
     off, nothing = paired(asked, not_asked, samples)
-    branch = [a - b for a, b in zip(off, nothing, strict=True)]
+    # It is asked once a batch.
+    share = statistics.median(batches) / count
+    branch = [(a - b) * share for a, b in zip(off, nothing, strict=True)]
     what = "Pool, a call more"
     return [
         row(f"{what} with a timeline", "a call", "µs", 1e-3, (more, without), 3.0, limit_of="ours"),
