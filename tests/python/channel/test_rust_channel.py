@@ -9,6 +9,8 @@ from support import run_script
 
 import tarefa
 
+pytestmark = pytest.mark.once("what both languages read alike is the engine's")
+
 
 @pytest.fixture
 def example():

@@ -9,6 +9,8 @@ from support import run_script
 
 import tarefa
 
+pytestmark = pytest.mark.once("what is full is the engine's memory")
+
 FULL = {"TAREFA_ARENA_MAX": "16M"}
 FILL = """
     import tarefa

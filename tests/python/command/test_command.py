@@ -15,6 +15,8 @@ from support import run
 
 import tarefa
 
+pytestmark = pytest.mark.once("the command is Rust's, and reads shared memory")
+
 COMMAND = Path(sysconfig.get_path("scripts"), "tarefa")
 UTF8 = {"LC_ALL": "C.UTF-8"}
 

@@ -15,6 +15,8 @@ from support import Running, eventually, run
 
 import tarefa
 
+pytestmark = pytest.mark.once("the command is Rust's, and reads shared memory")
+
 COMMAND = str(Path(sysconfig.get_path("scripts"), "tarefa"))
 UTF8 = {"LC_ALL": "C.UTF-8"}
 HERE = str(os.getpid())

@@ -16,6 +16,8 @@ from support import Running, eventually, run
 import tarefa
 from tarefa._engine import is_traced
 
+pytestmark = pytest.mark.once("what records and writes timelines is Rust's")
+
 COMMAND = str(Path(sysconfig.get_path("scripts"), "tarefa"))
 UTF8 = {"LC_ALL": "C.UTF-8"}
 
