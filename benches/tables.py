@@ -150,7 +150,8 @@ def write(figures, name, machine, date, commit):
     head = f"Measured on {machine}; {date}, commit {commit or 'unknown'}."
     table = markdown(HEADINGS, [figure.cells() for figure in figures])
     put(FIGURES, name, f"{head}\n\n{table}")
-    ratios = {figure.name: float(f"{figure.ratio:.4g}") for figure in figures}
+    # So many digits that what is shown of them is what is shown of the ratio.
+    ratios = {figure.name: float(f"{figure.ratio:.8g}") for figure in figures}
     record = {"table": name, "date": date, "commit": commit, "machine": machine, "ratios": ratios}
     with HISTORY.open("a") as history:
         history.write(json.dumps(record, ensure_ascii=False) + "\n")
