@@ -100,11 +100,15 @@ fn arrow(out: &mut String, from: (f64, f64), to: (f64, f64), colour: &str, name:
         start.1,
         end.0,
         end.1,
-        label(name_at.0 + aside_x * 3.0, name_at.1 + aside_y * 2.0, name)
+        label(name_at.0 + aside_x * 6.0, name_at.1 + aside_y * 2.0, name)
     );
 }
 
 fn label(x: f64, y: f64, text: &str) -> String {
     let safe = escape(text);
-    format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"#222\">{safe}</text>\n")
+    // White around it, for lines run behind it.
+    format!(
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" fill=\"#222\" stroke=\"#fff\" \
+         stroke-width=\"4\" paint-order=\"stroke\">{safe}</text>\n"
+    )
 }
