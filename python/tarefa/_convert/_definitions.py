@@ -153,7 +153,7 @@ def restore(qualname: str, digest: _Digest) -> Any:
     if found is not None:
         return found
     found = find(qualname)
-    if found is not None and _is_kind(found) and digest_of(found) == digest:
+    if found is not None and is_kind(found) and digest_of(found) == digest:
         return found
     data = _engine.program_dict().get(_key(digest))
     if data is None:
@@ -194,7 +194,8 @@ def keep_replaced(old: Any) -> None:
         _replaced.append(old)
 
 
-def _is_kind(obj: Any) -> bool:
+def is_kind(obj: Any) -> bool:
+    """Whether it is a function or a class."""
     return isinstance(obj, (FunctionType, type))
 
 
@@ -213,7 +214,7 @@ def digest_of(obj: Any) -> _Digest:
 
 def forget(obj: Any) -> None:
     """A function or class that is not what it was: it gets a digest of what it is now."""
-    if not _is_kind(obj):
+    if not is_kind(obj):
         return
     _digests.pop(obj, None)
     _mentions.pop(obj, None)

@@ -688,10 +688,12 @@ class ThreadCrew:
     def _break(self, error: BaseException) -> None:
         with self._lock:
             if self.broken is None and not self.terminated:
-                name = name_of(self._first.initializer)
+                initializer = self._first.initializer
+                what = "its workers cannot begin"
+                if initializer is not None:
+                    what = f"its initializer {name_of(initializer)} failed"
                 broken = BrokenPool(
-                    f"{self.name} is broken: its initializer {name} failed: "
-                    f"{type(error).__name__}: {error}"
+                    f"{self.name} is broken: {what}: {type(error).__name__}: {error}"
                 )
                 broken.__cause__ = error
                 self.broken = broken

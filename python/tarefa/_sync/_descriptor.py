@@ -15,6 +15,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from tarefa._runtime import _fork
 from tarefa._runtime._high_fd import moved_up
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ class _Shown:
 
     def refresh(self) -> None:
         """Show whether there is something now."""
+        # In the child of a fork the lock may be one that nobody opens.
+        if self.pid != os.getpid():
+            return
         with self.lock:
-            if self.fd < 0 or self.pid != os.getpid():
+            if self.fd < 0:
                 return
             ready = self.level.now()
             if ready and not self.ready:
@@ -72,6 +76,11 @@ class _Shown:
             self.refresh()
 
     def close(self) -> None:
+        if self.pid != os.getpid():
+            fd, self.fd = self.fd, -1
+            if fd >= 0:
+                os.close(fd)
+            return
         with self.lock:
             fd, self.fd = self.fd, -1
         if fd < 0:
@@ -82,8 +91,7 @@ class _Shown:
                 shown.remove(self)
             if not shown:
                 _all.pop(self.level.object, None)
-        if self.pid == os.getpid():
-            self.level.stop()
+        self.level.stop()
         os.close(fd)
 
 
@@ -125,3 +133,13 @@ def refresh(shared: int) -> None:
         return  # see above: nobody is left who would look
     for shown in tuple(_all.get(shared, ())):
         shown.refresh()
+
+
+def _forked() -> None:
+    """In the child of a fork: those of its parent's are no longer told of."""
+    global _lock
+    _lock = threading.RLock()
+    _all.clear()
+
+
+_fork.in_child(_forked)

@@ -175,7 +175,8 @@ def _load(data: Any, digests: list[tuple[str, bytes]]) -> None:
         _broken.append((data, [n for n, v in state["names"].items() if error_of(v) is not None]))
     for qualname, digest in digests:
         found = _definitions.find(qualname)
-        if found is not None:
+        # The name may stand for something that has the definition in it by now.
+        if found is not None and _definitions.is_kind(found):
             _definitions.learn(found, digest)
             _definitions.mention(found)
             if type(found) is type:

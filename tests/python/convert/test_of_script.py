@@ -228,6 +228,18 @@ def with_shared():
     made = tarefa.List(["kept"])
     return Point(made, bytearray(b"x") * 1_000_000)
 
+class Once:
+    def __getstate__(self): return {"a": asked.add(1)}
+
+asked = tarefa.Value("i")
+
+def with_array():
+    import numpy as np
+    made = Point(np.arange(100.0), Once())
+    assert _engine.pickle_of_script(made, None) is not None
+    asked.value = 0
+    return made
+
 class Breaks:
     def __init__(self, how): self.how = how
     def __getstate__(self):
@@ -241,6 +253,8 @@ def broken(how): return Breaks(how)
 def locked(): return Point(1, Locked())
 
 if __name__ == "__main__":
+    made = tarefa.Process(target=with_array).start().result(30)
+    assert made.y.a == 1 and made.x.sum() == 4950.0
     got = tarefa.Process(target=with_shared).start().result(30)
     assert list(got.x) == ["kept"] and len(got.y) == 1_000_000
     for how in (ZeroDivisionError("a"), TypeError("b")):
@@ -262,6 +276,31 @@ if __name__ == "__main__":
         assert "lock" in str(e), e
 """
 )
+
+
+REBOUND = """
+import functools
+import tarefa
+
+def add(a, b=1): return a + b
+
+def use(): return add(3)
+
+if __name__ == "__main__":
+    queue = tarefa.Queue()
+    queue.put(add)
+    assert queue.get()(1) == 2
+    add = functools.partial(add, 2)
+    # The name stands for something that has no name of its own.
+    assert tarefa.Process(target=use).start().result(30) == 5
+    assert tarefa.Process(target=use).start().result(30) == 5
+    del add
+    assert tarefa.Process(target=len, args=("abc",)).start().result(30) == 3
+"""
+
+
+def test_a_name_that_stands_for_what_holds_its_function():
+    run_script(REBOUND)
 
 
 def test_what_lies_beside_arrives_and_what_cannot_be_pickled_is_named():

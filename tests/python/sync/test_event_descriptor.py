@@ -129,3 +129,42 @@ def test_a_fork_makes_its_own():
 def test_it_goes_with_the_handle():
     fd = tarefa.Event().fileno()
     eventually(lambda: not os.path.exists(f"/proc/self/fd/{fd}"))
+
+
+def test_a_child_of_a_fork_waits_for_no_lock_of_the_thread():
+    event = tarefa.Event()
+    event.fileno()
+    with event._descriptor._shown.lock:
+        pid = os.fork()
+        if not pid:
+            # The lock is the parent's thread's here; another thread of this process asks.
+            done = []
+
+            def act():
+                event.set()
+                event.clear()
+                done.append(event.fileno())
+
+            thread = threading.Thread(target=act, daemon=True)
+            thread.start()
+            thread.join(20)
+            os._exit(0 if done else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_its_thread_ends_with_the_handle_whatever_else_waits():
+    def shown():
+        return [t for t in threading.enumerate() if t.name == "tarefa-descriptor"]
+
+    before = len(shown())
+    events = [tarefa.Event() for _ in range(20)]
+    for event in events:
+        event.fileno()
+        tarefa.Thread(target=event.wait, daemon=True, args=(3,)).start()
+    assert len(shown()) == before + 20
+    for event in events:
+        event._descriptor.close()
+    eventually(lambda: len(shown()) == before)
+    for event in events:
+        event.set()
+    tarefa.wait(tarefa.active_tasks(), 30)

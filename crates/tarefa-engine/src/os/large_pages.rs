@@ -18,6 +18,8 @@ pub(super) const MADV_COLLAPSE: libc::c_int = 25;
 /// Processor time for one page, in nanoseconds, behind which the system was looking for room: it takes a
 /// third of a millisecond where there is some.
 const SLOW: u64 = 3_000_000;
+/// The same by the clock, which waits for other processors count in.
+const LONG: u64 = 20_000_000;
 /// For how long it is not asked again then.
 const PAUSE: u64 = 1_000_000_000;
 const NEVER: u64 = u64::MAX;
@@ -41,7 +43,7 @@ pub fn are_to_be_had() -> bool {
 /// # Safety
 /// All of it is mapped, shared, from a memory file.
 pub unsafe fn make(start: NonNull<u8>) {
-    let before = processor_time();
+    let (before, began) = (processor_time(), clock::now_ns());
     // SAFETY: the caller's word; the content stays what it is.
     let ret = unsafe { libc::madvise(start.as_ptr().cast(), LARGE_PAGE as usize, MADV_COLLAPSE) };
     if ret != 0 {
@@ -49,7 +51,9 @@ pub unsafe fn make(start: NonNull<u8>) {
         // EINVAL: the system has no such advice, or was told to deny it. Else it has no room now.
         let until = if refused { NEVER } else { clock::coarse_ns() + PAUSE };
         NOT_BEFORE.store(until, Ordering::Relaxed);
-    } else if processor_time().saturating_sub(before) > SLOW {
+    } else if processor_time().saturating_sub(before) > SLOW
+        || clock::now_ns().saturating_sub(began) > LONG
+    {
         NOT_BEFORE.store(clock::coarse_ns() + PAUSE, Ordering::Relaxed);
     }
 }

@@ -35,10 +35,8 @@ fn map(fd: &OwnedFd, len: u64, access: i32) -> io::Result<NonNull<u8>> {
     // SAFETY: takes the place of a range that was reserved for it just above.
     let ptr = unsafe { libc::mmap(at.cast(), len as usize, access, flags, fd.as_raw_fd(), 0) };
     if ptr == libc::MAP_FAILED {
-        let error = io::Error::last_os_error();
-        // SAFETY: as above, and nothing was put there.
-        unsafe { libc::munmap(at.cast(), len as usize) };
-        return Err(error);
+        // Whether the reservation is still there is up to the kernel, so nothing is unmapped.
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the range was mapped just above. Failure only means a larger core dump.
     unsafe { libc::madvise(ptr, len as usize, libc::MADV_DONTDUMP) };

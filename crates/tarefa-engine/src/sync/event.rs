@@ -4,6 +4,8 @@
 //! often the flag was raised: who waits is let go by that even if it is lowered at once. Nobody owns it, so a death can
 //! cost nothing but a wake-up, which [`wait::waking`] makes good.
 
+use std::time::Duration;
+
 use super::select::Selectable;
 use super::wait::{self, Awaited, BlockingHooks, Outcome};
 use crate::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -80,8 +82,10 @@ pub fn clear(me: &Member, off: Off) {
         let seen = word.load(Ordering::Relaxed);
         if seen & WATCHED_WHILE_SET == WATCHED_WHILE_SET {
             wait::waking(me, word, || {
+                // The sleepers' bit stays, so that the next to raise it wakes them if this member is
+                // stopped here.
                 // crash: `waking` makes the wake-up good.
-                word.fetch_and(!WATCHED_WHILE_SET, Ordering::AcqRel);
+                word.fetch_and(!SET, Ordering::AcqRel);
                 futex::wake_all(word);
             });
             return;
@@ -126,13 +130,19 @@ impl Awaited for LevelWait<'_> {
     }
 
     fn announce(&mut self) -> Option<u32> {
-        // SYNC POINT: pairs with `look_around`. Either that comes first, and `stopped` is seen below,
-        // or it sees the sleeper.
         // crash: a sleeper too many is woken for nothing.
         let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
         (!self.is_over(seen)).then_some(seen | SLEEPERS)
     }
+
+    fn look_again(&self) -> Deadline {
+        // `look_around` changes no word, so it may come just before the sleep.
+        Deadline::after(Some(LOOK_AGAIN))
+    }
 }
+
+/// How long who shows a level may miss that it was told to stop.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Waits until the flag is up if it `was` down, and the other way round, or until `stopped`, which
 /// whoever sets it shows by [`look_around`].
@@ -148,15 +158,13 @@ pub fn look_out(
     wait::wait(me, hooks, &mut level, deadline)
 }
 
-/// Has all who wait for the event look around.
+/// Has all who wait for the event look around. The word stays as it is: it says to others that somebody
+/// sleeps.
 pub fn look_around(me: &Member, off: Off) {
     let word = word_of(me, off);
-    wait::waking(me, word, || {
-        // crash: `waking` makes the wake-up good.
-        if word.fetch_and(!SLEEPERS, Ordering::AcqRel) & SLEEPERS != 0 {
-            futex::wake_all(word);
-        }
-    });
+    if word.load(Ordering::Acquire) & SLEEPERS != 0 {
+        futex::wake_all(word);
+    }
 }
 
 struct EventWait {

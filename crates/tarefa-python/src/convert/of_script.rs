@@ -156,8 +156,11 @@ impl Tools {
     fn reduce<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = object.py();
         let kind = object.get_type();
-        let own = self.own_ways.bind(py).getattr(name!(py, "_own"))?;
-        if own.contains(&kind)? || self.kinds.bind(py).contains(&kind)? {
+        let own = self.own_ways.bind(py).getattr(name!(py, "_own"))?.cast_into::<PyDict>()?;
+        if let Some(reduce) = own.get_item(&kind)? {
+            return Ok(Some(reduce.call1((object,))?));
+        }
+        if self.kinds.bind(py).contains(&kind)? {
             return Ok(None);
         }
         let usual = Some(PyNotImplemented::get(py).to_owned().into_any());
