@@ -266,6 +266,7 @@ storm: $(INSTALLED) ## Kill members at random, end tasks in any state: make stor
 	    cargo test --release -p tarefa-engine -p tarefa --test 'storm*' -- --include-ignored --nocapture
 	$(PY) tests/storm/storm.py --seed $(SEED) --seconds $(SECONDS)
 	$(PY) tests/storm/ends.py --seed $(SEED) --seconds $(SECONDS)
+	$(PY) tests/storm/log_queue.py --seed $(SEED)
 	$(MAKE) kill-everywhere SEED=$(SEED) SECONDS=$(SECONDS)
 
 # Miri runs one process: tests that start others are ignored there, and so are those that take it
