@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from tarefa._engine import GRACE, WorkerPinning, WorkerStarts
 from tarefa._pool import _cargo, _worker
-from tarefa._pool._errors import BrokenPool
 from tarefa._pool._initializer import First, starting
 from tarefa._runtime._errors import WorkerDied
 from tarefa._task._process import Process
@@ -20,6 +19,7 @@ from tarefa._task._wait import FIRST_COMPLETED, wait
 if TYPE_CHECKING:
     from tarefa._channel._queue import Queue
     from tarefa._pool._board import Board
+    from tarefa._pool._errors import BrokenPool
     from tarefa._pool._memory import MemoryLimits
     from tarefa._pool._turns import Turns
 
@@ -247,13 +247,7 @@ class Hiring:
 
     def _break(self, error: Exception) -> None:
         """The pool cannot go on."""
-        initializer = self._first.initializer
-        what = "its workers cannot begin"
-        if initializer is not None:
-            what = f"its initializer {_cargo.name_of(initializer)} failed"
-        broken = BrokenPool(f"{self.name} is broken: {what}: {type(error).__name__}: {error}")
-        broken.__cause__ = error
-        self.broken = broken
+        self.broken = self._first.broken(self.name, error)
         for member in list(self._members.values()):
             member.task.kill()
         self.turns.wake()

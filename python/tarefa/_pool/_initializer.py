@@ -12,6 +12,7 @@ from tarefa._convert import _pickling
 from tarefa._engine import GRACE, WorkerPinning
 from tarefa._pool import _pin
 from tarefa._pool._cargo import name_of
+from tarefa._pool._errors import BrokenPool
 from tarefa._runtime._coroutines import run_if_coroutine
 from tarefa._runtime._errors import Interrupted, TimeLimitExceeded
 
@@ -120,6 +121,15 @@ class First(NamedTuple):
         """Call the finalizer."""
         if self.finalizer is not None:
             run_if_coroutine(self.finalizer())
+
+    def broken(self, pool: str, error: BaseException) -> BrokenPool:
+        """The error of a pool of that name whose worker could not begin."""
+        what = "its workers cannot begin"
+        if self.initializer is not None:
+            what = f"its initializer {name_of(self.initializer)} failed"
+        broken = BrokenPool(f"{pool} is broken: {what}: {type(error).__name__}: {error}")
+        broken.__cause__ = error
+        return broken
 
     def over_time(self, what: str = "") -> TimeLimitExceeded:
         """The error of an initializer that takes too long."""

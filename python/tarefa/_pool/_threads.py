@@ -18,7 +18,6 @@ from tarefa._engine import WorkerPinning, is_traced, sleep
 from tarefa._pool import _wire
 from tarefa._pool._cargo import SAFE, name_of
 from tarefa._pool._clock import Meter
-from tarefa._pool._errors import BrokenPool
 from tarefa._pool._helping import aside, may_help
 from tarefa._pool._initializer import First, starting
 from tarefa._pool._leases import held, nothing_held
@@ -29,6 +28,7 @@ from tarefa._task import _outcome
 from tarefa._task._thread import Thread
 
 if TYPE_CHECKING:
+    from tarefa._pool._errors import BrokenPool
     from tarefa._pool._work import Batch
 
 _ON_ITS_WAY = 5.0
@@ -688,15 +688,7 @@ class ThreadCrew:
     def _break(self, error: BaseException) -> None:
         with self._lock:
             if self.broken is None and not self.terminated:
-                initializer = self._first.initializer
-                what = "its workers cannot begin"
-                if initializer is not None:
-                    what = f"its initializer {name_of(initializer)} failed"
-                broken = BrokenPool(
-                    f"{self.name} is broken: {what}: {type(error).__name__}: {error}"
-                )
-                broken.__cause__ = error
-                self.broken = broken
+                self.broken = self._first.broken(self.name, error)
         if self.broken is not None:
             self._fail_all(self.broken)
 
