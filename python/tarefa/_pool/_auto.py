@@ -27,11 +27,12 @@ from tarefa._pool._processes import ProcessCrew
 from tarefa._pool._subject import ALONE, DECIDED, NEW, PAIR, Chosen, Routed, Subject, key_of
 from tarefa._pool._threads import ThreadCrew
 from tarefa._pool._trials import Trials
-from tarefa._pool._worker import pack_context
-from tarefa._runtime._contexts import context_for_task
+from tarefa._pool._variables import Origin
 from tarefa._runtime._errors import NotPicklable
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from tarefa._pool._memory import MemoryLimits
     from tarefa._pool._work import Batch
 
@@ -85,11 +86,10 @@ class AutoCrew(Trials):
         self._held: dict[int, Batch] = {}
         self._gated: deque[Batch] = deque()
         self._processes: ProcessCrew | None = None
-        # What its workers have of context variables, whoever gives the first task.
-        self._made_in = context_for_task()
+        self._origin = Origin()
         self._hired = 0.0
-        # Why there are none, if so.
-        self._none: str | None = None
+        # Why there are none, if so; for people, with the error of who must have one.
+        self._none: tuple[str, Exception] | None = None
         # Whether all are to be there.
         self._wants_processes = False
         self._threads = ThreadCrew(name, workers, first, limit, resources)
@@ -151,7 +151,7 @@ class AutoCrew(Trials):
             if self._has_no_processes():
                 self._hired = time.perf_counter()
                 try:
-                    crew = self._made_in.copy().run(
+                    crew = self._origin.run(
                         ProcessCrew,
                         self.name,
                         self.workers,
@@ -162,7 +162,11 @@ class AutoCrew(Trials):
                         begin_with=1,
                     )
                 except NotPicklable as error:
-                    self._none = f"its workers' initializer cannot travel: {error}"
+                    why = f"its workers' initializer cannot travel: {error}"
+                    self._none = why, NotPicklable(why)
+                    return None
+                except Exception as error:
+                    self._none = f"no worker process can be started: {error}", error
                     return None
                 self._adopt(crew)
                 crew.on_death = self._died
@@ -184,12 +188,12 @@ class AutoCrew(Trials):
                 crew = self._process_crew()
                 if crew is not None:
                     return crew
-                why = NotPicklable(self._none or "")
+                words, why = self._none or ("", RuntimeError())
             except NotPicklable as error:
-                why = error
+                words, why = f"it cannot travel: {error}", error
             if self._must_be_processes(subject):
                 raise why
-            subject.stays = f"it cannot travel: {_first_sentence(why)}"
+            subject.stays = _first_sentence(words)
         return self._threads
 
     def _crew_for(self, kind: str, batch: Batch) -> Any:
@@ -198,6 +202,10 @@ class AutoCrew(Trials):
             return self._processes
         # Calls one by one may wait for each other: they are not put into one row.
         return self._single if kind == CALLER and type(batch.sink) is Mapping else self._threads
+
+    def variables(self, context: Context | None) -> Context | None:
+        """A caller's context variables as batches have them: as threads do, until one is sent."""
+        return self._threads.variables(context)
 
     # -- work ----------------------------------------------------------------------------
 
@@ -306,7 +314,7 @@ class AutoCrew(Trials):
         if self._at[processes] >= processes.size:
             busy = sum(self._busy(it) for it in self._at)
             if busy < self.workers and processes.size < self.workers:
-                self._made_in.copy().run(processes.grow, processes.size + 1)
+                self._hire(processes.size + 1)
 
     def _count(self, batch: Batch) -> None:
         batch.routed.counted = True
@@ -338,7 +346,7 @@ class AutoCrew(Trials):
         if isinstance(crew, ProcessCrew):
             try:
                 batch.function = chosen.encoded()
-                batch.context = None if context is None else pack_context(context)
+                batch.context = crew.variables(context)
                 began = time.perf_counter_ns()
                 crew.put(batch)
                 if routed.trial:
@@ -362,7 +370,7 @@ class AutoCrew(Trials):
         batch.function = chosen.function
         if crew is self._single and batch.time_limit is None:
             batch.flags |= _wire.LEAN
-        crew.put(batch)
+        self._put(crew, batch)
 
     def _is_clocked(self, subject: Subject, many: bool) -> bool:
         subject.batches += 1
@@ -393,13 +401,20 @@ class AutoCrew(Trials):
             routed.home = self._threads
             self._at[self._threads] += 1
             if subject.stays is None:
-                subject.stays = f"an argument cannot travel: {_first_sentence(error)}"
+                subject.stays = _first_sentence(f"an argument cannot travel: {error}")
                 if subject.stage in (ALONE, PAIR):
                     subject.home = self._threads
                 elif subject.choice is not None and subject.choice.kind == PROCESSES:
                     subject.choice = Choice(THREADS, "processes cannot have all of its calls")
         batch.function, batch.context = routed.chosen.function, context
-        self._threads.put(batch)
+        self._put(self._threads, batch)
+
+    def _put(self, crew: ThreadCrew, batch: Batch) -> None:
+        """Give a batch to threads; where there can be none, who asks for its results is told."""
+        try:
+            crew.put(batch)
+        except Exception as error:
+            crew.fail(batch, error)
 
     # -- for schedules -------------------------------------------------------------------
 
@@ -417,14 +432,14 @@ class AutoCrew(Trials):
             if isinstance(crew, ProcessCrew):
                 try:
                     batch.function = chosen.encoded()
-                    batch.context = None if context is None else pack_context(context)
+                    batch.context = crew.variables(context)
                     packed = crew.enroll(batch)
                 except NotPicklable:
                     if self._must_be_processes(subject):
                         raise
                     crew, batch.context = self._threads, context
                 else:
-                    self._made_in.copy().run(crew.grow, self.workers)
+                    self._hire(self.workers)
                     batch.routed.home = crew
                     return packed
             batch.function = chosen.function
@@ -583,5 +598,5 @@ class AutoCrew(Trials):
             crew.terminate(error)
 
 
-def _first_sentence(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200]
+def _first_sentence(text: str) -> str:
+    return text.partition("\n")[0][:200]

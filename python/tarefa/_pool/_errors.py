@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from concurrent.futures import BrokenExecutor
 
 from tarefa._runtime._errors import StateError, TarefaError, TimeLimitExceeded, WorkerDied
@@ -23,3 +25,15 @@ class KilledOverTime(TimeLimitExceeded, WorkerDied):
     """The task ran longer than its ``time_limit``, ignored its interrupt, and was killed."""
 
     __module__ = "tarefa"
+
+
+def warn_of_fewer(pool: str, workers: int, wanted: int, error: Exception) -> None:
+    """Tell that a pool goes on with fewer workers than it was made with."""
+    # Where warnings are errors there is nobody here to raise it to.
+    with contextlib.suppress(Warning):
+        warnings.warn(
+            f"{pool} goes on with {workers} of {wanted} workers, for no other can be started: "
+            f"{type(error).__name__}: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )

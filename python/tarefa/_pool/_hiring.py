@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tarefa._engine import GRACE, WorkerPinning, WorkerStarts
 from tarefa._pool import _cargo, _worker
+from tarefa._pool._errors import warn_of_fewer
 from tarefa._pool._initializer import First, starting
 from tarefa._runtime._errors import WorkerDied
 from tarefa._task._process import Process
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tarefa._pool._errors import BrokenPool
     from tarefa._pool._memory import MemoryLimits
     from tarefa._pool._turns import Turns
+    from tarefa._pool._variables import Origin
 
 # Seconds after which who waits for an initializer is told so.
 _LONG = 30.0
@@ -62,6 +64,7 @@ class Hiring:
     closed: bool
     terminated = False
     _first: First
+    _origin: Origin
     _limit: int | None
     _memory: MemoryLimits | None
     _resources: Any
@@ -132,7 +135,7 @@ class Hiring:
             daemon=True,
             memory_limit=None if self._memory is None else self._memory.hard,
         )
-        task.start()
+        self._origin.run(task.start)
         self._members[serial] = Member(tuple(seats), task, place, restarts)
         return serial
 
@@ -194,7 +197,10 @@ class Hiring:
                 with self._lock:
                     return self._hire(member.restarts + 1)
             except Exception as e:
-                if not self._members:
+                there = len(self._members)
+                if there:
+                    warn_of_fewer(self.name, there, self.workers, e)
+                else:
                     self._break(e)
         return None
 

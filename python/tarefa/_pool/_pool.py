@@ -27,7 +27,6 @@ from tarefa._pool._stats import PoolStats, stats_of
 from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
 from tarefa._runtime import _fork
-from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import NotPicklable
 from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._showing import full_title
@@ -339,13 +338,7 @@ class Pool(Ways, Recorded, Executor):
 
     def _context(self) -> Any:
         context = contextvars.copy_context()
-        if not len(context):
-            return None
-        if not self._crew.encodes:
-            return with_own_decimal(context)
-        from tarefa._pool._worker import pack_context
-
-        return pack_context(context)
+        return self._crew.variables(context if len(context) else None)
 
     def _check_open(self) -> None:
         crew = self._crew

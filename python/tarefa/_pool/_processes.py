@@ -23,11 +23,12 @@ from tarefa._pool import _budget, _wire
 from tarefa._pool._aside import INTERRUPT
 from tarefa._pool._board import Board
 from tarefa._pool._cargo import SAFE, Arrived, Cargo, Function, Packed
-from tarefa._pool._errors import BrokenPool, KilledOverTime
+from tarefa._pool._errors import BrokenPool, KilledOverTime, PoolClosed
 from tarefa._pool._hiring import Hiring, Member
 from tarefa._pool._initializer import once
 from tarefa._pool._stats import Look
 from tarefa._pool._turns import Turns
+from tarefa._pool._variables import Origin
 from tarefa._pool._work import Batch
 from tarefa._runtime._errors import (
     Interrupted,
@@ -39,6 +40,8 @@ from tarefa._runtime._errors import (
 from tarefa._task import _outcome
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from tarefa._pool._initializer import First
     from tarefa._pool._memory import MemoryLimits
 
@@ -72,6 +75,7 @@ class ProcessCrew(Hiring):
         # How many processors each worker has for threads and pools of its own.
         self._share = _budget.share_for(workers)
         self.workers = workers
+        self._origin = Origin()
         self._first = first if first.initializer is None else first._replace(args=once(first.args))
         self._limit = limit
         self._memory = memory
@@ -110,11 +114,14 @@ class ProcessCrew(Hiring):
         # What the second thread of a worker is told: see ``_aside``; and who has one.
         self._orders: Queue[Any] | None = None
         self._monitors: list[threading.Thread] = []
-        if begin_with is None:
-            self.grow(workers)
-        else:
+        if begin_with is not None:
             self._orders = Queue()
-            self.grow(begin_with)
+        try:
+            self.grow(workers if begin_with is None else begin_with)
+        except BaseException as error:
+            # Whoever asked for it has none.
+            self.terminate(PoolClosed(f"{name} could not be made: {error}"))
+            raise
 
     @property
     def size(self) -> int:
@@ -171,6 +178,10 @@ class ProcessCrew(Hiring):
         number, count = batch.number, batch.count
         self.tasks.put((number, count, batch.flags, key, data, batch.context, packed, units))
         self.fail_if_broken()
+
+    def variables(self, context: Context | None) -> list[bytes] | None:
+        """A caller's context variables as batches have them."""
+        return self._origin.pack(context)
 
     def fail_if_broken(self) -> None:
         """Have what was enrolled meanwhile fail, if the pool cannot go on."""

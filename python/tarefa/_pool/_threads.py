@@ -18,10 +18,13 @@ from tarefa._engine import WorkerPinning, is_traced, sleep
 from tarefa._pool import _wire
 from tarefa._pool._cargo import SAFE, name_of
 from tarefa._pool._clock import Meter
+from tarefa._pool._errors import warn_of_fewer
 from tarefa._pool._helping import aside, may_help
 from tarefa._pool._initializer import First, starting
 from tarefa._pool._leases import held, nothing_held
 from tarefa._pool._stats import Look
+from tarefa._pool._thread_member import Member
+from tarefa._pool._variables import Origin, Own
 from tarefa._runtime._contexts import with_own_decimal
 from tarefa._runtime._errors import Interrupted, TaskInterrupted, TimeLimitExceeded
 from tarefa._task import _outcome
@@ -36,56 +39,6 @@ _ON_ITS_WAY = 5.0
 _PATIENCE, _AGAIN = 1.0, 0.05
 
 
-class _Member:
-    """A worker, as its pool knows it."""
-
-    __slots__ = (
-        "began",
-        "below",
-        "busy",
-        "current",
-        "done",
-        "held",
-        "lock",
-        "place",
-        "ready_at",
-        "restarts",
-        "stopped",
-        "task",
-    )
-
-    def __init__(self) -> None:
-        self.task: Any = None
-        # The task that it is at, as the batch's number and the place there.
-        self.current: tuple[int, int] | None = None
-        self.began = 0
-        # Tasks that it has begun, but for those of the batch that it is at.
-        self.done = 0
-        # Whether it was interrupted in that one.
-        self.held = False
-        # When its initializer has returned; 0 before.
-        self.ready_at = 0
-        # Nanoseconds that it has had a batch; while it has one, less the time it began that at.
-        self.busy = 0
-        # Workers whose place it took, one after the other.
-        self.restarts = 0
-        # Which of the pool's places it has.
-        self.place = 0
-        self.lock = _thread.allocate_lock()
-        # Tasks that wait for what it is at, and since when they run.
-        self.below: list[tuple[tuple[int, int] | None, int]] = []
-        # Those of them that are interrupted once they go on.
-        self.stopped: set[tuple[int, int]] = set()
-
-    def times(self) -> tuple[int, int]:
-        """Nanoseconds that it has had work, and waited for some."""
-        busy, now = self.busy, time.monotonic_ns()
-        if busy < 0:
-            busy += now
-        age = now - self.ready_at if self.ready_at else 0
-        return busy, max(0, age - busy)
-
-
 class ThreadCrew:
     """The workers of a pool, and the work that they have not done yet."""
 
@@ -95,6 +48,7 @@ class ThreadCrew:
         self, name: str, workers: int, first: First, limit: int | None, resources: Any
     ) -> None:
         self._resources = resources
+        self._origin = Origin()
         self.name = name
         self.workers = workers
         self._first = first
@@ -104,10 +58,10 @@ class ThreadCrew:
         self._numbers = itertools.count(1)
         self._serials = itertools.count(1)
         # Those at work, and those that have done their number of tasks and run their finalizer.
-        self._members: dict[int, _Member] = {}
-        self._leaving: dict[int, _Member] = {}
+        self._members: dict[int, Member] = {}
+        self._leaving: dict[int, Member] = {}
         # All of them, by their threads.
-        self._by_thread: dict[int, _Member] = {}
+        self._by_thread: dict[int, Member] = {}
         self._lock = threading.RLock()
         # Workers that wait for a batch which nobody has sent yet; guarded as the queue is.
         self._idle = 0
@@ -115,7 +69,7 @@ class ThreadCrew:
         self._followers: list[tuple[Callable[[], bool], Any]] = []
         # How many of them are workers that wait for tasks; whom these are, of whatever crew.
         self._helpers = 0
-        self._guests: list[_Member] = []
+        self._guests: list[Member] = []
         # Workers that wait and are not at work, in a pool that chooses; it guards that.
         self.asides = 0
         # The schedule of its pool, if there is one.
@@ -123,6 +77,8 @@ class ThreadCrew:
         self._overdue: dict[tuple[int, int], float] = {}
         self.killed: set[tuple[int, int]] = set()
         self.restarts = 0
+        # Whether it was told that no more workers can be started.
+        self._fewer = False
         self.broken: BrokenPool | None = None
         self.closed = False
         self.terminated = False
@@ -148,6 +104,10 @@ class ThreadCrew:
     epoch = 0
 
     # -- work ----------------------------------------------------------------------------
+
+    def variables(self, context: contextvars.Context | None) -> contextvars.Context | None:
+        """A caller's context variables as batches have them."""
+        return None if context is None else with_own_decimal(context)
 
     def fail_if_broken(self) -> None:
         """Have what was enrolled meanwhile fail, if the pool cannot go on."""
@@ -185,14 +145,31 @@ class ThreadCrew:
                 self._idle -= 1
         if wanted:
             if len(self._members) < self.workers:
-                self._hire()
+                self._hire_for(batch)
             elif self._helpers:
                 self._let_go()
+
+    def _hire_for(self, batch: Batch) -> None:
+        """Have another worker; where there can be none, those that there are run it."""
+        try:
+            self._hire()
+        except BaseException as error:
+            there = len(self._members)
+            if there and isinstance(error, Exception):
+                if not self._fewer:
+                    self._fewer = True
+                    warn_of_fewer(self.name, there, self.workers, error)
+                return
+            if not there:
+                # Nobody would ever take it.
+                list(batch.run)
+                self.batches.pop(batch.number, None)
+            raise
 
     # -- a task that waits for tasks -----------------------------------------------------
 
     @property
-    def worker(self) -> _Member | None:
+    def worker(self) -> Member | None:
         """The worker of this crew that the calling thread is, if it is one."""
         return self._by_thread.get(threading.get_ident())
 
@@ -212,7 +189,7 @@ class ThreadCrew:
     def wait_helping(
         self,
         whole: Any,
-        member: _Member,
+        member: Member,
         batches: Callable[[], Iterable[Batch]],
         done: Callable[[], bool],
         timeout: float | None,
@@ -242,7 +219,7 @@ class ThreadCrew:
                     return batch
         return None
 
-    def _help(self, member: _Member, batch: Batch) -> None:
+    def _help(self, member: Member, batch: Batch) -> None:
         """Run tasks on a thread whose task waits for them."""
         member.below.append((member.current, member.began))
         try:
@@ -362,7 +339,7 @@ class ThreadCrew:
             batch.routed.end = end - count
         return (end - count, end) if count else None
 
-    def where(self, number: int, index: int) -> tuple[_Member, int] | None:
+    def where(self, number: int, index: int) -> tuple[Member, int] | None:
         """The worker that runs a task, and since when."""
         for member in [*list(self._members.values()), *self._guests]:
             if member.current == (number, index):
@@ -416,7 +393,7 @@ class ThreadCrew:
             if len(self._members) >= self.workers or self.terminated:
                 return
             serial = next(self._serials)
-            member = _Member()
+            member = Member()
             member.restarts = restarts
             member.place = WorkerPinning.free_place([it.place for it in self._members.values()])
             member.task = Thread(
@@ -427,19 +404,21 @@ class ThreadCrew:
             )
             # Who joins the workers finds none that has not started, and its own end waits for the
             # lock.
-            member.task.start()
+            self._origin.run(member.task.start)
             self._members[serial] = member
 
-    def _be_worker(self, serial: int, member: _Member) -> None:
+    def _be_worker(self, serial: int, member: Member) -> None:
         me = threading.get_ident()
         self._by_thread[me] = member
         try:
             first = self._first.at(member.place)
             try:
-                first.begin(member.task)
+                own = Own(lambda: first.begin(member.task))
             except BaseException as e:
                 self._break(e)
                 return
+            if first.initializer is not None:
+                member.own = own
             member.ready_at = time.monotonic_ns()
             try:
                 self._work(serial, member)
@@ -452,7 +431,7 @@ class ThreadCrew:
                 self._by_thread.pop(me, None)
             self._let_go()
 
-    def _work(self, serial: int, member: _Member) -> None:
+    def _work(self, serial: int, member: Member) -> None:
         batch: Batch | None = None
         while True:
             try:
@@ -482,7 +461,7 @@ class ThreadCrew:
                 self._idle = max(0, self._idle - 1)
             raise
 
-    def _serve(self, serial: int, member: _Member, batch: Batch) -> bool:
+    def _serve(self, serial: int, member: Member, batch: Batch) -> bool:
         """Run a batch; whether it is to be another worker's turn then."""
         most = None if self._limit is None else self._limit - member.done
         member.busy -= time.monotonic_ns()
@@ -497,15 +476,21 @@ class ThreadCrew:
             # So that another may be hired in its place.
             self._leaving[serial] = self._members.pop(serial)
         if self.batches or not self.closed:
-            self._hire(member.restarts + 1)
+            try:
+                self._hire(member.restarts + 1)
+            except Exception as error:
+                if not self._members:
+                    self._break(error)
         return True
 
-    def _run_in_context(self, member: _Member, batch: Batch, most: int | None) -> int:
+    def _run_in_context(self, member: Member, batch: Batch, most: int | None) -> int:
         """Run a batch with its context variables and resources: how many tasks that were."""
         if batch.context is None:
             context = contextvars.Context()
         else:
             context = with_own_decimal(batch.context.copy())
+        if member.own is not None:
+            member.own.onto(context, self._origin)
         if batch.turn is not None:
             with held(self._resources, batch.turn.units):
                 return context.run(self._run, member, batch, most)
@@ -513,7 +498,7 @@ class ThreadCrew:
             return context.run(self._run_routed, member, batch, most)
         return context.run(self._run, member, batch, most)
 
-    def _run_routed(self, member: _Member, batch: Batch, most: int | None) -> int:
+    def _run_routed(self, member: Member, batch: Batch, most: int | None) -> int:
         """Run a batch of a pool that chooses: clocked, or in one go."""
         told = self.on_clocked if batch.flags & _wire.CLOCKED else None
         if told is not None:
@@ -528,7 +513,7 @@ class ThreadCrew:
         del batch
         return count
 
-    def _run_lean(self, member: _Member, batch: Batch) -> int:
+    def _run_lean(self, member: Member, batch: Batch) -> int:
         """Run a batch in one go; results are told at its end, or when somebody asks."""
         function, number = batch.function, batch.number
         one = batch.flags & _wire.HOW == _wire.ONE
@@ -589,7 +574,7 @@ class ThreadCrew:
             if not batch.got[index]:
                 self._give(batch, index, False, TaskInterrupted("the task was interrupted"))
 
-    def _run(self, member: _Member, batch: Batch, most: int | None) -> int:
+    def _run(self, member: Member, batch: Batch, most: int | None) -> int:
         function, how, calls = batch.function, batch.flags & _wire.HOW, batch.calls
         number, count = batch.number, 0
         if is_traced():
@@ -646,7 +631,7 @@ class ThreadCrew:
         del batch, function, calls, value, member
         return count
 
-    def _absorb(self, member: _Member) -> None:
+    def _absorb(self, member: Member) -> None:
         """The interrupt that was meant for the task that has just ended comes."""
         with contextlib.suppress(Interrupted):
             sleep(_ON_ITS_WAY)
@@ -694,9 +679,13 @@ class ThreadCrew:
 
     def _fail_all(self, error: Exception) -> None:
         for batch in list(self.batches.values()):
-            for index in range(batch.count):
-                self._give(batch, index, False, error)
+            self.fail(batch, error)
         self._let_go()
+
+    def fail(self, batch: Batch, error: Exception) -> None:
+        """Have all tasks of a batch that have no result yet fail."""
+        for index in range(batch.count):
+            self._give(batch, index, False, error)
 
     # -- the end -------------------------------------------------------------------------
 
@@ -727,7 +716,7 @@ class ThreadCrew:
                     return
                 member.task.join()
 
-    def _all(self) -> list[_Member]:
+    def _all(self) -> list[Member]:
         with self._lock:
             return [*self._members.values(), *self._leaving.values()]
 

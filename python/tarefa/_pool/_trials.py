@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import os
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tarefa._pool._choice import PROCESSES, Around, Choice, Figures, choose
 from tarefa._pool._clock import Taken
+from tarefa._pool._errors import warn_of_fewer
 from tarefa._pool._homes import Homes
 from tarefa._pool._subject import ALONE, DECIDED, NEW, PAIR, Chosen, Sample, Subject
 
@@ -40,7 +40,6 @@ class Trials(Homes):
     _at: dict[Any, int]
     # Those whose trial goes on.
     _tried: set[Subject]
-    _made_in: contextvars.Context
     _first: Any
     _limit: int | None
     _memory: Any
@@ -50,6 +49,8 @@ class Trials(Homes):
     _hired: float
     _wants_processes: bool
     epoch: int
+    # Whether no more processes can be started.
+    _fewer = False
     _deadline: float | None
     _ticker: threading.Thread | None
     _clock: threading.Condition
@@ -320,7 +321,18 @@ class Trials(Homes):
         others = sum(self._busy(it) for it in self._at if it is not processes)
         room = self.workers - others - (1 if processes.is_paired else 0)
         if room > processes.size:
-            self._made_in.copy().run(processes.grow, room)
+            self._hire(room)
+
+    def _hire(self, workers: int) -> None:
+        """Have so many processes; where that cannot be, those that there are do the work."""
+        processes = self._processes
+        if processes is None or self._fewer:
+            return
+        try:
+            processes.grow(workers)
+        except Exception as error:
+            self._fewer = True
+            warn_of_fewer(self.name, processes.size, self.workers, error)
 
     def _busy(self, crew: Any, more: int = 0) -> int:
         """How many workers of a crew are at work, if it has so many batches more."""

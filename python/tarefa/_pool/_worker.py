@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import time
-from collections.abc import Iterable
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from tarefa._channel._errors import Empty, ShutDown
-from tarefa._convert import _pickling
 from tarefa._engine import WorkerGrowth, is_traced, sleep
 from tarefa._pool import _attempt, _budget, _cargo, _wire
 from tarefa._pool._cargo import SAFE, Arrived, Cargo
 from tarefa._pool._clock import Clock
-from tarefa._runtime._contexts import context_for_task
+from tarefa._pool._variables import Own
 from tarefa._runtime._errors import (
     Interrupted,
     MemoryLimitExceeded,
@@ -45,11 +42,13 @@ class Worker:
         tasks: Any,
         results: Any,
         limit: int | None,
-        resources: Any = None,
+        resources: Any,
+        own: Own,
         *,
         beside: bool = False,
     ) -> None:
         self.resources = resources
+        self.own = own
         self.seat = seat
         self.board = board
         self.tasks = tasks
@@ -127,10 +126,10 @@ class Worker:
             whole = self._refuse(first, error)
         elif count > 1 and how != _wire.CALL and self.limit is None and not again:
             together = map(function, calls) if how == _wire.ONE else starmap(function, calls)
-            whole = _context_of(context or ()).run(self._run_together, first, function, together)
+            whole = self.own.unpacked(context).run(self._run_together, first, function, together)
         else:
             # Of its own, so that nothing which a task sets there meets the next.
-            whole = _context_of(context or ()).run(self._run, first, how, function, calls)
+            whole = self.own.unpacked(context).run(self._run, first, how, function, calls)
         if timed and whole:
             took = time.perf_counter_ns() - began
             count = board.claimed(seat) - claimed
@@ -318,24 +317,6 @@ def _finished(value: Any) -> Any:
     return Cargo(value)
 
 
-def pack_context(context: contextvars.Context) -> list[bytes] | None:
-    """The variables whose values can travel; None for none."""
-    from tarefa._task._environment import _travelling
-
-    return _travelling(context) or None  # type: ignore[return-value]
-
-
-def _context_of(pairs: Iterable[bytes]) -> contextvars.Context:
-    context = context_for_task()
-    for data in pairs:
-        try:
-            var, value = _pickling.loads(data)
-        except Exception:  # noqa: S112 - what cannot be made here stays behind
-            continue
-        context.run(var.set, value)
-    return context
-
-
 def main(
     seat: int,
     board: Any,
@@ -350,15 +331,15 @@ def main(
 ) -> str:
     """Be a worker: the target of its process."""
     _budget.take(share)
-    first.begin(_current.process_task)
-    worker = Worker(seat, board, tasks, results, limit, resources)
+    own = Own(lambda: first.begin(_current.process_task))
+    worker = Worker(seat, board, tasks, results, limit, resources, own)
     if soft_memory_limit is not None:
         worker.growth = WorkerGrowth(soft_memory_limit)
     if aside is not None:
         from tarefa._pool._aside import attend
 
         def make(seat: int) -> Worker:
-            return Worker(seat, board, tasks, results, None, resources, beside=True)
+            return Worker(seat, board, tasks, results, None, resources, own, beside=True)
 
         second, orders = aside
         attend(second, orders, make)

@@ -115,11 +115,20 @@ def _decimal() -> Any:
     decimal: Any = sys.modules["decimal"]
     # Not `getcontext()`, which makes one where there is none.
     default = _parts(decimal, decimal.DefaultContext)
-    own = default
-    for var, value in contextvars.copy_context().items():
-        if is_decimals(var):
-            own = _parts(decimal, value)
+    own = decimals_in(contextvars.copy_context()) or default
     return None if own is default is _USUAL_DECIMAL else (own, default)
+
+
+def decimals_in(context: contextvars.Context) -> tuple[Any, ...] | None:
+    """What the context of ``decimal`` there consists of; None for what new threads begin with."""
+    decimal: Any = sys.modules.get("decimal")
+    if decimal is None or not len(context):
+        return None
+    for var, value in context.items():
+        if is_decimals(var):
+            found = _parts(decimal, value)
+            return None if found == _parts(decimal, decimal.DefaultContext) else found
+    return None
 
 
 def _parts(decimal: Any, c: Any) -> tuple[Any, ...]:

@@ -1,0 +1,136 @@
+"""The context variables that a pool's tasks have, whoever hired their worker."""
+
+import contextvars
+import decimal
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+import tarefa
+
+KINDS = ["process", "thread", "auto"]
+
+stage = contextvars.ContextVar("stage", default="unset")
+other = contextvars.ContextVar("other", default="unset")
+
+
+def seen(_=0):
+    return stage.get(), decimal.getcontext().prec
+
+
+def set_both(value, precision):
+    stage.set(value)
+    decimal.getcontext().prec = precision
+
+
+def set_other(value):
+    other.set(value)
+
+
+def other_seen(_=0):
+    return other.get()
+
+
+def in_a_new_context(function, *args):
+    return contextvars.Context().run(function, *args)
+
+
+@pytest.fixture(autouse=True)
+def own_variables():
+    token = stage.set("maker")
+    with decimal.localcontext(prec=9):
+        yield
+    stage.reset(token)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_that_takes_anothers_place_begins_as_the_first_did(kind):
+    with tarefa.Pool(1, kind, tasks_per_worker=1) as pool:
+        assert [pool.submit(seen).result() for _ in range(4)] == [("maker", 9)] * 4
+
+
+def test_a_worker_that_takes_a_dead_ones_place_does_too():
+    with tarefa.Pool(1) as pool:
+        for _ in range(2):
+            with pytest.raises(tarefa.WorkerDied):
+                pool.submit(os.kill, pool.submit(os.getpid).result(), signal.SIGKILL).result()
+            assert pool.submit(seen).result() == ("maker", 9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tasks_have_what_their_caller_has_now(kind):
+    with tarefa.Pool(1, kind) as pool:
+        assert pool.submit(seen).result() == ("maker", 9)
+        stage.set("later")
+        with decimal.localcontext(prec=11):
+            assert pool.submit(seen).result() == ("later", 11)
+            assert list(pool.map(seen, range(3))) == [("later", 11)] * 3
+        assert pool.submit(seen).result() == ("later", 9)
+        usual = decimal.DefaultContext.prec
+        found = in_a_new_context(lambda: pool.submit(seen).result())
+        assert found == ("unset", usual)
+        assert in_a_new_context(lambda: list(pool.map(seen, [1, 2]))) == [("unset", usual)] * 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_an_initializer_sets_counts_where_the_caller_changes_nothing(kind):
+    with tarefa.Pool(1, kind, initializer=set_both, initargs=("worker", 7)) as pool:
+        assert pool.submit(seen).result() == ("worker", 7)
+        assert list(pool.map(seen, range(3))) == [("worker", 7)] * 3
+        token = stage.set("caller")
+        assert pool.submit(seen).result() == ("caller", 7)
+        stage.reset(token)
+        with decimal.localcontext(prec=11):
+            assert pool.submit(seen).result() == ("worker", 11)
+    with tarefa.Pool(1, kind, initializer=set_other, initargs=("worker",)) as pool:
+        assert pool.submit(other_seen).result() == "worker"
+        assert in_a_new_context(lambda: pool.submit(other_seen).result()) == "worker"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_task_sets_is_its_own(kind):
+    with tarefa.Pool(1, kind, initializer=set_both, initargs=("worker", 7)) as pool:
+        pool.submit(set_both, "task", 3).result()
+        assert pool.submit(seen).result() == ("worker", 7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_flags_of_the_callers_are_not_the_tasks(kind):
+    with decimal.localcontext(prec=11) as own, tarefa.Pool(1, kind) as pool:
+        own.flags[decimal.Inexact] = True
+        assert not any(pool.submit(flags).result().values())
+        assert own.flags[decimal.Inexact]
+
+
+def flags():
+    return {signal.__name__: on for signal, on in decimal.getcontext().flags.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_does_not_pickle_stays_behind_of_processes_alone(kind):
+    lock = threading.Lock()
+    token = stage.set(lock)
+    with tarefa.Pool(1, kind) as pool:
+        assert pool.submit(is_locked).result() == (False if kind == "thread" else "unset")
+    stage.reset(token)
+
+
+def is_locked():
+    found = stage.get()
+    return found if isinstance(found, str) else found.locked()
+
+
+def test_all_have_them_while_a_pool_tries_where_tasks_run_best():
+    """Also those that a second thread of a worker process runs."""
+    with tarefa.Pool(2, "auto") as pool:
+        assert set(pool.map(seen_slowly, range(300), chunksize=1)) == {("maker", 9)}
+        futures = [pool.submit(seen_slowly, 0) for _ in range(100)]
+        assert {future.result() for future in futures} == {("maker", 9)}
+
+
+def seen_slowly(_):
+    time.sleep(0.002)
+    return seen()
