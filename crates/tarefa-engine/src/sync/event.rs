@@ -102,45 +102,6 @@ pub fn clear(me: &Member, off: Off) {
 /// Somebody sleeps until it is lowered; or, having just been woken, has not looked yet.
 const WATCHED_WHILE_SET: u32 = SET | SLEEPERS;
 
-/// A wait for the flag to be other than it was, for who shows it.
-struct LevelWait<'a> {
-    object: Off,
-    word: &'static AtomicU32,
-    was: bool,
-    stopped: &'a AtomicBool,
-}
-
-impl LevelWait<'_> {
-    fn is_over(&self, word: u32) -> bool {
-        (word & SET != 0) != self.was || self.stopped.load(Ordering::Acquire)
-    }
-}
-
-impl Awaited for LevelWait<'_> {
-    fn word(&self) -> &'static AtomicU32 {
-        self.word
-    }
-
-    fn object(&self) -> Off {
-        self.object
-    }
-
-    fn ready(&mut self) -> bool {
-        self.is_over(self.word.load(Ordering::Acquire))
-    }
-
-    fn announce(&mut self) -> Option<u32> {
-        // crash: a sleeper too many is woken for nothing.
-        let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
-        (!self.is_over(seen)).then_some(seen | SLEEPERS)
-    }
-
-    fn look_again(&self) -> Deadline {
-        // `look_around` changes no word, so it may come just before the sleep.
-        Deadline::after(Some(LOOK_AGAIN))
-    }
-}
-
 /// How long who shows a level may miss that it was told to stop.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -154,7 +115,12 @@ pub fn look_out(
     hooks: &mut dyn BlockingHooks,
     deadline: Deadline,
 ) -> Outcome {
-    let mut level = LevelWait { object: off, word: word_of(me, off), was, stopped };
+    let word = word_of(me, off);
+    let mut met =
+        || (word.load(Ordering::Acquire) & SET != 0) != was || stopped.load(Ordering::Acquire);
+    // `look_around` changes no word, so it may come just before the sleep.
+    let mut level =
+        ConditionWait { object: off, word, met: &mut met, look_again: Some(LOOK_AGAIN) };
     wait::wait(me, hooks, &mut level, deadline)
 }
 
@@ -227,6 +193,8 @@ struct ConditionWait<'a> {
     object: Off,
     word: &'static AtomicU32,
     met: &'a mut dyn FnMut() -> bool,
+    /// How soon it is looked at again in any case.
+    look_again: Option<Duration>,
 }
 
 impl Awaited for ConditionWait<'_> {
@@ -243,11 +211,15 @@ impl Awaited for ConditionWait<'_> {
     }
 
     fn announce(&mut self) -> Option<u32> {
-        // SYNC POINT: pairs with the raise in `set`. Either that comes first, and what was changed
-        // before it is seen below, or it sees the sleeper.
+        // SYNC POINT: pairs with the raise in `set`, and the lowering in `clear`. Either that comes first,
+        // and what was changed before it is seen below, or it sees the sleeper.
         let seen = self.word.fetch_or(SLEEPERS, Ordering::AcqRel);
         crash_point!("event.condition_announced");
         (!(self.met)()).then_some(seen | SLEEPERS)
+    }
+
+    fn look_again(&self) -> Deadline {
+        Deadline::after(self.look_again)
     }
 }
 
@@ -260,6 +232,7 @@ pub fn wait_for(
     met: &mut dyn FnMut() -> bool,
     deadline: Deadline,
 ) -> Outcome {
-    let mut condition = ConditionWait { object: off, word: word_of(me, off), met };
+    let word = word_of(me, off);
+    let mut condition = ConditionWait { object: off, word, met, look_again: None };
     wait::wait(me, hooks, &mut condition, deadline)
 }
