@@ -85,7 +85,7 @@ QUICK := $(VENV)/.quick
 $(QUICK): $(SOURCES) | $(VENV)/.made
 	@mkdir -p dist/quick
 	@rm -f dist/quick/*.whl
-	$(PY) -m pip wheel --quiet --no-deps --config-settings build-args='--profile dev' --wheel-dir dist/quick .
+	$(PY) -m pip wheel --quiet --no-deps --config-settings build-args='--profile quick' --wheel-dir dist/quick .
 	$(PY) -m pip install --quiet dist/quick/*.whl
 	$(PY) -m pip install --quiet --no-deps --force-reinstall dist/quick/*.whl
 	@touch $@
@@ -101,10 +101,10 @@ run: ## Set up, take the tour, then run the lesson's program in Python and in Ru
 	    echo "== Python: minha_lista $$kind $$data"; \
 	    $(PY) examples/collections/minha_lista.py $$kind $$data; \
 	done; done
-	@cargo build --quiet -p tarefa --example minha_lista
+	@cargo build --quiet --profile quick -p tarefa --example minha_lista
 	@for kind in thread process; do for data in plain shared; do \
 	    echo "== Rust: minha_lista $$kind $$data"; \
-	    cargo run --quiet -p tarefa --example minha_lista -- $$kind $$data; \
+	    cargo run --quiet --profile quick -p tarefa --example minha_lista -- $$kind $$data; \
 	done; done
 
 report: $(INSTALLED) ## The long report: one piece of work in a loop, on threads and on processes; some minutes

@@ -79,7 +79,7 @@ pub fn plain(item: TokenStream) -> TokenStream {
 
 /// The function with tarefa around its body.
 fn wrap(function: &ItemFn, attribute: &Tokens, before: &Tokens) -> TokenStream {
-    let ItemFn { attrs, vis, sig, block } = function;
+    let ItemFn { attrs, vis, sig, block, .. } = function;
     if let Some(keyword) = &sig.asyncness {
         return Error::new_spanned(keyword, "a function that starts tasks is not async")
             .to_compile_error()

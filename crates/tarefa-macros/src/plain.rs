@@ -217,7 +217,7 @@ fn address(ty: &Type) -> Option<String> {
     match ty {
         Type::Reference(_) => Some("a reference".to_owned()),
         Type::Ptr(_) => Some("a pointer".to_owned()),
-        Type::BareFn(_) => Some("a function's address".to_owned()),
+        Type::FnPtr(_) => Some("a function's address".to_owned()),
         Type::Array(array) => address(&array.elem),
         Type::Group(group) => address(&group.elem),
         Type::Paren(paren) => address(&paren.elem),
