@@ -145,6 +145,14 @@ class ProcessCrew(Hiring):
         members = list(self._members.values())
         return any(self.board.batch_of(seat) == number for it in members for seat in it.seats)
 
+    def has_company(self, number: int) -> bool:
+        """Whether the worker that is at a batch is at another one, too."""
+        for member in list(self._members.values()):
+            at = [self.board.batch_of(seat) for seat in member.seats]
+            if number in at:
+                return any(it and it != number for it in at)
+        return False
+
     @property
     def is_paired(self) -> bool:
         """Whether a second thread of a worker is at a task."""

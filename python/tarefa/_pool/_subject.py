@@ -23,6 +23,13 @@ NEW, ALONE, PAIR, DECIDED = "new", "alone", "pair", "decided"
 _ENOUGH, _BATCHES, _CALLS = 3_000_000, 40, 16
 # Nanoseconds that two threads must have been there for.
 _PAIRED = 8_000_000
+# Two threads that are on processors for less of the time, together, wait both.
+_IDLE = 0.75
+# Nanoseconds after which the system tells what a thread that runs has had of a processor; it may
+# be more on some.
+_TICK = 4_000_000
+# Nanoseconds that two long tasks are looked at for: some ticks.
+_LOOKED = 5 * _TICK
 # Nanoseconds of tasks after which they are compared with what they were.
 _STRETCH = 20_000_000
 # Nanoseconds on a processor after which a thread is known to go on.
@@ -114,6 +121,11 @@ class Sample:
         passed = max(1, self.at - before.at)
         return sum(now.busy_since(then, passed) for then, now in self._both(before))
 
+    def got_since(self, before: Sample) -> float:
+        """How many processors they had, on the average."""
+        passed = max(1, self.at - before.at)
+        return sum(now.had_since(then) for then, now in self._both(before)) / passed
+
     def had_since(self, before: Sample) -> bool:
         """Whether each that was ready for a processor has had one for a while."""
         return all(not now.runs or now.cpu - then.cpu >= _HAD for then, now in self._both(before))
@@ -149,9 +161,14 @@ class _Thread(NamedTuple):
 
     def busy_since(self, before: _Thread, passed: int) -> float:
         if self.waits == before.waits:
-            # All the time what it is now; what it had of the processors is known a tick later.
+            # All the time what it is now.
             return float(self.runs)
-        return min(1.0, (self.cpu - before.cpu + self.queued - before.queued) / passed)
+        return min(1.0, (self.had_since(before) + self.queued - before.queued) / passed)
+
+    def had_since(self, before: _Thread) -> int:
+        """Nanoseconds on a processor."""
+        # What it has had since the last tick of the clock is not told yet.
+        return self.cpu - before.cpu + (_TICK if self.runs else 0)
 
 
 class Subject:
@@ -252,7 +269,10 @@ class Subject:
 
     def sees_paired(self, now: Sample | None) -> bool:
         """Whether two long tasks that go on have run for long enough."""
-        return now is not None and self.sample is not None and now.had_since(self.sample)
+        before = self.sample
+        if now is None or before is None:
+            return False
+        return now.at - before.at >= _LOOKED and now.had_since(before)
 
     def settle_scaling(self, now: Sample | None) -> None:
         """What two threads got done beside one, as far as that is known."""
@@ -262,11 +282,16 @@ class Subject:
             self.scaling = rates
         elif self.is_long and now is not None and self.sees_paired(now):
             busy = now.busy_since(self.sample) if self.sample is not None else 0.0
-            if figures.cpu <= WAITS:
-                # Both wait at once.
-                self.scaling = 2.0 if busy <= 4 * WAITS else None
+            if busy <= _IDLE:
+                # Both wait at once: those that are in each other's way keep a processor busy.
+                self.scaling = 2.0
+            elif figures.cpu <= WAITS:
+                self.scaling = None
             else:
-                self.scaling = min(2.0, busy / figures.cpu)
+                # What computes most of its time may do so all of it, for ticks are far apart. That
+                # one is ready for a processor says nothing here: it may wait for the other's.
+                got = now.got_since(self.sample) if self.sample is not None else 0.0
+                self.scaling = min(2.0, got / (1.0 if figures.cpu > 0.5 else figures.cpu))
 
     def figures(self) -> Figures:
         """What is known of its tasks."""
@@ -312,8 +337,9 @@ class Subject:
         self._next_look = time.monotonic() + self._pause
         self.choice = choice
         self.stage = DECIDED
-        if self.is_measured and (choice.kind != THREADS or (self.scaling or 0.0) >= SCALES):
-            # Else they are in each other's way, and what is usual is seen then.
+        known = self.is_measured and not self.is_long
+        if known and (choice.kind != THREADS or (self.scaling or 0.0) >= SCALES):
+            # Else they are in each other's way, or nobody has seen one to its end.
             figures = self.figures()
             self._usual = figures.wall * 1e9, figures.cpu
         self.left = left

@@ -96,6 +96,8 @@ class Trials(Homes):
         with self._lock:
             if subject.stage != DECIDED or self._must_be_processes(subject):
                 return
+            if processes is not None and processes.is_paired:
+                return  # it is looked at again soon
             subject.home = self._threads if subject.stays or processes is None else processes
             subject.begin()
             self._tried.add(subject)
@@ -125,7 +127,8 @@ class Trials(Homes):
             if count == 0:
                 return
             if subject.stage == ALONE and routed.began is not None:
-                subject.note_alone(count, taken)
+                if not self._has_company(subject):
+                    subject.note_alone(count, taken)
             elif subject.stage == PAIR and taken.began >= (subject.pair_began or 0):
                 subject.note_paired(count, taken)
             elif subject.stage == DECIDED and routed.began is None:
@@ -158,7 +161,9 @@ class Trials(Homes):
         if len(pids) != 1 or (pid := pids.pop()) is None:
             # They have ended, or are not in one process.
             return None
-        return Sample(pid, [pid] if subject.stage == ALONE else _threads_of(pid))
+        # The one that runs alone may be on the second thread.
+        one = subject.stage == ALONE and not processes.is_paired
+        return Sample(pid, [pid] if one else _threads_of(pid))
 
     def _died(self, batch: Batch) -> None:
         """A worker died in a task."""
@@ -190,6 +195,17 @@ class Trials(Homes):
                 return
         self._move_on(subject)
 
+    def _has_company(self, subject: Subject) -> bool:
+        """Whether what is to run alone has another task beside it, in the same process.
+
+        After a while that is measured, too: the other may wait for what has to come first.
+        """
+        processes = self._processes
+        if processes is None or subject.home is not processes:
+            return False
+        found = any(processes.has_company(number) for number in list(subject.running))
+        return found and time.monotonic() < subject.began + _LONGEST
+
     def _goes_on(self, subject: Subject, count: int) -> bool:
         """Whether so many batches of a trial are run now, as far as their workers say."""
         running = [number for number in list(subject.running) if subject.home.is_at(number)]
@@ -207,7 +223,7 @@ class Trials(Homes):
 
     def _see_middle(self, subject: Subject) -> None:
         """Look at a task that has run alone for long."""
-        if not subject.running:
+        if not subject.running or self._has_company(subject):
             return
         now = self._sample(subject)
         if subject.sample is None:

@@ -112,6 +112,50 @@ def test_what_two_threads_got_done():
     assert scaling(10, 10, later=9) is None
 
 
+class Seen:
+    """What a sample of threads says, in the middle of long tasks."""
+
+    def __init__(self, at, busy):
+        self.at = int(at * 1e6)
+        self.busy = busy
+
+    def busy_since(self, _before):
+        return self.busy
+
+    def got_since(self, _before):
+        return self.busy
+
+    def had_since(self, _before):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("alone", "two", "scaling"),
+    [
+        (0.05, 0.1, 2.0),
+        # A first task imports something, or the sample is short.
+        (0.2, 0.1, 2.0),
+        (0.15, 0.6, 2.0),
+        (0.05, 0.9, None),
+        (1.0, 1.0, 1.0),
+        (1.0, 2.0, 2.0),
+        # The first was seen as it woke up.
+        (1.0, 0.3, 2.0),
+        # It had no tick yet.
+        (0.6, 1.0, 1.0),
+        (0.5, 1.0, 2.0),
+    ],
+)
+def test_what_two_threads_get_done_of_long_tasks(alone, two, scaling):
+    it = Subject(took)
+    it.begin()
+    it.note_middle(Seen(0, 0), Seen(6, alone))
+    it.sample = Seen(6, 0)
+    assert not it.sees_paired(Seen(20, two))
+    it.settle_scaling(Seen(30, two))
+    assert it.scaling == scaling
+
+
 def test_tasks_that_change_are_noticed_and_noise_is_not(monkeypatch):
     it = Subject(took)
 

@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 mod dict;
+mod event;
 mod latch;
 mod list;
 mod lock;
@@ -37,6 +38,14 @@ const MODELS: &[(&str, fn())] = &[
         dict::a_deletion_is_not_seen_before_an_earlier_value,
     ),
     ("dict::a_length_is_not_seen_before_its_keys", dict::a_length_is_not_seen_before_its_keys),
+    ("event::a_flag_raised_for_a_moment", event::a_flag_raised_for_a_moment),
+    ("event::a_wait_that_times_out", event::a_wait_that_times_out),
+    ("event::a_condition_beside_a_flag", event::a_condition_beside_a_flag),
+    ("event::a_level_that_falls", event::a_level_that_falls),
+    ("event::a_level_that_is_not_shown_any_more", event::a_level_that_is_not_shown_any_more),
+    ("event::killed_raising_the_flag", event::killed_raising_the_flag),
+    ("event::killed_lowering_the_flag", event::killed_lowering_the_flag),
+    ("event::killed_waiting", event::killed_waiting),
     ("latch::by_turns", latch::by_turns),
     ("latch::killed_beside_one", latch::killed_beside_one),
     ("latch::killed_beside_two", latch::killed_beside_two),
