@@ -141,7 +141,7 @@ pub(crate) fn killed_raising_the_flag() {
     let off = event::create(&world.root).unwrap();
     at_each_step(|fate| {
         let fate = fate.clone();
-        Model::new().preemptions(2).check(move |run| {
+        Model::new().preemptions(1).check(move |run| {
             world.begin();
             let waits = [1, 2].map(|i| world.spawn(run, i, move |me| wait(me, off)));
             world.spawn_mortal(run, &fate, move |me| event::set(me, off)).join();
