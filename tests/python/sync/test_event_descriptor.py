@@ -3,12 +3,15 @@
 import asyncio
 import os
 import select
+import sys
 import threading
 from multiprocessing import connection
 
+import pytest
 from support import eventually
 
 import tarefa
+from tarefa import _hooks
 
 
 def is_up(event):
@@ -168,3 +171,53 @@ def test_its_thread_ends_with_the_handle_whatever_else_waits():
     for event in events:
         event.set()
     tarefa.wait(tarefa.active_tasks(), 30)
+
+
+@pytest.mark.parametrize("error", [TimeoutError, KeyboardInterrupt, SystemExit])
+def test_what_a_handler_raises_while_it_is_shown_comes_after_that(monkeypatch, error):
+    """A program's own for SIGALRM, say."""
+    event = tarefa.Event()
+    event.fileno()
+
+    def handler():
+        raise error("of the program")
+
+    monkeypatch.setattr(_hooks, "refresh_descriptors", lambda _: handler(), raising=False)
+    with pytest.raises(error, match="of the program"):  # noqa: PT012 - it comes at the next chance
+        event.set()
+        for _ in range(100_000):
+            pass
+    monkeypatch.undo()
+    assert event.is_set()
+
+
+def test_an_interrupt_of_a_thread_while_it_is_shown_comes_after_that(monkeypatch):
+    event = tarefa.Event()
+    event.fileno()
+
+    def interrupted(_):
+        raise tarefa.Interrupted
+
+    def target():
+        event.set()
+        for _ in range(100_000):
+            pass
+
+    monkeypatch.setattr(_hooks, "refresh_descriptors", interrupted, raising=False)
+    with pytest.raises(tarefa.TaskInterrupted):
+        tarefa.Thread(target=target).start().result(30)
+    monkeypatch.undo()
+    assert event.is_set()
+
+
+def test_what_goes_wrong_with_us_while_it_is_shown_is_told(monkeypatch):
+    event = tarefa.Event()
+    event.fileno()
+    ours = {"__name__": "tarefa._test"}
+    exec("def refresh(_): raise OSError('of ours')", ours)
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: told.append(str(it.exc_value)))
+    monkeypatch.setattr(_hooks, "refresh_descriptors", ours["refresh"], raising=False)
+    event.set()
+    monkeypatch.undo()
+    assert told == ["of ours"]

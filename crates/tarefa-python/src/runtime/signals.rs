@@ -1,6 +1,8 @@
 //! Signals that this process is interrupted by, in the main thread's sleeps.
 
-use pyo3::exceptions::PyKeyboardInterrupt;
+use std::ffi::{c_int, c_void};
+
+use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::Ordering;
@@ -34,14 +36,55 @@ pub(crate) fn mind_signals_of_main(me: &Member) {
     }
 }
 
-/// For an exception that Python code raised where none can be: an interrupt comes again, at the next
-/// chance; any other is told as one that nobody can handle.
+/// Has `exception` raised in the thread `ident` of this process, at its next bytecode.
+pub(crate) fn raise_in_thread(ident: u64, exception: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: attached; the exception is a live class; an unknown thread is answered with 0.
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) > 0 }
+}
+
+/// For an exception that Python code of ours met where none can be raised. An interrupt, and what a
+/// handler of the program's own raised there, is raised at the next chance; what went wrong with us is
+/// told as an exception that nobody can handle.
 #[cold]
 pub(crate) fn raise_later(py: Python<'_>, e: PyErr) {
-    if e.get_type(py).is(py.get_type::<PyKeyboardInterrupt>()) {
-        // SAFETY: attached; the number is a signal's.
-        unsafe { ffi::PyErr_SetInterruptEx(libc::SIGINT) };
+    let interrupts = !e.is_instance_of::<PyException>(py);
+    if process::tid() == process::pid() as i32 && (interrupts || !is_ours(py, &e)) {
+        let kept = Box::into_raw(Box::new(e));
+        // SAFETY: attached; `raise_kept` takes what it is given, once.
+        if unsafe { ffi::Py_AddPendingCall(Some(raise_kept), kept.cast()) } == 0 {
+            return;
+        }
+        // SAFETY: it was refused, so nobody else has it.
+        unsafe { Box::from_raw(kept) }.write_unraisable(py, None);
+    } else if interrupts && again(py, &e).unwrap_or(false) {
+        // It has the class alone, as at first.
     } else {
         e.write_unraisable(py, None);
     }
+}
+
+/// Has the interpreter raise it in the main thread.
+extern "C" fn raise_kept(kept: *mut c_void) -> c_int {
+    // SAFETY: `raise_later` gave it, and this is called once for that.
+    let e = unsafe { Box::from_raw(kept.cast::<PyErr>()) };
+    Python::attach(|py| e.restore(py));
+    -1
+}
+
+/// Has an interrupt come again in this thread.
+fn again(py: Python<'_>, e: &PyErr) -> PyResult<bool> {
+    let ident = py.import("_thread")?.call_method0("get_ident")?.extract()?;
+    Ok(raise_in_thread(ident, e.get_type(py).as_any()))
+}
+
+/// Whether code of ours raised it, rather than a handler that ran there.
+fn is_ours(py: Python<'_>, e: &PyErr) -> bool {
+    let Some(mut traceback) = e.traceback(py).map(Bound::into_any) else { return true };
+    while let Some(next) = traceback.getattr("tb_next").ok().filter(|next| !next.is_none()) {
+        traceback = next;
+    }
+    let module = || -> PyResult<String> {
+        traceback.getattr("tb_frame")?.getattr("f_globals")?.get_item("__name__")?.extract()
+    };
+    module().is_ok_and(|name| name.starts_with("tarefa."))
 }

@@ -12,7 +12,7 @@ use tarefa_engine::task::record::Task;
 use tarefa_engine::task::thread_timer::Kept;
 
 use crate::convert::encode::PICKLE;
-use crate::runtime::handle;
+use crate::runtime::{handle, signals};
 use crate::task::interrupt;
 
 /// The tag of a pickled exception.
@@ -59,7 +59,7 @@ impl TaskCore {
             return;
         }
         raising.set = true;
-        if interrupt::raise_in_thread(ident, exception.bind(py)) {
+        if signals::raise_in_thread(ident, exception.bind(py)) {
             self.with(|t| t.wake());
             interrupt::wake_sleeper(self.with(|t| t.tid()));
         }
@@ -94,7 +94,7 @@ impl TaskCore {
             return false;
         }
         raising.set = true;
-        interrupt::raise_in_thread(ident, exception)
+        signals::raise_in_thread(ident, exception)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pyo3::ffi;
 use pyo3::prelude::*;
 use tarefa_engine::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use tarefa_engine::os::clock::Deadline;
@@ -13,12 +12,6 @@ use tarefa_engine::sync::wait::{Awaited, wait};
 
 use crate::runtime::blocking::{PyBlockingHooks, deadline};
 use crate::runtime::member;
-
-/// Has `exception` raised in the thread `ident` of this process, at its next bytecode.
-pub(crate) fn raise_in_thread(ident: u64, exception: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: attached; the exception is a live class; an unknown thread is answered with 0.
-    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) > 0 }
-}
 
 /// The sleep that a thread is to be woken from: its id, and the stack and instruction pointers
 /// with which the kernel says it sleeps.
