@@ -42,10 +42,11 @@ def _follow(seat: int, orders: Any, make: Callable[[int], Any]) -> None:
             if second is not None and second.is_alive():
                 second.interrupt()
         elif second is None or not second.is_alive():
+            worker = make(seat)
             second = Thread(
-                target=make(seat).run,
+                target=worker.run,
                 args=(time.monotonic() + order,),
                 name="second thread of a worker",
                 daemon=True,
             )
-            second.start()
+            worker.own.run(second.start)

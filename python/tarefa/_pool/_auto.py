@@ -192,7 +192,7 @@ class AutoCrew(Trials):
             except NotPicklable as error:
                 words, why = f"it cannot travel: {error}", error
             if self._must_be_processes(subject):
-                raise why
+                raise why.with_traceback(None)
             subject.stays = _first_sentence(words)
         return self._threads
 
@@ -234,9 +234,10 @@ class AutoCrew(Trials):
         if subject.stage == NEW:
             self._begin(chosen)
         with self._lock:
-            if not self._place(batch):
-                return
-        self._send(batch)
+            placed = self._place(batch)
+        if placed:
+            self._send(batch)
+        self._tell_fewer()
 
     def _place(self, batch: Batch) -> bool:
         """Find a home for a batch; false if it waits for one."""
@@ -410,11 +411,34 @@ class AutoCrew(Trials):
         self._put(self._threads, batch)
 
     def _put(self, crew: ThreadCrew, batch: Batch) -> None:
-        """Give a batch to threads; where there can be none, who asks for its results is told."""
+        """Give a batch to threads; where there can be none, to other workers that there are.
+
+        Where there are none at all, who asks for its results is told.
+        """
         try:
             crew.put(batch)
         except Exception as error:
+            for other in (self._threads, self._processes):
+                if other is not None and other is not crew and other.size:
+                    try:
+                        self._put_elsewhere(other, batch)
+                    except NotPicklable:
+                        continue
+                    return
             crew.fail(batch, error)
+
+    def _put_elsewhere(self, crew: Any, batch: Batch) -> None:
+        routed = batch.routed
+        if isinstance(crew, ProcessCrew):
+            batch.function = routed.chosen.encoded()
+            batch.context = crew.variables(routed.context)
+        batch.flags &= ~_wire.LEAN
+        with self._lock:
+            if routed.counted:
+                self._at[routed.home] -= 1
+                self._at[crew] += 1
+            routed.home = crew
+        crew.put(batch)
 
     # -- for schedules -------------------------------------------------------------------
 

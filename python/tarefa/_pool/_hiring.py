@@ -97,14 +97,25 @@ class Hiring:
                     serials.add(self._hire())
             finally:
                 if serials:
-                    monitor = threading.Thread(
-                        target=self._watch,
-                        args=(serials,),
-                        name=f"{self.name} (watches workers)",
-                        daemon=True,
-                    )
-                    self._monitors.append(monitor)
-                    monitor.start()
+                    self._watch_over(serials)
+
+    def _watch_over(self, serials: set[int]) -> None:
+        """Start what waits for the ends of workers; where that cannot be, they are none."""
+        monitor = threading.Thread(
+            target=self._watch,
+            args=(serials,),
+            name=f"{self.name} (watches workers)",
+            daemon=True,
+        )
+        try:
+            monitor.start()
+        except BaseException:
+            for serial in serials:
+                task = self._members.pop(serial).task
+                task.kill()
+                task.join(5.0)
+            raise
+        self._monitors.append(monitor)
 
     def _hire(self, restarts: int = 0) -> int:
         serial = next(self._serials)

@@ -153,6 +153,13 @@ class ProcessCrew(Hiring):
                 return any(it and it != number for it in at)
         return False
 
+    def is_shared(self, seat: int) -> bool:
+        """Whether the worker with that seat is at a batch by means of another one."""
+        for member in list(self._members.values()):
+            if seat in member.seats:
+                return any(self.board.batch_of(it) for it in member.seats if it != seat)
+        return False
+
     @property
     def is_paired(self) -> bool:
         """Whether a second thread of a worker is at a task."""

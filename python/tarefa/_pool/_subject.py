@@ -38,6 +38,8 @@ _HAD = 4_000_000
 _LONGER, _OTHER_PART = 2.0, 0.35
 # Seconds between two looks, at least at first, and at most.
 _PAUSE, _LONGEST_PAUSE = 0.25, 30.0
+# Seconds after which a look does not wait any more for what is in its way.
+_PATIENCE = 5.0
 
 
 class Chosen(_cargo.Named):
@@ -68,6 +70,7 @@ class Routed:
     __slots__ = (
         "began",
         "chosen",
+        "company",
         "context",
         "counted",
         "end",
@@ -88,6 +91,8 @@ class Routed:
         self.end = count
         # When it began.
         self.began: float | None = None
+        # Whether its worker was at another batch, too, when it began.
+        self.company = False
         # Whether somebody waits for its result by means of ``concurrent.futures``.
         self.watched = False
 
@@ -192,6 +197,8 @@ class Subject:
         self.deadline: float | None = None
         # When the last batch of the trial began.
         self.began = 0.0
+        # When the trial did.
+        self.since = 0.0
         self.start: float | None = None
         # Batches that were given out since it was decided.
         self.batches = 0
@@ -219,6 +226,7 @@ class Subject:
     def begin(self) -> None:
         """Try it, for the first time or again."""
         self._forget()
+        self.since = time.monotonic()
         self.stage = ALONE
         self.deadline = None
 
@@ -368,6 +376,11 @@ class Subject:
         )
         self._changed = self._changed + 1 if other else 0
         return self._changed > 1 and time.monotonic() >= self._next_look
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was to be looked at again long ago."""
+        return time.monotonic() >= self._next_look + _PATIENCE
 
     def shown(self) -> FunctionChoice:
         """What is known, for people."""

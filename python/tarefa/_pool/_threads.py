@@ -103,6 +103,11 @@ class ThreadCrew:
     # Whether what a map may give out has changed: see the crew that chooses.
     epoch = 0
 
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._members)
+
     # -- work ----------------------------------------------------------------------------
 
     def variables(self, context: contextvars.Context | None) -> contextvars.Context | None:
@@ -159,6 +164,8 @@ class ThreadCrew:
                 if not self._fewer:
                     self._fewer = True
                     warn_of_fewer(self.name, there, self.workers, error)
+                if self._helpers:
+                    self._let_go()
                 return
             if not there:
                 # Nobody would ever take it.

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tarefa._pool._choice import PROCESSES, Around, Choice, Figures, choose
+from tarefa._pool._choice import PROCESSES, THREADS, Around, Choice, Figures, choose
 from tarefa._pool._clock import Taken
 from tarefa._pool._errors import warn_of_fewer
 from tarefa._pool._homes import Homes
@@ -51,6 +51,8 @@ class Trials(Homes):
     epoch: int
     # Whether no more processes can be started.
     _fewer = False
+    # Why, until it is told.
+    _untold: Exception | None = None
     _deadline: float | None
     _ticker: threading.Thread | None
     _clock: threading.Condition
@@ -72,6 +74,8 @@ class Trials(Homes):
         """Begin the trial of a function, where there is something to choose."""
         subject = chosen.subject
         home = self._site(chosen)
+        # Without one a task that waits for another would end a trial never.
+        error = self._start_ticker()
         with self._lock:
             if subject.stage != NEW:
                 return
@@ -84,6 +88,10 @@ class Trials(Homes):
                 )
                 subject.decide(Choice(PROCESSES, f"{why}, so it never runs on threads"), None)
                 self._wants_processes = True
+            elif error is not None:
+                kind = PROCESSES if home is self._processes else THREADS
+                subject.decide(Choice(kind, f"there can be no trial: {error}"), None)
+                self._wants_processes = self._wants_processes or kind == PROCESSES
             else:
                 subject.begin()
                 self._tried.add(subject)
@@ -96,9 +104,10 @@ class Trials(Homes):
         with self._lock:
             if subject.stage != DECIDED or self._must_be_processes(subject):
                 return
-            if processes is not None and processes.is_paired:
+            home = self._threads if subject.stays or processes is None else processes
+            if home is processes and processes.is_paired and not subject.is_overdue:
                 return  # it is looked at again soon
-            subject.home = self._threads if subject.stays or processes is None else processes
+            subject.home = home
             subject.begin()
             self._tried.add(subject)
         self._move_on(subject)
@@ -127,7 +136,7 @@ class Trials(Homes):
             if count == 0:
                 return
             if subject.stage == ALONE and routed.began is not None:
-                if not self._has_company(subject):
+                if not self._had_company(batch, taken):
                     subject.note_alone(count, taken)
             elif subject.stage == PAIR and taken.began >= (subject.pair_began or 0):
                 subject.note_paired(count, taken)
@@ -142,6 +151,8 @@ class Trials(Homes):
         now = time.monotonic()
         routed = batch.routed
         routed.began = subject.began = now
+        if self._processes is not None and routed.home is self._processes:
+            routed.company = self._processes.has_company(batch.number)
         if routed.home is self._processes:
             subject.running[batch.number] = None
         else:
@@ -204,7 +215,16 @@ class Trials(Homes):
         if processes is None or subject.home is not processes:
             return False
         found = any(processes.has_company(number) for number in list(subject.running))
-        return found and time.monotonic() < subject.began + _LONGEST
+        return found and time.monotonic() < subject.since + _LONGEST
+
+    def _had_company(self, batch: Batch, taken: Taken) -> bool:
+        """The same for a batch that has ended, as it was at its begin and is at its end."""
+        processes, routed = self._processes, batch.routed
+        if processes is None or routed.home is not processes:
+            return False
+        if time.monotonic() >= routed.chosen.subject.since + _LONGEST:
+            return False
+        return routed.company or processes.is_shared(taken.seat)
 
     def _goes_on(self, subject: Subject, count: int) -> bool:
         """Whether so many batches of a trial are run now, as far as their workers say."""
@@ -327,6 +347,7 @@ class Trials(Homes):
             if not run.lazy and not run.exhausted and not run.stopped:
                 run.feed()
         self.wake()
+        self._tell_fewer()
 
     def _grow(self) -> None:
         """Have all workers as processes, if something is decided so."""
@@ -348,7 +369,13 @@ class Trials(Homes):
             processes.grow(workers)
         except Exception as error:
             self._fewer = True
-            warn_of_fewer(self.name, processes.size, self.workers, error)
+            self._untold = error
+
+    def _tell_fewer(self) -> None:
+        """Warn of that, where no lock is held."""
+        error, self._untold = self._untold, None
+        if error is not None and self._processes is not None:
+            warn_of_fewer(self.name, self._processes.size, self.workers, error)
 
     def _busy(self, crew: Any, more: int = 0) -> int:
         """How many workers of a crew are at work, if it has so many batches more."""
@@ -375,12 +402,21 @@ class Trials(Homes):
         with self._clock:
             if self._deadline is None or when < self._deadline:
                 self._deadline = when
+            self._clock.notify()
+
+    def _start_ticker(self) -> Exception | None:
+        """Have somebody know the time; else why there is nobody."""
+        with self._clock:
             if self._ticker is None:
-                self._ticker = threading.Thread(
+                ticker = threading.Thread(
                     target=self._tick, name=f"{self.name} (chooses)", daemon=True
                 )
-                self._ticker.start()
-            self._clock.notify()
+                try:
+                    ticker.start()
+                except Exception as error:
+                    return error
+                self._ticker = ticker
+        return None
 
     def _tick(self) -> None:
         while True:

@@ -1,11 +1,11 @@
 """The context variables that a pool's tasks have.
 
 A task has its caller's. What its caller has left as it was when the pool was made is what the
-worker's initializer made of it, if it did. Of ``decimal``, whose context is an object that changes,
-each task has a copy.
+worker made of it, if it did: its initializer, or a module as it was imported there. Of ``decimal``,
+whose context is an object that changes, each task has a copy.
 
     Origin    where the pool was made: workers of both kinds begin in a copy of that, whoever hires
-    Own       what a worker's initializer has set
+    Own       what a worker has of its own
     pack      what goes to a worker process with a batch; see ``Own.unpacked``
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from tarefa._convert import _pickling
 from tarefa._runtime._contexts import context_for_task, with_own_decimal
+from tarefa._task._environment import arrived
 from tarefa._task._interpreter_state import decimals_in, is_decimals
 
 _NOTHING = object()
@@ -62,20 +63,20 @@ class Origin:
 
 
 class Own:
-    """What a worker has set before its first task.
+    """What a worker has of its own: what its initializer set, and modules as they were imported.
 
     Args:
-        begin: what it does then.
+        begin: what it does before its first task, in the thread that runs them.
     """
 
-    __slots__ = ("_decimals", "_variables")
+    __slots__ = ("_decimals", "_main", "_variables")
 
     def __init__(self, begin: Callable[[], object]) -> None:
         before = copy_context()
         begin()
+        self._main = context = copy_context()
         self._variables: dict[ContextVar[Any], Any] = {}
         self._decimals: Any = None
-        context = copy_context()
         for var, value in context.items():
             if is_decimals(var):
                 if decimals_in(context) is not None:
@@ -83,13 +84,23 @@ class Own:
             elif before.get(var, _NOTHING) is not value:
                 self._variables[var] = value
 
+    def run(self, function: Callable[..., Any], /, *args: Any) -> Any:
+        """Call a function in another thread of the worker, as in its main one."""
+        return with_own_decimal(self._main.copy()).run(function, *args)
+
     def unpacked(self, packed: Iterable[bytes] | None) -> Context:
-        """The variables of a batch in a worker process, of what :meth:`Origin.pack` made."""
-        context = Context()
-        decimals = self._decimals
-        own = self._variables
-        for var, value in own.items():
-            context.run(var.set, value)
+        """The variables of a batch in a worker process, of what :meth:`Origin.pack` made.
+
+        Called in the thread that runs tasks, once what they need was imported.
+        """
+        context, here = Context(), copy_context()
+        decimals = None
+        for var, value in here.items():
+            if is_decimals(var):
+                if decimals_in(here) is not None:
+                    decimals = value
+            elif arrived.get(var, _NOTHING) is not value:
+                context.run(var.set, value)
         if packed is not None:
             for data in packed:
                 try:
@@ -98,14 +109,14 @@ class Own:
                     continue
                 if var is None:
                     decimals = value
-                elif not (as_at_first and var in own):
+                elif not (as_at_first and var in context):
                     context.run(var.set, value)
         if decimals is not None:
             context.run(_set_decimals, decimals)
         return context
 
     def onto(self, context: Context, origin: Origin) -> None:
-        """Add them to the variables of a batch on a thread."""
+        """Add what an initializer set to the variables of a batch on a thread."""
         for var, value in self._variables.items():
             theirs = context.get(var, _NOTHING)
             if theirs is _NOTHING or origin.has(var, theirs):

@@ -259,6 +259,10 @@ def apply(extra: dict[str, Any]) -> None:
         _interpreter_state.apply(extra["state"])
 
 
+# The context variables that this process had from its starter, as they arrived.
+arrived: dict[contextvars.ContextVar[Any], Any] = {}
+
+
 def apply_context(extra: dict[str, Any]) -> None:
     """In the child, once modules and the script's classes can be found: what mentions them."""
     from tarefa._convert._pickling import loads
@@ -273,5 +277,6 @@ def apply_context(extra: dict[str, Any]) -> None:
         try:
             var, value = loads(data)
             var.set(value)
+            arrived[var] = value
         except Exception:  # noqa: S112 - what cannot be made here stays behind
             continue

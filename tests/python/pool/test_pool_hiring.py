@@ -1,11 +1,13 @@
 """Pools for which the system starts no more threads or processes."""
 
+import threading
 import time
+import types
 
 import pytest
 
 import tarefa
-from tarefa._pool import _hiring, _threads
+from tarefa._pool import _hiring, _threads, _trials
 
 
 def square(x):
@@ -118,3 +120,48 @@ def test_a_pool_that_chooses_without_threads_leaves_nobody_waiting(few):
                 assert list(pool.map(square, range(500))) == [x * x for x in range(500)]
             except RuntimeError as error:
                 assert "can't start new thread" in str(error)  # noqa: PT017 - it need not come
+
+
+class NoThread(threading.Thread):
+    """A thread of the pool's own that cannot be started, of some name."""
+
+    name_of_it = ""
+
+    def start(self):
+        if self.name_of_it in self.name:
+            raise RuntimeError("can't start new thread")
+        super().start()
+
+
+@pytest.fixture
+def no_thread(monkeypatch):
+    def named(module, name):
+        made = type("No", (NoThread,), {"name_of_it": name})
+        names = {**vars(threading), "Thread": made}
+        monkeypatch.setattr(module, "threading", types.SimpleNamespace(**names))
+
+    return named
+
+
+def test_a_pool_that_chooses_does_without_a_trial_where_nobody_knows_the_time(no_thread):
+    no_thread(_trials, "(chooses)")
+    with tarefa.Pool(2, "auto") as pool:
+        assert list(pool.map(square, range(200))) == [x * x for x in range(200)]
+        assert "there can be no trial" in str(pool.explain())
+
+
+def test_workers_that_nobody_can_watch_are_none(no_thread):
+    no_thread(_hiring, "(watches workers)")
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        tarefa.Pool(2)
+    assert tarefa.active_children() == []
+    with tarefa.Pool(2, "auto") as pool:
+        assert list(pool.map(square, range(20))) == [x * x for x in range(20)]
+
+
+@pytest.mark.filterwarnings("ignore:.*goes on with:RuntimeWarning")
+def test_workers_more_that_nobody_can_watch_are_none(no_thread):
+    with tarefa.Pool(2, "auto") as pool:
+        assert pool.submit(square, 3).result() == 9
+        no_thread(_hiring, "(watches workers)")
+        assert list(pool.map(compute, range(60))) == list(range(60))

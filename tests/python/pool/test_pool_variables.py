@@ -4,6 +4,7 @@ import contextvars
 import decimal
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -134,3 +135,27 @@ def test_all_have_them_while_a_pool_tries_where_tasks_run_best():
 def seen_slowly(_):
     time.sleep(0.002)
     return seen()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_module_sets_as_it_is_imported_counts(kind, tmp_path, monkeypatch):
+    (tmp_path / "sets_as_imported.py").write_text(
+        "import contextvars, decimal\n"
+        "mode = contextvars.ContextVar('mode', default='unset')\n"
+        # A value that does not pickle.
+        "mode.set(lambda: 'imported')\n"
+        "decimal.getcontext().prec = 13\n"
+        "def look(_=0):\n"
+        "    found = mode.get()\n"
+        "    return found if isinstance(found, str) else found(), decimal.getcontext().prec\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with tarefa.Pool(2, kind) as pool:
+        import sets_as_imported
+
+        try:
+            assert pool.submit(sets_as_imported.look).result() == ("imported", 13)
+            assert set(pool.map(sets_as_imported.look, range(50))) == {("imported", 13)}
+            assert in_a_new_context(lambda: pool.submit(seen).result())[0] == "unset"
+        finally:
+            del sys.modules["sets_as_imported"]
