@@ -305,6 +305,8 @@ class AutoCrew(Trials):
             batch.function, batch.context = routed.chosen, routed.context
             batch.routed = Routed(routed.chosen, batch.count, routed.context)
             batch.routed.watched = routed.watched
+            # Its old one is called off, should it go to a process after all.
+            batch.number = next(self._numbers)
             with self._lock:
                 placed = self._place(batch)
             if placed:
@@ -421,23 +423,29 @@ class AutoCrew(Trials):
             for other in (self._threads, self._processes):
                 if other is not None and other is not crew and other.size:
                     try:
-                        self._put_elsewhere(other, batch)
+                        self._put_elsewhere(other, batch, error)
                     except NotPicklable:
                         continue
                     return
             crew.fail(batch, error)
 
-    def _put_elsewhere(self, crew: Any, batch: Batch) -> None:
+    def _put_elsewhere(self, crew: Any, batch: Batch, error: Exception) -> None:
         routed = batch.routed
         if isinstance(crew, ProcessCrew):
             batch.function = routed.chosen.encoded()
             batch.context = crew.variables(routed.context)
         batch.flags &= ~_wire.LEAN
+        # Under the one that it had it may have been called off there.
+        batch.number = next(self._numbers)
         with self._lock:
             if routed.counted:
                 self._at[routed.home] -= 1
                 self._at[crew] += 1
             routed.home = crew
+            subject = routed.chosen.subject
+            if subject.choice is not None:
+                kind = PROCESSES if isinstance(crew, ProcessCrew) else THREADS
+                subject.choice = Choice(kind, f"no worker more can be started: {error}")
         crew.put(batch)
 
     # -- for schedules -------------------------------------------------------------------

@@ -7,7 +7,7 @@ import types
 import pytest
 
 import tarefa
-from tarefa._pool import _hiring, _threads, _trials
+from tarefa._pool import _choice, _hiring, _threads, _trials
 
 
 def square(x):
@@ -165,3 +165,20 @@ def test_workers_more_that_nobody_can_watch_are_none(no_thread):
         assert pool.submit(square, 3).result() == 9
         no_thread(_hiring, "(watches workers)")
         assert list(pool.map(compute, range(60))) == list(range(60))
+
+
+def test_what_one_thread_was_to_run_goes_to_workers_that_there_are(monkeypatch):
+    """A pool that chooses, whose thread beside the caller cannot be started."""
+    start = tarefa.Thread.start
+
+    def but_one(thread):
+        if "(alone)" in thread.name:
+            raise RuntimeError("can't start new thread")
+        return start(thread)
+
+    monkeypatch.setattr(tarefa.Thread, "start", but_one)
+    chosen = _choice.Choice(_choice.CALLER, "the test says so")
+    monkeypatch.setattr(_trials, "choose", lambda *_: chosen)
+    with tarefa.Pool(2, "auto") as pool:
+        for count in (10_000, 10_000, 3000):
+            assert list(pool.map(square, range(count))) == [x * x for x in range(count)]
