@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tarefa import _engine
@@ -71,7 +72,9 @@ def warm_pool(workers: int | None, kind: str | None) -> Pool:
     with _lock:
         pool = _pools.get(key)
         if pool is None or pool._crew.closed or pool._crew.broken is not None:
-            pool = _pools[key] = Pool(workers, kind, name=f"tarefa.map ({kind})")
+            # In no context: it outlives what its first caller has there.
+            pool = Context().run(Pool, workers, kind, name=f"tarefa.map ({kind})")
+            _pools[key] = pool
         return pool
 
 

@@ -2,15 +2,19 @@
 
 import contextvars
 import decimal
+import gc
 import os
 import signal
 import sys
 import threading
 import time
+import weakref
 
 import pytest
+from support import eventually
 
 import tarefa
+from tarefa._pool import _warm
 
 KINDS = ["process", "thread", "auto"]
 
@@ -159,3 +163,19 @@ def test_what_a_module_sets_as_it_is_imported_counts(kind, tmp_path, monkeypatch
             assert in_a_new_context(lambda: pool.submit(seen).result())[0] == "unset"
         finally:
             del sys.modules["sets_as_imported"]
+
+
+class Request:
+    """What a server has in a context variable."""
+
+
+@pytest.mark.parametrize("kind", ["process", "thread", "auto"])
+def test_the_pool_that_is_kept_keeps_nothing_of_its_callers(kind):
+    def serve():
+        stage.set(request := Request())
+        assert [len(found) for found in tarefa.map(seen, range(3), workers=3, kind=kind)] == [2] * 3
+        return weakref.ref(request)
+
+    requests = [in_a_new_context(serve) for _ in range(2)]
+    eventually(lambda: gc.collect() >= 0 and not any(found() for found in requests))
+    _warm._pools.pop((3, kind)).shutdown()
