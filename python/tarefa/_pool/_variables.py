@@ -17,7 +17,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 from tarefa._convert import _pickling
-from tarefa._runtime._contexts import context_for_task, with_own_decimal
+from tarefa._runtime._contexts import context_for_task, set_copy, with_own_decimal
 from tarefa._task._environment import arrived
 from tarefa._task._interpreter_state import decimals_in, is_decimals
 
@@ -128,7 +128,4 @@ class Own:
 def _set_decimals(decimals: Any) -> None:
     import decimal
 
-    own = decimal.DefaultContext if decimals is None else decimals
-    found = own.copy()
-    found.clear_flags()
-    decimal.setcontext(found)
+    set_copy(decimal, decimal.DefaultContext if decimals is None else decimals)

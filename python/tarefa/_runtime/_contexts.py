@@ -28,8 +28,13 @@ def with_own_decimal(context: Context) -> Context:
 
 def _copy(decimal: Any) -> None:
     try:
-        found = decimal.getcontext().copy()
-        found.clear_flags()
-        decimal.setcontext(found)
+        set_copy(decimal, decimal.getcontext())
     except AttributeError:  # the module is only being loaded, by another thread
         return
+
+
+def set_copy(decimal: Any, of: Any) -> None:
+    """Have the calling context compute as that of ``decimal`` says, of which it gets a copy."""
+    found = of.copy()
+    found.clear_flags()
+    decimal.setcontext(found)
