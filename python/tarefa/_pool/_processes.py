@@ -420,6 +420,9 @@ class ProcessCrew(Hiring):
         if self.on_done is not None:
             self.on_done(batch)
         batch.over = True
+        if batch.number in self.batches:
+            # Nobody may ask for anything any more, and so take what is to come, for long.
+            batch.let_go()
 
     def _handle_other(self, batch: Batch, index: int, message: Any) -> None:
         status, what = message[1], message[2]
@@ -439,7 +442,7 @@ class ProcessCrew(Hiring):
         elif status == _wire.DIED:
             if not batch.got[index]:
                 self._died(batch, index, what)
-        else:
+        elif not batch.got[index]:
             batch.give(index, False, self._failure(batch, index, status, what))
 
     def _failure(self, batch: Batch, index: int, status: int, packed: bytes) -> Exception:
@@ -519,8 +522,9 @@ class ProcessCrew(Hiring):
     def _recount(self) -> None:
         for batch in list(self.batches.values()):
             batch.recount()
-            if batch.count > 1:
-                batch.sink.recount()
+            sink = batch.sink
+            if batch.count > 1 and sink is not None:
+                sink.recount()
 
     # -- the background ------------------------------------------------------------------
 

@@ -112,6 +112,13 @@ class Batch:
             if self.got.count(0) == left:
                 return
 
+    def let_go(self) -> None:
+        """Keep nothing of its caller's: all results are there, and how long they took is to come."""
+        self.function = self.sink = self.context = self.run = self.kept = None
+        self.calls = []
+        if self.routed is not None:
+            self.routed.context = None
+
     def call_text(self, index: int, name: str) -> str:
         """The call of a task, for people."""
         call, how = self.calls[index], self.flags & _wire.HOW

@@ -169,7 +169,7 @@ class Request:
     """What a server has in a context variable."""
 
 
-@pytest.mark.parametrize("kind", ["process", "thread"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_pool_that_is_kept_keeps_nothing_of_its_callers(kind):
     def serve():
         stage.set(request := Request())
