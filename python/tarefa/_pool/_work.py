@@ -113,7 +113,7 @@ class Batch:
                 return
 
     def let_go(self) -> None:
-        """Keep nothing of its caller's: all results are there, and how long they took is to come."""
+        """Keep nothing of its caller's: only how long its tasks took is still to be told."""
         self.function = self.sink = self.context = self.run = self.kept = None
         self.calls = []
         if self.routed is not None:

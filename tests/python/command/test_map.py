@@ -164,6 +164,103 @@ def test_progress_is_told():
         assert "2/2 done" in text
 
 
+def test_what_has_left_the_group_of_a_job_is_ended_with_it(tmp_path):
+    file = tmp_path / "pid"
+    leaves = f"setsid sh -c 'echo $$ > {file}.new; mv {file}.new {file}; exec sleep 1000' & wait"
+    tarefa_map("--timeout", 1, *shell(leaves), ":::", 1, code=1)
+    pid = int(file.read_text())
+    eventually(lambda: not is_alive(pid))
+    file.unlink()
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        command = [COMMAND, "map", *shell(leaves), ":::", "1"]
+        with subprocess.Popen(command, **streams) as process:
+            eventually(file.exists)
+            process.send_signal(number)
+        pid = int(file.read_text())
+        eventually(lambda pid=pid: not is_alive(pid))
+        file.unlink()
+
+
+def test_ctrl_z_stops_the_jobs_as_well(tmp_path):
+    def state(pid):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    file = tmp_path / "pid"
+    job = shell(f"echo $$ > {file}.new; mv {file}.new {file}; exec sleep 1000")
+    with subprocess.Popen([COMMAND, "map", *job, ":::", "1"]) as process:
+        eventually(file.exists)
+        pid = int(file.read_text())
+        for _ in range(2):
+            process.send_signal(signal.SIGTSTP)
+            eventually(lambda: (state(process.pid), state(pid)) == ("T", "T"))
+            process.send_signal(signal.SIGCONT)
+            eventually(lambda: "T" not in (state(process.pid), state(pid)))
+        process.send_signal(signal.SIGTSTP)
+        eventually(lambda: (state(process.pid), state(pid)) == ("T", "T"))
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait() == 128 + signal.SIGTERM
+    assert not is_alive(pid)
+
+
+def test_a_log_may_be_a_pipe_or_a_terminal(tmp_path):
+    done = tarefa_map("--joblog", "/dev/stderr", "true", ":::", 1)
+    assert done.stderr.startswith("Seq\tHost\t")
+    assert "true 1" in done.stderr
+    with Terminal([COMMAND, "map", "--joblog", "/dev/stdout", "true", ":::", "1"]) as terminal:
+        assert "true 1" in terminal.ended()
+    os.mkfifo(tmp_path / "log")
+    resumed = tarefa_map("--resume", "--joblog", tmp_path / "log", "true", ":::", 1, code=255)
+    assert "nothing can be resumed" in resumed.stderr
+
+
+def test_a_log_of_two_commands_tells_both(tmp_path):
+    log, seen = tmp_path / "log", tmp_path / "seen"
+    first = ["--joblog", log, "--resume", *shell(f"echo x >> {seen}; exit $1"), ":::", 0, 1]
+    tarefa_map(*first, code=1)
+    tarefa_map("--joblog", log, "--resume", "true", ":::", "a")
+    tarefa_map(*first, code=1)
+    assert seen.read_text().count("x") == 3
+
+
+def test_signals_of_children_that_the_starter_ignores():
+    code = """
+import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    done = run([sys.executable, "-c", code, COMMAND, "map", "false", ":::", "1", "2"], code=2)
+    assert done.stderr == ""
+
+
+def test_what_is_said_twice_counts_as_said_last():
+    assert tarefa_map("-j4", "-j1", "echo", ":::", 1).stdout == "1\n"
+
+
+@pytest.mark.parametrize("mark", ["::::", ":::+", "::::+"])
+def test_marks_of_others_are_refused(mark):
+    assert mark in tarefa_map("echo", mark, "a", code=2).stderr
+
+
+def test_an_output_that_takes_nothing_is_told():
+    with open("/dev/full", "w") as full:
+        for arguments in (["map", "echo", ":::", "1"], ["--help"], ["man"], ["ps"]):
+            command = [COMMAND, *arguments]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+            assert done.returncode in (2, 255)
+            assert "No space left" in done.stderr
+
+
+def test_it_can_be_looked_into(tmp_path):
+    file = tmp_path / "there"
+    job = shell(f"touch {file}; exec sleep 1000")
+    with subprocess.Popen([COMMAND, "map", "-j2", *job, ":::", "1"]) as process:
+        eventually(file.exists)
+        assert "map-1" in run([COMMAND, "ps", str(process.pid)], env=UTF8).stdout
+        process.terminate()
+
+
 def test_who_reads_no_further_ends_it():
     with subprocess.Popen(
         [COMMAND, "map", "-j2", "echo"],
@@ -180,9 +277,12 @@ def test_who_reads_no_further_ends_it():
         assert process.stderr.read() == b""
 
 
-@pytest.mark.parametrize("wrong", [["-j", "0"], ["-j=x"], ["--timeout", "0"], ["--retry=-1"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["-j", "0"], ["-j=x"], ["-j", "-1"], ["-j2000"], ["--timeout", "-1"], ["--retry", "-1"]],
+)
 def test_wrong_arguments(wrong):
-    assert tarefa_map(*wrong, "true", ":::", 1, code=2).stderr.startswith("tarefa: ")
+    assert "is no value for" in tarefa_map(*wrong, "true", ":::", 1, code=2).stderr
 
 
 def test_a_kill_ends_the_jobs_with_it(tmp_path):

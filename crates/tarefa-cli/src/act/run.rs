@@ -190,5 +190,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// What it should be.
 pub fn size(text: &str) -> Result<u64, String> {
-    parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| "512M, 2G".to_owned())
+    // With less the system ends the program before its first line, without a word.
+    let is_enough = |bytes: &u64| *bytes >= 1 << 20;
+    parse_size(text).filter(is_enough).ok_or_else(|| "512M, 2G; 1M or more".to_owned())
 }

@@ -48,6 +48,8 @@ pub(super) fn command(out: &Output) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        // Who says it twice means the last, as an alias with an option in it needs.
+        .args_override_self(true)
         .arg(
             Arg::new(LANGUAGE)
                 .long(LANGUAGE)
@@ -119,6 +121,7 @@ fn looks(t: &Words<'_>) -> [Command; 6] {
         .long("every")
         .value_name(t("SECONDS", "SEGUNDOS"))
         .value_parser(run::seconds)
+        .allow_negative_numbers(true)
         .help(t("Look so often (0.25)", "Olha a cada tanto tempo (0.25)"));
     let stacks = Command::new("stacks").about(t(
         "What all its threads do now, line by line",
@@ -144,6 +147,7 @@ fn looks(t: &Words<'_>) -> [Command; 6] {
         .long("seconds")
         .value_name(t("SECONDS", "SEGUNDOS"))
         .value_parser(run::seconds)
+        .allow_negative_numbers(true)
         .help(t("Record for so long (5)", "Registra durante esse tempo (5)"));
     let output = Arg::new("output")
         .short('o')
@@ -198,6 +202,7 @@ fn runs(t: &Words<'_>) -> Command {
             .long(name)
             .value_name(t("SECONDS", "SEGUNDOS"))
             .value_parser(run::seconds)
+            .allow_negative_numbers(true)
             .help(t(english, portuguese))
     };
     Command::new("run")
@@ -292,6 +297,7 @@ fn maps(t: &Words<'_>) -> Command {
                 .long("jobs")
                 .value_name("N")
                 .value_parser(map::at_once)
+                .allow_negative_numbers(true)
                 .help(t(
                     "So many at once; else one a core",
                     "Tantos de uma vez; senão um por núcleo",
@@ -299,11 +305,13 @@ fn maps(t: &Words<'_>) -> Command {
         )
         .arg(
             valued("retry", "N", "Try failures so often again", "Tenta de novo as falhas N vezes")
-                .value_parser(clap::value_parser!(u64)),
+                .value_parser(map::number)
+                .allow_negative_numbers(true),
         )
         .arg(
             valued("timeout", seconds, "End each after so long", "Encerra cada um depois disso")
-                .value_parser(run::seconds),
+                .value_parser(run::seconds)
+                .allow_negative_numbers(true),
         )
         .arg(
             valued(

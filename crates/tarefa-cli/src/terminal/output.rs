@@ -63,14 +63,26 @@ impl Output {
         if self.unicode { text.to_owned() } else { ascii(text) }
     }
 
-    /// Writes to standard output. Who reads no further ends the program without a word, as a pipe
-    /// to `head` has it.
+    /// Writes to standard output. Where that fails the program ends; who reads no further ends it without a
+    /// word, as a pipe to `head` has it.
     pub fn say(&self, text: impl fmt::Display) {
         let text = self.letters(&format!("{text}\n"));
         let mut out = io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                self.complain(self.unwritten(&error));
+            }
             tarefa_engine::os::process::exit_now(i32::from(EXIT_FAILED));
         }
+    }
+
+    /// What is said where standard output takes nothing.
+    #[must_use]
+    pub fn unwritten(&self, error: &io::Error) -> String {
+        self.language.pick(
+            format!("standard output cannot be written: {error}"),
+            format!("não se pode escrever na saída padrão: {error}"),
+        )
     }
 
     /// Writes JSON to standard output: one value, one line.

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-use super::check;
+use super::{check, clock::Deadline};
 
 /// What a descriptor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,4 +57,22 @@ pub fn sleep(fds: &[RawFd], stop: BorrowedFd<'_>) -> io::Result<()> {
     let mut entries: Vec<_> = fds.iter().copied().map(entry).collect();
     entries.push(entry(stop.as_raw_fd()));
     poll(&mut entries, -1)
+}
+
+/// Sleeps until one of the descriptors has something to read, or its end; whether one has.
+pub fn wait_any(fds: &[BorrowedFd<'_>], deadline: Deadline) -> bool {
+    let mut entries: Vec<_> = fds.iter().map(|fd| entry(fd.as_raw_fd())).collect();
+    loop {
+        let left = deadline.left();
+        let ms = left.map_or(-1, |d| d.as_micros().div_ceil(1000).min(1 << 30) as i32);
+        if poll(&mut entries, ms).is_err() {
+            return false;
+        }
+        if entries.iter().any(|it| level(*it) != Level::Nothing) {
+            return true;
+        }
+        if left.is_some_and(|left| left.is_zero()) {
+            return false;
+        }
+    }
 }

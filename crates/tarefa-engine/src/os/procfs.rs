@@ -244,6 +244,16 @@ pub fn threads(pid: i32) -> Vec<i32> {
     tids
 }
 
+/// The children of process `pid`, those of all its threads; none where the system does not tell.
+#[must_use]
+pub fn children(pid: i32) -> Vec<i32> {
+    let of = |tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children"));
+    let texts = threads(pid).into_iter().filter_map(|tid| of(tid).ok());
+    texts
+        .flat_map(|text| text.split_whitespace().filter_map(|n| n.parse().ok()).collect::<Vec<_>>())
+        .collect()
+}
+
 /// How it stands with a signal of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignalStands {

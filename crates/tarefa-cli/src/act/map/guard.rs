@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   map ── a number in the table for each job that runs ──▶ a file in memory
-//!    └──── a stream that ends with this process ──▶ guard ── reads it then ──▶ kills their groups
+//!    └──── a stream that ends with this process ──▶ guard ── reads it then ──▶ kills them
 //! ```
 //!
 //! The guard is a process that waits, and does nothing as long as this one lives: a job costs one write to
@@ -16,12 +16,13 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 
-use tarefa_engine::os::{memfd, signal};
+use tarefa_engine::os::memfd;
+
+use super::tree;
 
 /// What the guard is called as: nobody types it.
 pub const GUARD: &str = "guard-jobs";
 
-pub(super) const SIGKILL: i32 = 9;
 /// Bytes of a number.
 const SIZE: usize = size_of::<i32>();
 
@@ -98,7 +99,7 @@ pub fn guard() -> ExitCode {
     for group in groups.chunks_exact(SIZE).filter_map(|bytes| bytes.try_into().ok()) {
         let group = i32::from_ne_bytes(group);
         if group > 0 {
-            let _ = signal::send_process(-group, SIGKILL);
+            tree::kill(group as u32);
         }
     }
     ExitCode::SUCCESS

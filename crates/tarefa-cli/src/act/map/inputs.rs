@@ -50,6 +50,14 @@ fn replaced(word: &[u8], argument: &[u8]) -> OsString {
     OsString::from_vec(whole)
 }
 
+/// A mark of GNU parallel's that is none here: it would be taken for a word of the command.
+pub(super) fn unknown_mark(words: &[OsString]) -> Option<&OsString> {
+    words.iter().find(|word| {
+        let rest = word.as_bytes().strip_prefix(MARK.as_bytes());
+        rest.is_some_and(|rest| matches!(rest, b"+" | b":" | b":+"))
+    })
+}
+
 /// The command, and its arguments where they are named; several lists of them are combined, each of the
 /// first with each of the next.
 pub(super) fn parted(words: &[OsString]) -> (Template, Option<Vec<OsString>>) {
@@ -136,6 +144,14 @@ impl Inputs {
         }
     }
 
+    /// How many come at most, where that is known.
+    pub(super) fn most(&self) -> Option<usize> {
+        match self {
+            Self::Named(named) => Some(named.len()),
+            Self::Lines { .. } => None,
+        }
+    }
+
     /// What is readable once there may be a next argument.
     pub(super) fn news(&self) -> Option<&OwnedFd> {
         match self {
@@ -167,6 +183,13 @@ mod tests {
                 all
             })
         );
+    }
+
+    #[test]
+    fn marks_that_are_none_are_found() {
+        assert_eq!(unknown_mark(&words("echo :::: file")), words("::::").first());
+        assert_eq!(unknown_mark(&words("echo ::: a :::+ b")), words(":::+").first());
+        assert_eq!(unknown_mark(&words("echo :: ::: a:::b :::a")), None);
     }
 
     #[test]

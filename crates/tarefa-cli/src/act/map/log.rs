@@ -4,15 +4,15 @@
 //! A line is written at once, with its end, so a log that was cut off has at most one that is not
 //! whole, and that one counts as not there.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
-use super::ended::Ended;
+use super::job::Ended;
 
 const TITLES: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
@@ -23,14 +23,13 @@ pub(super) struct Log(File);
 impl Log {
     /// A new log, or one that goes on.
     pub(super) fn open(path: &Path, goes_on: bool) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        if !goes_on {
-            // Emptied, and still appended to.
-            File::create(path)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        // A terminal or a pipe has nothing to be emptied, or to go on from, and may never end.
+        let is_kept = file.metadata()?.is_file();
+        if is_kept && !goes_on {
+            file.set_len(0)?;
         }
-        let mut file = options.open(path)?;
-        let text = std::fs::read(path)?;
+        let text = if is_kept && goes_on { std::fs::read(path)? } else { Vec::new() };
         if text.is_empty() {
             file.write_all(TITLES.as_bytes())?;
         } else if text.last() != Some(&b'\n') {
@@ -67,23 +66,26 @@ fn in_a_line(words: &[OsString]) -> Vec<u8> {
         .collect()
 }
 
-/// What a log says was done with success: the commands by their numbers.
+/// What a log says was done with success: numbers, each with its command.
 #[derive(Debug, Default)]
-pub(super) struct Done(HashMap<u64, Vec<u8>>);
+pub(super) struct Done(HashSet<(u64, Vec<u8>)>);
 
 impl Done {
     /// What the log at `path` says; nothing where there is none.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
+        let text = match std::fs::metadata(path) {
+            Ok(found) if !found.is_file() => {
+                return Err(io::Error::other("it is no file, so nothing can be resumed from it"));
+            }
+            Ok(_) => std::fs::read(path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error),
         };
         Ok(Self(Self::of(&text)))
     }
 
-    fn of(text: &[u8]) -> HashMap<u64, Vec<u8>> {
-        let mut done = HashMap::new();
+    fn of(text: &[u8]) -> HashSet<(u64, Vec<u8>)> {
+        let mut done = HashSet::new();
         // A line that has no end was cut off.
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         for line in text[..whole].split(|byte| *byte == b'\n') {
@@ -92,10 +94,11 @@ impl Done {
             let Some(number) = std::str::from_utf8(number).ok().and_then(|n| n.parse().ok()) else {
                 continue;
             };
+            let job = (number, command.to_vec());
             if exit == b"0" && signal == b"0" {
-                done.insert(number, command.to_vec());
+                done.insert(job);
             } else {
-                done.remove(&number);
+                done.remove(&job);
             }
         }
         done
@@ -103,13 +106,8 @@ impl Done {
 
     /// Whether that job was done: the same command under the same number.
     pub(super) fn has(&self, number: u64, words: &[OsString]) -> bool {
-        self.0.get(&number).is_some_and(|command| *command == in_a_line(words))
+        self.0.contains(&(number, in_a_line(words)))
     }
-}
-
-/// Now, as the log has it.
-pub(super) fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]

@@ -1,43 +1,42 @@
 //! `tarefa map`: a command for each of many arguments, several at once.
 //!
 //! ```text
-//!   inputs ──▶ at most N jobs at once ──▶ results, kept until it is their turn ──▶ standard output
-//!                │ a file in memory each for output and errors                    └▶ the log
+//!   inputs ──▶ jobs ──▶ a pool of N threads ──▶ results, kept until it is their turn ──▶ standard output
+//!                         │ each starts a program, watches and collects it (job.rs)   └▶ the log
+//!                         └▶ a file in memory each for output and errors
 //! ```
 //!
-//! - Jobs are processes that this one spawns, without a shell: `posix_spawn` copies no memory. A pool of
-//!   the library's has workers that stay, and here each job executes a program of its own.
+//! - Jobs are processes that a worker of the pool spawns, without a shell: `posix_spawn` copies no memory.
 //! - What a job writes is shown in one piece, when it has ended, in the order of the arguments.
-//! - Each job is a process group: what ends a job ends what it has started, too. When this process is killed
-//!   another one does so (`guard.rs`).
+//! - Each job is a process group: what ends a job ends what it has started, too (`tree.rs`). When this process is
+//!   killed another one does so (`guard.rs`).
 
-mod ended;
 mod guard;
 mod inputs;
+mod job;
 mod log;
+mod tree;
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
 use serde_json::json;
+use tarefa::{Pool, Scope};
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::epoll::Poll;
-use tarefa_engine::os::{machine, memfd, pidfd, pipe, signal};
+use tarefa_engine::os::{machine, pipe, signal};
 
-use self::ended::Ended;
-use self::guard::{Guard, SIGKILL};
-use self::inputs::{Inputs, Next, Template, parted};
+use self::inputs::{Inputs, Next, Template, parted, unknown_mark};
+use self::job::{Ended, Job, Jobs};
 use self::log::{Done, Log};
-use super::run::{NOT_EXECUTED, NOT_FOUND};
+use self::tree::SIGTERM;
 use crate::terminal::Output;
 
 pub use self::guard::{GUARD, guard};
@@ -46,59 +45,40 @@ pub use self::guard::{GUARD, guard};
 const MOST_FAILED: u64 = 100;
 /// It could not be done, as GNU parallel has it.
 const FAILED: u8 = 255;
-/// How long a job has between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(2);
 /// Results that wait for their turn, for each job that runs at once: more jobs are not begun then.
 const KEPT: usize = 1000;
+/// Jobs that wait for a worker, for each that runs at once: so none waits for this thread.
+const AHEAD: usize = 1;
+/// Workers of a pool at most.
+const MOST_AT_ONCE: usize = 1024;
 /// How often progress is told.
 const TOLD: Duration = Duration::from_millis(100);
-const SIGTERM: i32 = 15;
 /// The signals that end all of it.
 const STOPS: [i32; 3] = [signal_hook::consts::SIGINT, SIGTERM, signal_hook::consts::SIGHUP];
-/// The key of new lines of standard input, and that from which on signals have theirs. Jobs have their
-/// numbers.
-const NEWS: u64 = u64::MAX;
-const STOPPED: u64 = 1 << 63;
-
-/// A job that runs.
-struct Running {
-    number: u64,
-    words: Vec<OsString>,
-    child: Child,
-    /// Its place in the guard's table.
-    place: u64,
-    ended: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-    began: SystemTime,
-    since: Instant,
-    /// When it is ended, and by which signal next.
-    limit: Option<(Instant, i32)>,
-    /// Attempts before this one.
-    failures: u64,
-}
-
-/// What is asked for.
-struct Wanted {
-    template: Template,
-    at_once: usize,
-    retries: u64,
-    timeout: Option<Duration>,
-    memory: Option<u64>,
-    progress: bool,
-}
+/// The signal of Ctrl-Z, which the terminal sends to no job, and what has them go on.
+const SUSPEND: i32 = signal_hook::consts::SIGTSTP;
+const CONTINUE: i32 = signal_hook::consts::SIGCONT;
+/// The keys of new lines of standard input, of jobs that have ended, and of signals from this one on.
+const LINES: u64 = 0;
+const JOBS: u64 = 1;
+const STOPPED: u64 = 2;
+const SUSPENDED: u64 = STOPPED + SUSPEND as u64;
 
 struct Map<'a> {
     out: &'a Output,
-    wanted: Wanted,
+    template: Template,
+    at_once: usize,
+    retries: u64,
+    progress: bool,
     inputs: Inputs,
     done: Done,
     log: Option<Log>,
     poll: Poll,
-    guard: Guard,
-    running: Vec<Running>,
-    /// To be tried again, with how often they have failed.
-    again: Vec<(u64, Vec<OsString>, u64)>,
+    jobs: &'a Jobs,
+    /// Jobs that were given to the pool and have not ended.
+    open: usize,
+    /// To be tried again.
+    again: Vec<Job>,
     /// The number of the next argument, and of the next result to be shown.
     next: u64,
     shown: u64,
@@ -110,8 +90,9 @@ struct Map<'a> {
     /// When progress was told last.
     told: Option<Instant>,
     begun: Instant,
-    /// Readable once a signal has come that ends all of it.
-    stops: Vec<UnixStream>,
+    /// Readable once a signal has come that ends all of it, and once the one that stops it has.
+    _stops: Vec<UnixStream>,
+    suspends: UnixStream,
 }
 
 /// A number of jobs, more than none, as `--jobs` takes it.
@@ -119,34 +100,80 @@ struct Map<'a> {
 /// # Errors
 /// What it should be.
 pub fn at_once(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|jobs| *jobs > 0).ok_or_else(|| "1, 2, 3".to_owned())
+    text.parse()
+        .ok()
+        .filter(|jobs| (1..=MOST_AT_ONCE).contains(jobs))
+        .ok_or_else(|| format!("1, 2, 3, ... {MOST_AT_ONCE}"))
+}
+
+/// A number, as `--retry` takes it.
+///
+/// # Errors
+/// What it should be.
+pub fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "0, 1, 2, 3".to_owned())
 }
 
 /// Runs the command for each argument.
 #[must_use]
 pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
-    let words: Vec<OsString> =
-        given.get_many::<OsString>("command").into_iter().flatten().cloned().collect();
-    match start(out, given, &words) {
-        Ok(mut map) => match map.work() {
-            Ok(code) => code,
-            Err(error) => {
-                map.end_all(SIGTERM);
-                // Who reads no further wants no more, and no word about it.
-                if error.kind() != io::ErrorKind::BrokenPipe {
-                    let _ = out.complain(error);
-                }
-                ExitCode::from(FAILED)
-            }
-        },
+    match work(out, given) {
+        Ok(code) => code,
         Err(error) => {
-            let _ = out.complain(error);
+            // Who reads no further wants no more, and no word about it.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                let _ = out.complain(error);
+            }
             ExitCode::from(FAILED)
         }
     }
 }
 
-fn start<'a>(out: &'a Output, given: &ArgMatches, words: &[OsString]) -> io::Result<Map<'a>> {
+fn work(out: &Output, given: &ArgMatches) -> io::Result<ExitCode> {
+    let words: Vec<OsString> =
+        given.get_many::<OsString>("command").into_iter().flatten().cloned().collect();
+    if let Some(mark) = unknown_mark(&words) {
+        let mark = mark.to_string_lossy();
+        return Ok(out.complain(out.language.pick(
+            format!("there is no {mark} here: name arguments after :::, or give a file by < FILE"),
+            format!("{mark} não existe aqui: diga os argumentos depois de :::, ou use < ARQUIVO"),
+        )));
+    }
+    // One that its starter ignores would have nobody's exit code be known.
+    signal::default(signal_hook::consts::SIGCHLD);
+    let timeout = given.get_one::<Duration>("timeout").copied();
+    let jobs = Jobs::new(timeout, given.get_one::<u64>("memory").copied())?;
+    let mut map = start(out, given, &words, &jobs)?;
+    // No more workers than there may be jobs.
+    let workers = map.inputs.most().map_or(map.at_once, |most| map.at_once.min(most)).max(1);
+    let pool = Pool::threads(workers).named("map");
+    pool.scope(|scope| {
+        let worked = map.work(scope);
+        // The scope waits for those that run.
+        if !matches!(worked, Ok(Worked::All)) {
+            jobs.stop();
+        }
+        worked
+    })
+    .map_err(io::Error::other)?
+    .map(|worked| match worked {
+        Worked::All => map.code(),
+        Worked::Stopped(number) => ExitCode::from(128 + number),
+    })
+}
+
+/// How the work has ended: all jobs have, or a signal came.
+enum Worked {
+    All,
+    Stopped(u8),
+}
+
+fn start<'a>(
+    out: &'a Output,
+    given: &ArgMatches,
+    words: &[OsString],
+    jobs: &'a Jobs,
+) -> io::Result<Map<'a>> {
     let (template, named) = parted(words);
     let path = given.get_one::<PathBuf>("joblog");
     let resumes = given.get_flag("resume");
@@ -162,32 +189,31 @@ fn start<'a>(out: &'a Output, given: &ArgMatches, words: &[OsString]) -> io::Res
     let inputs = Inputs::new(named)?;
     let poll = Poll::new()?;
     if let Some(news) = inputs.news() {
-        poll.add(news.as_fd(), NEWS)?;
+        poll.add(news.as_fd(), LINES)?;
     }
-    let mut stops = Vec::new();
-    for number in STOPS {
+    poll.add(jobs.news().as_fd(), JOBS)?;
+    let told_of = |number: i32| {
         let (ours, theirs) = UnixStream::pair()?;
         signal_hook::low_level::pipe::register(number, theirs)?;
         poll.add(ours.as_fd(), STOPPED + number as u64)?;
-        stops.push(ours);
-    }
+        Ok::<_, io::Error>(ours)
+    };
+    let stops = STOPS.into_iter().map(told_of).collect::<io::Result<_>>()?;
+    let suspends = told_of(SUSPEND)?;
+    suspends.set_nonblocking(true)?;
     let at_once = given.get_one::<usize>("jobs").copied();
     Ok(Map {
         out,
-        wanted: Wanted {
-            template,
-            at_once: at_once.unwrap_or_else(|| machine::cpu_count().max(1) as usize),
-            retries: given.get_one::<u64>("retry").copied().unwrap_or(0),
-            timeout: given.get_one::<Duration>("timeout").copied(),
-            memory: given.get_one::<u64>("memory").copied(),
-            progress: given.get_flag("progress"),
-        },
+        template,
+        at_once: at_once.unwrap_or_else(|| machine::cpu_count().max(1) as usize),
+        retries: given.get_one::<u64>("retry").copied().unwrap_or(0),
+        progress: given.get_flag("progress"),
         inputs,
         done,
         log,
         poll,
-        guard: Guard::new()?,
-        running: Vec::new(),
+        jobs,
+        open: 0,
         again: Vec::new(),
         next: 1,
         shown: 1,
@@ -197,68 +223,80 @@ fn start<'a>(out: &'a Output, given: &ArgMatches, words: &[OsString]) -> io::Res
         failed: 0,
         told: None,
         begun: Instant::now(),
-        stops,
+        _stops: stops,
+        suspends,
     })
 }
 
-impl Map<'_> {
-    fn work(&mut self) -> io::Result<ExitCode> {
+impl<'a> Map<'a> {
+    fn work<'s>(&mut self, scope: &'s Scope<'s, 'a>) -> io::Result<Worked> {
         let mut keys = Vec::new();
         loop {
-            self.begin_jobs()?;
-            if self.running.is_empty() && self.all_read && self.again.is_empty() {
+            self.give_out(scope)?;
+            if self.open == 0 && self.all_read && self.again.is_empty() {
                 break;
             }
             self.tell_progress(false);
             keys.clear();
-            self.poll.wait(&mut keys, self.soonest());
+            self.poll.wait(&mut keys, Deadline::after(self.progress.then_some(TOLD)));
             for key in &keys {
-                if let Some(number) = key.checked_sub(STOPPED).filter(|number| *number < 128) {
-                    self.tell_progress(true);
-                    self.end_all(SIGTERM);
-                    return Ok(ExitCode::from(128 + number as u8));
-                } else if *key == NEWS {
-                    if let Some(news) = self.inputs.news() {
-                        pipe::silence(news.as_fd());
+                match *key {
+                    LINES => {
+                        if let Some(news) = self.inputs.news() {
+                            pipe::silence(news.as_fd());
+                        }
                     }
-                } else {
-                    self.collect(*key)?;
+                    JOBS => {
+                        for ended in self.jobs.take_ended() {
+                            self.open -= 1;
+                            self.ended(ended?)?;
+                        }
+                    }
+                    SUSPENDED => self.suspend(),
+                    signal => {
+                        self.tell_progress(true);
+                        return Ok(Worked::Stopped((signal - STOPPED) as u8));
+                    }
                 }
             }
-            self.enforce_limits();
         }
         self.tell_progress(true);
+        Ok(Worked::All)
+    }
+
+    /// Stops with all jobs, as the shell has it of a program alone, until both are told to go on.
+    fn suspend(&mut self) {
+        // More than one Ctrl-Z is one.
+        let _ = io::copy(&mut self.suspends, &mut io::sink());
+        self.jobs.signal_all(SUSPEND);
+        let _ = signal_hook::low_level::emulate_default_handler(SUSPEND);
+        self.jobs.signal_all(CONTINUE);
+    }
+
+    fn code(&self) -> ExitCode {
         let failed = self.failed.min(MOST_FAILED + 1);
-        Ok(ExitCode::from(u8::try_from(failed).unwrap_or(FAILED)))
+        ExitCode::from(u8::try_from(failed).unwrap_or(FAILED))
     }
 
-    /// When somebody has to look at the latest.
-    fn soonest(&self) -> Deadline {
-        let limit = self.running.iter().filter_map(|job| job.limit).map(|(at, _)| at).min();
-        let left = limit.map(|at| at.saturating_duration_since(Instant::now()));
-        let progress = self.wanted.progress.then_some(TOLD);
-        Deadline::after(left.into_iter().chain(progress).min())
-    }
-
-    fn begin_jobs(&mut self) -> io::Result<()> {
-        while self.running.len() < self.wanted.at_once {
-            if let Some((number, words, failures)) = self.again.pop() {
-                self.begin(number, words, failures)?;
+    fn give_out<'s>(&mut self, scope: &'s Scope<'s, 'a>) -> io::Result<()> {
+        while self.open < (1 + AHEAD) * self.at_once {
+            if let Some(job) = self.again.pop() {
+                self.give(scope, job);
                 continue;
             }
-            if self.all_read || self.kept.len() >= KEPT * self.wanted.at_once {
+            if self.all_read || self.kept.len() >= KEPT * self.at_once {
                 break;
             }
             match self.inputs.next() {
                 Next::Argument(argument) => {
                     let number = self.next;
                     self.next += 1;
-                    let words = self.wanted.template.with(&argument);
+                    let words = self.template.with(&argument);
                     if self.done.has(number, &words) {
                         self.kept.insert(number, None);
                         self.show_in_order()?;
                     } else {
-                        self.begin(number, words, 0)?;
+                        self.give(scope, Job { number, words, failures: 0 });
                     }
                 }
                 Next::Later => break,
@@ -268,104 +306,16 @@ impl Map<'_> {
         Ok(())
     }
 
-    fn begin(&mut self, number: u64, words: Vec<OsString>, failures: u64) -> io::Result<()> {
-        let (stdout, stderr) = (memfd::create_empty(c"stdout")?, memfd::create_empty(c"stderr")?);
-        let mut command = match self.wanted.memory {
-            None => Command::new(&words[0]),
-            // The limit is on a process's own memory, and `run` sets it before the program is there.
-            Some(bytes) => {
-                let mut limited = Command::new(std::env::current_exe()?);
-                limited.args([OsStr::new("run"), OsStr::new("--limit-memory")]);
-                limited.arg(bytes.to_string()).arg("--").arg(&words[0]);
-                limited
-            }
-        };
-        command.args(&words[1..]).stdin(Stdio::null()).process_group(0);
-        command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
-        let (began, since) = (log::now(), Instant::now());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => {
-                let text = format!("tarefa: {}: {error}\n", words[0].to_string_lossy());
-                let is_missing = error.kind() == io::ErrorKind::NotFound;
-                return self.ended(Ended {
-                    number,
-                    words,
-                    code: i32::from(if is_missing { NOT_FOUND } else { NOT_EXECUTED }),
-                    signal: 0,
-                    timed_out: false,
-                    began,
-                    took: since.elapsed(),
-                    stdout: Vec::new(),
-                    stderr: text.into_bytes(),
-                    attempts: failures + 1,
-                });
-            }
-        };
-        let (place, ended) = match self.watch(&child, number) {
-            Ok(watched) => watched,
-            Err(error) => {
-                // Nobody would end it, or hear of its end.
-                end(&child, SIGKILL);
-                let _ = child.wait();
-                return Err(error);
-            }
-        };
-        let limit = self.wanted.timeout.map(|after| (since + after, SIGTERM));
-        self.running.push(Running {
-            number,
-            words,
-            child,
-            place,
-            ended,
-            stdout,
-            stderr,
-            began,
-            since,
-            limit,
-            failures,
-        });
-        Ok(())
-    }
-
-    /// Has the end of this process end a job, and the end of the job noticed: its place in the guard's
-    /// table, and what is readable then.
-    fn watch(&mut self, child: &Child, number: u64) -> io::Result<(u64, OwnedFd)> {
-        let place = self.guard.begins(child.id())?;
-        let ended = pidfd::open(child.id() as i32)?;
-        self.poll.add(ended.as_fd(), number)?;
-        Ok((place, ended))
-    }
-
-    /// A job has ended, and is shown or tried again.
-    fn collect(&mut self, number: u64) -> io::Result<()> {
-        let Some(at) = self.running.iter().position(|job| job.number == number) else {
-            return Ok(());
-        };
-        let mut job = self.running.swap_remove(at);
-        self.poll.remove(job.ended.as_fd());
-        let took = job.since.elapsed();
-        self.guard.ends(job.place)?;
-        let status: ExitStatus = job.child.wait()?;
-        let (stdout, stderr) = (whole(&job.stdout)?, whole(&job.stderr)?);
-        let timed_out = job.limit.is_some_and(|(_, next)| next != SIGTERM);
-        self.ended(Ended {
-            number,
-            words: job.words,
-            code: status.code().unwrap_or(0),
-            signal: status.signal().unwrap_or(0),
-            timed_out,
-            began: job.began,
-            took,
-            stdout,
-            stderr,
-            attempts: job.failures + 1,
-        })
+    fn give<'s>(&mut self, scope: &'s Scope<'s, 'a>, job: Job) {
+        let jobs = self.jobs;
+        self.open += 1;
+        scope.spawn(move || jobs.run(job));
     }
 
     fn ended(&mut self, job: Ended) -> io::Result<()> {
-        if job.is_failure() && job.attempts <= self.wanted.retries {
-            self.again.push((job.number, job.words, job.attempts));
+        if job.is_failure() && job.attempts <= self.retries {
+            let Ended { number, words, attempts, .. } = job;
+            self.again.push(Job { number, words, failures: attempts });
             return Ok(());
         }
         if let Some(log) = &mut self.log {
@@ -425,56 +375,16 @@ impl Map<'_> {
         Ok(())
     }
 
-    /// Ends jobs whose time is up, first by SIGTERM.
-    fn enforce_limits(&mut self) {
-        let now = Instant::now();
-        for job in &mut self.running {
-            if let Some((at, number)) = job.limit.filter(|(at, _)| *at <= now) {
-                end(&job.child, number);
-                job.limit = Some((at.max(now) + GRACE, SIGKILL));
-            }
-        }
-    }
-
-    /// Ends all jobs, and waits for their ends.
-    fn end_all(&mut self, number: i32) {
-        for job in &self.running {
-            end(&job.child, number);
-        }
-        // What may be readable again and again.
-        for stop in self.stops.drain(..) {
-            self.poll.remove(stop.as_fd());
-        }
-        if let Some(news) = self.inputs.news() {
-            self.poll.remove(news.as_fd());
-        }
-        let until = Deadline::after(Some(GRACE));
-        let mut keys = Vec::new();
-        while self.running.iter().any(|job| !pidfd::ended(job.ended.as_fd())) && !until.passed() {
-            keys.clear();
-            self.poll.wait(&mut keys, until);
-            for job in self.running.iter().filter(|job| keys.contains(&job.number)) {
-                self.poll.remove(job.ended.as_fd());
-            }
-        }
-        for job in &mut self.running {
-            end(&job.child, SIGKILL);
-            let _ = self.guard.ends(job.place);
-            let _ = job.child.wait();
-        }
-        self.running.clear();
-    }
-
     /// How far it is, on standard error: over and over on one line of a terminal, else in the end.
     fn tell_progress(&mut self, is_last: bool) {
         let is_terminal = io::stderr().is_terminal();
         let is_due = self.told.is_none_or(|told| told.elapsed() >= TOLD);
-        if !self.wanted.progress || !is_last && (!is_terminal || !is_due) {
+        if !self.progress || !is_last && (!is_terminal || !is_due) {
             return;
         }
         self.told = Some(Instant::now());
-        let (done, failed, running) =
-            (self.succeeded + self.failed, self.failed, self.running.len());
+        let (done, failed) = (self.succeeded + self.failed, self.failed);
+        let running = self.open.min(self.at_once);
         let seconds = self.begun.elapsed().as_secs_f64();
         let known = if self.all_read { format!("/{}", self.next - 1) } else { String::new() };
         let line = self.out.language.pick(
@@ -488,21 +398,4 @@ impl Map<'_> {
         };
         let _ = io::stderr().lock().write_all(self.out.letters(&text).as_bytes());
     }
-}
-
-/// Sends a signal to a job and all in its process group. Its number is its own until it is waited for.
-fn end(child: &Child, number: i32) {
-    let _ = signal::send_process(-(child.id() as i32), number);
-}
-
-/// All that was written to a file in memory.
-fn whole(file: &OwnedFd) -> io::Result<Vec<u8>> {
-    use std::os::unix::fs::FileExt;
-    let length = usize::try_from(memfd::len(file)?).unwrap_or(0);
-    let mut text = vec![0; length];
-    if length > 0 {
-        let file = File::from(file.try_clone()?);
-        file.read_exact_at(&mut text, 0)?;
-    }
-    Ok(text)
 }
