@@ -32,10 +32,14 @@ if sys.version_info >= (3, 13):
     class _ShutDown(TarefaError, queue.ShutDown):
         """Ours, and the standard library's."""
 
+        __module__ = "tarefa"
+
 else:
 
     class _ShutDown(TarefaError):
         """The standard library has none yet."""
+
+        __module__ = "tarefa"
 
 
 class ShutDown(_ShutDown):

@@ -23,6 +23,8 @@ def core_of(item: Core) -> Any:
 class Locked:
     """The lock of an array or a value, as ``multiprocessing``'s wrappers have it."""
 
+    __module__ = "tarefa"
+
     __slots__ = ()
 
     def get_lock(self) -> Any:

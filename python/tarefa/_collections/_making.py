@@ -51,6 +51,8 @@ def make_object(base: Any, memory: ArrayMemory, of: Any, lock: Any) -> Any:
 class Copied(Content):
     """Copying an array or a value makes a new one, with a lock of its own if there was one."""
 
+    __module__ = "tarefa"
+
     __slots__ = ()
 
     def __copy__(self) -> Any:

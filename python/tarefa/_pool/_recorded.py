@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class Recorded:
     """A pool whose calls can be recorded."""
 
+    __module__ = "tarefa"
+
     name: str
     _crew: Any
     _lock: threading.Lock

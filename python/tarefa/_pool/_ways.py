@@ -19,6 +19,8 @@ R = TypeVar("R")
 class Ways:
     """A pool that is asked as ``multiprocessing.Pool`` is."""
 
+    __module__ = "tarefa"
+
     _map: Callable[..., Results]
     submit: Callable[..., Future[Any]]
 

@@ -140,6 +140,8 @@ def _private_names(cls: type) -> set[str]:
 class Shared:
     """A base of the classes whose objects stand for something in shared memory."""
 
+    __module__ = "tarefa"
+
     __slots__ = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -161,6 +163,8 @@ class Shared:
 
 class Content(Shared):
     """A base of those that hold values, which serializers do not know."""
+
+    __module__ = "tarefa"
 
     __slots__ = ()
 

@@ -22,6 +22,8 @@ def TypeVar(name: str, **_options: object) -> str:  # noqa: N802
 class Generic:
     """A base whose classes can be given type arguments in brackets."""
 
+    __module__ = "tarefa"
+
     __slots__ = ()
 
     def __class_getitem__(cls, arguments: object) -> GenericAlias:

@@ -14,6 +14,8 @@ from tarefa._sync._lock import RLock
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
+
+    from tarefa._sync._lock import Lock
 else:
     from tarefa._runtime._untyped import TypeVar
 
@@ -39,7 +41,7 @@ class Condition(Shared, ConditionCore):
     __module__ = "tarefa"
     __slots__ = ()
 
-    def __init__(self, lock: LockCore | None = None) -> None:
+    def __init__(self, lock: Lock | RLock | None = None) -> None:
         super().__init__()
         given: object = lock
         if given is not None and not isinstance(given, LockCore):

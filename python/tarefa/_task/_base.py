@@ -73,6 +73,8 @@ def check_timeout(timeout: float | None) -> float | None:
 class TaskBase(Generic[R]):
     """A run of a target, as a thread or as a process."""
 
+    __module__ = "tarefa"
+
     if TYPE_CHECKING:
         _tarefa_core: Any
         _tarefa_outcome: tuple[bool, Any] | None

@@ -1,5 +1,7 @@
 """How objects show themselves: the forms of the standard library, long ones cut short."""
 
+import inspect
+import pydoc
 import re
 import signal
 
@@ -167,3 +169,22 @@ def test_a_class_is_shown_with_its_own_module(cls, arguments):
         finally:
             if isinstance(thing, tarefa.Pool):
                 thing.shutdown()
+
+
+PUBLIC = sorted(name for name in tarefa.__all__ if inspect.isclass(getattr(tarefa, name)))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_help_names_nothing_internal(name):
+    text = pydoc.plaintext.document(getattr(tarefa, name))
+    found = re.findall(r".*(?:tarefa\._\w+|_engine|\b(?!OnCore)\w+Core\b).*", text)
+    # Who makes a timeline does not call the class.
+    assert not [line for line in found if "core: 'TimelineCore'" not in line]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_messages_about_arguments_name_the_class(name):
+    cls = getattr(tarefa, name)
+    methods = [getattr(cls, it) for it in dir(cls)]
+    owners = {getattr(it, "__qualname__", "").partition(".")[0] for it in methods}
+    assert not [owner for owner in owners - {"OnCore"} if owner.endswith("Core")]

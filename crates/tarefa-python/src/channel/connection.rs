@@ -39,7 +39,7 @@ const CHANNEL: &str = "pipe";
 const BROKEN: i32 = 32;
 
 /// An end of a pipe in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Connection", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct ConnectionCore {
     /// None once it is closed.

@@ -20,9 +20,9 @@ use watch::QueueWatch;
 
 /// Puts the room's classes into the module.
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<QueueCore>()?;
+    m.add("QueueCore", m.py().get_type::<QueueCore>())?;
     m.add_class::<QueueWatch>()?;
-    m.add_class::<ConnectionCore>()?;
+    m.add("ConnectionCore", m.py().get_type::<ConnectionCore>())?;
     m.add_class::<Deliveries>()?;
     add_kinds(&[kinds::QUEUE], |py, h| Ok(Py::new(py, QueueCore::of(h))?.into_any()));
     add_class::<QueueCore>();

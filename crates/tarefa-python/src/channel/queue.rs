@@ -38,7 +38,7 @@ use crate::sync::select::Selectable;
 const CHANNEL: &str = "queue";
 
 /// A queue in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Queue", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct QueueCore {
     handle: Handle,

@@ -18,17 +18,17 @@ use crate::convert::encode;
 use crate::convert::key::{PyKey, with_form, with_key};
 
 /// Keys and values in shared memory.
-#[pyclass(frozen, subclass, generic, extends = MapCore, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, generic, extends = MapCore, name = "Dict", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct DictCore;
 
 /// Keys in shared memory.
-#[pyclass(frozen, subclass, generic, extends = MapCore, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, generic, extends = MapCore, name = "Set", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct SetCore;
 
 /// Names and values in shared memory.
-#[pyclass(frozen, subclass, extends = MapCore, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, extends = MapCore, name = "Namespace", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct NamespaceCore;
 

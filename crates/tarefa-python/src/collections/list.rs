@@ -25,7 +25,7 @@ use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 
 /// A list in shared memory.
-#[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, generic, name = "List", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct ListCore {
     handle: Handle,

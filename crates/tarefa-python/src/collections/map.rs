@@ -27,7 +27,7 @@ use crate::runtime::module_objects;
 use crate::runtime::registry::SharedClass;
 
 /// Keys, and perhaps values, in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Map", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct MapCore {
     handle: Handle,

@@ -17,15 +17,15 @@ use map::{MapCore, MapIterator};
 
 /// Puts the room's classes and functions into the module.
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<ListCore>()?;
-    m.add_class::<MapCore>()?;
+    m.add("ListCore", m.py().get_type::<ListCore>())?;
+    m.add("MapCore", m.py().get_type::<MapCore>())?;
     m.add_class::<MapIterator>()?;
-    m.add_class::<DictCore>()?;
-    m.add_class::<SetCore>()?;
-    m.add_class::<NamespaceCore>()?;
+    m.add("DictCore", m.py().get_type::<DictCore>())?;
+    m.add("SetCore", m.py().get_type::<SetCore>())?;
+    m.add("NamespaceCore", m.py().get_type::<NamespaceCore>())?;
     m.add_class::<ArrayMemory>()?;
-    m.add_class::<ValueCore>()?;
-    m.add_class::<ArrayCore>()?;
+    m.add("ValueCore", m.py().get_type::<ValueCore>())?;
+    m.add("ArrayCore", m.py().get_type::<ArrayCore>())?;
     m.add_function(wrap_pyfunction!(list::check_room, m)?)?;
     m.add_function(wrap_pyfunction!(array::make_array, m)?)?;
     m.add_function(wrap_pyfunction!(array::has_arrays, m)?)?;

@@ -22,7 +22,7 @@ const PICKLED: u8 = 1;
 const REFUSED: u8 = 2;
 
 /// A barrier in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Barrier", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct BarrierCore {
     handle: Handle,

@@ -24,7 +24,7 @@ use crate::sync::lock::{
 };
 
 /// A condition in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Condition", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct ConditionCore {
     handle: Handle,

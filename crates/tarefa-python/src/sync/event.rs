@@ -20,7 +20,7 @@ use crate::sync::level::{self, Level, Shown};
 use crate::sync::select::{Selectable, Waitable};
 
 /// An event in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Event", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct EventCore {
     handle: Handle,

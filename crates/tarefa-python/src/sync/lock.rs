@@ -24,7 +24,7 @@ use crate::runtime::registry::SharedClass;
 use crate::sync::repair;
 
 /// A lock in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Lock", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct LockCore {
     handle: Handle,

@@ -25,12 +25,12 @@ use semaphore::SemaphoreCore;
 
 /// Puts the room's classes and functions into the module.
 pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<LockCore>()?;
-    m.add_class::<EventCore>()?;
-    m.add_class::<SemaphoreCore>()?;
-    m.add_class::<ConditionCore>()?;
-    m.add_class::<BarrierCore>()?;
-    m.add_class::<RWLockCore>()?;
+    m.add("LockCore", m.py().get_type::<LockCore>())?;
+    m.add("EventCore", m.py().get_type::<EventCore>())?;
+    m.add("SemaphoreCore", m.py().get_type::<SemaphoreCore>())?;
+    m.add("ConditionCore", m.py().get_type::<ConditionCore>())?;
+    m.add("BarrierCore", m.py().get_type::<BarrierCore>())?;
+    m.add("RWLockCore", m.py().get_type::<RWLockCore>())?;
     m.add_class::<RWLockSide>()?;
     m.add_class::<Selectable>()?;
     m.add_class::<level::Level>()?;

@@ -20,7 +20,7 @@ use crate::sync::lock::{owner_died, owner_of, patience};
 use crate::sync::repair;
 
 /// A read-write lock in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "RWLock", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct RWLockCore {
     handle: Handle,

@@ -19,7 +19,7 @@ use crate::runtime::registry::SharedClass;
 use crate::sync::lock::seconds;
 
 /// A semaphore in shared memory.
-#[pyclass(frozen, subclass, weakref, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, name = "Semaphore", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct SemaphoreCore {
     handle: Handle,

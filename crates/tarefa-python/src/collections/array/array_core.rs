@@ -18,7 +18,7 @@ use crate::collections::list::{index_of, is_index};
 use crate::runtime::registry::SharedClass;
 
 /// Items in shared memory.
-#[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, generic, name = "Array", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct ArrayCore {
     cells: Cells,

@@ -13,7 +13,7 @@ use crate::collections::array::item::Cells;
 use crate::runtime::registry::SharedClass;
 
 /// One item in shared memory.
-#[pyclass(frozen, subclass, weakref, generic, module = "tarefa._engine")]
+#[pyclass(frozen, subclass, weakref, generic, name = "Value", module = "tarefa")]
 #[derive(Debug)]
 pub(crate) struct ValueCore {
     cells: Cells,
