@@ -117,7 +117,7 @@ def _placed(view: Any) -> tuple[_engine.Block, int] | None:
     return None if found is None else (found[0], found[1] - low)
 
 
-_SHARED = (_engine.ArrayCore, _engine.ValueCore)
+_SHARED: tuple[type, ...] = (_engine.ArrayCore, _engine.ValueCore)
 
 
 def _rebuild(
