@@ -36,6 +36,7 @@ def run_beside(folder, modules, uses=False):
     return done.stdout
 
 
+@pytest.mark.once("which names are the library's is decided alike on all")
 @pytest.mark.parametrize(
     "name", ["random", "socket", "select", "signal", "pickle", "multiprocessing", "bisect"]
 )

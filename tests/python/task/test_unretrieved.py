@@ -40,6 +40,7 @@ def test_it_is_told_with_its_traceback(kind, keep):
     assert "in broken" in done.stderr
 
 
+@pytest.mark.once("who has asked, and when it is told, the package decides alike on all")
 @BOTH
 @pytest.mark.parametrize(
     "look",
@@ -62,6 +63,7 @@ def test_to_look_is_not_to_ask(kind, look):
     assert told(done) == 1, done.stderr
 
 
+@pytest.mark.once("who has asked, and when it is told, the package decides alike on all")
 @BOTH
 @pytest.mark.parametrize(
     "ask",
@@ -144,6 +146,7 @@ def test_it_is_told_once_and_raised_after_that(kind):
     assert done.stdout == "raised nobody asked\n" * 2
 
 
+@pytest.mark.once("who has asked, and when it is told, the package decides alike on all")
 @pytest.mark.watchdog(150)
 def test_ten_seconds_after_the_end_at_the_latest():
     """In the root, in a task, and in a process that forked by itself; with and without a handle."""
@@ -189,6 +192,7 @@ def test_ten_seconds_after_the_end_at_the_latest():
     assert done.stderr == ""
 
 
+@pytest.mark.once("who has asked, and when it is told, the package decides alike on all")
 @pytest.mark.watchdog(150)
 def test_later_failures_have_ten_seconds_of_their_own():
     done = script("""
@@ -342,6 +346,7 @@ def test_a_forked_childs_end_leaves_its_parents_tasks_alone():
 # What is a failure.
 
 
+@pytest.mark.once("who has asked, and when it is told, the package decides alike on all")
 @BOTH
 @pytest.mark.parametrize(
     "target",

@@ -171,6 +171,7 @@ def test_three_deep_inside_other_tasks():
     assert len(numbers) == 8
 
 
+@pytest.mark.once("what other programs of the interpreter's do is tried one by one")
 def test_a_script_three_deep():
     done = run_script("""
         import tarefa

@@ -674,6 +674,7 @@ def named(text):
     return [name.strip() for r in reports for name in r.splitlines()[0].split(";")]
 
 
+@pytest.mark.once("when a wait is reported, the engine decides")
 @pytest.mark.parametrize("what", ["acquire", "event", "join", "wait", "result"])
 def test_a_wait_that_lasts_is_reported_once_and_goes_on(what, report_after, capfd, Task):
     lock, ready, go = tarefa.Lock(), tarefa.Event(), tarefa.Event()
