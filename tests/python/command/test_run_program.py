@@ -6,7 +6,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from support import run
+from support import eventually, is_alive, run
 
 COMMAND = str(Path(sysconfig.get_path("scripts"), "tarefa"))
 UTF8 = {"LC_ALL": "C.UTF-8"}
@@ -41,6 +41,15 @@ def test_a_program_whose_time_is_up_is_ended():
     assert "has run for its limit of 0.2 s and is ended" in done.stderr
     told = run([COMMAND, "--lang=pt", "run", "--limit-time=0.2", "sleep", "50"], code=-15, env=UTF8)
     assert "rodou até o seu limite de 0.2 s" in told.stderr
+
+
+def test_a_limit_on_time_is_for_what_the_program_has_started_as_well(tmp_path):
+    file = tmp_path / "pids"
+    source = f"sleep 1000 & setsid sleep 1000 & jobs -p > {file}; wait"
+    tarefa_run("--limit-time", "1", "sh", "-c", source, code=-signal.SIGTERM)
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert len(pids) == 2
+    eventually(lambda: not any(is_alive(pid) for pid in pids))
 
 
 def test_a_program_that_ends_in_time_notices_nothing():

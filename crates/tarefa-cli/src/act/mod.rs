@@ -6,3 +6,4 @@ mod python;
 mod record;
 pub mod run;
 pub mod tour;
+mod tree;

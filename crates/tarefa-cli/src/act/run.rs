@@ -21,12 +21,11 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::epoll::Poll;
-use tarefa_engine::os::{pidfd, process, procfs, rlimit};
+use tarefa_engine::os::{pidfd, poll, process, procfs, rlimit};
 use tarefa_engine::settings;
 use tarefa_engine::units::{Seconds, parse_size};
 
-use super::record;
+use super::{record, tree};
 use crate::terminal::Output;
 
 /// The command that watches, which nobody types.
@@ -39,8 +38,6 @@ pub(super) const NOT_FOUND: u8 = 127;
 
 /// How long a program has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-const SIGTERM: i32 = 15;
-const SIGKILL: i32 = 9;
 
 /// Becomes the program that is named.
 #[must_use]
@@ -123,21 +120,21 @@ pub fn watch(out: &Output, given: &ArgMatches) -> ExitCode {
         return out.complain(WATCH);
     };
     let limit = Duration::from_secs_f64(seconds);
-    let done = if given.get_flag("start-it") {
-        watching(out, pid, start_time, limit, false).map(drop)
-    } else {
-        end_after(out, pid, start_time, limit)
-    };
-    done.map_or_else(|error| out.complain(error), |()| ExitCode::SUCCESS)
+    if given.get_flag("start-it") {
+        let started = watching(out, pid, start_time, limit, false);
+        return started.map_or_else(|error| out.complain(error), |_| ExitCode::SUCCESS);
+    }
+    end_after(out, pid, start_time, limit);
+    ExitCode::SUCCESS
 }
 
-fn end_after(out: &Output, pid: i32, start_time: u64, limit: Duration) -> io::Result<()> {
-    let Ok(program) = pidfd::open(pid) else { return Ok(()) };
+fn end_after(out: &Output, pid: i32, start_time: u64, limit: Duration) {
+    let Ok(program) = pidfd::open(pid) else { return };
     if procfs::is_another(pid, start_time) {
-        return Ok(());
+        return;
     }
-    if ends(&program, limit)? {
-        return Ok(());
+    if poll::wait_any(&[program.as_fd()], Deadline::after(Some(limit))) {
+        return;
     }
     let name = procfs::thread_name(pid, pid).unwrap_or_default();
     let limit = Seconds(limit);
@@ -145,24 +142,7 @@ fn end_after(out: &Output, pid: i32, start_time: u64, limit: Duration) -> io::Re
         format!("{name} (pid {pid}) has run for its limit of {limit} and is ended"),
         format!("{name} (pid {pid}) rodou até o seu limite de {limit} e é encerrado"),
     ));
-    // One that has ended just now is what was wanted.
-    let _ = pidfd::send_signal(program.as_fd(), SIGTERM);
-    if !ends(&program, GRACE)? {
-        let _ = pidfd::send_signal(program.as_fd(), SIGKILL);
-    }
-    Ok(())
-}
-
-/// Whether the process behind `program` ends within that time.
-fn ends(program: &std::os::fd::OwnedFd, within: Duration) -> io::Result<bool> {
-    let poll = Poll::new()?;
-    poll.add(program.as_fd(), 0)?;
-    let until = Deadline::after(Some(within));
-    let mut keys = Vec::new();
-    while keys.is_empty() && !until.passed() {
-        poll.wait(&mut keys, until);
-    }
-    Ok(pidfd::ended(program.as_fd()))
+    tree::end_program(pid as u32, program, GRACE);
 }
 
 /// What a pool's tasks may run on, as `--kind` takes it.

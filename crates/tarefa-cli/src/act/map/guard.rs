@@ -18,7 +18,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use tarefa_engine::os::memfd;
 
-use super::tree;
+use crate::act::tree;
 
 /// What the guard is called as: nobody types it.
 pub const GUARD: &str = "guard-jobs";
@@ -99,7 +99,7 @@ pub fn guard() -> ExitCode {
     for group in groups.chunks_exact(SIZE).filter_map(|bytes| bytes.try_into().ok()) {
         let group = i32::from_ne_bytes(group);
         if group > 0 {
-            tree::kill(group as u32);
+            tree::kill_group(group as u32);
         }
     }
     ExitCode::SUCCESS

@@ -16,8 +16,11 @@ use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::{memfd, pidfd, pipe, poll};
 
 use super::guard::Guard;
-use super::tree::{self, SIGKILL};
 use crate::act::run::{NOT_EXECUTED, NOT_FOUND};
+use crate::act::tree::{self, SIGKILL};
+
+/// How long a job has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A job that waits for a worker.
 #[derive(Debug)]
@@ -198,7 +201,7 @@ impl Jobs {
         if pidfd::ended(ended.as_fd()) {
             return Ok(false);
         }
-        tree::end(child.id(), &ended);
+        tree::end_group(child.id(), &ended, GRACE);
         Ok(!self.stops.load(Ordering::SeqCst))
     }
 

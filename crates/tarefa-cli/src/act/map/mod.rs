@@ -8,14 +8,13 @@
 //!
 //! - Jobs are processes that a worker of the pool spawns, without a shell: `posix_spawn` copies no memory.
 //! - What a job writes is shown in one piece, when it has ended, in the order of the arguments.
-//! - Each job is a process group: what ends a job ends what it has started, too (`tree.rs`). When this process is
+//! - Each job is a process group: what ends a job ends what it has started, too (`../tree.rs`). When this process is
 //!   killed another one does so (`guard.rs`).
 
 mod guard;
 mod inputs;
 mod job;
 mod log;
-mod tree;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -36,7 +35,7 @@ use tarefa_engine::os::{machine, pipe, signal};
 use self::inputs::{Inputs, Next, Template, parted, unknown_mark};
 use self::job::{Ended, Job, Jobs};
 use self::log::{Done, Log};
-use self::tree::SIGTERM;
+use crate::act::tree::SIGTERM;
 use crate::terminal::Output;
 
 pub use self::guard::{GUARD, guard};
