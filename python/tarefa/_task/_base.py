@@ -222,7 +222,8 @@ class TaskBase(Generic[R]):
         found = self._tarefa_outcome
         if found is None:
             found = self._tarefa_outcome = self._find_outcome()
-        if found[0]:
+        # A process that still runs, with its result delivered, may die of what it does at its exit.
+        if found[0] or self._tarefa_core.state != FINISHED:
             self._tarefa_core.note_retrieved()
             if self._tarefa_unretrieved:
                 note_retrieved(self)
@@ -233,6 +234,9 @@ class TaskBase(Generic[R]):
         found = self._tarefa_outcome
         if found is None:
             found = self._tarefa_outcome = self._find_outcome()
+        if not found[0]:
+            # It died of what it did at its exit.
+            return _outcome.died(self._tarefa_core, self._label())
         error: Exception = found[1]
         # Without what was added where it was raised again.
         error.__traceback__ = self._tarefa_traceback

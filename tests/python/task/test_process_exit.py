@@ -482,3 +482,73 @@ def test_nothing_is_left_of_a_task_that_was_terminated():
     task.join()
     assert isinstance(task.exception(), tarefa.WorkerDied)
     eventually(lambda: not os.path.exists(f"/proc/{task.pid}"))
+
+
+DYING = {
+    "os._exit": ("atexit.register(os._exit, 9)", 9),
+    "SIGKILL": ("atexit.register(os.kill, os.getpid(), 9)", -9),
+}
+
+
+@pytest.mark.parametrize("how", DYING)
+@pytest.mark.parametrize("value", ["10", "None", "[1]"])
+def test_one_that_dies_at_its_exit_keeps_its_result_and_nobody_who_asked_is_told(how, value):
+    line, code = DYING[how]
+    done = run_script(f"""
+        import atexit, os, tarefa
+        def f():
+            {line}
+            return {value}
+        early = tarefa.Process(target=f).start()
+        assert early.result() == {value}
+        early.join()
+        late = tarefa.Process(target=f).start()
+        late.join()
+        for task in early, late:
+            assert (task.state, task.exitcode) == (tarefa.State.KILLED, {code}), task
+            assert task.result() == {value} and task.exception() is None
+            assert "killed" in repr(task)
+    """)
+    assert done.stderr == ""
+
+
+def test_a_death_at_the_exit_that_nobody_asked_about_is_told():
+    done = run_script("""
+        import atexit, os, tarefa
+        def f():
+            atexit.register(os._exit, 9)
+            return 10
+        task = tarefa.Process(target=f, name="late").start()
+        task.join()
+        del task
+    """)
+    assert done.stderr.count("'late' (pid ") == 2
+    assert "exited with code 9 at its exit, after its target had ended" in done.stderr
+    assert "its result is kept" in done.stderr
+
+
+def test_a_target_that_raised_and_a_death_at_the_exit():
+    done = run_script("""
+        import atexit, os, tarefa
+        def f():
+            atexit.register(os._exit, 9)
+            raise ValueError("of the target")
+        task = tarefa.Process(target=f).start()
+        task.join()
+        assert repr(task.exception()) == "ValueError('of the target')", task.exception()
+        assert task.exitcode == 9
+    """)
+    assert done.stderr == ""
+
+
+def test_a_worker_of_a_pool_that_dies_at_its_exit():
+    done = run_script("""
+        import atexit, os, tarefa
+        def f():
+            atexit.register(os._exit, 9)
+            return 10
+        with tarefa.Pool(1) as pool:
+            assert pool.submit(f).result() == 10
+    """)
+    assert "internal" not in done.stderr
+    assert "__traceback__" not in done.stderr

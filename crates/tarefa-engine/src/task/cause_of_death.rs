@@ -227,6 +227,8 @@ pub struct Death {
     /// What it said itself before it gave up: a panic's message and place, and its backtrace where
     /// one was asked for.
     pub note: Option<Box<str>>,
+    /// Whether it had a result by then, which is kept: it died of what it did at its exit.
+    pub at_exit: bool,
 }
 
 impl Death {
@@ -249,11 +251,13 @@ impl Death {
             over_time: task.time_limit().filter(|_| task.over_time()),
             last_line: task.last_line(),
             note: note.map(|(text, _)| text.into()),
+            at_exit: task.delivered(),
         }
     }
 
     /// What happened, without the task's name and process: `was ended by SIGKILL before it had a
-    /// result; peak memory 12.3 MiB; likely cause: ...`.
+    /// result; peak memory 12.3 MiB; likely cause: ...`. Of one that had its result: `was ended by
+    /// SIGKILL at its exit, after its target had ended; ...`.
     #[must_use]
     pub fn words(&self) -> Words<'_> {
         Words(self)
@@ -272,7 +276,12 @@ impl fmt::Display for Words<'_> {
             (None, Some(code)) => write!(f, "exited with code {code}")?,
             (None, None) => f.write_str("ended")?,
         }
-        f.write_str(" before it had a result; peak memory ")?;
+        f.write_str(if it.at_exit {
+            " at its exit, after its target had ended, and its result is kept"
+        } else {
+            " before it had a result"
+        })?;
+        f.write_str("; peak memory ")?;
         match it.peak_memory {
             0 => f.write_str("unknown")?,
             bytes => write!(f, "{}", Measured(bytes))?,
@@ -385,6 +394,7 @@ mod tests {
             over_time: Some(LIMIT),
             last_line: None,
             note: None,
+            at_exit: false,
         };
         assert_eq!(
             death.to_string(),
@@ -409,6 +419,10 @@ mod tests {
         assert_eq!(broken.as_deref(), Some("its last line was a.py:7 in f"));
         let seen = end(LastLine::Seen(place()));
         assert_eq!(seen.as_deref(), Some("it was last seen at a.py:7 in f"));
+        let kept = Death { at_exit: true, ..death.clone() }.to_string();
+        let wanted =
+            " at its exit, after its target had ended, and its result is kept; peak memory ";
+        assert!(kept.contains(wanted), "{kept}");
         (death.signal, death.over_time) = (Some("SIGABRT".into()), None);
         (death.cause, death.note) = (Cause::Reported, Some("no luck (a.rs:1:2)".into()));
         assert_eq!(
