@@ -29,6 +29,8 @@ _idle = 0
 _first = 0
 # Whether this is a child: the zygote, which runs tasks that are none, has no end of this kind.
 _is_child = False
+# Whether it is being done.
+runs = False
 # Tells whether there is still nothing to do, where that was so in the zygote.
 _nothing: Unchanged | None = None
 
@@ -146,6 +148,8 @@ def shut_logging() -> None:
 
 def run(on_limit: Callable[[], None]) -> None:
     """Do it; ``on_limit`` is called by another thread if it takes too long."""
+    global runs
+    runs = True
     timer = threading.Timer(LIMIT, on_limit)
     timer.daemon = True
     try:

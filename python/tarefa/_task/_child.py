@@ -59,9 +59,13 @@ class _Terminated(SystemExit):
 def on_terminate(_signum: int, _frame: FrameType | None) -> None:
     """The handler of SIGTERM, in the main thread; the next one, or some time, ends the process."""
     _engine.default_termination()
-    if _in_target or _finishing:
+    if _in_target:
         raise _Terminated(1)
-    _engine.die_of_termination()
+    if _core is None or _at_exit.runs:
+        _engine.die_of_termination()
+    # After the target, where nothing has to unwind; and CPython 3.13 and later drop what is raised
+    # where they wait for threads.
+    _end_terminated()
 
 
 def _interruption(core: Any, what: str) -> Interrupted:

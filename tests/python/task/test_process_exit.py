@@ -552,3 +552,65 @@ def test_a_worker_of_a_pool_that_dies_at_its_exit():
     """)
     assert "internal" not in done.stderr
     assert "__traceback__" not in done.stderr
+
+
+STAGES = {
+    "waiting for a thread": "threading.Thread(target=time.sleep, args=(1000,)).start(); tell()",
+    "waiting for a task": "tarefa.Process(target=time.sleep, args=(1000,)).start(); tell()",
+    "in an exit function": "atexit.register(tell_and_wait)",
+    "in a finalizer": "weakref.finalize(f, tell_and_wait)",
+    "in the end of logging": "logging.getLogger().addHandler(Slow())",
+}
+
+
+@pytest.mark.parametrize("how", ["terminate", "os.kill", "twice"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_terminate_at_each_stage_of_the_end(stage, how):
+    ways = {
+        "terminate": "task.terminate()",
+        "os.kill": "os.kill(task.pid, signal.SIGTERM)",
+        "twice": "task.terminate(); task.terminate()",
+    }
+    done = run_script(f"""
+        import atexit, logging, os, signal, tarefa, threading, time, weakref
+        at = tarefa.Event()
+        class Slow(logging.Handler):
+            def close(self):
+                tell_and_wait()
+        def tell(): at.set()
+        def tell_and_wait():
+            at.set()
+            time.sleep(1000)
+        def f():
+            {STAGES[stage]}
+            return 5
+        task = tarefa.Process(target=f).start()
+        at.wait()
+        {"time.sleep(0.2)" if "waiting" in stage else ""}
+        {ways[how]}
+        task.join()
+        assert task.exitcode == -signal.SIGTERM, task
+        assert task.state == tarefa.State.KILLED
+    """)
+    assert "Traceback" not in done.stderr, done.stderr
+    # What the program did itself it is not told.
+    assert (done.stderr == "") == (how != "os.kill")
+
+
+def test_terminate_while_it_waits_for_threads_has_its_exit_functions_run():
+    notes, begun = tarefa.List(), tarefa.Event()
+
+    def work():
+        import atexit
+        import threading
+
+        atexit.register(notes.append, "at exit")
+        threading.Thread(target=lambda: (begun.set(), time.sleep(1000))).start()
+        return 5
+
+    task = tarefa.Process(target=work).start()
+    begun.wait()
+    task.terminate()
+    task.join()
+    assert (list(notes), task.exitcode) == (["at exit"], -signal.SIGTERM)
+    assert isinstance(task.exception(), tarefa.WorkerDied)
