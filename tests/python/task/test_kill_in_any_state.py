@@ -144,3 +144,21 @@ s.join(30)
 assert not s.is_alive()
 """
     )
+
+
+@pytest.mark.parametrize("spares", [0, 4])
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_stopped_a_moment_before(how, spares):
+    # The stop shows only once the process runs again, which takes the other signal before it.
+    run_script(f"""
+        import os, signal, tarefa, time
+        from tarefa import configure
+        configure(spares={spares})
+        for n in range(60):
+            task = tarefa.Process(target=time.sleep, args=(1000,), daemon=True).start()
+            time.sleep(n % 5 * 0.004)
+            os.kill(task.pid, signal.SIGSTOP)
+            task.{how}()
+            task.join()
+            assert task.state == tarefa.State.KILLED
+    """)

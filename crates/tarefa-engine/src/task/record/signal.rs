@@ -23,13 +23,23 @@ use std::os::fd::AsFd;
 use super::layout::flag;
 use super::task::Task;
 use crate::atomic::{Ordering, fence};
+use crate::os::procfs::{SignalAction, SignalStands};
 use crate::os::{pidfd, process, procfs, signal};
 use crate::shm::member::slots;
 use crate::task::state::State;
 
-/// Whether that process is stopped; also where nobody can say.
-fn is_stopped(pid: i32) -> bool {
-    procfs::stat(pid).is_none_or(|stat| stat.state == 'T')
+/// Whether a process that is to end is to be told to go on as well.
+///
+/// One that was sent SIGSTOP a moment ago does not show that yet, and it takes the signal that is to
+/// end it first, for that has the lower number: it then stops before the handler's first instruction.
+/// So everybody is told who takes no notice of it, and who has a handler for it, or waits for it, only
+/// where he is stopped; also where nobody can say.
+fn must_go_on(pid: i32) -> bool {
+    let stands = |number| procfs::signal_stands(pid, number);
+    let takes_notice = |on: SignalStands| on.action == SignalAction::Handled || on.is_blocked;
+    !stands(libc::SIGCONT).is_some_and(takes_notice)
+        || stands(libc::SIGSTOP).is_none_or(|stop| stop.is_pending)
+        || procfs::stat(pid).is_none_or(|stat| stat.state == 'T')
 }
 
 impl Task<'_> {
@@ -56,26 +66,34 @@ impl Task<'_> {
         let descriptor = pidfd::open(pid);
         // Looked at once the descriptor is open: while the slot's process lives, the number is its own.
         if self.process().is_none() || pid == 0 {
-            return Ok(kills && self.state() == State::Starting);
+            let starts = kills && self.state() == State::Starting;
+            if starts && pid != 0 {
+                // It sees the wish once it goes on, if it was stopped before it could.
+                if let Ok(fd) = &descriptor {
+                    let _ = pidfd::send_signal(fd.as_fd(), libc::SIGCONT);
+                }
+            }
+            return Ok(starts);
         }
         if self.state().is_final() {
             return Ok(false);
-        }
-        if kills {
-            let (wanted, none) = (number as u64, 0);
-            let word = &self.it.kill_with;
-            let swap = word.compare_exchange(wanted, none, Ordering::AcqRel, Ordering::Relaxed);
-            crash_point!("task.kill_taken_back");
-            if swap.is_err() {
-                // The process, or another who kills it, has taken it over.
-                return Ok(true);
-            }
         }
         let send = |number| match &descriptor {
             Ok(fd) => pidfd::send_signal(fd.as_fd(), number),
             // Without a descriptor to spare: the number alone, which its slot answers for.
             Err(_) => signal::send_process(pid, number),
         };
+        if kills {
+            let (wanted, none) = (number as u64, 0);
+            let word = &self.it.kill_with;
+            let swap = word.compare_exchange(wanted, none, Ordering::AcqRel, Ordering::Relaxed);
+            crash_point!("task.kill_taken_back");
+            if swap.is_err() {
+                // The process, or another who kills it, has taken it over. It may have stopped with it.
+                let _ = send(libc::SIGCONT);
+                return Ok(true);
+            }
+        }
         if descriptor.as_ref().is_err_and(pidfd::says_gone) {
             return Ok(false);
         }
@@ -83,7 +101,7 @@ impl Task<'_> {
         if sent.is_ok() && kills && number == libc::SIGTERM {
             self.note_termination();
         }
-        if sent.is_ok() && kills && number != libc::SIGKILL && is_stopped(pid) {
+        if sent.is_ok() && kills && number != libc::SIGKILL && must_go_on(pid) {
             // It would not take the signal until somebody else has it go on.
             let _ = send(libc::SIGCONT);
         }
