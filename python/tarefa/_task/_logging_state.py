@@ -35,10 +35,25 @@ def now() -> Any:
     root = logging.root
     loggers = root.manager.loggerDict
     found = loggers and [
-        (name, one.level, one.propagate, one.disabled, list(one.handlers), list(one.filters))
+        (
+            name,
+            one.level,
+            one.propagate,
+            one.disabled,
+            list(one.handlers),
+            list(one.filters),
+            None if type(one) is logging.Logger else _class_of(one),
+        )
         for name, one in list(loggers.items())
         if hasattr(one, "handlers")
-        and (one.level or one.handlers or one.filters or one.disabled or not one.propagate)
+        and (
+            one.level
+            or one.handlers
+            or one.filters
+            or one.disabled
+            or not one.propagate
+            or type(one) is not logging.Logger
+        )
     ]
     factory = logging.getLogRecordFactory()
     rest = (
@@ -55,6 +70,7 @@ def now() -> Any:
         _last_resort(logging),
         _formats(logging.Formatter),
         tuple([getattr(logging, name, True) for name in _SWITCHES]),
+        root.manager.loggerClass,
     )
     forward = _forward()
     if not found and rest == _USUAL and forward is None:
@@ -87,6 +103,7 @@ def to_watch() -> tuple[list[Any], list[Any]]:
         (logging, "root", root),
         (root, "manager", manager),
         (manager, "loggerDict", loggers),
+        (manager, "loggerClass", manager.loggerClass),
         *((logging, name, getattr(logging, name)) for name in _OBJECTS),
         *((logging.Formatter, name, getattr(logging.Formatter, name)) for name in _FORMATS),
         *((logging, n, getattr(logging, n)) for n in _SWITCHES if hasattr(logging, n)),
@@ -150,6 +167,7 @@ _USUAL: tuple[Any, ...] = (
     (),
     None,
     (True,) * len(_SWITCHES),
+    None,
 )
 
 
@@ -205,16 +223,54 @@ def pack(state: Any) -> bytes:
         return [n for n in map(number, given) if n is not None]
 
     loggers = [
-        (name, level, propagate, disabled, numbered(hs, not propagate), _that_pickle(filters))
-        for name, level, propagate, disabled, hs, filters in found
+        (
+            name,
+            level,
+            propagate,
+            disabled,
+            numbered(hs, not propagate),
+            _that_pickle(filters),
+            _pack_class(kind),
+        )
+        for name, level, propagate, disabled, hs, filters, kind in found
     ]
     level, hs, filters, disabled, disable, raises, captures, factory, levels, kind = rest[:10]
     root = (level, numbered(hs), _that_pickle(filters), disabled)
-    made = [_that_pickle([] if one is None else [one]) for one in (factory, kind, rest[11])]
+    made = [
+        _that_pickle([] if one is None else [one]) for one in (factory, kind, rest[11], rest[13])
+    ]
     plain = (disable, raises, captures, levels, rest[10], rest[12])
     whole = dumps((handlers, loggers, root, made, plain))
     _cached = (state, whole)
     return whole
+
+
+def _class_of(logger: Any) -> tuple[type, object, dict[str, Any]]:
+    """The class of one that is not the usual one's, and what it has besides what every logger has.
+
+    Between them is what differs each time, where it cannot be told whether that has changed.
+    """
+    own = {name: value for name, value in vars(logger).items() if name not in _OF_LOGGER}
+    is_plain = all(type(value) in _PLAIN for value in own.values())
+    return type(logger), None if is_plain else object(), own
+
+
+_PLAIN = (type(None), bool, int, float, str)
+# What every logger has: it is told otherwise, or made anew.
+_OF_LOGGER = frozenset(
+    (
+        *("name", "level", "parent", "propagate", "handlers"),
+        *("disabled", "manager", "root", "filters", "_cache"),
+    )
+)
+
+
+def _pack_class(given: Any) -> tuple[list[bytes], list[bytes]] | None:
+    """A logger's class and what it has of its own, each if it pickles; None for the usual class."""
+    if given is None:
+        return None
+    kind, _, own = given
+    return _that_pickle([kind]), _that_pickle(list(own.items()))
 
 
 def _that_pickle(values: list[Any]) -> list[bytes]:
@@ -361,13 +417,15 @@ def apply(data: bytes) -> None:
 
     from tarefa._convert._pickling import loads
 
-    handlers, loggers, root, (factory, classes, formats), plain = loads(data)
+    handlers, loggers, root, (factory, classes, formats, of_manager), plain = loads(data)
     disable, raises, captures, levels, last_resort, switches = plain
     for one in _unpacked(formats):
         formatter: Any = logging.Formatter
         formatter.converter, formatter.default_time_format, formatter.default_msec_format = one
     for one in _unpacked(classes):
         logging.setLoggerClass(one)
+    for one in _unpacked(of_manager):
+        logging.root.manager.loggerClass = one
     for name, value in zip(_SWITCHES, switches, strict=True):
         setattr(logging, name, value)
     if last_resort is None:
@@ -377,8 +435,10 @@ def apply(data: bytes) -> None:
     made = [_make(*one) for one in handlers]
     for value, name in (levels or {}).items():
         logging.addLevelName(value, name)
-    for name, level, propagate, disabled, numbers, filters in loggers:
+    for name, level, propagate, disabled, numbers, filters, kind in loggers:
         one = logging.getLogger(name)
+        if kind is not None:
+            _become(one, *kind)
         one.propagate, one.disabled = propagate, disabled
         _set(one, level, numbers, filters, made)
     level, numbers, filters, disabled = root
@@ -389,6 +449,17 @@ def apply(data: bytes) -> None:
     logging.captureWarnings(captures)
     for one in _unpacked(factory):
         logging.setLogRecordFactory(one)
+
+
+def _become(logger: Any, kinds: list[bytes], own: list[bytes]) -> None:
+    """Make it one of its class, in place: modules and the script's data may have it already."""
+    for kind in _unpacked(kinds):
+        try:
+            if type(logger) is not kind:
+                logger.__class__ = kind
+        except TypeError:  # one of another layout
+            return
+    vars(logger).update(_unpacked(own))
 
 
 def _set(logger: Any, level: int, numbers: list[int], filters: list[bytes], made: Any) -> None:

@@ -86,6 +86,32 @@ SETUPS = {
         'log.error("here")',
         ["me here"],
     ),
+    "a class of loggers": (
+        """
+        class Tracing(logging.Logger):
+            def trace(self, text): print(self.prefix + text)
+        logging.setLoggerClass(Tracing)
+        log = logging.getLogger("x")
+        log.prefix = "mine: "
+        adapter = logging.LoggerAdapter(logging.getLogger("y"), {})
+        adapter.logger.prefix = "adapted: "
+        logging.setLoggerClass(logging.Logger)
+        """,
+        """
+        log.trace("t"); adapter.logger.trace("a")
+        print(logging.getLogger("x") is log, type(logging.getLogger("z")).__name__)
+        """,
+        ["mine: t", "adapted: a", "True Logger"],
+    ),
+    "a class of loggers for those to come": (
+        """
+        class Tracing(logging.Logger):
+            def trace(self, text): print(text)
+        logging.getLogger().manager.setLoggerClass(Tracing)
+        """,
+        'logging.getLogger("x").trace("t")',
+        ["t"],
+    ),
     "a queue of ours": (
         """
         import logging.handlers
