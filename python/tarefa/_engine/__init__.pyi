@@ -131,6 +131,7 @@ from tarefa._engine.task import (
     usual_spares,
     wake_sleeper,
     was_reminded,
+    watch_keyboard,
     watch_signals,
     watch_termination,
 )
@@ -275,6 +276,7 @@ __all__ = [
     "was_forked",
     "was_reminded",
     "watch_faults",
+    "watch_keyboard",
     "watch_signals",
     "watch_termination",
     "write_stack",

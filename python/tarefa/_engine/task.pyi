@@ -329,6 +329,9 @@ def most_descriptors() -> int:
 def watch_termination() -> bool:
     """Have SIGTERM call the interpreter's handler first, and end the process a while later."""
 
+def watch_keyboard(core: TaskCore) -> None:
+    """Have SIGINT of the program's processes call the interpreter's handler, and no other."""
+
 def default_termination() -> None:
     """Have SIGTERM end the process."""
 

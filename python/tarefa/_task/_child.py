@@ -147,6 +147,7 @@ def forget_task() -> None:
 def run(core: Any) -> None:
     """Run the task and end the process."""
     _engine.watch_termination()
+    _engine.watch_keyboard(core)
     code = _tarefa_run(core)
     if not _had_seldom and _SELDOM in sys.modules:
         _imported.append(_SELDOM)

@@ -419,3 +419,46 @@ def test_what_a_task_was_interrupted_with_says_so(Task):
     task.interrupt()
     with pytest.raises(TaskInterrupted, match="'asleep' was interrupted"):
         task.result()
+
+
+SENDERS = {
+    "itself": ("os.kill(os.getpid(), signal.SIGINT)", ""),
+    "raise_signal": ("signal.raise_signal(signal.SIGINT)", ""),
+    "its starter": ("", "os.kill(task.pid, signal.SIGINT)"),
+}
+
+
+@pytest.mark.parametrize("who", SENDERS)
+def test_a_sigint_of_the_programs_own_is_a_keyboard_interrupt(who):
+    there, here = SENDERS[who]
+    run_script(f"""
+        import os, signal, tarefa, time
+        ready = tarefa.Event()
+        def work():
+            try:
+                ready.set()
+                {there or "pass"}
+                time.sleep(1000)
+            except KeyboardInterrupt as error:
+                return type(error).__name__
+        task = tarefa.Process(target=work).start()
+        ready.wait()
+        {here or "pass"}
+        assert task.result() == "KeyboardInterrupt"
+    """)
+
+
+def test_one_of_somebody_else_does_nothing_there():
+    run_script("""
+        import os, signal, subprocess, sys, tarefa
+        ready, go = tarefa.Event(), tarefa.Event()
+        def work():
+            ready.set()
+            go.wait()
+            return "went on"
+        task = tarefa.Process(target=work).start()
+        ready.wait()
+        subprocess.run([sys.executable, "-c", f"import os; os.kill({task.pid}, 2)"], check=True)
+        go.set()
+        assert task.result() == "went on"
+    """)

@@ -224,6 +224,20 @@ pub unsafe fn queued_value(info: *const libc::siginfo_t) -> Option<u32> {
     (info.si_code == libc::SI_QUEUE).then(|| unsafe { info.si_value() }.sival_ptr.addr() as u32)
 }
 
+/// The process that has sent the signal; `None` of one that the kernel sends of itself: a terminal's
+/// Ctrl-C, say. Async-signal-safe.
+///
+/// # Safety
+/// `info` is what the kernel gave the handler that runs, or null.
+#[must_use]
+pub unsafe fn sender(info: *const libc::siginfo_t) -> Option<i32> {
+    // SAFETY: the caller's word.
+    let info = unsafe { info.as_ref() }?;
+    let by_process = [libc::SI_USER, libc::SI_TKILL, libc::SI_QUEUE].contains(&info.si_code);
+    // SAFETY: a signal of these codes has a sender.
+    by_process.then(|| unsafe { info.si_pid() })
+}
+
 /// Sends `signal` to this process in so many seconds. Async-signal-safe.
 pub fn send_self_later(signal: i32, seconds: i64) {
     // SAFETY: both are plain data, for which zeroes are a value.

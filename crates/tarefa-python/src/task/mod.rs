@@ -3,6 +3,7 @@
 pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod interrupt;
+pub(crate) mod keyboard;
 pub(crate) mod methods;
 pub(crate) mod terminate;
 pub(crate) mod unchanged;
@@ -30,6 +31,7 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(methods::take_descriptors, m)?)?;
     m.add_function(wrap_pyfunction!(methods::most_descriptors, m)?)?;
     m.add_function(wrap_pyfunction!(terminate::watch_termination, m)?)?;
+    m.add_function(wrap_pyfunction!(keyboard::watch_keyboard, m)?)?;
     m.add_function(wrap_pyfunction!(terminate::default_termination, m)?)?;
     m.add_function(wrap_pyfunction!(terminate::die_of_termination, m)?)?;
     m.add_function(wrap_pyfunction!(interrupt::prepare_thread_interrupts, m)?)?;
