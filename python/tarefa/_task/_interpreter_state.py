@@ -1,8 +1,9 @@
 """What a task's interpreter has of its starter's, besides environment, folder and path.
 
-Settings of the interpreter, which are numbers; and what modules keep that the starter has loaded:
-time zone, default timeout of sockets, decimal context, key of ``multiprocessing``, filters of
-warnings. Those that name classes are read once the script's are there.
+Settings of the interpreter, which are numbers; how its own streams write text; and what modules
+keep that the starter has loaded: time zone, default timeout of sockets, decimal context, key of
+``multiprocessing``, filters of warnings. Those that name classes are read once the script's are
+there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import _thread
 import _warnings
 import contextvars
+import io
 import os
 import sys
 import time
@@ -35,6 +37,18 @@ def _stack_size() -> int:
     return size
 
 
+# The interpreter's own, whatever a program has put in the place of `sys.stdout`.
+_STREAMS = ("__stdout__", "__stderr__")
+
+
+def _of_stream(name: str) -> tuple[str, str | None] | None:
+    """How it writes text; None where the interpreter has none."""
+    stream: Any = getattr(sys, name, None)
+    return None if type(stream) is not _TEXT else (stream.encoding, stream.errors)
+
+
+_TEXT = io.TextIOWrapper
+
 # Of each number: how it is read, and how it is set.
 _NUMBERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "recursion limit": (sys.getrecursionlimit, sys.setrecursionlimit),
@@ -51,6 +65,7 @@ def now() -> dict[str, Any]:
     found = {name: read() for name, read in _READ}
     # Other zones have names alike.
     found["zone"] = time.tzname, time.timezone, time.altzone
+    found["streams"] = [_of_stream(name) for name in _STREAMS]
     for name, read in _probes():
         value = read()
         if value is not None:
@@ -69,7 +84,13 @@ def to_watch() -> _Watched:
         value = read()
         # Without a size set, asking is all that it does.
         calls.append((_thread.stack_size if name == "stack size" and not value else read, value))
-    watched: _Watched = same, [], calls
+    streams = [(getattr(sys, name), _of_stream(name)) for name in _STREAMS]
+    same += [(sys, name, getattr(sys, name)) for name in _STREAMS]
+    equal: list[Any] = []
+    for stream, how in streams:
+        if how is not None:
+            equal += [(stream, "encoding", how[0]), (stream, "errors", how[1])]
+    watched: _Watched = same, equal, calls
     for name, read in _probes():
         watch = _WATCHED_OTHERWISE.get(name)
         if watch is None or not watch(watched):
@@ -230,6 +251,10 @@ def apply(state: dict[str, Any]) -> None:
     if "zone" in state:
         # The variable has been set by now.
         time.tzset()
+    for name, how in zip(_STREAMS, state.get("streams") or (), strict=False):
+        now = _of_stream(name)
+        if None not in (how, now) and how != now:
+            getattr(sys, name).reconfigure(encoding=how[0], errors=how[1])
     if "timeout" in state:
         import _socket
 

@@ -639,3 +639,24 @@ def test_the_end_of_a_process_is_seen_after_its_starter_closed_all_descriptors(l
         low,
     )
     assert "has closed descriptors that belong to tarefa" in done.stderr
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_how_the_streams_write_text(when):
+    done = run_script(f"""
+        import sys, tarefa
+        def f():
+            print(ascii("\\u20ac\\u00e9".encode(sys.stdout.encoding, sys.stdout.errors)))
+            return [(s.encoding, s.errors) for s in (sys.stdout, sys.stderr)]
+        if {when!r} == "after":
+            tarefa.Process(target=f).start().join()
+        sys.stdout.reconfigure(encoding="latin-1", errors="replace")
+        sys.stderr.reconfigure(errors="ignore")
+        here = [(s.encoding, s.errors) for s in (sys.stdout, sys.stderr)]
+        for _ in range(2):
+            assert tarefa.Process(target=f).start().result() == here
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
+        here = [(s.encoding, s.errors) for s in (sys.stdout, sys.stderr)]
+        assert tarefa.Process(target=f).start().result() == here
+    """)
+    assert done.stdout.count("b'?\\xe9'") == 2
