@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
-from tarefa._convert import _descriptors
+from tarefa._convert import _descriptors, _instead
 from tarefa._convert._cloudpickler import dumps_by_value
 
 
@@ -35,7 +35,7 @@ def pickles(obj: Any) -> bool:
 def find(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
     """The innermost part of ``obj`` that does not pickle: (where, part)."""
     parts: list[tuple[str, Any]]
-    if _descriptors.hint(obj):
+    if _instead.hint(obj):
         parts = []  # the whole of it is what a user knows, and has another for
     elif isinstance(obj, dict):
         parts = [(f"{path}[{k!r}]", v) for k, v in obj.items()]

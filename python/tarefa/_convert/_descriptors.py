@@ -232,34 +232,3 @@ def _reduce_lock(lock: Any) -> Any:
     if not os.path.exists(f"/dev/shm/sem.{name.lstrip('/')}"):  # noqa: S108 - where the C library has them
         raise RuntimeError("it was made for processes that are forked, and has no name any more")
     return lock.__reduce_ex__(5)
-
-
-_OURS = {
-    "Lock": "tarefa.Lock",
-    "RLock": "tarefa.RLock",
-    "Semaphore": "tarefa.Semaphore",
-    "BoundedSemaphore": "tarefa.BoundedSemaphore",
-    "Condition": "tarefa.Condition",
-    "Event": "tarefa.Event",
-    "Barrier": "tarefa.Barrier",
-    "Queue": "tarefa.Queue",
-    "JoinableQueue": "tarefa.JoinableQueue",
-    "SimpleQueue": "tarefa.SimpleQueue",
-    "Synchronized": "tarefa.Value",
-    "SynchronizedArray": "tarefa.Array",
-    "SynchronizedString": "tarefa.Array",
-    "SemLock": "tarefa.Lock",
-}
-
-
-def hint(obj: Any) -> str:
-    """What to use instead of an object of ``multiprocessing`` that does not travel."""
-    kind = type(obj)
-    module = kind.__module__ or ""
-    ours = _OURS.get(kind.__name__)
-    if ours is None or not module.startswith("multiprocessing"):
-        return ""
-    return (
-        f"; use {ours}, which goes anywhere, or one that multiprocessing.get_context('spawn') "
-        "makes, as an argument of a process"
-    )

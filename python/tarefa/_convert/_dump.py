@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 
 from tarefa import _engine
-from tarefa._convert import _by_name, _descriptors
+from tarefa._convert import _by_name, _descriptors, _instead
 from tarefa._convert._by_name import ByName, NeedsMore
 from tarefa._convert._plain_pickle import NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
@@ -48,7 +48,9 @@ def dump(obj: Any, keep: Callable[[Any], bool] | None = None, **how: Any) -> tup
         where = _culprit.find(obj)
         what = f"{where[0]} ({_culprit.describe(where[1])})" if where else _culprit.describe(obj)
         why = _culprit.first_line(e) + (
-            _descriptors.hint(obj) or (_descriptors.hint(where[1]) if where else "")
+            _instead.hint(obj)
+            or (_instead.hint(where[1]) if where else "")
+            or _instead.hint_of(_culprit.first_line(e))
         )
         raise NotPicklable(f"{what} cannot be pickled, so it cannot be shared: {why}") from e
 

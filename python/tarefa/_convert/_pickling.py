@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FunctionType
 
 from tarefa import _engine
-from tarefa._convert import _descriptors, _own_ways
+from tarefa._convert import _instead, _own_ways
 from tarefa._convert._plain_pickle import MAIN_NAMES, NOT_AS_IT_IS
 from tarefa._runtime._errors import NotPicklable
 
@@ -103,7 +103,7 @@ def dumps_call(call: _Call) -> tuple[bytes, list[Any]]:
             if not _culprit.pickles(value):
                 where, part = _culprit.find(value, name) or (name, value)
                 why = _culprit.first_line(e.__cause__) if e.__cause__ else str(e)
-                why += _descriptors.hint(value) or _descriptors.hint(part)
+                why += _instead.hint(value) or _instead.hint(part) or _instead.hint_of(why)
                 raise NotPicklable(
                     f"{where} ({_culprit.describe(part)}) cannot be pickled, so it cannot be sent "
                     f"to another process: {why}"

@@ -23,7 +23,7 @@ from types import CodeType
 
 from tarefa import _engine
 from tarefa._collections._list import List
-from tarefa._convert import _definitions, _descriptors
+from tarefa._convert import _definitions, _descriptors, _instead
 from tarefa._convert._by_name import ByName
 from tarefa._convert._dump import dump, dumps_whole, pickles
 from tarefa._convert._plain_pickle import MAIN_NAMES, is_of_process
@@ -448,7 +448,7 @@ def _refused(state: dict[str, Any], reach: Reach, error: NotPicklable) -> NotPic
             return NotPicklable(
                 f"global {name!r} of __main__ ({shown}), which {reach.through[name]!r} uses, "
                 f"cannot be pickled, so it cannot be sent to another process: make it in the "
-                f"process that uses it ({error.__cause__ or error}){_descriptors.hint(value)}"
+                f"process that uses it ({error.__cause__ or error}){_instead.hint(value)}"
             )
     for path, value in state["held"]:
         if not pickles(value):
