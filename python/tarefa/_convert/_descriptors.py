@@ -213,18 +213,30 @@ def _reduce_socket(found: Any) -> Any:
     if popen is None:
         from multiprocessing import reduction
 
-        return reduction._reduce_socket(found)  # type: ignore[attr-defined]
+        made: Any = reduction._reduce_socket(found)  # type: ignore[attr-defined]
+        return _with_timeout, (found.gettimeout(), *made)
     number = found.fileno()
     if number < 0:
         raise ValueError(f"{found!r} is closed, and cannot go to another process")
     token = popen.DupFd(popen.duplicate_for_child(number))
-    return _rebuild_socket, (token, found.family, found.type, found.proto)
+    parts = (token, found.family, found.type, found.proto)
+    return _with_timeout, (found.gettimeout(), _rebuild_socket, parts)
 
 
 def _rebuild_socket(token: Token, family: int, kind: int, proto: int) -> Any:
     import socket
 
     return socket.socket(family, kind, proto, token.detach())
+
+
+def _with_timeout(timeout: float | None, make: Callable[..., Any], parts: tuple[Any, ...]) -> Any:
+    """The socket that is made of these parts, with the timeout that it had.
+
+    Its descriptor does not block if it has one, so without it the socket would not wait at all.
+    """
+    made = make(*parts)
+    made.settimeout(timeout)
+    return made
 
 
 def _reduce_lock(lock: Any) -> Any:

@@ -269,3 +269,24 @@ def test_pickle_is_as_ever():
 
     with socket.socket() as one, pytest.raises(TypeError):
         pickle.dumps(one)
+
+
+@pytest.mark.parametrize("timeout", [None, 30.0])
+@pytest.mark.parametrize("way", ["argument", "queue"])
+def test_a_socket_has_its_timeout(timeout, way):
+    # What is put into a queue is sent by a thread of multiprocessing's, which stays.
+    run_script(f"""
+        import socket, tarefa
+        def read(given):
+            end = queue.get() if given is None else given
+            return end.gettimeout(), end.recv(5)
+        ours, theirs = socket.socketpair()
+        theirs.settimeout({timeout})
+        queue = tarefa.Queue()
+        if {way!r} == "queue":
+            queue.put(theirs)
+        argument = theirs if {way!r} == "argument" else None
+        task = tarefa.Process(target=read, args=(argument,)).start()
+        ours.send(b"hello")
+        assert task.result(30) == ({timeout}, b"hello")
+    """)
