@@ -36,6 +36,9 @@ def reducers() -> dict[type, Callable[[Any], Any]]:
     # Subclasses that have nothing besides; pickle looks for the very type.
     alike = (getattr(numpy, name, kind) for name in ("recarray", "matrix"))
     found = dict.fromkeys((kind, *alike), _reduce)
+    masked = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    if masked is not None:
+        found[masked] = _reduce_masked
     return {**found, getattr(numpy, "memmap", kind): _reduce, memoryview: _reduce_memory}
 
 
@@ -58,6 +61,26 @@ def reduce(view: Any) -> Any:
             kind = None if type(view) is np.ndarray else type(view)
             return _rebuild, (owner, dtype, view.shape, view.strides, offset, writable, kind)
     return view.__reduce_ex__(5)
+
+
+def _reduce_masked(view: Any) -> Any:
+    """As a view of the same memory where its data or its mask is one, beside the other."""
+    import numpy as np
+
+    data, mask = view.data, view.mask
+    shown = [one for one in (data, mask) if type(one) is np.ndarray and one.size]
+    if not _engine.has_arrays() or not any(owner_of(one) for one in shown):
+        return view.__reduce_ex__(5)
+    fill, hard = view._fill_value, view._hardmask
+    return _rebuild_masked, (data, None if mask is np.ma.nomask else mask, fill, hard)
+
+
+def _rebuild_masked(data: Any, mask: Any, fill: Any, hard: bool) -> Any:
+    import numpy as np
+
+    array: Any = np.ma.MaskedArray(data, np.ma.nomask if mask is None else mask, copy=False)
+    array._fill_value, array._hardmask = fill, hard
+    return array
 
 
 def _reduce_memory(view: memoryview) -> Any:

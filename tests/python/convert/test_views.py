@@ -178,3 +178,18 @@ def test_windows_any_strides_and_matrices(Task):
         result(Task, fill, made, 7)
         assert np.flatnonzero(view).tolist() == list(places)
     assert type(result(Task, lambda given: given, view.reshape(3, 4).view(np.matrix))) is np.matrix
+
+
+@pytest.mark.parametrize("shared", ["data", "mask"])
+def test_a_masked_array_over_one(shared):
+    data, mask = np.zeros(4), np.zeros(4, bool)
+    array = tarefa.Array(data if shared == "data" else mask)
+    over = {"data": data, "mask": mask, shared: np.asarray(array)}
+    masked = np.ma.MaskedArray(over["data"], over["mask"], fill_value=7, copy=False)
+
+    def fill(given):
+        getattr(given, "data" if shared == "data" else "_mask")[1:3] = 1
+        return float(given.fill_value)
+
+    assert result(tarefa.Process, fill, masked) == 7
+    assert list(np.asarray(array)) == [0, 1, 1, 0]
