@@ -390,3 +390,16 @@ def test_a_preloaded_module_that_fails_is_named_and_left_out(tmp_path, body):
     )
     assert done.stdout == "2\n"
     assert "quebrado" in done.stderr
+
+
+def test_who_is_killed_for_the_hard_limit_on_processor_time_has_that_as_its_cause():
+    done = run_script("""
+        import resource, tarefa
+        def spin():
+            while True: pass
+        tarefa.Process(target=int).start().join()
+        resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
+        print(tarefa.Process(target=spin).start().exception())
+    """)
+    assert "was ended by SIGKILL" in done.stdout
+    assert "it used more processor time than the system lets it (ulimit -t)" in done.stdout

@@ -1,5 +1,7 @@
 //! Soft limits of this process (`getrlimit`), and the one on private memory (`RLIMIT_DATA`).
 
+use std::time::Duration;
+
 use crate::atomic::{AtomicU64, Ordering};
 
 use super::{process, procfs};
@@ -21,6 +23,14 @@ pub fn processes() -> Option<u64> {
 #[must_use]
 pub fn file_size() -> Option<u64> {
     soft(libc::RLIMIT_FSIZE)
+}
+
+/// The hard limit on the processor time of this process, at which the kernel kills: `None` is
+/// unlimited.
+#[must_use]
+pub fn processor_time() -> Option<Duration> {
+    let limit = get(libc::RLIMIT_CPU as usize).hard;
+    (limit != libc::RLIM_INFINITY).then(|| Duration::from_secs(limit))
 }
 
 /// What a thread's stack and its own memory may take.

@@ -20,7 +20,7 @@ use super::last_line::LastLine;
 use super::limits::GRACE;
 use super::record::{Task, flag};
 use crate::os::pidfd::Exit;
-use crate::os::signal;
+use crate::os::{rlimit, signal};
 use crate::units::{Measured, Seconds, Size};
 
 /// Why a process most likely died.
@@ -77,6 +77,8 @@ struct Circumstances {
     memory_limit: Option<u64>,
     /// Whether it has said why it died.
     reported: bool,
+    /// Whether it had used all the processor time that it may have.
+    out_of_time: bool,
 }
 
 impl Cause {
@@ -104,6 +106,8 @@ impl Cause {
             (libc::SIGABRT, _) if known.reported => Self::Reported,
             (libc::SIGKILL, _) if has(flag::ENDED_WITH_STARTER) => Self::WithStarter,
             (libc::SIGKILL, _) if has(flag::OUT_OF_MEMORY) => Self::OutOfMemory,
+            // Where the soft limit is the hard one, the kernel does not ask first, with SIGXCPU.
+            (libc::SIGKILL, _) if known.out_of_time => Self::ProcessorTime,
             (libc::SIGKILL, _) => Self::Killed,
             // What code does that did not get memory.
             (libc::SIGABRT | libc::SIGSEGV | libc::SIGILL | libc::SIGTRAP, Some(limit)) => {
@@ -131,6 +135,7 @@ impl Cause {
             killed_over_time: task.time_limit().filter(|_| task.killed_over_time()),
             memory_limit: task.memory_limit(),
             reported: task.note().is_some_and(|(_, is_cause)| is_cause),
+            out_of_time: is_out_of_time(task),
         })
     }
 
@@ -139,6 +144,15 @@ impl Cause {
     pub fn is_certain(self) -> bool {
         matches!(self, Self::Ended | Self::TimeLimit(_) | Self::WithStarter | Self::Reported)
     }
+}
+
+/// Whether it had used what the hard limit on processor time lets it: that of its starter, who is
+/// the one that asks, mostly.
+fn is_out_of_time(task: &Task<'_>) -> bool {
+    let usage = task.usage();
+    let used = Duration::from_nanos(usage.user_ns.saturating_add(usage.system_ns));
+    // For its limit the kernel counts the ticks that find it running, which may be more than it ran.
+    rlimit::processor_time().is_some_and(|limit| used >= limit * 3 / 4)
 }
 
 impl fmt::Display for Cause {
@@ -319,6 +333,7 @@ mod tests {
             killed_over_time: None,
             memory_limit: None,
             reported: false,
+            out_of_time: false,
         };
         Cause::of(known)
     }
@@ -330,6 +345,7 @@ mod tests {
             killed_over_time: Some(LIMIT),
             memory_limit: Some(50 << 20),
             reported: false,
+            out_of_time: false,
         };
         Cause::of(limits)
     }
@@ -366,6 +382,16 @@ mod tests {
         assert_eq!(cause(killed, flag::OUT_OF_MEMORY), Cause::OutOfMemory);
         assert_eq!(cause(killed, flag::OUT_OF_MEMORY | ours), Cause::Ended);
         assert_eq!(cause(killed, flag::ENDED_WITH_STARTER), Cause::WithStarter);
+        let over = |flags| Circumstances {
+            exit: killed,
+            flags,
+            killed_over_time: None,
+            memory_limit: None,
+            reported: false,
+            out_of_time: true,
+        };
+        assert_eq!(Cause::of(over(0)), Cause::ProcessorTime);
+        assert_eq!(Cause::of(over(ours)), Cause::Ended);
     }
 
     #[test]
