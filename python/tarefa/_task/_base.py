@@ -84,6 +84,8 @@ class TaskBase(Generic[R]):
     _tarefa_traceback = None
     _tarefa_sentinel = None
     _tarefa_unretrieved = False
+    # Whether it was to end, and the system let nobody here tell it so.
+    _tarefa_refused = False
 
     def _label(self) -> str:
         return f"task {self._tarefa_core.name!r}"
@@ -402,6 +404,7 @@ class TaskBase(Generic[R]):
         try:
             core.send_signal(number, True)
         except OSError as error:
+            self._tarefa_refused = True
             raise self._not_signalled(error) from None
 
     def _interrupt_as_far_as_possible(self) -> None:

@@ -21,6 +21,7 @@ def _forked() -> None:
     """In a forked child: it has an end of its own."""
     global watching
     watching = False
+    _left.clear()
     _current.forget_all()
     _unretrieved.forget_all()
     _engine.forget_stack()
@@ -53,18 +54,58 @@ def at_exit() -> None:
         stop_all()
     try:
         while True:
-            waiting = [t for t in _current.active_tasks() if not t.daemon]
+            waiting = [t for t in _current.active_tasks() if not t.daemon and t not in _left]
             if not waiting:
                 break
             for task in waiting:
                 if task is not threading.current_thread():
-                    task._wait(None)
+                    _wait_for(task)
     except KeyboardInterrupt:
         stop_all()
     for task in _current.active_tasks():
         if not task._tarefa_core.is_thread:
             _kill(task)
     _unretrieved.tell_all()
+
+
+# Those that are not waited for.
+_left: set[Any] = set()
+
+
+def _wait_for(task: Any) -> None:
+    """Until its end; or, of one that was to end and that nobody can end any more, not for ever."""
+    while not task._wait(_LOOK if task._tarefa_refused or task.time_limit else None):
+        if _is_out_of_reach(task):
+            break
+    else:
+        return
+    if not task._wait(_engine.GRACE):
+        _left.add(task)
+        print(  # noqa: T201
+            f"tarefa: {task._label()} (pid {task.pid}) was to end, and goes on: it runs as another "
+            "user than this process by now, which may not end it. The program does not wait for "
+            "it any longer, and it ends with the program",
+            file=sys.stderr,
+        )
+
+
+# Seconds.
+_LOOK = 0.5
+
+
+def _is_out_of_reach(task: Any) -> bool:
+    """Whether it was to end, by its time limit or `kill()`, and may not be signalled."""
+    import os
+
+    if task._tarefa_core.is_thread or not (task._tarefa_refused or task._tarefa_core.over_time):
+        return False
+    try:
+        os.kill(task.pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _was_interrupted() -> bool:

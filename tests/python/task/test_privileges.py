@@ -374,3 +374,25 @@ def test_what_may_not_be_killed_is_told_and_ends_with_the_program():
     )
     for name in ("grandchild", "long"):
         assert f"process '{name}'" in done.stderr or f'process "{name}"' in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("ends", ["time_limit", "kill"])
+def test_the_end_of_the_program_does_not_wait_for_what_may_not_be_ended(ends):
+    done = run_script(
+        LOOK
+        + f"""
+    def linger():
+        while True:
+            time.sleep(0.1)
+
+    limit = 0.5 if {ends!r} == "time_limit" else None
+    task = tarefa.Process(target=linger, name="long", time_limit=limit).start()
+    os.setgid(65534); os.setuid(65534)
+    if limit is None:
+        try: task.kill()
+        except PermissionError: pass
+        else: raise AssertionError("it was killed")
+    """
+    )
+    assert "process 'long'" in done.stderr
+    assert "does not wait for it any longer" in done.stderr
