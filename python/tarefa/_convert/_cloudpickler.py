@@ -5,19 +5,25 @@ from __future__ import annotations
 import io
 import sys
 import weakref
+from collections import ChainMap
 from collections.abc import Callable
 from types import FunctionType, MemberDescriptorType, resolve_bases
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 from cloudpickle import cloudpickle as parts
 
+from tarefa._convert import _files
 from tarefa._convert._by_name import Reducing
 from tarefa._convert._plain_pickle import MAIN_NAMES
 
 
 class ByValue(Reducing, cloudpickle.Pickler):  # type: ignore[misc]
     """Functions and classes as what they consist of; the script's by name, where they can."""
+
+    dispatch_table: ClassVar[Any] = ChainMap(
+        {io.TextIOWrapper: _files.reduce_text_file}, *cloudpickle.Pickler.dispatch_table.maps
+    )
 
     def __init__(self, file: Any, keep: Callable[[Any], bool] | None = None, **how: Any) -> None:
         super().__init__(file, protocol=5, buffer_callback=keep)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tarefa._convert import _files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -93,7 +95,7 @@ def hint(obj: Any) -> str:
         other = _HAND_OVER.get((module, one.__name__))
         if other is not None:
             return f"; it is of one process alone: hand over {other}"
-    return ""
+    return _files.hint(obj)
 
 
 def hint_of(error: str) -> str:
