@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from contextvars import Context, ContextVar
 
+from tarefa._convert._plain_pickle import MAIN_NAMES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -52,9 +54,14 @@ def reduce_context_var(var: ContextVar[Any], pickles: Callable[[Any], bool]) -> 
 
 
 def _find_context_var(var: ContextVar[Any]) -> _Key:
-    """Where a module that can be imported has it; else a key of this process's."""
+    """Where a module that can be imported has it; else a key of this process's.
+
+    The script's module is none, by whichever of its names: a process that is given what the script
+    has would ask it for what is still on the way.
+    """
+    main = sys.modules.get("__main__")
     for module, content in list(sys.modules.items()):
-        if module != "__main__":
+        if module not in MAIN_NAMES and content is not main:
             for name, value in list(getattr(content, "__dict__", {}).items()):
                 if value is var:
                     return module, name

@@ -94,6 +94,30 @@ def test_a_context_variable_that_does_not_pickle_is_left_out():
         variable.reset(token)
 
 
+@pytest.mark.parametrize("loaded", ["", "import multiprocessing", "sys.modules['mine'] = main"])
+def test_a_context_variable_of_the_script(loaded):
+    script = f"""
+        import contextvars, sys, tarefa
+        main = sys.modules["__main__"]
+        {loaded}
+        variable = contextvars.ContextVar("variable", default=0)
+        def read(): return variable.get()
+        def ask(given): return given.get()
+        def results():
+            yield tarefa.Process(target=variable.get).start().result()
+            yield tarefa.Process(target=read).start().result()
+            yield tarefa.Process(target=ask, args=(variable,)).start().result()
+            with tarefa.Pool(1) as pool:
+                yield pool.submit(variable.get).result()
+                yield pool.submit(read).result()
+                yield pool.submit(ask, variable).result()
+        print(*results())
+        variable.set(7)
+        print(*results())
+    """
+    assert run_script(script).stdout == "0 0 0 0 0 0\n7 7 7 7 7 7\n"
+
+
 def lower_precision(precision=4):
     before = decimal.getcontext().prec
     decimal.getcontext().prec = precision
