@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, SupportsIndex, TypeVar
 
 from tarefa._channel._deliveries import earliest, keep_first
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
@@ -110,6 +110,13 @@ class Queue(Shared, QueueCore, Generic[T]):
             except ShutDown:
                 return
             yield item
+
+    def __contains__(self, _item: object) -> NoReturn:
+        """Never: without this ``in`` would take items until it has found one that is equal."""
+        raise TypeError(
+            f"what is in a {type(self).__name__} cannot be asked: it would have to be taken. Use "
+            "empty() or qsize(); a tarefa.Set or Dict is for what is looked up"
+        )
 
     def ack(self) -> None:
         """Say that an item that was taken with ``ack=True`` is done with.

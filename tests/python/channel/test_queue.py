@@ -172,6 +172,17 @@ def test_a_message_is_a_copy(q):
     assert q.get() == [1]
 
 
+def test_in_takes_nothing(Any):
+    q = Any()
+    put_all(q, [1, 2, 3])
+    for item in (1, 7, None):
+        with pytest.raises(TypeError, match=type(q).__name__):
+            assert item in q
+    assert sorted(drain(q)) == [1, 2, 3]
+    with pytest.raises(TypeError):
+        assert 1 not in tarefa.Pipe()[0]
+
+
 def test_shared_objects_travel_by_reference(q):
     numbers = tarefa.List()
     q.put(numbers)
