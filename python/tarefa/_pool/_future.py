@@ -9,6 +9,7 @@ from concurrent.futures import Future as _Future
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED, PENDING
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tarefa._runtime import _event_loop
 from tarefa._runtime._errors import TaskTimeout
 from tarefa._runtime._shared import shown_dir
 from tarefa._task._base import check_timeout
@@ -118,6 +119,7 @@ class Future(_Future[R]):
 
     def add_done_callback(self, fn: Callable[[_Future[R]], object]) -> None:
         """Have a function called with the future when it ends, in any thread."""
+        _event_loop.refuse_its_own(fn, "hand it asyncio.wrap_future(future)")
         super().add_done_callback(fn)
         if self._state not in _DONE:
             self._tarefa_watch()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from tarefa import _engine
 from tarefa._runtime import (
     _eval_breaker,  # noqa: F401 - for waits, which may come when there is no descriptor to read it with
+    _event_loop,
 )
 from tarefa._runtime._errors import (
     ArenaFull,
@@ -333,6 +334,7 @@ class TaskBase(Generic[R]):
             raise StateError(f"{self._label()} is not started: call start() first")
         if not callable(fn):
             raise TypeError(f"a function is wanted, not {type(fn).__name__} {fn!r}")
+        _event_loop.refuse_its_own(fn, f"hand it asyncio.ensure_future(task) of {self._label()}")
         from tarefa._task import _watcher
 
         _watcher.add(self, fn)

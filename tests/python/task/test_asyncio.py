@@ -82,3 +82,49 @@ def test_a_killed_process_wakes_the_waiter():
 
     with pytest.raises(tarefa.WorkerDied):
         asyncio.run(main())
+
+
+def test_asyncio_wait_takes_a_future_that_is_made_of_the_task(Task):
+    async def main():
+        task = Task(target=targets.add, args=(1, 2)).start()
+        with pytest.raises(TypeError, match="ensure_future"):
+            await asyncio.wait([task])
+        done, pending = await asyncio.wait([asyncio.ensure_future(task)])
+        return [future.result() for future in done], pending
+
+    assert asyncio.run(main()) == ([3], set())
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_so_it_does_with_futures_of_pools(kind):
+    async def main(pool):
+        future = pool.submit(abs, -3)
+        with pytest.raises(TypeError, match="wrap_future"):
+            await asyncio.wait([future])
+        done, pending = await asyncio.wait([asyncio.wrap_future(future)])
+        return [future.result() for future in done], pending
+
+    with tarefa.Pool(1, kind) as pool:
+        assert asyncio.run(main(pool)) == ([3], set())
+
+
+def test_other_ways_of_waiting_take_the_task_itself(Task):
+    def start():
+        return Task(target=targets.add, args=(1, 2)).start()
+
+    async def main():
+        yield await asyncio.gather(start())
+        yield await asyncio.wait_for(start(), 60)
+        yield await asyncio.shield(start())
+        for first in asyncio.as_completed([start()]):
+            yield await first
+
+    async def results():
+        return [found async for found in main()]
+
+    assert asyncio.run(results()) == [[3], 3, 3, 3]
+    loop = asyncio.new_event_loop()
+    try:
+        assert loop.run_until_complete(start()) == 3
+    finally:
+        loop.close()
