@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tarefa._pool._errors import also_of_multiprocessing
 from tarefa._runtime._errors import TaskTimeout
 from tarefa._runtime._shared import shown_dir
 from tarefa._task._base import check_timeout
@@ -54,13 +55,16 @@ class AsyncResult:
         """The result; raises what the call raised.
 
         Raises:
-            TimeoutError: it is not there within ``timeout`` seconds.
+            TimeoutError: it is not there within ``timeout`` seconds. It is a
+                ``multiprocessing.TimeoutError`` as well.
         """
         until = None if timeout is None else time.monotonic() + timeout
         try:
             value = self._future.result(timeout)
-        except Exception:
+        except Exception as e:
             self._until_told(until)
+            if isinstance(e, TaskTimeout) and not self.ready():
+                raise also_of_multiprocessing(e) from None
             raise
         self._until_told(until)
         return value

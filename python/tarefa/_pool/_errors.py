@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from concurrent.futures import BrokenExecutor
+from typing import Any
 
-from tarefa._runtime._errors import StateError, TarefaError, TimeLimitExceeded, WorkerDied
+from tarefa._runtime._errors import (
+    StateError,
+    TarefaError,
+    TaskTimeout,
+    TimeLimitExceeded,
+    WorkerDied,
+)
 
 
 class BrokenPool(TarefaError, BrokenExecutor):
@@ -25,6 +33,26 @@ class KilledOverTime(TimeLimitExceeded, WorkerDied):
     """The task ran longer than its ``time_limit``, ignored its interrupt, and was killed."""
 
     __module__ = "tarefa"
+
+
+_of_both: Any = None
+
+
+def also_of_multiprocessing(error: TaskTimeout) -> TaskTimeout:
+    """The same as a ``multiprocessing.TimeoutError``, which is no built-in ``TimeoutError``.
+
+    Where the program has not loaded `multiprocessing` nobody catches one, and it stays as it is.
+    """
+    global _of_both
+    context: Any = sys.modules.get("multiprocessing.context")
+    if context is None:
+        return error
+    if _of_both is None:
+        # Another process makes its own.
+        names = {"__module__": "tarefa", "__reduce__": lambda self: (TaskTimeout, self.args)}
+        _of_both = type("TaskTimeout", (TaskTimeout, context.TimeoutError), names)
+    found: TaskTimeout = _of_both(*error.args)
+    return found
 
 
 def warn_of_fewer(pool: str, workers: int, wanted: int, error: Exception) -> None:

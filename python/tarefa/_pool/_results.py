@@ -9,7 +9,11 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from tarefa._pool._errors import also_of_multiprocessing
 from tarefa._pool._map import Mapping, Raised
+from tarefa._runtime._errors import TaskTimeout
+from tarefa._runtime._showing import full_title
+from tarefa._task._base import check_timeout
 
 # Results that are taken at once.
 _RUN = 1 << 12
@@ -22,6 +26,22 @@ class Results(itertools.chain[Any]):
 
     _runs: _Runs
 
+    def next(self, timeout: float | None = None) -> Any:
+        """The next result, as ``next()`` gives it; the results go on after a timeout.
+
+        Raises:
+            TimeoutError: it is not there within ``timeout`` seconds. It is a
+                ``multiprocessing.TimeoutError`` as well.
+            StopIteration: there is none any more.
+        """
+        timeout = check_timeout(timeout)
+        if timeout is not None:
+            try:
+                self._runs.wait(timeout)
+            except TaskTimeout as e:
+                raise also_of_multiprocessing(e) from None
+        return next(self)
+
     def close(self) -> None:
         """Stop: what has not begun is not begun any more."""
         self._runs.end()
@@ -29,6 +49,15 @@ class Results(itertools.chain[Any]):
     @property
     def _mapping(self) -> Mapping:
         return self._runs.mapping
+
+    def __repr__(self) -> str:
+        runs, mapping = self._runs, self._runs.mapping
+        taken = mapping.handed - runs.left() - runs.dropped
+        of = "" if mapping.total is None else f" of {mapping.total}"
+        end = ", over" if runs.over else ""
+        return (
+            f"<{full_title(self)}: {taken}{of} taken, {mapping.finished - taken} more there{end}>"
+        )
 
 
 def results_of(
@@ -58,12 +87,14 @@ class _Runs(Iterator[Iterator[Any]]):
         goes_on: bool,
         bar: Any,
     ) -> None:
+        self.over = False
+        # Results that were there at the end, and that nobody has taken.
+        self.dropped = 0
+        self._until = None if timeout is None else time.monotonic() + float(timeout)
         self.mapping = mapping
-        self._until = None if timeout is None else time.monotonic() + timeout
         self.return_exceptions = return_exceptions
         self.goes_on = goes_on
         self.bar = bar
-        self.over = False
         # What was taken from the mapping: numbers and the like, and who hands them out; or what is
         # not kept once it was handed out.
         self._plain: list[Any] = []
@@ -95,6 +126,22 @@ class _Runs(Iterator[Iterator[Any]]):
         items = self._items = iter(run)
         return items
 
+    def left(self) -> int:
+        """How many were taken from the mapping, and are not handed out yet."""
+        found: int = self._items.__length_hint__() + len(self.run)
+        return found
+
+    def wait(self, timeout: float) -> None:
+        """Wait until there is a result to be handed out, or the end.
+
+        Raises:
+            TaskTimeout: there is none in time; they go on.
+        """
+        mapping, until = self.mapping, time.monotonic() + timeout
+        if self.over or self.left() or (self._until is not None and self._until <= until):
+            return
+        mapping.wait(mapping.has_next, until)
+
     def rest(self) -> list[Any]:
         """What has come and is not handed out, as far as nothing of it is to be raised."""
         found, run = list(self._items), self.run
@@ -106,6 +153,7 @@ class _Runs(Iterator[Iterator[Any]]):
         """Stop: what has not begun is not begun any more."""
         if not self.over:
             self.over = True
+            self.dropped = self.left()
             self._plain.clear()
             self.run.clear()
             if not self.mapping.all_there():
@@ -117,7 +165,7 @@ class _Runs(Iterator[Iterator[Any]]):
         mapping = getattr(self, "mapping", None)
         if mapping is None or self.over or mapping.stopped:
             return
-        left = self._items.__length_hint__() + len(self.run)
+        left = self.left()
         taken = mapping.handed - left
         if mapping.lazy and not (mapping.exhausted and taken >= mapping.given):
             self.over = True
