@@ -28,6 +28,7 @@ from tarefa._pool._ways import Ways, count_of
 from tarefa._pool._work import Batch
 from tarefa._runtime import _fork
 from tarefa._runtime._errors import NotPicklable
+from tarefa._runtime._of_init import guard, shown
 from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._showing import full_title
 from tarefa._task import _exit, _limits
@@ -96,7 +97,12 @@ class Pool(Ways, Recorded, Executor):
 
     __module__ = "tarefa"
 
-    _crew: Any = None
+    _crew: Any
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        guard(cls, "_crew", "_lock", "_resources", "_retries", "_time_limit", "_workers")
+        guard(cls, "kind", "name")
 
     def __init__(
         self,
@@ -648,7 +654,7 @@ class Pool(Ways, Recorded, Executor):
         return self._workers
 
     def __del__(self) -> None:
-        crew = self._crew
+        crew = self.__dict__.get("_crew")
         if crew is not None and not crew.closed and self._pid == os.getpid():
             crew.close()
 
@@ -661,9 +667,11 @@ class Pool(Ways, Recorded, Executor):
     __dir__ = shown_dir
 
     def __repr__(self) -> str:
-        crew = self._crew
-        state = "closed" if crew is None or crew.closed else "open"
-        if crew is not None and crew.broken is not None:
+        crew = self.__dict__.get("_crew")
+        if crew is None:
+            return shown(self)
+        state = "closed" if crew.closed else "open"
+        if crew.broken is not None:
             state = "broken"
         kinds = {"process": "processes", "thread": "threads", "auto": "workers of kind 'auto'"}
         return f"<{full_title(self)} {self.name!r}: {self._workers} {kinds[self.kind]}, {state}>"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType
 
 from tarefa import _engine
+from tarefa._runtime._of_init import OfInit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _private_names(cls: type) -> set[str]:
     for base in cls.__mro__:
         top = base.__module__.partition(".")[0]
         if top != "tarefa" and top not in sys.stdlib_module_names:
-            others.update(vars(base))
+            others.update(n for n, value in vars(base).items() if type(value) is not OfInit)
             continue
         for name, value in vars(base).items():
             ours.add(name)

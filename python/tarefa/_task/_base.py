@@ -17,6 +17,7 @@ from tarefa._runtime._errors import (
     TaskTimeout,
 )
 from tarefa._runtime._high_fd import moved_up
+from tarefa._runtime._of_init import guard, shown
 from tarefa._runtime._shared import attach_as, shown_names
 from tarefa._runtime._timeouts import TIMEOUT_MAX, too_large
 from tarefa._task import _limits, _outcome
@@ -87,6 +88,10 @@ class TaskBase(Generic[R]):
     _tarefa_unretrieved = False
     # Whether it was to end, and the system let nobody here tell it so.
     _tarefa_refused = False
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        guard(cls, "_tarefa_core", "_tarefa_name")
 
     def _label(self) -> str:
         return f"task {self._tarefa_core.name!r}"
@@ -474,6 +479,8 @@ class TaskBase(Generic[R]):
         return parse_stack(text or "")
 
     def __repr__(self) -> str:
+        if "_tarefa_core" not in self.__dict__:
+            return shown(self)
         core = self._tarefa_core
         parts = [f"{type(self).__name__} name={core.name!r}"]
         if core.pid:

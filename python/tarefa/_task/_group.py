@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, 
 
 from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._errors import StateError, TaskInterrupted
+from tarefa._runtime._of_init import guard, shown
 from tarefa._runtime._shared import shown_dir
 from tarefa._runtime._showing import full_title
 from tarefa._task import _watcher
@@ -55,6 +56,10 @@ class TaskGroup:
     """
 
     __module__ = "tarefa"
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        guard(cls, "_changed", "kind", "limit")
 
     def __init__(
         self, limit: int | None = None, kind: Literal["process", "thread"] = "process"
@@ -306,6 +311,8 @@ class TaskGroup:
     __dir__ = shown_dir
 
     def __repr__(self) -> str:
+        if "_changed" not in self.__dict__:
+            return shown(self)
         with self._changed:
             runs, waits = len(self._running), len(self._waiting)
         limit = "" if self.limit is None else f" of {self.limit} at most"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from tarefa import _engine
 from tarefa._engine import TaskCore
 from tarefa._runtime._errors import StateError
+from tarefa._runtime._of_init import shown
 from tarefa._task import _current, _environment, _exit, _unretrieved
 from tarefa._task._base import SIGKILL, SIGTERM, R, TaskBase, check_arguments, check_timeout
 from tarefa._task._limits import check_memory_limit, check_time_limit
@@ -337,6 +338,8 @@ class Process(TaskBase[R]):
         return {k: v for k, v in self._state().items() if k not in _OF_STARTER}
 
     def __repr__(self) -> str:
+        if "_tarefa_core" not in self.__dict__:
+            return shown(self)
         core = self._tarefa_core
         parts = [f"{type(self).__name__} name={self._tarefa_name!r}"]
         if core.pid:

@@ -15,6 +15,7 @@ from tarefa._runtime import _task_end, _unraisable
 from tarefa._runtime._contexts import context_for_task
 from tarefa._runtime._coroutines import run_if_coroutine
 from tarefa._runtime._errors import Interrupted, StateError, TaskExited, TimeLimitInterrupt
+from tarefa._runtime._of_init import shown
 from tarefa._task import _exit, _limits, _outcome, _unretrieved
 from tarefa._task._base import R, TaskBase, check_arguments, check_timeout
 from tarefa._task._current import current_task, started
@@ -414,11 +415,14 @@ class Thread(TaskBase[R], threading.Thread):
     @property
     def native_id(self) -> int | None:
         """The system's number of the thread; None before it runs."""
+        self._tarefa_core  # noqa: B018 - says so where __init__() was not called
         return threading.Thread.native_id.fget(self)  # type: ignore[attr-defined,no-any-return]
 
     @property
     def name(self) -> str:
         """Its name."""
+        if not self._initialized:  # type: ignore[attr-defined]
+            self._tarefa_core  # noqa: B018 - says so
         return threading.Thread.name.fget(self)  # type: ignore[attr-defined,no-any-return]
 
     @name.setter
@@ -438,6 +442,8 @@ class Thread(TaskBase[R], threading.Thread):
     )
 
     def __repr__(self) -> str:
+        if "_tarefa_core" not in self.__dict__:
+            return shown(self)
         words = [self._state_words()]
         if self.daemon:
             words.append("daemon")

@@ -101,7 +101,7 @@ def note_thread(task: Any) -> None:
 
 def handle_goes(task: Any) -> None:
     """A handle goes; told if it was the last."""
-    core = getattr(task, "_tarefa_core", None)
+    core = task.__dict__.get("_tarefa_core")
     if core is None:
         return
     if task._tarefa_unretrieved:
