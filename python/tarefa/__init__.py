@@ -29,7 +29,6 @@ from tarefa._runtime._errors import (
     NotPicklable,
     NotReadable,
     OwnerDied,
-    ProgramFailed,
     RemoteError,
     RemoteTraceback,
     StartError,
@@ -86,6 +85,7 @@ if TYPE_CHECKING:
     from tarefa._task._as_completed import as_completed
     from tarefa._task._group import TaskGroup
     from tarefa._task._program import CompletedProgram, Program
+    from tarefa._task._program_failed import ProgramFailed
     from tarefa._task._run import run
     from tarefa._task._standard import (
         TIMEOUT_MAX,
@@ -338,6 +338,8 @@ if not TYPE_CHECKING:  # else every name would be there
             from tarefa._task import _wait as home
         elif name in _PROGRAMS:
             from tarefa._task import _program as home
+        elif name == "ProgramFailed":
+            from tarefa._task import _program_failed as home
         elif name == "Pool":
             from tarefa._pool import _pool as home
         elif name in _EXECUTORS:

@@ -274,20 +274,3 @@ class RemoteTraceback(Exception):
 
     def __str__(self) -> str:
         return f'\n"""\n{self.text}"""'
-
-
-class ProgramFailed(TarefaError):
-    """A :class:`tarefa.Program` with ``check=True`` ended with another code than 0.
-
-    Attributes:
-        completed: the :class:`tarefa.CompletedProgram`.
-    """
-
-    __module__ = "tarefa"
-
-    def __init__(self, message: str, completed: object = None) -> None:
-        super().__init__(message)
-        self.completed = completed
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.args[0], self.completed)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, NamedTuple, TypeAlias
 
+from tarefa import _engine
 from tarefa._collections._list import List
 from tarefa._runtime._shared import shown_names
 from tarefa._runtime._showing import full_title
@@ -157,9 +158,11 @@ class Program:
         code = process.returncode
         done = CompletedProgram(self.args, code, output, errors, process.pid)
         if self._check and code != 0:
-            from tarefa._runtime._errors import ProgramFailed
+            from tarefa._task._program_failed import ProgramFailed
 
-            text = f"{self.args[0]!r} ended with code {code}"
+            signal = _engine.signal_name(-code) if code < 0 else None
+            how = f"was ended by {signal} (code {code})" if signal else f"ended with code {code}"
+            text = f"{self.args[0]!r} {how}"
             if errors:
                 said = errors if isinstance(errors, str) else errors.decode(errors="replace")
                 text += ": " + said.strip()[-500:]

@@ -35,7 +35,7 @@ def test_every_error_is_a_tarefa_error_and_the_built_in_one():
         "NotPicklable": (TypeError, pickle.PicklingError),
         "ArenaFull": (MemoryError,),
         "TooManyThreads": (RuntimeError,),
-        "ProgramFailed": (),
+        "ProgramFailed": (subprocess.CalledProcessError,),
     }
     for name, built_in in expected.items():
         error = getattr(tarefa, name)

@@ -1,7 +1,9 @@
 """`Program`: an executable is a target like any other, on both kinds."""
 
+import copy
 import gzip
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -60,6 +62,28 @@ def test_with_check_it_is_an_error(Task):
     assert isinstance(error, tarefa.ProgramFailed)
     assert "1" in str(error)
     assert task.state is tarefa.State.FAILED
+
+
+def test_the_error_is_that_of_subprocess_as_well(Task):
+    script = "import sys; print('out'); sys.exit('it broke')"
+    program = python(script, check=True, capture=True, text=True)
+    error = Task(target=program).start().exception()
+    for one in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert isinstance(one, subprocess.CalledProcessError)
+        assert (one.returncode, one.stdout, one.output) == (1, "out\n", "out\n")
+        assert one.stderr == "it broke\n"
+        assert one.cmd == one.completed.args
+        assert str(one) == str(error)
+    with pytest.raises(subprocess.CalledProcessError):
+        Task(target=program).start().result()
+
+
+def test_it_names_the_signal(Task):
+    program = python("import os; os.kill(os.getpid(), 9)", check=True)
+    error = Task(target=program).start().exception()
+    assert "SIGKILL" in str(error)
+    assert error.returncode == -9
+    assert str(tarefa.ProgramFailed("of nothing")) == "of nothing"
 
 
 def test_a_program_ended_by_a_signal(Task):
