@@ -37,6 +37,8 @@ def find(obj: Any, path: str = "", depth: int = 0) -> tuple[str, Any] | None:
     parts: list[tuple[str, Any]]
     if _instead.hint(obj):
         parts = []  # the whole of it is what a user knows, and has another for
+    elif hasattr(type(obj), "tarefa_parts"):
+        parts = obj.tarefa_parts()
     elif isinstance(obj, dict):
         parts = [(f"{path}[{k!r}]", v) for k, v in obj.items()]
         parts += [(f"{path} key {k!r}", k) for k in obj]

@@ -100,6 +100,9 @@ _BULKY = 16384
 
 def name_of(function: Any) -> str:
     """What a message calls a function."""
+    if type(function).__module__ == "_sitebuiltins":
+        # The built-in `exit`, say: its repr is a sentence for who types it.
+        return str(getattr(function, "name", type(function).__name__))
     return str(getattr(function, "__qualname__", None) or repr(function))
 
 

@@ -61,8 +61,14 @@ def check_arguments(
 
 def check_timeout(timeout: float | None) -> float | None:
     """A timeout, checked as ``threading`` does: seconds, 0 for what is below that, or None."""
-    if timeout is None or 0 <= timeout <= TIMEOUT_MAX:
-        return timeout
+    try:
+        if timeout is None or 0 <= timeout <= TIMEOUT_MAX:
+            return timeout
+    except TypeError:
+        raise TypeError(
+            f"timeout must be a number of seconds, or None, not {type(timeout).__name__} "
+            f"{timeout!r}"
+        ) from None
     if timeout < 0:
         return 0
     if timeout > TIMEOUT_MAX:

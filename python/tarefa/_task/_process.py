@@ -450,6 +450,12 @@ class _SubclassRun:
         self.cls = cls
         self.state = state
 
+    def tarefa_parts(self) -> list[tuple[str, Any]]:
+        """What it consists of, in the words of who wrote the class: for a message."""
+        name = self.cls.__qualname__
+        parts = [(f"attribute {name}.{key}", value) for key, value in self.state.items()]
+        return [*parts, (f"class {name!r}", self.cls)]
+
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         process = _current.process_task
         again = self.cls.__new__(self.cls)

@@ -87,6 +87,8 @@ def run(
         raise TypeError(f"kind must be tarefa.Process or tarefa.Thread, not {kind!r}")
     if not callable(function):
         raise TypeError(f"a function is wanted, not {type(function).__name__} {function!r}")
+    if isinstance(grace, (bool, str, bytes)) or not hasattr(grace, "__float__"):
+        raise TypeError(f"grace must be a number of seconds, not {type(grace).__name__} {grace!r}")
     if grace > TIMEOUT_MAX:
         raise OverflowError(f"grace is too large: {grace!r} s are more than TIMEOUT_MAX")
     if not grace >= 0:

@@ -310,7 +310,15 @@ class Thread(TaskBase[R], threading.Thread):
             or not callable(target)
         ):
             args, kwargs = check_arguments(group, target, args, kwargs)
-        _init(self, None, target, name, args, kwargs, daemon=daemon)
+        _init(
+            self,
+            None,
+            target,
+            name,
+            args,
+            kwargs,
+            daemon=daemon if daemon is None else bool(daemon),
+        )
         self._tarefa_core = TaskCore(True, self._daemonic, self._name)  # type: ignore[attr-defined]
         if memory_limit is not None:
             self.memory_limit = memory_limit
@@ -431,7 +439,7 @@ class Thread(TaskBase[R], threading.Thread):
         self._tarefa_core.name = str(name)
 
     def _set_daemon(self, daemon: bool) -> None:
-        threading.Thread.daemon.fset(self, daemon)  # type: ignore[attr-defined]
+        threading.Thread.daemon.fset(self, bool(daemon))  # type: ignore[attr-defined]
         self._tarefa_core.daemon = bool(daemon)
 
     # The standard one's own getter, which threading asks in every run.

@@ -114,8 +114,9 @@ def test_release_of_several():
 
 def test_a_bounded_one_is_not_released_too_often():
     semaphore = tarefa.BoundedSemaphore(2)
-    with pytest.raises(ValueError, match="Semaphore released too many times"):
+    with pytest.raises(ValueError, match="Semaphore released too many times") as caught:
         semaphore.release()
+    assert str(caught.value).count("too many") == 1
     semaphore.acquire()
     with pytest.raises(ValueError, match="Semaphore released too many times"):
         semaphore.release(2)

@@ -74,6 +74,53 @@ def test_a_keyword_argument_that_does_not_pickle_is_named():
     assert "TextIOWrapper" in str(caught.value)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+def test_an_attribute_of_a_subclass_that_does_not_pickle_is_named_with_its_class(deep):
+    class Worker(tarefa.Process):
+        def __init__(self):
+            super().__init__()
+            self.parts = [0, threading.Lock()] if deep else threading.Lock()
+
+        def run(self):
+            return 1
+
+    with pytest.raises(tarefa.NotPicklable) as caught:
+        Worker().start()
+    text = str(caught.value)
+    assert "Worker.parts[1] (lock" in text if deep else "Worker.parts (lock" in text
+    assert "_SubclassRun" not in text
+
+
+@pytest.mark.parametrize("wrong", ["soon", [1], b"1"])
+def test_a_timeout_that_is_no_number_is_said_to_be_none(Task, wrong):
+    go = tarefa.Event()
+    task = Task(target=go.wait).start()
+    for wait in (task.join, task.result, task.exception):
+        with pytest.raises(TypeError, match="timeout must be a number of seconds"):
+            wait(wrong)
+    go.set()
+    with tarefa.Pool(1, "thread") as pool:
+        with pytest.raises(TypeError, match="timeout must be a number of seconds"):
+            pool.map(int, [1], timeout=wrong)
+
+
+def test_any_truth_is_a_daemon_flag(Task):
+    for flag in ("yes", 1, 0, "", False):
+        assert Task(target=int, daemon=flag).daemon is bool(flag)
+        task = Task(target=int)
+        task.daemon = flag
+        assert task.daemon is bool(flag)
+
+
+def test_a_task_that_calls_the_built_in_exit_is_called_by_its_name():
+    script = """
+        import tarefa
+        with tarefa.Pool(1, "thread") as pool:
+            print(pool.submit(exit, 3).exception())
+    """
+    assert run_script(script).stdout == "task exit(3) called sys.exit(3)\n"
+
+
 def test_an_argument_that_refuses_to_pickle_is_named_with_its_reason():
     with pytest.raises(tarefa.NotPicklable, match="this one stays at home") as caught:
         tarefa.Process(target=print, args=(targets.NoPickle(),)).start()

@@ -287,6 +287,8 @@ def test_one_that_is_cancelled_before_its_first_step(Task):
         ((int,), {"kind": "fiber"}, TypeError),
         ((int,), {"kind": int}, TypeError),
         ((int,), {"grace": -1}, ValueError),
+        ((int,), {"grace": "5"}, TypeError),
+        ((int,), {"grace": None}, TypeError),
         ((int,), {"grace": float("nan")}, ValueError),
         ((int,), {"grace": 1e10}, OverflowError),
         ((int,), {"time_limit": 0}, ValueError),

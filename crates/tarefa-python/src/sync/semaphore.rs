@@ -170,5 +170,9 @@ impl SemaphoreCore {
 }
 
 fn too_many(e: &semaphore::TooMany) -> PyErr {
-    PyValueError::new_err(format!("Semaphore released too many times: {e}"))
+    // In the words of `threading`, which programs may look for.
+    let semaphore::TooMany { free, bound } = e;
+    PyValueError::new_err(format!(
+        "Semaphore released too many times: {free} of {bound} permits are free already"
+    ))
 }
