@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from tarefa._pool._pool import Pool
     from tarefa._pool._register import register_joblib_backend
     from tarefa._pool._timeline import OnCore, Recording, Slice, Timeline, timeline
-    from tarefa._pool._warm import map  # noqa: A004, F401 - as a pool has it
+    from tarefa._pool._warm import map as map  # noqa: A004 - as a pool has it
     from tarefa._sync._barrier import Barrier
     from tarefa._sync._condition import Condition
     from tarefa._sync._event import Event
@@ -95,7 +95,6 @@ if TYPE_CHECKING:
         active_count,
         current_process,
         current_thread,
-        enumerate,  # noqa: A004, F401 - as threading has it
         get_ident,
         get_native_id,
         getprofile,
@@ -107,6 +106,7 @@ if TYPE_CHECKING:
         settrace,
         stack_size,
     )
+    from tarefa._task._standard import enumerate as enumerate  # noqa: A004 - as threading has it
     from tarefa._task._state import State
     from tarefa._task._table import TaskRow, TaskTable, table
     from tarefa._task._usage import Context, Usage

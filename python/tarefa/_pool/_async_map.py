@@ -8,15 +8,17 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tarefa._runtime._shared import shown_dir
 
 if TYPE_CHECKING:
     from tarefa._pool._results import Results
 
+R = TypeVar("R")
 
-class AsyncResults(AsyncIterator[Any]):
+
+class AsyncResults(AsyncIterator[R]):
     """What ``amap()`` returns: the results, for ``async for``.
 
     A thread waits for them where none is there, and hands over all that have come.
@@ -24,9 +26,9 @@ class AsyncResults(AsyncIterator[Any]):
 
     __module__ = "tarefa"
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results[R]) -> None:
         self._results = results
-        self._run: deque[Any] = deque()
+        self._run: deque[R] = deque()
         self._over = self._asked = False
         self._error: BaseException | None = None
         self._news: asyncio.Event | None = None
@@ -35,7 +37,7 @@ class AsyncResults(AsyncIterator[Any]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> R:
         while not self._run:
             if self._error is not None:
                 error, self._error = self._error, None
@@ -94,7 +96,7 @@ class AsyncResults(AsyncIterator[Any]):
     __dir__ = shown_dir
 
 
-def _take_runs(requests: Any, results: Results, come: Any) -> None:
+def _take_runs(requests: Any, results: Results[Any], come: Any) -> None:
     """What the thread does: for each request it takes what is there, waiting for the first."""
     while (loop := requests.get()) is not None:
         run: list[Any] = []

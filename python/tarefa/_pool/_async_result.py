@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tarefa._pool._errors import also_of_multiprocessing
 from tarefa._runtime._errors import TaskTimeout
@@ -15,8 +15,10 @@ from tarefa._task._base import check_timeout
 
 Callback = Callable[[Any], object] | None
 
+R = TypeVar("R")
 
-class AsyncResult:
+
+class AsyncResult(Generic[R]):
     """The result of ``apply_async``, ``map_async`` or ``starmap_async``."""
 
     __module__ = "tarefa"
@@ -51,7 +53,7 @@ class AsyncResult:
             left = None if until is None else max(0.0, until - time.monotonic())
             self._told.wait(left)
 
-    def get(self, timeout: float | None = None) -> Any:
+    def get(self, timeout: float | None = None) -> R:
         """The result; raises what the call raised.
 
         Raises:
@@ -60,7 +62,7 @@ class AsyncResult:
         """
         until = None if timeout is None else time.monotonic() + timeout
         try:
-            value = self._future.result(timeout)
+            value: R = self._future.result(timeout)
         except Exception as e:
             self._until_told(until)
             if isinstance(e, TaskTimeout) and not self.ready():

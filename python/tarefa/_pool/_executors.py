@@ -5,11 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tarefa._engine import cpu_count
 from tarefa._pool._errors import PoolClosed
 from tarefa._pool._pool import Pool
+
+if TYPE_CHECKING:
+    from tarefa._pool._results import Results
+
+R = TypeVar("R")
 
 
 def _check_workers(max_workers: int | None) -> None:
@@ -129,24 +134,24 @@ class StandardPool(Pool):
         self._state = "RUN"
 
     def map(  # type: ignore[override]
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = None
-    ) -> list[Any]:
+        self, func: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = None
+    ) -> list[R]:
         """Call a function with each item; a list of the results."""
-        found: list[Any] = self.map_async(func, iterable, chunksize).get()
+        found: list[R] = self.map_async(func, iterable, chunksize).get()
         return found
 
-    def imap(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[Any]:
+    def imap(  # type: ignore[override]
+        self, func: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Results[R]:
         """Call a function with each item; an iterator, which goes on after an exception.
 
         Where the input raises, the items that came before it in its chunk are left out.
         """
         return super().imap(func, _whole_chunks(iterable, chunksize), chunksize)
 
-    def imap_unordered(
-        self, func: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[Any]:
+    def imap_unordered(  # type: ignore[override]
+        self, func: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
+    ) -> Results[R]:
         """The same with the results as they are there."""
         return super().imap_unordered(func, _whole_chunks(iterable, chunksize), chunksize)
 

@@ -19,6 +19,7 @@ from tarefa._pool._future import CancelledError, Future
 from tarefa._pool._initializer import First
 from tarefa._pool._map import Mapping as Run
 from tarefa._pool._map import Part
+from tarefa._pool._maps import Maps
 from tarefa._pool._memory import check_memory
 from tarefa._pool._pin import Pin, check_pin
 from tarefa._pool._recorded import Recorded
@@ -35,7 +36,6 @@ from tarefa._task import _exit, _limits
 from tarefa._task._base import check_timeout
 
 if TYPE_CHECKING:
-    from tarefa._pool._async_map import AsyncResults
     from tarefa._pool._explain import Explanation
     from tarefa._pool._schedule import Schedule
     from tarefa._runtime._coroutines import C
@@ -50,7 +50,7 @@ _watching = False
 KINDS = ("process", "thread", "auto")
 
 
-class Pool(Ways, Recorded, Executor):
+class Pool(Ways, Maps, Recorded, Executor):
     """Workers that run functions over inputs: as processes, or as threads.
 
     A real ``concurrent.futures.Executor``. Whatever a task does to its worker, it fails alone, and
@@ -390,56 +390,6 @@ class Pool(Ways, Recorded, Executor):
 
     # -- many calls ----------------------------------------------------------------------
 
-    def map(
-        self,
-        fn: Callable[..., R],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int | str = "auto",
-        buffersize: int | None = None,
-        ordered: bool = True,
-        progress: bool = False,
-        return_exceptions: bool = False,
-    ) -> Results:
-        """Call a function with each item of an iterable, or with items of several.
-
-        Inputs with a length are all run, whether their results are taken or not. Without one, or
-        with ``buffersize``, inputs are taken as results are: endless ones take bounded memory, and
-        an iterator that is dropped unfinished stops, with a warning.
-
-        Args:
-            fn: the function.
-            iterables: its arguments; the shortest ends it.
-            timeout: seconds from now on in which all results are taken.
-            chunksize: inputs that stay together; ``"auto"`` leaves that to the pool, which measures
-                how long they take.
-            buffersize: the most inputs that are given out and whose result is not taken yet.
-            ordered: whether results come in the order of their inputs, or as they are there.
-            progress: whether to show a bar, where ``tqdm`` is installed.
-            return_exceptions: whether what a call raises comes as a result.
-
-        Returns:
-            An iterator over the results. It raises what a call raised, in that one's place, and
-            ends.
-
-        Raises:
-            PoolClosed, BrokenPool, NotPicklable, TypeError: as ``submit()``.
-            ValueError: ``chunksize`` or ``buffersize`` below 1.
-        """
-        unit = None if chunksize == "auto" else count_of(chunksize, "chunksize")
-        if not iterables:
-            raise TypeError("map() needs at least one iterable")
-        return self._map(
-            fn,
-            iterables,
-            timeout,
-            unit=unit,
-            buffersize=count_of(buffersize, "buffersize"),
-            ordered=ordered,
-            progress=progress,
-            return_exceptions=return_exceptions,
-        )
-
     def _map(
         self,
         fn: Any,
@@ -453,7 +403,7 @@ class Pool(Ways, Recorded, Executor):
         return_exceptions: bool = False,
         star: bool = False,
         goes_on: bool = False,
-    ) -> Results:
+    ) -> Results[Any]:
         function = self._function(fn)
         check_timeout(timeout)
         if self._time_limit is not None:
@@ -483,81 +433,6 @@ class Pool(Ways, Recorded, Executor):
         bar = _bar(mapping.total, self.name) if progress else None
         return results_of(
             mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar
-        )
-
-    def map_slices(
-        self,
-        fn: Callable[..., R],
-        data: Any,
-        *,
-        rows: int | None = None,
-        timeout: float | None = None,
-        ordered: bool = True,
-        progress: bool = False,
-        return_exceptions: bool = False,
-    ) -> Results:
-        """Call a function with one part of an array, a frame or a sequence after the other.
-
-        The data is copied into shared memory once, and a call in a process gets some rows of it
-        as a view, which may be read only: what is to be changed is copied first. Threads get views
-        of the data itself.
-
-        Args:
-            fn: the function: of a NumPy array, a pandas series or frame, or a sequence.
-            data: what is cut along its rows, or first dimension.
-            rows: of each slice; without it there are four slices for each worker.
-            timeout: as for :meth:`map`, and so are the others.
-            ordered: whether results come in the order of the rows.
-            progress: whether to show a bar.
-            return_exceptions: whether what a call raises comes as a result.
-
-        Returns:
-            An iterator over the results, one for each slice.
-
-        Raises:
-            TypeError: what cannot be cut: it has no length, or no slices.
-            ValueError: ``rows`` below 1.
-            PoolClosed, BrokenPool, NotPicklable: as :meth:`submit`.
-        """
-        from tarefa._pool._slices import rows_of, slices_of
-
-        count = count_of(rows, "rows") or max(1, -(-rows_of(data) // (4 * self._workers)))
-        return self._map(
-            fn,
-            (slices_of(data, count, travels=self._crew.encodes is True),),
-            timeout,
-            unit=1,
-            ordered=ordered,
-            progress=progress,
-            return_exceptions=return_exceptions,
-        )
-
-    def amap(
-        self,
-        fn: Callable[..., R],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,
-        chunksize: int | str = "auto",
-        buffersize: int | None = None,
-        ordered: bool = True,
-        return_exceptions: bool = False,
-    ) -> AsyncResults:
-        """The same for ``async for``: the loop goes on while results are waited for.
-
-        Args, Raises: as :meth:`map`. A generator that is an input is taken from by a thread.
-        """
-        from tarefa._pool._async_map import AsyncResults
-
-        return AsyncResults(
-            self.map(
-                fn,
-                *iterables,
-                timeout=timeout,
-                chunksize=chunksize,
-                buffersize=buffersize,
-                ordered=ordered,
-                return_exceptions=return_exceptions,
-            )
         )
 
     @overload

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from tarefa._pool._errors import also_of_multiprocessing
 from tarefa._pool._map import Mapping, Raised
@@ -15,18 +15,20 @@ from tarefa._runtime._errors import TaskTimeout
 from tarefa._runtime._showing import full_title
 from tarefa._task._base import check_timeout
 
+R = TypeVar("R")
+
 # Results that are taken at once.
 _RUN = 1 << 12
 
 
-class Results(itertools.chain[Any]):
+class Results(itertools.chain[R]):
     """What ``map()`` returns: an iterator over the results."""
 
     __module__ = "tarefa"
 
     _runs: _Runs
 
-    def next(self, timeout: float | None = None) -> Any:
+    def next(self, timeout: float | None = None) -> R:
         """The next result, as ``next()`` gives it; the results go on after a timeout.
 
         Raises:
@@ -67,7 +69,7 @@ def results_of(
     return_exceptions: bool,
     goes_on: bool = False,
     bar: Any = None,
-) -> Results:
+) -> Results[Any]:
     """The results of a mapping, for who iterates over them."""
     runs = _Runs(mapping, timeout, return_exceptions=return_exceptions, goes_on=goes_on, bar=bar)
     made: Any = Results.from_iterable(runs)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from tarefa import _engine
 from tarefa._pool._pool import Pool
@@ -13,6 +13,7 @@ from tarefa._runtime import _fork
 
 if TYPE_CHECKING:
     from tarefa._pool._results import Results
+    from tarefa._runtime._coroutines import C
 
 R = TypeVar("R")
 
@@ -20,6 +21,20 @@ _lock = threading.Lock()
 _pools: dict[tuple[int | None, str], Pool] = {}
 
 
+@overload
+def map(  # noqa: A001 - as a pool has it
+    fn: Callable[..., Coroutine[Any, Any, C]],
+    *iterables: Iterable[Any],
+    workers: int | None = None,
+    kind: str | None = None,
+    timeout: float | None = None,
+    chunksize: int | str = "auto",
+    buffersize: int | None = None,
+    ordered: bool = True,
+    progress: bool = False,
+    return_exceptions: Literal[False] = False,
+) -> Results[C]: ...
+@overload
 def map(  # noqa: A001 - as a pool has it
     fn: Callable[..., R],
     *iterables: Iterable[Any],
@@ -30,8 +45,33 @@ def map(  # noqa: A001 - as a pool has it
     buffersize: int | None = None,
     ordered: bool = True,
     progress: bool = False,
+    return_exceptions: Literal[False] = False,
+) -> Results[R]: ...
+@overload
+def map(  # noqa: A001 - as a pool has it
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    workers: int | None = None,
+    kind: str | None = None,
+    timeout: float | None = None,
+    chunksize: int | str = "auto",
+    buffersize: int | None = None,
+    ordered: bool = True,
+    progress: bool = False,
+    return_exceptions: bool,
+) -> Results[Any]: ...
+def map(  # noqa: A001 - as a pool has it
+    fn: Callable[..., Any],
+    *iterables: Iterable[Any],
+    workers: int | None = None,
+    kind: str | None = None,
+    timeout: float | None = None,
+    chunksize: int | str = "auto",
+    buffersize: int | None = None,
+    ordered: bool = True,
+    progress: bool = False,
     return_exceptions: bool = False,
-) -> Results:
+) -> Results[Any]:
     """Call a function with each item of an iterable, or with items of several, on all processors.
 
     As :meth:`Pool.map`, with a pool that is made at the first call, and kept for the next ones

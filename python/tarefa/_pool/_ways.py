@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from tarefa._pool._async_result import AsyncResult, Callback, Collected
@@ -21,7 +21,7 @@ class Ways:
 
     __module__ = "tarefa"
 
-    _map: Callable[..., Results]
+    _map: Callable[..., Results[Any]]
     submit: Callable[..., Future[Any]]
 
     @overload
@@ -54,14 +54,14 @@ class Ways:
         fn: Callable[[Any], Coroutine[Any, Any, C]],
         iterable: Iterable[Any],
         chunksize: int | None = 1,
-    ) -> Iterator[C]: ...
+    ) -> Results[C]: ...
     @overload
     def imap(
         self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[R]: ...
+    ) -> Results[R]: ...
     def imap(
         self, fn: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[Any]:
+    ) -> Results[Any]:
         """Call a function with each item; an iterator, which goes on after an exception."""
         unit = count_of(chunksize, "chunksize")
         return self._map(fn, (iterable,), unit=unit, goes_on=True)
@@ -72,14 +72,14 @@ class Ways:
         fn: Callable[[Any], Coroutine[Any, Any, C]],
         iterable: Iterable[Any],
         chunksize: int | None = 1,
-    ) -> Iterator[C]: ...
+    ) -> Results[C]: ...
     @overload
     def imap_unordered(
         self, fn: Callable[[Any], R], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[R]: ...
+    ) -> Results[R]: ...
     def imap_unordered(
         self, fn: Callable[[Any], Any], iterable: Iterable[Any], chunksize: int | None = 1
-    ) -> Iterator[Any]:
+    ) -> Results[Any]:
         """The same with the results as they are there."""
         unit = count_of(chunksize, "chunksize")
         return self._map(fn, (iterable,), unit=unit, ordered=False, goes_on=True)
@@ -101,6 +101,16 @@ class Ways:
         """Call a function in a worker, and wait for what it returns."""
         return self.submit(fn, *args, **(kwds or {})).result()
 
+    @overload
+    def apply_async(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, C]],
+        args: Iterable[Any] = (),
+        kwds: dict[str, Any] | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult[C]: ...
+    @overload
     def apply_async(
         self,
         fn: Callable[..., R],
@@ -108,7 +118,15 @@ class Ways:
         kwds: dict[str, Any] | None = None,
         callback: Callback = None,
         error_callback: Callback = None,
-    ) -> AsyncResult:
+    ) -> AsyncResult[R]: ...
+    def apply_async(
+        self,
+        fn: Callable[..., Any],
+        args: Iterable[Any] = (),
+        kwds: dict[str, Any] | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult[Any]:
         """Have a worker call a function, as ``multiprocessing.Pool`` does.
 
         Args:
@@ -120,6 +138,16 @@ class Ways:
         """
         return AsyncResult(self.submit(fn, *args, **(kwds or {})), callback, error_callback)
 
+    @overload
+    def map_async(
+        self,
+        fn: Callable[[Any], Coroutine[Any, Any, C]],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult[list[C]]: ...
+    @overload
     def map_async(
         self,
         fn: Callable[[Any], R],
@@ -127,10 +155,28 @@ class Ways:
         chunksize: int | None = None,
         callback: Callback = None,
         error_callback: Callback = None,
-    ) -> AsyncResult:
+    ) -> AsyncResult[list[R]]: ...
+    def map_async(
+        self,
+        fn: Callable[[Any], Any],
+        iterable: Iterable[Any],
+        chunksize: int | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult[Any]:
         """Call a function with each item; the result is a list."""
         return self._map_async(fn, iterable, chunksize, callback, error_callback, star=False)
 
+    @overload
+    def starmap_async(
+        self,
+        fn: Callable[..., Coroutine[Any, Any, C]],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult[list[C]]: ...
+    @overload
     def starmap_async(
         self,
         fn: Callable[..., R],
@@ -138,7 +184,15 @@ class Ways:
         chunksize: int | None = None,
         callback: Callback = None,
         error_callback: Callback = None,
-    ) -> AsyncResult:
+    ) -> AsyncResult[list[R]]: ...
+    def starmap_async(
+        self,
+        fn: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        callback: Callback = None,
+        error_callback: Callback = None,
+    ) -> AsyncResult[Any]:
         """Call a function with the items of each item; the result is a list."""
         return self._map_async(fn, iterable, chunksize, callback, error_callback, star=True)
 
@@ -151,7 +205,7 @@ class Ways:
         error_callback: Callback,
         *,
         star: bool,
-    ) -> AsyncResult:
+    ) -> AsyncResult[list[Any]]:
         unit = count_of(chunksize, "chunksize")
         items = iterable if hasattr(iterable, "__len__") else list(iterable)
         results = self._map(fn, (items,), unit=unit, star=star, goes_on=True)

@@ -71,7 +71,25 @@ reveal_type(tarefa.Pool().options(retries=1).submit(waits, 1).result())  # str
 reveal_type(tarefa.Pool().apply(waits, (1,)))  # str
 reveal_type(tarefa.Pool().apply(some, (1,)))  # float
 reveal_type(tarefa.Pool().starmap(waits, [(1,)]))  # list[str]
-reveal_type(tarefa.Pool().imap(waits, [1]))  # Iterator[str]
+reveal_type(tarefa.Pool().imap(waits, [1]))  # Results[str]
+reveal_type(tarefa.Pool().imap(some, [1]).next(timeout=1))  # float
+reveal_type(tarefa.Pool().imap_unordered(some, [1]))  # Results[float]
+reveal_type(tarefa.Pool().map(some, [1]))  # Results[float]
+reveal_type(tarefa.Pool().map(waits, [1]))  # Results[str]
+reveal_type(list(tarefa.Pool().map(len, ["a"])))  # list[int]
+reveal_type(tarefa.Pool().map(some, [1], return_exceptions=True))  # Results[Any]
+reveal_type(tarefa.Pool().map_slices(len, "abc"))  # Results[int]
+reveal_type(tarefa.Pool().amap(some, [1]))  # AsyncResults[float]
+reveal_type(tarefa.Pool().apply_async(some, (1,)).get())  # float
+reveal_type(tarefa.Pool().apply_async(waits, (1,)).get(1))  # str
+reveal_type(tarefa.Pool().map_async(some, [1]).get())  # list[float]
+reveal_type(tarefa.Pool().starmap_async(waits, [(1,)]).get())  # list[str]
+reveal_type(tarefa.ThreadPool().map(some, [1]))  # list[float]
+reveal_type(tarefa.ThreadPool().imap(some, [1]))  # Results[float]
+reveal_type(tarefa.map(some, [1]))  # Results[float]
+reveal_type(tarefa.map(waits, [1], workers=2))  # Results[str]
+bad_map: list[str] = list(tarefa.Pool().map(len, ["a"]))  # refused
+bad_call: str = tarefa.Pool().apply_async(len, ("a",)).get()  # refused
 ends = Process(target=sys.exit).start()
 ends_too = tarefa.Pool().submit(sys.exit, 1)
 tarefa.Pool().submit(waits)  # refused
@@ -167,6 +185,16 @@ def test_mypy(tmp_path):
     pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--check-untyped-defs"]
     check(command, re.compile(r'Revealed type is "(.*)"'), " error: ", tmp_path)
+
+
+@pytest.mark.watchdog(400)
+def test_what_a_star_does_not_bring_is_exported_all_the_same(tmp_path):
+    pytest.importorskip("mypy")
+    sample = tmp_path / "sample.py"
+    sample.write_text("import tarefa\nprint(list(tarefa.map(str, [1])), tarefa.enumerate())\n")
+    command = [sys.executable, "-m", "mypy", "--strict", str(sample)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.watchdog(400)
