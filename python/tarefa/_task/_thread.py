@@ -118,6 +118,24 @@ def _run(task: Thread[Any], core: TaskCore, run: Callable[[], Any], context: Con
         core.signal_descriptor(fd)
 
 
+def _let_go_of_handle(task: Thread[Any]) -> None:
+    """Have the frames below the target's not keep the handle of a thread that has failed and ended.
+
+    The exception has the target's frames, each of which leads to its caller's: they would keep the
+    handle, which has the exception, and so the failure would not be told as the last handle goes.
+    """
+    error = (task._tarefa_outcome or _NOTHING)[1]
+    for one in (error, getattr(error, "__cause__", None)):
+        tb = getattr(one, "__traceback__", None)
+        frame = None if tb is None else tb.tb_frame.f_back
+        while frame is not None:
+            try:
+                frame.clear()
+            except RuntimeError:  # a debugger's, say, that still runs
+                pass
+            frame = frame.f_back
+
+
 def _interruption_text(task: Thread[Any], core: TaskCore, e: Interrupted) -> str:
     label = task._label()
     if isinstance(e, TimeLimitInterrupt):
@@ -389,12 +407,16 @@ class Thread(TaskBase[R], threading.Thread):
                 if timeout is not None:
                     # The target has returned; what is left are the interpreter's own last steps.
                     _join(self)
+                if self._tarefa_unretrieved:
+                    _let_go_of_handle(self)
                 return True
             if timeout is not None:
                 return False
         ended = TaskBase._wait(self, timeout)
         if ended and _is_alive(self):
             _join(self)  # as above
+        if ended and self._tarefa_unretrieved:
+            _let_go_of_handle(self)
         return ended
 
     def join(self, timeout: float | None = None) -> None:
@@ -412,6 +434,8 @@ class Thread(TaskBase[R], threading.Thread):
             and current_task() is None
             and self._tarefa_core.join_thread(_join, self)
         ):
+            if self._tarefa_unretrieved:
+                _let_go_of_handle(self)
             return
         TaskBase.join(self, timeout)
 

@@ -131,6 +131,41 @@ def test_it_is_told_when_the_last_handle_goes(kind, end):
 
 
 @BOTH
+@pytest.mark.parametrize(
+    "end", ["task.join()", "task.join(60)", "tarefa.wait([task]); task.join()"]
+)
+@pytest.mark.parametrize("target", ["broken", "caused", "deep"])
+def test_no_circle_keeps_the_handle_of_one_that_was_joined(kind, end, target):
+    done = script(f"""
+        gc.disable()
+        def caused():
+            try: 1 / 0
+            except ZeroDivisionError as e: raise ValueError("nobody asked") from e
+        def deep(n=3): broken() if n == 0 else deep(n - 1)
+        task = tarefa.{kind}(target={target}).start()
+        {end}
+        print("early", file=sys.stderr)
+        del task
+        print("later", file=sys.stderr)
+    """)
+    assert told(done) == 1, done.stderr
+    at = done.stderr.index("nobody asked")
+    assert done.stderr.index("early") < at < done.stderr.rindex("later")
+
+
+def test_the_frames_of_the_target_keep_what_they_had():
+    done = script("""
+        def target():
+            mine = 7
+            raise ValueError("nobody asked")
+        task = tarefa.Thread(target=target).start()
+        task.join()
+        print(task.exception().__traceback__.tb_frame.f_locals["mine"])
+    """)
+    assert done.stdout == "7\n"
+
+
+@BOTH
 def test_it_is_told_once_and_raised_after_that(kind):
     done = script(f"""
         task = tarefa.{kind}(target=broken).start()
