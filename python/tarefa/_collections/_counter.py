@@ -124,6 +124,14 @@ class Counter(Dict[K, int]):
             return NotImplemented
         return type(self)(how(self.snapshot(), _plain(other)))
 
+    def _with_plain(self, other: object, how: Callable[[Any, Any], Any]) -> Any:
+        """The same for a plain one on the left, which decides what is made."""
+        return (
+            how(other, self.snapshot())
+            if isinstance(other, collections.Counter)
+            else NotImplemented
+        )
+
     def __add__(self, other: object, /) -> Any:
         return self._with(other, lambda a, b: a + b)
 
@@ -131,10 +139,29 @@ class Counter(Dict[K, int]):
         return self._with(other, lambda a, b: a - b)
 
     def __or__(self, other: object, /) -> Any:
+        if isinstance(other, (dict, Dict)) and not isinstance(
+            other, (collections.Counter, Counter)
+        ):
+            # Not the larger counts: as of a plain counter and a dict, what dicts make of it.
+            return dict(self.snapshot()) | _plain(other)
         return self._with(other, lambda a, b: a | b)
 
     def __and__(self, other: object, /) -> Any:
         return self._with(other, lambda a, b: a & b)
+
+    def __radd__(self, other: object, /) -> Any:
+        return self._with_plain(other, lambda a, b: a + b)
+
+    def __rsub__(self, other: object, /) -> Any:
+        return self._with_plain(other, lambda a, b: a - b)
+
+    def __ror__(self, other: Any, /) -> Any:
+        if not isinstance(other, collections.Counter):
+            return super().__ror__(other)
+        return self._with_plain(other, lambda a, b: a | b)
+
+    def __rand__(self, other: object, /) -> Any:
+        return self._with_plain(other, lambda a, b: a & b)
 
     def __pos__(self) -> Self:
         return type(self)(+self.snapshot())
@@ -143,9 +170,9 @@ class Counter(Dict[K, int]):
         return type(self)(-self.snapshot())
 
     def _into(self, other: object, how: Callable[[Any, Any], Any]) -> Any:
-        if not isinstance(other, (collections.Counter, Counter)):
+        if not isinstance(other, (Mapping, Dict)):
             return NotImplemented
-        plain = _plain(other)
+        plain = collections.Counter(_plain(other))
         # As in place, not as a sum: of two equal counts, 1 and 1.0, another one stays.
         self._become(lambda now: how(collections.Counter(now), plain), only=True)
         return self

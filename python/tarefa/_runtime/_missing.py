@@ -1,4 +1,4 @@
-"""Names of ``threading`` and ``multiprocessing`` that tarefa has not, and what to use instead."""
+"""Names of the standard library that tarefa has not, and what to use instead."""
 
 from __future__ import annotations
 
@@ -50,6 +50,29 @@ INSTEAD = {
     "set_executable": "use tarefa.configure(executable=...)",
     "set_forkserver_preload": "use tarefa.preload()",
     "sys": _MODULE.format("multiprocessing", "sys"),
+    # concurrent.futures
+    "BrokenExecutor": (
+        "tarefa.BrokenPool is what our pools raise, and one of concurrent.futures': use that, or "
+        "import it from concurrent.futures"
+    ),
+    "BrokenProcessPool": "use tarefa.BrokenPool; a worker that dies fails its own task alone",
+    "BrokenThreadPool": "use tarefa.BrokenPool",
+    "CancelledError": (
+        "futures of our pools raise that of concurrent.futures: import it from there; what awaits "
+        "a task gets asyncio.CancelledError"
+    ),
+    "Executor": (
+        "tarefa.Pool is a concurrent.futures.Executor: use that, or import it from "
+        "concurrent.futures for an annotation"
+    ),
+    "Future": (
+        "what submit() of a pool returns is a concurrent.futures.Future: import it from there for "
+        "an annotation; tarefa.Process and tarefa.Thread have result() themselves"
+    ),
+    "InterpreterPoolExecutor": "use tarefa.ProcessPoolExecutor, or tarefa.Pool",
+    "InvalidStateError": (
+        "futures of our pools raise that of concurrent.futures: import it from there"
+    ),
     # submodules of multiprocessing
     "connection": (
         "use tarefa.Pipe, whose ends multiprocessing.connection.wait takes, and tarefa.wait() for "

@@ -191,3 +191,33 @@ def test_of_equal_counts_the_one_that_is_there_stays():
     ours &= collections.Counter({1: 2**60})
     plain &= collections.Counter({1: 2**60})
     assert repr(ours[1]) == repr(plain[1])
+
+
+def test_plain_counters_and_dicts_on_either_side():
+    for operation in (operator.add, operator.sub, operator.or_, operator.and_):
+        for left, right in (("aab", "abc"), ("", "a"), ("aaa", "")):
+            plain, other = collections.Counter(left), collections.Counter(right)
+            for made in (
+                operation(plain, tarefa.Counter(right)),
+                operation(tarefa.Counter(left), other),
+            ):
+                assert made == operation(plain, other)
+            assert type(operation(plain, tarefa.Counter(right))) is collections.Counter
+    plain = collections.Counter("aab")
+    assert tarefa.Counter("aab") | {"a": 5} == plain | {"a": 5} == {"a": 5, "b": 1}
+    assert {"a": 5} | tarefa.Counter("aab") == {"a": 5} | plain
+    with pytest.raises(TypeError):
+        tarefa.Counter("a") + {"a": 1}
+    with pytest.raises(TypeError):
+        operator.add([1], tarefa.Counter("a"))
+
+
+@pytest.mark.parametrize("name", ["iadd", "isub", "ior"])
+@pytest.mark.parametrize("kind", [dict, collections.Counter, tarefa.Dict, tarefa.Counter])
+def test_in_place_operators_take_any_mapping(name, kind):
+    operation = getattr(operator, name)
+    shared, plain = tarefa.Counter("aab"), collections.Counter("aab")
+    assert operation(shared, kind({"a": 1, "c": 2})) is shared
+    assert shared == operation(plain, {"a": 1, "c": 2})
+    with pytest.raises(TypeError):
+        operation(shared, [1])

@@ -199,3 +199,22 @@ def test_a_set_with_itself():
     ours.add(1)
     ours -= ours
     assert not ours
+
+
+def test_a_plain_set_is_looked_up_as_the_frozen_one():
+    for made in (set, tarefa.Set):
+        sets = made([frozenset({1}), frozenset({2}), 3])
+        assert {1} in sets
+        assert {7} not in sets
+        sets.remove({1})
+        sets.discard({2})
+        sets.discard({2})
+        assert sets == {3}
+        with pytest.raises(KeyError) as caught:
+            sets.remove({1})
+        assert caught.value.args == ({1},)
+        for wrong in ([1], {1: 2}):
+            with pytest.raises(TypeError):
+                assert wrong in sets
+        with pytest.raises(TypeError):
+            sets.add({1})

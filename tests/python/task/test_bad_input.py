@@ -99,9 +99,9 @@ def test_a_timeout_that_is_no_number_is_said_to_be_none(Task, wrong):
         with pytest.raises(TypeError, match="timeout must be a number of seconds"):
             wait(wrong)
     go.set()
-    with tarefa.Pool(1, "thread") as pool:
-        with pytest.raises(TypeError, match="timeout must be a number of seconds"):
-            pool.map(int, [1], timeout=wrong)
+    pool = tarefa.Pool(1, "thread")
+    with pool, pytest.raises(TypeError, match="timeout must be a number of seconds"):
+        pool.map(int, [1], timeout=wrong)
 
 
 def test_any_truth_is_a_daemon_flag(Task):

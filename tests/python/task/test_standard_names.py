@@ -1,5 +1,6 @@
-"""Names that programs bring along from `threading` and `multiprocessing`."""
+"""Names that programs bring along from `threading`, `multiprocessing` and `concurrent.futures`."""
 
+import concurrent.futures
 import importlib
 import multiprocessing
 import os
@@ -19,7 +20,8 @@ OURS = {*tarefa.__all__, "enumerate", "map"}
 THREADING = {n for n in {*dir(threading), *threading.__all__} if not n.startswith("_")}
 MULTIPROCESSING = {n for n in dir(multiprocessing) if not n.startswith("_")}
 MULTIPROCESSING |= {m.name for m in pkgutil.iter_modules(multiprocessing.__path__)}
-STANDARD = sorted(THREADING | MULTIPROCESSING)
+FUTURES = {*concurrent.futures.__all__, "BrokenProcessPool", "BrokenThreadPool"}
+STANDARD = sorted(THREADING | MULTIPROCESSING | FUTURES)
 
 
 MISSING = [name for name in STANDARD if not hasattr(tarefa, name)]

@@ -6,7 +6,7 @@ use crate::runtime::once::name;
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFrozenSet, PySet, PyString, PyTuple, PyType};
 use tarefa_engine::collections::dict::{Added, Dict, OptimisticRead};
 use tarefa_engine::collections::updating::Element;
 use tarefa_engine::collections::value::{self, Expected, Fetched, Item};
@@ -296,14 +296,24 @@ impl SetCore {
         core.with(member.py(), &me, |dict| dict.set_default(&key, none())).map(drop)
     }
 
+    /// Whether there is such a member.
+    fn __contains__(slf: &Bound<'_, Self>, member: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let core = slf.as_super().get();
+        let me = core.handle().try_slot()?;
+        let contains = |member: &Bound<'_, PyAny>| {
+            with_form(member, |form| core.with(member.py(), &me, |set| set.contains(form)))
+        };
+        as_looked_up(member)?.map_or_else(|| contains(member), |frozen| contains(&frozen))
+    }
+
     /// Takes a member out, if it is there.
     fn discard(slf: &Bound<'_, Self>, member: &Bound<'_, PyAny>) -> PyResult<()> {
-        remove(slf.as_super().get(), member).map(drop)
+        remove_member(slf, member).map(drop)
     }
 
     /// Takes a member out.
     fn remove(slf: &Bound<'_, Self>, member: &Bound<'_, PyAny>) -> PyResult<()> {
-        remove(slf.as_super().get(), member)?.map(drop).ok_or_else(|| key_error(member))
+        remove_member(slf, member)?.map(drop).ok_or_else(|| key_error(member))
     }
 
     /// Takes out some member.
@@ -314,6 +324,19 @@ impl SetCore {
         let (member, _) = taken.ok_or_else(|| PyKeyError::new_err("pop from an empty set"))?;
         encode::decode(py, &me, member)
     }
+}
+
+fn remove_member(slf: &Bound<'_, SetCore>, member: &Bound<'_, PyAny>) -> PyResult<Option<Fetched>> {
+    let core = slf.as_super().get();
+    as_looked_up(member)?.map_or_else(|| remove(core, member), |frozen| remove(core, &frozen))
+}
+
+/// What a plain set is looked up as, as in `set`: it has no hash, and is equal to a frozen one.
+fn as_looked_up<'py>(member: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if !member.is_instance_of::<PySet>() || member.hash().is_ok() {
+        return Ok(None);
+    }
+    member.py().get_type::<PyFrozenSet>().call1((member,)).map(Some)
 }
 
 /// Whether a name is one of those that Python itself looks up.
