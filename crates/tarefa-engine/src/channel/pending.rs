@@ -43,7 +43,8 @@ fn owner(note: u64) -> u32 {
 }
 
 impl Queue<'_> {
-    /// The note of the calling process; the latch of consumers is held.
+    /// The note of the calling process; the latch of consumers is held. Who takes something out of a
+    /// queue frees memory, so a note is found whatever is full.
     #[inline]
     pub(super) fn note(&self, until: Deadline) -> Result<&'static AtomicU64, OutOfMemory> {
         let me = self.me;
@@ -51,7 +52,7 @@ impl Queue<'_> {
         let notes = &self.it.notes[process / PER_NOTES];
         let mut block = Off(notes.load(Ordering::Relaxed));
         if block.is_none() {
-            block = heap::within(until, || self.make_notes(notes))?;
+            block = heap::within(until, || heap::whatever_is_full(|| self.make_notes(notes)))?;
         }
         let at = block.plus(heap::HEADER + (process % PER_NOTES) as u64 * 8);
         Ok(me.arena().at(at))

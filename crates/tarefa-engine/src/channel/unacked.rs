@@ -172,11 +172,12 @@ impl Queue<'_> {
         is_first.then_some(first)
     }
 
-    /// Has room for one more message that is to be acknowledged. The latch of consumers is held.
+    /// Has room for one more message that is to be acknowledged, whatever is full: only who can take it
+    /// can be done with it. The latch of consumers is held.
     #[inline]
     pub(super) fn reserve_entry(&self, until: Deadline) -> Result<(), OutOfMemory> {
         if self.it.get.unacked.free.load(Ordering::Relaxed) == 0 {
-            heap::within(until, || self.grow())
+            heap::within(until, || heap::whatever_is_full(|| self.grow()))
         } else {
             Ok(())
         }

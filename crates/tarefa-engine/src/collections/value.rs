@@ -201,7 +201,7 @@ pub fn fetch(me: &Member, word: u64) -> Result<Fetched, OutOfMemory> {
 /// # Errors
 /// [`OutOfMemory`], where the system has no memory either.
 pub fn fetch_last(me: &Member, word: u64) -> Result<Fetched, OutOfMemory> {
-    fetch(me, word).or_else(|_| heap::overdrawn(|| fetch(me, word)))
+    heap::whatever_is_full(|| fetch(me, word))
 }
 
 /// What a value must still be for a change to be made.

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use support::whole;
+use support::{full, whole};
 use tarefa_engine::channel::queue;
 use tarefa_engine::channel::{
     Content, GetError, Joined, MAX_BYTES, NotHeld, Order, PutError, Queue, Taken, TooManyDone,
@@ -391,6 +391,26 @@ fn bytes_are_bounded_too() {
         (0..125).for_each(|_| put(queue, 2).unwrap());
         assert_eq!((put(queue, 2), queue.used_bytes()), (Err(PutError::Full), 1000));
     });
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "long")]
+fn messages_are_taken_whatever_is_full() {
+    for order in [Order::Fifo, Order::Lifo, Order::Priority] {
+        with(order, |me, queue| {
+            (0..300).for_each(|n| put(queue, n).unwrap());
+            full(me, || {
+                assert!(matches!(put(queue, 301), Err(PutError::Memory(_))));
+                // A note of what was taken, and a table that grows again and again.
+                let held = queue.try_get_to_ack(200).unwrap();
+                assert_eq!((held.len(), queue.unacknowledged()), (200, 200));
+                queue.give_back(&held.deliveries()[..50]).unwrap();
+                queue.ack(&held.deliveries()[50..]).unwrap();
+                assert_eq!(queue.try_get_many(1000).unwrap().len(), 150);
+                assert_eq!(queue.task_done(), Ok(()));
+            });
+        });
+    }
 }
 
 #[test]

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use proptest::prelude::*;
-use support::{Random, whole};
+use support::{Random, full, whole};
 use tarefa_engine::atomic::Ordering;
-use tarefa_engine::collections::list;
+use tarefa_engine::collections::list::{self, List};
+use tarefa_engine::collections::value::{Item, tag};
 use tarefa_engine::kinds;
 use tarefa_engine::shm::arena::layout::UNIT;
 use tarefa_engine::shm::heap;
@@ -131,4 +132,32 @@ fn the_blocks_of_many_handles_go_with_them() {
     assert_eq!(whole(&me).unwrap().objects, before.objects);
     // Each of the blocks that are left may be the only one in its slab.
     assert!(heap::in_use(&me) <= used + 5 * UNIT, "{} bytes, not {used}", heap::in_use(&me));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "long")]
+fn references_are_noted_whatever_is_full() {
+    let _alone = alone();
+    let me = task::runtime().unwrap().me();
+    let all = list::create(&me).unwrap();
+    let others: Vec<(Off, u64)> = (0..700)
+        .map(|_| {
+            let off = list::create(&me).unwrap();
+            List::at(&me, all).append(Item::Blob(tag::OBJECT, &[], &[off])).unwrap();
+            let id = id(&me, off);
+            refcount::release(&me, off);
+            (off, id)
+        })
+        .collect();
+    full(&me, || {
+        let before = heap::in_use(&me);
+        for (off, id) in &others {
+            assert!(refcount::acquire(&me, *off, *id).unwrap());
+        }
+        assert!(heap::in_use(&me) > before, "there was room");
+        for (off, _) in &others {
+            refcount::release(&me, *off);
+        }
+    });
+    refcount::release(&me, all);
 }

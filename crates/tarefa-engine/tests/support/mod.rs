@@ -449,3 +449,18 @@ pub fn whole(me: &Member) -> Result<Report, String> {
     let report = check(me);
     if report.faults.is_empty() { Ok(report) } else { Err(report.faults.join("; ")) }
 }
+
+/// Has the arena full to the last block of any size while `test` runs.
+pub fn full(me: &Member, test: impl FnOnce()) {
+    let limit = &me.header().limit;
+    let usual = limit.load(Ordering::Relaxed);
+    heap::trim(me);
+    limit.store(heap::in_use(me), Ordering::Relaxed);
+    let savepoint = heap::savepoint(me);
+    for size in (4..=16).rev().map(|log| 1 << log) {
+        while heap::alloc(me, heap::Kind::RAW, size).is_ok() {}
+    }
+    test();
+    limit.store(usual, Ordering::Relaxed);
+    heap::free_deferred(me, savepoint);
+}

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::Duration;
 
 use tarefa::{
@@ -394,4 +395,47 @@ fn select_waits_for_room_too() -> Outcome {
     drop(received);
     assert_eq!(select(&[&bytes], None)?, [0]);
     Ok(())
+}
+
+/// Takes in every way, once all memory is in use.
+fn take_all(values: Receiver<Vec<u8>>, bytes: PlainReceiver<u8>, go: Event) -> Result<(), Failure> {
+    go.wait(Some(LONG))?;
+    values.try_recv()?;
+    values.recv()?;
+    values.recv_timeout(LONG)?;
+    assert_eq!(select(&[&values], Some(LONG))?.len(), 1);
+    assert_eq!(values.recv_many(3)?.len(), 3);
+    assert_eq!(values.try_iter().take(3).count(), 3);
+    bytes.try_recv()?;
+    Ok(())
+}
+
+/// Run by the next one, in little memory.
+#[test]
+#[ignore = "the next test runs it"]
+fn takes_at_full_memory() -> Outcome {
+    let go = Event::new()?;
+    let (tx, rx) = channel(0)?;
+    let (bytes, received) = plain_channel(0)?;
+    let thread = Thread::spawn(take_all, (rx.clone(), received.clone(), go.clone()))?;
+    let process = Process::spawn(take_all, (rx, received, go.clone()))?;
+    (0..20).try_for_each(|_| tx.send(vec![7; 100]))?;
+    (0..2).try_for_each(|_| bytes.send(&[7; 100]))?;
+    let rest = List::<Vec<u8>>::new()?;
+    for log in (0..=20).rev() {
+        while rest.append(vec![0; 1 << log]).is_ok() {}
+    }
+    assert!(matches!(tx.send(vec![7; 5000]), Err(SendError::Failed(..))));
+    go.set();
+    thread.result(Some(LONG))??;
+    process.result(Some(LONG))??;
+    Ok(())
+}
+
+#[test]
+fn receiving_needs_no_memory() {
+    let mut program = Command::new(std::env::current_exe().expect("a path"));
+    program.args(["--exact", "takes_at_full_memory", "--ignored", "--nocapture"]);
+    let output = program.env("TAREFA_ARENA_MAX", "16M").output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
 }

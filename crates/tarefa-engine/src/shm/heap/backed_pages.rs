@@ -68,6 +68,18 @@ pub fn overdrawn<T>(act: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Runs `act`, and where there is no room for what it allocates once more [above the limit](overdrawn):
+/// for notes of a few bytes that somebody needs who is about to take something out.
+///
+/// # Errors
+/// [`OutOfMemory`], where the system has no memory either, or a stopped member has a latch of the heap.
+#[inline]
+pub fn whatever_is_full<T>(
+    mut act: impl FnMut() -> Result<T, OutOfMemory>,
+) -> Result<T, OutOfMemory> {
+    act().or_else(|e| if e.is_held_up() { Err(e) } else { overdrawn(act) })
+}
+
 /// Bytes that the calling thread may have claimed now.
 fn limit(me: &Member) -> u64 {
     let limit = me.header().limit.load(Ordering::Relaxed);

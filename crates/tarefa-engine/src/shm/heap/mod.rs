@@ -31,7 +31,7 @@ pub mod usage;
 
 pub(in crate::shm) use alloc::alloc_fresh;
 pub use alloc::{alloc, alloc_cleared, alloc_sparse, back, is_block, is_small, trim, unback};
-pub use backed_pages::{check_room, overdrawn};
+pub use backed_pages::{check_room, overdrawn, whatever_is_full};
 pub use blocks::{HEADER, defer_free, header, kind, release_to, savepoint, size};
 pub(in crate::shm) use destroy::free_left_over;
 pub use destroy::{free_deferred, free_deferred_until};

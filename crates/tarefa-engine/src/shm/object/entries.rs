@@ -74,7 +74,8 @@ impl Entries {
 
     fn grow(&mut self, me: &Member) -> Result<Off, OutOfMemory> {
         let savepoint = heap::savepoint(me);
-        let block = heap::alloc_cleared(me, SIZE)?;
+        // What a message or an argument mentions is held before it is taken out, so that memory comes free.
+        let block = heap::whatever_is_full(|| heap::alloc_cleared(me, SIZE))?;
         debug_assert_eq!(block.0 % SIZE, 0);
         let refs: &References = me.arena().at(block);
         refs.free.store(ALL, Ordering::Relaxed);
