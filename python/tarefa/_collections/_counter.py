@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Set as AbstractSet
 
 from tarefa._collections._dict import Dict, K
+from tarefa._collections._room import check_keys, pieces
 from tarefa._engine import register_class
 from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
@@ -20,13 +22,21 @@ else:
     from tarefa._runtime._untyped import overload
 
 
-def _counts(arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[Any, Any]:
-    """What is to be counted, as plain counts."""
+def _counts(arguments: tuple[Any, ...], named: dict[str, Any], there: Sized = ()) -> dict[Any, Any]:
+    """What is to be counted, as plain counts, for what has those ``there``."""
     if len(arguments) > 1:
         raise TypeError(f"expected at most 1 argument, got {len(arguments)}")
     counts: collections.Counter[Any] = collections.Counter()
     if arguments and arguments[0] is not None:
-        counts.update(_plain(arguments[0]))
+        counted: Any = _plain(arguments[0])
+        if isinstance(counted, (range, AbstractSet)):
+            # No key twice.
+            check_keys(counted, there)
+        is_there = isinstance(counted, (Sized, Mapping))
+        parts: Iterable[Any] = (counted,) if is_there else pieces(counted)
+        for part in parts:
+            counts.update(part)
+            check_keys(counts, there)
     counts.update(named)
     return counts
 
@@ -92,11 +102,12 @@ class Counter(Dict[K, int]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Count things, or add counts, all at one instant."""
-        self._count(_counts(args, kwargs))
+        self._count(_counts(args, kwargs, self))
 
     def subtract(self, *args: Any, **kwargs: Any) -> None:
         """Take counts away, all at one instant; they may fall below 0."""
-        self._count({key: -count for key, count in _counts(args, kwargs).items()})
+        counts = _counts(args, kwargs, self)
+        self._count({key: -count for key, count in counts.items()})
 
     def _count(self, counts: dict[Any, Any]) -> None:
         if counts and self._apply([("add", key, n) for key, n in counts.items()]) is None:

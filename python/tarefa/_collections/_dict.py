@@ -10,11 +10,14 @@ from collections.abc import (
     KeysView,
     Mapping,
     MutableMapping,
+    Sized,
     ValuesView,
 )
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from tarefa._collections._object_lock import ObjectLock
+from tarefa._collections._room import as_dict, check_keys
 from tarefa._engine import DictCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Content, copied, state_of
@@ -30,12 +33,16 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-def plain(arguments: tuple[Any, ...], named: dict[str, Any], what: str) -> dict[Any, Any]:
-    """What ``dict`` makes of a constructor's arguments."""
+def plain(
+    arguments: tuple[Any, ...], named: dict[str, Any], what: str, there: Sized = ()
+) -> dict[Any, Any]:
+    """What ``dict`` makes of a constructor's arguments, for what has those ``there``."""
     if len(arguments) > 1:
         raise TypeError(f"{what} expected at most 1 argument, got {len(arguments)}")
     if arguments and isinstance(arguments[0], Dict):
         return {**arguments[0].snapshot(), **named}
+    if arguments and not (isinstance(arguments[0], Sized) or hasattr(arguments[0], "keys")):
+        return {**as_dict(arguments[0], there), **named}
     return dict(*arguments, **named)
 
 
@@ -85,7 +92,11 @@ class Dict(Content, DictCore[K, V]):
     def fromkeys(cls, keys: Iterable[K], value: Any = None, /) -> Self:
         """A new dict with these keys, all of which have ``value``."""
         made = cls()
-        made.update(dict.fromkeys(keys, value))
+        if isinstance(keys, (range, AbstractSet)):
+            # No key twice.
+            check_keys(keys, ())
+        is_there = isinstance(keys, Sized)
+        made.update(dict.fromkeys(keys, value) if is_there else ((key, value) for key in keys))
         return made
 
     def lock(self, repair: Callable[[], object] | None = None) -> ObjectLock:
@@ -104,7 +115,7 @@ class Dict(Content, DictCore[K, V]):
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Set keys to values, as ``dict.update``, all at one instant."""
-        pairs = plain(args, kwargs, "update")
+        pairs = plain(args, kwargs, "update", self)
         if pairs:
             self._put_all(pairs)
 

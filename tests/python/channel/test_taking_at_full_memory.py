@@ -1,4 +1,4 @@
-"""What takes messages out frees memory, so it needs none: in a thread or process that never did it."""
+"""Taking messages out frees memory, so it needs none, in whatever thread or process it is."""
 
 import pytest
 from support import run_script

@@ -3,6 +3,7 @@
 import itertools
 import os
 import platform
+import re
 
 import pytest
 from support import run_script
@@ -137,6 +138,12 @@ def test_a_full_set_can_be_emptied(empty):
         "l[2:3] = range(2**40)",
         "tarefa.List(range(2**62))",
         "tarefa.Set().update(range(2**40))",
+        "tarefa.Set().symmetric_difference_update(range(2**40))",
+        "tarefa.Dict.fromkeys(range(2**40))",
+        "tarefa.Counter(range(2**40))",
+        "tarefa.Counter(a=1).subtract(range(2**40))",
+        "tarefa.Queue().put_many(range(2**40))",
+        "tarefa.Queue(maxsize=3).put_many(range(2**40))",
         "tarefa.List(['x' * 1000000]).__imul__(10**6)",
     ],
 )
@@ -157,6 +164,82 @@ def test_what_cannot_fit_is_refused_before_the_work(grow):
     """,
         env={"TAREFA_ARENA_MAX": "1G"},
     )
+
+
+@pytest.mark.parametrize(
+    "grow",
+    [
+        "l.extend(endless)",
+        "l[2:3] = endless",
+        "tarefa.List(endless)",
+        "tarefa.Set(endless)",
+        "tarefa.Set(range(9999)).update([1], endless)",
+        "tarefa.Dict(zip(endless, endless))",
+        "tarefa.Dict(a=1).update((n, n) for n in endless)",
+        "tarefa.Dict().__ior__(zip(endless, endless))",
+        "tarefa.Dict.fromkeys(endless)",
+        "tarefa.Counter(endless)",
+        "tarefa.Counter(range(9999)).update(endless)",
+        "tarefa.Queue().put_many(endless)",
+    ],
+)
+def test_of_what_has_no_end_no_more_is_made_than_fits(grow):
+    run_script(
+        f"""
+    import itertools, resource, tarefa
+
+    l, endless = tarefa.List(range(10)), itertools.count()
+    resource.setrlimit(resource.RLIMIT_DATA, (400 << 20, resource.RLIM_INFINITY))
+    try:
+        {grow}
+    except tarefa.ArenaFull:
+        assert l == list(range(10))
+    else:
+        raise AssertionError("it fits?")
+    """,
+        env=FULL,
+    )
+
+
+def test_what_comes_often_counts_once():
+    run_script(
+        """
+    import itertools, tarefa
+
+    def often():
+        return (n % 100 for n in range(1_000_000))
+
+    assert tarefa.Set(often()) == set(range(100))
+    s = tarefa.Set(range(100_000))
+    s.update(itertools.chain(often(), range(100_000)))
+    assert len(s) == 100_000
+    d = tarefa.Dict((n, i) for i, n in enumerate(often()))
+    assert list(d) == list(range(100)) and d[99] == 999_999
+    assert tarefa.Counter(often()) == {n: 10_000 for n in range(100)}
+    assert tarefa.Dict.fromkeys(often(), 7) == dict.fromkeys(range(100), 7)
+    many = tarefa.Dict.fromkeys(range(50_000), "x")
+    many.update(((n, n) for n in range(50_000)))
+    many.update({n: n for n in range(50_000)})
+    assert many[49_999] == 49_999
+    """,
+        env=FULL,
+    )
+
+
+@pytest.mark.parametrize("shared", [tarefa.Dict, tarefa.Set, tarefa.Counter, tarefa.List])
+def test_what_cannot_be_iterated_over_is_an_error_as_of_the_plain_one(shared):
+    with pytest.raises(TypeError, match="not iterable"):
+        shared(5)
+    with pytest.raises(ZeroDivisionError):
+        shared(1 / 0 for _ in "x")
+
+
+@pytest.mark.parametrize("pair", [1, (1, 2, 3)])
+def test_what_is_no_pair_is_an_error_as_of_a_dict(pair):
+    with pytest.raises((TypeError, ValueError)) as plain:
+        dict(iter([pair]))
+    with pytest.raises(plain.type, match=re.escape(str(plain.value))):
+        tarefa.Dict(iter([pair]))
 
 
 @pytest.mark.parametrize("grow", ["l.extend(many)", "l[3:5] = many", "tarefa.List(many)"])

@@ -20,6 +20,7 @@ use super::messages::{decode, patience};
 use super::messages_level::Messages;
 use super::open_state::{ClosableWait, OpenState};
 use super::receivable::Receivable;
+use crate::collections::list::room_for;
 use crate::convert::collector;
 use crate::convert::encode;
 use crate::convert::encode::Encoded;
@@ -266,9 +267,14 @@ impl QueueCore {
         let until = patience(block, timeout)?.unwrap_or(Deadline::at(0));
         let me = self.handle.try_slot()?;
         let off = self.handle.off();
-        let encoded: Vec<Encoded<'_>> =
-            items.iter().map(|item| self.encode(&me, &item)).collect::<PyResult<_>>()?;
-        let items = encoded.iter().map(outgoing).collect::<PyResult<Vec<_>>>()?;
+        let mut encoded: Vec<Encoded<'_>> = room_for(items.len())?;
+        for item in items.iter() {
+            encoded.push(self.encode(&me, &item)?);
+        }
+        let mut items = room_for(encoded.len())?;
+        for one in &encoded {
+            items.push(outgoing(one)?);
+        }
         let mut hooks = ClosableWait::new(py, &self.state, me.index());
         let put = Queue::at(&me, off).put_many(&items, &mut hooks, until);
         level::changed(py, self.handle.id());

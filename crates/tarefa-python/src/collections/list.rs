@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyList, PySlice, PyTuple, PyType};
 use tarefa_engine::collections::list::{self, Cut, List, ListError, Source};
 use tarefa_engine::collections::updating::{self, Element};
 use tarefa_engine::collections::value::{Expected, Item};
+use tarefa_engine::os::rlimit;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, Off, heap};
 
@@ -96,9 +97,15 @@ fn items_of<'a>(encoded: &'a [Encoded<'_>]) -> PyResult<Vec<Item<'a>>> {
 }
 
 /// A `MemoryError` where there is no memory for so many, rather than the end of the process.
-fn room_for<T>(count: usize) -> PyResult<Vec<T>> {
+pub(crate) fn room_for<T>(count: usize) -> PyResult<Vec<T>> {
     let mut all = Vec::new();
-    all.try_reserve_exact(count).map_err(|e| PyMemoryError::new_err(e.to_string()))?;
+    all.try_reserve_exact(count).map_err(|_| {
+        let cause =
+            rlimit::no_private_memory().map_or_else(String::new, |text| format!(": {text}"));
+        PyMemoryError::new_err(format!(
+            "no private memory for {count} elements on their way{cause}"
+        ))
+    })?;
     Ok(all)
 }
 

@@ -12,6 +12,7 @@ use tarefa_engine::collections::object_lock::MaybeGuarded as _;
 use tarefa_engine::shm::object::handle::Handle;
 use tarefa_engine::shm::{Member, heap};
 
+use crate::collections::list::room_for;
 use crate::collections::object_lock;
 use crate::collections::object_lock::retry_when_unlocked;
 use crate::convert::collector;
@@ -37,6 +38,8 @@ pub(crate) struct MapCore {
 /// cheap, and so is each of many.
 const FIRST: usize = 16;
 const MOST: usize = 512;
+/// For fewer keys the question whether there is room costs more than the answer is worth.
+const FEW: usize = 4096;
 
 impl MapCore {
     pub(crate) fn of(handle: Handle) -> Self {
@@ -120,17 +123,24 @@ impl MapCore {
         todo: &[Todo<'_>],
         terms: Terms,
     ) -> PyResult<Applied> {
-        let changes = todo
-            .iter()
-            .map(|one| Ok((one.key()?, one.change()?)))
-            .collect::<PyResult<Vec<(Key<'_>, Change<'_>)>>>()?;
+        let mut changes: Vec<(Key<'_>, Change<'_>)> = room_for(todo.len())?;
+        for one in todo {
+            changes.push((one.key()?, one.change()?));
+        }
         self.with(py, me, |dict| dict.apply(&changes, terms))
     }
 
     /// Makes all the pairs of a plain dict those keys' values, at one instant.
     pub(crate) fn put_all(&self, py: Python<'_>, pairs: &Bound<'_, PyDict>) -> PyResult<()> {
         let me = self.handle.try_slot()?;
-        let mut todo = Vec::with_capacity(pairs.len());
+        if pairs.len() > FEW {
+            // Each key is one of its own, and what has keys may have memory for more of them.
+            let before = self.with(py, &me, |dict| dict.len())?;
+            let new = (pairs.len() as u64).saturating_sub(before);
+            let bytes = new.saturating_mul(if before == 0 { dict::OF_A_KEY } else { 8 });
+            blocking::allocated(py, || heap::check_room(&me, bytes))?;
+        }
+        let mut todo = room_for(pairs.len())?;
         for (key, value) in pairs.iter() {
             let key = self.encode_key(&me, PyKey::of(&key)?, &key)?;
             todo.push(Todo { key, step: Step::Put(self.encode_value(&me, &value)?) });
@@ -269,7 +279,7 @@ impl MapCore {
         only: bool,
     ) -> PyResult<Option<bool>> {
         let me = self.handle.try_slot()?;
-        let mut todo = Vec::with_capacity(changes.len());
+        let mut todo = room_for(changes.len())?;
         for change in changes.iter() {
             let (step, key, value): (String, Bound<'_, PyAny>, Bound<'_, PyAny>) =
                 change.extract()?;

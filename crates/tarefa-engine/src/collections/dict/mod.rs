@@ -43,6 +43,8 @@ use crate::sync::lock::word::{Holder, LockWord, Recursion};
 
 /// How often a reader looks anew before it takes the latch: a change lasts no longer than this.
 const LOOKS: u32 = 3;
+/// Bytes of a key with its value, at least.
+pub const OF_A_KEY: u64 = store::ENTRY;
 
 /// What lies in the arena.
 #[repr(C)]

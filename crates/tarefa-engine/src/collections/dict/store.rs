@@ -65,7 +65,7 @@ unsafe impl Shared for StoreHeader {}
 unsafe impl Shared for Entry {}
 
 const HEADER: u64 = size_of::<StoreHeader>() as u64;
-const ENTRY: u64 = size_of::<Entry>() as u64;
+pub(super) const ENTRY: u64 = size_of::<Entry>() as u64;
 
 /// Entries that an index of so many bits has room for.
 pub(super) fn capacity(bits: u32) -> u64 {
