@@ -223,17 +223,19 @@ impl<'a> List<'a> {
             return None;
         }
         let len = it.len.load(Ordering::Acquire);
+        // The guard again: an append leaves the version alone.
+        let same = || {
+            fence(Ordering::Acquire);
+            it.version.load(Ordering::Relaxed) == version && !it.object_lock.grouped(self.me)
+        };
         if index >= len {
-            return Some(Err(ListError::OutOfRange { index, len }));
+            // Somebody may group operations since, and have taken out what he is about to put back.
+            return same().then_some(Err(ListError::OutOfRange { index, len }));
         }
         let position = it.start.load(Ordering::Relaxed) + index;
         let word =
             segments::word_optimistic(self.me, Off(it.table.load(Ordering::Acquire)), position)?;
-        fence(Ordering::Acquire);
-        // The guard again: an append leaves the version alone.
-        let same =
-            it.version.load(Ordering::Relaxed) == version && !it.object_lock.grouped(self.me);
-        (same && word != 0 && value::blob_of(word).is_none()).then_some(Ok(word))
+        (same() && word != 0 && value::blob_of(word).is_none()).then_some(Ok(word))
     }
 
     /// The element at `index`.
