@@ -250,6 +250,24 @@ def test_too_little_private_memory_is_named():
     )
 
 
+def test_too_little_address_space_is_named():
+    run_script(
+        """
+        import resource, tarefa
+        tarefa.Process(target=int).start().join()
+        many = list(range(3_000_000))
+        resource.setrlimit(resource.RLIMIT_AS, (300 << 20, resource.RLIM_INFINITY))
+        for act in (tarefa.Thread(target=int).start, lambda: tarefa.List(many)):
+            try:
+                act()
+            except (tarefa.StartError, MemoryError) as e:
+                assert "RLIMIT_AS" in str(e) and "RLIMIT_NPROC" not in str(e), e
+            else:
+                raise AssertionError("no error")
+        """
+    )
+
+
 def test_no_address_space():
     """A limit on address space makes the reservation smaller, not the program fail."""
     done = run_script("""

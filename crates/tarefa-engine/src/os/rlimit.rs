@@ -36,18 +36,28 @@ pub fn processor_time() -> Option<Duration> {
 /// What a thread's stack and its own memory may take.
 const OF_A_THREAD: u64 = 16 << 20;
 
-/// In words, the limit on private memory, where it leaves this process no room for another thread.
+/// In words, the limit on private memory or on address space, where it leaves this process no room for
+/// another thread.
 #[must_use]
 pub fn no_private_memory() -> Option<String> {
-    let limit = soft(libc::RLIMIT_DATA)?;
-    let used = private_memory()?;
-    (used.saturating_add(OF_A_THREAD) > limit).then(|| {
-        format!(
+    let leaves_none = |limit: u64, used: u64| used.saturating_add(OF_A_THREAD) > limit;
+    let pid = process::pid();
+    let data = soft(libc::RLIMIT_DATA).zip(private_memory());
+    let space = soft(libc::RLIMIT_AS).zip(procfs::status_number(pid, pid, "VmSize"));
+    if let Some((limit, used)) = data.filter(|(limit, used)| leaves_none(*limit, *used)) {
+        return Some(format!(
             "the limit on private memory is {}, of which {} are in use (RLIMIT_DATA, ulimit -d)",
             Size(limit),
             Size(used)
-        )
-    })
+        ));
+    }
+    let (limit, used) = space.filter(|(limit, used)| leaves_none(*limit, *used))?;
+    Some(format!(
+        "the limit on address space is {}, of which {} are in use, most of that for shared memory that \
+         may come to be (RLIMIT_AS, ulimit -v)",
+        Size(limit),
+        Size(used >> 20 << 20)
+    ))
 }
 
 /// Which limit it is, most likely, that keeps this process from another thread, and what to do.
