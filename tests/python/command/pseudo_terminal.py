@@ -16,9 +16,13 @@ _CONTROL = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b[()][A-Z0-9]|\x1b[=>78]")
 
 
 class Terminal:
-    """Runs a command in a terminal of so many columns and rows; killed at the end of the `with`."""
+    """Runs a command in a terminal of so many columns and rows; killed at the end of the `with`.
 
-    def __init__(self, command, *, columns=100, rows=30, env=None):
+    A variable of `env` that is None is none of the command's. Where the terminal is not the
+    `controlling` one no signal comes from it.
+    """
+
+    def __init__(self, command, *, columns=100, rows=30, env=None, controlling=True):
         self._ours, theirs = pty.openpty()
         self.columns, self.rows = columns, rows
         self._set_size(theirs)
@@ -26,6 +30,7 @@ class Terminal:
         self._cells, self._at = {}, (0, 0)
         environment = {**os.environ, "TERM": "xterm-256color", **(env or {})}
         environment.pop("COLUMNS", None)
+        environment = {name: value for name, value in environment.items() if value is not None}
         self.before = termios.tcgetattr(theirs)
         self._theirs = theirs
         self.process = subprocess.Popen(
@@ -35,7 +40,7 @@ class Terminal:
             stderr=theirs,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: controlling and fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
 
     def __enter__(self):
@@ -44,7 +49,8 @@ class Terminal:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
-        os.close(self._ours)
+        if self._ours is not None:
+            os.close(self._ours)
         os.close(self._theirs)
 
     def _set_size(self, descriptor):
@@ -57,12 +63,28 @@ class Terminal:
         self._cells.clear()
         self._set_size(self._ours)
 
+    def go_away(self):
+        """Close the terminal, as who closes its window does."""
+        self._read()
+        os.close(self._ours)
+        self._ours = None
+
+    def stop_output(self):
+        """Take no more of what is written, as after Ctrl-S: who writes waits."""
+        termios.tcflow(self._theirs, termios.TCOOFF)
+
+    def forget(self):
+        """Empty the screen here alone: what is seen from now on was drawn anew."""
+        self._read()
+        self._cells.clear()
+        self.text = ""
+
     def send(self, keys):
         """Press keys."""
         os.write(self._ours, keys.encode())
 
     def _read(self):
-        while select.select([self._ours], [], [], 0)[0]:
+        while self._ours is not None and select.select([self._ours], [], [], 0)[0]:
             new = os.read(self._ours, 65536).decode(errors="replace")
             self.text += new
             self._draw(new)
@@ -120,13 +142,21 @@ class Terminal:
         """Wait for the program's end; return all that it wrote."""
         eventually(lambda: self._read() or self.process.poll() is not None)
         self._read()
-        assert self.process.returncode == code, self.text[-2000:]
+        assert self.process.returncode == code, (self.process.returncode, self.text[-2000:])
         return self.text
 
     def is_restored(self):
         """Whether the terminal is as it was before the program."""
         shown = self.text.rfind("\x1b[?1049l") > self.text.rfind("\x1b[?1049h")
         return shown and termios.tcgetattr(self._theirs)[3] == self.before[3]
+
+    def reads_keys(self):
+        """Whether each key comes as it is pressed, and is not shown."""
+        return not termios.tcgetattr(self._theirs)[3] & (termios.ICANON | termios.ECHO)
+
+    def set_back(self):
+        """Give the terminal the modes that it had before the program, as a shell does."""
+        termios.tcsetattr(self._theirs, termios.TCSANOW, self.before)
 
     def signal(self, number=signal.SIGTERM):
         """Send the program a signal."""

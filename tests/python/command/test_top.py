@@ -27,8 +27,7 @@ def top(*arguments, env=None, **rest):
     return Terminal(command, env={**UTF8, **(env or {})}, **rest)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _asked_once():
+def asked_once():
     """This process has the file that its stacks go to before anything is counted."""
     keep = tarefa.Lock()
 
@@ -38,6 +37,9 @@ def _asked_once():
 
     eventually(answers)
     del keep
+
+
+_asked_once = pytest.fixture(scope="module", autouse=True)(asked_once)
 
 
 def hold(ready, go):
@@ -222,7 +224,7 @@ def test_a_narrow_terminal_and_another_size():
         terminal.resize(20, 5)
         terminal.shows("tarefa top")
         terminal.signal()
-        terminal.ended()
+        terminal.ended(128 + signal.SIGTERM)
         assert terminal.is_restored()
 
 

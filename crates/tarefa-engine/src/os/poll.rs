@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
 
 use super::{check, clock::Deadline};
 
@@ -75,4 +76,17 @@ pub fn wait_any(fds: &[BorrowedFd<'_>], deadline: Deadline) -> bool {
             return false;
         }
     }
+}
+
+/// Sleeps until one of the descriptors has something, or is closed, or so much time has passed; what
+/// each has then.
+///
+/// # Errors
+/// As of [`look`].
+pub fn sleep_for(fds: &[BorrowedFd<'_>], time: Duration) -> io::Result<Vec<Level>> {
+    let mut entries: Vec<_> = fds.iter().map(|fd| entry(fd.as_raw_fd())).collect();
+    // Up, so that nobody looks again and again in the last part of a millisecond.
+    let ms = time.as_micros().div_ceil(1000);
+    poll(&mut entries, i32::try_from(ms).unwrap_or(i32::MAX))?;
+    Ok(entries.into_iter().map(level).collect())
 }

@@ -29,6 +29,23 @@ pub fn default(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// Does to this process what `signal` does by default, whatever handles it before and after. Where
+/// that is to stop, it returns once the process goes on; at once where nobody could have it go on.
+///
+/// # Errors
+/// What `sigaction` answered.
+pub fn act_by_default(signal: i32) -> io::Result<()> {
+    // SAFETY: sigaction is plain data, for which zeroes are a value: no flags, and SIG_DFL.
+    let (mut before, none): (libc::sigaction, libc::sigaction) = unsafe { std::mem::zeroed() };
+    // SAFETY: `none` is complete, `before` writable.
+    check(unsafe { libc::sigaction(signal, &raw const none, &raw mut before) })?;
+    // To this thread, for then it has come when the call returns.
+    // SAFETY: a plain call.
+    unsafe { libc::raise(signal) };
+    // SAFETY: what was there before, unchanged.
+    check(unsafe { libc::sigaction(signal, &raw const before, std::ptr::null_mut()) }).map(drop)
+}
+
 /// Installs a C handler for `signal`.
 ///
 /// # Safety

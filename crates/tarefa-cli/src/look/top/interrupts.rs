@@ -1,6 +1,7 @@
 //! Interrupting a task: another process joins the program for that, and this one only looks.
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 
 use clap::ArgMatches;
@@ -16,6 +17,8 @@ pub const INTERRUPT: &str = "interrupt-task";
 pub(super) fn interrupter(at: &ObjectAddress) -> io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([INTERRUPT, &at.to_string()]);
+    // Keys that interrupt or stop `top` are not meant for who is inside the program just then.
+    command.process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 

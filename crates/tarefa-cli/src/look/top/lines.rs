@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use tarefa_engine::os::signal;
 use tarefa_engine::trace::observe::Program;
 use tarefa_engine::trace::stacks::{Asker, Stack};
 
@@ -35,6 +36,8 @@ impl Lines {
         let shared = Arc::new((Mutex::new(Shared::default()), Condvar::new()));
         let theirs = Arc::clone(&shared);
         let asking = move || {
+            // They are the main thread's, which knows then what was sent before it goes on.
+            signal::block_all();
             if let Ok(program) = Program::of(pid) {
                 ask(&program, &theirs);
             }

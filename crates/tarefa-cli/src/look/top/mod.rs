@@ -5,17 +5,25 @@
 //!   sampler ── members, report, traffic           asks threads that wait for nothing of ours
 //!      │            ◀── lines, as they come ──────── where they stand
 //!      ▼
-//!   view ── rows in order ──▶ screen ◀── keys
+//!   view ── rows in order ──▶ screen ◀── keys        a third: a signal that ends this
+//!                               │                    ends it whatever the first is at
+//!                               ▼
+//!                     question ── a deed, to a task
 //! ```
 //!
 //! What is drawn is text of as many columns as there are, so that a narrow terminal, one without the
 //! letters of Unicode, and tests have the same.
 
+mod alternate;
+mod hints;
 mod interrupts;
+mod keyboard;
 mod keys;
 mod lines;
+mod question;
 mod sample;
 mod screen;
+mod signals;
 mod view;
 
 use std::io::{self, IsTerminal};
@@ -48,22 +56,26 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
         out.say_json(&once(out, &program, &lines));
         return ExitCode::SUCCESS;
     }
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+    if let Some(lacks) = lacks(out) {
         let root = program.root();
         return out.complain(out.language.pick(
             format!(
-                "top needs a terminal; once and without one say the same tarefa ps {root}, tarefa \
-                 locks {root} and tarefa top {root} --json"
+                "{lacks}; once and without one say the same tarefa ps {root}, tarefa locks {root} \
+                 and tarefa top {root} --json"
             ),
             format!(
-                "top precisa de um terminal; uma vez e sem ele dizem o mesmo tarefa ps {root}, \
-                 tarefa locks {root} e tarefa top {root} --json"
+                "{lacks}; uma vez e sem ele dizem o mesmo tarefa ps {root}, tarefa locks {root} e \
+                 tarefa top {root} --json"
             ),
         ));
     }
     let every = given.get_one::<Duration>("every").copied().unwrap_or(EVERY);
     match screen::show(out, &program, &lines, every) {
         Ok(screen::End::Left) => ExitCode::SUCCESS,
+        // As a shell tells it of who was ended by a signal.
+        Ok(screen::End::Signal(number)) => {
+            ExitCode::from(128 | u8::try_from(number).unwrap_or_default())
+        }
         Ok(screen::End::Over) => {
             let root = program.root();
             out.say(
@@ -74,6 +86,24 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
         }
         Err(error) => out.complain(error),
     }
+}
+
+/// What is missing for the screen, if something is.
+fn lacks(out: &Output) -> Option<String> {
+    let t =
+        |english: &str, portuguese: &str| Some(out.language.pick(english, portuguese).to_owned());
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return t("top needs a terminal", "top precisa de um terminal");
+    }
+    let kind = std::env::var_os("TERM").unwrap_or_default();
+    if kind.is_empty() || kind == "dumb" {
+        // What would be drawn is letters and numbers there, all over each other.
+        return t(
+            "top needs a terminal with a cursor that moves, and TERM is dumb or not set",
+            "top precisa de um terminal cujo cursor se mova, e TERM é dumb ou não está definida",
+        );
+    }
+    None
 }
 
 /// The program that is named, or the only one there is.

@@ -1,27 +1,24 @@
-//! The screen: drawn again when something is new, put back as it was in the end.
+//! The screen: drawn again when something is new.
 
-use std::io::{self, Read, Stdout};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::time::{Duration, Instant};
 
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::event::{self, Event, KeyEventKind};
-use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
-};
-use ratatui::crossterm::{cursor, execute};
+use ratatui::Frame;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
-use ratatui::{Frame, Terminal};
-use tarefa_engine::os::pidfd;
+use signal_hook::consts::{SIGHUP, SIGINT};
+use tarefa_engine::os::terminal;
 use tarefa_engine::trace::observe::Program;
 
-use super::interrupts::interrupter;
-use super::keys::{self, Deed, Mode, Then};
+use super::alternate::Screen;
+use super::hints::hints;
+use super::keyboard::{Key, Keyboard};
+use super::keys::{self, Mode, Then};
 use super::lines::Lines;
-use super::sample::{Row, Sample, Sampler};
+use super::question::{Done, Question};
+use super::sample::{Sample, Sampler};
+use super::signals::{Heard, PATIENCE, Signals};
 use super::view::{self, Part, View};
 use crate::terminal::{Output, fit};
 
@@ -32,33 +29,8 @@ pub(super) enum End {
     Left,
     /// The program has ended.
     Over,
-}
-
-/// The signals that end this process, and let it put the terminal back first.
-const ENDS: [i32; 3] =
-    [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP, signal_hook::consts::SIGQUIT];
-
-/// The terminal, as long as this has it.
-struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
-}
-
-impl Screen {
-    fn new() -> io::Result<Self> {
-        enable_raw_mode()?;
-        // From here on the drop puts it back, also where the rest fails.
-        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? };
-        execute!(screen.terminal.backend_mut(), EnterAlternateScreen, cursor::Hide)?;
-        screen.terminal.clear()?;
-        Ok(screen)
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        let _ = execute!(self.terminal.backend_mut(), LeaveAlternateScreen, cursor::Show);
-        let _ = disable_raw_mode();
-    }
+    /// That signal ends this process, or would have if the terminal that has gone had sent it.
+    Signal(i32),
 }
 
 /// What is on the screen.
@@ -72,8 +44,8 @@ struct Shown<'a> {
     is_paused: bool,
     /// What came of the last deed.
     said: Option<String>,
-    /// An interrupt on its way.
-    interrupts: Option<(std::process::Child, String)>,
+    /// Interrupts on their way.
+    interrupts: Vec<(std::process::Child, String)>,
     /// Rows that fit.
     page: usize,
 }
@@ -85,11 +57,23 @@ pub(super) fn show(
     lines: &Lines,
     every: Duration,
 ) -> io::Result<End> {
-    let (mut stops, theirs) = UnixStream::pair()?;
-    stops.set_nonblocking(true)?;
-    for signal in ENDS {
-        signal_hook::low_level::pipe::register(signal, theirs.try_clone()?)?;
+    let mut signals = Signals::new()?;
+    let end = looks(out, program, lines, every, &mut signals);
+    match end {
+        Err(error) if terminal::is_gone(&error) => {
+            Ok(End::Signal(signals.end(Duration::ZERO)?.unwrap_or(SIGHUP)))
+        }
+        end => end,
     }
+}
+
+fn looks(
+    out: &Output,
+    program: &Program,
+    lines: &Lines,
+    every: Duration,
+    signals: &mut Signals,
+) -> io::Result<End> {
     let mut sampler = Sampler::default();
     let sample = sampler.look(out, program, &lines.known());
     lines.want(&sample);
@@ -102,45 +86,78 @@ pub(super) fn show(
         mode: Mode::Looks,
         is_paused: false,
         said: None,
-        interrupts: None,
+        interrupts: Vec::new(),
         page: 1,
     };
     shown.choose(0);
+    let mut keyboard = Keyboard::new()?;
     let mut screen = Screen::new()?;
+    signals.ends_in_any_case(screen.restorer())?;
     let mut next = Instant::now() + every;
     loop {
-        screen.terminal.draw(|frame| shown.draw(frame))?;
-        let mut is_new = false;
-        while !is_new {
-            if stops.read(&mut [0]).is_ok() {
-                return Ok(End::Left);
+        screen.draw(|frame| shown.draw(frame))?;
+        let time = next.saturating_duration_since(Instant::now());
+        let (heard, has_keys) = signals.wait(keyboard.as_fd(), time)?;
+        match heard {
+            // Ctrl-C.
+            Some(Heard::End(SIGINT)) => return Ok(End::Left),
+            Some(Heard::End(signal)) => return Ok(End::Signal(signal)),
+            Some(Heard::Stop) => {
+                stop(&mut screen, signals)?;
+                continue;
             }
-            if event::poll(next.saturating_duration_since(Instant::now()))? {
-                is_new = true;
-                let key = match event::read()? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => Some(key),
-                    _ => None,
-                };
-                if key.is_some_and(|key| shown.press(key)) {
-                    return Ok(End::Left);
+            Some(Heard::GoOn) => take_again(&mut screen, signals)?,
+            Some(Heard::Size) | None => {}
+        }
+        if has_keys {
+            let Some(keys) = keyboard.read()? else { return Ok(End::Signal(SIGHUP)) };
+            for key in keys {
+                match shown.press(key) {
+                    Next::Goes => {}
+                    Next::Leaves => return Ok(End::Left),
+                    Next::Stops => stop(&mut screen, signals)?,
                 }
-            }
-            if Instant::now() >= next {
-                next = Instant::now() + every;
-                let sample = sampler.look(out, program, &lines.known());
-                if sample.rows.iter().all(|row| matches!(row.state, 'Z' | 'X')) {
-                    return Ok(End::Over);
-                }
-                lines.want(&sample);
-                if !shown.is_paused {
-                    shown.sample = sample;
-                    shown.choose(0);
-                }
-                shown.hear();
-                is_new = true;
             }
         }
+        if Instant::now() >= next {
+            next = Instant::now() + every;
+            let sample = sampler.look(out, program, &lines.known());
+            if sample.rows.iter().all(|row| matches!(row.state, 'Z' | 'X')) {
+                return Ok(End::Over);
+            }
+            lines.want(&sample);
+            if !shown.is_paused {
+                shown.sample = sample;
+                shown.choose(0);
+            }
+            shown.hear();
+        }
     }
+}
+
+/// Stops this process until somebody has it go on.
+fn stop(screen: &mut Screen, signals: &Signals) -> io::Result<()> {
+    screen.stop()?;
+    take_again(screen, signals)
+}
+
+/// Takes the terminal again, unless this goes on only to end. A shell that ends a stopped job has it go
+/// on as well, in either order, and in the background: there the system stops who takes the terminal,
+/// which would not end then.
+fn take_again(screen: &mut Screen, signals: &Signals) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    let mut end = signals.end(Duration::ZERO)?;
+    while end.is_none() && Screen::is_in_background() && Instant::now() < until {
+        end = signals.end(Duration::from_millis(20))?;
+    }
+    if end.is_none() { screen.enter() } else { Ok(()) }
+}
+
+/// What follows from a key for who reads them.
+enum Next {
+    Goes,
+    Leaves,
+    Stops,
 }
 
 impl Shown<'_> {
@@ -151,8 +168,7 @@ impl Shown<'_> {
         self.view = view;
     }
 
-    /// A key; true where it is the last.
-    fn press(&mut self, key: event::KeyEvent) -> bool {
+    fn press(&mut self, key: Key) -> Next {
         let mut view = self.view.clone();
         let then = {
             let rows = self.view.rows(self.out, &self.sample);
@@ -163,72 +179,38 @@ impl Shown<'_> {
         self.said = None;
         match then {
             Then::Goes => {}
-            Then::Leaves => return true,
+            Then::Leaves => return Next::Leaves,
+            Then::Stops => return Next::Stops,
             Then::Pauses => self.is_paused = !self.is_paused,
-            Then::Does(deed, row) => self.said = Some(self.does(deed, &row)),
+            Then::Asks(deed, row) => match Question::new(self.out, self.program, deed, row) {
+                Ok(question) => self.mode = Mode::Asks(question),
+                Err(said) => self.said = Some(said),
+            },
+            Then::Does(question) => match question.does(self.out) {
+                Done::Said(said) => self.said = Some(said),
+                Done::OnItsWay(child, name) => self.interrupts.push((child, name)),
+            },
         }
-        false
+        Next::Goes
     }
 
-    /// Does that, and says so.
-    fn does(&mut self, deed: Deed, row: &Row) -> String {
-        let t = |english: String, portuguese: String| self.out.language.pick(english, portuguese);
-        let name = &row.name;
-        if deed == Deed::Interrupt {
-            let Some(at) = &row.address else {
-                return t(format!("{name} is no task"), format!("{name} não é uma tarefa"));
-            };
-            return match interrupter(at) {
-                Ok(child) => {
-                    self.interrupts = Some((child, name.clone()));
-                    String::new()
-                }
-                Err(error) => error.to_string(),
-            };
-        }
-        if row.is_thread {
-            let pid = row.pid;
-            return t(
-                format!("a thread cannot be ended alone: interrupt it, or end its process {pid}"),
-                format!("uma thread não acaba sozinha: interrompa-a, ou encerre o processo {pid}"),
-            );
-        }
-        let number = match deed {
-            Deed::Kill => signal_hook::consts::SIGKILL,
-            _ => signal_hook::consts::SIGTERM,
-        };
-        match self.signal(row.pid, number) {
-            Ok(true) if deed == Deed::Kill => t(format!("{name} killed"), format!("{name}: morto")),
-            Ok(true) => t(format!("{name}: SIGTERM sent"), format!("{name}: SIGTERM enviado")),
-            Ok(false) => t(format!("{name} has ended"), format!("{name} já acabou")),
-            Err(error) => format!("{name}: {error}"),
-        }
-    }
-
-    /// False where the process is none of the program's any more.
-    fn signal(&self, pid: i32, number: i32) -> io::Result<bool> {
-        let Ok(process) = pidfd::open(pid) else { return Ok(false) };
-        // The number is its own as long as it is a member: looked at once there is a descriptor.
-        if !self.program.members().iter().any(|member| member.pid == pid) {
-            return Ok(false);
-        }
-        pidfd::send_signal(process.as_fd(), number).map(|()| true)
-    }
-
-    /// Says what came of an interrupt.
+    /// Says what came of interrupts.
     fn hear(&mut self) {
-        let Some((child, name)) = &mut self.interrupts else { return };
-        let Ok(Some(status)) = child.try_wait() else { return };
         let t = |english: String, portuguese: String| self.out.language.pick(english, portuguese);
-        self.said = Some(if status.success() {
-            t(format!("{name} interrupted"), format!("{name}: interrompida"))
-        } else {
-            t(
-                format!("{name} could not be interrupted: it may have ended"),
-                format!("{name} não pôde ser interrompida: pode ter acabado"),
-            )
+        let mut said = None;
+        self.interrupts.retain_mut(|(child, name)| {
+            let Ok(Some(status)) = child.try_wait() else { return true };
+            said = Some(if status.success() {
+                t(format!("{name} interrupted"), format!("{name}: interrompida"))
+            } else {
+                t(
+                    format!("{name} could not be interrupted: it may have ended"),
+                    format!("{name} não pôde ser interrompida: pode ter acabado"),
+                )
+            });
+            false
         });
-        self.interrupts = None;
+        self.said = said.or(self.said.take());
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
@@ -270,7 +252,7 @@ impl Shown<'_> {
         }
         lines.truncate(height.saturating_sub(1));
         lines.resize(height.saturating_sub(1), (String::new(), Style::new()));
-        lines.push((self.last_line(), bold));
+        lines.push((self.last_line(width), bold));
         let text: Vec<Line<'_>> = lines
             .iter()
             .map(|(line, style)| {
@@ -284,50 +266,19 @@ impl Shown<'_> {
     }
 
     /// What keys do, or what is asked or said.
-    fn last_line(&self) -> String {
+    fn last_line(&self, width: usize) -> String {
         let t = |english: String, portuguese: String| self.out.language.pick(english, portuguese);
         match &self.mode {
             Mode::Filter => {
                 let typed = &self.view.filter;
                 t(format!("filter: {typed}_"), format!("filtro: {typed}_"))
             }
-            Mode::Asks(deed, row) => {
-                let (name, pid) = (&row.name, row.tid);
-                let (english, portuguese) = match deed {
-                    Deed::Interrupt => ("interrupt", "interromper"),
-                    Deed::Terminate => ("terminate", "encerrar"),
-                    Deed::Kill => ("kill", "matar"),
-                };
-                let all = if row.is_main && *deed != Deed::Interrupt {
-                    t(
-                        ", and all its tasks with it".to_owned(),
-                        ", e com ele todas as suas tarefas".to_owned(),
-                    )
-                } else {
-                    String::new()
-                };
-                t(
-                    format!("{english} {name} ({pid}){all}? y/n"),
-                    format!("{portuguese} {name} ({pid}){all}? s/n"),
-                )
-            }
+            Mode::Asks(question) => question.words(self.out),
             _ => {
                 if let Some(said) = self.said.as_ref().filter(|said| !said.is_empty()) {
                     return said.clone();
                 }
-                let mut parts = vec![self.view.sort.words(self.out).to_owned()];
-                if self.is_paused {
-                    parts.push(t("paused".to_owned(), "pausado".to_owned()));
-                }
-                if !self.view.filter.is_empty() {
-                    parts.push(format!("/{}", self.view.filter));
-                }
-                parts.push(t(
-                    "? help  q quit  s sort  / filter  i interrupt  k kill  Tab locks".to_owned(),
-                    "? ajuda  q sair  s ordem  / filtro  i interromper  k matar  Tab travas"
-                        .to_owned(),
-                ));
-                parts.join("  ")
+                hints(self.out, &self.view, self.is_paused, width)
             }
         }
     }
@@ -345,7 +296,7 @@ fn help(out: &Output) -> [&'static str; 12] {
             "  k   kill its process: SIGKILL",
             "  Tab locks with owners and waiters, queues, pools; and back",
             "  space   pause, and go on",
-            "  q   quit; so do Ctrl-C and Esc",
+            "  q   quit; so do Ctrl-C and Esc   Ctrl-Z   stop, until fg",
             "",
             "  any key goes back",
         ],
@@ -359,7 +310,7 @@ fn help(out: &Output) -> [&'static str; 12] {
             "  k   mata o seu processo: SIGKILL",
             "  Tab travas com donos e quem espera, filas, pools; e volta",
             "  espaço   pausa, e continua",
-            "  q   sai; também Ctrl-C e Esc",
+            "  q   sai; também Ctrl-C e Esc   Ctrl-Z   para, até fg",
             "",
             "  qualquer tecla volta",
         ],

@@ -49,6 +49,8 @@ pub(super) struct View {
     pub(super) part: Part,
     /// The thread whose row is chosen.
     pub(super) chosen: Option<i32>,
+    /// The threads whose rows were shown when that was chosen, in order.
+    order: Vec<i32>,
 }
 
 impl View {
@@ -59,6 +61,7 @@ impl View {
             filter: String::new(),
             part: Part::Tasks,
             chosen: None,
+            order: Vec::new(),
         }
     }
 
@@ -84,12 +87,27 @@ impl View {
         rows
     }
 
-    /// Chooses the row that is so many further, from the first on.
+    /// Chooses the row that is so many further, from the first on. Where none is shown, what was chosen
+    /// stays so.
     pub(super) fn choose(&mut self, rows: &[&Row], by: isize) {
-        let at = rows.iter().position(|row| Some(row.tid) == self.chosen);
-        let last = rows.len().saturating_sub(1);
-        let to = at.map_or(0, |at| at.saturating_add_signed(by).min(last));
-        self.chosen = rows.get(to).map(|row| row.tid);
+        let Some(last) = rows.len().checked_sub(1) else { return };
+        let to = self.place(rows).saturating_add_signed(by).min(last);
+        self.chosen = Some(rows[to].tid);
+        self.order = rows.iter().map(|row| row.tid).collect();
+    }
+
+    /// Where the chosen row is. One that has gone has left its place to the next that was below it and
+    /// is there still, or else to the one above: never to one far away, which is the main program as
+    /// often as not.
+    fn place(&self, rows: &[&Row]) -> usize {
+        let at = |tid: i32| rows.iter().position(|row| row.tid == tid);
+        let Some(chosen) = self.chosen else { return 0 };
+        let neighbour = || {
+            let was = self.order.iter().position(|tid| *tid == chosen)?;
+            let (above, below) = self.order.split_at(was);
+            below.iter().chain(above.iter().rev()).find_map(|tid| at(*tid))
+        };
+        at(chosen).or_else(neighbour).unwrap_or(0)
     }
 }
 
@@ -243,7 +261,27 @@ mod tests {
         view.choose(&view.clone().rows(&out, &sample), 5);
         assert_eq!(view.chosen, Some(2));
         view.choose(&[], 1);
-        assert_eq!(view.chosen, None);
+        assert_eq!(view.chosen, Some(2));
+    }
+
+    #[test]
+    fn who_takes_the_place_of_a_row_that_has_gone_is_chosen() {
+        let tasks: Vec<Row> = (0..5).map(|pid| row(pid, "eva", 0, 'S')).collect();
+        let only = |pids: &[usize]| -> Vec<&Row> { pids.iter().map(|pid| &tasks[*pid]).collect() };
+        let mut view = View::new();
+        view.choose(&only(&[0, 1, 2, 3, 4]), 0);
+        view.choose(&only(&[0, 1, 2, 3, 4]), 2);
+        // Sorted otherwise: with its task.
+        view.choose(&only(&[4, 2, 0, 1, 3]), 0);
+        assert_eq!(view.chosen, Some(2));
+        // Gone together with the one below it.
+        view.choose(&only(&[4, 1, 3]), 0);
+        assert_eq!(view.chosen, Some(1));
+        view.choose(&only(&[4, 3]), 0);
+        assert_eq!(view.chosen, Some(3));
+        // None is below it.
+        view.choose(&only(&[4]), 0);
+        assert_eq!(view.chosen, Some(4));
     }
 
     #[test]
