@@ -32,12 +32,12 @@ def html(titles: Sequence[str], rows: Rows, right: Sequence[int] = (), caption: 
     def line(tag: str, cells: Sequence[str]) -> str:
         sides = ("right" if i in right else "left" for i in range(len(cells)))
         styled = (
-            f'<{tag} style="{_CELL.format(side)}">{escape(cell)}</{tag}>'
+            f'<{tag} style="{_CELL.format(side)}">{escape(_line(cell))}</{tag}>'
             for side, cell in zip(sides, cells, strict=True)
         )
         return f"<tr>{''.join(styled)}</tr>"
 
-    head = f'<caption style="text-align:left">{escape(caption)}</caption>' if caption else ""
+    head = f'<caption style="text-align:left">{escape(_line(caption))}</caption>' if caption else ""
     body = "\n".join(line("td", row) for row in rows)
     return f'<table style="{_STYLE}">{head}\n{line("th", titles)}\n{body}\n</table>'
 

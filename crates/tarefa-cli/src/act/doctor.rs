@@ -140,6 +140,7 @@ impl Machine<'_> {
         let online = (self.read)("/proc/cpuinfo")
             .map_or(usable, |t| t.lines().filter(|l| l.starts_with("processor")).count().max(1));
         let quota = cgroup::cpu_quota();
+        let granted = self.language.number(&format!("{:.1}", quota.unwrap_or_default()));
         let what = self.language.pick(
             format!("{usable} of {online} cores may be used"),
             format!("{usable} de {online} núcleos podem ser usados"),
@@ -147,8 +148,8 @@ impl Machine<'_> {
         let because = match quota {
             Some(quota) if quota.ceil() < f64::from(u32::try_from(online).unwrap_or(u32::MAX)) => {
                 self.language.pick(
-                    format!(" (a cgroup grants {quota:.1})"),
-                    format!(" (um cgroup concede {quota:.1})"),
+                    format!(" (a cgroup grants {granted})"),
+                    format!(" (um cgroup concede {granted})"),
                 )
             }
             _ if usable < online => self.pick(" (by its affinity)", " (pela afinidade)"),
@@ -170,10 +171,10 @@ impl Machine<'_> {
     fn memory(&self) -> Finding {
         let all = machine::physical_memory();
         let cgroup = cgroup::memory().filter(|limit| *limit < all);
-        let of_all = sized(all);
+        let of_all = self.language.number(&sized(all));
         let what = match cgroup {
             Some(limit) => {
-                let limit = sized(limit);
+                let limit = self.language.number(&sized(limit));
                 self.language.pick(
                     format!("{limit} of memory by the cgroup, of {of_all} that the machine has"),
                     format!("{limit} de memória pelo cgroup, dos {of_all} da máquina"),

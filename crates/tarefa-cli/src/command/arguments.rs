@@ -103,10 +103,17 @@ type Words<'a> = dyn Fn(&'static str, &'static str) -> &'static str + 'a;
 
 /// What looks into a running program.
 fn looks(t: &Words<'_>) -> [Command; 6] {
+    let wanted = t(
+        "a process's number is wanted, as tarefa ps shows them",
+        "quer-se o número de um processo, como tarefa ps os mostra",
+    );
     let pid = || {
         Arg::new("pid")
             .value_name("PID")
-            .value_parser(clap::value_parser!(i32).range(1..))
+            .value_parser(move |text: &str| {
+                let number = text.parse::<i32>().ok().filter(|pid| *pid > 0);
+                number.ok_or_else(|| wanted.to_owned())
+            })
             .help(t("Any process of the program", "Qualquer processo do programa"))
     };
     let ps = Command::new("ps").about(t(

@@ -174,9 +174,13 @@ pub(crate) fn tell(
             Source::Mixed => words.mixed,
             Source::Unknown => words.unseen,
         };
-        out.say(out.language.pick(
-            format!("{path}: {slices} slices of {threads} threads in {seconds:.2} s; {cores}"),
-            format!("{path}: {slices} fatias de {threads} threads em {seconds:.2} s; {cores}"),
+        let language = out.language;
+        let slices = language.count(slices, ["slice", "slices"], ["fatia", "fatias"]);
+        let threads = language.count(threads, ["thread", "threads"], ["thread", "threads"]);
+        let seconds = language.number(&format!("{seconds:.2}"));
+        out.say(language.pick(
+            format!("{path}: {slices} of {threads} in {seconds} s; {cores}"),
+            format!("{path}: {slices} de {threads} em {seconds} s; {cores}"),
         ));
         if lost > 0 {
             out.say(format_args!("{lost} {}", words.lost));

@@ -52,6 +52,26 @@ impl Language {
     }
 }
 
+impl Language {
+    /// A number as people of this language write it, made of one as they do in English.
+    #[must_use]
+    pub fn number(self, english: &str) -> String {
+        let swapped = |c| match c {
+            ',' => '.',
+            '.' => ',',
+            other => other,
+        };
+        self.pick(english.to_owned(), english.chars().map(swapped).collect())
+    }
+
+    /// A count with what is counted: one, or several.
+    #[must_use]
+    pub fn count(self, count: usize, english: [&str; 2], portuguese: [&str; 2]) -> String {
+        let [one, several] = self.pick(english, portuguese);
+        format!("{count} {}", if count == 1 { one } else { several })
+    }
+}
+
 /// Whether the locale's letters are those of Unicode. Without a locale they are ASCII.
 pub(super) fn is_unicode(variable: &dyn Fn(&str) -> Option<OsString>) -> bool {
     let name = locale("LC_CTYPE", variable).to_ascii_lowercase();
@@ -84,6 +104,14 @@ mod tests {
             assert_eq!(Language::by_name(name), Some(Language::English), "{name}");
         }
         assert_eq!(Language::by_name("de"), None);
+    }
+
+    #[test]
+    fn numbers_and_counts_are_those_of_the_language() {
+        assert_eq!(Language::Portuguese.number("1,234.5 MiB"), "1.234,5 MiB");
+        assert_eq!(Language::English.number("1,234.5 MiB"), "1,234.5 MiB");
+        let waits = |n| Language::Portuguese.count(n, ["waits", "wait"], ["espera", "esperam"]);
+        assert_eq!([0, 1, 2].map(waits), ["0 esperam", "1 espera", "2 esperam"]);
     }
 
     #[test]

@@ -4,8 +4,12 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use tarefa_engine::trace::plain::plain;
+
 use super::ascii::ascii;
 use super::language::{self, Language};
+use super::sized::sized;
+use super::wrap::wrap;
 
 /// What was looked for was found, as by `grep`: a deadlock, something to remedy.
 pub const EXIT_FOUND: u8 = 1;
@@ -57,6 +61,19 @@ impl Output {
         if self.colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// A number of bytes, as people of the language write it.
+    #[must_use]
+    pub fn sized(&self, bytes: u64) -> String {
+        self.language.number(&sized(bytes))
+    }
+
+    /// Writes a line to standard output, or several where it is too long for one.
+    pub fn say_wrapped(&self, line: &str) {
+        for line in wrap(line, self.width) {
+            self.say(line);
+        }
+    }
+
     /// The text, in the letters that there are.
     #[must_use]
     pub fn letters(&self, text: &str) -> String {
@@ -93,7 +110,10 @@ impl Output {
 
     /// Says on standard error what went wrong.
     pub fn complain(&self, what: impl fmt::Display) -> ExitCode {
-        let text = self.letters(&format!("tarefa: {what}\n"));
+        let what = what.to_string();
+        // It may be about a process, which may be called anything.
+        let lines: Vec<String> = what.lines().map(plain).collect();
+        let text = self.letters(&format!("tarefa: {}\n", lines.join("\n")));
         let _ = io::stderr().lock().write_all(text.as_bytes());
         ExitCode::from(EXIT_FAILED)
     }

@@ -4,7 +4,7 @@
 //! - [`graph`]: who can never go on, and the cycles among them;
 //! - [`report`]: both put together, as data and as a text for people;
 //! - [`responder`]: reports that a signal or a wait that lasts have asked for;
-//! - `picture`: a report as one; [`xml`]: texts in documents;
+//! - `picture`: a report as one; [`xml`]: texts in documents; [`plain`]: in lines;
 //! - `lasting`: which waits such a report is of;
 //! - [`observe`]: a program that this process is no member of, mapped for reading;
 //! - [`stack_request`]: how a thread is asked for its stack, and answers; [`stacks`]: those of all
@@ -24,6 +24,7 @@ pub mod members;
 pub mod memory;
 pub mod observe;
 mod picture;
+pub mod plain;
 pub mod report;
 pub mod responder;
 pub mod snapshot;

@@ -384,11 +384,12 @@ impl<'a> Map<'a> {
         self.told = Some(Instant::now());
         let (done, failed) = (self.succeeded + self.failed, self.failed);
         let running = self.open.min(self.at_once);
-        let seconds = self.begun.elapsed().as_secs_f64();
+        let seconds = format!("{:.1}", self.begun.elapsed().as_secs_f64());
+        let seconds = self.out.language.number(&seconds);
         let known = if self.all_read { format!("/{}", self.next - 1) } else { String::new() };
         let line = self.out.language.pick(
-            format!("{done}{known} done, {running} running, {failed} failed, {seconds:.1} s"),
-            format!("{done}{known} feitas, {running} rodando, {failed} falharam, {seconds:.1} s"),
+            format!("{done}{known} done, {running} running, {failed} failed, {seconds} s"),
+            format!("{done}{known} feitas, {running} rodando, {failed} falharam, {seconds} s"),
         );
         let text = match (is_terminal, is_last) {
             (true, false) => format!("\r{line}\x1b[K"),

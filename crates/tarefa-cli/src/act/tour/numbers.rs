@@ -18,17 +18,7 @@ pub(super) fn number(value: f64, language: Language) -> String {
         let digits = if value.abs() < 10.0 { 2 } else { usize::from(value.abs() < 100.0) };
         format!("{value:.digits$}")
     };
-    match language {
-        Language::English => english,
-        Language::Portuguese => english
-            .chars()
-            .map(|c| match c {
-                ',' => '.',
-                '.' => ',',
-                other => other,
-            })
-            .collect(),
-    }
+    language.number(&english)
 }
 
 /// Rounded, with a comma before each three digits.

@@ -3,6 +3,7 @@
 use super::data::{Source, Timeline};
 use super::svg::{duration, source};
 use super::words::Words;
+use crate::trace::plain::plain;
 
 const LABEL: usize = 18;
 const LEAST: usize = 10;
@@ -23,7 +24,7 @@ pub(super) fn picture(timeline: &Timeline, width: usize, words: &Words) -> Strin
         let cores = shares(timeline, cells, on_core.map(|on| (on.start_ns, on.end_ns)));
         let is_seen = timeline.source != Source::Unknown;
         let line: String = (0..cells).map(|i| shade(tasks[i], cores[i], is_seen)).collect();
-        let label: String = row.name.chars().take(LABEL).collect();
+        let label: String = plain(&row.name).chars().take(LABEL).collect();
         lines.push(format!("{label:<LABEL$} {line}").trim_end().to_owned());
     }
     if timeline.rows.len() > MOST {
