@@ -123,20 +123,55 @@ fn note_new(
 
 /// Notes the innermost frame outside of this package; how far out it is.
 fn note_outside(py: Python<'_>, me: &Member, frame: &Bound<'_, PyAny>) -> Result<usize, ()> {
+    if let Some((depth, file, line, function)) = outside(py, frame).map_err(drop)? {
+        wait_record::place(me, &file, line, &function);
+        return Ok(depth);
+    }
+    // A thread of ours, or a worker that waits for work: what was noted before is over.
+    wait_record::no_place(me);
+    Err(())
+}
+
+/// The innermost frame that is neither this package's nor what a thread or a process begins with: how
+/// far out it is, its file, line and function.
+fn outside(
+    py: Python<'_>,
+    frame: &Bound<'_, PyAny>,
+) -> PyResult<Option<(usize, String, u32, String)>> {
     let mut at = frame.clone();
+    let mut inner: Option<Bound<'_, PyAny>> = None;
     for depth in 0..FRAMES {
-        if !is_own(&at).map_err(drop)? {
-            let (file, line, function) = parts(&at).map_err(drop)?;
-            let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
-            wait_record::place(me, &file, line, &function);
-            return Ok(depth);
-        }
-        at = at.getattr(name!(py, "f_back")).map_err(drop)?;
         if at.is_none() {
             break;
         }
+        if !is_own(&at)? {
+            if let Some(inner) = &inner {
+                let (_, _, function) = parts(inner)?;
+                if begins_process(&function.to_string_lossy()) {
+                    break;
+                }
+            }
+            let (file, line, function) = parts(&at)?;
+            let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
+            if !begins_thread(&file, &function) {
+                return Ok(Some((depth, file.into_owned(), line, function.into_owned())));
+            }
+        }
+        let back = at.getattr(name!(py, "f_back"))?;
+        inner = Some(std::mem::replace(&mut at, back));
     }
-    Err(())
+    Ok(None)
+}
+
+/// Whether a function of ours is the first of a process that we start: what is around it is not the
+/// program's.
+fn begins_process(function: &str) -> bool {
+    matches!(function, "run_zygote" | "freeze_support")
+}
+
+/// Whether it is a function of `threading` with which each thread begins.
+fn begins_thread(file: &str, function: &str) -> bool {
+    file.ends_with("/threading.py") && matches!(function, "run" | "_bootstrap" | "_bootstrap_inner")
 }
 
 /// File, line and function of a frame.
@@ -154,11 +189,19 @@ fn parts<'py>(
 /// The innermost place outside of this package in a stack as `faulthandler` writes it.
 pub(crate) fn in_stack(text: &str) -> Option<String> {
     let own = known_folder();
-    text.lines().find_map(|line| {
-        let (file, rest) = line.trim().strip_prefix("File \"")?.rsplit_once("\", line ")?;
-        let is_own = file.starts_with(own) || file == "<shim>";
-        (!is_own).then(|| format!("{file}:{rest}"))
-    })
+    for line in text.lines() {
+        let named = line.trim().strip_prefix("File \"").and_then(|l| l.rsplit_once("\", line "));
+        let Some((file, rest)) = named else { continue };
+        let function = rest.split_once(" in ").map_or("", |(_, function)| function);
+        if file.starts_with(own) {
+            if begins_process(function) {
+                break;
+            }
+        } else if file != "<shim>" && !begins_thread(file, function) {
+            return Some(format!("{file}:{rest}"));
+        }
+    }
+    None
 }
 
 /// What `threading` calls the calling thread, if it knows it.
@@ -179,17 +222,37 @@ pub(crate) fn own_threads(py: Python<'_>) -> PyResult<BTreeMap<i32, String>> {
     for pair in active.call_method0("copy")?.call_method0("items")?.try_iter()? {
         let (ident, thread): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
         let tid: Option<i32> = thread.getattr("native_id")?.extract()?;
-        let mut at = frames.call_method1("get", (ident,))?;
-        for _ in 0..FRAMES {
-            let Some(tid) = tid.filter(|_| !at.is_none()) else { break };
-            if !is_own(&at)? {
-                let (file, line, function) = parts(&at)?;
-                let (file, function) = (file.to_string_lossy(), function.to_string_lossy());
-                places.insert(tid, format!("{file}:{line} in {function}"));
-                break;
-            }
-            at = at.getattr(name!(py, "f_back"))?;
+        let at = frames.call_method1("get", (ident,))?;
+        let Some(tid) = tid else { continue };
+        if let Some((_, file, line, function)) = outside(py, &at)? {
+            places.insert(tid, format!("{file}:{line} in {function}"));
         }
     }
     Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_thread_or_process_begins_with_is_no_place() {
+        FOLDER.get_or_init(|| "/lib/tarefa/".to_owned());
+        let stack = |lines: &[(&str, &str)]| {
+            let line = |(file, function): &(&str, &str)| {
+                format!("  File \"{file}\", line 7 in {function}\n")
+            };
+            in_stack(&lines.iter().map(line).collect::<String>())
+        };
+        let worker = ("/lib/tarefa/_worker.py", "work");
+        let zygote = ("/lib/tarefa/_hooks.py", "run_zygote");
+        assert_eq!(stack(&[worker, zygote, ("<string>", "<module>")]), None);
+        assert_eq!(
+            stack(&[worker, ("<string>", "<module>")]).as_deref(),
+            Some("<string>:7 in <module>")
+        );
+        let begins = [("/py/threading.py", "run"), ("/py/threading.py", "_bootstrap")];
+        assert_eq!(stack(&[worker, begins[0], begins[1]]), None);
+        assert_eq!(stack(&[worker, ("/a.py", "f"), begins[0]]).as_deref(), Some("/a.py:7 in f"));
+    }
 }

@@ -105,6 +105,11 @@ pub fn place(me: &Member, file: &str, line: u32, function: &str) {
     slot.place.set(text.as_bytes());
 }
 
+/// Notes that nothing of the program's own is where the calling thread stands.
+pub fn no_place(me: &Member) {
+    me.slot().place.set(b"");
+}
+
 /// Notes what the calling thread is called in its language.
 pub fn label(me: &Member, name: &str) {
     me.slot().label.set(cut(name, crate::shm::arena::inline_text::Text::<4>::ROOM).as_bytes());
