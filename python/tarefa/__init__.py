@@ -111,7 +111,7 @@ if TYPE_CHECKING:
     from tarefa._task._table import TaskRow, TaskTable, table
     from tarefa._task._usage import Context, Usage
     from tarefa._task._wait import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Waited, wait
-    from tarefa._trace._deadlocks import DeadlockReport, Holding, Waiting, deadlocks
+    from tarefa._trace._deadlocks import Awaiting, DeadlockReport, Holding, Waiting, deadlocks
 
 excepthook: _Callable[[ExceptHookArgs], object] = __excepthook__
 
@@ -124,6 +124,7 @@ __all__ = [
     "TIMEOUT_MAX",
     "ArenaFull",
     "Array",
+    "Awaiting",
     "BadItemType",
     "BadMessage",
     "Barrier",
@@ -265,7 +266,7 @@ _SEMAPHORES = frozenset(["BoundedSemaphore", "Semaphore"])
 _USAGES = frozenset(["Context", "Usage"])
 _WAITS = frozenset(["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "Waited", "wait"])
 _TABLES = frozenset(["TaskRow", "TaskTable", "table"])
-_REPORTS = frozenset(["DeadlockReport", "Holding", "Waiting", "deadlocks"])
+_REPORTS = frozenset(["Awaiting", "DeadlockReport", "Holding", "Waiting", "deadlocks"])
 # Names that programs bring along from `threading` and `multiprocessing`, found at their first use.
 # `enumerate` and `map` are not in `__all__`: a star would hide the built-in ones.
 _STANDARD = frozenset(

@@ -23,6 +23,7 @@ from leaks import Belongings, describe_surplus
 from support import eventually
 
 import tarefa
+from tarefa._runtime import _awaits
 
 LIMIT = 60.0
 _passed = pytest.StashKey[bool]()
@@ -81,6 +82,7 @@ def _runtime():
         task.start()
         task.result()
         assert event.is_set()
+    _awaits.the_board()
     _settle()
     # What pytest holds is not looked at again at each test, which would take most of the time.
     gc.collect()

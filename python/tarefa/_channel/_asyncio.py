@@ -22,6 +22,7 @@ from typing import Any
 
 from tarefa._engine import QueueWatch
 from tarefa._runtime import _fork
+from tarefa._runtime._awaits import Awaiting
 
 # Turns of the loop in which a coroutine looks before it waits: what others of that loop put, or a
 # process that is at it, needs no thread.
@@ -74,7 +75,8 @@ class Ask:
         self.room = room
         self.future = self.loop.create_future()
         self._side = _Side.of(self, self._for_room)
-        await self.future
+        with Awaiting(self.queue.object_id[1]):
+            await self.future
 
     def leave(self) -> None:
         """Wait no more, whether it was told or not."""

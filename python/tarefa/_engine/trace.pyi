@@ -5,12 +5,20 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self, final
 
-def deadlocks() -> tuple[str, float, list[dict[str, Any]], list[list[int]], list[list[int]], str]:
+def deadlocks() -> tuple[
+    str,
+    float,
+    list[dict[str, Any]],
+    list[tuple[int, str, list[str], float, str | None]],
+    list[list[int]],
+    list[list[int]],
+    str,
+]:
     """Who waits for whom.
 
     Returns:
-        A text, its age in seconds, threads, deadlocks, and cycles that will end: the latter two
-        as indices into the threads; a picture.
+        A text, its age in seconds, threads, coroutines that wait, deadlocks, and cycles that will
+        end: the latter two as indices into the threads; a picture.
     """
 
 def forget_stack() -> None:

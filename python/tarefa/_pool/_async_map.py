@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from tarefa._pool._timeline import boards
+from tarefa._runtime._awaits import Awaiting
 from tarefa._runtime._shared import shown_dir
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class AsyncResults(AsyncIterator[R]):
                     daemon=True,
                 ).start()
             self._requests.put(loop)
-        await self._news.wait()
+        with Awaiting(*boards(self._results._mapping.crew)):
+            await self._news.wait()
 
     def _come(self, run: list[Any], error: BaseException | None, over: bool) -> None:
         """In the loop: results have come."""

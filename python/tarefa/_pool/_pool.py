@@ -450,7 +450,12 @@ class Pool(Ways, Maps, Recorded, Executor):
         """
         import asyncio
 
-        return await asyncio.wrap_future(self.submit(fn, *args, **kwargs))
+        from tarefa._pool._timeline import boards
+        from tarefa._runtime._awaits import Awaiting
+
+        future = asyncio.wrap_future(self.submit(fn, *args, **kwargs))
+        with Awaiting(*boards(self._crew)):
+            return await future
 
     def _limited_from_now(self) -> None:
         if self._wardens is None:

@@ -319,6 +319,11 @@ def _numbers(crew: Any) -> list[int]:
     return [pool_number(one) for one in getattr(crew, "_homes", [crew])]
 
 
+def boards(crew: Any) -> list[int]:
+    """The objects in shared memory of a pool; none of one of threads."""
+    return [number for number in _numbers(crew) if number < _OF_THREADS]
+
+
 def traced(
     function: Callable[..., Any], name: str, number: int, batch: int, *place: Any
 ) -> TracedCall:

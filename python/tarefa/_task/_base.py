@@ -320,13 +320,16 @@ class TaskBase(Generic[R]):
 
         if self._tarefa_core.state == NEW:
             raise StateError(f"{self._label()} is not started: call start() first")
+        from tarefa._runtime._awaits import Awaiting
+
         loop = asyncio.get_running_loop()
         while self._tarefa_core.state < FINISHED:
             ended = loop.create_future()
             fd = moved_up(os.dup(self.sentinel))
             loop.add_reader(fd, _set_result, ended)
             try:
-                await ended
+                with Awaiting(self._tarefa_core.object_id[1]):
+                    await ended
             finally:
                 loop.remove_reader(fd)
                 os.close(fd)

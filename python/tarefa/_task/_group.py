@@ -281,6 +281,8 @@ class TaskGroup:
     async def __aexit__(self, _kind: object, error: BaseException | None, _tb: object) -> None:
         import asyncio
 
+        from tarefa._runtime._awaits import Awaiting
+
         self._body = None
         outside: BaseException | None = None
         if isinstance(error, asyncio.CancelledError) and self._is_own_cancel():
@@ -291,8 +293,10 @@ class TaskGroup:
             self._news.clear()
             if not self._running:
                 break
+            running = [task._tarefa_core.object_id[1] for task in list(self._running)]
             try:
-                await self._news.wait()
+                with Awaiting(*running):
+                    await self._news.wait()
             except asyncio.CancelledError as e:
                 if not self._is_own_cancel():
                     outside = e

@@ -38,6 +38,27 @@ class Waiting(NamedTuple):
     line: str | None
 
 
+class Awaiting(NamedTuple):
+    """A coroutine that waits in tarefa, while its event loop goes on.
+
+    Attributes:
+        name: what its task is called, as ``asyncio.Task.get_name()``.
+        pid: its process.
+        thread: the thread that runs the loop: the system's number of it.
+        waits_for: what it waits for, as in ``"Queue 4"`` or ``"process 'b'"``; none for a call in a
+            pool of threads.
+        since: when the wait began, in seconds as ``time.time()``.
+        line: the line of the ``await``, as in ``"app.py:12 in f"``; None when that is not known.
+    """
+
+    name: str
+    pid: int
+    thread: int
+    waits_for: tuple[str, ...]
+    since: float
+    line: str | None
+
+
 class Holding(NamedTuple):
     """Something that a thread holds.
 
@@ -72,15 +93,18 @@ class DeadlockReport:
             last for the first.
         passing: cycles that are no deadlock, because somebody in them waits with a timeout.
         waiting: all threads that wait in tarefa.
+        awaiting: all coroutines that do, in tasks of asyncio. They are in no cycle: whether nobody
+            else in their event loop can let them go is not known.
         holding: all that threads hold.
     """
 
     __module__ = "tarefa"
-    __slots__ = ("_svg", "_text", "cycles", "holding", "passing", "waiting")
+    __slots__ = ("_svg", "_text", "awaiting", "cycles", "holding", "passing", "waiting")
 
     cycles: list[list[Waiting]]
     passing: list[list[Waiting]]
     waiting: list[Waiting]
+    awaiting: list[Awaiting]
     holding: list[Holding]
 
     def __init__(
@@ -88,6 +112,7 @@ class DeadlockReport:
         text: str,
         age: float,
         threads: list[dict[str, Any]],
+        awaits: list[tuple[int, str, list[str], float, str | None]],
         cycles: list[list[int]],
         passing: list[list[int]],
         svg: str,
@@ -103,6 +128,12 @@ class DeadlockReport:
             for held, ago in t["holds"]:
                 since = None if ago is None else taken - ago
                 self.holding.append(Holding(*who, held, since, t["line"]))
+        self.awaiting = [
+            Awaiting(
+                name, threads[i]["pid"], threads[i]["thread"], tuple(things), taken - ago, line
+            )
+            for i, name, things, ago, line in awaits
+        ]
         self._text, self._svg = text, svg
         self.waiting = list(waiting.values())
         self.cycles = [[waiting[i] for i in cycle] for cycle in cycles]
@@ -124,7 +155,11 @@ class DeadlockReport:
     def _repr_html_(self) -> str:
         from tarefa._runtime import _tables
 
-        picture = f'<div style="overflow-x:auto">{self._svg}</div>' if self.waiting else ""
+        picture = (
+            f'<div style="overflow-x:auto">{self._svg}</div>'
+            if self.waiting or self.awaiting
+            else ""
+        )
         return picture + _tables.page(str(self))
 
     __dir__ = shown_dir
@@ -132,17 +167,18 @@ class DeadlockReport:
     def __repr__(self) -> str:
         return (
             f"<tarefa.DeadlockReport: {len(self.cycles)} deadlocks, "
-            f"{len(self.waiting)} waiting, {len(self.holding)} held>"
+            f"{len(self.waiting) + len(self.awaiting)} waiting, {len(self.holding)} held>"
         )
 
 
-Waiting.__module__ = Holding.__module__ = "tarefa"
+Waiting.__module__ = Awaiting.__module__ = Holding.__module__ = "tarefa"
 
 
 def deadlocks() -> DeadlockReport:
     """Look at who waits for whom now, over all threads and processes of the runtime.
 
-    Seen are waits in tarefa: for its locks and other objects, in ``join``, ``result``, ``wait``.
+    Seen are waits in tarefa: for its locks and other objects, in ``join``, ``result``, ``wait``,
+    and those of coroutines that await them.
     Nobody is held up by the look, and it works where all others are stuck. A deadlock is a
     cycle of waits without a timeout, seen twice and unchanged in between. A plain lock can be
     released by anybody, also by a thread outside the cycle; such a release is not foreseen.

@@ -303,6 +303,88 @@ def test_a_terminal_has_colours_and_a_width():
         assert in_terminal("ps", columns=40)
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_reports_fit_the_terminal(columns, language):
+    ends = {"en": r"wait|held|alone", "pt": r"esper|est.|s. ele"}[language]
+    with Waiting(), tarefa.Pool(2, name="a pool with a long name") as pool:
+        pool.submit(pow, 2, 2).result()
+        for command in ("locks", "ps", "memory", "stacks --no-stacks"):
+            text = in_terminal(*command.split(), HERE, "--lang", language, columns=columns)
+            lines = re.sub(r"\x1b\[\d*m", "", text).splitlines()
+            assert max(map(len, lines)) <= columns, (command, text)
+            # A word that fits is not broken: the words of the longer line are there.
+            if command == "locks":
+                assert re.search(ends, text)
+                assert "MainThread" in text or "principal" in text
+        rows = in_terminal("ps", HERE, "--lang", language, columns=columns).splitlines()
+        # A row is a line, whatever there is room for.
+        assert len([row for row in rows if "└ rui" in row]) == 1
+        assert any(row.split()[0] == HERE for row in rows)
+
+
+def test_a_worker_without_work_waits_for_work():
+    with tarefa.Pool(1, name="idle") as pool:
+        pool.submit(pow, 2, 2).result()
+        waits = r"process 'idle-1' .*\n +waits for work from Queue \d+ for [\d.]+ s\n"
+        eventually(lambda: re.search(waits, look("locks", HERE)))
+        text = look("locks", HERE)
+        assert "<string>" not in text
+        assert "threading.py" not in text
+        assert "espera por trabalho" in look("locks", HERE, "--lang", "pt")
+        assert "waits for work" in look("ps", HERE)
+
+
+def test_a_name_is_no_command_to_the_terminal(tmp_path):
+    go = tarefa.Event()
+    names = ["x<1>\x1b[31m", "y&\n2"]
+    tasks = [tarefa.Thread(target=hold, args=(tarefa.Event(), go), name=n).start() for n in names]
+    waited_for(go, len(tasks))
+    for command in ("locks", "ps", "stacks --no-stacks", "memory"):
+        text = look(*command.split(), HERE)
+        assert "\x1b" not in text
+        assert all(line.isprintable() for line in text.splitlines())
+    picture = tmp_path / "locks.svg"
+    text = look("locks", HERE, "--svg", str(picture))
+    assert "thread 'x<1> [31m'\n" in text
+    assert "thread 'y& 2'\n" in text
+    ET.parse(picture)
+    report = tarefa.deadlocks()
+    assert "\x1b" not in str(report) + report._repr_html_() + tarefa.table(tasks)._repr_html_()
+    with tarefa.timeline() as timeline:
+        tarefa.Thread(target=abs, args=(1,), name=names[0]).start().join()
+    written = tmp_path / "it.txt"
+    timeline.save(str(written))
+    assert "\x1b" not in written.read_text()
+    go.set()
+    for task in tasks:
+        task.join()
+
+
+def test_portuguese_is_whole():
+    with Waiting():
+        waits = look("locks", HERE, "--lang", "pt")
+        assert "(pid" in waits
+        for word in ("process '", "MainThread", "main program", "waits"):
+            assert word not in waits
+        assert re.search(r"espera por Event \d+ há \d+,\d s", waits)
+        memory = look("memory", HERE, "--lang", "pt")
+        assert "programa principal" in memory
+        assert "main program" not in memory
+        assert not re.search(r"\d\.\d", memory)
+        assert not re.search(r"\d\.\d\d s", look("ps", HERE, "--lang", "pt"))
+        assert "programa principal" in look("ps", HERE, "--lang", "pt")
+
+
+@pytest.mark.parametrize("pid", ["abc", "0", "99999999999"])
+def test_what_is_no_process_s_number_is_told(pid):
+    told = run([COMMAND, "ps", pid], code=2, env=UTF8).stderr
+    assert "a process's number is wanted" in told
+    told = run([COMMAND, "ps", pid, "--lang", "pt"], code=2, env=UTF8).stderr
+    assert "quer-se o número de um processo" in told
+    assert "invalid" not in told
+
+
 def test_completions_know_the_commands():
     if shutil.which("bash"):
         text = look("completions", "bash")

@@ -141,7 +141,7 @@ def test_locks_queues_and_pools():
         with top() as terminal:
             terminal.send("\t")
             terminal.shows(
-                f"{name}  held by ana  1 wait: eva", "3 of 5 in it", "1 of 1 workers busy"
+                f"{name}  held by ana  1 waits: eva", "3 of 5 in it", "1 of 1 workers busy"
             )
             terminal.send("\x03")
             terminal.ended()

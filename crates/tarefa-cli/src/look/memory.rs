@@ -8,7 +8,7 @@ use tarefa_engine::trace::members::{MemberProcess, Role};
 use tarefa_engine::trace::memory::Memory;
 
 use super::{found, ps};
-use crate::terminal::{Column, Output, Table, sized};
+use crate::terminal::{Column, Output, Table};
 
 /// Objects that are shown.
 const LARGEST: usize = 10;
@@ -67,8 +67,9 @@ fn as_json(root: i32, memory: &Memory, members: &[MemberProcess]) -> Value {
 
 fn tell(out: &Output, memory: &Memory, members: &[MemberProcess]) {
     let t = |english, portuguese| out.language.pick(english, portuguese);
-    let [used, limit, resident] = [memory.used, memory.limit, memory.resident].map(sized);
-    out.say(out.language.pick(
+    let [used, limit, resident] =
+        [memory.used, memory.limit, memory.resident].map(|bytes| out.sized(bytes));
+    out.say_wrapped(&out.language.pick(
         format!("shared memory: {used} in use of {limit}, {resident} taken from the system"),
         format!("memória compartilhada: {used} em uso de {limit}, {resident} tomados do sistema"),
     ));
@@ -80,7 +81,7 @@ fn tell(out: &Output, memory: &Memory, members: &[MemberProcess]) {
             ("bytes of no object", "pt") => "bytes de nenhum objeto",
             (name, _) => name,
         };
-        kinds.row(vec![name.to_owned(), kind.count.to_string(), sized(kind.bytes)]);
+        kinds.row(vec![name.to_owned(), kind.count.to_string(), out.sized(kind.bytes)]);
     }
     section(out, t("by kind", "por tipo"), &kinds);
     let mut largest = Table::new(&[
@@ -92,14 +93,14 @@ fn tell(out: &Output, memory: &Memory, members: &[MemberProcess]) {
         largest.row(vec![
             format!("{} {}", object.name, object.seen.id),
             object.blocks.to_string(),
-            sized(object.bytes),
+            out.sized(object.bytes),
         ]);
     }
     section(out, t("largest objects", "maiores objetos"), &largest);
     let mut owners = Table::new(&[
         Column::numbers("PID"),
         Column::words(t("PROCESS", "PROCESSO")),
-        Column::numbers(t("OBJECTS", "OBJETOS")),
+        Column::numbers(t("OBJECTS", "OBJETOS")).goes(1),
         bytes,
         Column::numbers(t("ALONE", "SÓ ELE")),
     ]);
@@ -111,10 +112,10 @@ fn tell(out: &Output, memory: &Memory, members: &[MemberProcess]) {
     for owner in memory.owners.iter().filter(|owner| !is_ahead(owner.pid)) {
         owners.row(vec![
             owner.pid.to_string(),
-            name(members, owner.pid),
+            title(out, members, owner.pid),
             owner.objects.to_string(),
-            sized(owner.bytes),
-            sized(owner.alone),
+            out.sized(owner.bytes),
+            out.sized(owner.alone),
         ]);
     }
     section(out, t("by process that refers to it", "por processo que se refere a ela"), &owners);
@@ -134,6 +135,11 @@ fn section(out: &Output, title: &str, table: &Table) {
     for line in table.lines(out.width) {
         out.say(line);
     }
+}
+
+fn title(out: &Output, members: &[MemberProcess], pid: i32) -> String {
+    let found = members.iter().find(|member| member.pid == pid);
+    found.map(|member| ps::title(out, member)).unwrap_or_default()
 }
 
 fn name(members: &[MemberProcess], pid: i32) -> String {

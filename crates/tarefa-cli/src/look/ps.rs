@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use tarefa_engine::os::procfs;
 use tarefa_engine::trace::members::{MemberProcess, MemberThread, Role};
 use tarefa_engine::trace::observe::{Found, Program};
-use tarefa_engine::trace::report::{Report, Standing};
+use tarefa_engine::trace::report::{Awaits, Report, Standing};
 
 use super::{found, words};
-use crate::terminal::{Column, Output, Table, sized};
+use crate::terminal::{Column, Output, Table};
 
 /// The programs, or the one that is named.
 #[must_use]
@@ -49,9 +49,9 @@ fn programs(out: &Output) -> ExitCode {
     }
     let mut table = Table::new(&[
         Column::numbers("PID"),
-        Column::numbers(t("TASKS", "TAREFAS")),
-        Column::numbers(t("PROCESSES", "PROCESSOS")),
-        Column::numbers(t("SHARED", "COMPART.")),
+        Column::numbers(t("TASKS", "TAREFAS")).goes(1),
+        Column::numbers(t("PROCESSES", "PROCESSOS")).goes(3),
+        Column::numbers(t("SHARED", "COMPART.")).goes(2),
         Column::words(t("PROGRAM", "PROGRAMA")),
     ]);
     for one in &found {
@@ -62,7 +62,7 @@ fn programs(out: &Output) -> ExitCode {
                     program.root().to_string(),
                     tasks(&program.members()).to_string(),
                     one.pids.len().to_string(),
-                    sized(bytes),
+                    out.sized(bytes),
                     program.command_line().unwrap_or_else(|| "?".to_owned()),
                 ]);
             }
@@ -128,10 +128,10 @@ fn tell(out: &Output, members: &[MemberProcess], report: &Report) {
     let mut table = Table::new(&[
         Column::numbers("PID"),
         Column::words(t("TASK", "TAREFA")),
-        Column::short(t("KIND", "TIPO")),
-        Column::short(t("STATE", "ESTADO")),
-        Column::numbers("CPU"),
-        Column::numbers(t("MEMORY", "MEMÓRIA")),
+        Column::short(t("KIND", "TIPO")).goes(4),
+        Column::short(t("STATE", "ESTADO")).goes(1),
+        Column::numbers("CPU").goes(2),
+        Column::numbers(t("MEMORY", "MEMÓRIA")).goes(3),
         Column::words(t("WHERE IT STANDS", "ONDE ESTÁ")),
     ]);
     let is_shown = |process: &&MemberProcess| !matches!(process.role, Role::Zygote | Role::Spare);
@@ -143,21 +143,21 @@ fn tell(out: &Output, members: &[MemberProcess], report: &Report) {
             title(out, process),
             kind.to_owned(),
             words::state(out, process.state).to_owned(),
-            words::cpu(process.cpu_ns),
-            process.memory.map(sized).unwrap_or_default(),
-            main.map(|standing| stands(out, standing, report.at_ns)).unwrap_or_default(),
+            words::cpu(out, process.cpu_ns),
+            process.memory.map(|bytes| out.sized(bytes)).unwrap_or_default(),
+            main.map(|standing| stands(out, report, standing)).unwrap_or_default(),
         ]);
         for thread in process.threads.iter().filter(|thread| thread.tid != process.pid) {
-            let Some(title) = thread_title(thread) else { continue };
+            let Some(title) = thread_title(out, thread) else { continue };
             let standing = by_tid.get(&thread.tid);
             table.row(vec![
                 String::new(),
                 format!("└ {title}"),
                 "thread".to_owned(),
                 words::state(out, thread.state).to_owned(),
-                words::cpu(thread.cpu_ns),
+                words::cpu(out, thread.cpu_ns),
                 String::new(),
-                standing.map(|s| stands(out, s, report.at_ns)).unwrap_or_default(),
+                standing.map(|s| stands(out, report, s)).unwrap_or_default(),
             ]);
         }
     }
@@ -167,9 +167,12 @@ fn tell(out: &Output, members: &[MemberProcess], report: &Report) {
     let of = |role| members.iter().filter(|process| process.role == role).count();
     let (zygotes, spares) = (of(Role::Zygote), of(Role::Spare));
     if zygotes + spares > 0 {
-        out.say(out.language.pick(
-            format!("and {zygotes} zygote, {spares} spares: forked ahead, waiting for tasks"),
-            format!("e {zygotes} zigoto, {spares} de reserva: criados antes, à espera de tarefas"),
+        let language = out.language;
+        let zygotes = language.count(zygotes, ["zygote", "zygotes"], ["zigoto", "zigotos"]);
+        let spares = language.count(spares, ["spare", "spares"], ["de reserva", "de reserva"]);
+        out.say_wrapped(&language.pick(
+            format!("and {zygotes}, {spares}: forked ahead, waiting for tasks"),
+            format!("e {zygotes}, {spares}: criados antes, à espera de tarefas"),
         ));
     }
 }
@@ -178,31 +181,65 @@ pub(super) fn title(out: &Output, process: &MemberProcess) -> String {
     match (&process.task, process.role) {
         (None, Role::Main) => out.language.pick("main program", "programa principal").to_owned(),
         (None, Role::Guest) => out.language.pick("guest", "visitante").to_owned(),
-        _ => name(process),
+        (None, Role::Zygote) => out.language.pick("zygote", "zigoto").to_owned(),
+        (None, Role::Spare) => out.language.pick("spare", "de reserva").to_owned(),
+        (None, Role::Task) => out.language.pick("task", "tarefa").to_owned(),
+        (Some(_), _) => name(process),
     }
 }
 
 /// A thread's task, or its name; `None` for one that has neither and says nothing.
-pub(super) fn thread_title(thread: &MemberThread) -> Option<String> {
-    let label = Some(thread.label.clone()).filter(|label| !label.is_empty());
+pub(super) fn thread_title(out: &Output, thread: &MemberThread) -> Option<String> {
+    let label = Some(thread.label.as_str()).filter(|label| !label.is_empty());
+    let label = label.map(|label| words::of_reports(out).label(label));
     thread.task.as_ref().map(|task| task.name.clone()).or(label)
 }
 
 /// What a thread waits for and where, or where it stands.
-pub(super) fn stands(out: &Output, standing: &Standing, now_ns: u64) -> String {
+pub(super) fn stands(out: &Output, report: &Report, standing: &Standing) -> String {
     let place = standing.short_place();
-    let Some(waits) = &standing.waits else { return place.to_owned() };
-    let names: Vec<&str> = waits.things.iter().map(|thing| thing.name.as_str()).collect();
+    let Some(waits) = &standing.waits else {
+        return coroutines(out, report, standing).unwrap_or_else(|| place.to_owned());
+    };
+    let words = words::of_reports(out);
+    let names: Vec<String> = waits.things.iter().map(|t| words.label(&t.name)).collect();
     if names.is_empty() {
         return place.to_owned();
     }
-    let since = words::ago(now_ns, waits.since_ns);
+    let since = words.time(report.at_ns.saturating_sub(waits.since_ns));
     let at = if place.is_empty() { String::new() } else { format!(", {place}") };
     let names = names.join(", ");
+    if standing.is_idle() {
+        return out.language.pick(
+            format!("waits for work for {since}"),
+            format!("espera por trabalho há {since}"),
+        );
+    }
     out.language.pick(
         format!("waits for {names} for {since}{at}"),
         format!("espera por {names} há {since}{at}"),
     )
+}
+
+/// What a thread of an event loop has waiting in it.
+fn coroutines(out: &Output, report: &Report, standing: &Standing) -> Option<String> {
+    let its = |it: &&Awaits| report.threads.get(it.thread).is_some_and(|t| t.tid == standing.tid);
+    let mut awaits = report.awaits.iter().filter(its);
+    let (first, others) = (awaits.next()?, awaits.count());
+    if others > 0 {
+        let count = others + 1;
+        return Some(out.language.pick(
+            format!("{count} asyncio tasks wait"),
+            format!("{count} tarefas de asyncio esperam"),
+        ));
+    }
+    let words = words::of_reports(out);
+    let names: Vec<String> = first.waits.things.iter().map(|t| words.label(&t.name)).collect();
+    let (name, names, place) = (&first.name, names.join(", "), first.short_place());
+    Some(out.language.pick(
+        format!("asyncio task '{name}' waits for {names}, {place}"),
+        format!("tarefa de asyncio '{name}' espera por {names}, {place}"),
+    ))
 }
 
 fn process_json(process: &MemberProcess, report: &Report) -> Value {

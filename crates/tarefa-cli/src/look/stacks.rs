@@ -84,7 +84,9 @@ fn tell(out: &Output, it: &ProcessStacks) {
     out.say(out.bold(&fit(&format!("{title} (pid {}) {state}", it.process.pid), out.width)));
     for thread in &it.threads {
         let known = it.process.threads.iter().find(|known| known.tid == thread.tid);
-        let title = known.and_then(ps::thread_title).unwrap_or_else(|| thread.name.clone());
+        let title = known
+            .and_then(|known| ps::thread_title(out, known))
+            .unwrap_or_else(|| thread.name.clone());
         let state = words::state(out, thread.state);
         let at = stands(out, thread);
         let line = format!("  {title} (tid {}) {state}{at}", thread.tid);

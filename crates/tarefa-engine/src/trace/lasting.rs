@@ -82,8 +82,10 @@ mod tests {
         Report {
             at_ns: 1000,
             threads: waits.iter().map(standing).collect(),
+            awaits: Vec::new(),
             cycles: Vec::new(),
             passing: Vec::new(),
+            perhaps: Vec::new(),
             complete: true,
         }
     }

@@ -4,30 +4,38 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::report::Report;
+use super::report::{Report, Thing};
+use super::report_words::Words;
 use super::xml::escape;
 
 const RADIUS: f64 = 190.0;
 const WIDTH: f64 = 860.0;
+/// Coroutines that are named at a thread.
+const MOST_AWAITS: usize = 4;
 
 impl Report {
-    /// Who waits for whom, as a picture: an SVG document that needs nothing else. `nobody`: what it
-    /// says where nobody waits.
+    /// Who waits for whom, as a picture in those words: an SVG document that needs nothing else.
     #[must_use]
-    pub fn svg(&self, nobody: &str) -> String {
-        svg(self, nobody)
+    pub fn svg(&self, words: &Words) -> String {
+        svg(self, words)
     }
 }
 
-fn svg(report: &Report, nobody: &str) -> String {
+fn svg(report: &Report, words: &Words) -> String {
     // Who neither waits nor is waited for is no part of it.
-    let waited_for = |i: &usize| {
-        let mut things = report.waiting().flat_map(|t| t.waits.iter().flat_map(|w| &w.things));
-        things.any(|thing| thing.holders.contains(i))
+    let waits_of = |i: usize| {
+        let awaits = report.awaits_in(i).map(|it| &it.waits);
+        report.threads[i].waits.iter().chain(awaits)
     };
-    let shown: Vec<usize> = (0..report.threads.len())
-        .filter(|i| report.threads[*i].waits.is_some() || waited_for(i))
+    let all = || 0..report.threads.len();
+    let waited_for: BTreeSet<usize> = all()
+        .flat_map(waits_of)
+        .flat_map(|w| &w.things)
+        .flat_map(|t| &t.holders)
+        .copied()
         .collect();
+    let shown: Vec<usize> =
+        all().filter(|i| waits_of(*i).next().is_some() || waited_for.contains(i)).collect();
     let stuck: BTreeSet<usize> = report.cycles.iter().flatten().copied().collect();
     let height = 2.0 * RADIUS + 160.0;
     let mut out = format!(
@@ -50,7 +58,16 @@ fn svg(report: &Report, nobody: &str) -> String {
         {
             let colour =
                 if stuck.contains(from) && stuck.contains(to) { "#b3261e" } else { "#888" };
-            arrow(&mut out, place(*from), place(*to), colour, &thing.name);
+            arrow(&mut out, place(*from), place(*to), colour, &words.label(&thing.name));
+        }
+        // The thread itself goes on with its loop.
+        for it in report.awaits_in(*from) {
+            let named = |thing: &Thing| format!("{} ({})", words.label(&thing.name), it.name);
+            for (thing, to) in
+                it.waits.things.iter().flat_map(|t| t.holders.iter().map(move |to| (t, to)))
+            {
+                arrow(&mut out, place(*from), place(*to), "#888", &named(thing));
+            }
         }
     }
     for index in &shown {
@@ -61,12 +78,23 @@ fn svg(report: &Report, nobody: &str) -> String {
             out,
             "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"9\" fill=\"{colour}\"/>\
              {}{}",
-            label(x, y - 28.0, &thread.process_label),
-            label(x, y - 14.0, &format!("{} {}", thread.thread_label, thread.short_place())),
+            label(x, y - 28.0, &words.label(&thread.process_label)),
+            label(
+                x,
+                y - 14.0,
+                &format!("{} {}", words.label(&thread.thread_label), thread.short_place())
+            ),
         );
+        for (line, it) in report.awaits_in(*index).take(MOST_AWAITS).enumerate() {
+            let things: Vec<String> =
+                it.waits.things.iter().map(|thing| words.label(&thing.name)).collect();
+            let text = format!("{}: {} {}", it.name, things.join(", "), it.short_place());
+            #[allow(clippy::cast_precision_loss)]
+            out.push_str(&label(x, y + 24.0 + 14.0 * line as f64, text.trim_end()));
+        }
     }
     if shown.is_empty() {
-        out.push_str(&label(WIDTH / 2.0, height / 2.0, nobody));
+        out.push_str(&label(WIDTH / 2.0, height / 2.0, words.nobody));
     }
     out.push_str("</svg>\n");
     out

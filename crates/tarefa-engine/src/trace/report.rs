@@ -32,10 +32,15 @@ pub struct Report {
     pub at_ns: u64,
     /// Threads that wait or hold something, or that somebody waits for, by slot.
     pub threads: Vec<Standing>,
+    /// Coroutines that wait, each in a thread that goes on with its event loop.
+    pub awaits: Vec<Awaits>,
     /// Cycles of threads that wait for one another and cannot go on: indices into `threads`.
     pub cycles: Vec<Vec<usize>>,
     /// Cycles that will end, because somebody in them waits with a timeout.
     pub passing: Vec<Vec<usize>>,
+    /// Cycles with the coroutines of an event loop in them: others of that loop may end them, which
+    /// nobody knows.
+    pub perhaps: Vec<Vec<usize>>,
     /// Whether all held objects were looked at.
     pub complete: bool,
 }
@@ -78,6 +83,19 @@ pub struct Waits {
     pub until_ns: Option<u64>,
 }
 
+/// A coroutine that waits, in a task of its event loop.
+#[derive(Clone, Debug)]
+pub struct Awaits {
+    /// The thread that runs the loop: an index into [`Report::threads`].
+    pub thread: usize,
+    /// What the task is called in its loop, as in `Task-2`.
+    pub name: String,
+    /// What it waits for; no things: a call of a pool of threads.
+    pub waits: Waits,
+    /// Where it stands, as in `app.py:12 in f`; `None` where that is not known.
+    pub place: Option<String>,
+}
+
 /// An object or a task, with those who hold it or run it.
 #[derive(Clone, Debug)]
 pub struct Thing {
@@ -112,24 +130,32 @@ pub fn deadlocks(me: &Member) -> Report {
 #[must_use]
 pub fn deadlocks_with(me: &Member, known: &BTreeMap<i32, String>) -> Report {
     let mut looks = 0;
-    let (picture, lasting, passing) = loop {
+    let (picture, lasting, passing, perhaps) = loop {
         looks += 1;
         let picture = snapshot::look(me);
         let graph = picture.graph();
         let mut lasting = graph::cycles(&graph, &|t| picture.will_give_up(t));
         let mut passing = graph::cycles(&graph, &|_| false);
+        let mut perhaps = Vec::new();
+        if !picture.awaits.is_empty() {
+            let graph = picture.graph_with_loops();
+            perhaps = graph::cycles(&graph, &|t| picture.will_give_up(t));
+            perhaps.retain(|cycle| !lasting.contains(cycle));
+        }
         let found = lasting.len() + passing.len();
         lasting.retain(|c| picture.is_stable(me, c));
         passing.retain(|c| picture.is_stable(me, c));
+        perhaps.retain(|c| picture.is_stable(me, c));
         if found == lasting.len() + passing.len() || looks == LOOKS {
-            break (picture, lasting, passing);
+            break (picture, lasting, passing, perhaps);
         }
         process::nap();
     };
     let in_lasting: BTreeSet<u32> = lasting.iter().flatten().copied().collect();
     let ends = |c: &Vec<u32>| c.iter().all(|t| !in_lasting.contains(t));
     let passing: Vec<_> = passing.into_iter().filter(ends).collect();
-    Maker { me, picture: &picture, known, runtime: me.runtime() }.report(&lasting, &passing)
+    Maker { me, picture: &picture, known, runtime: me.runtime() }
+        .report(&lasting, &passing, &perhaps)
 }
 
 struct Maker<'a> {
@@ -140,7 +166,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn report(&self, lasting: &[Vec<u32>], passing: &[Vec<u32>]) -> Report {
+    fn report(&self, lasting: &[Vec<u32>], passing: &[Vec<u32>], perhaps: &[Vec<u32>]) -> Report {
         let mut holds: BTreeMap<u32, Vec<Holds>> = BTreeMap::new();
         let mut shown: BTreeSet<u32> = BTreeSet::new();
         for object in self.picture.objects.values() {
@@ -159,7 +185,8 @@ impl Maker<'_> {
         let waits = |t: &&Thread| t.wait.as_ref().is_some_and(|w| w.how != How::Pause);
         shown.extend(holds.keys());
         shown.extend(self.picture.threads.values().filter(waits).map(|t| t.index));
-        shown.retain(|t| self.picture.threads.contains_key(t));
+        shown.extend(self.picture.awaits.iter().map(|(thread, _, _)| *thread));
+        shown.retain(|t| self.picture.threads.get(t).is_some_and(|t| !self.looks_out(t)));
         let place_of: HashMap<u32, usize> =
             shown.iter().enumerate().map(|(i, t)| (*t, i)).collect();
         let mut labels = HashMap::new();
@@ -170,14 +197,46 @@ impl Maker<'_> {
             self.standing(&self.picture.threads[t], held, &place_of, &mut labels, until)
         });
         let threads = threads.collect();
+        let awaits = self.picture.awaits.iter().filter_map(|(thread, it, offs)| {
+            let things = offs.iter().filter_map(|off| self.picture.objects.get(off));
+            Some(Awaits {
+                thread: *place_of.get(thread)?,
+                name: it.name.clone(),
+                waits: Waits {
+                    things: things.map(|o| self.thing(o, &place_of)).collect(),
+                    how: How::All,
+                    more: it.more,
+                    since_ns: it.since_ns,
+                    until_ns: None,
+                },
+                place: Some(it.place.clone()).filter(|place| !place.is_empty()),
+            })
+        });
+        let mut awaits: Vec<Awaits> = awaits.collect();
+        awaits.sort_by_key(|it| (it.thread, it.waits.since_ns));
         let cycle = |c: &Vec<u32>| c.iter().filter_map(|t| place_of.get(t).copied()).collect();
         Report {
             at_ns: self.picture.at_ns,
             threads,
+            awaits,
             cycles: lasting.iter().map(cycle).collect(),
             passing: passing.iter().map(cycle).collect(),
+            perhaps: perhaps.iter().map(cycle).collect(),
             complete: self.picture.complete,
         }
+    }
+
+    /// Whether it is a thread of ours that waits for what coroutines of its process await: they are
+    /// who waits.
+    fn looks_out(&self, thread: &Thread) -> bool {
+        let Some(wait) = &thread.wait else { return false };
+        let is_awaited = |off: &Off| {
+            self.picture.awaits.iter().any(|(waiter, _, offs)| {
+                let loops = self.picture.threads.get(waiter);
+                loops.is_some_and(|t| t.process == thread.process) && offs.contains(off)
+            })
+        };
+        wait.place.is_empty() && !wait.objects.is_empty() && wait.objects.iter().all(is_awaited)
     }
 
     fn standing(
@@ -261,6 +320,9 @@ impl Maker<'_> {
                 None => "a task that has ended".to_owned(),
             };
         }
+        if seen.kind == kinds::BOARD {
+            return format!("Pool {}", seen.id);
+        }
         format!("{} {}", object_kinds::name(self.me, seen), seen.id)
     }
 
@@ -292,10 +354,22 @@ impl Standing {
     /// Where the thread stands, without the folders of its file; empty where that is not known.
     #[must_use]
     pub fn short_place(&self) -> &str {
-        let place = self.place.as_deref().unwrap_or_default();
-        // The folders end at the last slash before the line's number.
-        let file = place.find(".py:").or_else(|| place.find(".rs:")).unwrap_or(0);
-        let folders = place[..file].rfind('/').map_or(0, |slash| slash + 1);
-        &place[folders..]
+        short(self.place.as_deref())
     }
+}
+
+impl Awaits {
+    /// Where it stands, without the folders of its file; empty where that is not known.
+    #[must_use]
+    pub fn short_place(&self) -> &str {
+        short(self.place.as_deref())
+    }
+}
+
+fn short(place: Option<&str>) -> &str {
+    let place = place.unwrap_or_default();
+    // The folders end at the last slash before the line's number.
+    let file = place.find(".py:").or_else(|| place.find(".rs:")).unwrap_or(0);
+    let folders = place[..file].rfind('/').map_or(0, |slash| slash + 1);
+    &place[folders..]
 }

@@ -5,9 +5,10 @@
 //! next, so a cycle is a deadlock only once [`Picture::is_stable`] has found every part of it
 //! unchanged afterwards: between the two looks all of it was there at once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use super::awaits::{self, Await};
 use super::graph::{Graph, Item, Need, Node};
 use crate::atomic::Ordering;
 use crate::kinds;
@@ -70,6 +71,8 @@ pub struct Picture {
     pub threads: BTreeMap<u32, Thread>,
     /// Objects that are held or waited for, by offset.
     pub objects: HashMap<Off, Object>,
+    /// Coroutines that wait, each with the slot of its thread and the objects that it waits for.
+    pub awaits: Vec<(u32, Await, Vec<Off>)>,
     /// Whether nothing was left out for want of time.
     pub complete: bool,
 }
@@ -83,6 +86,12 @@ pub fn look(me: &Member) -> Picture {
     let (referred, noted, mut complete) = references_of_all(me, until);
     let mut objects = HashMap::new();
     for off in threads.values().filter_map(|t| t.wait.as_ref()).flat_map(|w| &w.objects) {
+        if let Some(seen) = object_kinds::see(me, *off) {
+            objects.entry(*off).or_insert_with(|| object(me, seen, &noted));
+        }
+    }
+    let awaits = awaits(me, &threads, &referred);
+    for off in awaits.iter().flat_map(|(_, _, offs)| offs) {
         if let Some(seen) = object_kinds::see(me, *off) {
             objects.entry(*off).or_insert_with(|| object(me, seen, &noted));
         }
@@ -103,7 +112,32 @@ pub fn look(me: &Member) -> Picture {
             break;
         }
     }
-    Picture { at_ns, threads, objects, complete }
+    Picture { at_ns, threads, objects, awaits, complete }
+}
+
+/// Coroutines that wait in these threads. What they wait for their processes refer to.
+fn awaits(
+    me: &Member,
+    threads: &BTreeMap<u32, Thread>,
+    referred: &HashSet<Off>,
+) -> Vec<(u32, Await, Vec<Off>)> {
+    let slots: HashMap<(i32, i32), u32> =
+        threads.values().map(|t| ((t.pid, t.tid), t.index)).collect();
+    let pids: BTreeSet<i32> = threads.values().map(|t| t.pid).collect();
+    let found = pids.into_iter().flat_map(|pid| awaits::of(pid).into_iter().map(move |a| (pid, a)));
+    // One whose thread is gone waits no more: its loop has stopped.
+    let found = found.filter_map(|(pid, it)| Some((*slots.get(&(pid, it.tid))?, it)));
+    let found: Vec<(u32, Await)> = found.collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let seen = referred.iter().filter_map(|off| object_kinds::see(me, *off));
+    let by_number: HashMap<u64, Off> = seen.map(|seen| (seen.id, seen.off)).collect();
+    let with_objects = |(thread, it): (u32, Await)| {
+        let offs = it.objects.iter().filter_map(|id| by_number.get(id).copied()).collect();
+        (thread, it, offs)
+    };
+    found.into_iter().map(with_objects).collect()
 }
 
 fn object(me: &Member, seen: Seen, noted: &Noted) -> Object {
@@ -199,15 +233,40 @@ impl Picture {
         nodes.collect()
     }
 
-    fn node(&self, wait: &Wait) -> Node {
-        let item = |off: &Off| match self.objects.get(off) {
+    /// The same with event loops, as if none had anything to do but the coroutines that wait here: who
+    /// is stuck in it only perhaps is.
+    #[must_use]
+    pub fn graph_with_loops(&self) -> Graph {
+        let mut graph = self.graph();
+        for (thread, _, offs) in &self.awaits {
+            if self.threads.get(thread).is_none_or(|t| t.wait.is_some()) {
+                continue;
+            }
+            let items: Vec<Item> = offs.iter().map(|off| self.item(*off)).collect();
+            // The coroutine needs all of its objects.
+            let is_held = !items.is_empty() && items.iter().all(|item| !item.holders.is_empty());
+            let mut holders = Vec::new();
+            if is_held {
+                holders.extend(items.into_iter().flat_map(|item| item.holders));
+            }
+            let new = || Node { need: Need::One, items: Vec::new() };
+            graph.entry(*thread).or_insert_with(new).items.push(Item { need: Need::All, holders });
+        }
+        graph
+    }
+
+    fn item(&self, off: Off) -> Item {
+        match self.objects.get(&off) {
             Some(object) if object.all => Item {
                 need: object_kinds::sort(object.seen.kind).map_or(Need::All, |s| need(s.frees)),
                 holders: object.holders.iter().map(|h| h.thread).collect(),
             },
             _ => Item { need: Need::All, holders: Vec::new() },
-        };
-        let mut items: Vec<Item> = wait.objects.iter().map(item).collect();
+        }
+    }
+
+    fn node(&self, wait: &Wait) -> Node {
+        let mut items: Vec<Item> = wait.objects.iter().map(|off| self.item(*off)).collect();
         if wait.more && wait.how == How::Any {
             // One of those that are not noted may end.
             items.push(Item { need: Need::All, holders: Vec::new() });
@@ -229,21 +288,33 @@ impl Picture {
     pub fn is_stable(&self, me: &Member, cycle: &[u32]) -> bool {
         cycle.iter().all(|index| {
             let Some(thread) = self.threads.get(index) else { return false };
-            let Some(wait) = &thread.wait else { return false };
+            let Some(wait) = &thread.wait else { return self.still_await(me, thread) };
             // One that has just got what it waited for is on its way out of the wait.
             let asleep = procfs::thread_stat(thread.pid, thread.tid)
                 .is_some_and(|s| matches!(s.state, 'S' | 'D' | 'I' | 'T' | 't'));
             asleep
-                && self.are_still_held(me, wait)
+                && self.are_still_held(me, &wait.objects)
                 && !is_told(me, *index, wait)
                 && wait_record::goes_on(me, *index, wait)
         })
     }
 
-    fn are_still_held(&self, me: &Member, wait: &Wait) -> bool {
+    /// Whether the thread, of an event loop, sleeps, with the same coroutines waiting in it.
+    fn still_await(&self, me: &Member, thread: &Thread) -> bool {
+        let sleeps =
+            procfs::thread_stat(thread.pid, thread.tid).is_some_and(|stat| stat.state == 'S');
+        let now = awaits::of(thread.pid);
+        let now: Vec<&Await> = now.iter().filter(|it| it.tid == thread.tid).collect();
+        let then = || self.awaits.iter().filter(|(slot, _, _)| *slot == thread.index);
+        sleeps
+            && then().map(|(_, it, _)| it).eq(now)
+            && then().all(|(_, _, offs)| self.are_still_held(me, offs))
+    }
+
+    fn are_still_held(&self, me: &Member, objects: &[Off]) -> bool {
         let of =
             |o: &Object| (o.seen, o.all, o.holders.iter().map(|h| h.thread).collect::<Vec<_>>());
-        wait.objects.iter().all(|off| {
+        objects.iter().all(|off| {
             let now = object_kinds::see(me, *off).map(|seen| {
                 let is_noted = object_kinds::sort(seen.kind)
                     .is_some_and(|s| matches!(s.holders, Holders::Noted(_)));

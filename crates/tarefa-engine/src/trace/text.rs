@@ -3,157 +3,182 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::report::{Holds, Report, Standing, Thing, Waits};
+use super::plain::plain;
+use super::report::{Awaits, Report, Standing, Thing, Waits};
+use super::report_words::Words;
+use crate::kinds;
 use crate::sync::wait::wait_record::How;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for cycle in &self.cycles {
-            self.write_cycle(f, cycle, "deadlock", "")?;
-        }
-        for cycle in &self.passing {
-            self.write_cycle(f, cycle, "no deadlock", ", until a timeout ends it")?;
-        }
-        let told: BTreeSet<usize> =
-            self.cycles.iter().chain(&self.passing).flatten().copied().collect();
-        let rest = |i: &usize| !told.contains(i);
-        let waiting: Vec<usize> =
-            (0..self.threads.len()).filter(rest).filter(|i| self.waits(*i)).collect();
-        let holding: Vec<usize> =
-            (0..self.threads.len()).filter(rest).filter(|i| self.only_holds(*i)).collect();
-        if told.is_empty() {
-            let nobody = if waiting.is_empty() { ": nobody waits" } else { "" };
-            writeln!(f, "no deadlock{nobody}")?;
-        }
-        if !waiting.is_empty() {
-            writeln!(f, "{}", if told.is_empty() { "who waits" } else { "who waits besides" })?;
-            for i in waiting {
-                self.write_standing(f, &self.threads[i])?;
-            }
-        }
-        if !holding.is_empty() {
-            writeln!(f, "who holds something and does not wait")?;
-            for i in holding {
-                self.write_standing(f, &self.threads[i])?;
-            }
-        }
-        if !self.complete {
-            writeln!(f, "(there are too many objects: not all that are held were looked at)")?;
-        }
-        Ok(())
+        self.lines(&Words::ENGLISH).iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
 impl Report {
-    fn waits(&self, i: usize) -> bool {
-        self.threads[i].waits.is_some()
+    /// Its lines, in those words. None has anything in it that a terminal would take as a command.
+    #[must_use]
+    pub fn lines(&self, words: &Words) -> Vec<String> {
+        let mut writer = Writer { report: self, words, lines: Vec::new() };
+        writer.write();
+        writer.lines.iter().map(|line| plain(line)).collect()
     }
 
-    fn only_holds(&self, i: usize) -> bool {
-        !self.waits(i) && !self.threads[i].holds.is_empty()
+    /// The coroutines that wait in the thread with that index.
+    pub fn awaits_in(&self, thread: usize) -> impl Iterator<Item = &Awaits> {
+        self.awaits.iter().filter(move |it| it.thread == thread)
     }
+}
 
-    fn write_cycle(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        cycle: &[usize],
-        what: &str,
-        then: &str,
-    ) -> fmt::Result {
-        match cycle.len() {
-            1 => writeln!(f, "{what}: a thread waits for itself{then}")?,
-            n => writeln!(f, "{what}: {n} threads wait for one another{then}")?,
+struct Writer<'a> {
+    report: &'a Report,
+    words: &'a Words,
+    lines: Vec<String>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self) {
+        let (report, words) = (self.report, self.words);
+        for cycle in &report.cycles {
+            self.cycle(cycle, words.deadlock, "");
         }
-        for i in cycle {
-            self.write_standing(f, &self.threads[*i])?;
+        for cycle in &report.passing {
+            self.cycle(cycle, words.no_deadlock, words.until_a_timeout);
         }
-        Ok(())
+        for cycle in &report.perhaps {
+            self.cycle(cycle, words.perhaps, words.unless_others);
+        }
+        let cycles = report.cycles.iter().chain(&report.passing).chain(&report.perhaps);
+        let told: BTreeSet<usize> = cycles.flatten().copied().collect();
+        let rest = || (0..report.threads.len()).filter(|i| !told.contains(i));
+        let waits =
+            |i: &usize| report.threads[*i].waits.is_some() || report.awaits_in(*i).next().is_some();
+        let waiting: Vec<usize> = rest().filter(waits).collect();
+        let holding: Vec<usize> =
+            rest().filter(|i| !waits(i) && !report.threads[*i].holds.is_empty()).collect();
+        if told.is_empty() {
+            let nobody =
+                if waiting.is_empty() { format!(": {}", words.nobody) } else { String::new() };
+            self.lines.push(format!("{}{nobody}", words.no_deadlock));
+        }
+        let besides = if told.is_empty() { words.who_waits } else { words.who_waits_besides };
+        for (title, threads) in [(besides, waiting), (words.who_holds, holding)] {
+            if !threads.is_empty() {
+                self.lines.push(title.to_owned());
+            }
+            for index in threads {
+                self.standing(index);
+            }
+        }
+        if !report.complete {
+            self.lines.push(words.too_many.to_owned());
+        }
     }
 
-    fn write_standing(&self, f: &mut fmt::Formatter<'_>, thread: &Standing) -> fmt::Result {
-        writeln!(f, "  {thread}")?;
+    fn cycle(&mut self, cycle: &[usize], what: &str, then: &str) {
+        self.lines.push(match cycle.len() {
+            1 => format!("{what}: {}{then}", self.words.for_itself),
+            n => format!("{what}: {n} {}{then}", self.words.for_one_another),
+        });
+        for index in cycle {
+            self.standing(*index);
+        }
+    }
+
+    fn standing(&mut self, index: usize) {
+        let (report, words) = (self.report, self.words);
+        let thread = &report.threads[index];
+        self.lines.push(format!("  {}", thread.title(words)));
         for held in &thread.holds {
-            self.write_held(f, held)?;
+            let since = held.since_ns.map(|since| format!(" {}", self.since(since)));
+            self.lines.push(format!(
+                "    {} {}{}",
+                words.holds,
+                held.name,
+                since.unwrap_or_default()
+            ));
         }
-        let place = thread.place.as_ref().map(|p| format!(" at {p}")).unwrap_or_default();
         match &thread.waits {
-            Some(waits) => self.write_waits(f, waits, &place),
-            None if place.is_empty() => Ok(()),
-            None => writeln!(f, "    stands{place}"),
-        }
-    }
-
-    fn write_held(&self, f: &mut fmt::Formatter<'_>, held: &Holds) -> fmt::Result {
-        write!(f, "    holds {}", held.name)?;
-        match held.since_ns {
-            Some(since) => writeln!(f, " for {}", self.ago(since)),
-            None => writeln!(f),
-        }
-    }
-
-    fn write_waits(&self, f: &mut fmt::Formatter<'_>, waits: &Waits, place: &str) -> fmt::Result {
-        write!(f, "    waits for ")?;
-        match (waits.things.as_slice(), waits.how) {
-            ([], _) => write!(f, "something that is not known")?,
-            (things, how) => {
-                let names: Vec<&str> = things.iter().map(|t| t.name.as_str()).collect();
-                let more = if waits.more { " and more" } else { "" };
-                let sort = match how {
-                    How::Any if things.len() > 1 => "any of ",
-                    How::All if things.len() > 1 => "all of ",
-                    _ => "",
-                };
-                write!(f, "{sort}{}{more}", names.join(", "))?;
+            Some(waits) => {
+                let is_idle = thread.is_idle();
+                let verb = if is_idle { words.waits_for_work } else { words.waits_for };
+                self.waits(verb, waits, words.unknown, thread.place.as_deref());
+            }
+            None => {
+                if let Some(place) = &thread.place {
+                    self.lines.push(format!("    {} {} {place}", words.stands, words.at));
+                }
             }
         }
-        write!(f, " for {}", self.ago(waits.since_ns))?;
-        if let Some(until) = waits.until_ns {
-            write!(f, " (and {} more at most)", seconds(until.saturating_sub(self.at_ns)))?;
+        for it in report.awaits_in(index) {
+            let verb = format!("{} '{}' {}", words.coroutine, it.name, words.waits_for);
+            self.waits(&verb, &it.waits, words.call, it.place.as_deref());
         }
-        writeln!(f, "{place}")?;
+    }
+
+    fn waits(&mut self, verb: &str, waits: &Waits, nothing: &str, place: Option<&str>) {
+        let words = self.words;
+        let names: Vec<String> = waits.things.iter().map(|t| words.label(&t.name)).collect();
+        let sort = match waits.how {
+            How::Any if names.len() > 1 => words.any_of,
+            How::All if names.len() > 1 => words.all_of,
+            _ => "",
+        };
+        let names = if names.is_empty() { nothing.to_owned() } else { names.join(", ") };
+        let more = if waits.more { words.and_more } else { "" };
+        let since = self.since(waits.since_ns);
+        let left = waits.until_ns.map_or_else(String::new, |until| {
+            let left = words.time(until.saturating_sub(self.report.at_ns));
+            format!(" ({} {left} {})", words.at_most[0], words.at_most[1])
+        });
+        let place = place.map_or_else(String::new, |place| format!(" {} {place}", words.at));
+        self.lines.push(format!("    {verb} {sort}{names}{more} {since}{left}{place}"));
         for thing in &waits.things {
-            self.write_holders(f, thing)?;
+            self.holders(thing);
         }
-        Ok(())
     }
 
-    fn write_holders(&self, f: &mut fmt::Formatter<'_>, thing: &Thing) -> fmt::Result {
-        let is_task = thing.seen.kind == crate::kinds::TASK;
-        for i in &thing.holders {
-            let who = &self.threads[*i];
-            if is_task {
-                writeln!(f, "      {} runs in {who}", thing.name)?;
-            } else {
-                writeln!(f, "      {} is held by {who}", thing.name)?;
-            }
+    fn holders(&mut self, thing: &Thing) {
+        let words = self.words;
+        let verb = if thing.seen.kind == kinds::TASK { words.runs_in } else { words.held_by };
+        for index in &thing.holders {
+            let who = self.report.threads[*index].title(words);
+            self.lines.push(format!("      {} {verb} {who}", words.label(&thing.name)));
         }
-        Ok(())
     }
 
-    fn ago(&self, since_ns: u64) -> String {
-        seconds(self.at_ns.saturating_sub(since_ns))
+    fn since(&self, since_ns: u64) -> String {
+        let age = self.report.at_ns.saturating_sub(since_ns);
+        format!("{} {}", self.words.since, self.words.time(age))
+    }
+}
+
+impl Standing {
+    /// Process and thread, in those words.
+    #[must_use]
+    pub fn title(&self, words: &Words) -> String {
+        format!("{} {}", words.label(&self.process_label), words.label(&self.thread_label))
+    }
+
+    /// Whether it is a task that waits for messages outside of any code of the program: a worker of a
+    /// pool, without work.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let is_queue = |thing: &Thing| thing.seen.kind == kinds::QUEUE;
+        let waits = self.waits.as_ref().is_some_and(|w| w.things.iter().all(is_queue));
+        waits && self.task.is_some() && self.place.is_none()
     }
 }
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.process_label, self.thread_label)
-    }
-}
-
-/// `4.2 s`, or `2 h 5 min`.
-#[allow(clippy::cast_precision_loss)]
-fn seconds(ns: u64) -> String {
-    let whole = ns / 1_000_000_000;
-    match whole {
-        0..100 => format!("{:.1} s", ns as f64 / 1e9),
-        100..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole / 60 % 60),
+        f.write_str(&self.title(&Words::ENGLISH))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::Holds;
     use super::*;
     use crate::shm::Off;
     use crate::sync::object_kinds::Seen;
@@ -194,8 +219,10 @@ mod tests {
                 standing("a", (3, 295 * s), (4, 297 * s, 1)),
                 standing("b", (4, 296 * s), (3, 100 * s, 0)),
             ],
+            awaits: vec![],
             cycles: vec![vec![0, 1]],
             passing: vec![],
+            perhaps: vec![],
             complete: true,
         };
         assert_eq!(
@@ -214,9 +241,49 @@ mod tests {
     }
 
     #[test]
-    fn times_are_for_people() {
+    fn coroutines_stand_with_the_thread_of_their_loop() {
         let s = 1_000_000_000;
-        let texts: Vec<_> = [s / 4, 99 * s, 125 * s, 7260 * s].map(seconds).into();
-        assert_eq!(texts, ["0.2 s", "99.0 s", "2 min 5 s", "2 h 1 min"]);
+        let mut thread = standing("a", (3, 295 * s), (4, 297 * s, 0));
+        let waits = Waits { since_ns: 298 * s, ..thread.waits.take().unwrap() };
+        thread.holds.clear();
+        thread.place = None;
+        let awaits = Awaits {
+            thread: 0,
+            name: "x<1>\x1b[31m\n".into(),
+            waits: waits.clone(),
+            place: Some("app.py:3 in g".into()),
+        };
+        let call = Awaits {
+            name: "b".into(),
+            waits: Waits { things: vec![], ..waits },
+            place: None,
+            ..awaits.clone()
+        };
+        let report = Report {
+            at_ns: 300 * s,
+            threads: vec![thread],
+            awaits: vec![awaits, call],
+            cycles: vec![],
+            passing: vec![],
+            perhaps: vec![],
+            complete: true,
+        };
+        assert_eq!(
+            report.to_string(),
+            "no deadlock
+who waits
+  process 'a' (pid 10) MainThread
+    asyncio task 'x<1> [31m ' waits for Lock 4 for 2.0 s at app.py:3 in g
+      Lock 4 is held by process 'a' (pid 10) MainThread
+    asyncio task 'b' waits for a call in a pool of threads for 2.0 s
+"
+        );
+        assert_eq!(
+            report.lines(&Words::PORTUGUESE)[3..5],
+            [
+                "    tarefa de asyncio 'x<1> [31m ' espera por Lock 4 há 2,0 s em app.py:3 in g",
+                "      Lock 4 está com processo 'a' (pid 10) thread principal",
+            ]
+        );
     }
 }

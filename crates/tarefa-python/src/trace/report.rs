@@ -10,6 +10,7 @@ use tarefa_engine::shm::Member;
 use tarefa_engine::shm::member::report_request;
 use tarefa_engine::sync::object_kinds::Seen;
 use tarefa_engine::trace::report::{self, Report, Standing};
+use tarefa_engine::trace::report_words::Words;
 
 use crate::runtime::call_site;
 use crate::runtime::handle;
@@ -53,10 +54,15 @@ fn standing<'py>(
     Ok(d)
 }
 
-/// See [`deadlocks`].
-type Raw<'py> = (String, f64, Bound<'py, PyList>, Vec<Vec<usize>>, Vec<Vec<usize>>, String);
+/// A coroutine that waits: its thread, by its place in the list of threads; name, what it waits for,
+/// for how long, where.
+type RawAwait = (usize, String, Vec<String>, f64, Option<String>);
 
-/// Who waits for whom: (text, seconds since it was taken, threads, cycles, cycles that will end, a
+/// See [`deadlocks`].
+type Raw<'py> =
+    (String, f64, Bound<'py, PyList>, Vec<RawAwait>, Vec<Vec<usize>>, Vec<Vec<usize>>, String);
+
+/// Who waits for whom: (text, seconds since it was taken, threads, coroutines, cycles, cycles that will end, a
 /// picture).
 #[pyfunction]
 pub(crate) fn deadlocks(py: Python<'_>) -> PyResult<Raw<'_>> {
@@ -68,9 +74,15 @@ pub(crate) fn deadlocks(py: Python<'_>) -> PyResult<Raw<'_>> {
     for thread in &report.threads {
         threads.append(standing(py, &me, &report, thread)?)?;
     }
+    let awaits = report.awaits.iter().map(|it| {
+        let things = it.waits.things.iter().map(|thing| thing.name.clone()).collect();
+        let ago = report.at_ns.saturating_sub(it.waits.since_ns) as f64 / 1e9;
+        (it.thread, it.name.clone(), things, ago, it.place.clone())
+    });
+    let awaits = awaits.collect();
     let age = clock::now_ns().saturating_sub(report.at_ns) as f64 / 1e9;
-    let picture = report.svg("nobody waits");
-    Ok((report.to_string(), age, threads, report.cycles, report.passing, picture))
+    let picture = report.svg(&Words::ENGLISH);
+    Ok((report.to_string(), age, threads, awaits, report.cycles, report.passing, picture))
 }
 
 /// Has a wait that lasts longer than so many seconds reported; None turns that off.

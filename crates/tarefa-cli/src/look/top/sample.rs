@@ -14,7 +14,7 @@ use tarefa_engine::trace::stacks::{Frame, Silence, Stack};
 use tarefa_engine::trace::traffic::{PoolWork, QueueLength};
 
 use super::super::{ps, words};
-use crate::terminal::{Output, sized};
+use crate::terminal::Output;
 
 /// Over so long is the use of the processor measured: the system counts it in hundredths of a second.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -87,13 +87,20 @@ impl Sampler {
         let report = program.report();
         let traffic = program.traffic();
         let by_tid: HashMap<i32, &Standing> = report.threads.iter().map(|s| (s.tid, s)).collect();
+        // Of others the line is asked for.
+        let stands = |tid: i32| {
+            let standing = by_tid.get(&tid)?;
+            let awaits = || report.awaits.iter().any(|it| report.threads[it.thread].tid == tid);
+            let waits = standing.waits.is_some() || awaits();
+            waits.then(|| ps::stands(out, &report, standing))
+        };
         let mut rows = Vec::new();
         let is_ahead = |it: &&MemberProcess| matches!(it.role, Role::Zygote | Role::Spare);
         for process in members.iter().filter(|it| !is_ahead(it)) {
-            rows.push(of_process(out, program, process, &by_tid, report.at_ns));
+            rows.push(of_process(out, program, process, &stands));
             for thread in &process.threads {
                 if thread.task.is_some() {
-                    rows.push(of_thread(out, program, process.pid, thread, &by_tid, report.at_ns));
+                    rows.push(of_thread(out, program, process.pid, thread, &stands));
                 }
             }
         }
@@ -134,10 +141,9 @@ fn of_process(
     out: &Output,
     program: &Program,
     process: &MemberProcess,
-    by_tid: &HashMap<i32, &Standing>,
-    now_ns: u64,
+    stands: &dyn Fn(i32) -> Option<String>,
 ) -> Row {
-    let standing = by_tid.get(&process.pid).filter(|standing| standing.waits.is_some());
+    let stands = stands(process.pid);
     Row {
         pid: process.pid,
         tid: process.pid,
@@ -148,8 +154,8 @@ fn of_process(
         cpu: 0,
         cpu_ns: process.cpu_ns,
         memory: process.memory,
-        stands: standing.map(|s| ps::stands(out, s, now_ns)).unwrap_or_default(),
-        is_placed: standing.is_some(),
+        is_placed: stands.is_some(),
+        stands: stands.unwrap_or_default(),
         address: process.task.as_ref().map(|task| program.address_of(task)),
     }
 }
@@ -159,22 +165,21 @@ fn of_thread(
     program: &Program,
     pid: i32,
     thread: &MemberThread,
-    by_tid: &HashMap<i32, &Standing>,
-    now_ns: u64,
+    stands: &dyn Fn(i32) -> Option<String>,
 ) -> Row {
-    let standing = by_tid.get(&thread.tid).filter(|standing| standing.waits.is_some());
+    let stands = stands(thread.tid);
     Row {
         pid,
         tid: thread.tid,
-        name: ps::thread_title(thread).unwrap_or_default(),
+        name: ps::thread_title(out, thread).unwrap_or_default(),
         is_thread: true,
         is_main: false,
         state: thread.state,
         cpu: 0,
         cpu_ns: thread.cpu_ns,
         memory: None,
-        stands: standing.map(|s| ps::stands(out, s, now_ns)).unwrap_or_default(),
-        is_placed: standing.is_some(),
+        is_placed: stands.is_some(),
+        stands: stands.unwrap_or_default(),
         address: thread.task.as_ref().map(|task| program.address_of(task)),
     }
 }
@@ -233,8 +238,8 @@ pub(super) fn percent(hundredths: u64) -> String {
 }
 
 /// What is written in the column of memory.
-pub(super) fn memory(row: &Row) -> String {
-    row.memory.map(sized).unwrap_or_default()
+pub(super) fn memory(out: &Output, row: &Row) -> String {
+    row.memory.map(|bytes| out.sized(bytes)).unwrap_or_default()
 }
 
 /// What is written in the column of states.

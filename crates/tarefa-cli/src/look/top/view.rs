@@ -1,7 +1,7 @@
 //! What is on the screen of `top`, as lines of text: which rows, in which order, how wide.
 
 use super::sample::{self, Held, Row, Sample};
-use crate::terminal::{Column, Output, Table, fit, sized};
+use crate::terminal::{Column, Output, Table, fit};
 
 /// By what rows are sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,11 +114,14 @@ impl View {
 /// The first line: the program, and all of it in numbers.
 pub(super) fn summary(out: &Output, program: &str, root: i32, sample: &Sample) -> [String; 2] {
     let processes = sample.rows.iter().filter(|row| !row.is_thread).count();
-    let (cpu, shared) = (sample::percent(sample.cpu()), sized(sample.shared));
+    let (cpu, shared) = (sample::percent(sample.cpu()), out.sized(sample.shared));
     let tasks = sample.rows.iter().filter(|row| row.address.is_some()).count();
-    let numbers = out.language.pick(
-        format!("{tasks} tasks in {processes} processes  CPU {cpu}  shared {shared}"),
-        format!("{tasks} tarefas em {processes} processos  CPU {cpu}  compart. {shared}"),
+    let language = out.language;
+    let tasks = language.count(tasks, ["task", "tasks"], ["tarefa", "tarefas"]);
+    let processes = language.count(processes, ["process", "processes"], ["processo", "processos"]);
+    let numbers = language.pick(
+        format!("{tasks} in {processes}  CPU {cpu}  shared {shared}"),
+        format!("{tasks} em {processes}  CPU {cpu}  compart. {shared}"),
     );
     // First, so that a narrow terminal shows it.
     let deadlock = if sample.is_deadlock { "DEADLOCK  " } else { "" };
@@ -146,7 +149,7 @@ pub(super) fn tasks(out: &Output, rows: &[&Row], width: usize) -> Vec<String> {
             vec![title, state, cpu, row.stands.clone()]
         } else {
             let pid = if row.is_thread { row.tid } else { row.pid };
-            vec![pid.to_string(), title, state, cpu, sample::memory(row), row.stands.clone()]
+            vec![pid.to_string(), title, state, cpu, sample::memory(out, row), row.stands.clone()]
         });
     }
     table.lines(width).iter().map(|line| fit(line, width)).collect()
@@ -155,6 +158,7 @@ pub(super) fn tasks(out: &Output, rows: &[&Row], width: usize) -> Vec<String> {
 /// Locks with owners and waiters, queues with lengths, pools.
 pub(super) fn objects(out: &Output, sample: &Sample, width: usize) -> Vec<String> {
     let t = |english: String, portuguese: String| out.language.pick(english, portuguese);
+    let wait = |count| out.language.count(count, ["waits", "wait"], ["espera", "esperam"]);
     let mut lines = Vec::new();
     for Held { name, owners, waiters } in &sample.locks {
         let mut parts = vec![name.clone()];
@@ -163,8 +167,8 @@ pub(super) fn objects(out: &Output, sample: &Sample, width: usize) -> Vec<String
             parts.push(t(format!("held by {owners}"), format!("com {owners}")));
         }
         if !waiters.is_empty() {
-            let (count, names) = (waiters.len(), waiters.join(", "));
-            parts.push(t(format!("{count} wait: {names}"), format!("{count} esperam: {names}")));
+            let count = wait(waiters.len());
+            parts.push(format!("{count}: {}", waiters.join(", ")));
         }
         lines.push(parts.join("  "));
     }
