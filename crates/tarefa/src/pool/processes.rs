@@ -600,6 +600,7 @@ impl Crew {
             over_time: None,
             last_line: None,
             note: None,
+            at_exit: false,
         })
     }
 
