@@ -29,7 +29,9 @@ def wrapped(name):
         "gzip text": lambda path: gzip.open(path, "wt"),
         "bz2": lambda path: bz2.open(path, "wb"),
         "lzma": lambda path: lzma.open(path, "wb"),
-        "codecs": lambda path: codecs.open(path, "w+", "utf-8"),
+        "codecs": lambda path: codecs.StreamReaderWriter(
+            open(path, "w+b"), codecs.getreader("utf-8"), codecs.getwriter("utf-8")
+        ),
         "zipfile": lambda path: zipfile.ZipFile(path, "w"),
         "tarfile": lambda path: tarfile.open(path, "w"),
         "unbuffered": lambda path: open(path, "wb", buffering=0),
