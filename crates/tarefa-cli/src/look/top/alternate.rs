@@ -35,7 +35,7 @@ pub(super) struct Restorer {
 
 impl Restorer {
     /// Lets who is writing to the terminal get on.
-    pub(super) fn free_output(&self) {
+    pub(super) fn free_output() {
         terminal::free_output(OUTPUT);
     }
 

@@ -69,7 +69,7 @@ impl Signals {
                 }
             };
             std::thread::sleep(PATIENCE);
-            restorer.free_output();
+            Restorer::free_output();
             std::thread::sleep(PATIENCE);
             restorer.restore();
             exit_now(128 + signal);
