@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tarefa._tour import _language
 from tarefa._tour._choosing import CHOOSING
@@ -21,8 +22,8 @@ from tarefa._tour._gil import COMPUTING, GIL, OWN_GIL, WAITING
 from tarefa._tour._keeping import COUNTING, INTERRUPTING
 from tarefa._tour._language import Text
 from tarefa._tour._memory import LISTS, RACES
-from tarefa._tour._page import save
-from tarefa._tour._picture import Table
+from tarefa._tour._page import make, save
+from tarefa._tour._picture import Table, wrapped
 from tarefa._tour._programs import PROGRAM, STATES
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -43,8 +44,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )
 """In the order of the lesson's statements. An experiment is one more value here."""
 
-_WIDTH = 80
-_FAILED = 1
+_WIDTH, _LEAST = 80, 40
+_LABEL = 38
+_FAILED, _IMPOSSIBLE, _INTERRUPTED = 1, 2, 130
 
 _LESSON = Text("The lesson", "A lição")
 _HOLDS = Text("✓ holds here", "✓ vale aqui")
@@ -64,12 +66,45 @@ _NO_SUCH = Text(
 )
 
 
+_NOT_HERE = Text(
+    "there is no {what} here; tarefa tour --help says what there is",
+    "{what} não existe aqui; tarefa tour --help diz o que há",
+)
+_WRONG = Text(
+    "these arguments do not fit; tarefa tour --help says which there are",
+    "estes argumentos não servem; tarefa tour --help diz quais há",
+)
+_NOT_SAVED = Text(
+    "the pictures cannot be saved in {folder}: {error}; name another folder",
+    "não é possível gravar as figuras em {folder}: {error}; indique outra pasta",
+)
+_NOT_SAID = Text(
+    "what there is to say cannot be written to standard output: {error}",
+    "não é possível escrever na saída padrão: {error}",
+)
+
+
 class Voice:
     """Where the tour speaks, in which language, and with which letters."""
 
     def __init__(self, language: str, *, unicode: bool) -> None:
         self.language = language
         self.unicode = unicode
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+        self.width = max(_LEAST, min(columns, _WIDTH))
+
+    def fail(self, said: Text) -> NoReturn:
+        """Say on standard error why nothing comes of it, and end."""
+        lines = textwrap.wrap(
+            f"tarefa: {said.of(self.language)}",
+            _WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        text = "\n".join(lines)
+        text = text if self.unicode else _language.ascii_only(text)
+        sys.stderr.buffer.write(text.encode(errors="surrogateescape") + b"\n")
+        raise SystemExit(_IMPOSSIBLE)
 
     def say(self, *lines: str) -> None:
         """Write lines, as they come: an experiment takes its time."""
@@ -82,34 +117,40 @@ class Voice:
         try:
             sys.stdout.buffer.write(text)
             sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            # Who reads no further wants no more, and no word about it at the interpreter's end.
+        except OSError as error:
+            # No word about what is left at the interpreter's end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            raise SystemExit(_FAILED) from None
+            if isinstance(error, BrokenPipeError):
+                # Who reads no further wants no more.
+                raise SystemExit(_IMPOSSIBLE) from None
+            self.fail(_NOT_SAID.format(error=error.strerror))
 
     def wrapped(self, text: str, indent: str = "    ") -> list[str]:
         """Return a text in lines of the terminal's width."""
-        return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
+        return wrapped(indent + text, self.width)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the experiments that the arguments name, or all; return the exit code."""
-    environ = _language.at_start()
-    parser, options = _parsed(arguments, _language.of_locale(environ))
-    voice = Voice(
-        options.lang or _language.of_locale(environ),
-        unicode=_language.is_unicode(environ) and not options.ascii,
-    )
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    voice, options = _parsed(arguments)
     chosen = []
     for name in options.number or range(1, len(EXPERIMENTS) + 1):
         found = _chosen(str(name))
         if found is None:
-            message = _NO_SUCH.format(name=name, last=len(EXPERIMENTS)).of(voice.language)
-            parser.error(message if voice.unicode else _language.ascii_only(message))
+            voice.fail(_NO_SUCH.format(name=name, last=len(EXPERIMENTS)))
         chosen.append(found)
     if options.list:
         _list(voice, chosen, as_json=options.json)
         return 0
+    if options.save:
+        _saving(voice, options.save, lambda: make(options.save))
     begin = time.monotonic()
     results = []
     for place, experiment in chosen:
@@ -120,23 +161,51 @@ def main(arguments: Sequence[str]) -> int:
         if not options.json:
             _tell(voice, outcome)
     seconds = time.monotonic() - begin
-    saved = save(options.save, voice.language, results) if options.save else []
+    saved: list[Path] = []
+    if options.save:
+        saved = _saving(voice, options.save, lambda: save(options.save, voice.language, results))
     held = sum(outcome.holds for _, _, outcome in results)
     if options.json:
         report = _report(voice.language, results, seconds, [str(path) for path in saved])
         voice.say(json.dumps(report, ensure_ascii=not voice.unicode))
     else:
         total = _ALL.format(held=held, all=len(results), seconds=seconds)
-        voice.say(total.of(voice.language))
+        voice.say(*voice.wrapped(total.of(voice.language), ""))
         if saved:
             voice.say(_SAVED.format(path=saved[-1]).of(voice.language))
     return 0 if held == len(results) else _FAILED
 
 
-def _parsed(
-    arguments: Sequence[str], language: str
-) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    parser = argparse.ArgumentParser(
+def _saving(voice: Voice, folder: Path, act: Callable[[], Any]) -> Any:
+    try:
+        return act()
+    except OSError as error:
+        voice.fail(_NOT_SAVED.format(folder=folder, error=error.strerror or error))
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that leaves to others what is said of wrong arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _parsed(arguments: Sequence[str]) -> tuple[Voice, argparse.Namespace]:
+    environ = _language.at_start()
+    language, unicode = _language.of_locale(environ), _language.is_unicode(environ)
+    parser = _parser(language)
+    try:
+        options, unknown = parser.parse_known_args(arguments)
+    except ValueError:
+        Voice(language, unicode=unicode).fail(_WRONG)
+    voice = Voice(options.lang or language, unicode=unicode and not options.ascii)
+    if unknown:
+        voice.fail(_NOT_HERE.format(what=unknown[0]))
+    return voice, options
+
+
+def _parser(language: str) -> _Parser:
+    parser = _Parser(
         prog="tarefa tour",
         description=Text(
             "What a lesson says of programs, processes and threads, each statement as an"
@@ -150,8 +219,8 @@ def _parsed(
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="write SVG and one HTML page")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--lang", choices=_language.LANGUAGES, help="English or Portuguese")
-    parser.add_argument("--ascii", action="store_true", help="no letters beyond ASCII")
-    return parser, parser.parse_args(arguments)
+    parser.add_argument("--ascii", action="store_true", help=argparse.SUPPRESS)
+    return parser
 
 
 def _chosen(name: str) -> tuple[int, Experiment] | None:
@@ -170,15 +239,16 @@ def _list(voice: Voice, chosen: Sequence[tuple[int, Experiment]], *, as_json: bo
         voice.say(json.dumps(rows, ensure_ascii=not voice.unicode))
         return
     for place, it in chosen:
-        voice.say(f"{place:>2}  {it.key:<13} {it.title.of(voice.language)}")
+        head, *rest = wrapped(" " * 18 + it.title.of(voice.language), voice.width)
+        voice.say(f"{place:>2}  {it.key:<13} {head.lstrip()}", *rest)
 
 
 def _announce(voice: Voice, place: int, experiment: Experiment) -> None:
     lesson = f"{_LESSON.of(voice.language)}: “{experiment.lesson.of(voice.language)}”"
-    title = experiment.title.of(voice.language)
+    title, *rest = (line.strip() for line in voice.wrapped(experiment.title.of(voice.language)))
     if voice.unicode and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-        title = f"\x1b[1m{title}\x1b[0m"
-    voice.say(f"{place:>2}  {title}", *voice.wrapped(lesson), "")
+        title, *rest = (f"\x1b[1m{line}\x1b[0m" for line in (title, *rest))
+    voice.say(f"{place:>2}  {title}", *(f"    {line}" for line in rest), *voice.wrapped(lesson), "")
 
 
 def _outcome(experiment: Experiment) -> Outcome:
@@ -193,10 +263,13 @@ def _outcome(experiment: Experiment) -> Outcome:
 def _tell(voice: Voice, outcome: Outcome) -> None:
     language = voice.language
     if outcome.figures:
-        lines = outcome.picture.lines(language, _WIDTH - 4)
+        lines = outcome.picture.lines(language, voice.width - 4)
         voice.say(*(f"    {line}".rstrip() for line in lines), "")
         for figure in outcome.figures:
-            voice.say(f"    {figure.label.of(language):<38} {figure.shown(language):>16}")
+            room = min(_LABEL, voice.width - 21)
+            *before, last = wrapped(figure.label.of(language), room)
+            voice.say(*(f"    {line}" for line in before))
+            voice.say(f"    {last:<{room}} {figure.shown(language):>16}")
         voice.say("", *voice.wrapped(outcome.sentence.of(language)))
     if outcome.holds:
         voice.say(f"    {_HOLDS.of(language)}", "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from html import escape
@@ -28,17 +30,38 @@ td { padding: .1rem 1.5rem .1rem 0 } td + td { text-align: right }
 """
 
 
+def make(folder: Path) -> None:
+    """Make the folder, if files can be written into it: before anything is measured for nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
 def save(folder: Path, language: str, found: Found) -> list[Path]:
     """Write a picture of each experiment into the folder, and a page with all; return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for place, experiment, outcome in found:
         path = folder / f"{place:02}-{experiment.key}.svg"
-        path.write_text(outcome.picture.svg(language), encoding="utf-8")
+        _write(path, outcome.picture.svg(language))
         written.append(path)
     page = folder / "index.html"
-    page.write_text(html(language, found), encoding="utf-8")
+    _write(page, html(language, found))
     return [*written, page]
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, which is there whole or as it was."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        if path.exists():
+            shutil.copymode(path, beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def html(language: str, found: Found) -> str:

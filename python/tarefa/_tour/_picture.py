@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 # From nothing to all of a character's time.
 _SHADES = " ░▒█"
 _LABEL = 18
+_LEAST = 6
 _COLOURS = ("#2f6f9f", "#d9822b", "#4f9d69", "#a34d7d")
 _STYLE = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px"
 Span = tuple[float, float]
@@ -69,12 +72,13 @@ class Bars:
         label = max((len(text.of(language)) for text, _ in self.rows), default=0)
         label = min(label, width // 2)
         shown = [f"{number(value).of(language)} {self.unit}".rstrip() for _, value in self.rows]
-        room = width - label - max(map(len, shown), default=0) - 3
+        room = max(width - label - max(map(len, shown), default=0) - 3, 1)
         most = max((value for _, value in self.rows), default=0) or 1
         lines = []
         for (text, value), words in zip(self.rows, shown, strict=True):
             bar = "█" * round(room * value / most) or ("·" if value else "")
-            lines.append(f"{text.of(language)[:label]:<{label}} {bar} {words}")
+            *before, last = wrapped(text.of(language), label)
+            lines += [*before, f"{last:<{label}} {bar} {words}"]
         return lines
 
     def svg(self, language: str) -> str:
@@ -107,12 +111,13 @@ class Table:
         """Return the titles, a rule, and a line for each row."""
         cells = self._cells(language)
         widths = [max(len(row[i]) for row in cells) for i in range(len(self.titles))]
-        lines = [
-            " │ ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
-        rule = "─" * min(sum(widths) + 3 * (len(widths) - 1), width)
-        return [line[:width] for line in (lines[0], rule, *lines[1:])]
+        gaps = 3 * (len(widths) - 1)
+        # The widest column gives way, until all fit.
+        while sum(widths) + gaps > width and max(widths) > _LEAST:
+            widths[widths.index(max(widths))] -= 1
+        rows = [_in_lines(row, widths) for row in cells]
+        rule = "─" * min(sum(widths) + gaps, width)
+        return [line[:width] for line in (*rows[0], rule, *itertools.chain(*rows[1:]))]
 
     def svg(self, language: str) -> str:
         """Return the cells in columns."""
@@ -126,6 +131,24 @@ class Table:
                 x += width
         parts.append(f'<line x1="10" y1="30" x2="{sum(widths)}" y2="30" stroke="#888"/>')
         return _document(sum(widths) + 20, 16 + 24 * len(cells), parts)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text in lines, broken between words where that can be; its indent in each."""
+    indent = text[: len(text) - len(text.lstrip())]
+    lines = textwrap.wrap(
+        text.strip(), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
+    return lines or [text[:width]]
+
+
+def _in_lines(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return a row whose cells may have several lines."""
+    cells = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return [
+        " │ ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in itertools.zip_longest(*cells, fillvalue="")
+    ]
 
 
 def _covered(spans: Sequence[Span], start: float, length: float) -> float:

@@ -1,9 +1,13 @@
 """The tour: each statement of the lesson, measured, told in both languages, and saved."""
 
+import fcntl
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -135,6 +139,89 @@ def test_an_experiment_that_there_is_not():
     assert "não existe a experiência x" in tour("x", "--lang=pt", code=2).stderr
 
 
+def test_wrong_arguments_are_told_in_our_words():
+    for arguments, language, said in (
+        (["--foo"], "en", "there is no --foo here"),
+        (["--foo"], "pt", "--foo não existe aqui"),
+        (["99"], "pt", "não existe a experiência 99"),
+    ):
+        told = tour(*arguments, f"--lang={language}", code=2).stderr
+        assert said in " ".join(told.split())
+        assert "usage" not in told
+        assert max(map(len, told.splitlines())) <= 80
+    wrong = tour("--lang", "xx", code=2, env={"LC_ALL": "pt_BR.UTF-8"}).stderr
+    assert "estes argumentos não servem" in wrong
+    assert "--ascii" not in tour("--help").stdout
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for place in (str(file), "/proc/x"):
+        done = tour("lists", "--save", place, code=2)
+        assert done.stdout == ""
+        assert place in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_told():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "tarefa", "tour", "lists"]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=english()
+        )
+    assert done.returncode == 2
+    assert "No space left" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_ends_it_without_a_traceback():
+    command = [sys.executable, "-m", "tarefa", "tour"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(
+        command, text=True, start_new_session=True, env=english(), **pipes
+    ) as process:
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def english():
+    return {**os.environ, **UTF8}
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_a_narrow_terminal_gets_lines_of_whole_words(language):
+    told = in_terminal(40, "lists", f"--lang={language}")
+    lines = told.splitlines()
+    assert max(map(len, lines)) <= 40
+    (lists,) = (it for it in _command.EXPERIMENTS if it.key == "lists")
+    words = set(told.split())
+    assert set(lists.lesson.of(language).split()[1:-1]) <= words
+
+
+def in_terminal(columns, *arguments):
+    """What the tour writes to a terminal of that width, without colours."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environ = {name: value for name, value in english().items() if name != "COLUMNS"}
+    environ["NO_COLOR"] = "1"
+    command = [sys.executable, "-m", "tarefa", "tour", *arguments]
+    with subprocess.Popen(command, stdout=theirs, env=environ) as process:
+        os.close(theirs)
+        told = b""
+        try:
+            while part := os.read(ours, 1 << 16):
+                told += part
+        except OSError:
+            pass  # the other side is closed
+    os.close(ours)
+    assert process.returncode == 0
+    return told.decode().replace("\r", "")
+
+
 def test_nothing_of_it_is_imported_with_the_package():
     look = "import sys, tarefa; print([m for m in sys.modules if m.startswith('tarefa._tour')])"
     assert run([sys.executable, "-c", look]).stdout.strip() == "[]"
@@ -214,3 +301,4 @@ def test_who_reads_no_further_ends_it_without_a_traceback():
         process.stdout.close()
         errors = process.stderr.read()
     assert "Traceback" not in errors
+    assert process.returncode == 2
