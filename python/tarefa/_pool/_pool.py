@@ -561,6 +561,11 @@ class Pool(Ways, Maps, Recorded, Executor):
 
         return _tables.page(repr(self)) + self.stats()._repr_html_()
 
+    def _repr_svg_(self) -> str:
+        # A look records nothing that nobody has asked for.
+        shown = self.stats() if self._recording is None else self.timeline()
+        return shown._repr_svg_()
+
 
 class Options:
     """A pool with other limits, as :meth:`Pool.options` gives it."""

@@ -82,6 +82,15 @@ class PoolStats(NamedTuple):
         caption = f"{self.running} tasks run, {self.waiting} wait, {self.restarts} workers replaced"
         return _tables.html(_TITLES, rows, (1, 2, 4, 5, 6, 7, 8), caption)
 
+    def _repr_svg_(self) -> str:
+        from tarefa._runtime import _bars
+
+        bars = [
+            _bars.Bar(it.name, it.running or "waits for work", it.busy + it.waiting, it.busy)
+            for it in self.workers
+        ]
+        return _bars.svg("Workers", bars, "since it was ready; dark: with work", "no workers")
+
 
 def stats_of(crew: Any) -> PoolStats:
     """What the workers of a crew are at, and how much waits."""

@@ -504,6 +504,11 @@ class TaskBase(Generic[R]):
 
         return TaskTable([self])._repr_html_()
 
+    def _repr_svg_(self) -> str:
+        from tarefa._task._table import TaskTable
+
+        return TaskTable([self])._repr_svg_()
+
     def _state_words(self) -> str:
         """Its state in the words that the standard library has, and ours for what it has not."""
         state = self._tarefa_core.state

@@ -11,7 +11,7 @@ from tarefa._runtime import _tables
 from tarefa._runtime._shared import shown_dir
 from tarefa._task._current import active_tasks
 from tarefa._task._state import State
-from tarefa._task._state_numbers import KILLED, NEW
+from tarefa._task._state_numbers import FAILED, KILLED, NEW
 
 if TYPE_CHECKING:
     from tarefa._task._base import TaskBase
@@ -77,6 +77,21 @@ class TaskTable(Sequence[TaskRow]):
     def _repr_html_(self) -> str:
         return _tables.html(_TITLES, [_cells(row) for row in self._rows], _RIGHT)
 
+    def _repr_svg_(self) -> str:
+        from tarefa._runtime import _bars
+
+        bars = [
+            _bars.Bar(
+                row.name,
+                _in_words(row),
+                row.wall or 0.0,
+                row.cpu or 0.0,
+                is_bad=row.state in (FAILED, KILLED),
+            )
+            for row in self._rows
+        ]
+        return _bars.svg("Tasks", bars, "since the start; dark: on a processor", "no tasks")
+
     __dir__ = shown_dir
 
 
@@ -129,6 +144,11 @@ def _ended_by(code: int | None) -> str | None:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def _in_words(row: TaskRow) -> str:
+    _, _, _, state, wall, _, _ = _cells(row)
+    return state if row.wall is None else f"{state}, {wall}"
 
 
 def _cells(row: TaskRow) -> tuple[str, ...]:

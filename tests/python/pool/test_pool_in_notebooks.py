@@ -28,3 +28,19 @@ def test_an_explanation_is_shown_as_it_is_printed():
     shown = ET.fromstring(explained._repr_html_())
     assert shown.tag == "pre"
     assert "".join(shown.itertext()) == str(explained)
+
+
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_a_pool_is_a_picture_of_its_workers_or_of_its_timeline(kind):
+    with tarefa.Pool(2, kind, name="a<b") as pool:
+        assert list(pool.map(abs, [-1, -2])) == [1, 2]
+        text = "".join(ET.fromstring(pool._repr_svg_()).itertext())
+        for worker in pool.stats().workers:
+            assert worker.name in text
+        # A look begins no recording.
+        assert pool._recording is None
+    ET.fromstring(pool._repr_svg_())
+    with tarefa.Pool(2, kind, timeline=True) as recorded:
+        assert list(recorded.map(abs, [-1, -2])) == [1, 2]
+        text = "".join(ET.fromstring(recorded._repr_svg_()).itertext())
+    assert "Who ran what when" in text

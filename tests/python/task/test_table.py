@@ -95,3 +95,16 @@ def test_a_class_of_ones_own_is_named():
 def test_what_is_no_task_is_refused():
     with pytest.raises(TypeError, match="takes threads and processes"):
         tarefa.table([1])
+
+
+def test_tasks_are_pictures_with_a_bar_for_each():
+    import xml.etree.ElementTree as ET
+
+    fine = tarefa.Thread(target=len, args=("a",), name="a<b>\x00").start()
+    fine.join()
+    new = tarefa.Process(target=len, args=("a",), name="new")
+    text = "".join(ET.fromstring(tarefa.table([fine, new])._repr_svg_()).itertext())
+    for said in ("a<b>", "new", fine.state.name.lower()):
+        assert said in text.lower()
+    assert "a<b>" in "".join(ET.fromstring(fine._repr_svg_()).itertext())
+    assert "no tasks" in tarefa.table([])._repr_svg_()
