@@ -211,6 +211,15 @@ def test_the_doctor():
     assert max(map(len, text.splitlines())) <= 80 or len(sys.executable) > 40
 
 
+def test_what_is_no_python_is_called_so():
+    for named in ("/bin/false", "/bin/echo", "/nowhere/python"):
+        done = command("doctor", "--python", named, code=1)
+        told = " ".join(done.stdout.split())
+        assert f"{named} is no Python that has the package tarefa" in told
+        assert "force-reinstall" not in told
+        assert "→ name one with --python" in told
+
+
 def test_the_doctor_finds_little():
     program = (
         "import os, resource as r, sys; r.setrlimit(r.RLIMIT_NOFILE, (100, 4096));"

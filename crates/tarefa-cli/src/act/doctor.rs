@@ -419,13 +419,16 @@ impl Machine<'_> {
             Ok(done) => {
                 let errors = String::from_utf8_lossy(&done.stderr).into_owned();
                 let last = errors.lines().last().unwrap_or_default().to_owned();
+                if !python::runs(python) {
+                    return self.no_python(key, python, &last);
+                }
                 return self.broken(key, format!("{shown}: {last}"));
             }
-            Err(error) => return self.broken(key, format!("{shown}: {error}")),
+            Err(error) => return self.no_python(key, python, &error.to_string()),
         };
         let words: Vec<&str> = said.split_whitespace().collect();
         let [version, gil, package] = words[..] else {
-            return self.broken(key, format!("{shown}: {said:?}"));
+            return self.no_python(key, python, said.lines().last().unwrap_or_default());
         };
         let gil = match gil {
             "gil" => self.pick(
@@ -445,6 +448,21 @@ impl Machine<'_> {
         let level = if same { Level::Fine } else { Level::Problem };
         let what = format!("Python {version} ({shown}), tarefa {package}, {gil}");
         Finding { key, level, what, remedy }
+    }
+
+    /// What was named is another program, or cannot be executed.
+    fn no_python(&self, key: &'static str, named: &Path, why: &str) -> Finding {
+        let shown = named.display();
+        let what = self.language.pick(
+            format!("{shown} is no Python that has the package tarefa"),
+            format!("{shown} não é um Python com o pacote tarefa"),
+        );
+        let what = if why.is_empty() { what } else { format!("{what}: {why}") };
+        let remedy = Some(self.pick(
+            "name one with --python, or install the package: pip install tarefa",
+            "indique um com --python, ou instale o pacote: pip install tarefa",
+        ));
+        Finding { key, level: Level::Problem, what, remedy }
     }
 
     fn broken(&self, key: &'static str, what: String) -> Finding {

@@ -11,7 +11,7 @@ mod programs;
 mod work;
 
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use clap::ArgMatches;
@@ -30,7 +30,7 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
         return own::run(out, &own::Wanted { names, list, save: save.map(PathBuf::as_path) });
     };
     if !python::has_package(&python) {
-        return out.complain(without(out, &python));
+        return out.complain(python::without(out, &python));
     }
     let mut command = Command::new(&python);
     command.args(["-m", "tarefa", "tour", "--lang", out.language.name()]);
@@ -50,12 +50,4 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
     // Only returns where it could not be executed.
     let error = command.exec();
     out.complain(format_args!("{}: {error}", python.display()))
-}
-
-fn without(out: &Output, named: &Path) -> String {
-    let named = named.display();
-    out.language.pick(
-        format!("{named} is no Python that has the package tarefa\ninstall it: pip install tarefa"),
-        format!("{named} não é um Python com o pacote tarefa\ninstale: pip install tarefa"),
-    )
 }
