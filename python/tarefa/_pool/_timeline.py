@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tarefa._engine import RecordingCore, TracedCall
+from tarefa._runtime import _replaced
 from tarefa._runtime._errors import Interrupted
 from tarefa._runtime._shared import shown_dir
 
@@ -123,6 +124,8 @@ class Timeline:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it to a file, in the form that its name ends with.
 
+        A file that is there is replaced when the new one is whole.
+
         Args:
             path: ``.pftrace`` for Perfetto (https://ui.perfetto.dev) in its own form, ``.json``
                 for it and Chrome's tracing, which is three times as large, ``.svg`` for a picture,
@@ -136,12 +139,11 @@ class Timeline:
         check_suffix(path)
         suffix = path.suffix.lower()
         if suffix in (".json", ".pftrace"):
-            self._core.write(path, suffix == ".json")
+            _replaced.replace(path, lambda file: self._core.write(file, suffix == ".json"))
         elif suffix == ".txt":
-            path.write_text(f"{self}\n", encoding="utf-8")
+            _replaced.write(path, f"{self}\n")
         else:
-            text = self._core.svg() if suffix == ".svg" else self._core.html(True)
-            path.write_text(text, encoding="utf-8")
+            _replaced.write(path, self._core.svg() if suffix == ".svg" else self._core.html(True))
 
     def text(self, width: int = _WIDTH) -> str:
         """Draw it with characters: a line for each thread, so many characters wide."""

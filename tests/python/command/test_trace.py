@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -121,6 +122,121 @@ def test_the_program_ends_meanwhile(tmp_path):
         perfetto_rules.load(file)
 
 
+LASTING = """
+import time
+import tarefa
+
+if __name__ == "__main__":
+    started = tarefa.Event()
+
+    def nap():
+        started.set()
+        time.sleep(1000)
+
+    with tarefa.Pool(1, name="ants") as pool:
+        call = pool.submit(time.sleep, 1000)
+        while not call.running():
+            time.sleep(0.001)
+        task = tarefa.Process(target=time.sleep, args=(1000,), name="long").start()
+        thread = tarefa.Thread(target=nap, name="nap").start()
+        started.wait()
+        print("ready", flush=True)
+        task.join()
+"""
+
+
+def test_what_dies_with_its_program_lasts_until_then(tmp_path):
+    with Running(LASTING) as program:
+        program.line()
+        file = tmp_path / "it.json"
+        observer = subprocess.Popen(
+            [COMMAND, "trace", str(program.process.pid), "--seconds", "1000", "-o", str(file)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, **UTF8},
+        )
+        eventually(lambda: is_observed(program.process.pid))
+        begun = time.monotonic()
+        later = tarefa.Thread(target=time.sleep, args=(0.2,)).start()
+        later.join()
+        program.process.kill()
+        observer.communicate(timeout=50)
+        lasted = time.monotonic() - begun
+    found = {e["name"]: e for kind in ("process", "thread") for e in slices(file, kind)}
+    assert {"long", "nap"} <= found.keys()
+    for it in found.values():
+        assert 0 < it["dur"] / 1e6 <= lasted + 50
+        # As long as it was looked at, which was some time.
+        assert it["dur"] >= 200_000
+        assert it["args"]["ended"] in ("SIGKILL", "ended with its process", "exited with 0")
+    assert found["nap"]["args"]["ended"] in ("SIGKILL", "ended with its process")
+
+
+def slices(file, kind):
+    return perfetto_rules.slices(file, kind)
+
+
+def test_a_limit_ends_a_program_and_its_slices_last_until_then(tmp_path):
+    program = tmp_path / "long.py"
+    program.write_text(LASTING)
+    file = tmp_path / "it.json"
+    command("run", "--limit-time", "2", "--trace", file, sys.executable, program, code=128 + 15)
+    found = [e for kind in ("process", "thread") for e in slices(file, kind)]
+    assert found
+    assert all(e["dur"] > 1_000 for e in found), found
+
+
+def test_a_killed_observer_leaves_the_file_that_was_there(tmp_path):
+    tarefa.Event()
+    file = tmp_path / "it.json"
+    file.write_text("old")
+    observer = subprocess.Popen(
+        [COMMAND, "trace", str(os.getpid()), "--seconds", "1000", "-o", str(file)]
+    )
+    eventually(is_traced)
+    observer.kill()
+    observer.wait()
+    eventually(lambda: not is_traced())
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["it.json"]
+
+
+def test_a_file_is_replaced_with_its_mode_and_others_are_written_in_place(tmp_path):
+    file = tmp_path / "it.txt"
+    file.write_text("old")
+    file.chmod(0o640)
+    command("run", "--trace", file, "true")
+    assert "nothing ran" in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o640
+    device = tmp_path / "device.txt"
+    device.symlink_to("/dev/stdout")
+    assert "nothing ran" in command("run", "--trace", device, "true").stdout
+    assert "/proc/it.txt" in command("run", "--trace", "/proc/it.txt", "echo", "ran", code=2).stderr
+
+
+def test_a_program_without_tasks_is_told(tmp_path):
+    for language, said in (("en", "nothing was recorded"), ("pt", "nada foi gravado")):
+        done = command(
+            "--lang", language, "run", "--trace", tmp_path / "it.svg", "sh", "-c", "exit 5", code=5
+        )
+        assert said in done.stderr
+
+
+def test_texts_have_the_letters_of_reports_and_tooltips_the_language(ending, tmp_path):
+    file = tmp_path / "it.txt"
+    plain = {"LC_ALL": "C"}
+    program = [sys.executable, str(ending)]
+    command("--lang", "pt", "run", "--trace", file, *program, code=3, env=plain)
+    assert file.read_text().isascii()
+    with Running(LASTING) as program:
+        program.line()
+        page = tmp_path / "it.html"
+        pid = program.process.pid
+        command("--lang", "pt", "trace", pid, "--seconds", "0.1", "-o", page)
+        text = page.read_text()
+    assert ", rodando</title>" in text
+    assert ", running</title>" not in text
+
+
 def is_observed(pid):
     """Whether a guest is among the members of that program."""
     done = subprocess.run(
@@ -189,6 +305,7 @@ def test_with_limits_and_without_anything_of_ours(tmp_path):
     )
     assert done.stdout == "20\n"
     assert "nothing ran" in file.read_text()
+    assert "nothing was recorded" in done.stderr
     done = command("run", "--trace", file, "--limit-time=0.2", "sleep", "50", code=128 + 15)
     assert "has run for its limit of 0.2 s" in done.stderr
     assert command("run", "--trace", file, "no such thing", code=127).stderr

@@ -25,6 +25,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::rendezvous::Rendezvous;
+use tarefa_engine::os::replaced::Replaced;
 use tarefa_engine::os::{clock, pidfd, pipe, process};
 use tarefa_engine::settings::OBSERVER;
 use tarefa_engine::task::announce;
@@ -50,7 +51,7 @@ type Recordings = Arc<Mutex<Vec<Recording>>>;
 
 /// Runs the program that the arguments name, and writes the file in the end.
 pub(super) fn run(out: &Output, given: &ArgMatches, path: &Path) -> ExitCode {
-    let mut file = match timeline::open(path) {
+    let file = match Replaced::at(path) {
         Ok(file) => file,
         Err(error) => return out.complain(format_args!("{}: {error}", path.display())),
     };
@@ -67,13 +68,22 @@ pub(super) fn run(out: &Output, given: &ArgMatches, path: &Path) -> ExitCode {
         Err(error) => return out.complain(error),
     };
     let mut recordings = recordings.lock().unwrap_or_else(PoisonError::into_inner);
+    timeline::see_out(recordings.iter_mut());
     let mut all = Timeline::default();
     for recording in recordings.iter_mut() {
         all.join(recording.timeline());
     }
+    if recordings.is_empty() {
+        let _ = out.complain(out.language.pick(
+            "nothing was recorded: the program made no task and no shared object of tarefa",
+            "nada foi gravado: o programa não fez nenhuma tarefa nem objeto compartilhado de tarefa",
+        ));
+    } else if all.slices.is_empty() {
+        timeline::tell_of_nothing(out);
+    }
     // The programs have ended, and with them all of their memory.
     std::mem::take(&mut *recordings).into_iter().for_each(std::mem::forget);
-    let written = timeline::write(&mut file, path, &all, out.language);
+    let written = timeline::write(&file, path, &all, out);
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     match written {
         Ok(()) => ExitCode::from(code as u8),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use serde_json::{Value, json};
+use tarefa_engine::os::replaced;
 use tarefa_engine::sync::wait::wait_record::How;
 use tarefa_engine::trace::Report;
 use tarefa_engine::trace::report::{Awaits, Holds, Standing, Waits};
@@ -21,7 +22,8 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
     };
     let report = program.report();
     if let Some(path) = given.get_one::<PathBuf>("svg") {
-        if let Err(error) = std::fs::write(path, report.svg(words::of_reports(out))) {
+        let picture = report.svg(words::of_reports(out));
+        if let Err(error) = replaced::write(path, picture.as_bytes()) {
             return out.complain(format_args!("{}: {error}", path.display()));
         }
     }

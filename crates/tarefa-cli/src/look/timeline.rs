@@ -1,7 +1,6 @@
 //! `tarefa trace PID`: who runs what when in a program that runs, as a file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,16 +11,20 @@ use clap::ArgMatches;
 use serde_json::json;
 use tarefa_engine::os::clock::Deadline;
 use tarefa_engine::os::epoll::Poll;
+use tarefa_engine::os::replaced::Replaced;
 use tarefa_engine::trace::observe::record;
 use tarefa_engine::trace::timeline::{Form, Options, Recording, Source, Timeline, Words};
 
 use super::found;
-use crate::terminal::{Language, Output};
+use crate::terminal::Output;
 
 /// How long is recorded if nobody says.
 const USUAL: Duration = Duration::from_secs(5);
 /// How often what threads have written is fetched.
 const EVERY: Duration = Duration::from_millis(50);
+/// How often that is while the rest of a program ends, and how long it has for that.
+const SOON: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(300);
 /// Signals that end the recording before its time, and not the file.
 const STOPS: [i32; 2] = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
 
@@ -34,7 +37,8 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
         Ok(program) => program,
         Err(code) => return code,
     };
-    let mut file = match open(&path) {
+    // Before anything is recorded for nothing.
+    let file = match Replaced::at(&path) {
         Ok(file) => file,
         Err(error) => return out.complain(format_args!("{}: {error}", path.display())),
     };
@@ -51,9 +55,12 @@ pub fn run(out: &Output, given: &ArgMatches) -> ExitCode {
         recording.collect();
         program.root_lives()
     });
+    if ended == Ended::There {
+        see_out([&mut recording]);
+    }
     let timeline = recording.timeline();
     leave(recording, ended);
-    tell(out, &path, write(&mut file, &path, &timeline, out.language), &timeline)
+    tell(out, &path, write(&file, &path, &timeline, out), &timeline)
 }
 
 /// What the arguments say of it.
@@ -109,16 +116,24 @@ fn wait(stops: &Stops, seconds: Duration, mut look: impl FnMut() -> bool) -> End
     Ended::Here
 }
 
+/// Collects what is written until the rest of a program has ended, whose main process just did: what ran in it ends
+/// with it, a moment later. What outlives it is waited for no longer.
+pub(crate) fn see_out<'a>(recordings: impl IntoIterator<Item = &'a mut Recording>) {
+    let until = Deadline::after(Some(REST));
+    for recording in recordings {
+        recording.collect();
+        while recording.some_live() && !until.passed() {
+            std::thread::sleep(SOON);
+            recording.collect();
+        }
+    }
+}
+
 /// Nobody writes any more: here, or because the program has ended, whose memory nobody needs then.
 fn leave(recording: Recording, ended: Ended) {
     if ended == Ended::There {
         std::mem::forget(recording);
     }
-}
-
-/// The file, which is emptied: before anything is recorded for nothing.
-pub(crate) fn open(path: &Path) -> io::Result<BufWriter<File>> {
-    Ok(BufWriter::new(File::create(path)?))
 }
 
 /// A file's name, as `--output` and `--trace` take it.
@@ -131,16 +146,23 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     Form::of(&path).map(|_| path.clone()).map_err(|_| known())
 }
 
-/// Writes it as the file's name has it.
+/// Writes it as the file's name has it: a text in the letters that reports have, other forms in those of their own.
 pub(crate) fn write(
-    file: &mut BufWriter<File>,
+    file: &Replaced,
     path: &Path,
     timeline: &Timeline,
-    language: Language,
+    out: &Output,
 ) -> io::Result<()> {
-    let words = &language.pick(Words::ENGLISH, Words::PORTUGUESE);
-    timeline.write(Form::of(path).unwrap_or(Form::Json), words, file)?;
-    file.flush()
+    let words = &out.language.pick(Words::ENGLISH, Words::PORTUGUESE);
+    let form = Form::of(path).unwrap_or(Form::Json);
+    file.write(|to| {
+        if form != Form::Text {
+            return timeline.write(form, words, to);
+        }
+        let mut text = Vec::new();
+        timeline.write(form, words, &mut text)?;
+        to.write_all(out.letters(&String::from_utf8_lossy(&text)).as_bytes())
+    })
 }
 
 /// Says what was written, or why it was not.
@@ -187,10 +209,15 @@ pub(crate) fn tell(
         }
     }
     if slices == 0 {
-        let _ = out.complain(out.language.pick(
-            "no task and no call of a pool was seen in that time",
-            "nenhuma tarefa e nenhuma chamada de um pool foi vista nesse tempo",
-        ));
+        tell_of_nothing(out);
     }
     ExitCode::SUCCESS
+}
+
+/// Says that the file shows nothing.
+pub(crate) fn tell_of_nothing(out: &Output) {
+    let _ = out.complain(out.language.pick(
+        "no task and no call of a pool was seen in that time",
+        "nenhuma tarefa e nenhuma chamada de um pool foi vista nesse tempo",
+    ));
 }

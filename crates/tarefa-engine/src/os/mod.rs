@@ -37,6 +37,7 @@ pub mod proc_files;
 pub mod process;
 pub mod procfs;
 pub mod rendezvous;
+pub mod replaced;
 pub mod rlimit;
 pub mod rusage;
 pub mod signal;

@@ -63,6 +63,11 @@ pub(super) fn run(out: &Output, wanted: &Wanted<'_>) -> ExitCode {
         list(out, &chosen);
         return ExitCode::SUCCESS;
     }
+    if let Some(folder) = wanted.save {
+        if let Err(error) = page::make(folder) {
+            return out.complain(page::not_saved(out.language, folder, &error));
+        }
+    }
     let begin = Instant::now();
     let mut found = Vec::new();
     for it in chosen {
@@ -80,8 +85,8 @@ pub(super) fn run(out: &Output, wanted: &Wanted<'_>) -> ExitCode {
         None => Vec::new(),
         Some(Ok(saved)) => saved,
         Some(Err(e)) => {
-            let folder = wanted.save.unwrap_or(Path::new("")).display();
-            return out.complain(format_args!("{folder}: {e}"));
+            let folder = wanted.save.unwrap_or(Path::new(""));
+            return out.complain(page::not_saved(out.language, folder, &e));
         }
     };
     let held = found.iter().filter(|(_, outcome)| outcome.holds).count();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tarefa_engine::os::machine;
+use tarefa_engine::os::{machine, replaced};
 use tarefa_engine::trace::xml::escape;
 
 use super::experiment::{Experiment, Outcome};
@@ -19,6 +19,21 @@ td { padding: .1rem 1.5rem .1rem 0 } td + td { text-align: right }
 .holds { color: #2e6b41 } .fails { color: #a33 } footer { color: #666; margin: 3rem 0 }
 ";
 
+/// Looks whether files can be written into the folder, which is made: before anything is measured for nothing.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    replaced::Replaced::at(&folder.join("index.html")).map(drop)
+}
+
+/// That they could not be written.
+pub(super) fn not_saved(language: Language, folder: &Path, error: &io::Error) -> String {
+    let folder = folder.display();
+    language.pick(
+        format!("the pictures cannot be saved in {folder}: {error}; name another folder"),
+        format!("não é possível gravar as figuras em {folder}: {error}; indique outra pasta"),
+    )
+}
+
 /// Writes them into the folder: the files, the page last.
 pub(super) fn save(
     folder: &Path,
@@ -29,11 +44,11 @@ pub(super) fn save(
     let mut written = Vec::new();
     for (it, outcome) in found {
         let path = folder.join(format!("{:02}-{}.svg", it.number, it.key));
-        fs::write(&path, outcome.picture.svg(language))?;
+        replaced::write(&path, outcome.picture.svg(language).as_bytes())?;
         written.push(path);
     }
     let page = folder.join("index.html");
-    fs::write(&page, html(language, found))?;
+    replaced::write(&page, html(language, found).as_bytes())?;
     written.push(page);
     Ok(written)
 }

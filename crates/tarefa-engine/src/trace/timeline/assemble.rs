@@ -18,8 +18,8 @@ pub(super) struct Known<'a> {
     pub(super) name_of: &'a dyn Fn(u16) -> Option<String>,
     /// What its language calls a thread, where that is known: by its name in the trace.
     pub(super) label_of: &'a dyn Fn(u64) -> Option<String>,
-    /// Whether the process is gone, where nobody has written its end.
-    pub(super) is_gone: &'a dyn Fn(i32) -> bool,
+    /// When the process with that slot ended, and how, where nobody has written that.
+    pub(super) death_of: &'a dyn Fn(u32) -> Option<(u64, End)>,
 }
 
 /// Deaths of processes: when, and how.
@@ -120,11 +120,11 @@ impl Assembly<'_> {
             }
         }
         let owner = (first.thread >> 32) as u32;
-        let (end_ns, end) = match deaths.get(&owner) {
-            Some((at_ns, how)) => (*at_ns, *how),
-            None if !stack.is_empty() && (self.known.is_gone)(first.pid) => (last_ns, End::Gone),
-            None => (self.known.end_ns, End::Runs),
-        };
+        let death = deaths.get(&owner).copied().or_else(|| {
+            // It may have been noticed as the events were read, when the timeline had its end.
+            (self.known.death_of)(owner).map(|(at_ns, how)| (at_ns.min(self.known.end_ns), how))
+        });
+        let (end_ns, end) = death.unwrap_or((self.known.end_ns, End::Runs));
         while let Some(open) = stack.pop() {
             let depth = stack.len() as u32;
             self.close(row, depth, &open, end_ns.max(last_ns), end);

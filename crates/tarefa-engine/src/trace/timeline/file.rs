@@ -1,12 +1,12 @@
 //! In which forms a timeline is written to a file.
 
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::data::Timeline;
 use super::words::Words;
+use crate::os::replaced::Replaced;
 
 /// How wide text is.
 const WIDTH: usize = 80;
@@ -79,16 +79,14 @@ impl Timeline {
         }
     }
 
-    /// Writes it to a file in the form that its name ends with.
+    /// Writes it to a file in the form that its name ends with: one that is there is replaced when it is whole.
     ///
     /// # Errors
     /// What the system answered; a [`WrongEnding`] is within that.
     pub fn save(&self, path: &Path, words: &Words) -> io::Result<()> {
         let wrong = |e| io::Error::new(io::ErrorKind::InvalidInput, e);
         let form = Form::of(path).map_err(wrong)?;
-        let mut file = BufWriter::new(File::create(path)?);
-        self.write(form, words, &mut file)?;
-        file.flush()
+        Replaced::at(path)?.write(|file| self.write(form, words, file))
     }
 }
 

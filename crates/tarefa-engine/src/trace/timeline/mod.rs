@@ -9,11 +9,13 @@
 //! - [`Recording`] switches the trace on, watches which thread is on a core, and collects both;
 //! - a slice is a task or a call of a pool on a thread's row. Slices of a row lie inside each other or apart, and
 //!   never across: [`check`] says so of any timeline, and of what Perfetto asks for;
-//! - a slice whose process died ends at that death, with its signal.
+//! - a slice whose process died ends at that death, with its signal: as a process that outlived it has written, else
+//!   as the recording has noticed.
 
 mod assemble;
 pub mod check;
 mod data;
+mod deaths;
 mod file;
 mod html;
 mod json;

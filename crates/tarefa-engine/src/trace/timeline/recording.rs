@@ -5,9 +5,10 @@ use std::collections::hash_map::Entry;
 
 use super::assemble::{self, Known};
 use super::data::{OnCore, Source, Timeline};
+use super::deaths::Deaths;
 use super::on_core::{Found, Watcher, Who};
 use crate::atomic::Ordering;
-use crate::os::{clock, process};
+use crate::os::clock;
 use crate::shm::arena::layout::process_state;
 use crate::shm::arena::offset::Off;
 use crate::shm::member::runtime::forks;
@@ -54,6 +55,7 @@ pub struct Recording {
     names: HashMap<u16, String>,
     seeds: Vec<(Written, String)>,
     labels: HashMap<u64, String>,
+    deaths: Deaths,
 }
 
 impl Recording {
@@ -78,7 +80,9 @@ impl Recording {
             names,
             seeds,
             labels: HashMap::new(),
+            deaths: Deaths::default(),
         };
+        made.deaths.watch(made.seeds.iter().map(|(written, _)| written));
         made.take_labels();
         Ok(made)
     }
@@ -95,7 +99,8 @@ impl Recording {
         running.collect()
     }
 
-    /// Takes what was written since the last time: often enough, so that nothing is dropped before.
+    /// Takes what was written since the last time, and notes who has ended: often enough, so that nothing is dropped
+    /// before, and the end of a process is known about when it was.
     pub fn collect(&mut self) {
         if self.forks != forks() {
             return;
@@ -110,6 +115,8 @@ impl Recording {
                 }
             }
         }
+        self.deaths.watch(self.events[from..].iter());
+        self.deaths.notice();
         if self.events.len() > MOST {
             let over = self.events.len() - MOST;
             self.events.drain(..over);
@@ -130,6 +137,12 @@ impl Recording {
                 }
             }
         }
+    }
+
+    /// Whether a process of which something was recorded lives, as far as was seen when it was last collected.
+    #[must_use]
+    pub fn some_live(&self) -> bool {
+        self.deaths.some_live()
     }
 
     /// Events that are missing so far.
@@ -161,7 +174,7 @@ impl Recording {
             end_ns,
             name_of: &name_of,
             label_of: &label_of,
-            is_gone: &|pid| !process::exists(pid),
+            death_of: &|owner| self.deaths.of(owner),
         };
         let mut made = assemble::assemble(&events, &known);
         self.name_seeds(&mut made);

@@ -136,9 +136,9 @@ fn bars<'a>(
 fn draw(out: &mut String, timeline: &Timeline, words: &Words, y: f64, bar: &Bar<'_>) {
     let name = timeline.name_of(bar.slice);
     let long = duration(bar.slice.end_ns - bar.slice.start_ns);
-    let title = match (bar.count, bar.slice.end) {
-        (1, End::Returned) => format!("{name}: {long}"),
-        (1, end) => format!("{name}: {long}, {}", end.word()),
+    let title = match (bar.count, words.end(bar.slice.end)) {
+        (1, None) => format!("{name}: {long}"),
+        (1, Some(end)) => format!("{name}: {long}, {end}"),
         (count, _) => format!("{count} {}", words.several),
     };
     let width = (bar.to - bar.from).max(NARROW);
