@@ -18,6 +18,8 @@ R = TypeVar("R")
 class Maps:
     """A pool that calls a function with many inputs."""
 
+    __module__ = "tarefa"
+
     _map: Callable[..., Results[Any]]
     _workers: int
     _crew: Any

@@ -53,55 +53,57 @@ def test_the_neighbour_of_a_row_that_has_gone_is_chosen(key):
 
 def test_a_choice_stays_with_its_task_where_the_order_changes():
     with (
-        Tasks((tarefa.Process, spin, "ivo"), (tarefa.Process, sleep_long, "eva")) as (ivo, eva),
+        Tasks((tarefa.Process, spin, "x-ivo"), (tarefa.Process, sleep_long, "x-eva")) as (ivo, eva),
         top() as terminal,
     ):
-        eventually(lambda: row(terminal.shows("ivo", "eva"), "ivo") < row(terminal.lines(), "eva"))
-        terminal.send("/eva\r\x1b")
-        terminal.shows("ivo")
+        eventually(
+            lambda: row(terminal.shows("x-ivo", "x-eva"), "x-ivo") < row(terminal.lines(), "x-eva")
+        )
+        terminal.send("/x-eva\r\x1b")
+        terminal.shows("x-ivo")
         ivo.kill()
-        gone(terminal, "ivo")
+        gone(terminal, "x-ivo")
         terminal.send("r")
         terminal.send("k")
-        terminal.shows(f"kill eva ({eva.pid})? y/n")
+        terminal.shows(f"kill x-eva ({eva.pid})? y/n")
 
 
 def test_an_answer_is_for_the_task_of_the_question():
-    with sleepers("ana", "eva", "ivo") as (ana, eva, ivo), top() as terminal:
-        terminal.shows("ana", "eva", "ivo")
-        terminal.send("/eva\r\x1b")
-        terminal.shows("ana", "ivo")
+    with sleepers("x-ana", "x-eva", "x-ivo") as (ana, eva, ivo), top() as terminal:
+        terminal.shows("x-ana", "x-eva", "x-ivo")
+        terminal.send("/x-eva\r\x1b")
+        terminal.shows("x-ana", "x-ivo")
         terminal.send("k")
-        terminal.shows(f"kill eva ({eva.pid})? y/n")
+        terminal.shows(f"kill x-eva ({eva.pid})? y/n")
         eva.kill()
-        gone(terminal, "eva")
-        terminal.shows(f"kill eva ({eva.pid})? y/n")
+        gone(terminal, "x-eva")
+        terminal.shows(f"kill x-eva ({eva.pid})? y/n")
         terminal.send("y")
-        terminal.shows("eva has ended")
+        terminal.shows("x-eva has ended")
         assert ana.is_alive()
         assert ivo.is_alive()
 
 
 def test_one_that_has_ended_since_it_was_shown_is_not_asked_about():
-    with sleepers("ana", "eva") as (ana, eva), top() as terminal:
-        terminal.shows("ana", "eva")
-        terminal.send("/eva\r\x1b")
-        terminal.shows("ana")
+    with sleepers("x-ana", "x-eva") as (ana, eva), top() as terminal:
+        terminal.shows("x-ana", "x-eva")
+        terminal.send("/x-eva\r\x1b")
+        terminal.shows("x-ana")
         terminal.send(" ")
         terminal.shows("paused")
         eva.kill()
         assert eva.exception().signal == signal.SIGKILL
         terminal.send("k")
-        terminal.shows("eva has ended")
+        terminal.shows("x-eva has ended")
         terminal.send("yq")
         terminal.ended()
         assert ana.is_alive()
 
 
 def test_several_are_interrupted_at_once():
-    with sleepers("ana", "eva") as tasks, top() as terminal:
-        terminal.shows("ana", "eva")
-        for name in ["ana", "eva"]:
+    with sleepers("x-ana", "x-eva") as tasks, top() as terminal:
+        terminal.shows("x-ana", "x-eva")
+        for name in ["x-ana", "x-eva"]:
             terminal.send(f"/{name}\ri")
             terminal.shows(f"interrupt {name} (")
             terminal.send("y\x1b")
