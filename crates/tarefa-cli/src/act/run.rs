@@ -142,7 +142,7 @@ fn end_after(out: &Output, pid: i32, start_time: u64, limit: Duration) {
         format!("{name} (pid {pid}) has run for its limit of {limit} and is ended"),
         format!("{name} (pid {pid}) rodou até o seu limite de {limit} e é encerrado"),
     ));
-    tree::end_program(pid as u32, program, GRACE);
+    tree::end_program(pid as u32, &program, GRACE);
 }
 
 /// What a pool's tasks may run on, as `--kind` takes it.

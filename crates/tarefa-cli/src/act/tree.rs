@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use tarefa_engine::os::clock::Deadline;
-use tarefa_engine::os::{pidfd, poll, procfs, signal};
+use tarefa_engine::os::{pidfd, poll, process, procfs, signal};
 
 pub(super) const SIGTERM: i32 = signal_hook::consts::SIGTERM;
 pub(super) const SIGKILL: i32 = signal_hook::consts::SIGKILL;
@@ -20,14 +20,40 @@ pub(super) fn signal_group(group: u32, number: i32) {
     let _ = signal::send_process(-(group as i32), number);
 }
 
-/// What descends from a process now, each as a descriptor: so a number that is another's meanwhile is none.
-fn descendants(pid: u32) -> Vec<OwnedFd> {
+/// A process, by its number and the time at which it began: so a number that is another's meanwhile is none. There
+/// may be fewer descriptors than processes.
+struct Started {
+    pid: i32,
+    start_time: u64,
+}
+
+impl Started {
+    fn lives(&self) -> bool {
+        procfs::alive(self.pid, self.start_time)
+    }
+
+    fn send(&self, number: i32) {
+        if self.lives() {
+            let _ = signal::send_process(self.pid, number);
+        }
+    }
+
+    /// Waits for its end; whether it has come. Without a descriptor to wait with it has not.
+    fn ends(&self, until: Deadline) -> bool {
+        match pidfd::open(self.pid) {
+            Ok(descriptor) => !self.lives() || poll::wait_any(&[descriptor.as_fd()], until),
+            Err(error) => pidfd::says_gone(&error),
+        }
+    }
+}
+
+/// What descends from a process now.
+fn descendants(pid: u32) -> Vec<Started> {
     let (mut found, mut next) = (Vec::new(), vec![pid as i32]);
     while let Some(parent) = next.pop() {
-        for child in procfs::children(parent) {
-            let Ok(descriptor) = pidfd::open(child) else { continue };
-            found.push(descriptor);
-            next.push(child);
+        for pid in procfs::children(parent) {
+            found.push(Started { pid, start_time: procfs::start_time(pid) });
+            next.push(pid);
             if found.len() == MOST {
                 return found;
             }
@@ -36,20 +62,21 @@ fn descendants(pid: u32) -> Vec<OwnedFd> {
     found
 }
 
-/// Asks them to end, also those that are stopped.
-fn ask(programs: &[OwnedFd]) {
-    for number in [SIGTERM, SIGCONT] {
-        for program in programs {
-            let _ = pidfd::send_signal(program.as_fd(), number);
+/// Asks those to end that are not in that process group, also where they are stopped.
+fn ask(programs: &[Started], but: Option<u32>) {
+    for program in programs {
+        if but.is_none_or(|group| process::group(program.pid) != group as i32) {
+            program.send(SIGTERM);
+            program.send(SIGCONT);
         }
     }
 }
 
 /// Kills those that have not ended by then.
-fn kill_late(programs: &[OwnedFd], until: Deadline) {
+fn kill_late(programs: &[Started], until: Deadline) {
     for program in programs {
-        if !poll::wait_any(&[program.as_fd()], until) {
-            let _ = pidfd::send_signal(program.as_fd(), SIGKILL);
+        if !program.ends(until) {
+            program.send(SIGKILL);
         }
     }
 }
@@ -61,7 +88,8 @@ pub(super) fn end_group(group: u32, leader: &OwnedFd, grace: Duration) {
     let others = descendants(group);
     signal_group(group, SIGTERM);
     signal_group(group, SIGCONT);
-    ask(&others);
+    // Twice would be "at once" for some.
+    ask(&others, Some(group));
     let until = Deadline::after(Some(grace));
     if !poll::wait_any(&[leader.as_fd()], until) {
         signal_group(group, SIGKILL);
@@ -72,12 +100,15 @@ pub(super) fn end_group(group: u32, leader: &OwnedFd, grace: Duration) {
 
 /// Ends a program by SIGTERM, and after `grace` by SIGKILL; then what it has started and has not ended itself,
 /// in the same way.
-pub(super) fn end_program(pid: u32, program: OwnedFd, grace: Duration) {
+pub(super) fn end_program(pid: u32, program: &OwnedFd, grace: Duration) {
     let others = descendants(pid);
-    let program = [program];
-    ask(&program);
-    kill_late(&program, Deadline::after(Some(grace)));
-    ask(&others);
+    for number in [SIGTERM, SIGCONT] {
+        let _ = pidfd::send_signal(program.as_fd(), number);
+    }
+    if !poll::wait_any(&[program.as_fd()], Deadline::after(Some(grace))) {
+        let _ = pidfd::send_signal(program.as_fd(), SIGKILL);
+    }
+    ask(&others, None);
     kill_late(&others, Deadline::after(Some(grace)));
 }
 
@@ -86,6 +117,6 @@ pub(super) fn kill_group(group: u32) {
     let others = descendants(group);
     signal_group(group, SIGKILL);
     for other in others {
-        let _ = pidfd::send_signal(other.as_fd(), SIGKILL);
+        other.send(SIGKILL);
     }
 }

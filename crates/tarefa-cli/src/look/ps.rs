@@ -235,10 +235,12 @@ fn coroutines(out: &Output, report: &Report, standing: &Standing) -> Option<Stri
     }
     let words = words::of_reports(out);
     let names: Vec<String> = first.waits.things.iter().map(|t| words.label(&t.name)).collect();
-    let (name, names, place) = (&first.name, names.join(", "), first.short_place());
+    let names = if names.is_empty() { words.call.to_owned() } else { names.join(", ") };
+    let (name, place) = (&first.name, first.short_place());
+    let at = if place.is_empty() { String::new() } else { format!(", {place}") };
     Some(out.language.pick(
-        format!("asyncio task '{name}' waits for {names}, {place}"),
-        format!("tarefa de asyncio '{name}' espera por {names}, {place}"),
+        format!("asyncio task '{name}' waits for {names}{at}"),
+        format!("tarefa de asyncio '{name}' espera por {names}{at}"),
     ))
 }
 

@@ -280,7 +280,9 @@ impl Queue<'_> {
         let word = self.word(position).load(Ordering::Relaxed);
         // A heap with more levels than the journal has room for beside the rest.
         let more = (heap && tail - head > MANY)
-            .then(|| heap::whatever_is_full(|| journal_room::reserve(me, 80)))
+            .then(|| {
+                heap::within(until, || heap::whatever_is_full(|| journal_room::reserve(me, 80)))
+            })
             .transpose()?;
         let mut tx = more.as_ref().map_or_else(|| Tx::begin(me), JournalRoom::begin);
         if heap {

@@ -21,6 +21,13 @@ pub fn parent() -> i32 {
     unsafe { libc::getppid() }
 }
 
+/// The process group of process `pid`; -1 where there is no such process.
+#[must_use]
+pub fn group(pid: i32) -> i32 {
+    // SAFETY: a plain call.
+    unsafe { libc::getpgid(pid) }
+}
+
 /// The calling thread's id.
 #[must_use]
 pub fn tid() -> i32 {

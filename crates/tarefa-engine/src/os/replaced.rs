@@ -1,8 +1,8 @@
 //! Files that are there whole or as they were: what is written goes beside, and takes their place in the end.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::process;
@@ -41,6 +41,10 @@ impl Replaced {
             // One that is not to be written is not to be replaced either.
             OpenOptions::new().append(true).open(&path)?;
         }
+        // Under more than one name, or somebody else's, it would not stay what it is.
+        if found.as_ref().is_some_and(|found| found.nlink() > 1 || found.uid() != process::user()) {
+            return Ok(Self { path, in_place: true });
+        }
         let mut made = Self { path, in_place: false };
         match made.beside() {
             Ok((beside, _)) => fs::remove_file(beside)?,
@@ -77,13 +81,10 @@ impl Replaced {
 
     /// A new file in its folder.
     fn beside(&self) -> io::Result<(PathBuf, File)> {
-        let own = self.path.file_name().unwrap_or_default();
         let mut number = 0;
         loop {
-            let mut name = OsString::from(".");
-            name.push(own);
-            name.push(format!(".{}-{number}", process::pid()));
-            let beside = self.path.with_file_name(name);
+            // Not made of its own, which may be as long as one can be.
+            let beside = self.path.with_file_name(format!(".tarefa-{}-{number}", process::pid()));
             match OpenOptions::new().write(true).create_new(true).open(&beside) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 made => return made.map(|file| (beside, file)),

@@ -152,7 +152,7 @@ fn is_out_of_time(task: &Task<'_>) -> bool {
     let usage = task.usage();
     let used = Duration::from_nanos(usage.user_ns.saturating_add(usage.system_ns));
     // For its limit the kernel counts the ticks that find it running, which may be more than it ran.
-    rlimit::processor_time().is_some_and(|limit| used >= limit * 3 / 4)
+    rlimit::processor_time().is_some_and(|limit| used >= limit / 4 * 3)
 }
 
 impl fmt::Display for Cause {

@@ -39,8 +39,15 @@ pub(super) fn of(pid: i32) -> Vec<Await> {
     let Ok(files) = procfs::descriptors_of(pid, FILE) else { return Vec::new() };
     let read = |fd: &i32| {
         use std::io::Read as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
         let mut bytes = Vec::new();
-        let file = fs::File::open(format!("/proc/{pid}/fd/{fd}")).ok()?;
+        // The number may be another file's by now, and one that nobody writes to is not waited for.
+        let mut options = fs::OpenOptions::new();
+        let options = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+        let file = options.open(format!("/proc/{pid}/fd/{fd}")).ok()?;
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
         file.take(MOST).read_to_end(&mut bytes).ok()?;
         (owner(&bytes) == Some(pid)).then_some(bytes)
     };

@@ -142,11 +142,11 @@ pub fn deadlocks_with(me: &Member, known: &BTreeMap<i32, String>) -> Report {
             perhaps = graph::cycles(&graph, &|t| picture.will_give_up(t));
             perhaps.retain(|cycle| !lasting.contains(cycle));
         }
-        let found = lasting.len() + passing.len();
+        let found = lasting.len() + passing.len() + perhaps.len();
         lasting.retain(|c| picture.is_stable(me, c));
         passing.retain(|c| picture.is_stable(me, c));
         perhaps.retain(|c| picture.is_stable(me, c));
-        if found == lasting.len() + passing.len() || looks == LOOKS {
+        if found == lasting.len() + passing.len() + perhaps.len() || looks == LOOKS {
             break (picture, lasting, passing, perhaps);
         }
         process::nap();

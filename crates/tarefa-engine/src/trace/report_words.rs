@@ -24,7 +24,8 @@ pub struct Words {
     pub(super) all_of: &'static str,
     pub(super) and_more: &'static str,
     pub(super) unknown: &'static str,
-    pub(super) call: &'static str,
+    /// What a task of asyncio waits for that waits for nothing shared.
+    pub call: &'static str,
     pub(super) since: &'static str,
     pub(super) at_most: [&'static str; 2],
     pub(super) at: &'static str,
@@ -126,7 +127,14 @@ impl Words {
     #[must_use]
     pub fn label(&self, english: &str) -> String {
         let begins = self.labels.iter().find_map(|(begins, word)| {
-            english.strip_prefix(begins).map(|rest| format!("{word}{rest}"))
+            // What follows is a name in quotes, a number or a remark: else it is a name of the program's.
+            let rest = english.strip_prefix(begins)?;
+            let is_whole = if begins.ends_with(' ') {
+                rest.starts_with(|c: char| c == '\'' || c.is_ascii_digit())
+            } else {
+                rest.is_empty() || rest.starts_with(" (") || rest.starts_with(" '")
+            };
+            is_whole.then(|| format!("{word}{rest}"))
         });
         let ends = || {
             self.ends.iter().find_map(|(ends, word)| {

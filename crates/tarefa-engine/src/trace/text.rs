@@ -165,7 +165,10 @@ impl Standing {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let is_queue = |thing: &Thing| thing.seen.kind == kinds::QUEUE;
-        let waits = self.waits.as_ref().is_some_and(|w| w.things.iter().all(is_queue));
+        let waits = self
+            .waits
+            .as_ref()
+            .is_some_and(|w| !w.things.is_empty() && w.things.iter().all(is_queue));
         waits && self.task.is_some() && self.place.is_none()
     }
 }

@@ -25,7 +25,8 @@ extern "C" fn came(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
     // SAFETY: the kernel gave it to this handler.
     let Some(sender) = (unsafe { signal::sender(info) }) else { return };
     let others = [ROOT.load(Ordering::Relaxed), STARTER.load(Ordering::Relaxed)];
-    if sender != process::pid() && !others.contains(&sender) {
+    // From outside of the container it is 0.
+    if sender <= 0 || sender != process::pid() && !others.contains(&sender) {
         return;
     }
     // SAFETY: made to be called by signal handlers; it has the interpreter call its own handler.

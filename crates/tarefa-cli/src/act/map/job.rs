@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tarefa_engine::atomic::{AtomicBool, Ordering};
@@ -63,6 +63,8 @@ pub(super) struct Jobs {
     timeout: Option<Duration>,
     memory: Option<u64>,
     running: Mutex<Running>,
+    /// Who begins a job reads it until the job is among those that run.
+    begins: RwLock<()>,
     ended: Mutex<Vec<io::Result<Ended>>>,
     /// Readable once something was put into `ended`.
     news: OwnedFd,
@@ -81,6 +83,7 @@ impl Jobs {
             timeout,
             memory,
             running: Mutex::new(Running { guard: Guard::new()?, groups: HashMap::new() }),
+            begins: RwLock::default(),
             ended: Mutex::default(),
             news: pipe::event(0)?,
             stops: AtomicBool::new(false),
@@ -114,6 +117,12 @@ impl Jobs {
         pipe::signal_event(self.stopping.as_fd());
     }
 
+    /// Does something while each job that has begun is known.
+    pub(super) fn while_none_begins(&self, act: impl FnOnce(&Self)) {
+        let _begins = self.begins.write().unwrap_or_else(PoisonError::into_inner);
+        act(self);
+    }
+
     /// Sends a signal to all jobs. A number belongs to its job until that is taken out of the groups, under
     /// the same lock.
     pub(super) fn signal_all(&self, number: i32) {
@@ -138,8 +147,16 @@ impl Jobs {
             stderr: Vec::new(),
             attempts: failures + 1,
         };
-        let mut child = match self.command(&ended.words, &stdout, &stderr)?.spawn() {
-            Ok(child) => child,
+        let mut command = self.command(&ended.words, &stdout, &stderr)?;
+        let begun = {
+            let _begins = self.begins.read().unwrap_or_else(PoisonError::into_inner);
+            command.spawn().map(|child| {
+                let noted = self.note(number, &child);
+                (child, noted)
+            })
+        };
+        let (mut child, noted) = match begun {
+            Ok(begun) => begun,
             Err(error) => {
                 let is_missing = error.kind() == io::ErrorKind::NotFound;
                 ended.code = i32::from(if is_missing { NOT_FOUND } else { NOT_EXECUTED });
@@ -149,7 +166,7 @@ impl Jobs {
                 return Ok(ended);
             }
         };
-        let watched = self.watch(number, &child, since);
+        let watched = noted.and_then(|()| self.watch(&child, since));
         ended.took = since.elapsed();
         if watched.is_err() {
             // Nobody would end it, or hear of its end.
@@ -186,14 +203,16 @@ impl Jobs {
         Ok(command)
     }
 
-    /// Waits until a job has ended, and ends it when its time is up; whether that was so. The end of this
-    /// process ends it, too.
-    fn watch(&self, number: u64, child: &Child, since: Instant) -> io::Result<bool> {
-        {
-            let mut running = locked(&self.running);
-            let place = running.guard.begins(child.id())?;
-            running.groups.insert(number, (child.id(), place));
-        }
+    /// A job has begun: the end of this process ends it from now on.
+    fn note(&self, number: u64, child: &Child) -> io::Result<()> {
+        let mut running = locked(&self.running);
+        let place = running.guard.begins(child.id())?;
+        running.groups.insert(number, (child.id(), place));
+        Ok(())
+    }
+
+    /// Waits until a job has ended, and ends it when its time is up; whether that was so.
+    fn watch(&self, child: &Child, since: Instant) -> io::Result<bool> {
         let ended = pidfd::open(child.id() as i32)?;
         let left = self.timeout.map(|timeout| timeout.saturating_sub(since.elapsed()));
         // Once all are stopped that is readable for ever.

@@ -204,7 +204,7 @@ fn start<'a>(
     Ok(Map {
         out,
         template,
-        at_once: at_once.unwrap_or_else(|| machine::cpu_count().max(1) as usize),
+        at_once: at_once.unwrap_or_else(|| (machine::cpu_count() as usize).clamp(1, MOST_AT_ONCE)),
         retries: given.get_one::<u64>("retry").copied().unwrap_or(0),
         progress: given.get_flag("progress"),
         inputs,
@@ -267,9 +267,11 @@ impl<'a> Map<'a> {
     fn suspend(&mut self) {
         // More than one Ctrl-Z is one.
         let _ = io::copy(&mut self.suspends, &mut io::sink());
-        self.jobs.signal_all(SUSPEND);
-        let _ = signal_hook::low_level::emulate_default_handler(SUSPEND);
-        self.jobs.signal_all(CONTINUE);
+        self.jobs.while_none_begins(|jobs| {
+            jobs.signal_all(SUSPEND);
+            let _ = signal_hook::low_level::emulate_default_handler(SUSPEND);
+            jobs.signal_all(CONTINUE);
+        });
     }
 
     fn code(&self) -> ExitCode {

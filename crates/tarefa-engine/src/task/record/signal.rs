@@ -68,8 +68,10 @@ impl Task<'_> {
         if self.process().is_none() || pid == 0 {
             let starts = kills && self.state() == State::Starting;
             if starts && pid != 0 {
-                // It sees the wish once it goes on, if it was stopped before it could.
-                if let Ok(fd) = &descriptor {
+                // It sees the wish once it goes on, if it was stopped before it could. Looked at again: no slot
+                // answers for its number yet.
+                let is_still = self.pid() == pid && self.state() == State::Starting;
+                if let (Ok(fd), true) = (&descriptor, is_still) {
                     let _ = pidfd::send_signal(fd.as_fd(), libc::SIGCONT);
                 }
             }
@@ -90,7 +92,9 @@ impl Task<'_> {
             crash_point!("task.kill_taken_back");
             if swap.is_err() {
                 // The process, or another who kills it, has taken it over. It may have stopped with it.
-                let _ = send(libc::SIGCONT);
+                if descriptor.is_ok() && must_go_on(pid) {
+                    let _ = send(libc::SIGCONT);
+                }
                 return Ok(true);
             }
         }

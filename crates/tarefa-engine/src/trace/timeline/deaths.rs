@@ -1,7 +1,7 @@
 //! When processes of a recorded program ended of whose end nobody has written anything: whose end is written down
 //! by their parent, and it died with them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::data::End;
@@ -15,6 +15,8 @@ pub(super) struct Deaths {
     /// Those that live, for all that is known.
     watched: HashMap<u32, Watched>,
     noticed: HashMap<u32, (u64, End)>,
+    /// Those whose end is written: events of theirs may be read after that.
+    written: HashSet<u32>,
 }
 
 #[derive(Debug)]
@@ -30,11 +32,13 @@ impl Deaths {
         for written in events {
             if let What::ProcessEnds { owner, .. } = written.event.what {
                 self.watched.remove(&owner);
+                self.written.insert(owner);
                 continue;
             }
             let owner = (written.thread >> 32) as u32;
             // Who records sees its own end to the last.
-            if written.pid != process::pid() && !self.noticed.contains_key(&owner) {
+            let is_known = self.noticed.contains_key(&owner) || self.written.contains(&owner);
+            if written.pid != process::pid() && !is_known {
                 let new = || Watched { pid: written.pid, file: None };
                 self.watched.entry(owner).or_insert_with(new);
             }
@@ -64,15 +68,29 @@ impl Deaths {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.leave_what_is_not_ours();
+    }
+}
+
 impl Watched {
+    /// A program that closes descriptors may have closed this one, and a file of its own may have the number.
+    fn leave_what_is_not_ours(&mut self) {
+        if self.file.as_ref().is_some_and(|file| !pidfd::is_open(file.as_fd())) {
+            std::mem::forget(self.file.take());
+        }
+    }
+
     fn end(&mut self) -> Option<End> {
         if self.file.is_none() {
-            match pidfd::open(self.pid) {
+            match pidfd::open_kept(self.pid) {
                 Ok(file) => self.file = Some(file),
                 Err(error) if pidfd::says_gone(&error) => return Some(End::Gone),
                 Err(_) => return None,
             }
         }
+        self.leave_what_is_not_ours();
         let file = self.file.as_ref()?.as_fd();
         if !pidfd::ended(file) {
             return None;
