@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, SupportsIndex, TypeVar
 
 from tarefa._channel._deliveries import earliest, keep_first
 from tarefa._channel._errors import BadMessage, Empty, Full, ItemsLost, ShutDown
-from tarefa._collections._room import as_list, check_length
+from tarefa._collections._room import as_list
 from tarefa._engine import Deliveries, QueueCore, parse_size, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Shared
@@ -67,14 +67,13 @@ class Queue(Shared, QueueCore, Generic[T]):
         All are made before the first is put.
 
         Raises:
-            ArenaFull: they are more than the shared memory has room for; none is in.
+            ArenaFull: they are more than the shared memory has room for; none is in. A list, whose
+                items are there already, is put as others take what is in.
             Full, ShutDown: not all are in; ``put`` of the error says how many.
             NotPicklable: one cannot travel; none is in.
             ValueError: one is larger than ``max_bytes``; none is in.
         """
-        if type(items) is list:
-            check_length(items)
-        else:
+        if type(items) is not list:
             items = as_list(items)
         put, error = self._put_all(items, block, timeout)
         if error is not None:

@@ -78,7 +78,7 @@ def hint(obj: Any) -> str:
     It begins with a semicolon, to follow what went wrong; empty of any other object.
     """
     kind = type(obj)
-    if kind.__module__.startswith("multiprocessing"):
+    if str(kind.__module__).startswith("multiprocessing"):
         ours = _OF_MULTIPROCESSING.get(kind.__name__)
         if ours is not None:
             return (
@@ -86,7 +86,7 @@ def hint(obj: Any) -> str:
                 "multiprocessing.get_context('spawn') makes, as an argument of a process"
             )
     for one in kind.__mro__:
-        module = one.__module__
+        module = str(one.__module__)
         if module == "tarefa" or module.startswith("tarefa."):
             return ""  # it is ours, and what keeps it back is something in it
         ours = _OF_ONE_PROCESS.get((module, one.__name__))

@@ -65,9 +65,12 @@ class AsyncResult(Generic[R]):
             value: R = self._future.result(timeout)
         except Exception as e:
             self._until_told(until)
-            if isinstance(e, TaskTimeout) and not self.ready():
+            if not isinstance(e, TaskTimeout):
+                raise
+            if not self.ready():
                 raise also_of_multiprocessing(e) from None
-            raise
+            # It has come in between, or the call has raised that itself.
+            value = self._future.result(0)
         self._until_told(until)
         return value
 

@@ -45,12 +45,14 @@ def also_of_multiprocessing(error: TaskTimeout) -> TaskTimeout:
     """
     global _of_both
     context: Any = sys.modules.get("multiprocessing.context")
-    if context is None:
+    # None of one that another thread is just importing.
+    theirs = getattr(context, "TimeoutError", None)
+    if theirs is None:
         return error
     if _of_both is None:
         # Another process makes its own.
         names = {"__module__": "tarefa", "__reduce__": lambda self: (TaskTimeout, self.args)}
-        _of_both = type("TaskTimeout", (TaskTimeout, context.TimeoutError), names)
+        _of_both = type("TaskTimeout", (TaskTimeout, theirs), names)
     found: TaskTimeout = _of_both(*error.args)
     return found
 

@@ -480,10 +480,12 @@ class Pool(Ways, Maps, Recorded, Executor):
             return
         if cancel_futures:
             for batch in list(crew.batches.values()):
-                if isinstance(batch.sink, Future):
-                    batch.sink.cancel()
-                elif isinstance(batch.sink, Run):
-                    batch.sink.stop()
+                # Of one that is over there is none.
+                sink = batch.sink
+                if isinstance(sink, Future):
+                    sink.cancel()
+                elif isinstance(sink, Run):
+                    sink.stop()
         crew.close()
         if wait:
             crew.finish()

@@ -100,10 +100,12 @@ def stats_of(crew: Any) -> PoolStats:
         batch = None if at is None else crew.batches.get(at[0])
         words, seconds = None, 0.0
         if at is not None and batch is not None and not batch.got[at[1]]:
-            running += 1
-            function = batch.function
-            name = _cargo.called(function)
-            words, seconds = batch.call_text(at[1], name), (now - since) / 1e9
+            function, calls = batch.function, batch.calls
+            # It may have let go of them meanwhile.
+            if function is not None and calls:
+                running += 1
+                name = _cargo.called(function)
+                words, seconds = batch.call_text(at[1], name, calls), (now - since) / 1e9
         times = busy / 1e9, waited / 1e9
         workers.append(
             WorkerStats(task.name, task.pid, begun, words, seconds, *times, carried, before)

@@ -113,15 +113,15 @@ class Batch:
                 return
 
     def let_go(self) -> None:
-        """Keep nothing of its caller's: only how long its tasks took is still to be told."""
+        """Keep no argument and no variable of its caller's: how long it took is to be told."""
         self.function = self.sink = self.context = self.run = self.kept = None
         self.calls = []
         if self.routed is not None:
             self.routed.context = None
 
-    def call_text(self, index: int, name: str) -> str:
-        """The call of a task, for people."""
-        call, how = self.calls[index], self.flags & _wire.HOW
+    def call_text(self, index: int, name: str, calls: Any = None) -> str:
+        """The call of a task, for people; of these calls, if they were asked for before."""
+        call, how = (calls or self.calls)[index], self.flags & _wire.HOW
         args: tuple[Any, ...]
         kwargs: dict[str, Any] = {}
         if how == _wire.ONE:

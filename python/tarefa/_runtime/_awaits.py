@@ -33,7 +33,7 @@ _FILE = "tarefa-awaits"
 _RECORD = 1024
 _RECORDS = 1024
 # Objects of one wait, and letters of a name and of a place, that are noted.
-_SEVERAL = 8
+SEVERAL = 8
 _NAME = 60
 _PLACE = 120
 
@@ -132,8 +132,8 @@ def _record(objects: tuple[int, ...], task: Any) -> bytes:
     fields = (
         str(time.monotonic_ns()),
         str(threading.get_native_id()),
-        ",".join(map(str, objects[:_SEVERAL])),
-        "1" if len(objects) > _SEVERAL else "0",
+        ",".join(map(str, objects[:SEVERAL])),
+        "1" if len(objects) > SEVERAL else "0",
         name if len(name) <= _NAME else name[: _NAME - 1] + "…",
         _place(task),
     )

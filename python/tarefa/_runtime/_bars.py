@@ -37,7 +37,7 @@ def svg(title: str, bars: Sequence[Bar], legend: str, nothing: str) -> str:
         y = 10 + _ROW * i
         whole = max(_WIDTH * bar.whole / most, 1.0)
         dark = min(_WIDTH * bar.dark / most, whole)
-        tip = f"<title>{escape(_plain(bar.name))}: {escape(bar.says)}</title>"
+        tip = f"<title>{escape(_plain(bar.name))}: {escape(_plain(bar.says))}</title>"
         parts += [
             _words(10, y + 12, _plain(bar.name)[:24]),
             f'<rect x="{_LEFT}" y="{y}" width="{whole:.2f}" height="{_BAR}" fill="{_LIGHT}">',
@@ -47,7 +47,7 @@ def svg(title: str, bars: Sequence[Bar], legend: str, nothing: str) -> str:
         if bar.is_bad:
             x = _LEFT + whole - min(whole, 2.0)
             parts.append(f'<rect x="{x:.2f}" y="{y}" width="2" height="{_BAR}" fill="{_BAD}"/>')
-        parts.append(_words(_LEFT + whole + 8, y + 12, bar.says))
+        parts.append(_words(_LEFT + whole + 8, y + 12, _plain(bar.says)))
     below = 10 + _ROW * max(len(bars), 1)
     if bars:
         parts += [

@@ -27,11 +27,19 @@ def guard(cls: type, *names: str) -> None:
 
     Ours call it: their attributes are found sooner where no class has one of the same name.
     """
-    if cls.__module__.partition(".")[0] == "tarefa":
+    if str(cls.__module__).partition(".")[0] == "tarefa":
         return
     for name in names:
-        if not any(name in vars(base) for base in cls.__mro__):
+        if name not in _declared(cls) and not any(name in vars(base) for base in cls.__mro__):
             setattr(cls, name, OfInit())
+
+
+def _declared(cls: type) -> Any:
+    """Names that it has types of: for a dataclass a value would be a default."""
+    try:
+        return cls.__annotations__
+    except Exception:  # of a type that is not there yet, where they are read late
+        return ()
 
 
 def missing(obj: object) -> str:

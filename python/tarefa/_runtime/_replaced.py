@@ -32,6 +32,9 @@ def replace(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> None:
         old = None
     if old is not None and (not stat.S_ISREG(old.st_mode) or str(place).startswith(_SPECIAL)):
         return fill(place)
+    # Under more than one name, or somebody else's, it would not stay what it is.
+    if old is not None and (old.st_nlink > 1 or old.st_uid != os.geteuid()):
+        return fill(place)
     if old is not None:
         # One that is not to be written is not to be replaced either.
         os.close(os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
@@ -55,7 +58,8 @@ def replace(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> None:
 def _beside(place: Path) -> Path:
     number = 0
     while True:
-        beside = place.with_name(f".{place.name}.{os.getpid()}-{number}")
+        # Not made of its own name, which may be as long as one can be.
+        beside = place.with_name(f".tarefa-{os.getpid()}-{number}")
         try:
             os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
         except FileExistsError:

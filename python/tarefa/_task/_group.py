@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, cast, overload
 
 from tarefa._runtime._contexts import context_for_task
@@ -281,7 +282,7 @@ class TaskGroup:
     async def __aexit__(self, _kind: object, error: BaseException | None, _tb: object) -> None:
         import asyncio
 
-        from tarefa._runtime._awaits import Awaiting
+        from tarefa._runtime._awaits import SEVERAL, Awaiting
 
         self._body = None
         outside: BaseException | None = None
@@ -293,7 +294,9 @@ class TaskGroup:
             self._news.clear()
             if not self._running:
                 break
-            running = [task._tarefa_core.object_id[1] for task in list(self._running)]
+            # More are not shown.
+            first = islice(list(self._running), SEVERAL + 1)
+            running = [task._tarefa_core.object_id[1] for task in first]
             try:
                 with Awaiting(*running):
                     await self._news.wait()

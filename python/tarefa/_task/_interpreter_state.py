@@ -252,9 +252,12 @@ def apply(state: dict[str, Any]) -> None:
         # The variable has been set by now.
         time.tzset()
     for name, how in zip(_STREAMS, state.get("streams") or (), strict=False):
-        now = _of_stream(name)
-        if None not in (how, now) and how != now:
-            getattr(sys, name).reconfigure(encoding=how[0], errors=how[1])
+        own = _of_stream(name)
+        if None not in (how, own) and how != own:
+            try:
+                getattr(sys, name).reconfigure(encoding=how[0], errors=how[1])
+            except (LookupError, ValueError, OSError):  # an encoding that the program has made
+                continue
     if "timeout" in state:
         import _socket
 

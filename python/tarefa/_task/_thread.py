@@ -129,10 +129,12 @@ def _let_go_of_handle(task: Thread[Any]) -> None:
         tb = getattr(one, "__traceback__", None)
         frame = None if tb is None else tb.tb_frame.f_back
         while frame is not None:
-            try:
-                frame.clear()
-            except RuntimeError:  # a debugger's, say, that still runs
-                pass
+            # The program's own are for who looks at the exception.
+            if frame.f_globals is globals() or frame.f_globals is vars(threading):
+                try:
+                    frame.clear()
+                except RuntimeError:  # it still runs: of a cause that another thread has
+                    pass
             frame = frame.f_back
 
 
