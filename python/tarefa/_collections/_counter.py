@@ -5,10 +5,9 @@ from __future__ import annotations
 import collections
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from collections.abc import Set as AbstractSet
 
 from tarefa._collections._dict import Dict, K
-from tarefa._collections._room import check_keys, pieces
+from tarefa._collections._room import check_distinct, check_keys, pieces
 from tarefa._engine import register_class
 from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
@@ -29,9 +28,7 @@ def _counts(arguments: tuple[Any, ...], named: dict[str, Any], there: Sized = ()
     counts: collections.Counter[Any] = collections.Counter()
     if arguments and arguments[0] is not None:
         counted: Any = _plain(arguments[0])
-        if isinstance(counted, (range, AbstractSet)):
-            # No key twice.
-            check_keys(counted, there)
+        check_distinct(counted, there)
         is_there = isinstance(counted, (Sized, Mapping))
         parts: Iterable[Any] = (counted,) if is_there else pieces(counted)
         for part in parts:

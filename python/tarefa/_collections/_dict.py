@@ -13,11 +13,10 @@ from collections.abc import (
     Sized,
     ValuesView,
 )
-from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._collections._room import as_dict, check_keys
+from tarefa._collections._room import as_dict, check_distinct
 from tarefa._engine import DictCore, register_class
 from tarefa._runtime._module_objects import is_attached
 from tarefa._runtime._shared import Content, copied, state_of
@@ -92,9 +91,7 @@ class Dict(Content, DictCore[K, V]):
     def fromkeys(cls, keys: Iterable[K], value: Any = None, /) -> Self:
         """A new dict with these keys, all of which have ``value``."""
         made = cls()
-        if isinstance(keys, (range, AbstractSet)):
-            # No key twice.
-            check_keys(keys, ())
+        check_distinct(keys, ())
         is_there = isinstance(keys, Sized)
         made.update(dict.fromkeys(keys, value) if is_there else ((key, value) for key in keys))
         return made

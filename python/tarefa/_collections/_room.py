@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from tarefa._engine import check_room
@@ -82,6 +83,12 @@ def check_length(sized: Sized, there: Sized = ()) -> None:
 def check_keys(sized: Sized, there: Sized) -> None:
     """``ArenaFull`` if there is no room for so many keys but for those that are there."""
     _check(sized, there, _OF_A_KEY)
+
+
+def check_distinct(given: Iterable[Any], there: Sized) -> None:
+    """The same of what has no key twice; of anything else nobody knows how many are new."""
+    if isinstance(given, (range, AbstractSet)):
+        check_keys(given, there)
 
 
 def _check(sized: Sized, there: Sized, words: int) -> None:

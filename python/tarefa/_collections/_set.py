@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableSet, Sized
 from collections.abc import Set as AbstractSet
 
 from tarefa._collections._object_lock import ObjectLock
-from tarefa._collections._room import as_members, check_keys
+from tarefa._collections._room import as_members, check_distinct
 from tarefa._engine import SetCore, register_class
 from tarefa._runtime._errors import NestedUpdate
 from tarefa._runtime._module_objects import is_attached
@@ -87,9 +87,7 @@ class Set(Content, SetCore[T]):
         """Put in all members of the others, at one instant."""
         members: list[Any] = []
         for other in others:
-            if isinstance(other, (range, AbstractSet)):
-                # No member twice: so many are new at least.
-                check_keys(other, self)
+            check_distinct(other, self)
             members += _plain(other) if isinstance(other, Sized) else as_members(other, self)
         changes = [("put", member, None) for member in members]
         if changes:
@@ -114,8 +112,7 @@ class Set(Content, SetCore[T]):
 
     def symmetric_difference_update(self, other: Iterable[Any], /) -> None:
         """Take out what is in the other as well, and put in what is only there, at one instant."""
-        if isinstance(other, (range, AbstractSet)):
-            check_keys(other, self)
+        check_distinct(other, self)
         changes = [("toggle", member, None) for member in set(_plain(other))]
         if changes:
             self._apply(changes)

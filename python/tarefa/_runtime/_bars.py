@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tarefa._runtime import _tables
+from tarefa._runtime._tables import in_one_line
 
 _LEFT, _WIDTH, _ROW, _BAR = 190, 500, 24, 16
 _LIGHT, _DARK, _BAD = "#9ecae1", "#1f4e79", "#b3261e"
@@ -37,9 +38,9 @@ def svg(title: str, bars: Sequence[Bar], legend: str, nothing: str) -> str:
         y = 10 + _ROW * i
         whole = max(_WIDTH * bar.whole / most, 1.0)
         dark = min(_WIDTH * bar.dark / most, whole)
-        tip = f"<title>{escape(_plain(bar.name))}: {escape(_plain(bar.says))}</title>"
+        tip = f"<title>{escape(in_one_line(bar.name))}: {escape(in_one_line(bar.says))}</title>"
         parts += [
-            _words(10, y + 12, _plain(bar.name)[:24]),
+            _words(10, y + 12, in_one_line(bar.name)[:24]),
             f'<rect x="{_LEFT}" y="{y}" width="{whole:.2f}" height="{_BAR}" fill="{_LIGHT}">',
             f"{tip}</rect>",
             f'<rect x="{_LEFT}" y="{y + _BAR}" width="{dark:.2f}" height="4" fill="{_DARK}"/>',
@@ -47,7 +48,7 @@ def svg(title: str, bars: Sequence[Bar], legend: str, nothing: str) -> str:
         if bar.is_bad:
             x = _LEFT + whole - min(whole, 2.0)
             parts.append(f'<rect x="{x:.2f}" y="{y}" width="2" height="{_BAR}" fill="{_BAD}"/>')
-        parts.append(_words(_LEFT + whole + 8, y + 12, _plain(bar.says)))
+        parts.append(_words(_LEFT + whole + 8, y + 12, in_one_line(bar.says)))
     below = 10 + _ROW * max(len(bars), 1)
     if bars:
         parts += [
@@ -63,11 +64,6 @@ def svg(title: str, bars: Sequence[Bar], legend: str, nothing: str) -> str:
         f' height="{height}" role="img" aria-label="{escape(title)}" style="{_STYLE}">\n'
         f"{inside}\n</svg>\n"
     )
-
-
-def _plain(text: str) -> str:
-    """A name may have anything in it, and a document may not."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _words(x: float, y: float, text: str, anchor: str = "start") -> str:

@@ -30,12 +30,12 @@ def replace(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> None:
         old = os.stat(place)
     except FileNotFoundError:
         old = None
-    if old is not None and (not stat.S_ISREG(old.st_mode) or str(place).startswith(_SPECIAL)):
-        return fill(place)
-    # Under more than one name, or somebody else's, it would not stay what it is.
-    if old is not None and (old.st_nlink > 1 or old.st_uid != os.geteuid()):
-        return fill(place)
     if old is not None:
+        if not stat.S_ISREG(old.st_mode) or str(place).startswith(_SPECIAL):
+            return fill(place)
+        # Under more than one name, or somebody else's, it would not stay what it is.
+        if old.st_nlink > 1 or old.st_uid != os.geteuid():
+            return fill(place)
         # One that is not to be written is not to be replaced either.
         os.close(os.open(place, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
     try:

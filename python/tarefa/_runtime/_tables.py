@@ -12,7 +12,7 @@ Rows = Sequence[Sequence[str]]
 
 def text(titles: Sequence[str], rows: Rows, right: Sequence[int] = ()) -> str:
     """Lines with columns; those whose numbers stand in ``right`` end below one another."""
-    table = [[_line(cell) for cell in row] for row in (titles, *rows)]
+    table = [[in_one_line(cell) for cell in row] for row in (titles, *rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = [
         "  ".join(
@@ -32,12 +32,14 @@ def html(titles: Sequence[str], rows: Rows, right: Sequence[int] = (), caption: 
     def line(tag: str, cells: Sequence[str]) -> str:
         sides = ("right" if i in right else "left" for i in range(len(cells)))
         styled = (
-            f'<{tag} style="{_CELL.format(side)}">{escape(_line(cell))}</{tag}>'
+            f'<{tag} style="{_CELL.format(side)}">{escape(in_one_line(cell))}</{tag}>'
             for side, cell in zip(sides, cells, strict=True)
         )
         return f"<tr>{''.join(styled)}</tr>"
 
-    head = f'<caption style="text-align:left">{escape(_line(caption))}</caption>' if caption else ""
+    head = ""
+    if caption:
+        head = f'<caption style="text-align:left">{escape(in_one_line(caption))}</caption>'
     body = "\n".join(line("td", row) for row in rows)
     return f'<table style="{_STYLE}">{head}\n{line("th", titles)}\n{body}\n</table>'
 
@@ -59,6 +61,6 @@ def size(value: int) -> str:
     return f"{value / (1 << 20):.1f} MiB"
 
 
-def _line(cell: str) -> str:
-    """A name may have anything in it, and a cell is a part of one line."""
+def in_one_line(cell: str) -> str:
+    """A name may have anything in it, and a cell, or a word of a picture, is a part of one line."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in cell)
