@@ -51,11 +51,9 @@ pub(super) fn of(pid: i32) -> Vec<Await> {
         file.take(MOST).read_to_end(&mut bytes).ok()?;
         (owner(&bytes) == Some(pid)).then_some(bytes)
     };
-    let Some(fd) = files.into_iter().find(|fd| read(fd).is_some()) else { return Vec::new() };
-    match (read(&fd), read(&fd)) {
-        (Some(one), Some(other)) => alike(&one, &other),
-        _ => Vec::new(),
-    }
+    let first = files.iter().find_map(|fd| Some((fd, read(fd)?)));
+    let Some((fd, one)) = first else { return Vec::new() };
+    read(fd).map(|other| alike(&one, &other)).unwrap_or_default()
 }
 
 /// Whose file it is.
